@@ -1,0 +1,89 @@
+"""Whether requirements.lock is what the packages' pyproject.toml files ask for. Needs no network.
+
+Three things are compared: what the projects require directly, what the installed distributions require in turn, and
+what the lock pins. Missing, unsatisfied and left-over pins end it with exit code 1.
+"""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)(?: ; (?P<marker>[^\\]+))?", re.MULTILINE)
+
+
+def pins() -> dict[str, Version]:
+    """What the lock pins for this interpreter and system."""
+    text = (REPOSITORY / "requirements.lock").read_text()
+    applying = (match for match in PIN.finditer(text) if _applies(match["marker"]))
+    return {canonicalize_name(match["name"]): Version(match["version"]) for match in applying}
+
+
+def _applies(marker: str | Marker | None, extras: Iterable[str] = ("",)) -> bool:
+    """Whether a requirement with this marker counts here, for a package that was asked for with `extras`."""
+    if marker is None:
+        return True
+    parsed = Marker(marker) if isinstance(marker, str) else marker
+    return any(parsed.evaluate({"extra": extra}) for extra in extras)
+
+
+def direct_requirements() -> Iterator[str]:
+    """What our projects ask for, without each other."""
+    files = [REPOSITORY / "pyproject.toml", *REPOSITORY.glob("*/*/pyproject.toml")]
+    for project in (tomllib.loads(file.read_text()) for file in files):
+        wanted = [*project["project"]["dependencies"], *project.get("dependency-groups", {}).get("dev", [])]
+        yield from (requirement for requirement in wanted if not requirement.startswith("millrace-"))
+
+
+def closure(direct: Iterable[str]) -> Iterator[Requirement]:
+    """The direct requirements and what they need in turn, as far as it is installed."""
+    waiting, seen = list(direct), set[str]()
+    while waiting:
+        text = waiting.pop()
+        requirement = Requirement(text)
+        key = f"{canonicalize_name(requirement.name)}[{','.join(sorted(requirement.extras))}]{requirement.specifier}"
+        if key in seen:
+            continue
+        seen.add(key)
+        yield requirement
+        try:
+            needs = distribution(requirement.name).requires or []
+        except PackageNotFoundError:
+            continue
+        extras = ("", *requirement.extras)
+        waiting += [need.split(";")[0] for need in needs if _applies(Requirement(need).marker, extras)]
+
+
+def faults() -> Iterator[str]:
+    """One line for each way in which the lock is not what it should be."""
+    pinned = pins()
+    needed = set()
+    for requirement in closure(direct_requirements()):
+        name = canonicalize_name(requirement.name)
+        needed.add(name)
+        if name not in pinned:
+            yield f"{name} is required but not locked"
+        elif not requirement.specifier.contains(pinned[name], prereleases=True):
+            yield f"{name} is locked at {pinned[name]}, but {requirement} is required"
+    yield from (f"{name} is locked but nothing requires it" for name in sorted(set(pinned) - needed))
+
+
+def main() -> int:
+    """Print the faults; the exit code."""
+    found = sorted(set(faults()))
+    sys.stdout.writelines(f"requirements.lock: {fault}\n" for fault in found)
+    if found:
+        sys.stdout.write("run: make lock\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

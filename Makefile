@@ -1,0 +1,72 @@
+# Millrace. `make` alone tells what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+PROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+PACKAGES := $(PROJECTS:/pyproject.toml=)
+
+.PHONY: up
+up: $(INSTALLED) ## Run the whole platform on http://127.0.0.1:8080 until Ctrl-C (MILLRACE_PORT, MILLRACE_HOME move it)
+	@exec $(BIN)/millrace up
+
+.PHONY: test
+test: $(INSTALLED) ## Run all tests but those that kill processes; ARGS="-k name" goes to pytest
+	$(BIN)/pytest -m "not chaos" $(ARGS)
+
+.PHONY: check
+check: $(INSTALLED) ## Lint, format, types, layers, schemas, locks: everything that needs no running server
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy libs services tests .ci
+	$(BIN)/lint-imports
+	$(BIN)/python -m millrace_contracts.schemas check
+	$(BIN)/python .ci/check_lock.py
+	$(BIN)/python .ci/check_dependencies.py
+
+.PHONY: chaos
+chaos: $(INSTALLED) ## Kill every kind of process in the middle of an import; nothing may be lost
+	$(BIN)/pytest -m chaos $(ARGS)
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure search, freshness, consumers and rebuild; keeps the table in tests/bench/results
+	$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: install
+install: $(INSTALLED) ## Make the environment in .venv; the other targets do it when it is missing or old
+
+$(INSTALLED): requirements.lock pyproject.toml $(PROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Millrace needs Python 3.11 or later. Name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Making the environment in .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "Python's venv module is not complete. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+# uv comes from the same lock as everything that it installs.
+	@awk '/^[^ ]/ { wanted = /^uv==/ } wanted' requirements.lock > .venv/uv.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix --editable ,$(PACKAGES))
+	@touch $@
+
+.PHONY: lock
+lock: $(INSTALLED) ## Choose the newest versions of all dependencies and write them with hashes to the two locks
+	$(BIN)/uv pip compile --quiet --upgrade $(COMPILE) --group dev pyproject.toml $(PROJECTS) \
+	  $(addprefix --no-emit-package millrace-,$(notdir $(PACKAGES))) --output-file requirements.lock
+	echo "ministack==1.5.33" | $(BIN)/uv pip compile --quiet --upgrade $(COMPILE) - \
+	  --output-file libs/local/src/millrace_local/ministack.lock
+
+COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+.PHONY: clean
+clean: ## Remove the environment and all caches; the platform's state in .millrace stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find libs services tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
