@@ -1,0 +1,177 @@
+"""The entities on the wire: whole states, never diffs.
+
+Readers are tolerant: unknown fields are ignored, and what was added after version 1 of an entity has a default. Fields
+marked *clean* are absent in `changes` and filled in by the refinery for `entities`. Identifiers are opaque text unless
+a format is given.
+"""
+
+import uuid
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Sex: TypeAlias = Literal["F", "M", "X"]
+NAMESPACE = uuid.UUID("8f0a1f52-4d0c-5c55-9a57-5b6f6f3a5d10")
+
+
+class Entity(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all entities: frozen, keyword-only."""
+
+
+class Address(Entity, frozen=True, kw_only=True):
+    """A postal address in the United States or a territory. `zip` is `12345` or `12345-6789` once clean."""
+
+    line1: str
+    city: str
+    state: str
+    zip: str
+    line2: str | None = None
+
+
+class Position(Entity, frozen=True, kw_only=True):
+    """WGS 84 degrees."""
+
+    lat: float
+    lon: float
+
+
+class Practice(Entity, frozen=True, kw_only=True):
+    """An organization that runs locations. `npi` is its organizational NPI when it has one."""
+
+    id: str
+    name: str
+    npi: str | None = None
+    phone: str | None = None
+
+
+class Provider(Entity, frozen=True, kw_only=True):
+    """A person who sees patients. `taxonomies` are NUCC codes; `taxonomy` is the primary one."""
+
+    npi: str
+    last_name: str
+    first_name: str
+    taxonomy: str
+    middle_name: str | None = None
+    suffix: str | None = None
+    credential: str | None = None
+    sex: Sex | None = None
+    taxonomies: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes, sorted; English included when spoken."""
+    display_name: str | None = None
+    """Clean: the name as a patient reads it, e.g. `Maria O'Connell-Ruiz, MD`."""
+    specialty: str | None = None
+    """Clean: slug of the specialty of `taxonomy`."""
+
+
+class Location(Entity, frozen=True, kw_only=True):
+    """A place where patients are seen."""
+
+    id: str
+    address: Address
+    practice_id: str | None = None
+    practice_name: str | None = None
+    phone: str | None = None
+    position: Position | None = None
+    """Clean: from the ZIP code's centroid."""
+    time_zone: str | None = None
+    """Clean: IANA name."""
+
+
+class ProviderLocation(Entity, frozen=True, kw_only=True):
+    """One provider at one location: what is searched and booked (FHIR's PractitionerRole).
+
+    Carries its location's address and practice, so that a card needs nothing beyond the provider's own entities.
+    """
+
+    id: str
+    npi: str
+    location_id: str
+    address: Address
+    taxonomy: str
+    practice_id: str | None = None
+    practice_name: str | None = None
+    phone: str | None = None
+    accepted_plans: tuple[str, ...] = ()
+    """Insurance plan ids, sorted."""
+    new_patients: bool | None = None
+    """Whether new patients are accepted; unknown is null."""
+    position: Position | None = None
+    """Clean."""
+    time_zone: str | None = None
+    """Clean: IANA name."""
+    specialty: str | None = None
+    """Clean: slug of the specialty of `taxonomy`."""
+
+
+class InsurancePlan(Entity, frozen=True, kw_only=True):
+    """A health plan. `id` is the HIOS plan id (14 characters) or the practice's own identifier."""
+
+    id: str
+    name: str
+    issuer: str | None = None
+    years: tuple[int, ...] = ()
+    network_tiers: tuple[str, ...] = ()
+
+
+class Opening(Entity, frozen=True, kw_only=True):
+    """A time that can be booked. `start` is RFC 3339 with offset; `minutes` its length."""
+
+    start: str
+    minutes: int
+
+
+class Availability(Entity, frozen=True, kw_only=True):
+    """All openings of a provider-location in one ISO week (`2026-W48`)."""
+
+    provider_location_id: str
+    npi: str
+    week: str
+    time_zone: str
+    openings: tuple[Opening, ...] = ()
+
+
+class ReviewSummary(Entity, frozen=True, kw_only=True):
+    """Published reviews of a provider: how many, and Bayesian averages from 1 to 5."""
+
+    npi: str
+    count: int
+    overall: float
+    bedside_manner: float | None = None
+    wait_time: float | None = None
+
+
+class Appointment(Entity, frozen=True, kw_only=True):
+    """A booked visit. The patient is an opaque id; nothing else about the patient is on a feed."""
+
+    id: str
+    provider_location_id: str
+    npi: str
+    patient_id: str
+    start: str
+    minutes: int
+    state: Literal["booked", "confirmed", "arrived", "completed", "cancelled", "no_show"]
+    visit_reason: str | None = None
+
+
+class Patient(Entity, frozen=True, kw_only=True):
+    """A patient: an opaque id, and whether there is still anybody behind it. Never anything personal."""
+
+    id: str
+    state: Literal["active", "erased"]
+
+
+def location_id(*, line1: str, line2: str | None, city: str, state: str, zip5: str) -> str:
+    """Identifier of the location at an address, the same for every spelling of case and spaces (UUIDv5)."""
+    parts = (line1, line2 or "", city, state, zip5)
+    return str(uuid.uuid5(NAMESPACE, "location|" + "|".join(" ".join(part.upper().split()) for part in parts)))
+
+
+def provider_location_id(npi: str, location: str) -> str:
+    """Identifier of a provider at a location (UUIDv5)."""
+    return str(uuid.uuid5(NAMESPACE, f"provider-location|{npi}|{location}"))
+
+
+def practice_id(npi: str) -> str:
+    """Identifier of the practice with an organizational NPI (UUIDv5)."""
+    return str(uuid.uuid5(NAMESPACE, f"practice|{npi}"))
