@@ -1,0 +1,1 @@
+"""Shared vocabularies and normal forms: specialties, visit reasons, places, names, phones."""

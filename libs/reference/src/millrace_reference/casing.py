@@ -1,0 +1,154 @@
+"""Names and addresses as people write them, from registers that know upper case only.
+
+Text in mixed case is taken as written by someone who knew; only text in one case throughout is cased anew. That makes
+every function here idempotent.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+
+_CACHED = 65_536
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff]")
+_PIECES = re.compile(r"([\s\-/&(),;]+)")
+_ORDINAL = re.compile(r"\d+(?:ST|ND|RD|TH)\Z")
+_INITIALS = re.compile(r"(?:[A-Z]\.)+[A-Z]?\Z")
+_ROMAN = frozenset({"II", "III", "IV", "VI", "VII", "VIII", "IX"})
+_PARTICLES = frozenset(
+    {
+        "de",
+        "del",
+        "della",
+        "der",
+        "den",
+        "di",
+        "da",
+        "das",
+        "do",
+        "dos",
+        "du",
+        "la",
+        "las",
+        "los",
+        "le",
+        "van",
+        "von",
+        "y",
+    }
+)
+_MAC_WORDS = frozenset(
+    {
+        "MACARTHUR", "MACAULAY", "MACDONALD", "MACDOUGALL", "MACFARLANE", "MACGREGOR", "MACINTOSH", "MACINTYRE",
+        "MACKENZIE", "MACLEAN", "MACLEOD", "MACMILLAN", "MACNEIL", "MACPHERSON",
+    }
+)  # fmt: skip
+_DIRECTIONS = frozenset({"N", "S", "E", "W", "NE", "NW", "SE", "SW"})
+_ADDRESS_UPPER = _DIRECTIONS | {"PO", "US", "FM", "RR", "HC", "PMB", "CR", "SR", "II", "III", "IV"}
+_ORGANIZATION_UPPER = frozenset(
+    {
+        "LLC", "PLLC", "LLP", "LP", "PC", "PA", "PSC", "PLC", "APC", "SC", "MD", "DO", "DDS", "DMD", "DPM", "DC", "OD",
+        "PHD", "RN", "PT", "OT", "NP", "ENT", "OB", "GYN", "OBGYN", "US", "USA", "UCLA", "UCSF", "NYU", "NYC", "VA",
+        "II", "III", "IV", "MRI", "CT", "ER", "IVF", "ABA",
+    }
+)  # fmt: skip
+_SMALL_WORDS = frozenset({"of", "and", "the", "for", "at", "in", "on", "by", "to", "a", "an", "with"})
+
+
+def squeeze(text: str) -> str:
+    """Composed Unicode without control characters, each run of white space one space."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    return " ".join(_CONTROL.sub(" ", text).split())
+
+
+def _one_case(text: str) -> bool:
+    return text in (text.upper(), text.lower())
+
+
+def _capital(word: str) -> str:
+    """`O'CONNELL` → `O'Connell`, `MCDONALD` → `McDonald`; but `MEN'S` → `Men's`, for one letter is no name."""
+    upper = word.upper()
+    if upper in _MAC_WORDS:
+        return "Mac" + upper[3] + upper[4:].lower()
+    if upper.startswith("MC") and len(upper) > 3 and upper[2].isalpha():
+        return "Mc" + upper[2] + upper[3:].lower()
+    head, apostrophe, tail = upper.partition("'")
+    if apostrophe and len(head) <= 2 and len(tail) > 1:
+        return head[:1] + head[1:].lower() + "'" + _capital(tail)
+    return upper[:1] + upper[1:].lower()
+
+
+def _recase(text: str, word: Callable[[str, int, int], str]) -> str:
+    """Case each word; `word` is given the upper-case word, its place, and how many words there are."""
+    squeezed = squeeze(text)
+    if not _one_case(squeezed):
+        return squeezed
+    pieces = _PIECES.split(squeezed)
+    last = len(pieces) // 2
+    return "".join(
+        piece if index % 2 or not piece else word(piece.upper(), index // 2, last) for index, piece in enumerate(pieces)
+    )
+
+
+def _person_word(word: str, place: int, last: int) -> str:
+    if word.rstrip(".") in _ROMAN or _INITIALS.match(word):
+        return word
+    if word.lower() in _PARTICLES and place < last:
+        return word.lower()
+    return _capital(word)
+
+
+def _address_word(word: str, place: int, _last: int) -> str:
+    if word.rstrip(".") in _ADDRESS_UPPER:
+        return word
+    if _ORDINAL.match(word):
+        return word.lower()
+    if any(c.isdigit() for c in word):
+        return word
+    if place and word.lower() in _SMALL_WORDS - {"a"}:
+        return word.lower()
+    return _capital(word)
+
+
+def _city_word(word: str, place: int, last: int) -> str:
+    if place and place < last and word.lower() in _PARTICLES | _SMALL_WORDS:
+        return word.lower()
+    if place and word.startswith("D'"):
+        return "d'" + _capital(word[2:])
+    return _capital(word)
+
+
+def _organization_word(word: str, place: int, _last: int) -> str:
+    bare = word.strip(".'\"")
+    if bare in _ORGANIZATION_UPPER or _INITIALS.match(word):
+        return word
+    if place and word.lower() in _SMALL_WORDS:
+        return word.lower()
+    if any(c.isdigit() for c in word):
+        return word.lower() if _ORDINAL.match(word) else word
+    return _capital(word)
+
+
+@lru_cache(_CACHED)
+def person_name(text: str) -> str:
+    """A part of a person's name: `DE LA CRUZ` → `de la Cruz`, `MCDONALD III` → `McDonald III`."""
+    return _recase(text, _person_word)
+
+
+@lru_cache(_CACHED)
+def address_line(text: str) -> str:
+    """A street line: `635 W 165TH ST` → `635 W 165th St`."""
+    return _recase(text, _address_word)
+
+
+@lru_cache(_CACHED)
+def city_name(text: str) -> str:
+    """A city: `FOND DU LAC` → `Fond du Lac`."""
+    return _recase(text, _city_word)
+
+
+@lru_cache(_CACHED)
+def organization_name(text: str) -> str:
+    """An organization: `HUDSON DERMATOLOGY & LASER CENTER, P.C.` → `Hudson Dermatology & Laser Center, P.C.`."""
+    return _recase(text, _organization_word)

@@ -1,0 +1,49 @@
+"""Credentials behind a name, in the form that their holders' associations use: `M.D.` → `MD`, `PSY.D.` → `PsyD`."""
+
+import re
+from collections.abc import Mapping
+from functools import cache, lru_cache
+
+from millrace_reference.casing import squeeze
+from millrace_reference.tables import rows
+
+_SEPARATORS = re.compile(r"\s*[,;/&|]\s*|\s+(?:AND|and|And)\s+")
+_MARKS = re.compile(r"[.\s]+")
+_ABSENT = frozenset({"", "NA", "NONE", "<UNAVAIL>", "UNAVAIL", "-", "--"})
+_LONGEST_ABBREVIATION = 8
+
+
+@cache
+def _known() -> Mapping[str, str]:
+    return {row["form"].upper(): row["form"] for row in rows("credentials.csv")}
+
+
+def _canonical(part: str) -> str | None:
+    return _known().get(_MARKS.sub("", part).upper())
+
+
+def _forms(part: str) -> list[str]:
+    """The credentials in a part between commas: one, several divided by spaces only, or an unknown text as it is."""
+    known = _canonical(part)
+    if known is not None:
+        return [known]
+    words = [_canonical(word) for word in part.split()]
+    if len(words) > 1 and all(words):
+        return [word for word in words if word is not None]
+    bare = _MARKS.sub("", part)
+    if bare.upper() in _ABSENT or not any(c.isalnum() for c in bare):
+        return []
+    return [bare.upper()] if len(bare) <= _LONGEST_ABBREVIATION and " " not in part else [squeeze(part).strip(".")]
+
+
+@lru_cache(16_384)
+def credentials(text: str) -> str | None:
+    """All credentials, each once, joined by a comma and a space; None when there is none. Idempotent."""
+    squeezed = squeeze(text)
+    if squeezed.upper() in {"N/A", "N.A."}:
+        return None
+    whole = _canonical(squeezed)
+    if whole is not None:
+        return whole
+    forms = [form for part in _SEPARATORS.split(squeezed) for form in _forms(part)]
+    return ", ".join(dict.fromkeys(forms)) or None

@@ -1,0 +1,29 @@
+"""`millrace demo`: made-up data to try the platform with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from millrace_reference.demo.files import write_demo
+
+MOST = 10_000_000
+
+
+def demo(
+    providers: Annotated[int, typer.Option(min=1, max=MOST, help="How many individual providers.")] = 5_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
+    out: Annotated[Path, typer.Option(help="Directory for the files; made when it isn't there.")] = Path("demo"),
+) -> None:
+    """Write made-up providers, practices and insurance plans in the formats that `millrace import` reads."""
+    console = Console(stderr=True)
+    try:
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task("Making up providers", total=providers)
+            write_demo(out, providers=providers, seed=seed, progress=lambda count: bar.advance(task, count))
+    except OSError as error:
+        console.print(f"Can't write to {out}: {error.strerror}. Choose another directory with --out.")
+        raise typer.Exit(2) from error
+    console.print(f"Wrote {providers:,} providers, seed {seed}, to {out}")

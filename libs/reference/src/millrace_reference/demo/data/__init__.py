@@ -1,0 +1,1 @@
+"""What the demo data is made of."""

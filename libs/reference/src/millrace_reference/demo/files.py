@@ -1,0 +1,192 @@
+"""Write the demo data as files: NPPES and QHP as CMS publishes them, row by row in constant memory."""
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, TextIO
+
+import msgspec
+
+from millrace_reference.demo.people import Person, draw_person
+from millrace_reference.demo.plans import YEARS, Plan, accepted_by_person, accepted_by_practice, all_plans
+from millrace_reference.demo.practices import Practice, draw_practice
+from millrace_reference.demo.sampling import Weighted
+from millrace_reference.npi import npi_check_digit
+from millrace_reference.nppes import COLUMNS
+from millrace_reference.specialties import taxonomy_name
+
+NPPES_FILE = "nppes.csv"
+PLANS_FILE = "qhp-plans.json"
+PROVIDERS_FILE = "qhp-providers.json"
+
+_NPIS = 100_000_000
+_STRIDE = 72_653_981  # has no factor in common with the count of NPIs: all of them come once, in no visible order
+_UPDATED_ON = "2026-06-01"
+_ACCEPTING = Weighted(
+    [("accepting", 74.0), ("not accepting", 16.0), ("accepting in some locations", 6.0), (None, 4.0)],
+)
+_AT = {name: index for index, name in enumerate(COLUMNS)}
+_EMPTY = ("",) * len(COLUMNS)
+_BLOCK = 1_000
+
+Record = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One person of a practice, with an NPI and the plans that this person accepts."""
+
+    npi: str
+    person: Person
+    practice: Practice
+    plans: tuple[Plan, ...]
+    accepting: str | None
+
+
+def write_demo(directory: Path, *, providers: int, seed: int, progress: Callable[[int], None]) -> None:
+    """Write the three files. The same arguments give the same bytes; `progress` is told how many more are written."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / PLANS_FILE).write_bytes(msgspec.json.format(msgspec.json.encode([_plan_json(p) for p in all_plans()])))
+    random = Random(seed)  # noqa: S311 # no secret
+    with (
+        (directory / NPPES_FILE).open("w", encoding="utf-8", newline="") as nppes,
+        (directory / PROVIDERS_FILE).open("w", encoding="utf-8") as qhp,
+    ):
+        _write_providers(random, providers, nppes, qhp, progress)
+
+
+def _write_providers(random: Random, count: int, nppes: TextIO, qhp: TextIO, progress: Callable[[int], None]) -> None:
+    table = csv.writer(nppes, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    table.writerow(COLUMNS)
+    encoder = msgspec.json.Encoder()
+    npis = _npis(random)
+    written = 0
+    while written < count:
+        practice = draw_practice(random)
+        if practice.name:
+            table.writerow(_row(_organization(next(npis), practice)))
+        networks = accepted_by_practice(random, practice.address.state)
+        for _ in range(min(practice.size, count - written)):
+            member = _draw_member(random, next(npis), practice, networks)
+            table.writerow(_row(_individual(member)))
+            qhp.write(",\n" if written else "[\n")
+            qhp.write(encoder.encode(_provider_json(member)).decode())
+            written += 1
+            if written % _BLOCK == 0:
+                progress(_BLOCK)
+    qhp.write("\n]\n" if count else "[]\n")
+    progress(count % _BLOCK)
+
+
+def _npis(random: Random) -> Iterator[str]:
+    """NPIs that begin with 2: valid, and never given to anyone (those issued begin with 1)."""
+    number = random.randrange(_NPIS)
+    while True:
+        first9 = str(2 * _NPIS + number)
+        yield f"{first9}{npi_check_digit(first9)}"
+        number = (number + _STRIDE) % _NPIS
+
+
+def _draw_member(random: Random, npi: str, practice: Practice, networks: tuple[Plan, ...]) -> Member:
+    return Member(
+        npi=npi,
+        person=draw_person(random, practice.group.roles.draw(random)),
+        practice=practice,
+        plans=accepted_by_person(random, networks),
+        accepting=_ACCEPTING.draw(random),
+    )
+
+
+def _row(record: Record) -> list[str]:
+    row = list(_EMPTY)
+    for column, value in record.items():
+        row[_AT[column]] = value
+    return row
+
+
+def _organization(npi: str, practice: Practice) -> Record:
+    return {
+        "NPI": npi,
+        "Entity Type Code": "2",
+        "Provider Organization Name (Legal Business Name)": practice.name,
+        "Healthcare Provider Taxonomy Code_1": "261QM1300X",
+        "Healthcare Provider Primary Taxonomy Switch_1": "Y",
+        **_addresses(practice),
+    }
+
+
+def _individual(member: Member) -> Record:
+    person = member.person
+    return {
+        "NPI": member.npi,
+        "Entity Type Code": "1",
+        "Provider Last Name (Legal Name)": person.last,
+        "Provider First Name": person.first,
+        "Provider Middle Name": person.middle,
+        "Provider Name Suffix Text": person.suffix,
+        "Provider Credential Text": person.credential,
+        "Provider Enumeration Date": person.since,
+        "Last Update Date": person.updated,
+        "Provider Sex Code": person.sex,
+        "Healthcare Provider Taxonomy Code_1": person.taxonomy,
+        "Healthcare Provider Primary Taxonomy Switch_1": "Y",
+        "Is Sole Proprietor": "N" if member.practice.size > 1 else "Y",
+        **_addresses(member.practice),
+    }
+
+
+def _addresses(practice: Practice) -> Record:
+    address = practice.address
+    fields: Record = {}
+    for kind in ("Mailing", "Practice Location"):
+        fields |= {
+            f"Provider First Line Business {kind} Address": address.line1,
+            f"Provider Second Line Business {kind} Address": address.line2,
+            f"Provider Business {kind} Address City Name": address.city,
+            f"Provider Business {kind} Address State Name": address.state,
+            f"Provider Business {kind} Address Postal Code": address.zip,
+            f"Provider Business {kind} Address Country Code (If outside U.S.)": "US",
+            f"Provider Business {kind} Address Telephone Number": practice.phone,
+        }
+    return fields
+
+
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "plan_id_type": "HIOS-PLAN-ID",
+        "plan_id": plan.id,
+        "marketing_name": plan.name,
+        "years": list(YEARS),
+        "network": [{"network_tier": plan.tier}],
+        "last_updated_on": _UPDATED_ON,
+    }
+
+
+def _provider_json(member: Member) -> dict[str, Any]:
+    person, address = member.person, member.practice.address
+    accepting = {"accepting": member.accepting} if member.accepting is not None else {}
+    return {
+        "npi": member.npi,
+        "type": "INDIVIDUAL",
+        "name": {"first": person.first.title(), "last": person.last.title()},
+        "addresses": [
+            {
+                "address": address.line1,
+                "address_2": address.line2,
+                "city": address.city,
+                "state": address.state,
+                "zip": address.zip[:5],
+                "phone": member.practice.phone,
+            }
+        ],
+        "specialty": [taxonomy_name(person.taxonomy)],
+        **accepting,
+        "languages": list(person.languages),
+        "last_updated_on": _UPDATED_ON,
+        "plans": [
+            {"plan_id_type": "HIOS-PLAN-ID", "plan_id": plan.id, "network_tier": plan.tier, "years": list(YEARS)}
+            for plan in member.plans
+        ],
+    }

@@ -1,0 +1,89 @@
+"""The layout of the NPPES data dissemination file, version 2: one CSV of 330 columns, all fields quoted.
+
+Source: CMS, "NPPES Data Dissemination – Readme", header of the V2 files.
+"""
+
+from typing import Final
+
+TAXONOMIES: Final = 15
+OTHER_IDENTIFIERS: Final = 50
+
+
+def _address(kind: str) -> tuple[str, ...]:
+    return (
+        f"Provider First Line Business {kind} Address",
+        f"Provider Second Line Business {kind} Address",
+        f"Provider Business {kind} Address City Name",
+        f"Provider Business {kind} Address State Name",
+        f"Provider Business {kind} Address Postal Code",
+        f"Provider Business {kind} Address Country Code (If outside U.S.)",
+        f"Provider Business {kind} Address Telephone Number",
+        f"Provider Business {kind} Address Fax Number",
+    )
+
+
+def _taxonomy(number: int) -> tuple[str, ...]:
+    return (
+        f"Healthcare Provider Taxonomy Code_{number}",
+        f"Provider License Number_{number}",
+        f"Provider License Number State Code_{number}",
+        f"Healthcare Provider Primary Taxonomy Switch_{number}",
+    )
+
+
+def _other_identifier(number: int) -> tuple[str, ...]:
+    return (
+        f"Other Provider Identifier_{number}",
+        f"Other Provider Identifier Type Code_{number}",
+        f"Other Provider Identifier State_{number}",
+        f"Other Provider Identifier Issuer_{number}",
+    )
+
+
+COLUMNS: Final = (
+    "NPI",
+    "Entity Type Code",
+    "Replacement NPI",
+    "Employer Identification Number (EIN)",
+    "Provider Organization Name (Legal Business Name)",
+    "Provider Last Name (Legal Name)",
+    "Provider First Name",
+    "Provider Middle Name",
+    "Provider Name Prefix Text",
+    "Provider Name Suffix Text",
+    "Provider Credential Text",
+    "Provider Other Organization Name",
+    "Provider Other Organization Name Type Code",
+    "Provider Other Last Name",
+    "Provider Other First Name",
+    "Provider Other Middle Name",
+    "Provider Other Name Prefix Text",
+    "Provider Other Name Suffix Text",
+    "Provider Other Credential Text",
+    "Provider Other Last Name Type Code",
+    *_address("Mailing"),
+    *_address("Practice Location"),
+    "Provider Enumeration Date",
+    "Last Update Date",
+    "NPI Deactivation Reason Code",
+    "NPI Deactivation Date",
+    "NPI Reactivation Date",
+    "Provider Sex Code",
+    "Authorized Official Last Name",
+    "Authorized Official First Name",
+    "Authorized Official Middle Name",
+    "Authorized Official Title or Position",
+    "Authorized Official Telephone Number",
+    *(column for number in range(1, TAXONOMIES + 1) for column in _taxonomy(number)),
+    *(column for number in range(1, OTHER_IDENTIFIERS + 1) for column in _other_identifier(number)),
+    "Is Sole Proprietor",
+    "Is Organization Subpart",
+    "Parent Organization LBN",
+    "Parent Organization TIN",
+    "Authorized Official Name Prefix Text",
+    "Authorized Official Name Suffix Text",
+    "Authorized Official Credential Text",
+    *(f"Healthcare Provider Taxonomy Group_{number}" for number in range(1, TAXONOMIES + 1)),
+    "Certification Date",
+)
+"""The header, in order."""

@@ -1,0 +1,146 @@
+"""The demo files look like the real ones, hold only valid data, and depend on the seed alone."""
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+from millrace_contracts.entities import Address, Provider, ProviderLocation
+from millrace_reference.demo.cli import demo
+from millrace_reference.demo.files import write_demo
+from millrace_reference.demo.plans import all_plans
+from millrace_reference.languages import language_named
+from millrace_reference.npi import is_valid_npi
+from millrace_reference.nppes import COLUMNS
+from millrace_reference.refine import refine
+
+COUNT = 3_000
+PRACTICE = "Provider First Line Business Practice Location Address"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("demo")
+    write_demo(directory, providers=COUNT, seed=7, progress=lambda _: None)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def rows(written: Path) -> list[dict[str, str]]:
+    with (written / "nppes.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def individuals(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [row for row in rows if row["Entity Type Code"] == "1"]
+
+
+@pytest.fixture(scope="module")
+def qhp(written: Path) -> list[dict[str, Any]]:
+    providers: list[dict[str, Any]] = json.loads((written / "qhp-providers.json").read_bytes())
+    return providers
+
+
+def test_the_layout_is_that_of_nppes(written: Path) -> None:
+    header, first = (written / "nppes.csv").read_text().splitlines()[:2]
+    assert header == ",".join(f'"{column}"' for column in COLUMNS)
+    assert len(COLUMNS) == 330
+    assert first.count('"') == 2 * 330
+
+
+def test_as_many_individuals_as_asked_for_each_with_an_npi_of_its_own(
+    rows: list[dict[str, str]], individuals: list[dict[str, str]]
+) -> None:
+    npis = [row["NPI"] for row in rows]
+    assert len(individuals) == COUNT
+    assert len(set(npis)) == len(npis)
+    assert all(is_valid_npi(npi) for npi in npis)
+
+
+def test_all_of_them_can_be_refined(individuals: list[dict[str, str]]) -> None:
+    for row in individuals:
+        address = Address(
+            line1=row[PRACTICE],
+            city=row["Provider Business Practice Location Address City Name"],
+            state=row["Provider Business Practice Location Address State Name"],
+            zip=row["Provider Business Practice Location Address Postal Code"],
+        )
+        taxonomy = row["Healthcare Provider Taxonomy Code_1"]
+        refine(
+            Provider(
+                npi=row["NPI"],
+                last_name=row["Provider Last Name (Legal Name)"],
+                first_name=row["Provider First Name"],
+                credential=row["Provider Credential Text"],
+                taxonomy=taxonomy,
+            )
+        )
+        there = refine(
+            ProviderLocation(
+                id="a",
+                npi=row["NPI"],
+                location_id="b",
+                address=address,
+                taxonomy=taxonomy,
+                phone=row["Provider Business Practice Location Address Telephone Number"],
+            )
+        )
+        assert there.phone is not None
+
+
+def test_practices_are_shared(rows: list[dict[str, str]], individuals: list[dict[str, str]]) -> None:
+    organizations = {row[PRACTICE] for row in rows if row["Entity Type Code"] == "2"}
+    at_address = Counter(row[PRACTICE] for row in individuals)
+    assert organizations <= set(at_address)
+    assert at_address.most_common(1)[0][1] > 5
+
+
+def test_places_follow_the_population(individuals: list[dict[str, str]]) -> None:
+    states = Counter(row["Provider Business Practice Location Address State Name"] for row in individuals)
+    assert len(states) > 40
+    assert 0.2 < sum(states[state] for state in ("CA", "TX", "FL", "NY")) / COUNT < 0.5
+    assert states["WY"] < states["CA"] / 5
+
+
+def test_the_plans_that_are_accepted_exist_and_sets_are_few(qhp: list[dict[str, Any]], written: Path) -> None:
+    published = {plan["plan_id"] for plan in json.loads((written / "qhp-plans.json").read_bytes())}
+    sets = {tuple(plan["plan_id"] for plan in provider["plans"]) for provider in qhp}
+    assert published == {plan.id for plan in all_plans()}
+    assert 60 <= len(published) <= 100
+    assert {plan for accepted in sets for plan in accepted} <= published
+    assert all(len(plan) == 14 for plan in published)
+    assert len(sets) < 300
+
+
+def test_the_files_agree(qhp: list[dict[str, Any]], individuals: list[dict[str, str]]) -> None:
+    assert [provider["npi"] for provider in qhp] == [row["NPI"] for row in individuals]
+    assert all(language_named(name) for provider in qhp for name in provider["languages"])
+    assert {provider.get("accepting") for provider in qhp} == {
+        "accepting", "not accepting", "accepting in some locations", None,
+    }  # fmt: skip
+
+
+def test_same_seed_same_bytes(written: Path, tmp_path: Path) -> None:
+    write_demo(tmp_path / "again", providers=COUNT, seed=7, progress=lambda _: None)
+    write_demo(tmp_path / "other", providers=COUNT, seed=8, progress=lambda _: None)
+    for file in written.iterdir():
+        assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+    assert (tmp_path / "other" / "nppes.csv").read_bytes() != (written / "nppes.csv").read_bytes()
+
+
+def test_the_command(tmp_path: Path) -> None:
+    app = Typer()
+    app.command()(demo)
+    result = CliRunner().invoke(app, ["--providers", "12", "--out", str(tmp_path / "new")])
+    assert result.exit_code == 0
+    assert len(json.loads((tmp_path / "new" / "qhp-providers.json").read_bytes())) == 12
+    (tmp_path / "taken").write_text("")
+    refused = CliRunner().invoke(app, ["--providers", "1", "--out", str(tmp_path / "taken")])
+    assert refused.exit_code == 2
+    assert "Choose another directory" in refused.stderr

@@ -1,0 +1,261 @@
+"""Normal forms: what registers write becomes what people write, once and for all."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from millrace_contracts.entities import (
+    Address,
+    InsurancePlan,
+    Location,
+    Position,
+    Practice,
+    Provider,
+    ProviderLocation,
+    ReviewSummary,
+)
+from millrace_reference.casing import address_line, city_name, organization_name, person_name
+from millrace_reference.credentials import credentials
+from millrace_reference.npi import npi_check_digit
+from millrace_reference.phones import e164
+from millrace_reference.places import all_places
+from millrace_reference.refine import UnrefinableError, refine, zip_code
+from millrace_reference.specialties import all_taxonomies
+
+ADDRESS = Address(line1="635 W 165TH ST", line2="STE 4", city="NEW YORK", state="NY", zip="100323724")
+PROVIDER = Provider(
+    npi="1000000012", last_name="O'CONNELL-RUIZ", first_name="MARIA", credential="M.D.", sex="F", taxonomy="207N00000X"
+)
+THERE = ProviderLocation(
+    id="a", npi="1000000012", location_id="b", address=ADDRESS, taxonomy="207N00000X", phone="2123050000"
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("O'CONNELL-RUIZ", "O'Connell-Ruiz"),
+        ("DE LA CRUZ", "de la Cruz"),
+        ("MCDONALD III", "McDonald III"),
+        ("MCELROY", "McElroy"),
+        ("MACDONALD", "MacDonald"),
+        ("MACK", "Mack"),
+        ("VAN DER BERG", "van der Berg"),
+        ("ANNE-SOPHIE", "Anne-Sophie"),
+        ("J.R.", "J.R."),
+        ("JR.", "Jr."),
+        ("GARCÍA", "García"),
+        ("maria  JOSÉ", "maria JOSÉ"),
+        ("LA", "La"),
+    ],
+)
+def test_person_names(raw: str, clean: str) -> None:
+    assert person_name(raw) == clean
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("635 W 165TH ST", "635 W 165th St"),
+        ("30 E 60TH ST STE 1201", "30 E 60th St Ste 1201"),
+        ("200 1ST ST SW", "200 1st St SW"),
+        ("PO BOX 12", "PO Box 12"),
+        ("12 MAIN ST, #4B", "12 Main St, #4B"),
+        ("100 AVENUE OF THE AMERICAS", "100 Avenue of the Americas"),
+    ],
+)
+def test_address_lines(raw: str, clean: str) -> None:
+    assert address_line(raw) == clean
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("FOND DU LAC", "Fond du Lac"),
+        ("DE KALB", "De Kalb"),
+        ("MCALLEN", "McAllen"),
+        ("COEUR D'ALENE", "Coeur d'Alene"),
+    ],
+)
+def test_cities(raw: str, clean: str) -> None:
+    assert city_name(raw) == clean
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("HUDSON DERMATOLOGY & LASER CENTER, P.C.", "Hudson Dermatology & Laser Center, P.C."),
+        ("WOMEN'S HEALTH OF THE VALLEY, LLC", "Women's Health of the Valley, LLC"),
+        ("1ST CHOICE ENT PLLC", "1st Choice ENT PLLC"),
+    ],
+)
+def test_organizations(raw: str, clean: str) -> None:
+    assert organization_name(raw) == clean
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("M.D.", "MD"),
+        ("MD, PHD", "MD, PhD"),
+        ("M.D./PH.D", "MD, PhD"),
+        ("MD PHD", "MD, PhD"),
+        ("PSY.D.", "PsyD"),
+        ("L.AC.", "LAc"),
+        ("D.D.S., M.S.", "DDS, MS"),
+        ("LCSW-R", "LCSW-R"),
+        ("OTR/L", "OTR/L"),
+        ("X.Y.Z.", "XYZ"),
+        ("N/A", None),
+        (".", None),
+        ("MD, MD", "MD"),
+    ],
+)
+def test_credentials(raw: str, clean: str | None) -> None:
+    assert credentials(raw) == clean
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("2123050000", "+12123050000"),
+        ("(212) 305-0000", "+12123050000"),
+        ("1-212-305-0000", "+12123050000"),
+        ("7877540101", "+17877540101"),
+        ("+442079460958", "+442079460958"),
+        ("123", None),
+        ("0000000000", None),
+        ("not a number", None),
+    ],
+)
+def test_phones(raw: str, clean: str | None) -> None:
+    assert e164(raw) == clean
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("100323724", "10032-3724"),
+        ("10032-3724", "10032-3724"),
+        ("10032", "10032"),
+        ("009350000", "00935"),
+        ("1003", None),
+        ("H4A3J1", None),
+    ],
+)
+def test_zip_codes(raw: str, clean: str | None) -> None:
+    assert zip_code(raw) == clean
+
+
+def test_a_provider() -> None:
+    clean = refine(PROVIDER)
+    assert clean.display_name == "Maria O'Connell-Ruiz, MD"
+    assert (clean.specialty, clean.taxonomies) == ("dermatology", ("207N00000X",))
+
+
+def test_languages_become_codes() -> None:
+    clean = refine(
+        Provider(npi="1000000012", last_name="A", first_name="B", taxonomy="207N00000X", languages=("Spanish", "en"))
+    )
+    assert clean.languages == ("en", "es")
+
+
+def test_a_provider_location_gets_its_place() -> None:
+    clean = refine(THERE)
+    assert clean.position == Position(lat=40.8382, lon=-73.942)
+    assert (clean.time_zone, clean.specialty, clean.phone) == ("America/New_York", "dermatology", "+12123050000")
+    assert clean.address == Address(
+        line1="635 W 165th St", line2="Ste 4", city="New York", state="NY", zip="10032-3724"
+    )
+
+
+def test_a_location_a_practice_and_a_plan() -> None:
+    assert refine(Location(id="b", address=ADDRESS, phone="123")).phone is None
+    assert refine(Practice(id="c", name="HUDSON CLINIC", phone="2123050000")).name == "Hudson Clinic"
+    assert refine(InsurancePlan(id="p", name=" Gold  Plan ", years=(2021, 2020, 2021))).years == (2020, 2021)
+
+
+def test_what_needs_no_refining_passes() -> None:
+    summary = ReviewSummary(npi="1000000012", count=1, overall=5.0)
+    assert refine(summary) is summary
+
+
+@pytest.mark.parametrize(
+    ("entity", "field"),
+    [
+        (Provider(npi="1000000138", last_name="A", first_name="B", taxonomy="207N00000X"), "npi"),
+        (Provider(npi="1000000012", last_name="A", first_name="B", taxonomy="999Z99999X"), "taxonomy"),
+        (Provider(npi="1000000012", last_name=" ", first_name="B", taxonomy="207N00000X"), "last_name"),
+        (Location(id="b", address=Address(line1="1", city="X", state="AE", zip="09001")), "address.zip"),
+        (Location(id="b", address=Address(line1="1", city="X", state="NY", zip="H4A3J1")), "address.zip"),
+    ],
+)
+def test_what_cannot_be_refined_names_its_field(entity: Provider | Location, field: str) -> None:
+    with pytest.raises(UnrefinableError) as caught:
+        refine(entity)
+    assert caught.value.field == field
+
+
+# Registers write ASCII and Latin letters; scripts whose case mapping isn't one to one don't occur in them.
+LETTERS = string.ascii_letters + string.digits + " .,'-/&#()" + "ÁÉÍÑÖÜÇáéíñöüç"
+TEXT = st.text(LETTERS, min_size=1, max_size=30)
+NPIS = st.integers(100_000_000, 299_999_999).map(lambda n: f"{n}{npi_check_digit(str(n))}")
+ADDRESSES = st.builds(
+    Address,
+    line1=TEXT.filter(str.strip),
+    line2=st.none() | TEXT,
+    city=TEXT.filter(str.strip),
+    state=st.sampled_from(["ny", "PR"]),
+    zip=st.builds(
+        str.__add__, st.sampled_from(list(all_places())[::500]), st.sampled_from(["", "0000", "1234", "-1234"])
+    ),
+)
+ENTITIES = st.one_of(
+    st.builds(
+        Provider,
+        npi=NPIS,
+        last_name=TEXT.filter(str.strip),
+        first_name=TEXT,
+        middle_name=st.none() | TEXT,
+        suffix=st.none() | TEXT,
+        credential=st.none() | TEXT,
+        sex=st.none(),
+        taxonomy=st.sampled_from(all_taxonomies()),
+        taxonomies=st.lists(st.sampled_from(all_taxonomies()), max_size=3).map(tuple),
+        languages=st.lists(st.sampled_from(["es", "Spanish", "Klingon", ""]) | TEXT, max_size=3).map(tuple),
+    ),
+    st.builds(
+        ProviderLocation,
+        id=st.just("a"),
+        npi=NPIS,
+        location_id=st.just("b"),
+        address=ADDRESSES,
+        taxonomy=st.sampled_from(all_taxonomies()),
+        practice_id=st.none(),
+        practice_name=st.none() | TEXT,
+        phone=st.none() | TEXT | st.from_regex(r"[0-9]{10}", fullmatch=True),
+        accepted_plans=st.lists(TEXT, max_size=3).map(tuple),
+        new_patients=st.none(),
+        position=st.none(),
+    ),
+    st.builds(Practice, id=st.just("c"), name=TEXT.filter(str.strip), npi=st.none(), phone=st.none() | TEXT),
+    st.builds(
+        InsurancePlan, id=st.just("p"), name=TEXT.filter(str.strip), years=st.lists(st.integers(2019, 2030)).map(tuple)
+    ),
+)
+
+
+@given(ENTITIES)
+def test_refining_again_changes_nothing(entity: Provider | ProviderLocation | Practice | InsurancePlan) -> None:
+    clean = refine(entity)
+    assert refine(clean) == clean
+    assert refine(entity) == clean
+
+
+@given(st.sampled_from([person_name, address_line, city_name, organization_name]), st.text(max_size=30))
+def test_casing_settles_for_any_text(function: object, text: str) -> None:
+    assert callable(function)
+    once = function(text)
+    assert function(once) == once
