@@ -1,0 +1,1 @@
+"""Change feeds: outbox, relay, consumer, leases, transports, dead letters."""

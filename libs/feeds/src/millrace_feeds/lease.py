@@ -1,0 +1,92 @@
+"""A lease: who works on a shard, and how far the work is.
+
+The attributes are KCL 2.x's; `checkpoint_owner` is KCL 3's for a graceful handover. Source: amazon-kinesis-client,
+`Lease` and `DynamoDBLeaseSerializer`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from millrace_feeds.transport import SHARD_END
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One row of a lease table.
+
+    `counter` rises with every write, and every write is conditional on the counter that was read: whoever holds the
+    lease beats by it. `checkpoint` is a sequence number, `TRIM_HORIZON`, `LATEST` or `SHARD_END`. During a handover
+    `owner` is the one to come and `checkpoint_owner` the one who still works.
+    """
+
+    key: str
+    owner: str | None = None
+    counter: int = 0
+    checkpoint: str = ""
+    sub_sequence: int = 0
+    owner_switches: int = 0
+    parents: tuple[str, ...] = ()
+    starting_hash_key: str = "0"
+    ending_hash_key: str = str(2**128 - 1)
+    checkpoint_owner: str | None = None
+
+    @property
+    def holder(self) -> str | None:
+        """Who may work on the shard and beats the counter."""
+        return self.checkpoint_owner or self.owner
+
+    @property
+    def ended(self) -> bool:
+        return self.checkpoint == SHARD_END
+
+
+class LeaseStore(Protocol):
+    """The lease table of one application and stream. Any method may raise `Unavailable`; reads are consistent."""
+
+    async def list(self) -> list[Lease]: ...
+
+    async def get(self, key: str) -> Lease | None: ...
+
+    async def create(self, lease: Lease) -> bool:
+        """False where the row exists already."""
+        ...
+
+    async def update(self, lease: Lease, expected_counter: int) -> bool:
+        """Replace the row if it exists and its counter is `expected_counter`; False otherwise."""
+        ...
+
+    async def delete(self, key: str, expected_counter: int) -> bool:
+        """Remove the row under the same condition."""
+        ...
+
+
+class MemoryLeaseStore:
+    """Leases in a dict, for tests and for a single process."""
+
+    def __init__(self) -> None:
+        self._leases: dict[str, Lease] = {}
+
+    async def list(self) -> list[Lease]:
+        return list(self._leases.values())
+
+    async def get(self, key: str) -> Lease | None:
+        return self._leases.get(key)
+
+    async def create(self, lease: Lease) -> bool:
+        return self._leases.setdefault(lease.key, lease) is lease
+
+    async def update(self, lease: Lease, expected_counter: int) -> bool:
+        if not self._matches(lease.key, expected_counter):
+            return False
+        self._leases[lease.key] = lease
+        return True
+
+    async def delete(self, key: str, expected_counter: int) -> bool:
+        if not self._matches(key, expected_counter):
+            return False
+        del self._leases[key]
+        return True
+
+    def _matches(self, key: str, expected_counter: int) -> bool:
+        row = self._leases.get(key)
+        return row is not None and row.counter == expected_counter

@@ -1,0 +1,129 @@
+"""The lease table in DynamoDB, with KCL 2.x's attributes.
+
+Source: amazon-kinesis-client 2.x, `DynamoDBLeaseSerializer`; `checkpointOwner` is KCL 3's.
+"""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from millrace_feeds.aws_errors import translated
+from millrace_feeds.lease import Lease
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_dynamodb.type_defs import AttributeValueTypeDef, UniversalAttributeValueTypeDef
+
+    Item = dict[str, AttributeValueTypeDef]
+    NewItem = dict[str, UniversalAttributeValueTypeDef]
+
+LEASE_KEY = "leaseKey"
+
+
+class DynamoDBLeaseStore:
+    """A `LeaseStore` over a table whose only key is `leaseKey` (see `provision.create_lease_table`)."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    async def list(self) -> list[Lease]:
+        leases: list[Lease] = []
+        with translated(self._table):
+            answer = await self._client.scan(TableName=self._table, ConsistentRead=True)
+            leases += map(lease_of, answer["Items"])
+            while start := answer.get("LastEvaluatedKey"):
+                answer = await self._client.scan(TableName=self._table, ConsistentRead=True, ExclusiveStartKey=start)
+                leases += map(lease_of, answer["Items"])
+        return leases
+
+    async def get(self, key: str) -> Lease | None:
+        with translated(self._table):
+            answer = await self._client.get_item(
+                TableName=self._table, Key={LEASE_KEY: {"S": key}}, ConsistentRead=True
+            )
+        return lease_of(answer["Item"]) if "Item" in answer else None
+
+    async def create(self, lease: Lease) -> bool:
+        with translated(self._table):
+            try:
+                await self._client.put_item(
+                    TableName=self._table,
+                    Item=item_of(lease),
+                    ConditionExpression=f"attribute_not_exists({LEASE_KEY})",
+                )
+            except ClientError as error:
+                return _unless_refused(error)
+        return True
+
+    async def update(self, lease: Lease, expected_counter: int) -> bool:
+        with translated(self._table):
+            try:
+                await self._client.put_item(
+                    TableName=self._table,
+                    Item=item_of(lease),
+                    ConditionExpression="leaseCounter = :expected",
+                    ExpressionAttributeValues={":expected": {"N": str(expected_counter)}},
+                )
+            except ClientError as error:
+                return _unless_refused(error)
+        return True
+
+    async def delete(self, key: str, expected_counter: int) -> bool:
+        with translated(self._table):
+            try:
+                await self._client.delete_item(
+                    TableName=self._table,
+                    Key={LEASE_KEY: {"S": key}},
+                    ConditionExpression="leaseCounter = :expected",
+                    ExpressionAttributeValues={":expected": {"N": str(expected_counter)}},
+                )
+            except ClientError as error:
+                return _unless_refused(error)
+        return True
+
+
+def _unless_refused(error: ClientError) -> bool:
+    if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
+        return False
+    raise error
+
+
+def item_of(lease: Lease) -> "NewItem":
+    """A lease as KCL writes it: what is unset is left out."""
+    item: NewItem = {
+        LEASE_KEY: {"S": lease.key},
+        "leaseCounter": {"N": str(lease.counter)},
+        "checkpoint": {"S": lease.checkpoint},
+        "checkpointSubSequenceNumber": {"N": str(lease.sub_sequence)},
+        "ownerSwitchesSinceCheckpoint": {"N": str(lease.owner_switches)},
+        "startingHashKey": {"S": lease.starting_hash_key},
+        "endingHashKey": {"S": lease.ending_hash_key},
+    }
+    if lease.owner is not None:
+        item["leaseOwner"] = {"S": lease.owner}
+    if lease.checkpoint_owner is not None:
+        item["checkpointOwner"] = {"S": lease.checkpoint_owner}
+    if lease.parents:
+        item["parentShardId"] = {"SS": list(lease.parents)}
+    return item
+
+
+def lease_of(item: "Item") -> Lease:
+    """A row as this package or KCL wrote it."""
+
+    def text(name: str, default: str) -> str:
+        return item[name]["S"] if name in item else default
+
+    return Lease(
+        key=item[LEASE_KEY]["S"],
+        owner=text("leaseOwner", "") or None,
+        counter=int(item["leaseCounter"]["N"]),
+        checkpoint=text("checkpoint", ""),
+        sub_sequence=int(item["checkpointSubSequenceNumber"]["N"]) if "checkpointSubSequenceNumber" in item else 0,
+        owner_switches=int(item["ownerSwitchesSinceCheckpoint"]["N"]) if "ownerSwitchesSinceCheckpoint" in item else 0,
+        parents=tuple(sorted(item["parentShardId"]["SS"])) if "parentShardId" in item else (),
+        starting_hash_key=text("startingHashKey", "0"),
+        ending_hash_key=text("endingHashKey", str(2**128 - 1)),
+        checkpoint_owner=text("checkpointOwner", "") or None,
+    )

@@ -1,0 +1,218 @@
+"""A transport in memory, for tests, seeded simulations and measurements: as Kinesis behaves, faults included."""
+
+import asyncio
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from millrace_feeds.clock import Clock, SystemClock
+from millrace_feeds.errors import (
+    ExpiredIterator,
+    NotFound,
+    RecordTooLarge,
+    Throttled,
+    Unavailable,
+    UnknownPosition,
+)
+from millrace_feeds.faults import Faults
+from millrace_feeds.transport import LATEST, TRIM_HORIZON, Limits, Outgoing, Page, Record, Shard, ShardIterator
+
+_HASHES = 2**128
+_MOST_REPEATED = 20
+
+
+@dataclass(slots=True)
+class _MemoryShard:
+    shard_id: str
+    first: int
+    last: int
+    parents: tuple[str, ...] = ()
+    closed: bool = False
+    records: list[Record] = field(default_factory=list)
+    sequences: list[int] = field(default_factory=list)
+
+
+class MemoryTransport:
+    """A `Transport` whose streams are created, split, merged and deleted by plain methods.
+
+    `latency` gives each request's duration in seconds. An iterator lives `iterator_life` seconds of the clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        faults: Faults | None = None,
+        latency: Callable[[], float] | None = None,
+        limits: Limits | None = None,
+        iterator_life: float = 300.0,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._faults = faults
+        self._latency = latency
+        self._limits = limits or Limits()
+        self._iterator_life = iterator_life
+        self._streams: dict[str, dict[str, _MemoryShard]] = {}
+        self._sequence = 0
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    def create_stream(self, stream: str, shards: int = 1) -> None:
+        """Nothing happens where it exists."""
+        if stream not in self._streams:
+            self._streams[stream] = {}
+            for number in range(shards):
+                self._open(stream, _HASHES * number // shards, _HASHES * (number + 1) // shards - 1)
+
+    def delete_stream(self, stream: str) -> None:
+        del self._streams[stream]
+
+    def split(self, stream: str, shard_id: str) -> tuple[str, str]:
+        """Close a shard and open two in its place; their ids."""
+        parent = self._close(stream, shard_id)
+        middle = (parent.first + parent.last) // 2
+        return (
+            self._open(stream, parent.first, middle, (shard_id,)),
+            self._open(stream, middle + 1, parent.last, (shard_id,)),
+        )
+
+    def merge(self, stream: str, shard_id: str, adjacent: str) -> str:
+        """Close two neighbours and open one in their place; its id."""
+        one, other = self._close(stream, shard_id), self._close(stream, adjacent)
+        first, last = min(one.first, other.first), max(one.last, other.last)
+        return self._open(stream, first, last, (shard_id, adjacent))
+
+    def all_shards(self, stream: str) -> list[Shard]:
+        """Open and closed ones, in the order of their creation."""
+        return [_described(shard) for shard in self._shards(stream).values()]
+
+    def open_shards(self, stream: str) -> list[Shard]:
+        """Those that take new records, in the order of their hash keys."""
+        shards = sorted((shard for shard in self._shards(stream).values() if not shard.closed), key=lambda s: s.first)
+        return [_described(shard) for shard in shards]
+
+    def records(self, stream: str, shard_id: str) -> Sequence[Record]:
+        """All that a shard holds."""
+        return tuple(self._shard(stream, shard_id).records)
+
+    async def put_records(self, stream: str, records: Sequence[Outgoing]) -> Sequence[str | None]:
+        await self._travel()
+        self._check(records)
+        faults = self._faults
+        if faults is not None and faults.strikes(faults.rates.throttled):
+            raise Throttled(f"{stream}: slow down")
+        if faults is not None and faults.strikes(faults.rates.lost):
+            raise Unavailable(f"{stream}: connection refused")
+        outcomes = [self._put(stream, record) for record in records]
+        await self._travel()
+        if faults is not None and faults.strikes(faults.rates.ambiguous):
+            raise Unavailable(f"{stream}: read timed out")
+        return outcomes
+
+    async def list_shards(self, stream: str) -> Sequence[Shard]:
+        await self._travel()
+        return self.all_shards(stream)
+
+    async def open_iterator(self, stream: str, shard_id: str, after: str) -> ShardIterator:
+        await self._travel()
+        shard = self._shard(stream, shard_id)
+        return self._iterator(shard, stream, _index_after(shard, after))
+
+    async def get_records(self, iterator: ShardIterator, limit: int) -> Page:
+        await self._travel()
+        shard = self._shard(iterator.stream, iterator.shard_id)
+        opened, _, index = iterator.token.partition(":")
+        faults = self._faults
+        if faults is not None:
+            if faults.strikes(faults.rates.throttled):
+                raise Throttled(f"{iterator.shard_id}: slow down")
+            if faults.strikes(faults.rates.expired):
+                raise ExpiredIterator(f"{iterator.shard_id}: iterator expired")
+        if self._clock.monotonic() - float(opened) > self._iterator_life:
+            raise ExpiredIterator(f"{iterator.shard_id}: iterator expired")
+        page = self._page(shard, iterator.stream, self._repeated(int(index)), limit)
+        await self._travel()
+        return page
+
+    async def _travel(self) -> None:
+        if self._latency is not None:
+            await asyncio.sleep(self._latency())
+
+    def _check(self, records: Sequence[Outgoing]) -> None:
+        weights = [len(record.body) + len(record.key.encode()) for record in records]
+        if max(weights, default=0) > self._limits.record_bytes:
+            raise RecordTooLarge(f"{max(weights)} bytes are more than {self._limits.record_bytes}")
+        if len(records) > self._limits.records or sum(weights) > self._limits.request_bytes:
+            raise RecordTooLarge(f"{len(records)} records of {sum(weights)} bytes are more than one request takes")
+
+    def _put(self, stream: str, record: Outgoing) -> str | None:
+        if self._faults is not None and self._faults.strikes(self._faults.rates.rejected):
+            return "ProvisionedThroughputExceededException"
+        hashed = int.from_bytes(hashlib.md5(record.key.encode(), usedforsecurity=False).digest())
+        shards = self._shards(stream).values()
+        shard = next(shard for shard in shards if not shard.closed and shard.first <= hashed <= shard.last)
+        self._sequence += 1
+        shard.sequences.append(self._sequence)
+        shard.records.append(
+            Record(stream, shard.shard_id, str(self._sequence), record.key, record.body, self._clock.time())
+        )
+        return None
+
+    def _repeated(self, index: int) -> int:
+        faults = self._faults
+        if faults is None or not faults.strikes(faults.rates.repeated):
+            return index
+        return index - faults.step_back(min(index, _MOST_REPEATED))
+
+    def _page(self, shard: _MemoryShard, stream: str, index: int, limit: int) -> Page:
+        records = tuple(shard.records[index : index + limit])
+        following = index + len(records)
+        behind = 0.0
+        if following < len(shard.records):
+            behind = max(0.0, self._clock.time() - shard.records[following].arrived)
+        ended = shard.closed and following == len(shard.records)
+        return Page(records, None if ended else self._iterator(shard, stream, following), int(behind * 1_000))
+
+    def _iterator(self, shard: _MemoryShard, stream: str, index: int) -> ShardIterator:
+        return ShardIterator(stream, shard.shard_id, f"{self._clock.monotonic()!r}:{index}")
+
+    def _shards(self, stream: str) -> dict[str, _MemoryShard]:
+        try:
+            return self._streams[stream]
+        except KeyError:
+            raise NotFound(f"no stream {stream}") from None
+
+    def _shard(self, stream: str, shard_id: str) -> _MemoryShard:
+        try:
+            return self._shards(stream)[shard_id]
+        except KeyError:
+            raise NotFound(f"no shard {stream}/{shard_id}") from None
+
+    def _open(self, stream: str, first: int, last: int, parents: tuple[str, ...] = ()) -> str:
+        shards = self._streams[stream]
+        shard_id = f"shardId-{len(shards):012d}"
+        shards[shard_id] = _MemoryShard(shard_id, first, last, parents)
+        return shard_id
+
+    def _close(self, stream: str, shard_id: str) -> _MemoryShard:
+        shard = self._shard(stream, shard_id)
+        shard.closed = True
+        return shard
+
+
+def _index_after(shard: _MemoryShard, after: str) -> int:
+    if after == TRIM_HORIZON:
+        return 0
+    if after == LATEST:
+        return len(shard.records)
+    index = bisect_right(shard.sequences, int(after))
+    if index == 0 or shard.sequences[index - 1] != int(after):
+        raise UnknownPosition(f"{after} is no sequence number of {shard.shard_id}")
+    return index
+
+
+def _described(shard: _MemoryShard) -> Shard:
+    return Shard(shard.shard_id, shard.parents, str(shard.first), str(shard.last))

@@ -1,0 +1,81 @@
+"""Creating streams and tables: idempotent, and ready for use when it returns."""
+
+import os
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError, WaiterError
+
+from millrace_feeds import dead_letters_dynamodb, lease_dynamodb
+from millrace_feeds.aws import AwsSettings, dynamodb_client, kinesis_client
+from millrace_feeds.aws_errors import translated
+from millrace_feeds.errors import Unavailable
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_kinesis import KinesisClient
+
+_DELAY = 1
+_ATTEMPTS = 60
+
+
+async def create_stream(client: "KinesisClient", stream: str, shards: int = 2) -> None:
+    """Create a provisioned stream if it isn't there; an existing one keeps its shards. Raises `Unavailable`."""
+    with translated(stream):
+        try:
+            await client.create_stream(StreamName=stream, ShardCount=shards)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceInUseException":
+                raise
+        try:
+            await client.get_waiter("stream_exists").wait(
+                StreamName=stream, WaiterConfig={"Delay": _DELAY, "MaxAttempts": _ATTEMPTS}
+            )
+        except WaiterError as error:
+            raise Unavailable(f"{stream}: not active in time: {error}") from error
+
+
+async def create_table(client: "DynamoDBClient", table: str, partition_key: str, sort_key: str | None = None) -> None:
+    """Create an on-demand table with string keys if it isn't there. Raises `Unavailable`."""
+    keys = [key for key in (partition_key, sort_key) if key is not None]
+    with translated(table):
+        try:
+            await client.create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+                KeySchema=[
+                    {"AttributeName": key, "KeyType": "HASH" if key == partition_key else "RANGE"} for key in keys
+                ],
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceInUseException":
+                raise
+        try:
+            await client.get_waiter("table_exists").wait(
+                TableName=table, WaiterConfig={"Delay": _DELAY, "MaxAttempts": _ATTEMPTS}
+            )
+        except WaiterError as error:
+            raise Unavailable(f"{table}: not active in time: {error}") from error
+
+
+async def create_lease_table(client: "DynamoDBClient", table: str) -> None:
+    """A table for one application's leases on one stream."""
+    await create_table(client, table, lease_dynamodb.LEASE_KEY)
+
+
+async def create_dead_letters_table(client: "DynamoDBClient", table: str) -> None:
+    """A table for the dead letters of all applications."""
+    await create_table(client, table, dead_letters_dynamodb.PARTITION_KEY, dead_letters_dynamodb.SORT_KEY)
+
+
+async def init() -> None:
+    """What this package owns, by the environment: both streams and the table of dead letters."""
+    environment = os.environ
+    shards = int(environment.get("MILLRACE_STREAM_SHARDS", "2"))
+    settings = AwsSettings()
+    async with kinesis_client(settings) as kinesis, dynamodb_client(settings) as dynamodb:
+        await create_stream(kinesis, environment.get("MILLRACE_CHANGES_STREAM", "changes"), shards)
+        await create_stream(kinesis, environment.get("MILLRACE_ENTITIES_STREAM", "entities"), shards)
+        await create_dead_letters_table(
+            dynamodb, environment.get("MILLRACE_DEAD_LETTERS_TABLE", "millrace-dead-letters")
+        )
