@@ -1,0 +1,1 @@
+"""What every service starts from: application factory, settings, errors, database, telemetry."""

@@ -1,0 +1,23 @@
+"""What is known of the request that is being answered, for logs and problems."""
+
+from contextvars import ContextVar
+from typing import Any
+
+from starlette.types import Scope
+
+request_id: ContextVar[str | None] = ContextVar("millrace_request_id", default=None)
+"""Id of the request at hand; None outside of any."""
+
+UNMATCHED = "(unmatched)"
+PROBES = frozenset({"/healthz", "/readyz"})
+"""Asked every few seconds by machines: not worth a log line or a span."""
+
+
+def route_template(scope: Scope) -> str:
+    """The path template of the route that answered, e.g. `/v1/providers/{npi}`; never the path itself.
+
+    FastAPI keeps the full template of a route from an included router beside the route, which knows only its own part.
+    """
+    included: Any = scope.get("fastapi", {}).get("effective_route_context")
+    route = included or scope.get("route")
+    return getattr(route, "path_format", None) or UNMATCHED

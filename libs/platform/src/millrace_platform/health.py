@@ -1,0 +1,76 @@
+"""`/healthz`: the process is alive. `/readyz`: its stores answer and its tasks run."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from starlette.responses import Response
+
+from millrace_platform.background import Background
+from millrace_platform.errors import Unavailable
+from millrace_platform.problems import problem_response
+
+Check = Callable[[], Awaitable[None]]
+"""Returns when what it checks is well, raises otherwise."""
+
+OK = "ok"
+
+_log = logging.getLogger("millrace.health")
+
+
+class Readiness:
+    """Runs all checks at once, each with its own timeout. Not ready before `open`, nor once a task failed."""
+
+    def __init__(self, background: Background, *, check_timeout: float) -> None:
+        self._background = background
+        self._timeout = check_timeout
+        self._checks: Mapping[str, Check] | None = None
+
+    def open(self, checks: Mapping[str, Check]) -> None:
+        self._checks = dict(checks)
+
+    async def report(self) -> dict[str, str]:
+        """What each check found: `ok`, `failed` or `timed out`. Details are in the log, not for the caller."""
+        if self._checks is None or self._background.stopping:
+            return {"lifespan": "stopping" if self._background.stopping else "starting"}
+        found = await asyncio.gather(*(self._run(name, check) for name, check in self._checks.items()))
+        return dict(zip(self._checks, found, strict=True)) | self._tasks()
+
+    def _tasks(self) -> dict[str, str]:
+        return {"tasks": OK if self._background.failed is None else f"{self._background.failed} failed"}
+
+    async def _run(self, name: str, check: Check) -> str:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await check()
+        except TimeoutError:
+            _log.warning("check timed out", extra={"check": name})
+            return "timed out"
+        except Exception as error:
+            _log.warning("check failed", extra={"check": name}, exc_info=error)
+            return "failed"
+        return OK
+
+
+def install_health(app: FastAPI, readiness: Readiness) -> None:
+    """Add the two probes; they are no part of the API's description."""
+
+    async def healthz() -> Response:
+        return _json({"status": OK})
+
+    async def readyz() -> Response:
+        report = await readiness.report()
+        bad = [name for name, state in report.items() if state != OK]
+        if bad:
+            return problem_response(Unavailable("; ".join(f"{name}: {report[name]}" for name in bad)))
+        return _json({"status": "ready", "checks": report})
+
+    app.add_api_route("/healthz", healthz, include_in_schema=False)
+    app.add_api_route("/readyz", readyz, include_in_schema=False)
+
+
+def _json(members: dict[str, Any]) -> Response:
+    return Response(msgspec.json.encode(members), media_type="application/json", headers={"Cache-Control": "no-store"})

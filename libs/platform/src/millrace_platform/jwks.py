@@ -1,0 +1,155 @@
+"""The issuer's public keys (RFC 7517): fetched when needed, never more often than is good for the issuer, and kept in
+use while it can't be reached."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import httpx
+import msgspec
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+from millrace_platform.clock import Clock
+from millrace_platform.errors import Unavailable
+
+Fetch: TypeAlias = Callable[[], Awaitable[bytes]]
+"""Gets the key set's JSON; raises whatever when it can't."""
+
+KEYS_LIMIT = 32
+MODULUS_BITS = 2048
+"""RS256 demands at least this (RFC 7518, section 3.3)."""
+BODY_LIMIT = 65_536
+PUBLIC_MEMBERS = ("kty", "n", "e")
+
+_log = logging.getLogger("millrace.jwks")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCacheSettings:
+    """Seconds. `refresh_after` must be below the time that an issuer publishes a key ahead of its use."""
+
+    refresh_after: float = 300.0
+    stale_for: float = 86_400.0
+    """How long keys stay in use after the last successful fetch."""
+    minimum_interval: float = 10.0
+    """Between two fetches, whatever key ids callers make up."""
+    timeout: float = 3.0
+
+
+def rsa_keys(body: bytes) -> dict[str, RSAKey]:
+    """The keys of a set that can verify RS256, by id. All others are left out: symmetric ones, other uses, weak ones.
+
+    Raises ValueError where the body isn't a key set.
+    """
+    document = msgspec.json.decode(body)
+    listed = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise ValueError("not a key set")
+    found: dict[str, RSAKey] = {}
+    for entry in listed[:KEYS_LIMIT]:
+        key = _rsa_key(entry)
+        if key is not None:
+            found.setdefault(entry["kid"], key)
+    return found
+
+
+def _rsa_key(entry: Any) -> RSAKey | None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str):
+        return None
+    if entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig" or entry.get("alg", "RS256") != "RS256":
+        return None
+    try:
+        # Only the public part, so that nothing else of the entry has a say.
+        key = RSAKey.import_key({name: entry[name] for name in PUBLIC_MEMBERS})
+    except (JoseError, ValueError, KeyError, TypeError):
+        return None
+    return key if key.raw_value.key_size >= MODULUS_BITS else None
+
+
+class KeyCache:
+    """Keys by id. A refresh runs beside the requests: only who asks for an unknown key waits for it."""
+
+    def __init__(self, fetch: Fetch, clock: Clock, settings: KeyCacheSettings | None = None) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._settings = settings or KeyCacheSettings()
+        self._keys: Mapping[str, RSAKey] = {}
+        self._fetched: float | None = None
+        self._tried: float | None = None
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def key(self, kid: str) -> RSAKey | None:
+        """The key with this id; None where the issuer has none. Raises `Unavailable` while no keys can be had."""
+        if self._age() >= self._settings.refresh_after or kid not in self._keys:
+            self._begin_refresh()
+        if self._refreshing is not None and (kid not in self._keys or self._too_old()):
+            # The fetch serves all: the end of one request that waits for it must not end it.
+            await asyncio.shield(self._refreshing)
+        if self._too_old():
+            raise Unavailable("The issuer's keys can't be had, so no access token can be checked.")
+        return self._keys.get(kid)
+
+    async def close(self) -> None:
+        """End a fetch that is under way."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._refreshing
+
+    def _age(self) -> float:
+        return float("inf") if self._fetched is None else self._clock.monotonic() - self._fetched
+
+    def _too_old(self) -> bool:
+        return self._age() >= self._settings.stale_for
+
+    def _begin_refresh(self) -> None:
+        now = self._clock.monotonic()
+        if self._refreshing is not None:
+            return
+        if self._tried is not None and now - self._tried < self._settings.minimum_interval:
+            return
+        self._tried = now
+        self._refreshing = asyncio.create_task(self._refresh(), name="jwks")
+
+    async def _refresh(self) -> None:
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                keys = rsa_keys(await self._fetch())
+            if not keys:
+                raise ValueError("a key set without usable keys")
+            self._keys = keys
+            self._fetched = self._clock.monotonic()
+        except Exception as error:
+            # Whatever went wrong, the keys at hand stay in use until they are too old.
+            _log.warning("keys of the issuer not fetched", extra={"reason": type(error).__name__})
+        finally:
+            self._refreshing = None
+
+
+@asynccontextmanager
+async def open_key_cache(url: str, clock: Clock, settings: KeyCacheSettings | None = None) -> AsyncIterator[KeyCache]:
+    """A cache of the keys at an address; the first token fetches them. Redirects aren't followed."""
+    settings = settings or KeyCacheSettings()
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)
+    async with httpx.AsyncClient(timeout=settings.timeout, limits=limits, follow_redirects=False) as client:
+        cache = KeyCache(lambda: _get(client, url), clock, settings)
+        try:
+            yield cache
+        finally:
+            await cache.close()
+
+
+async def _get(client: httpx.AsyncClient, url: str) -> bytes:
+    async with client.stream("GET", url, headers={"Accept": "application/json"}) as response:
+        if response.status_code != httpx.codes.OK:
+            raise ValueError("no key set at the address")
+        body = b""
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                raise ValueError("a key set beyond all measure")
+        return body

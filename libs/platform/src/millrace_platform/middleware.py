@@ -1,0 +1,225 @@
+"""The layers around every request, as plain ASGI: a request crosses all of them in some microseconds.
+
+From the outside in: `tracing.Tracing` where telemetry is exported, `RequestContext` (id, log line, metrics), `Faults`
+(any exception becomes a problem), `Bounds` (header, body, time, number at once).
+"""
+
+import asyncio
+import logging
+import re
+import time
+from typing import Protocol
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from millrace_platform.context import PROBES, request_id, route_template
+from millrace_platform.errors import BadRequest, Problem, TimedOut, Unavailable, problem_of_status
+from millrace_platform.ids import Ids
+from millrace_platform.problems import problem_response
+
+REQUEST_ID_HEADER = b"x-request-id"
+_DEADLINE = "millrace.deadline"
+_ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
+
+_requests = logging.getLogger("millrace.request")
+_faults = logging.getLogger("millrace.fault")
+
+
+class Meter(Protocol):
+    """Takes note of answered requests."""
+
+    def record(self, *, method: str, route: str, status: int, seconds: float) -> None: ...
+
+
+class RequestContext:
+    """Gives the request its id, answers HEAD as GET without a body, and writes the log line."""
+
+    def __init__(self, app: ASGIApp, *, ids: Ids, meter: Meter | None = None) -> None:
+        self._app = app
+        self._ids = ids
+        self._meter = meter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        method: str = scope["method"]
+        is_head = method == "HEAD"
+        if is_head:
+            # Shared with the layers around this one, who learn the route from it; the server must go on to see HEAD.
+            scope.setdefault("fastapi", {})
+            scope = {**scope, "method": "GET"}
+        current = _accepted_id(scope) or str(self._ids())
+        header = (REQUEST_ID_HEADER, current.encode())
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), header]
+            elif is_head:
+                message["body"] = b""
+            await send(message)
+
+        token = request_id.set(current)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            self._note(scope, method, status, time.perf_counter() - started)
+            request_id.reset(token)
+
+    def _note(self, scope: Scope, method: str, status: int, seconds: float) -> None:
+        route = route_template(scope)
+        if self._meter is not None:
+            self._meter.record(method=method, route=route, status=status, seconds=seconds)
+        level = logging.DEBUG if route in PROBES else logging.INFO
+        if _requests.isEnabledFor(level):
+            # Made by hand: Logger.log first looks for the caller's file and line, and that takes longer than the rest.
+            record = logging.LogRecord(_requests.name, level, "", 0, "request", None, None)
+            record.__dict__.update(method=method, route=route, status=status, duration_ms=round(seconds * 1000, 3))
+            _requests.handle(record)
+
+
+def _accepted_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID_HEADER:
+            return value.decode() if _ACCEPTED_ID.fullmatch(value) else None
+    return None
+
+
+class Faults:
+    """Answers whatever comes up as a problem that tells nothing of the inside; the log has the rest.
+
+    `unavailable_on` are exceptions that mean a store can't be reached: 503 instead of 500.
+    """
+
+    def __init__(self, app: ASGIApp, *, unavailable_on: tuple[type[Exception], ...] = ()) -> None:
+        self._app = app
+        self._unavailable_on = unavailable_on
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            # Only the end of the server cancels a request: a client that leaves doesn't, and Bounds keeps its own.
+            if started or scope["type"] != "http":
+                raise
+            await problem_response(Unavailable("The service is shutting down."))(scope, receive, send)
+        except Exception as error:
+            problem = self._problem(error)
+            if started or scope["type"] != "http":
+                raise
+            await problem_response(problem)(scope, receive, send)
+
+    def _problem(self, error: Exception) -> Problem:
+        if isinstance(error, Problem):
+            return error
+        if isinstance(error, self._unavailable_on):
+            _faults.warning("store unavailable", exc_info=error)
+            return Unavailable()
+        if isinstance(error, TimeoutError):
+            _faults.warning("store timed out", exc_info=error)
+            return TimedOut()
+        _faults.error("unhandled exception", exc_info=error)
+        return problem_of_status(500)
+
+
+def prolong(scope: Scope, seconds: float) -> None:
+    """Give the request this many seconds from now. For an endpoint that streams, before each part of what it sends."""
+    deadline: asyncio.Timeout | None = scope.get(_DEADLINE)
+    if deadline is not None and not deadline.expired():
+        deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
+class Bounds:
+    """Bounds what one request may cost, and how many there are at once."""
+
+    def __init__(
+        self, app: ASGIApp, *, header_count: int, head_size: int, body_size: int, seconds: float, at_once: int
+    ) -> None:
+        self._app = app
+        self._header_count = header_count
+        self._head_size = head_size
+        self._body_size = body_size
+        self._seconds = seconds
+        self._at_once = at_once
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = self._body(scope, receive)
+        if self._running >= self._at_once:
+            raise Unavailable("Too many requests are under way.")
+        self._running += 1
+        try:
+            async with asyncio.timeout(self._seconds) as deadline:
+                scope[_DEADLINE] = deadline
+                await self._app(scope, body or receive, send)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise TimedOut() if body is None or body.complete else problem_of_status(408) from None
+        finally:
+            self._running -= 1
+
+    def _body(self, scope: Scope, receive: Receive) -> "_Body | None":
+        """The body with its bound, None where there is no body. Raises `Problem` on a head out of bounds."""
+        headers = scope["headers"]
+        size = len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"])
+        if size > self._head_size:
+            raise problem_of_status(414, f"Keep it within {self._head_size} bytes.")
+        if len(headers) > self._header_count:
+            raise problem_of_status(431, f"Send at most {self._header_count} header fields.")
+        length = b""
+        chunked = False
+        for name, value in headers:
+            size += len(name) + len(value)
+            if name == b"content-length":
+                length = value
+            elif name == b"transfer-encoding":
+                chunked = True
+        if size > self._head_size:
+            raise problem_of_status(431, f"Keep all header fields within {self._head_size} bytes.")
+        if not chunked and length in (b"", b"0"):
+            return None
+        if length and (not length.isdigit() or len(length) > 18):
+            raise BadRequest("Content-Length isn't a number of bytes.")
+        if length and int(length) > self._body_size:
+            raise problem_of_status(413, _too_large(self._body_size))
+        return _Body(receive, self._body_size)
+
+
+class _Body:
+    """Receives a body and refuses it as soon as it exceeds its limit, whatever length was announced."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+        self._limit = limit
+        self.complete = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            self.complete = not message.get("more_body", False)
+            if self._left < 0:
+                # FastAPI lets this exception alone pass unchanged while it reads a body.
+                raise HTTPException(413, _too_large(self._limit))
+        return message
+
+
+def _too_large(limit: int) -> str:
+    return f"Keep the body within {limit} bytes."

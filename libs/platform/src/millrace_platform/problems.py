@@ -1,0 +1,85 @@
+"""Problems as responses (RFC 9457): whatever goes wrong reaches the caller in this one form."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from millrace_platform.context import request_id
+from millrace_platform.errors import Problem, Unprocessable, problem_of_status
+from millrace_platform.validation import field_errors
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+def problem_response(problem: Problem) -> Response:
+    """The response that tells the caller of a problem."""
+    return Response(
+        problem_body(problem),
+        status_code=problem.status,
+        headers={"Cache-Control": "no-store", **problem.headers},
+        media_type=PROBLEM_MEDIA_TYPE,
+    )
+
+
+def problem_body(problem: Problem) -> bytes:
+    """The members of RFC 9457 that are known, `errors` where there are any, and the request's id."""
+    members: dict[str, Any] = {"type": problem.type, "title": problem.title, "status": problem.status}
+    if problem.detail:
+        members["detail"] = problem.detail
+    if problem.errors:
+        members["errors"] = problem.errors
+    if (current := request_id.get()) is not None:
+        members["request_id"] = current
+    return msgspec.json.encode(members)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Have the application answer its own and FastAPI's errors as problems."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+
+
+async def _on_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 # the type it is registered for
+    return problem_response(error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 # the type it is registered for
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods_at(request)))
+    detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else None
+    return problem_response(problem_of_status(error.status_code, detail, headers=headers))
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 # the type it is registered for
+    if isinstance(error.body, bytes) and error.body and not _is_json(request):
+        return problem_response(
+            problem_of_status(415, "Send the body as application/json.", headers={"Accept": "application/json"})
+        )
+    return problem_response(Unprocessable(errors=field_errors(error.errors())))
+
+
+def _is_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind, _, subtype = media_type.partition("/")
+    return kind == "application" and (subtype == "json" or subtype.endswith("+json"))
+
+
+def _methods_at(request: Request) -> set[str]:
+    """All methods of all routes at a path: the router itself names only those of the first that it finds."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        pattern = getattr(route, "path_regex", None)
+        if pattern is not None and pattern.match(request.scope["path"]):
+            methods |= route.methods or set()
+    return methods | {"HEAD"} if "GET" in methods else methods

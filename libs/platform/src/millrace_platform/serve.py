@@ -1,0 +1,134 @@
+"""Run a service as a process: `serve("directory.main:create")`."""
+
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import ValidationError
+
+from millrace_platform.background import Background
+from millrace_platform.logging import configure_logging
+from millrace_platform.protocol import BoundedProtocol
+from millrace_platform.settings import PlatformSettings
+from millrace_platform.telemetry import telemetry
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the load balancer's idle timeout (60 s), so that it never writes into a connection just closed."""
+DRAIN_SECONDS = 25
+"""How long requests under way may go on after SIGTERM."""
+DEADLINE_SECONDS = 29.0
+"""After this the process ends whatever still runs; ECS kills after 30 s."""
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+_log = logging.getLogger("millrace.serve")
+
+
+class _Server(uvicorn.Server):
+    """Stops the background tasks as soon as it stops taking requests, not only when the last one is answered."""
+
+    def __init__(self, config: uvicorn.Config, background: Background) -> None:
+        super().__init__(config)
+        self._background = background
+        background.on_failure = self._on_failure
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        _log.info("listening", extra={"addresses": self._addresses()})
+
+    def _addresses(self) -> list[str]:
+        names = (listener.getsockname() for server in self.servers for listener in server.sockets)
+        return [f"{host}:{port}" for host, port, *_ in names]
+
+    def _on_failure(self) -> None:
+        end_by_force(DEADLINE_SECONDS)
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Counted from the signal, which may come while the service is still starting.
+        end_by_force(DEADLINE_SECONDS)
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._background.stop()
+        await super().shutdown(sockets)
+
+
+def serve(factory: str) -> None:
+    """Run the application that `factory` (`package.module:function`) makes; returns when SIGTERM or SIGINT ended it.
+
+    Exits with 1 when a background task failed or the start did, with 2 on settings that can't be.
+    """
+    app = _create(factory)
+    settings: PlatformSettings = app.state.settings
+    background: Background = app.state.background
+    configure_logging(service=app.state.name, level=settings.log_level, format=settings.log_format)
+    server = _Server(_config(app, settings), background)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _already_handled)
+    with telemetry(settings, service=app.state.name):
+        server.run()
+    _log.info("stopped")
+    if background.failed is not None or not server.started:
+        sys.exit(EXIT_FAILED)
+
+
+def _create(factory: str) -> FastAPI:
+    module, _, function = factory.partition(":")
+    try:
+        app = getattr(importlib.import_module(module), function)()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            sys.stderr.write(f"{_variable(str(problem['loc'][0]))}: {problem['msg']}\n")
+        sys.exit(EXIT_USAGE)
+    if not isinstance(app, FastAPI):
+        raise TypeError(f"{factory} didn't make an application")
+    return app
+
+
+def _variable(name: str) -> str:
+    """The variable behind a setting; one that isn't ours goes by its own name already."""
+    return name if name.isupper() else f"{PlatformSettings.model_config['env_prefix']}{name}".upper()
+
+
+def _config(app: FastAPI, settings: PlatformSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.listen_host,
+        port=settings.listen_port,
+        loop="uvloop",
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+def _already_handled(_number: int, _frame: FrameType | None) -> None:
+    """The server raises a signal once more after it has obeyed it; the process then ends by itself, with status 0."""
+
+
+def end_by_force(seconds: float) -> None:
+    """End the process after so many seconds, whatever it does by then, even where its event loop is blocked."""
+    timer = threading.Timer(seconds, _abort)
+    timer.daemon = True
+    timer.start()
+
+
+def _abort() -> None:
+    _log.error("shutdown took too long")
+    logging.shutdown()
+    os._exit(EXIT_FAILED)

@@ -1,0 +1,37 @@
+"""Clients of the sample service."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from millrace_platform.settings import PlatformSettings
+
+from . import sample_service
+
+ClientFactory = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def client_with() -> ClientFactory:
+    """`async with client_with(body_limit=10) as client`: the service in this process, with these settings."""
+
+    @asynccontextmanager
+    async def open_client(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+        app = sample_service.make(PlatformSettings(**settings))
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sample") as client,
+        ):
+            yield client
+
+    return open_client
+
+
+@pytest.fixture
+async def client(client_with: ClientFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """The service in this process, as it comes."""
+    async with client_with() as opened:
+        yield opened

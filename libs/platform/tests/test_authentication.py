@@ -1,0 +1,330 @@
+"""Access tokens: what is taken, and every way to forge one that isn't."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from typing import Annotated, Any
+from uuid import UUID
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fastapi import Depends, FastAPI
+from joserfc import jwt
+from joserfc.jwk import OctKey, RSAKey
+
+from millrace_platform.authentication import (
+    InPrincipal,
+    InvalidTokenError,
+    Principal,
+    Role,
+    Rules,
+    Verifier,
+    require,
+    require_recent,
+)
+from millrace_platform.errors import Unauthenticated, Unavailable
+from millrace_platform.jwks import KeyCache, KeyCacheSettings, rsa_keys
+from millrace_platform.problems import install_problem_handlers
+
+NOW = 1_800_000_000.0
+ISSUER = "https://issuer.example/v1/auth"
+SUBJECT = "01890a5d-ac96-774b-bcce-b302099a8057"
+KEY = RSAKey.generate_key(2048)
+OTHER = RSAKey.generate_key(2048)
+
+
+class ManualClock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Issuer:
+    """Serves a key set, or fails; counts."""
+
+    def __init__(self, **keys: RSAKey) -> None:
+        self.keys: dict[str, RSAKey] = keys
+        self.down = False
+        self.fetches = 0
+
+    async def __call__(self) -> bytes:
+        self.fetches += 1
+        if self.down:
+            raise OSError("down")
+        return key_set(**self.keys)
+
+
+def key_set(**keys: RSAKey) -> bytes:
+    return json.dumps({"keys": [{**key.as_dict(private=False), "kid": kid} for kid, key in keys.items()]}).encode()
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    good = {
+        "iss": ISSUER,
+        "sub": SUBJECT,
+        "client_id": "millrace",
+        "token_use": "access",
+        "iat": NOW,
+        "auth_time": NOW,
+        "exp": NOW + 900,
+        "origin_jti": "s1",
+    }
+    return {name: value for name, value in {**good, **changes}.items() if value is not None}
+
+
+def token(
+    header: dict[str, Any] | None = None, key: RSAKey = KEY, groups: list[str] | None = None, **changes: Any
+) -> str:
+    body = claims(**changes) | ({} if groups is None else {"cognito:groups": groups})
+    return jwt.encode({"alg": "RS256", "kid": "k1", **(header or {})}, body, key, algorithms=["RS256"])
+
+
+def part(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def by_hand(header: dict[str, Any], signature: bytes = b"") -> str:
+    """A token with any header whatever, which no library would write."""
+    return f"{part(header)}.{part(claims())}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def resigned(header: dict[str, Any], payload: object = None) -> str:
+    """A token with any header and payload, and a right signature by the issuer's own key."""
+    content = f"{part(header)}.{part(claims() if payload is None else payload)}"
+    private = KEY.private_key
+    assert private is not None
+    signature = private.sign(content.encode(), PKCS1v15(), SHA256())
+    return f"{content}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer(k1=KEY)
+
+
+@pytest.fixture
+def verifier(clock: ManualClock, issuer: Issuer) -> Verifier:
+    return Verifier(Rules(ISSUER, frozenset({"millrace"})), KeyCache(issuer, clock), clock)
+
+
+async def test_a_good_token_tells_who_calls(verifier: Verifier) -> None:
+    groups = ["staff", "practice/p1", "practice/p2", "something-else"]
+    principal = await verifier.verify(token(groups=groups))
+    assert principal == Principal(
+        UUID(SUBJECT), frozenset({Role.STAFF}), frozenset({"p1", "p2"}), NOW, NOW + 900, session="s1"
+    )
+
+
+async def test_who_is_in_no_roles_group_is_a_patient(verifier: Verifier) -> None:
+    assert (await verifier.verify(token())).roles == {Role.PATIENT}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "https://issuer.example/v1/auth/"},
+        {"iss": None},
+        {"token_use": "id"},
+        {"token_use": None},
+        {"client_id": "another"},
+        {"client_id": None},
+        {"client_id": ["millrace"]},
+        {"exp": NOW - 30},
+        {"exp": None},
+        {"exp": True},
+        {"exp": str(int(NOW + 900))},
+        {"iat": NOW + 31},
+        {"nbf": NOW + 31},
+        {"auth_time": None},
+        {"sub": None},
+        {"sub": "admin"},
+        {"cognito:groups": "admin"},
+        {"cognito:groups": [1]},
+    ],
+    ids=lambda changes: "-".join(f"{name}={value}" for name, value in changes.items()),
+)
+async def test_claims_out_of_order_are_refused(verifier: Verifier, changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidTokenError):
+        await verifier.verify(token(**changes))
+
+
+async def test_clocks_may_differ_a_little(verifier: Verifier) -> None:
+    await verifier.verify(token(exp=NOW - 29, iat=NOW + 29))
+
+
+def hs256_with_the_public_key(encoding: Encoding) -> str:
+    public = KEY.public_key.public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo)
+    content = f"{part({'alg': 'HS256', 'kid': 'k1'})}.{part(claims())}"
+    digest = hmac.new(public, content.encode(), hashlib.sha256).digest()
+    return f"{content}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+
+FORGERIES = {
+    "alg none": by_hand({"alg": "none", "kid": "k1"}),
+    "alg None in other case": by_hand({"alg": "nOnE", "kid": "k1"}),
+    "no alg": by_hand({"kid": "k1"}),
+    "no signature": by_hand({"alg": "RS256", "kid": "k1"}),
+    "HS256 with the public key as PEM": hs256_with_the_public_key(Encoding.PEM),
+    "HS256 with the public key as DER": hs256_with_the_public_key(Encoding.DER),
+    "RS512": jwt.encode({"alg": "RS512", "kid": "k1"}, claims(), KEY, algorithms=["RS512"]),
+    "PS256": jwt.encode({"alg": "PS256", "kid": "k1"}, claims(), KEY, algorithms=["PS256"]),
+    "no kid": resigned({"alg": "RS256"}),
+    "kid of another type": resigned({"alg": "RS256", "kid": ["k1"]}),
+    "unknown kid": token({"kid": "k2"}),
+    "another key under a known kid": token(key=OTHER),
+    "jku": resigned({"alg": "RS256", "kid": "k1", "jku": "https://evil.example/keys"}),
+    "jwk": resigned({"alg": "RS256", "kid": "k1", "jwk": OTHER.as_dict(private=False)}),
+    "x5u": resigned({"alg": "RS256", "kid": "k1", "x5u": "https://evil.example/cert"}),
+    "x5c": resigned({"alg": "RS256", "kid": "k1", "x5c": ["MII"]}),
+    "crit": resigned({"alg": "RS256", "kid": "k1", "crit": ["exp"]}),
+    "unencoded payload": resigned({"alg": "RS256", "kid": "k1", "b64": False}),
+    "another type": resigned({"alg": "RS256", "kid": "k1", "typ": "logout+jwt"}),
+    "a changed payload": ".".join([token().split(".")[0], part(claims(sub=str(UUID(int=1)))), token().split(".")[2]]),
+    "a payload that isn't an object": resigned({"alg": "RS256", "kid": "k1"}, payload=[]),
+    "header that isn't an object": f"{part([])}.{part(claims())}.AA",
+    "not base64": "%%%.e30.AA",
+    "not three parts": "e30.e30",
+    "five parts": "a.b.c.d.e",
+    "beyond all length": token(filler="x" * 9000),
+    "empty": "",
+    "not ASCII": "é.é.é",
+}
+
+
+@pytest.mark.parametrize("forged", FORGERIES.values(), ids=FORGERIES.keys())
+async def test_forgeries_are_refused(verifier: Verifier, forged: str) -> None:
+    with pytest.raises(InvalidTokenError):
+        await verifier.verify(forged)
+
+
+async def test_a_token_resigned_by_hand_is_good_so_the_forgeries_fail_for_their_header(verifier: Verifier) -> None:
+    await verifier.verify(resigned({"alg": "RS256", "kid": "k1", "typ": "at+jwt"}))
+
+
+def test_only_keys_that_can_verify_rs256_are_taken_from_a_set() -> None:
+    small = {"kty": "RSA", "kid": "small", "e": "AQAB", "n": "sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri"}
+    listed = [
+        {**KEY.as_dict(private=False), "kid": "good"},
+        {**OTHER.as_dict(private=False), "kid": "good"},
+        {**KEY.as_dict(private=False), "kid": "encryption", "use": "enc"},
+        {**KEY.as_dict(private=False), "kid": "other algorithm", "alg": "HS256"},
+        {**OctKey.import_key(b"k" * 32).as_dict(), "kid": "symmetric"},
+        small,
+        {"kty": "RSA", "kid": "half", "e": "AQAB"},
+        KEY.as_dict(private=False) | {"kid": 7},
+        "text",
+    ]
+    keys = rsa_keys(json.dumps({"keys": listed}).encode())
+    assert list(keys) == ["good"]
+    assert keys["good"].thumbprint() == KEY.thumbprint()
+
+
+async def test_a_new_key_is_fetched_when_it_appears(verifier: Verifier, issuer: Issuer, clock: ManualClock) -> None:
+    await verifier.verify(token())
+    issuer.keys = {"k1": KEY, "k2": OTHER}
+    clock.now += 11
+    await verifier.verify(token({"kid": "k2"}, key=OTHER))
+    assert issuer.fetches == 2
+
+
+async def test_unknown_key_ids_dont_make_it_fetch_more_often(verifier: Verifier, issuer: Issuer) -> None:
+    for number in range(100):
+        with pytest.raises(InvalidTokenError):
+            await verifier.verify(token({"kid": f"made up {number}"}))
+    assert issuer.fetches == 1
+
+
+async def test_a_key_that_was_withdrawn_is_no_longer_taken(
+    verifier: Verifier, issuer: Issuer, clock: ManualClock
+) -> None:
+    await verifier.verify(token())
+    issuer.keys = {"k2": OTHER}
+    clock.now += 301
+    with pytest.raises(InvalidTokenError):
+        await verifier.verify(token({"kid": "k2"}))  # waits for the fetch; a wrong signature
+    with pytest.raises(InvalidTokenError):
+        await verifier.verify(token(exp=clock.now + 900))
+
+
+async def test_keys_stay_in_use_while_the_issuer_is_down_but_not_for_ever(
+    verifier: Verifier, issuer: Issuer, clock: ManualClock
+) -> None:
+    await verifier.verify(token())
+    issuer.down = True
+    clock.now += 86_000
+    await verifier.verify(token(exp=clock.now + 900))
+    clock.now += 500
+    with pytest.raises(Unavailable):
+        await verifier.verify(token(exp=clock.now + 900))
+    issuer.down = False
+    clock.now += 11
+    await verifier.verify(token(exp=clock.now + 900))
+
+
+async def test_without_any_keys_nobody_is_told_that_a_token_is_bad(verifier: Verifier, issuer: Issuer) -> None:
+    issuer.down = True
+    with pytest.raises(Unavailable):
+        await verifier.verify(token())
+
+
+async def test_a_fetch_that_hangs_is_given_up(clock: ManualClock) -> None:
+    async def hangs() -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    cache = KeyCache(hangs, clock, KeyCacheSettings(timeout=0.01))
+    with pytest.raises(Unavailable):
+        await cache.key("k1")
+
+
+async def test_endpoints_ask_for_a_token_and_for_a_role(verifier: Verifier) -> None:
+    app = FastAPI()
+    app.state.verifier = verifier
+    install_problem_handlers(app)
+
+    @app.get("/who")
+    async def who(caller: InPrincipal) -> str:
+        return str(caller.subject)
+
+    @app.get("/staff")
+    async def staff(caller: Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN))]) -> str:
+        return str(caller.subject)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+
+        async def get(path: str, authorization: str | None = None) -> httpx.Response:
+            return await client.get(path, headers={"Authorization": authorization} if authorization else {})
+
+        missing, wrong = await get("/who"), await get("/who", "Bearer nonsense")
+        assert (missing.status_code, missing.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert (wrong.status_code, wrong.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"')
+        assert (await get("/who", "Basic dTpw")).status_code == 401
+        assert (await get("/who", f"Bearer {token()}")).json() == SUBJECT
+        refused = await get("/staff", f"Bearer {token()}")
+        assert (refused.status_code, refused.json()["type"]) == (403, "urn:millrace:problem:forbidden")
+        assert (await get("/staff", f"Bearer {token(groups=['admin'])}")).status_code == 200
+
+
+async def test_what_matters_asks_for_a_sign_in_of_the_last_minutes(verifier: Verifier, clock: ManualClock) -> None:
+    caller = await verifier.verify(token(auth_time=NOW - 400))
+    require_recent(caller, clock, 600)
+    with pytest.raises(Unauthenticated) as raised:
+        require_recent(caller, clock, 300)
+    assert raised.value.headers["WWW-Authenticate"] == (
+        'Bearer error="insufficient_user_authentication", max_age="300"'
+    )

@@ -1,0 +1,180 @@
+"""Sessions on a real PostgreSQL."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from millrace_platform.database import Database, ReadSession, open_database, sqlalchemy_url
+from millrace_platform.database_tracing import trace_statements
+from millrace_platform.errors import TimedOut, Unavailable, Unprocessable
+
+metadata = MetaData()
+thing = Table("thing", metadata, Column("id", Integer, primary_key=True), Column("name", Text, nullable=False))
+
+READ_ONLY_VIOLATION = "25006"
+
+
+@pytest.fixture
+async def database(postgres_dsn: str) -> AsyncIterator[Database]:
+    async with open_database(postgres_dsn, name="test", pool_size=2, seconds=5) as opened:
+        async with opened.engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        yield opened
+
+
+async def names(session: ReadSession) -> list[str]:
+    return list((await session.execute(select(thing.c.name).order_by(thing.c.id))).scalars())
+
+
+async def test_a_transaction_is_committed_where_its_block_ends(database: Database) -> None:
+    async with database.transaction() as session:
+        await session.execute(insert(thing), [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}])
+        assert await names(session) == ["a", "b"]
+    async with database.read() as session:
+        assert await names(session) == ["a", "b"]
+        assert await session.scalar(select(thing.c.name).where(thing.c.id == 2)) == "b"
+        assert await session.scalar(select(thing.c.name).where(thing.c.id == 3)) is None
+
+
+async def test_a_transaction_is_rolled_back_where_its_block_raises(database: Database) -> None:
+    with pytest.raises(LookupError):
+        async with database.transaction() as session:
+            await session.execute(insert(thing).values(id=1, name="a"))
+            raise LookupError
+    async with database.read() as session:
+        assert await names(session) == []
+
+
+async def test_the_driver_is_in_the_same_transaction_from_the_start(database: Database) -> None:
+    with pytest.raises(LookupError):
+        async with database.transaction() as session:
+            driver = await session.driver()
+            await driver.copy_records_to_table("thing", columns=("id", "name"), records=[(1, "a")])
+            assert await names(session) == ["a"]
+            raise LookupError
+    async with database.read() as session:
+        assert await names(session) == []
+
+
+async def test_the_database_refuses_what_a_read_session_should_not_do(database: Database) -> None:
+    async with database.read() as session:
+        with pytest.raises(Unavailable) as caught:
+            await session.execute(insert(thing).values(id=1, name="a"))  # type: ignore[arg-type] # what is tested
+    assert isinstance(caught.value.__cause__, DBAPIError)
+    assert getattr(caught.value.__cause__.orig, "sqlstate", None) == READ_ONLY_VIOLATION
+
+
+async def test_a_broken_rule_is_for_the_service(database: Database) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        async with database.transaction() as session:
+            await session.execute(insert(thing).values(id=1, name="jane"))
+            await session.execute(insert(thing).values(id=1, name="jane"))
+    assert "jane" not in str(caught.value)
+
+
+async def test_a_statement_that_takes_too_long(postgres_dsn: str) -> None:
+    async with open_database(postgres_dsn, name="test", pool_size=1, seconds=0.05) as database:
+        with pytest.raises(TimedOut):
+            await sleep_in(database)
+
+
+async def sleep_in(database: Database) -> None:
+    async with database.transaction() as session:
+        await session.execute(text("SELECT pg_sleep(60)"))
+
+
+async def test_a_pool_without_a_free_connection(postgres_dsn: str) -> None:
+    async with open_database(postgres_dsn, name="test", pool_size=1, seconds=0.5) as database, database.read():
+        with pytest.raises(Unavailable):
+            await database.check()
+
+
+async def test_a_server_that_is_not_there() -> None:
+    async with open_database("postgresql://127.0.0.1:1/none", name="test", pool_size=1, seconds=1) as database:
+        with pytest.raises(Unavailable):
+            await database.check()
+
+
+async def test_text_with_nul(database: Database) -> None:
+    async with database.transaction() as session:
+        with pytest.raises(Unprocessable) as caught:
+            await session.execute(insert(thing).values(id=1, name="a\0b"))
+    assert caught.value.errors[0]["detail"] == "A text holds the character NUL."
+
+
+async def test_a_lost_update_is_seen_by_its_version(database: Database) -> None:
+    async with database.transaction() as session:
+        result = await session.execute(update(thing).where(thing.c.id == 1).values(name="b"))
+        assert result.rowcount == 0
+
+
+async def test_statements_are_spans_without_their_values(database: Database) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+    trace_statements(database.engine.sync_engine, tracer)
+    with tracer.start_as_current_span("request") as request:
+        async with database.transaction() as session:
+            await session.execute(insert(thing).values(id=1, name="jane"))
+            with pytest.raises(IntegrityError):
+                await session.execute(insert(thing).values(id=1, name="jane"))
+    good, bad, _ = exporter.get_finished_spans()
+    assert good.name == "INSERT"
+    assert good.parent is not None
+    assert good.parent.span_id == request.get_span_context().span_id
+    assert good.status.is_ok
+    assert bad.attributes is not None
+    assert bad.attributes["error.type"] == "23505"
+    assert "jane" not in good.to_json() + bad.to_json()
+
+
+@pytest.mark.parametrize("url", ["mysql://host/db", "host/db", ""])
+def test_an_address_of_something_else(url: str) -> None:
+    with pytest.raises(ValueError, match="postgresql://"):
+        sqlalchemy_url(url)
+
+
+WRITES = """
+from sqlalchemy import Column, Integer, MetaData, Table, delete, insert, select, text, union, update
+from millrace_platform.database import ReadSession, Session
+
+thing = Table("thing", MetaData(), Column("id", Integer))
+
+async def reads(session: ReadSession) -> None:
+    await session.execute(select(thing))
+    await session.execute(union(select(thing.c.id), select(thing.c.id)))
+
+async def writes(session: Session) -> None:
+    await reads(session)
+    await session.execute(insert(thing).values(id=1))
+    await session.execute(text("TRUNCATE thing"))
+
+async def cheats(session: ReadSession) -> None:
+    await session.execute(insert(thing).values(id=1))
+    await session.execute(insert(thing).values(id=1).returning(thing.c.id))
+    await session.execute(update(thing).values(id=1))
+    await session.execute(delete(thing))
+    await session.execute(text("TRUNCATE thing"))
+    await session.scalar(delete(thing).returning(thing.c.id))
+    await writes(session)
+"""
+
+
+def test_writing_through_a_read_session_fails_the_type_check(tmp_path: Path) -> None:
+    source = tmp_path / "cheating.py"
+    source.write_text(WRITES)
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--no-error-summary", str(source)]
+    checked = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    first = WRITES.splitlines().index("async def cheats(session: ReadSession) -> None:") + 2
+    told = {int(line.split(":")[1]) for line in checked.stdout.splitlines() if ": error:" in line}
+    assert told == set(range(first, first + 7)), checked.stdout + checked.stderr

@@ -1,0 +1,91 @@
+"""A change and its events are one commit."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from millrace_contracts.entities import Practice
+from millrace_contracts.envelope import Envelope, decode
+from millrace_contracts.registry import PRACTICE, entity_of
+from millrace_feeds.outbox import NOTIFY_CHANNEL, OUTBOX_DDL
+from millrace_platform.database import open_database
+from millrace_platform.ids import Uuid7
+from millrace_platform.unit_of_work import Envelopes, Event, UnitsOfWork
+
+BEGINNING = 1_795_000_000.25
+
+
+class StoppedClock:
+    def time(self) -> float:
+        return BEGINNING
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+@pytest.fixture
+async def units(postgres_dsn: str) -> AsyncIterator[UnitsOfWork]:
+    clock = StoppedClock()
+    async with open_database(postgres_dsn, name="test", pool_size=2, seconds=5) as database:
+        async with database.transaction() as session:
+            await (await session.driver()).execute(OUTBOX_DDL)
+        yield UnitsOfWork(database, Envelopes("/services/directory", clock, Uuid7(clock)))
+
+
+@pytest.fixture
+async def onlooker(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(postgres_dsn)
+    yield connection
+    await connection.close()
+
+
+async def outbox(connection: asyncpg.Connection) -> list[Envelope]:
+    return [decode(row["body"]) for row in await connection.fetch("SELECT body FROM outbox ORDER BY seq")]
+
+
+PRACTICE_1 = Practice(id="p-1", name="Downtown Dental")
+
+
+async def test_events_are_written_in_order_with_the_commit(units: UnitsOfWork, onlooker: asyncpg.Connection) -> None:
+    async with units.begin() as work:
+        work.record(Event.written(PRACTICE, PRACTICE_1, action="created", version=1))
+        work.record(Event.deleted(PRACTICE, "p-1", version=2))
+        assert await outbox(onlooker) == []
+    created, deleted = await outbox(onlooker)
+    assert created.type == "millrace.practice.created"
+    assert created.subject == created.partitionkey == "practice/p-1"
+    assert created.source == "/services/directory"
+    assert created.time == "2026-11-18T11:06:40.250Z"
+    assert created.dataschema == "urn:millrace:practice:1"
+    assert (created.entityversion, deleted.entityversion) == (1, 2)
+    assert entity_of(created) == PRACTICE_1
+    assert deleted.type == "millrace.practice.deleted"
+    assert deleted.deleted
+    assert created.id < deleted.id
+
+
+async def test_a_unit_that_fails_emits_nothing(units: UnitsOfWork, onlooker: asyncpg.Connection) -> None:
+    with pytest.raises(LookupError):
+        async with units.begin() as work:
+            work.record(Event.written(PRACTICE, PRACTICE_1, action="created", version=1))
+            raise LookupError
+    assert await outbox(onlooker) == []
+
+
+async def test_the_commit_wakes_the_relay(units: UnitsOfWork, onlooker: asyncpg.Connection) -> None:
+    woken = asyncio.Event()
+    await onlooker.add_listener(NOTIFY_CHANNEL, lambda *_: woken.set())
+    async with units.begin() as work:
+        work.record(Event.written(PRACTICE, PRACTICE_1, action="updated", version=2))
+    async with asyncio.timeout(5):
+        await woken.wait()
+
+
+def test_a_replay_says_so() -> None:
+    clock = StoppedClock()
+    envelopes = Envelopes("/services/directory", clock, Uuid7(clock))
+    (envelope,) = envelopes.of([Event.written(PRACTICE, PRACTICE_1, action="updated", version=7)], replay=True)
+    assert envelope.replay
+    assert envelope.traceparent is None
