@@ -1,0 +1,1 @@
+"""The truth and the read model: what the projector writes and search reads."""

@@ -1,0 +1,51 @@
+"""A cache bounded by the bytes of what it holds."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Lru(Generic[K, V]):
+    """Least-recently-used values, bounded by the sum of their sizes (bytes, by `size`)."""
+
+    __slots__ = ("_entries", "_size", "bytes", "capacity", "evictions", "hits")
+
+    def __init__(self, capacity: int, size: Callable[[V], int]) -> None:
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._size = size
+        self.capacity = capacity
+        self.bytes = 0
+        self.hits = 0
+        self.evictions = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: K) -> V | None:
+        value = self._entries.get(key)
+        if value is not None:
+            self._entries.move_to_end(key)
+            self.hits += 1
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        self.pop(key)
+        self._entries[key] = value
+        self.bytes += self._size(value)
+        while self.bytes > self.capacity:
+            _, evicted = self._entries.popitem(last=False)
+            self.bytes -= self._size(evicted)
+            self.evictions += 1
+
+    def pop(self, key: K) -> V | None:
+        value = self._entries.pop(key, None)
+        if value is not None:
+            self.bytes -= self._size(value)
+        return value
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self.bytes = 0

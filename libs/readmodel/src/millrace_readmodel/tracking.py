@@ -1,0 +1,213 @@
+"""Connections to Valkey/Redis for the near cache: pipelined reads, and the server's own client tracking.
+
+A tracked connection is its own listener: it registers with `CLIENT TRACKING ON BCAST … REDIRECT <its own id>` and then
+subscribes to `__redis__:invalidate` (RESP2). So tracking and listening live and die together; with two connections the
+loss of the registering one would go unnoticed by the one that listens.
+"""
+
+import asyncio
+import ssl
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, cast
+
+import hiredis
+from redis.asyncio.connection import parse_url
+
+INVALIDATIONS: Final = b"__redis__:invalidate"
+Invalidated = Sequence[bytes] | None
+"""Keys that changed; None when all of them did (FLUSHALL)."""
+
+
+class UnavailableError(Exception):
+    """The read model can't be read now: not connected, no answer in time, or nothing is served there."""
+
+
+class Listener(Protocol):
+    """Who is told what a tracked connection reports. Both are called on the event loop and must not block."""
+
+    def invalidated(self, keys: Invalidated) -> None:
+        """These keys changed since they were tracked."""
+
+    def lost(self) -> None:
+        """The connection closed: from now on changes go unreported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one connection. Times in seconds."""
+
+    timeout: float = 1.0
+    """For connecting, and for the oldest unanswered command; a connection that exceeds it is dropped."""
+    pending: int = 4096
+    """Commands without an answer; beyond it a command fails at once."""
+
+
+class Connection(asyncio.Protocol):
+    """One RESP2 connection; commands are pipelined and answered in order.
+
+    One timer watches the oldest unanswered command instead of a timer a command. While nothing is unanswered it sends
+    PING, so that a peer that vanished without a word is noticed within two timeouts.
+    """
+
+    def __init__(self, limits: Limits, listener: Listener | None = None) -> None:
+        self._limits = limits
+        self._listener = listener
+        self._reader = hiredis.Reader()
+        self._pending: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._subscribed = False
+        self._transport: asyncio.Transport | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self.closed = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._watch = asyncio.get_running_loop().call_later(self._limits.timeout, self._check)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._transport = None
+        self.closed.set()
+        if self._listener is not None:
+            self._listener.lost()
+        if self._watch is not None:
+            self._watch.cancel()
+        while self._pending:
+            _, future = self._pending.popleft()
+            if not future.done():
+                future.set_exception(UnavailableError("connection lost"))
+                future.exception()  # a waiter that was cancelled meanwhile leaves nobody to retrieve it
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not False:
+                self._dispatch(reply)
+        except hiredis.ProtocolError:
+            self.close()
+
+    def _dispatch(self, reply: Any) -> None:
+        if self._subscribed and isinstance(reply, list) and reply[0] == b"message":
+            if self._listener is not None:
+                self._listener.invalidated(reply[2])
+            return
+        if not self._pending:
+            self.close()
+            return
+        _, future = self._pending.popleft()
+        if future.done():
+            return
+        if isinstance(reply, Exception):
+            future.set_exception(reply)
+        else:
+            future.set_result(reply)
+
+    def send(self, *command: bytes | str | int) -> "asyncio.Future[Any]":
+        """Write a command; the future has its reply. Raises `UnavailableError` at once when it can't be sent."""
+        if self._transport is None or self._transport.is_closing():
+            raise UnavailableError("not connected")
+        if len(self._pending) >= self._limits.pending:
+            raise UnavailableError("too many commands in flight")
+        future = asyncio.get_running_loop().create_future()
+        self._pending.append((time.monotonic(), future))
+        self._transport.write(hiredis.pack_command(cast(Any, command)))
+        return future
+
+    async def track(self, prefixes: Sequence[str]) -> None:
+        """Have every change of keys with these prefixes reported to the listener until the connection closes."""
+        own_id = await self.send("CLIENT", "ID")
+        listed = [part for prefix in prefixes for part in ("PREFIX", prefix)]
+        await self.send("CLIENT", "TRACKING", "ON", "REDIRECT", own_id, "BCAST", *listed)
+        subscribed = self.send("SUBSCRIBE", INVALIDATIONS)
+        self._subscribed = True  # a report may arrive right behind the answer
+        await subscribed
+
+    def close(self) -> None:
+        """Drop the connection; unanswered commands fail with `UnavailableError`."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _check(self) -> None:
+        if self._transport is None:
+            return
+        if not self._pending:
+            self.send("PING")
+        elif time.monotonic() - self._pending[0][0] > self._limits.timeout:
+            self.close()
+        self._watch = asyncio.get_running_loop().call_later(self._limits.timeout / 2, self._check)
+
+
+async def connect(url: str, limits: Limits, listener: Listener | None = None) -> Connection:
+    """Open `redis://`, `rediss://` or `unix://`, log in, select the database. Raises `UnavailableError`."""
+    options = parse_url(url)
+    try:
+        async with asyncio.timeout(limits.timeout):
+            connection = await _open(url, options, limits, listener)
+            try:
+                await _greet(connection, options)
+            except BaseException:
+                connection.close()
+                raise
+    except (OSError, TimeoutError, hiredis.HiredisError) as error:
+        raise UnavailableError(f"cannot connect: {error}") from error
+    return connection
+
+
+async def _open(url: str, options: Any, limits: Limits, listener: Listener | None) -> Connection:
+    loop = asyncio.get_running_loop()
+    if (path := options.get("path")) is not None:
+        _, connection = await loop.create_unix_connection(lambda: Connection(limits, listener), path)
+        return connection
+    context = ssl.create_default_context() if url.startswith("rediss://") else None
+    _, connection = await loop.create_connection(
+        lambda: Connection(limits, listener),
+        options.get("host", "localhost"),
+        options.get("port", 6379),
+        ssl=context,
+    )
+    return connection
+
+
+async def _greet(connection: Connection, options: Any) -> None:
+    if (password := options.get("password")) is not None:
+        user = options.get("username")
+        await connection.send("AUTH", *([user, password] if user else [password]))
+    if database := options.get("db"):
+        await connection.send("SELECT", database)
+
+
+class Link:
+    """A connection that is opened again whenever it is lost, with pauses of 50 ms doubling up to a second."""
+
+    def __init__(self, url: str, limits: Limits) -> None:
+        self._url = url
+        self._limits = limits
+        self._connection: Connection | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
+
+    def send(self, *command: bytes | str | int) -> "asyncio.Future[Any]":
+        """As `Connection.send`."""
+        if self._connection is None:
+            raise UnavailableError("not connected")
+        return self._connection.send(*command)
+
+    async def run(self) -> None:
+        """Keep the connection open until cancelled."""
+        pause = 0.05
+        while True:
+            try:
+                self._connection = await connect(self._url, self._limits)
+            except UnavailableError:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 1.0)
+                continue
+            pause = 0.05
+            try:
+                await self._connection.closed.wait()
+            finally:
+                self._connection.close()
+                self._connection = None

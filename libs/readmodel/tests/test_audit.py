@@ -1,0 +1,162 @@
+"""Every kind of corruption of the read model is seen, and named."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from millrace_readmodel import layout
+from millrace_readmodel.audit import Kind
+from millrace_readmodel.rebuild import Rebuild
+from millrace_readmodel.writer import ReadModelWriter
+
+NPI, OTHER = "1000000004", "1000000012"
+OFFSETS = {name: field[1] for name, field in (layout.ROW.fields or {}).items()}
+CELL = layout.cell_of(40.71, -74.01)
+
+
+@pytest.fixture
+async def generation(redis: Any, truth: Any, make: Any) -> int:
+    for npi in (NPI, OTHER):
+        await truth.put([make.provider(npi, 1), make.location(npi, 2, plans=("A",)), make.plan("A", 1)])
+    return (await Rebuild(redis, truth, ReadModelWriter(redis, truth), grace=0.0).run()).generation
+
+
+async def partition(redis: Any, generation: int) -> str:
+    keys = await redis.keys(f"{generation}:p:*")
+    assert len(keys) == 1
+    return str(keys[0].decode())
+
+
+async def lose_card(redis: Any, generation: int, card: bytes) -> None:
+    await redis.delete(card)
+
+
+async def age_card(redis: Any, generation: int, card: bytes) -> None:
+    value = await redis.get(card)
+    await redis.set(card, value[:-1] + b"\x02")
+
+
+async def garble_card(redis: Any, generation: int, card: bytes) -> None:
+    value = await redis.get(card)
+    await redis.set(card, value.replace(b"Lovelace", b"Lavalace"))
+
+
+async def truncate_card(redis: Any, generation: int, card: bytes) -> None:
+    await redis.set(card, (await redis.get(card))[:20])
+
+
+async def orphan_card(redis: Any, generation: int, card: bytes) -> None:
+    await redis.copy(card, layout.card_key(generation, 77))
+
+
+async def lose_rows(redis: Any, generation: int, card: bytes) -> None:
+    await redis.delete(await partition(redis, generation))
+
+
+async def change_row(redis: Any, generation: int, card: bytes) -> None:
+    await redis.setrange(await partition(redis, generation), OFFSETS["rating"], b"\x01")
+
+
+async def age_row(redis: Any, generation: int, card: bytes) -> None:
+    await redis.setrange(await partition(redis, generation), OFFSETS["version"], b"\x01")
+
+
+async def double_row(redis: Any, generation: int, card: bytes) -> None:
+    key = await partition(redis, generation)
+    await redis.append(key, (await redis.get(key))[: layout.ROW.itemsize])
+
+
+async def orphan_row(redis: Any, generation: int, card: bytes) -> None:
+    await redis.set(layout.partition_key(generation, 5, CELL), np.zeros(1, layout.ROW).tobytes())
+
+
+async def tear_row(redis: Any, generation: int, card: bytes) -> None:
+    await redis.append(await partition(redis, generation), b"torn")
+
+
+async def lose_name(redis: Any, generation: int, card: bytes) -> None:
+    await redis.delete(layout.name_key(generation, "ada"))
+
+
+async def orphan_name(redis: Any, generation: int, card: bytes) -> None:
+    await redis.set(layout.name_key(generation, "nobody"), np.zeros(1, layout.NAME_ENTRY).tobytes())
+
+
+async def lose_word(redis: Any, generation: int, card: bytes) -> None:
+    await redis.srem(layout.words_key(generation), "ada")
+
+
+async def orphan_word(redis: Any, generation: int, card: bytes) -> None:
+    await redis.sadd(layout.words_key(generation), "nobody")
+
+
+async def lose_plan(redis: Any, generation: int, card: bytes) -> None:
+    await redis.hdel(layout.plans_key(generation), "A")
+
+
+async def orphan_plan(redis: Any, generation: int, card: bytes) -> None:
+    await redis.hset(layout.plans_key(generation), "B", b"\1\0\0\0\0\0\0\0{}")
+
+
+async def garble_plan(redis: Any, generation: int, card: bytes) -> None:
+    await redis.hset(layout.plans_key(generation), "A", b"\1\0\0\0\0\0\0\0{}")
+
+
+async def mislead_index(redis: Any, generation: int, card: bytes) -> None:
+    await redis.hset(layout.plan_set_index_key(generation), layout.plan_set_digest(("A",)), 0)
+
+
+async def swap_plan_set(redis: Any, generation: int, card: bytes) -> None:
+    await redis.lset(layout.plan_sets_key(generation), 1, "Z")
+
+
+@pytest.mark.parametrize(
+    ("corrupt", "store", "kind"),
+    [
+        (lose_card, "cards", Kind.MISSING),
+        (age_card, "cards", Kind.VERSION),
+        (garble_card, "cards", Kind.CONTENT),
+        (truncate_card, "cards", Kind.CONTENT),
+        (orphan_card, "cards", Kind.EXTRA),
+        (lose_rows, "rows", Kind.MISSING),
+        (change_row, "rows", Kind.CONTENT),
+        (age_row, "rows", Kind.VERSION),
+        (double_row, "rows", Kind.EXTRA),
+        (orphan_row, "rows", Kind.EXTRA),
+        (tear_row, "rows", Kind.CONTENT),
+        (lose_name, "names", Kind.MISSING),
+        (orphan_name, "names", Kind.EXTRA),
+        (lose_word, "words", Kind.MISSING),
+        (orphan_word, "words", Kind.EXTRA),
+        (lose_plan, "plans", Kind.MISSING),
+        (orphan_plan, "plans", Kind.EXTRA),
+        (garble_plan, "plans", Kind.CONTENT),
+        (mislead_index, "plan sets", Kind.CONTENT),
+        (swap_plan_set, "plan sets", Kind.MISSING),
+    ],
+)
+async def test_each_corruption_is_found(
+    redis: Any,
+    truth: Any,
+    make: Any,
+    differences: Any,
+    *,
+    generation: int,
+    corrupt: Any,
+    store: str,
+    kind: Kind,
+) -> None:
+    assert await differences(truth, generation) == []
+    await corrupt(redis, generation, layout.card_key(generation, layout.row_id(make.location_id(NPI))))
+    found = await differences(truth, generation)
+    assert (store, kind) in {(difference.store, difference.kind) for difference in found}
+
+
+async def test_a_difference_names_its_entity(
+    redis: Any, truth: Any, make: Any, differences: Any, generation: int
+) -> None:
+    identifier = make.location_id(NPI)
+    await redis.delete(layout.card_key(generation, layout.row_id(identifier)))
+    (difference,) = await differences(truth, generation)
+    assert difference.subject == f"provider-location/{NPI}/{identifier}"

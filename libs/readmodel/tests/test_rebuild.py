@@ -1,0 +1,196 @@
+"""A new generation is made beside the served one, and what changes meanwhile is in it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from millrace_readmodel import bulk, layout
+from millrace_readmodel.generations import AbsentError, Phase, Pointers, ReadModel, next_number, pointers, tidy
+from millrace_readmodel.rebuild import LockLostError, Progress, Rebuild, RebuildRunningError, Rebuilt
+from millrace_readmodel.writer import ReadModelWriter
+
+NPIS = [f"1{number:09d}" for number in range(40)]
+
+
+@pytest.fixture
+async def filled(truth: Any, make: Any) -> Any:
+    await truth.put([make.provider(npi, 1) for npi in NPIS])
+    await truth.put([make.location(npi, 1, plans=("A",)) for npi in NPIS])
+    await truth.put([make.plan("A", 1)])
+    return truth
+
+
+def rebuild(redis: Any, truth: Any, **options: Any) -> Rebuild:
+    return Rebuild(redis, truth, ReadModelWriter(redis, truth), grace=0.0, **options)
+
+
+def read_model(redis: Any, truth: Any, absent: Callable[[], None] = lambda: None) -> ReadModel:
+    return ReadModel(redis, ReadModelWriter(redis, truth), absent=absent, absent_seconds=0.2)
+
+
+async def test_an_empty_read_model_becomes_the_truth(redis: Any, filled: Any, differences: Any) -> None:
+    done = await rebuild(redis, filled).run()
+    assert (done.loaded.cards, done.loaded.plans, done.items) == (40, 1, 81)
+    assert await pointers(redis) == Pointers(done.generation, None, None)
+    assert await differences(filled, done.generation) == []
+
+
+async def test_the_former_generation_goes(redis: Any, filled: Any) -> None:
+    first = await rebuild(redis, filled).run()
+    second = await rebuild(redis, filled).run()
+    assert second.generation == first.generation + 1
+    assert await redis.keys(f"{first.generation}:*") == []
+    assert {key.partition(b":")[0] for key in await redis.keys("[0-9]*")} == {b"%d" % second.generation}
+
+
+async def test_changes_during_a_rebuild_are_in_it(redis: Any, filled: Any, make: Any, differences: Any) -> None:
+    """Projections go on in every phase; between two of its steps a rebuild sees providers move and leave."""
+    await rebuild(redis, filled).run()
+    model = read_model(redis, filled)
+    versions = dict.fromkeys(NPIS, 1)
+    stop = asyncio.Event()
+
+    async def project(npis: list[str]) -> None:
+        while not stop.is_set():
+            for npi in npis:
+                versions[npi] += 1
+                place = ("Chicago", "Houston", "New York")[versions[npi] % 3]
+                item = make.location(npi, versions[npi], place=place, plans=(f"P{versions[npi] % 5}",))
+                await filled.put([make.deleted(item, versions[npi]) if versions[npi] % 7 == 0 else item])
+                await model.apply([f"PROVIDER#{npi}"])
+
+    async def rebuilds() -> list[Rebuilt]:
+        try:
+            return [await rebuild(redis, filled).run() for _ in range(6)]
+        finally:
+            stop.set()
+
+    async with asyncio.TaskGroup() as group:
+        for start in range(4):
+            group.create_task(project(NPIS[start::4]))
+        done = group.create_task(rebuilds())
+    assert sum(each.caught_up for each in done.result()) > 0
+    assert await differences(filled, done.result()[-1].generation) == []
+
+
+@pytest.mark.parametrize("at", ["loading", "writing partitions and names"])
+async def test_a_broken_rebuild_does_no_harm_and_the_next_one_cleans_up(
+    redis: Any, filled: Any, make: Any, differences: Any, at: str
+) -> None:
+    served = (await rebuild(redis, filled).run()).generation
+
+    def breaks(progress: Progress) -> None:
+        if progress.step == at:
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        await rebuild(redis, filled, report=breaks).run()
+    assert (await pointers(redis)).served == served
+    await filled.put([make.location(NPIS[0], 2, place="Houston")])
+    await read_model(redis, filled).apply([f"PROVIDER#{NPIS[0]}"])
+    assert await differences(filled, served) == []
+
+    done = await rebuild(redis, filled).run()
+    assert {key.partition(b":")[0] for key in await redis.keys("[0-9]*")} == {b"%d" % done.generation}
+    assert await differences(filled, done.generation) == []
+
+
+async def test_only_one_rebuild_at_a_time(redis: Any, filled: Any) -> None:
+    await redis.set(layout.REBUILD_LOCK_KEY, "somebody else", px=60_000)
+    with pytest.raises(RebuildRunningError):
+        await rebuild(redis, filled).run()
+    assert await redis.get(layout.REBUILD_LOCK_KEY) == b"somebody else"
+
+
+async def test_a_rebuild_that_lost_its_lock_does_not_switch(redis: Any, filled: Any) -> None:
+    served = (await rebuild(redis, filled).run()).generation
+
+    class Robbed:
+        async def scan(self, handle: Any, *, segments: int = 1) -> None:
+            await filled.scan(handle)
+            await redis.set(layout.REBUILD_LOCK_KEY, "somebody else")
+
+    with pytest.raises(LockLostError):
+        await Rebuild(redis, Robbed(), ReadModelWriter(redis, filled), grace=0.0).run()
+    assert (await pointers(redis)).served == served
+    assert await redis.get(layout.REBUILD_LOCK_KEY) == b"somebody else"
+
+
+async def test_the_lock_is_renewed_while_a_rebuild_takes_its_time(redis: Any, filled: Any) -> None:
+    left: list[int] = []
+    renewed = asyncio.Event()
+
+    async def sleep(_seconds: float) -> None:
+        left.append(await redis.pttl(layout.REBUILD_LOCK_KEY))
+        await redis.pexpire(layout.REBUILD_LOCK_KEY, 5_000)
+        if len(left) == 3:
+            renewed.set()
+
+    class Slow:
+        async def scan(self, handle: Any, *, segments: int = 1) -> None:
+            await renewed.wait()
+            await filled.scan(handle)
+
+    await Rebuild(redis, Slow(), ReadModelWriter(redis, filled), sleep=sleep).run()
+    assert min(left[:3]) > 5_000
+    assert await redis.exists(layout.REBUILD_LOCK_KEY) == 0
+
+
+async def test_a_projection_follows_the_pointers_that_change_under_it(redis: Any, truth: Any) -> None:
+    """Before each write has ended, the rebuild has gone one step further."""
+    steps: list[dict[str, str | None]] = [
+        {layout.BUILDING_KEY: "2 loading"},
+        {layout.BUILDING_KEY: "2 catching-up"},
+        {layout.GENERATION_KEY: "2", layout.BUILDING_KEY: None},
+    ]
+    written: list[int] = []
+
+    class Overtaken(ReadModelWriter):
+        async def write(self, generation: int, aggregates: Any) -> None:
+            written.append(generation)
+            if steps:
+                step = steps.pop(0)
+                await redis.mset({key: value for key, value in step.items() if value})
+                await redis.delete("nothing", *(key for key, value in step.items() if not value))
+
+    await redis.set(layout.GENERATION_KEY, "1")
+    await ReadModel(redis, Overtaken(redis, truth), absent=lambda: None).apply(["PROVIDER#1"])
+    assert written == [1, 1, 1, 2, 2]
+    assert await redis.smembers(layout.dirty_key(2)) == {b"PROVIDER#1"}
+
+
+async def test_without_any_generation_a_projection_asks_for_a_rebuild_and_waits(
+    redis: Any, filled: Any, make: Any, differences: Any
+) -> None:
+    running: list[asyncio.Task[Rebuilt]] = []
+
+    def absent() -> None:
+        if not running:
+            running.append(asyncio.create_task(rebuild(redis, filled).run()))
+
+    await filled.put([make.location(NPIS[0], 2, place="Houston")])
+    await read_model(redis, filled, absent).apply([f"PROVIDER#{NPIS[0]}"])
+    done = await running[0]
+    assert await differences(filled, done.generation) == []
+
+
+async def test_without_any_rebuild_a_projection_fails(redis: Any, filled: Any) -> None:
+    with pytest.raises(AbsentError):
+        await read_model(redis, filled).apply([f"PROVIDER#{NPIS[0]}"])
+
+
+async def test_tidying_keeps_what_is_used(redis: Any) -> None:
+    for generation in (1, 2, 3):
+        await bulk.load(redis, generation, [])
+    await redis.mset({layout.GENERATION_KEY: "2", layout.BUILDING_KEY: "3 loading", "foreign": "1:words"})
+    await tidy(redis)
+    assert await redis.keys("1:*") == []
+    assert await redis.exists("2:plan-sets", "3:plan-sets", "foreign") == 3
+
+
+def test_numbers_rise_and_start_anywhere() -> None:
+    assert next_number(Pointers(4, None, None)) == 5
+    assert next_number(Pointers(4, 5, Phase.LOADING)) == 6
+    assert next_number(Pointers(None, None, None), choose=lambda numbers: numbers[-1]) == 999

@@ -1,0 +1,108 @@
+"""The truth on DynamoDB: higher versions only, whole collections, and a scan that never cuts a provider in two."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from millrace_contracts.envelope import ContractError
+from millrace_readmodel.dynamodb import truth_client
+from millrace_readmodel.items import Item, key_of
+from millrace_readmodel.truth import Truth, create_table
+
+NPI = "1000000004"
+
+
+@pytest.fixture
+async def dynamodb(aws_endpoint: str, unique_name: Any) -> AsyncIterator[Truth]:
+    table = unique_name("truth")
+    async with truth_client(region="us-east-1", endpoint_url=aws_endpoint) as client:
+        await create_table(client, table)
+        await create_table(client, table)
+        yield Truth(client, table)
+
+
+async def test_only_higher_versions_are_written(dynamodb: Truth, make: Any) -> None:
+    assert await dynamodb.put([make.provider(NPI, 2, last_name="Byron")]) == 1
+    assert await dynamodb.put([make.provider(NPI, 2), make.provider(NPI, 1)]) == 0
+    assert await dynamodb.put([make.provider(NPI, 3), make.provider(NPI, 5, last_name="King")]) == 1
+    (item,) = await dynamodb.items(f"PROVIDER#{NPI}")
+    assert (item.version, "King" in (item.data or "")) == (5, True)
+
+
+async def test_what_is_not_newer_holds_up_nothing_else(dynamodb: Truth, make: Any) -> None:
+    npis = [f"1{number:09d}" for number in range(60)]
+    await dynamodb.put([make.provider(npi, 5) for npi in npis[::2]])
+    assert await dynamodb.put([make.provider(npi, 3) for npi in npis]) == 30
+    collections = await dynamodb.collections(npis)
+    assert [collection.versions for collection in collections] == [5, 3] * 30
+
+
+async def test_a_collection_holds_all_parts_and_counts_tombstones(dynamodb: Truth, make: Any) -> None:
+    gone = make.deleted(make.location(NPI, 1, number=1), 4)
+    await dynamodb.put([make.provider(NPI, 2), make.location(NPI, 3), gone])
+    collection = await dynamodb.collection(NPI)
+    assert collection.provider is not None
+    assert collection.versions == 9
+    assert [location.id for location in collection.locations] == [make.location_id(NPI)]
+    assert list(collection.deleted) == [make.location_id(NPI, 1)]
+    assert (await dynamodb.collection("1999999999")).versions == 0
+
+
+async def test_a_collection_of_many_pages_is_read_whole(dynamodb: Truth, make: Any) -> None:
+    locations = [
+        make.location(NPI, 1, number=number, plans=tuple(f"{plan:014d}" for plan in range(900))) for number in range(90)
+    ]
+    await dynamodb.put(locations)
+    assert len((await dynamodb.collection(NPI)).locations) == 90
+
+
+async def test_plans_are_read_by_id(dynamodb: Truth, make: Any) -> None:
+    await dynamodb.put([make.plan("A", 3), make.deleted(make.plan("B", 1), 2)])
+    plans = await dynamodb.plans(["A", "B", "C"])
+    assert [(plan.id, plan.version, plan.data is None) for plan in plans] == [
+        ("A", 3, False),
+        ("B", 2, True),
+        ("C", 0, True),
+    ]
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+async def test_a_scan_hands_out_everything_once_and_each_collection_whole(
+    dynamodb: Truth, make: Any, segments: int
+) -> None:
+    """Large enough for several pages, whose ends fall into the middle of collections."""
+    npis = [f"1{number:09d}" for number in range(40)]
+    plans = tuple(f"{plan:014d}" for plan in range(800))
+    items = [make.location(npi, 1, number=number, plans=plans) for npi in npis for number in range(5)]
+    await dynamodb.put([*items, *(make.provider(npi, 2) for npi in npis)])
+    seen: list[str] = []
+    sizes: set[int] = set()
+
+    async def handle(partitions: list[list[Item]]) -> None:
+        seen.extend(part[0].pk for part in partitions)
+        sizes.update(map(len, partitions))
+        await asyncio.sleep(0)
+
+    await dynamodb.scan(handle, segments=segments)
+    assert sorted(seen) == sorted(f"PROVIDER#{npi}" for npi in npis)
+    assert sizes == {6}
+
+
+def test_every_entity_has_its_place() -> None:
+    assert key_of("provider/1") == ("PROVIDER#1", "PROFILE")
+    assert key_of("provider-location/1/x") == ("PROVIDER#1", "LOCATION#x")
+    assert key_of("availability/1/x/2026-W48") == ("PROVIDER#1", "AVAILABILITY#x#2026-W48")
+    assert key_of("review-summary/1") == ("PROVIDER#1", "REVIEWS")
+    assert key_of("location/x") == ("LOCATION#x", "PROFILE")
+    assert key_of("practice/x") == ("PRACTICE#x", "PROFILE")
+    assert key_of("insurance-plan/x") == ("PLAN#x", "PROFILE")
+    assert key_of("appointment/x") is None
+    assert key_of("patient/x") is None
+
+
+@pytest.mark.parametrize("subject", ["provider-location/1", "prescription/1", ""])
+def test_what_has_no_place_is_refused(subject: str) -> None:
+    with pytest.raises(ContractError, match="subject"):
+        key_of(subject)
