@@ -1,0 +1,1 @@
+"""Practices, locations, providers, provider-locations and insurance plans."""

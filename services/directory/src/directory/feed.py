@@ -1,0 +1,45 @@
+"""The directory's events: its entities as they stand, told in the transaction of the change."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from directory.events import Action, Key
+from directory.wire import Kind, Row
+from millrace_platform.clock import Clock
+from millrace_platform.database import Session
+from millrace_platform.ids import Ids
+from millrace_platform.unit_of_work import Envelopes, Event, put
+
+SOURCE = "/services/directory"
+CHUNK = 1_000
+"""Rows that are read and encoded at a time: what a change of very many rows holds in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Rows of one kind that reached a new version."""
+
+    kind: Kind[Any]
+    keys: Sequence[Key]
+    action: Action
+
+
+def directory_envelopes(clock: Clock, ids: Ids) -> Envelopes:
+    """What puts events into envelopes with the directory as their source."""
+    return Envelopes(SOURCE, clock, ids)
+
+
+def events_of(kind: Kind[Any], rows: Iterable[Row], action: Action = Action.UPDATED) -> Iterator[Event]:
+    """The events of rows of the kind's `query`. A tombstone's event is a deletion, whatever the action is."""
+    contract = kind.contract
+    for written in map(kind.written, rows):
+        verb = Action.DELETED if written.deleted else action
+        yield Event(contract.name, contract.dataschema, written.subject, verb, written.version, written.data)
+
+
+async def emit(session: Session, envelopes: Envelopes, change: Change) -> None:
+    """Put the events of changed rows into the outbox, in the session's transaction; its commit wakes the relay."""
+    for start in range(0, len(change.keys), CHUNK):
+        rows = await session.execute(change.kind.by_keys(change.keys[start : start + CHUNK]))
+        await put(session, envelopes.of(events_of(change.kind, rows.mappings(), change.action)))

@@ -1,0 +1,1 @@
+"""Files that fill the directory: NPPES and the CMS QHP provider directory."""

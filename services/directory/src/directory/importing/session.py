@@ -1,0 +1,126 @@
+"""The importers' connection: one at a time, each batch one transaction with one span."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from random import Random
+
+import asyncpg
+from asyncpg import Connection
+from opentelemetry import trace
+
+from directory.feed import directory_envelopes
+from directory.importing.errors import BusyError, DatabaseFault
+from directory.importing.events import Emitter
+from directory.importing.memory import collect, collecting_by_chunk
+from directory.importing.statements import ANALYZE, STAGING
+from millrace_platform.clock import Clock
+from millrace_platform.ids import Ids, Uuid7
+from millrace_platform.unit_of_work import Envelopes
+
+LOCK_KEY = 0x6D696C6C_696D7074
+"""Advisory lock of the importers ("millimpt"): two at once would only wait for each other's rows."""
+LOCK_SECONDS = 3.0
+CONNECT_SECONDS = 10.0
+COMMAND_SECONDS = 300.0
+ATTEMPTS = 5
+PAUSE_SECONDS = 0.2
+
+_tracer = trace.get_tracer("directory.importing")
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+Batch = Callable[[Connection, Emitter], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class ImportSession:
+    """Runs batches on the one connection."""
+
+    connection: Connection
+    envelopes: Envelopes
+    _rows: int = 0
+    _analyzed: int = 0
+
+    async def grown(self, rows: int) -> None:
+        """A chunk of so many rows was brought in: have the planner know when the tables may have doubled."""
+        collect()
+        self._rows += rows
+        if self._rows >= 2 * self._analyzed:
+            await self.connection.execute(ANALYZE)
+            self._analyzed = self._rows
+
+    async def run(self, name: str, batch: Batch) -> Emitter:
+        """Commit a batch with its events; again when it lost against another writer. Gives what was told."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._once(name, batch)
+            except _AGAIN:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _once(self, name: str, batch: Batch) -> Emitter:
+        emitter = Emitter(self.connection, self.envelopes)
+        with _tracer.start_as_current_span(name) as span:
+            async with self.connection.transaction():
+                await batch(self.connection, emitter)
+            span.set_attribute("millrace.events", emitter.told.total())
+        return emitter
+
+
+@asynccontextmanager
+async def import_session(database_url: str, clock: Clock, ids: Ids) -> AsyncIterator[ImportSession]:
+    """A connection that no other import has. Raises `DatabaseFault` (also from within the block) and `BusyError`."""
+    with database_faults():
+        connection = await _connect(database_url)
+    try:
+        with database_faults(), collecting_by_chunk():
+            await _lock(connection)
+            await connection.execute(STAGING)
+            session = ImportSession(connection, directory_envelopes(clock, ids))
+            await session.grown(0)
+            yield session
+    finally:
+        connection.terminate()
+
+
+def fast_ids() -> Ids:
+    """Identifiers of events without a system call for each: they need to be unique, not unpredictable."""
+    return Uuid7(random_bits=Random(secrets.randbits(128)).getrandbits)  # noqa: S311 # see above
+
+
+@contextmanager
+def database_faults() -> Iterator[None]:
+    """Tell of a fault of the database in one line, and what can be done."""
+    try:
+        yield
+    except asyncpg.UndefinedTableError as error:
+        raise DatabaseFault(f"The database isn't set up ({error}). Run `millrace init` first.") from error
+    except _FAULTS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DatabaseFault(f"The database failed: {reason}. The import can be started again, and goes on.") from error
+
+
+async def _lock(connection: Connection) -> None:
+    """Be the only import. The server needs a moment to notice that one which was killed is gone."""
+    await connection.execute(f"SET lock_timeout = '{LOCK_SECONDS:.0f}s'")
+    try:
+        await connection.fetchval("SELECT pg_advisory_lock($1)", LOCK_KEY)
+    except asyncpg.LockNotAvailableError as error:
+        raise BusyError("Another import is running on this database. Wait for its end, then start again.") from error
+    await connection.execute("SET lock_timeout = 0")
+
+
+async def _connect(database_url: str) -> Connection:
+    return await asyncpg.connect(
+        database_url,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        # A plan that was made while the tables were small would be kept while they grow.
+        statement_cache_size=0,
+        server_settings={"application_name": "millrace import", "jit": "off", "random_page_cost": "1.1"},
+    )

@@ -1,0 +1,1 @@
+"""Locations: places where patients are seen."""

@@ -1,0 +1,19 @@
+"""Locations in the database."""
+
+from uuid import UUID
+
+from sqlalchemy import exists, select
+
+from directory.location.model import Location
+from directory.location.tables import location
+from directory.provider_location.tables import provider_location
+from directory.repository import Repository
+from millrace_platform.database import ReadSession
+
+locations = Repository(location, Location)
+
+
+async def has_providers(session: ReadSession, key: UUID) -> bool:
+    """Whether a live provider-location is at the location."""
+    there = exists().where(provider_location.c.location_id == key, provider_location.c.deleted_at.is_(None))
+    return bool(await session.scalar(select(there)))

@@ -1,0 +1,37 @@
+"""The directory as an ASGI application."""
+
+from fastapi import FastAPI
+
+from directory import internal, reference
+from directory.bootstrap import Transports, starter
+from directory.insurance_plan import endpoints as insurance_plans
+from directory.location import endpoints as locations
+from directory.practice import endpoints as practices
+from directory.provider import endpoints as providers
+from directory.provider_location import endpoints as provider_locations
+from millrace_feeds.assembly import open_transport
+from millrace_platform.application import create_app
+from millrace_platform.clock import Clock, SystemClock
+from millrace_platform.ids import Ids, Uuid7
+from millrace_platform.settings import PlatformSettings
+
+AGGREGATES = (practices, locations, providers, provider_locations, insurance_plans)
+
+
+def create(
+    settings: PlatformSettings | None = None,
+    *,
+    transports: Transports = open_transport,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+) -> FastAPI:
+    """Nothing is opened before the lifespan begins. Tests pass a transport in memory, a clock and ids."""
+    settings = settings or PlatformSettings()
+    clock = clock or SystemClock()
+    return create_app(
+        settings,
+        name="directory",
+        title="Millrace directory",
+        routers=[*(module.router for module in AGGREGATES), insurance_plans.public, reference.router, internal.router],
+        start=starter(settings, transports, clock, ids or Uuid7(clock)),
+    )

@@ -1,0 +1,1 @@
+"""Practices: organizations that run locations."""

@@ -1,0 +1,1 @@
+"""Providers: persons who see patients."""

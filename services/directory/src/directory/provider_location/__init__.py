@@ -1,0 +1,1 @@
+"""Provider-locations: one provider at one location, what is searched and booked."""

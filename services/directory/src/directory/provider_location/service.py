@@ -1,0 +1,34 @@
+"""Commands on provider-locations."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from directory.events import Key
+from directory.insurance_plan.repository import insurance_plans
+from directory.location.repository import locations
+from directory.provider.repository import providers
+from directory.provider_location.model import ProviderLocation
+from directory.rules import Violation
+from directory.service import Service
+from directory.unit_of_work import Work
+from millrace_contracts import entities
+
+
+class ProviderLocationService(Service[ProviderLocation, entities.ProviderLocation]):
+    """Provider, location and accepted plans are there."""
+
+    async def references(self, work: Work, state: ProviderLocation) -> list[Violation]:
+        plans = await insurance_plans.lock_live(work.session, state.accepted_plans)
+        places = await locations.lock_live(work.session, [state.location_id])
+        people = await providers.lock_live(work.session, [state.npi])
+        return [
+            *_missing("npi", "provider", "providers", [state.npi], people),
+            *_missing("location_id", "location", "locations", [state.location_id], places),
+            *_missing("accepted_plans", "insurance plan", "insurance-plans", state.accepted_plans, plans),
+        ]
+
+
+def _missing(field: str, name: str, collection: str, keys: Sequence[Key], live: Collection[Key]) -> Iterator[Violation]:
+    for key in keys:
+        if key not in live:
+            remedy = f"Create it under /v1/directory/{collection} first, or look for the right one there."
+            yield Violation(field, f"There is no {name} {key}.", remedy)

@@ -1,0 +1,119 @@
+"""Commands on one aggregate: each is one transaction of the change, what follows from it, and all their events."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Generic
+
+from sqlalchemy.exc import IntegrityError
+
+from directory.errors import breaks_rules, is_needed, is_not_there, is_stale, is_taken
+from directory.events import Action, Key
+from directory.feed import Change
+from directory.model import S, Stored
+from directory.reading import Reader
+from directory.repository import Repository
+from directory.rules import Violation
+from directory.unit_of_work import Units, Work
+from directory.wire import E, Written
+from millrace_platform.preconditions import Tags
+from millrace_reference.refine import UnrefinableError, refine
+
+
+class Service(Generic[S, E]):
+    """Creates, replaces and deletes. Each method commits before it returns, and raises problems meant for the client.
+
+    Subclasses say what a state refers to (`references`) and what keeps it from being deleted (`obstacle`).
+    """
+
+    def __init__(self, units: Units, reader: Reader[E], repository: Repository[S]) -> None:
+        self.reader = reader
+        self._units = units
+        self._kind = reader.kind
+        self._rows = repository
+
+    async def create(self, state: S) -> Written[E]:
+        """A 409 problem where it is there already. One that was deleted comes back with its next version."""
+        async with self._units.begin() as work:
+            await self._check(work, state)
+            before = await self._rows.get(work.session, state.key)
+            if before is None:
+                done = await self._rows.add(work.session, state)
+            else:
+                done = before.deleted and await self._advance(work, before, state)
+            if not done:
+                raise is_taken(self._kind, state.key)
+            return await self._emit(work, state.key, Action.CREATED)
+
+    async def replace(self, key: Key, match: Tags, change: Callable[[Written[E]], S]) -> Written[E]:
+        """Put `change(what is there)` in its place; what changes nothing keeps the version and emits nothing.
+
+        Problems: 404, 412 where `match` doesn't accept the version or another writer was faster, 422, 409.
+        """
+        async with self._units.begin() as work:
+            before = await self._expected(work, key, match)
+            after = change(await self._written(work, key))
+            if after == before.state:
+                return await self._written(work, key)
+            await self._check(work, after, before.state)
+            if not await self._advance(work, before, after):
+                raise is_stale(self._kind)
+            written = await self._emit(work, key, Action.UPDATED)
+            await work.follow(before.state.consequences(after))
+            return written
+
+    async def delete(self, key: Key, match: Tags) -> None:
+        """Leave a tombstone. Problems: 404, 412 as in `replace`, 409 where others need it."""
+        async with self._units.begin() as work:
+            before = await self._expected(work, key, match)
+            if not await self._advance(work, before, before.state, deleted_at=work.now()):
+                raise is_stale(self._kind)
+            obstacle = await self.obstacle(work, before.state)
+            if obstacle is not None:
+                raise is_needed(self._kind, obstacle)
+            await self._emit(work, key, Action.DELETED)
+            await work.follow(before.state.consequences(None))
+
+    async def references(self, work: Work, state: S) -> list[Violation]:  # noqa: ARG002 # nothing, unless overridden
+        """Lock what the state refers to, in the order that `fan_out` gives; what of it isn't there."""
+        return []
+
+    async def obstacle(self, work: Work, state: S) -> str | None:  # noqa: ARG002 # nothing, unless overridden
+        """What still needs the row, which is locked by now, as a sentence with the remedy."""
+        return None
+
+    async def _expected(self, work: Work, key: Key, match: Tags) -> Stored[S]:
+        before = await self._rows.get(work.session, key)
+        if before is None or before.deleted:
+            raise is_not_there(self._kind, key)
+        if not match.match_strongly(before.version):
+            raise is_stale(self._kind)
+        return before
+
+    async def _check(self, work: Work, state: S, before: S | None = None) -> None:
+        violations = [*state.violations(), *(before.identity_violations(state) if before else ())]
+        violations += await self.references(work, state)
+        if violations:
+            raise breaks_rules(violations)
+
+    async def _advance(self, work: Work, before: Stored[S], after: S, deleted_at: datetime | None = None) -> bool:
+        try:
+            return await self._rows.advance(work.session, before, after, deleted_at)
+        except IntegrityError as error:
+            raise is_taken(self._kind, after.key) from error
+
+    async def _emit(self, work: Work, key: Key, action: Action) -> Written[E]:
+        await work.emit(Change(self._kind, [key], action))
+        written = await self._written(work, key)
+        if written.deleted:
+            return written
+        try:
+            refine(written.entity)
+        except UnrefinableError as error:
+            raise breaks_rules(
+                [Violation(error.field, error.reason, "Correct it; nobody could be shown this.")]
+            ) from error
+        return written
+
+    async def _written(self, work: Work, key: Key) -> Written[E]:
+        rows = await work.session.execute(self._kind.by_keys([key]))
+        return self._kind.written(rows.mappings().one())

@@ -1,0 +1,292 @@
+"""NPPES files into the directory: what is there afterwards, and what is told of it."""
+
+import csv
+import functools
+from pathlib import Path
+
+import asyncpg
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from directory.importing import session
+from directory.importing.errors import BusyError, DatabaseFault, UnusableFileError
+from directory.importing.nppes import TWO_PRIMARY
+from directory.importing.session import LOCK_KEY
+from millrace_contracts.entities import Location, ProviderLocation, location_id, practice_id, provider_location_id
+from millrace_reference.demo.files import write_demo
+
+from .support import (
+    CARDIOLOGY,
+    DENTIST,
+    INTERNAL,
+    PRACTICE,
+    Directory,
+    Quiet,
+    Row,
+    address,
+    content,
+    deactivated,
+    individual,
+    npi,
+    organization,
+)
+
+CODE, SWITCH = "Healthcare Provider Taxonomy Code_", "Healthcare Provider Primary Taxonomy Switch_"
+MAIN = address("12 MAIN ST", "SPRINGFIELD", "MA", "01103")
+
+
+def cases() -> list[Row]:
+    """One row for each case that an importer meets."""
+    return [
+        individual(1, last="O'CONNELL-RUIZ"),
+        individual(2, {CODE + "1": INTERNAL, SWITCH + "1": "N", CODE + "2": CARDIOLOGY, SWITCH + "2": "Y"}),
+        individual(3, where=address("30 E 60TH ST STE 1201", zip_code="100221008")),
+        individual(4, last="MCDONALD III", where=address("1 HOSPITAL DR", "SAN JUAN", "PR", "009350000")),
+        individual(5, where=address("450 SUTTER ST", "SAN FRANCISCO", "CA", "94108")),
+        individual(6, where=address("1001 BOUL DECARIE", "MONTREAL", "QUEBEC", "H4A3J1"))
+        | {f"{PRACTICE} Country Code (If outside U.S.)": "CA"},
+        individual(7, where=address(zip_code="")),
+        individual(8, {CODE + "2": INTERNAL, SWITCH + "2": "Y"}),
+        individual(9, {CODE + "1": "999Z99999X"}),
+        individual(10, {"NPI Deactivation Date": "01/05/2020", "NPI Reactivation Date": "03/09/2020"}),
+        deactivated(11),
+        organization(12),
+        individual(13) | {"NPI": "1000000138"},
+    ]
+
+
+async def test_every_case_of_a_file(directory: Directory, tmp_path: Path) -> None:
+    rejects = tmp_path / "rejects.csv"
+    figures = await directory.nppes(*cases(), rejects=rejects)
+    assert figures.used == {"individuals": 7, "organizations": 1, "deactivations": 1}
+    assert figures.warnings == {TWO_PRIMARY: 1}
+    assert list(csv.reader(rejects.open())) == [
+        ["line", "npi", "reason"],
+        ["7", npi(6), "practice address outside the country"],
+        ["8", npi(7), "no ZIP code"],
+        ["10", npi(9), "unknown taxonomy code"],
+        ["14", "1000000138", "wrong NPI check digit"],
+    ]
+    stored = {row["npi"]: row["taxonomy"] for row in await directory.connection.fetch("SELECT * FROM provider")}
+    assert set(stored) == {npi(number) for number in (1, 2, 3, 4, 5, 8, 10)}
+    assert stored[npi(2)] == CARDIOLOGY
+
+
+async def test_a_provider_is_told_with_its_place_and_practice(directory: Directory) -> None:
+    await directory.nppes(individual(1), organization(2))
+    location = location_id(line1="635 W 165TH ST", line2=None, city="NEW YORK", state="NY", zip5="10032")
+    (there,) = await directory.entities("provider-location")
+    assert isinstance(there, ProviderLocation)
+    assert there.id == provider_location_id(npi(1), location)
+    assert (there.location_id, there.practice_id, there.practice_name) == (
+        location,
+        practice_id(npi(2)),
+        "HUDSON DERMATOLOGY",
+    )
+    assert there.address.line1 == "635 W 165TH ST"  # as the file has it: normal forms are the refinery's
+
+
+async def test_the_second_time_nothing_is_told(directory: Directory) -> None:
+    await directory.nppes(*cases())
+    assert len(await directory.told()) == 19
+    figures = await directory.nppes(*cases())
+    assert figures.used.total() == 9
+    assert await directory.told() == []
+
+
+async def test_only_what_differs_is_told(directory: Directory) -> None:
+    await directory.nppes(individual(1), individual(2), organization(3))
+    await directory.told()
+    await directory.nppes(individual(1, last="NEWNAME"), individual(2))
+    assert await directory.changes() == [("provider.updated", 2)]
+    await directory.nppes(individual(2, {CODE + "1": DENTIST}))
+    assert await directory.changes() == [("provider-location.updated", 2), ("provider.updated", 2)]
+
+
+async def test_a_provider_who_moves_leaves_the_old_address(directory: Directory) -> None:
+    await directory.nppes(individual(1))
+    await directory.told()
+    await directory.nppes(individual(1, where=MAIN))
+    assert await directory.changes() == [
+        ("location.created", 1), ("provider-location.created", 1), ("provider-location.deleted", 2),
+    ]  # fmt: skip
+    await directory.nppes(individual(1))
+    assert await directory.changes() == [("provider-location.created", 3), ("provider-location.deleted", 2)]
+
+
+async def test_addresses_that_were_added_otherwise_stay(directory: Directory) -> None:
+    await directory.nppes(individual(1), individual(2, where=MAIN))
+    other = (await directory.one("SELECT id FROM location WHERE line1 = '12 MAIN ST'"))["id"]
+    await directory.connection.execute(
+        "INSERT INTO provider_location (id, version, npi, location_id, taxonomy) VALUES ($1, 1, $2, $3, $4)",
+        *("0190b3c0-0000-7000-8000-000000000001", npi(1), other, DENTIST),
+    )
+    await directory.nppes(individual(1, where=address("1 NEW ST")))
+    rows = await directory.connection.fetch(
+        "SELECT line1 FROM provider_location AS p JOIN location AS l ON l.id = p.location_id "
+        "WHERE npi = $1 AND p.deleted_at IS NULL ORDER BY line1",
+        npi(1),
+    )
+    assert [row["line1"] for row in rows] == ["1 NEW ST", "12 MAIN ST"]
+
+
+async def test_the_deactivated_leave_and_the_reactivated_come_back(directory: Directory) -> None:
+    await directory.nppes(individual(1), individual(2))
+    await directory.told()
+    await directory.nppes(deactivated(1))
+    events = await directory.told()
+    assert sorted((event.entity, event.entityversion, event.deleted) for event in events) == [
+        ("provider", 2, True),
+        ("provider-location", 2, True),
+    ]
+    await directory.nppes(deactivated(1))
+    assert await directory.told() == []
+    await directory.nppes(individual(1))
+    assert await directory.changes() == [("provider-location.created", 3), ("provider.created", 3)]
+
+
+async def test_plans_do_not_come_back_with_a_provider(directory: Directory) -> None:
+    await directory.nppes(individual(1))
+    await directory.connection.execute("UPDATE provider_location SET accepted_plans = '{A}', new_patients = true")
+    await directory.nppes(deactivated(1))
+    await directory.nppes(individual(1))
+    row = await directory.one("SELECT accepted_plans, new_patients FROM provider_location")
+    assert (row["accepted_plans"], row["new_patients"]) == ([], None)
+
+
+async def test_the_lowest_npi_has_the_address_in_whatever_order(directory: Directory) -> None:
+    await directory.nppes(individual(1), organization(5, "FIVE"))
+    assert str(await directory.practice_at("635 W 165TH ST")) == practice_id(npi(5))
+    await directory.told()
+    await directory.nppes(organization(3, "THREE"), organization(7, "SEVEN"))
+    assert str(await directory.practice_at("635 W 165TH ST")) == practice_id(npi(3))
+    assert await directory.changes() == [
+        ("location.updated", 2), ("practice.created", 1), ("practice.created", 1), ("provider-location.updated", 2),
+    ]  # fmt: skip
+    await directory.nppes(organization(5, "FIVE"))
+    assert await directory.told() == []
+
+
+async def test_a_practice_that_moves_or_goes_leaves_its_address_to_the_next(directory: Directory) -> None:
+    await directory.nppes(organization(3), organization(5), individual(1))
+    await directory.nppes(organization(3, where=MAIN))
+    assert str(await directory.practice_at("635 W 165TH ST")) == practice_id(npi(5))
+    assert str(await directory.practice_at("12 MAIN ST")) == practice_id(npi(3))
+    await directory.told()
+    await directory.nppes(deactivated(5))
+    assert await directory.practice_at("635 W 165TH ST") is None
+    assert {event.subject.partition("/")[0]: event.deleted for event in await directory.told()} == {
+        "practice": True, "location": False, "provider-location": False,
+    }  # fmt: skip
+
+
+async def test_a_new_name_of_a_practice_reaches_its_provider_locations(directory: Directory) -> None:
+    await directory.nppes(organization(3), individual(1))
+    await directory.told()
+    await directory.nppes(organization(3, "NEW NAME"))
+    told = [event for event in await directory.told() if event.entity == "provider-location"]
+    assert [event.entityversion for event in told] == [2]
+    assert b"NEW NAME" in bytes(told[0].data)
+
+
+async def test_a_practice_is_known_by_its_npi(directory: Directory) -> None:
+    await directory.connection.execute(
+        "INSERT INTO practice (id, version, npi, name) VALUES ($1, 1, $2, 'BY HAND')",
+        *("0190b3c0-0000-7000-8000-000000000002", npi(3)),
+    )
+    await directory.nppes(organization(3), individual(1))
+    assert str(await directory.practice_at("635 W 165TH ST")) == "0190b3c0-0000-7000-8000-000000000002"
+    assert (await directory.one("SELECT name FROM practice"))["name"] == "HUDSON DERMATOLOGY"
+
+
+async def test_the_telephone_of_a_location_is_its_practices(directory: Directory) -> None:
+    await directory.nppes(individual(1))
+    (place,) = await directory.entities("location")
+    assert isinstance(place, Location)
+    assert place.phone is None
+    await directory.nppes(organization(3))
+    assert (await directory.one("SELECT phone FROM location"))["phone"] == "2123050000"
+
+
+async def test_versions_of_a_key_rise_in_the_order_of_the_outbox(directory: Directory) -> None:
+    await directory.nppes(individual(1), organization(9))
+    await directory.nppes(organization(3), individual(1, {CODE + "1": DENTIST}), individual(2))
+    last: dict[str, int] = {}
+    for event in await directory.told():
+        assert event.entityversion == last.get(event.subject, 0) + 1
+        last[event.subject] = event.entityversion
+
+
+@pytest.mark.parametrize("small_bytes", [0, 1 << 30], ids=["process", "thread"])
+async def test_an_interrupted_import_goes_on(directory: Directory, tmp_path: Path, small_bytes: int) -> None:
+    file, rejects = tmp_path / "file.csv", tmp_path / "rejects.csv"
+    bad = [individual(100 + number) | {"NPI": "1000000138"} for number in range(3)]
+    file.write_text(content([individual(1), bad[0], individual(2), bad[1], individual(3), bad[2], individual(4)]))
+    load = functools.partial(directory.nppes_file, file, rejects=rejects, chunk_rows=2, small_bytes=small_bytes)
+    left = [2]
+
+    def stop_after_two() -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await load(progress=Quiet(stop_after_two))
+    with rejects.open("a") as torn:
+        torn.write("written before a crash, and not committed\n")
+    progress = Quiet()
+    figures = await load(progress=progress)
+    assert progress.lines == [5]
+    assert (figures.used["individuals"], figures.rejected.total()) == (4, 3)
+    assert [row[0] for row in csv.reader(rejects.open())] == ["line", "3", "5", "7"]
+    assert [event.entityversion for event in await directory.told()] == [1] * 9
+    again = Quiet()
+    await directory.nppes_file(file, rejects=rejects, progress=again)
+    assert again.lines == [0]
+    assert await directory.told() == []
+
+
+@pytest.mark.parametrize("small_bytes", [0, 1 << 30], ids=["process", "thread"])
+async def test_a_damaged_file_keeps_what_came_before(directory: Directory, tmp_path: Path, small_bytes: int) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text(content([individual(1), individual(2)]) + '"' + "x" * (2 << 20))
+    with pytest.raises(UnusableFileError, match="longer than"):
+        await directory.nppes_file(file, chunk_rows=1, small_bytes=small_bytes)
+    assert (await directory.one("SELECT count(*) FROM provider"))["count"] == 2
+
+
+async def test_two_imports_at_once(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("directory.importing.session.LOCK_SECONDS", 1.0)
+    await directory.connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
+    with pytest.raises(BusyError):
+        await directory.nppes(individual(1))
+
+
+async def test_a_database_that_is_not_set_up(postgres_dsn: str, tmp_path: Path) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    with pytest.raises(DatabaseFault, match="millrace init"):
+        await Directory(postgres_dsn, connection, tmp_path).nppes(individual(1))
+    await connection.close()
+
+
+async def test_demo_data(directory: Directory, tmp_path: Path) -> None:
+    write_demo(tmp_path, providers=400, seed=3, progress=lambda _: None)
+    figures = await directory.nppes_file(tmp_path / "nppes.csv")
+    assert figures.used["individuals"] == 400
+    assert not figures.rejected
+    assert (await directory.one("SELECT count(*) FROM provider_location"))["count"] == 400
+    again = await directory.nppes_file(tmp_path / "nppes.csv")
+    assert not again.events
+
+
+async def test_each_batch_is_a_span_that_its_envelopes_carry(
+    directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_tracer", TracerProvider().get_tracer("test"))
+    file = tmp_path / "file.csv"
+    file.write_text(content([individual(1), individual(2, where=MAIN)]))
+    await directory.nppes_file(file, chunk_rows=1)
+    carried = [event.traceparent for event in await directory.told()]
+    assert None not in carried
+    assert carried[:3] == [carried[0]] * 3
+    assert len(set(carried)) == 2

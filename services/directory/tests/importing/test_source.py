@@ -1,0 +1,151 @@
+"""Files as they are published: plain, packed, damaged."""
+
+import gzip
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from directory.importing import json_array
+from directory.importing.chunks import ChunkReader
+from directory.importing.errors import UnusableFileError
+from directory.importing.json_array import JsonArray
+from directory.importing.source import LineSource, digest_of
+
+from .support import content, individual
+
+TEXT = content(individual(number) for number in range(1, 8))
+
+
+@pytest.fixture(params=["plain", "gzip", "zip"])
+def published(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The same file in each of its forms."""
+    file = tmp_path / "npidata_pfile_20050523-20260607.csv"
+    if request.param == "plain":
+        file.write_text(TEXT)
+        return file
+    if request.param == "gzip":
+        packed = tmp_path / "npidata.csv.gz"
+        packed.write_bytes(gzip.compress(TEXT.encode()))
+        return packed
+    archive = tmp_path / "NPPES_Data_Dissemination_June_2026_V2.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("npidata_pfile_20050523-20260607_fileheader.csv", "NPI\n")
+        zipped.writestr("othername_pfile_20050523-20260607.csv", "NPI\n")
+        zipped.writestr("npidata_pfile_20050523-20260607.csv", TEXT)
+        zipped.writestr("NPPES_Readme.pdf", "")
+    return archive
+
+
+def test_every_form_reads_the_same_and_goes_on_anywhere(published: Path) -> None:
+    with LineSource(published) as source:
+        reader = ChunkReader(source, size=3)
+        first, second = reader.next(), reader.next()
+        assert first is not None
+        assert second is not None
+    with LineSource(published) as source:
+        reader = ChunkReader(source, size=3)
+        reader.skip_to(first.offset, first.line)
+        again = reader.next()
+    assert again is not None
+    assert (list(again.individuals), again.offset, again.line) == (list(second.individuals), second.offset, 7)
+
+
+def test_a_limit(published: Path) -> None:
+    with LineSource(published) as source:
+        reader = ChunkReader(source, size=3, limit=5)
+        counts = [len(chunk.individuals) for chunk in iter(reader.next, None)]
+    assert counts == [3, 2]
+
+
+def test_of_several_rows_of_one_npi_the_last_one_counts(tmp_path: Path) -> None:
+    file = tmp_path / "twice.csv"
+    file.write_text(content([individual(1, last="FIRST"), individual(1, last="SECOND")]))
+    with LineSource(file) as source:
+        chunk = ChunkReader(source).next()
+    assert chunk is not None
+    assert [each.provider.last_name for each in chunk.individuals.values()] == ["SECOND"]
+
+
+def test_line_breaks_within_a_field_do_not_shift_the_position(tmp_path: Path) -> None:
+    file = tmp_path / "breaks.csv"
+    file.write_text(content([individual(1, last="A\nB"), individual(2)]))
+    with LineSource(file) as source:
+        reader = ChunkReader(source, size=1)
+        first = reader.next()
+        assert first is not None
+        assert first.line == 3
+        reader.skip_to(first.offset, first.line)
+        second = reader.next()
+    assert second is not None
+    assert not second.rejects
+
+
+def test_a_digest_tells_files_apart(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    seen: list[int] = []
+    assert digest_of(tmp_path / "a", seen.append) != digest_of(tmp_path / "b", seen.append)
+    assert seen == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("empty.csv", b"", "empty"),
+        ("other.csv", b"id,name\n", "header isn't that of an NPPES file"),
+        ("cut.csv.gz", gzip.compress(TEXT.encode())[:200], "damaged|can't be read"),
+        ("not.zip", b"PK\x03\x04 no archive", "can't be read"),
+        ("long.csv", b"x" * (2 << 20), "longer than"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(data)
+    with pytest.raises(UnusableFileError, match=message), LineSource(file) as source:
+        reader = ChunkReader(source)
+        while reader.next() is not None:
+            pass
+
+
+def test_a_zip_without_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "other.zip"
+    with zipfile.ZipFile(file, "w") as zipped:
+        zipped.writestr("readme.txt", "")
+    with pytest.raises(UnusableFileError, match="holds 0 files"), LineSource(file):
+        pass
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UnusableFileError, match="No such file"), LineSource(tmp_path / "none.csv"):
+        pass
+    with pytest.raises(UnusableFileError, match="No such file"):
+        list(JsonArray(tmp_path / "none.json"))
+
+
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text(max_size=12), lambda inner: st.lists(inner, max_size=3), max_leaves=5
+)
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=5), VALUES, max_size=4), max_size=30), st.booleans(), st.booleans())
+def test_json_arrays_come_element_by_element(elements: list[dict[str, Any]], pretty: bool, packed: bool) -> None:
+    data = json.dumps(elements, ensure_ascii=False, indent=2 if pretty else None).encode("utf-8", "surrogatepass")
+    with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
+        file = Path(directory) / "array.json"
+        file.write_bytes(gzip.compress(data) if packed else data)
+        patch.setattr(json_array, "_BLOCK", 7)
+        assert list(JsonArray(file)) == elements
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[{}", '[{"npi": ', "[1 2", "[{}, oops]"])
+def test_what_is_not_a_json_array(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "broken.json"
+    file.write_text(text)
+    with pytest.raises(UnusableFileError, match="not a JSON array"):
+        list(JsonArray(file))

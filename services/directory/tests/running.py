@@ -1,0 +1,125 @@
+"""The directory over HTTP: the real application with its lifespan, its feed in memory."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+
+from directory.main import create
+from millrace_contracts.envelope import Envelope, decode
+from millrace_contracts.registry import entity_of
+from millrace_feeds.memory import MemoryTransport
+from millrace_feeds.transport import Record, Transport
+from millrace_platform.settings import PlatformSettings
+from millrace_reference.npi import npi_check_digit
+
+STREAM = "changes"
+FAMILY_MEDICINE = "207Q00000X"
+DERMATOLOGY = "207N00000X"
+CHICAGO = {"line1": "1200 N Lake Shore Dr", "line2": None, "city": "Chicago", "state": "IL", "zip": "60610"}
+OAKLAND = {"line1": "411 30th St", "line2": "Suite 2", "city": "Oakland", "state": "CA", "zip": "94609"}
+
+
+def npi(number: int) -> str:
+    """The NPI of a running number."""
+    first9 = f"1{number:08d}"
+    return f"{first9}{npi_check_digit(first9)}"
+
+
+@dataclass
+class Directory:
+    """A client of the directory, and what the directory told the feed."""
+
+    http: httpx.AsyncClient
+    transport: MemoryTransport
+    database: asyncpg.Connection
+
+    async def create(self, collection: str, **body: Any) -> dict[str, Any]:
+        """POST that must succeed."""
+        response = await self.http.post(f"/v1/directory/{collection}", json=body)
+        assert response.status_code == 201, response.text
+        created: dict[str, Any] = response.json()
+        return created
+
+    async def put(self, path: str, body: dict[str, Any], version: int) -> httpx.Response:
+        return await self.http.put(f"/v1/directory/{path}", json=body, headers={"If-Match": f'"{version}"'})
+
+    async def delete(self, path: str, version: int) -> httpx.Response:
+        return await self.http.delete(f"/v1/directory/{path}", headers={"If-Match": f'"{version}"'})
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """GET that must succeed."""
+        response = await self.http.get(f"/v1/directory/{path}")
+        assert response.status_code == 200, response.text
+        body: dict[str, Any] = response.json()
+        return body
+
+    async def place(self, *, number: int = 1, practice: str | None = "Lakeside Family Medicine") -> dict[str, Any]:
+        """A provider at a location of a practice; the provider-location."""
+        owner = await self.create("practices", name=practice) if practice else {"id": None}
+        location = await self.create("locations", address=CHICAGO, practice_id=owner["id"])
+        await self.create_provider(number)
+        return await self.create(
+            "provider-locations", npi=npi(number), location_id=location["id"], taxonomy=FAMILY_MEDICINE
+        )
+
+    async def create_provider(self, number: int = 1) -> dict[str, Any]:
+        return await self.create(
+            "providers", npi=npi(number), last_name="Ruiz", first_name="Maria", taxonomy=FAMILY_MEDICINE
+        )
+
+    async def told(self) -> list[Envelope]:
+        """All that was told so far, in order per key, once the outbox is empty."""
+        await self._drained()
+        records: list[Record] = []
+        for shard in self.transport.open_shards(STREAM):
+            records += self.transport.records(STREAM, shard.shard_id)
+        envelopes = [decode(record.body) for record in records]
+        for envelope in envelopes:
+            entity_of(envelope)
+        return envelopes
+
+    async def told_of(self, subject: str) -> list[Envelope]:
+        return [envelope for envelope in await self.told() if envelope.subject == subject]
+
+    async def _drained(self) -> None:
+        while True:
+            response = await self.http.get("/internal/directory/status")
+            if response.json()["outbox"]["backlog"] == 0:
+                return
+
+
+@asynccontextmanager
+async def running_directory(
+    database_url: str, *, relaying: bool = True, database_timeout: float = 10.0
+) -> AsyncIterator[Directory]:
+    """An instance of the service. Without `relaying` its stream is missing, and the outbox keeps its rows."""
+    transport = MemoryTransport()
+    if relaying:
+        transport.create_stream(STREAM)
+
+    @asynccontextmanager
+    async def transports() -> AsyncIterator[Transport]:
+        yield transport
+
+    settings = PlatformSettings(
+        directory_database_url=database_url, changes_stream=STREAM, database_timeout=database_timeout
+    )
+    app = create(settings, transports=transports)
+    connection = await asyncpg.connect(database_url)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://directory") as http,
+    ):
+        yield Directory(http, transport, connection)
+    await connection.close()
+
+
+def fields(problem: httpx.Response) -> Sequence[str]:
+    """The fields that a problem names; each comes with what is wrong and a remedy."""
+    errors = problem.json()["errors"]
+    assert all(error["detail"] and error["remedy"] for error in errors)
+    return [error["field"] for error in errors]

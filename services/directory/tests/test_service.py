@@ -1,0 +1,56 @@
+"""The service as it is deployed, on PostgreSQL and emulated Kinesis."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from directory.main import create
+from directory.migrate import init
+from millrace_contracts.envelope import Envelope, decode
+from millrace_feeds.assembly import open_transport
+from millrace_feeds.aws import kinesis_client
+from millrace_feeds.provision import create_stream
+from millrace_feeds.transport import TRIM_HORIZON
+
+
+@asynccontextmanager
+async def _running() -> AsyncIterator[httpx.AsyncClient]:
+    app = create()
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://directory") as http,
+    ):
+        yield http
+
+
+async def _read_all(stream: str) -> list[Envelope]:
+    async with open_transport() as transport:
+        envelopes: list[Envelope] = []
+        for shard in await transport.list_shards(stream):
+            start = await transport.open_iterator(stream, shard.shard_id, TRIM_HORIZON)
+            page = await transport.get_records(start, 1_000)
+            envelopes += [decode(record.body) for record in page.records]
+        return envelopes
+
+
+async def test_a_change_reaches_the_stream_and_what_was_not_sent_survives_a_restart(
+    postgres_dsn: str, aws_endpoint: str, unique_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = unique_name("changes")
+    monkeypatch.setenv("MILLRACE_DIRECTORY_DATABASE_URL", postgres_dsn)
+    monkeypatch.setenv("MILLRACE_CHANGES_STREAM", stream)
+    await init()
+
+    async with _running() as http:
+        assert (await http.get("/readyz")).status_code == 200
+        await http.post("/v1/directory/insurance-plans", json={"id": "PLAN-A", "name": "A"})
+        assert (await http.get("/internal/directory/status")).json()["outbox"]["backlog"] == 1
+
+    async with kinesis_client() as kinesis:
+        await create_stream(kinesis, stream)
+    async with _running() as http:
+        while (await http.get("/internal/directory/status")).json()["outbox"]["backlog"]:
+            assert (await http.get("/healthz")).status_code == 200
+    assert [envelope.subject for envelope in await _read_all(stream)] == ["insurance-plan/PLAN-A"]
