@@ -1,0 +1,1 @@
+"""Cleans and orders the changes feed into the entities feed."""

@@ -1,0 +1,279 @@
+"""The rules of order, on plain values."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from millrace_contracts.envelope import Envelope
+from refinery.ordering import Arrival, Conflict, Decision, Drop, Emit, Hold, KeyState, Limits, arrive, expire, settle
+
+LIMITS = Limits(wait=5.0)
+SHARD = "shardId-000000000000"
+
+
+def arrival(version: int, *, digest: str = "", replay: bool = False, size: int = 100) -> Arrival:
+    envelope = Envelope(
+        id=f"event-{version}",
+        source="/services/directory",
+        type="millrace.practice.updated",
+        subject="practice/a",
+        time="2026-03-01T10:00:00Z",
+        dataschema="urn:millrace:practice:1",
+        partitionkey="practice/a",
+        entityversion=version,
+        data=msgspec.Raw(b"null"),
+        replay=replay,
+    )
+    return Arrival(envelope, digest or f"digest-{version}", size)
+
+
+class Key:
+    """One key with a clock: what came out of it so far."""
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self.state = KeyState()
+        self.limits = limits
+        self.now = 1000.0
+        self.outcomes: list[object] = []
+
+    def _take(self, decision: Decision) -> Sequence[object]:
+        self.state = decision.state
+        self.outcomes.extend(decision.outcomes)
+        return decision.outcomes
+
+    def arrive(self, each: Arrival) -> Sequence[object]:
+        return self._take(arrive(self.state, each, now=self.now, shard=SHARD, limits=self.limits))
+
+    def arrive_all(self, versions: Iterable[int]) -> None:
+        for version in versions:
+            self.arrive(arrival(version))
+
+    def settle(self, version: int) -> Sequence[object]:
+        return self._take(settle(self.state, version, now=self.now))
+
+    def expire(self) -> Sequence[object]:
+        return self._take(expire(self.state, now=self.now))
+
+    @property
+    def emitted(self) -> list[int]:
+        return [each.envelope.entityversion for each in self.outcomes if isinstance(each, Emit)]
+
+    @property
+    def skipped(self) -> int:
+        return sum(each.skipped for each in self.outcomes if isinstance(each, Emit))
+
+
+def test_versions_in_order_go_on_at_once() -> None:
+    key = Key()
+    key.arrive_all([1, 2, 3])
+    assert key.emitted == [1, 2, 3]
+    assert key.state == KeyState(emitted=3, settled=3, digest="digest-3", emitted_at=1000.0)
+
+
+def test_a_version_that_was_emitted_is_a_duplicate_and_one_below_is_stale() -> None:
+    key = Key()
+    key.arrive_all([1, 2])
+    assert key.arrive(arrival(2)) == (Drop(arrival(2).envelope, "duplicate"),)
+    assert key.arrive(arrival(1)) == (Drop(arrival(1).envelope, "stale"),)
+
+
+def test_another_content_under_an_emitted_version_is_a_conflict() -> None:
+    key = Key()
+    key.arrive_all([1])
+    other = arrival(1, digest="other")
+    assert key.arrive(other) == (Conflict(other.envelope),)
+
+
+def test_another_content_under_a_held_version_is_a_conflict() -> None:
+    key = Key()
+    key.arrive_all([1, 3])
+    other = arrival(3, digest="other")
+    assert key.arrive(other) == (Conflict(other.envelope),)
+    assert key.arrive(arrival(3)) == (Drop(other.envelope, "duplicate"),)
+
+
+def test_a_version_after_a_gap_waits_and_goes_on_once_the_gap_is_filled() -> None:
+    key = Key()
+    key.arrive_all([1])
+    assert key.arrive(arrival(3)) == (Hold(arrival(3).envelope, until=1005.0),)
+    key.arrive_all([4, 2])
+    assert key.emitted == [1, 2, 3, 4]
+    assert key.skipped == 0
+    assert key.state.due is None
+
+
+def test_the_first_version_ever_seen_waits_for_those_before_it() -> None:
+    key = Key()
+    key.arrive_all([2])
+    assert key.emitted == []
+    key.arrive_all([1])
+    assert key.emitted == [1, 2]
+
+
+def test_a_gap_is_skipped_when_the_wait_is_over_and_not_before() -> None:
+    key = Key()
+    key.arrive_all([1, 4])
+    key.now += 4.9
+    assert key.expire() == ()
+    key.now += 0.1
+    assert key.expire() == (Emit(arrival(4).envelope, skipped=2),)
+    key.now += 60
+    assert key.expire() == ()
+    assert key.skipped == 2
+
+
+def test_what_comes_too_late_for_its_gap_is_stale() -> None:
+    key = Key()
+    key.arrive_all([1, 3])
+    key.now += 5
+    key.expire()
+    assert key.arrive(arrival(2)) == (Drop(arrival(2).envelope, "stale"),)
+
+
+def test_each_version_waits_its_own_time_but_never_overtakes_a_lower_one() -> None:
+    key = Key()
+    key.arrive_all([5])
+    key.now += 3
+    key.arrive_all([3, 8])
+    key.now += 2
+    key.expire()
+    assert key.emitted == [3, 5]
+    assert key.skipped == 3
+    key.now += 3
+    key.expire()
+    assert key.emitted == [3, 5, 8]
+    assert key.skipped == 5
+
+
+def test_more_versions_than_may_be_held_skip_the_gap_at_once() -> None:
+    key = Key(Limits(versions=2))
+    key.arrive_all([1, 3, 5, 6])
+    assert key.emitted == [1, 3, 5, 6]
+    assert key.skipped == 2
+
+
+def test_more_bytes_than_may_be_held_skip_the_gap_at_once() -> None:
+    key = Key(Limits(size=1000))
+    key.arrive(arrival(2, size=1001))
+    assert key.emitted == [2]
+
+
+def test_without_a_wait_nothing_is_held() -> None:
+    key = Key(Limits(wait=0))
+    key.arrive_all([1, 7])
+    assert key.emitted == [1, 7]
+
+
+def test_a_replay_goes_on_at_once_over_a_gap_without_counting_it() -> None:
+    key = Key()
+    key.arrive(arrival(9, replay=True))
+    assert key.emitted == [9]
+    assert key.skipped == 0
+
+
+def test_a_replay_of_what_was_emitted_goes_on_again_but_never_below() -> None:
+    key = Key()
+    key.arrive_all([1, 2])
+    key.arrive(arrival(2, replay=True))
+    key.arrive(arrival(1, replay=True))
+    assert key.emitted == [1, 2, 2]
+
+
+def test_a_replay_passes_what_was_held_below_it_and_frees_what_was_held_above() -> None:
+    key = Key()
+    key.arrive_all([3, 5, 6])
+    key.arrive(arrival(5, replay=True))
+    assert key.emitted == [5, 6]
+    dropped = [(each.envelope.entityversion, each.reason) for each in key.outcomes if isinstance(each, Drop)]
+    assert dropped == [(3, "stale"), (5, "duplicate")]
+
+
+def test_a_parked_version_leaves_no_gap() -> None:
+    key = Key()
+    key.arrive_all([1])
+    key.settle(2)
+    key.arrive_all([3])
+    assert key.emitted == [1, 3]
+    assert key.skipped == 0
+
+
+def test_a_parked_version_frees_what_waited_for_it() -> None:
+    key = Key()
+    key.arrive_all([1, 3])
+    key.settle(2)
+    assert key.emitted == [1, 3]
+
+
+def test_a_parked_version_goes_on_when_it_is_redriven_before_a_newer_one() -> None:
+    key = Key()
+    key.arrive_all([1])
+    key.settle(2)
+    key.settle(3)
+    key.arrive_all([2, 3])
+    assert key.emitted == [1, 2, 3]
+
+
+def test_a_parked_version_behind_a_gap_does_not_close_the_gap() -> None:
+    key = Key()
+    key.arrive_all([1])
+    key.settle(3)
+    key.arrive_all([4])
+    assert key.emitted == [1]
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> list[int]:
+    """Versions 1 to n in any order, some of them more than once."""
+    versions = list(range(1, draw(st.integers(1, 12)) + 1))
+    again = draw(st.lists(st.sampled_from(versions), max_size=12))
+    return draw(st.permutations(versions + again))
+
+
+@given(deliveries())
+def test_any_order_with_duplicates_comes_out_in_order_and_whole(versions: list[int]) -> None:
+    key = Key()
+    key.arrive_all(versions)
+    assert key.emitted == list(range(1, max(versions) + 1))
+    assert key.skipped == 0
+    assert key.state.held == ()
+
+
+@given(deliveries(), st.sets(st.integers(1, 12)), st.lists(st.floats(0, 3), max_size=24))
+def test_whatever_is_lost_the_rest_rises_and_each_gap_is_counted_once(
+    versions: list[int], lost: set[int], pauses: list[float]
+) -> None:
+    key = Key()
+    for place, version in enumerate(versions):
+        if version not in lost:
+            key.arrive(arrival(version))
+        key.now += pauses[place] if place < len(pauses) else 0.0
+        key.expire()
+    key.now += LIMITS.wait
+    key.expire()
+    assert key.state.held == ()
+    assert key.emitted == sorted(set(key.emitted))
+    assert len(key.emitted) + key.skipped == max(key.emitted, default=0)
+
+
+@given(deliveries(), st.integers(1, 4))
+def test_a_key_never_holds_more_than_its_limit(versions: list[int], limit: int) -> None:
+    key = Key(Limits(versions=limit))
+    for version in versions:
+        key.arrive(arrival(version))
+        assert len(key.state.held) <= limit
+    key.now = math.inf
+    key.expire()
+    assert max(key.emitted) == max(versions)
+
+
+@pytest.mark.parametrize("versions", [[1, 2, 3, 4], [4, 3, 2, 1], [2, 4, 1, 3]])
+def test_redelivery_of_everything_emits_nothing_again(versions: list[int]) -> None:
+    key = Key()
+    key.arrive_all(versions)
+    before = list(key.emitted)
+    key.arrive_all(versions)
+    assert key.emitted == before == [1, 2, 3, 4]

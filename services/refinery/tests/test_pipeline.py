@@ -1,0 +1,169 @@
+"""From `changes` to `entities` through a consumer, on the memory transport with faults."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import msgspec
+import pytest
+
+from millrace_contracts.envelope import Envelope, decode
+from millrace_feeds.clock import SystemClock
+from millrace_feeds.consumer import Consumer
+from millrace_feeds.dead_letters import MemoryDeadLetters, redrive
+from millrace_feeds.errors import NotFound
+from millrace_feeds.faults import FaultRates, Faults
+from millrace_feeds.lease import MemoryLeaseStore
+from millrace_feeds.memory import MemoryTransport
+from millrace_feeds.publisher import Publisher
+from millrace_feeds.settings import Backoff, ConsumerSettings, PublisherSettings, RetryPolicy
+from millrace_feeds.transport import Outgoing
+from refinery.figures import Figures
+from refinery.ordering import Limits
+from refinery.refiner import Refiner
+from refinery.states import MemoryStateStore
+from refinery.sweep import Sweep, read_to_tip
+
+from .factories import change, practice
+from .waiting import until
+
+FAST = Backoff(first=0.001, ceiling=0.01)
+SETTINGS = ConsumerSettings(poll_interval=0.01, batch_records=20, read_backoff=FAST, retry=RetryPolicy(backoff=FAST))
+
+
+class CountingTransport(MemoryTransport):
+    """Counts the puts that found no stream."""
+
+    missed = 0
+
+    async def put_records(self, stream: str, records: Sequence[Outgoing]) -> Sequence[str | None]:
+        try:
+            return await super().put_records(stream, records)
+        except NotFound:
+            self.missed += 1
+            raise
+
+
+class Pipeline:
+    """Both streams, and what a refinery keeps beside them."""
+
+    def __init__(self, faults: Faults | None = None, *, attempts: int = 100) -> None:
+        self.transport = CountingTransport(faults=faults)
+        self.attempts = attempts
+        self.transport.create_stream("changes", 2)
+        self.transport.create_stream("entities", 2)
+        self.store = MemoryStateStore()
+        self.leases = MemoryLeaseStore()
+        self.letters = MemoryDeadLetters()
+        self.figures = Figures()
+
+    def publisher(self, stream: str) -> Publisher:
+        settings = PublisherSettings(attempts=self.attempts, backoff=FAST)
+        return Publisher(transport=self.transport, stream=stream, settings=settings)
+
+    @asynccontextmanager
+    async def running(self, *, gap_wait: float = 60.0) -> AsyncIterator[None]:
+        refiner = Refiner(
+            store=self.store,
+            sink=self.publisher("entities"),
+            clock=SystemClock(),
+            figures=self.figures,
+            limits=Limits(wait=gap_wait),
+            max_held=100,
+        )
+        consumer = Consumer(
+            application="refinery",
+            stream="changes",
+            transport=self.transport,
+            leases=self.leases,
+            dead_letters=self.letters,
+            handler=refiner,
+            worker="worker",
+            settings=ConsumerSettings(
+                poll_interval=0.01, batch_records=20, read_backoff=FAST, retry=RetryPolicy(backoff=FAST)
+            ),
+        )
+        sweep = Sweep(refiner=refiner, shards=lambda: read_to_tip(consumer.status()), interval=0.01)
+        tasks = [asyncio.create_task(consumer.run()), asyncio.create_task(sweep.run())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    def emitted(self) -> list[Envelope]:
+        shards = self.transport.open_shards("entities")
+        records = [self.transport.records("entities", shard.shard_id) for shard in shards]
+        return [decode(record.body) for shard in records for record in shard]
+
+    def firsts(self) -> dict[str, list[int]]:
+        """Versions by key in the order in which a reader meets them first."""
+        seen: dict[str, list[int]] = defaultdict(list)
+        for envelope in self.emitted():
+            if envelope.entityversion not in seen[envelope.subject]:
+                seen[envelope.subject].append(envelope.entityversion)
+        return seen
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_every_version_arrives_in_order_whatever_the_transport_does(seed: int) -> None:
+    rates = FaultRates(rejected=0.1, ambiguous=0.05, throttled=0.05, lost=0.05, expired=0.05, repeated=0.1)
+    randomness = random.Random(seed)
+    pipeline = Pipeline(Faults(rates, randomness))
+    changes = [change(practice(key=f"k{key}"), version) for version in range(1, 6) for key in range(30)]
+    # Two sources that race: a key's versions may be swapped by a few places.
+    changes.sort(key=lambda each: each.entityversion + randomness.uniform(0, 2))
+    async with pipeline.running():
+        await pipeline.publisher("changes").publish(changes)
+        await until(lambda: sum(map(len, pipeline.firsts().values())) == len(changes))
+    assert pipeline.firsts() == {f"practice/k{key}": [1, 2, 3, 4, 5] for key in range(30)}
+    assert pipeline.figures.versions_skipped == 0
+
+
+async def test_a_gap_is_skipped_by_the_sweep() -> None:
+    pipeline = Pipeline()
+    async with pipeline.running(gap_wait=0.05):
+        await pipeline.publisher("changes").publish([change(practice(), 1), change(practice(), 3)])
+        await until(lambda: pipeline.firsts()["practice/a"] == [1, 3])
+    assert pipeline.figures.versions_skipped == 1
+
+
+async def test_a_parked_record_is_emitted_when_it_is_redriven() -> None:
+    pipeline = Pipeline()
+    good = change(practice(), 2)
+    broken = msgspec.structs.replace(good, dataschema="urn:millrace:practice:2")
+    async with pipeline.running():
+        await pipeline.publisher("changes").publish([change(practice(), 1), broken])
+        await until(lambda: pipeline.figures.counts["refused"] == 1)
+        [letter] = [each async for each in pipeline.letters.list("refinery")]
+        assert "dataschema" in letter.reason
+        await redrive(pipeline.letters, pipeline.transport, letter.id)
+        await until(lambda: pipeline.figures.counts["refused"] == 2)
+        await pipeline.publisher("changes").publish([good])
+        await until(lambda: pipeline.firsts()["practice/a"] == [1, 2])
+
+
+async def test_a_stream_that_is_missing_parks_nothing() -> None:
+    pipeline = Pipeline(attempts=2)
+    pipeline.transport.delete_stream("entities")
+    async with pipeline.running():
+        await pipeline.publisher("changes").publish([change(practice(), 1)])
+        await until(lambda: pipeline.transport.missed > pipeline.attempts)
+        pipeline.transport.create_stream("entities", 2)
+        await until(lambda: pipeline.firsts()["practice/a"] == [1])
+    assert await pipeline.letters.count("refinery") == 0
+
+
+async def test_what_is_no_envelope_is_parked_and_holds_up_no_one() -> None:
+    pipeline = Pipeline()
+    async with pipeline.running():
+        await pipeline.transport.put_records("changes", [Outgoing("practice/a", b"?")])
+        await pipeline.publisher("changes").publish([change(practice(), 1)])
+        await until(lambda: pipeline.firsts()["practice/a"] == [1])
+    [letter] = [each async for each in pipeline.letters.list("refinery")]
+    assert (letter.key, letter.body) == ("practice/a", b"?")

@@ -1,0 +1,91 @@
+"""The service as it is deployed, on emulated Kinesis and DynamoDB."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from millrace_contracts.envelope import Envelope, decode
+from millrace_feeds.assembly import open_publisher, open_transport
+from millrace_feeds.aws import dynamodb_client, kinesis_client
+from millrace_feeds.provision import create_dead_letters_table, create_stream
+from millrace_feeds.transport import TRIM_HORIZON, Transport
+from refinery.main import create
+from refinery.provision import init
+
+from .factories import change, practice
+from .waiting import until_true
+
+STREAMS = ("changes", "entities")
+TABLES = ("refinery", "refinery-leases", "dead-letters")
+
+
+@pytest.fixture
+async def names(
+    aws_endpoint: str, unique_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[dict[str, str]]:
+    """Fresh streams and tables, which the environment names."""
+    names = {name: unique_name(name) for name in (*STREAMS, *TABLES)}
+    for name, unique in names.items():
+        kind = "STREAM" if name in STREAMS else "TABLE"
+        monkeypatch.setenv(f"MILLRACE_{name.upper().replace('-', '_')}_{kind}", unique)
+    async with kinesis_client() as kinesis, dynamodb_client() as dynamodb:
+        for stream in STREAMS:
+            await create_stream(kinesis, names[stream])
+        await create_dead_letters_table(dynamodb, names["dead-letters"])
+    await init()
+    await init()
+    yield names
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[httpx.AsyncClient]:
+    """The service with its background tasks, and a client for it."""
+    app: FastAPI = create()
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://refinery") as client:
+            yield client
+
+
+async def read_all(transport: Transport, stream: str) -> list[Envelope]:
+    envelopes: list[Envelope] = []
+    for shard in await transport.list_shards(stream):
+        page = await transport.get_records(await transport.open_iterator(stream, shard.shard_id, TRIM_HORIZON), 10_000)
+        envelopes += [decode(record.body) for record in page.records]
+    return envelopes
+
+
+async def test_changes_come_out_as_entities_and_a_restart_repeats_nothing(names: dict[str, str]) -> None:
+    changes = [change(practice(key=f"k{key}"), version) for version in (1, 2) for key in range(100)]
+    async with open_transport() as transport, open_publisher(names["changes"]) as publisher:
+        await publisher.publish(changes)
+
+        async def emitted(count: int) -> bool:
+            return len(await read_all(transport, names["entities"])) == count
+
+        async with running() as client:
+            await until_true(lambda: emitted(200))
+            status = (await client.get("/internal/refinery/status")).json()
+        assert status["changes"]["emitted"] == 200
+        assert status["consumer"]["shards"]
+        assert status["versions_skipped"] == 0
+        async with running():
+            await publisher.publish([*changes, change(practice(key="k0"), 3)])
+            await until_true(lambda: emitted(201))
+        assert {(each.subject, each.entityversion) for each in await read_all(transport, names["entities"])} == {
+            *((each.subject, each.entityversion) for each in changes),
+            ("practice/k0", 3),
+        }
+
+
+async def test_it_is_ready_once_it_reads_and_says_so(names: dict[str, str]) -> None:
+    async with running() as client:
+        assert (await client.get("/healthz")).status_code == 200
+
+        async def ready() -> bool:
+            return (await client.get("/readyz")).status_code == 200
+
+        await until_true(ready)

@@ -1,0 +1,57 @@
+"""A change's trace goes on through the refinery."""
+
+import msgspec
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from millrace_feeds.tracing import context_of
+from refinery import tracing
+from refinery.cleaning import Change, clean
+
+from .factories import change, practice, record
+
+ORIGIN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
+    return exporter
+
+
+def cleaned(traceparent: str | None) -> str | None:
+    """The `traceparent` with which a change leaves that came with the given one."""
+    result = clean(record(msgspec.structs.replace(change(practice(), 1), traceparent=traceparent)))
+    assert isinstance(result, Change)
+    return result.arrival.envelope.traceparent
+
+
+def test_the_event_goes_on_below_the_span_that_cleaned_it(exported: InMemorySpanExporter) -> None:
+    onward = context_of(cleaned(ORIGIN) or "")
+    [span] = exported.get_finished_spans()
+    origin = context_of(ORIGIN)
+    assert onward == trace.SpanContext(
+        span.context.trace_id, span.context.span_id, is_remote=True, trace_flags=span.context.trace_flags
+    )
+    assert origin is not None
+    assert span.context.trace_id == origin.trace_id
+    assert span.parent is not None
+    assert span.parent.span_id == origin.span_id
+    assert span.name == "refine practice"
+
+
+@pytest.mark.parametrize("traceparent", [None, ORIGIN[:-1] + "0", "nonsense-01"])
+def test_what_is_not_traced_keeps_what_it_had(exported: InMemorySpanExporter, traceparent: str | None) -> None:
+    assert cleaned(traceparent) == traceparent
+    assert exported.get_finished_spans() == ()
+
+
+def test_without_an_sdk_the_trace_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "_tracer", trace.NoOpTracerProvider().get_tracer("test"))
+    assert cleaned(ORIGIN) == ORIGIN
