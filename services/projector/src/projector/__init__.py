@@ -1,0 +1,1 @@
+"""Writes the truth and the read model from the entities feed."""

@@ -1,0 +1,5 @@
+"""`python -m projector`"""
+
+from millrace_platform.serve import serve
+
+serve("projector.main:create")

@@ -1,0 +1,57 @@
+"""The composition root: the only place that wires the projector."""
+
+from contextlib import AsyncExitStack
+
+from fastapi import FastAPI
+
+from millrace_feeds.assembly import ConsumerPlace, open_consumer
+from millrace_feeds.aws import AwsSettings
+from millrace_feeds.clock import SystemClock
+from millrace_platform.application import Running
+from millrace_readmodel.generations import ReadModel
+from projector.as_of import AsOf, AsOfWriter
+from projector.handler import Projector, is_away
+from projector.keeper import Keeper
+from projector.settings import ProjectorSettings
+from projector.status import Skipped, Status
+from projector.stores import open_stores
+
+APPLICATION = "projector"
+
+
+async def start(settings: ProjectorSettings, app: FastAPI, stack: AsyncExitStack) -> Running:
+    """Open the stores; what runs then is the consumer of `entities`, the keeper, and the upkeep of the as-of time."""
+    stores = await stack.enter_async_context(open_stores(settings, name=APPLICATION))
+    keeper = Keeper(stores, interval=settings.projector_keep_interval, segments=settings.projector_scan_segments)
+    read_model = ReadModel(stores.redis, stores.writer, absent=keeper.absent)
+    as_of = AsOf()
+    skipped = Skipped()
+    projector = Projector(stores.truth, read_model, as_of, skipped=skipped.add)
+    consumer = await stack.enter_async_context(
+        open_consumer(_place(settings), projector, aws=aws_settings(settings), outage=is_away)
+    )
+    as_of_writer = AsOfWriter(
+        stores.redis, as_of, consumer, clock=SystemClock(), interval=settings.projector_as_of_interval
+    )
+    app.state.status = Status(consumer, stores.redis, keeper, skipped)
+
+    async def read_model_answers() -> None:
+        await stores.redis.ping()
+
+    return Running(
+        tasks={"consumer": consumer.run, "keeper": keeper.run, "as-of": as_of_writer.run},
+        checks={"entities": consumer.check, "truth": stores.truth.check, "read-model": read_model_answers},
+    )
+
+
+def aws_settings(settings: ProjectorSettings) -> AwsSettings:
+    return AwsSettings(endpoint_url=settings.aws_endpoint_url, region=settings.aws_region)
+
+
+def _place(settings: ProjectorSettings) -> ConsumerPlace:
+    return ConsumerPlace(
+        application=APPLICATION,
+        stream=settings.entities_stream,
+        leases_table=settings.projector_leases_table,
+        dead_letters_table=settings.dead_letters_table,
+    )

@@ -1,0 +1,64 @@
+"""The projector's place in a change's trace: below the span that sent it, linked to the batch it came with."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from opentelemetry import trace
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext
+from opentelemetry.util.types import Attributes
+
+from millrace_contracts.envelope import Envelope
+from millrace_feeds.tracing import context_of
+
+_tracer = trace.get_tracer("millrace.projector")
+_SAMPLED = "1"
+
+
+class Projection:
+    """Spans over the projection of a batch, one for each change that is traced; a change that isn't costs nothing."""
+
+    def __init__(self, envelopes: Sequence[Envelope]) -> None:
+        self._envelopes = envelopes
+        self._spans: list[Span] = []
+
+    def __enter__(self) -> Self:
+        batch = trace.get_current_span().get_span_context()
+        for envelope in self._envelopes:
+            if envelope.traceparent is not None and envelope.traceparent.endswith(_SAMPLED):
+                origin = context_of(envelope.traceparent)
+                if origin is not None:
+                    self._spans.append(_project_span(envelope, origin, batch))
+        return self
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Over the write to the read model, in each change's own trace."""
+        spans = [
+            _tracer.start_span("write read model", trace.set_span_in_context(span), attributes={"db.system": "redis"})
+            for span in self._spans
+        ]
+        try:
+            yield
+        finally:
+            for span in spans:
+                span.end()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for span in self._spans:
+            if error is not None:
+                span.record_exception(error)
+            span.end()
+
+
+def _project_span(envelope: Envelope, origin: SpanContext, batch: SpanContext) -> Span:
+    attributes: Attributes = {"millrace.subject": envelope.subject, "millrace.version": envelope.entityversion}
+    return _tracer.start_span(
+        f"project {envelope.entity}",
+        trace.set_span_in_context(NonRecordingSpan(origin)),
+        attributes=attributes,
+        links=[Link(batch)] if batch.is_valid else [],
+    )

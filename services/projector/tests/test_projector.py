@@ -1,0 +1,170 @@
+"""What arrives on `entities` stands in the truth and in the read model, also after Redis lost its memory."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from millrace_feeds.errors import InvalidRecord, Unavailable
+from millrace_readmodel import layout
+from millrace_readmodel.audit import Audit, Difference
+from millrace_readmodel.generations import AbsentError, ReadModel, pointers
+from millrace_readmodel.rebuild import LockLostError
+from millrace_reference.npi import npi_check_digit
+from projector.as_of import AsOf
+from projector.handler import Projector, is_away
+from projector.keeper import Keeper
+from projector.stores import Stores
+
+NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_000_000, 100_000_030))]
+
+
+@asynccontextmanager
+async def projecting(stores: Stores, skipped: list[int] | None = None) -> AsyncIterator[Projector]:
+    """A projector whose keeper runs."""
+    keeper = Keeper(stores, interval=0.02, segments=1)
+    read_model = ReadModel(stores.redis, stores.writer, absent=keeper.absent)
+    task = asyncio.create_task(keeper.run())
+    try:
+        yield Projector(stores.truth, read_model, AsOf(), skipped=(skipped or []).append)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def served(stores: Stores) -> int:
+    """The generation that is served, as soon as there is one."""
+    async with asyncio.timeout(30):
+        while (number := (await pointers(stores.redis)).served) is None:  # noqa: ASYNC110 # the server can't call
+            await asyncio.sleep(0.01)
+    return number
+
+
+async def differences(stores: Stores) -> list[Difference]:
+    found: list[Difference] = []
+    audit = Audit(stores.redis, await served(stores), found.append)
+    await audit.start()
+    await stores.truth.scan(audit.check)
+    await audit.finish()
+    return found
+
+
+async def cards(stores: Stores) -> int:
+    return len(await stores.redis.keys(f"{await served(stores)}:c:*"))
+
+
+async def test_events_become_cards(stores: Stores, make: Any) -> None:
+    records = [record for npi in NPIS for record in (make.record(make.provider(npi)), make.record(make.location(npi)))]
+    async with projecting(stores) as projector:
+        await projector.handle([*records, make.record(make.plan())])
+        assert await cards(stores) == 30
+        assert await differences(stores) == []
+
+
+async def test_the_same_events_again_change_nothing(stores: Stores, make: Any) -> None:
+    records = [make.record(make.provider(), 2), make.record(make.location(), 2)]
+    skipped: list[int] = []
+    keeper = Keeper(stores, interval=0.02, segments=1)
+    await keeper.look()
+    read_model = ReadModel(stores.redis, stores.writer, absent=keeper.absent)
+    projector = Projector(stores.truth, read_model, AsOf(), skipped=skipped.append)
+    await projector.handle(records)
+    await projector.handle(records)
+    await projector.handle([make.record(make.provider(last_name="LATE"), 1)])
+    assert skipped == [0, 2, 1]
+    assert (await stores.truth.collection(make.provider().npi)).versions == 4
+    assert await differences(stores) == []
+
+
+async def test_a_deletion_takes_the_card_away(stores: Stores, make: Any) -> None:
+    async with projecting(stores) as projector:
+        await projector.handle([make.record(make.provider()), make.record(make.location()), make.record(make.plan())])
+        await projector.handle([make.record(make.location(), 2, deleted=True)])
+        await projector.handle([make.record(make.plan(), 2, deleted=True)])
+        assert await cards(stores) == 0
+        assert await differences(stores) == []
+
+
+async def test_calls_side_by_side_agree(stores: Stores, make: Any) -> None:
+    """Two shards hold different parts of the same providers."""
+    async with projecting(stores) as projector:
+        for version in (1, 2, 3):
+            place = ("10001", "60601", "90001")[version - 1]
+            await asyncio.gather(
+                projector.handle([make.record(make.provider(npi), version) for npi in NPIS]),
+                projector.handle([make.record(make.location(npi, place), version, shard="shard-1") for npi in NPIS]),
+            )
+        assert await cards(stores) == 30
+        assert await differences(stores) == []
+
+
+async def test_lost_memory_leads_to_a_rebuild(stores: Stores, make: Any) -> None:
+    async with projecting(stores) as projector:
+        for npi in NPIS[:10]:
+            await projector.handle([make.record(make.provider(npi)), make.record(make.location(npi))])
+        await stores.redis.flushall()
+        for npi in NPIS[10:]:
+            await projector.handle([make.record(make.provider(npi)), make.record(make.location(npi))])
+        assert await cards(stores) == 30
+        assert await differences(stores) == []
+
+
+async def test_a_dead_rebuild_is_cleaned_up(stores: Stores) -> None:
+    keeper = Keeper(stores, interval=0.02, segments=1)
+    await keeper.look()
+    dead = await served(stores) + 1
+    await stores.redis.mset({layout.BUILDING_KEY: f"{dead} loading", f"{dead}:words": "x"})
+    await keeper.look()
+    assert (await pointers(stores.redis)).building is None
+    assert await stores.redis.keys(f"{dead}:*") == []
+
+
+async def test_a_running_rebuild_is_left_alone(stores: Stores) -> None:
+    keeper = Keeper(stores, interval=0.02, segments=1)
+    await keeper.look()
+    await stores.redis.mset({layout.BUILDING_KEY: "7 loading", layout.REBUILD_LOCK_KEY: "somebody"})
+    await keeper.look()
+    assert (await pointers(stores.redis)).building == 7
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"not json",
+        b'{"specversion":"1.0"}',
+    ],
+)
+async def test_what_is_no_event_is_refused_with_its_reason(stores: Stores, make: Any, body: bytes) -> None:
+    async with projecting(stores) as projector:
+        bad = make.raw(body)
+        with pytest.raises(InvalidRecord, match="not an envelope") as refused:
+            await projector.handle([make.record(make.provider()), bad])
+        assert refused.value.record is bad
+
+
+async def test_data_of_another_entity_is_refused(stores: Stores, make: Any) -> None:
+    wrong = make.record(make.provider()).body.replace(b'"subject":"provider/1234567893"', b'"subject":"provider/1"')
+    async with projecting(stores) as projector:
+        with pytest.raises(InvalidRecord, match="subject"):
+            await projector.handle([make.raw(wrong)])
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (RedisConnectionError(), True),
+        (AbsentError(), True),
+        (Unavailable(), True),
+        (ExceptionGroup("both", [RedisConnectionError(), OSError()]), True),
+        (ExceptionGroup("one of them", [RedisConnectionError(), ValueError()]), False),
+        (LockLostError(), False),
+        (ValueError(), False),
+    ],
+)
+def test_stores_that_are_away_are_told_from_bad_records(error: Exception, away: bool) -> None:
+    assert is_away(error) is away

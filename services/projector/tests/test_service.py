@@ -1,0 +1,90 @@
+"""The service as it is deployed, on emulated Kinesis and DynamoDB and a real Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from redis.asyncio import Redis
+
+from millrace_contracts.envelope import decode
+from millrace_feeds.assembly import open_publisher
+from millrace_feeds.aws import dynamodb_client, kinesis_client
+from millrace_feeds.provision import create_dead_letters_table, create_stream
+from millrace_reference.npi import npi_check_digit
+from projector.main import create
+from projector.provision import init
+
+NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_000_000, 100_000_050))]
+TABLES = {"truth": "TRUTH", "leases": "PROJECTOR_LEASES", "dead-letters": "DEAD_LETTERS"}
+
+
+@pytest.fixture
+async def stream(
+    aws_endpoint: str, redis_url: str, unique_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """A fresh `entities`; it, fresh tables and an empty Redis are named by the environment."""
+    names = {name: unique_name(name) for name in ("entities", *TABLES)}
+    monkeypatch.setenv("MILLRACE_ENTITIES_STREAM", names["entities"])
+    monkeypatch.setenv("MILLRACE_REDIS_URL", redis_url)
+    for name, variable in TABLES.items():
+        monkeypatch.setenv(f"MILLRACE_{variable}_TABLE", names[name])
+    async with kinesis_client() as kinesis, dynamodb_client() as dynamodb:
+        await create_stream(kinesis, names["entities"])
+        await create_dead_letters_table(dynamodb, names["dead-letters"])
+    await init()
+    await init()
+    return names["entities"]
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[httpx.AsyncClient]:
+    """The service with its background tasks, and a client for it."""
+    app: FastAPI = create()
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://projector") as client:
+            yield client
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(60):
+        while not await condition():  # noqa: ASYNC110 # other processes bring it about
+            await asyncio.sleep(0.05)
+
+
+async def test_entities_are_projected_counted_and_survive_a_loss_of_memory(
+    stream: str, redis_url: str, make: Any
+) -> None:
+    records = [make.record(entity) for npi in NPIS for entity in (make.provider(npi), make.location(npi))]
+    async with running() as client, open_publisher(stream) as publisher, Redis.from_url(redis_url) as redis:
+
+        async def status() -> dict[str, Any]:
+            answer: dict[str, Any] = (await client.get("/internal/projector/status")).json()
+            return answer
+
+        async def cards() -> int:
+            generation = (await status())["read_model"]["generation"]
+            return len(await redis.keys(f"{generation}:c:*"))
+
+        async def projected() -> bool:
+            return (await status())["handled"] == len(records) and await cards() == len(NPIS)
+
+        async def rebuilt() -> bool:
+            return bool((await status())["read_model"]["rebuilt"]["loaded"]["cards"] == len(NPIS))
+
+        async def ready() -> bool:
+            return (await client.get("/readyz")).status_code == 200
+
+        await publisher.publish([decode(record.body) for record in records])
+        await until(projected)
+        await until(ready)
+        figures = await status()
+        assert figures["skipped"] == 0
+        assert figures["consumer"]["shards"]
+        await redis.flushall()
+        await until(rebuilt)
+        assert await cards() == len(NPIS)

@@ -1,0 +1,61 @@
+"""A change's trace goes on to the write of the read model."""
+
+import contextlib
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import projector.tracing
+from millrace_contracts.envelope import Envelope, decode
+from projector.tracing import Projection
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(projector.tracing, "_tracer", provider.get_tracer("test"))
+    return exporter
+
+
+def envelope(traceparent: str | None) -> Envelope:
+    head = (
+        b'{"specversion":"1.0","id":"1","source":"/s","type":"t","subject":"provider/1","time":"now","dataschema":"d",'
+    )
+    tail = b'"partitionkey":"provider/1","entityversion":3,"data":null%s}'
+    return decode(head + tail % (b',"traceparent":"%s"' % traceparent.encode() if traceparent else b""))
+
+
+async def test_each_traced_change_gets_its_spans(exported: InMemorySpanExporter) -> None:
+    changes = [envelope(f"00-{TRACE}-b7ad6b7169203331-01"), envelope(f"00-{TRACE}-b7ad6b7169203331-00"), envelope(None)]
+    with (
+        TracerProvider().get_tracer("batch").start_as_current_span("batch") as batch,
+        Projection(changes) as projection,
+        projection.writing(),
+    ):
+        pass
+    write, project = exported.get_finished_spans()
+    assert (project.name, write.name) == ("project provider", "write read model")
+    assert project.parent is not None
+    assert write.parent is not None
+    assert trace.format_trace_id(project.context.trace_id) == TRACE
+    assert trace.format_span_id(project.parent.span_id) == "b7ad6b7169203331"
+    assert write.parent.span_id == project.context.span_id
+    assert [link.context for link in project.links] == [batch.get_span_context()]
+
+
+async def test_a_failure_is_seen_in_the_trace(exported: InMemorySpanExporter) -> None:
+    with (
+        contextlib.suppress(ConnectionError),
+        Projection([envelope(f"00-{TRACE}-b7ad6b7169203331-01")]) as projection,
+        projection.writing(),
+    ):
+        raise ConnectionError("the server is away")
+    *_, project = exported.get_finished_spans()
+    assert [event.name for event in project.events] == ["exception"]
