@@ -1,0 +1,1 @@
+"""Searches, suggestions and provider pages."""

@@ -1,0 +1,1 @@
+"""The query engine: pure and synchronous over arrays, without I/O."""

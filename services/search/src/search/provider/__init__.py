@@ -1,0 +1,1 @@
+"""`GET /v1/providers/{npi}`: straight from the truth."""

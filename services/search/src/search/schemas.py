@@ -1,0 +1,76 @@
+"""What several of the answers have in common, as the API description shows it."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from millrace_platform.problems import PROBLEM_MEDIA_TYPE
+
+
+class FieldProblem(BaseModel):
+    """One thing wrong with a request."""
+
+    field: str = Field(examples=["specialty"])
+    detail: str = Field(examples=["There is no such specialty."])
+    remedy: str = Field(examples=["Did you mean dermatology?"])
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(examples=["urn:millrace:problem:invalid-request"])
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[FieldProblem] = []
+    request_id: str | None = None
+
+
+class NamedSpecialty(BaseModel):
+    """A specialty."""
+
+    slug: str = Field(examples=["dermatology"])
+    name: str = Field(examples=["Dermatology"])
+
+
+class Address(BaseModel):
+    """A postal address in the United States or a territory."""
+
+    line1: str = Field(examples=["350 5th Ave"])
+    line2: str | None = None
+    city: str = Field(examples=["New York"])
+    state: str = Field(examples=["NY"])
+    zip: str = Field(examples=["10118"])
+
+
+class Position(BaseModel):
+    """WGS 84 degrees."""
+
+    lat: float = Field(examples=[40.7484])
+    lon: float = Field(examples=[-73.9857])
+
+
+class NamedPractice(BaseModel):
+    """The practice that runs a location."""
+
+    id: str
+    name: str | None = None
+
+
+_DESCRIPTIONS: Final = {
+    404: "There is no such provider.",
+    422: "Parameters are invalid; `errors` names each with its remedy, where it can with the nearest suggestions.",
+    503: "The read model can't be read now; try again after `Retry-After` seconds.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The description of an endpoint's problems."""
+    return {
+        status: {
+            "description": _DESCRIPTIONS[status],
+            "model": Problem,
+            "content": {PROBLEM_MEDIA_TYPE: {}},
+        }
+        for status in statuses
+    }

@@ -1,0 +1,1 @@
+"""`GET /internal/search/status`."""

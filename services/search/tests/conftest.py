@@ -1,0 +1,79 @@
+"""The service as it is deployed, on a Redis of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from redis.asyncio import Redis
+
+from millrace_readmodel import layout
+from millrace_readmodel.bulk import load
+from millrace_readmodel.cards import Card
+from search.main import create
+
+GENERATION = 1
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Returns once the condition holds; fails after 10 seconds."""
+    async with asyncio.timeout(10):
+        while not await condition():  # noqa: ASYNC110 # what is waited for lies behind HTTP or in Redis
+            await asyncio.sleep(0.005)
+
+
+@dataclass
+class Site:
+    """The running service, a client of it, and the Redis that it reads."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    redis: Redis
+
+    async def serve(self, cards: Iterable[Card], generation: int = GENERATION) -> None:
+        """Load a generation, switch to it, and wait until the service reads it."""
+        await load(self.redis, generation, cards)
+        await self.redis.set(layout.GENERATION_KEY, generation)
+        await until(lambda: self.reads(generation))
+
+    async def value(self, key: bytes | str) -> bytes:
+        """The string at a key, which must be there."""
+        value = await self.redis.get(key)
+        assert isinstance(value, bytes)
+        return value
+
+    async def reads(self, generation: int | None) -> bool:
+        status = (await self.http.get("/internal/search/status")).json()
+        return bool(status["generation"] == generation)
+
+    async def search(self, **parameters: Any) -> dict[str, Any]:
+        """A search that must succeed, for dermatologists in Manhattan unless told otherwise."""
+        defaults = {"near": "10001"} | ({} if "name" in parameters else {"specialty": "dermatology"})
+        given = {name: value for name, value in (defaults | parameters).items() if value is not None}
+        response = await self.http.get("/v1/search", params=given)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    async def refusal(self, **parameters: Any) -> dict[str, str]:
+        """What is wrong with a search that must be refused for one reason."""
+        response = await self.http.get("/v1/search", params={"near": "10001"} | parameters)
+        assert response.status_code == 422, response.text
+        assert response.headers["Content-Type"] == "application/problem+json"
+        (error,) = response.json()["errors"]
+        return dict(error)
+
+
+@pytest.fixture
+async def site(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    monkeypatch.setenv("MILLRACE_REDIS_URL", redis_url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+    app = create()
+    async with Redis.from_url(redis_url) as redis, app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://search", timeout=20) as http:
+            yield Site(app, http, redis)

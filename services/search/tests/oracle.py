@@ -1,0 +1,105 @@
+"""What a query must find, in plain Python over plain rows: slow and obvious."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from millrace_readmodel.layout import ROW
+from search.engine.query import Query
+
+EARTH_RADIUS_MI = 3958.7613
+SEXES = (1, 2, 3)
+FILTERS = ("language", "sex", "new_patients", "min_rating")
+
+
+@dataclass(frozen=True)
+class Row:
+    id: int
+    lat: float
+    lon: float
+    languages: int = 1
+    plan_set: int = 0
+    specialty: int = 1
+    rating: int = 0
+    reviews: int = 0
+    sex: int = 0
+    new_patients: int = 0
+    version: int = 1
+
+
+def packed(rows: list[Row]) -> bytes:
+    """The rows as a partition's string."""
+    array = np.zeros(len(rows), dtype=ROW)
+    for name in ROW.names or ():
+        array[name] = [getattr(row, name) for row in rows]
+    return array.tobytes()
+
+
+def haversine(lat: float, lon: float, to_lat: float, to_lon: float) -> float:
+    """Miles, by the textbook."""
+    phi, to_phi = math.radians(lat), math.radians(to_lat)
+    half = math.sin((to_phi - phi) / 2) ** 2
+    half += math.cos(phi) * math.cos(to_phi) * math.sin(math.radians(to_lon - lon) / 2) ** 2
+    return 2 * EARTH_RADIUS_MI * math.asin(min(1.0, math.sqrt(half)))
+
+
+def distance(row: Row, query: Query) -> float:
+    lat, lon = float(np.float32(row.lat)), float(np.float32(row.lon))
+    return haversine(query.circle.lat, query.circle.lon, lat, lon)
+
+
+def passes(row: Row, query: Query, name: str) -> bool:
+    wanted: Any = getattr(query, name)
+    if wanted is None:
+        return True
+    if name == "language":
+        return bool(row.languages >> wanted & 1)
+    if name == "min_rating":
+        return bool(row.rating >= wanted)
+    return bool(getattr(row, name) == wanted)
+
+
+def candidates(rows: list[Row], query: Query) -> list[Row]:
+    """In the circle, accepting the plan, of the name: what no facet changes."""
+    return [
+        row
+        for row in rows
+        if distance(row, query) <= query.circle.radius_mi
+        and (query.accepting is None or query.accepting[row.plan_set])
+        and (query.names is None or row.id in query.names)
+    ]
+
+
+def matches(rows: list[Row], query: Query, *, but: str | None = None) -> list[Row]:
+    """All that is wanted, with one filter left out if `but` names it."""
+    return [row for row in candidates(rows, query) if all(passes(row, query, name) for name in FILTERS if name != but)]
+
+
+def value(row: Row, query: Query) -> float:
+    """What results are ordered by: lower comes first."""
+    chord = 2 * math.sin(distance(row, query) / EARTH_RADIUS_MI / 2)
+    if query.sort == "distance":
+        return chord**2
+    if query.sort == "rating":
+        return 1000 * chord**2 - row.rating
+    quality = ((5 * 4.0 + row.reviews * row.rating / 1000) / (5 + row.reviews) - 1) / 4
+    accepting = (0.5, 0.0, 1.0)[row.new_patients]
+    nearness = 1 / (1 + (chord * EARTH_RADIUS_MI / 5) ** 2)
+    return -(0.45 * nearness + 0.40 * quality + 0.15 * accepting)
+
+
+def facets(rows: list[Row], query: Query) -> dict[str, Counter[Any]]:
+    """Counts by facet and value."""
+    languages = matches(rows, query, but="language")
+    accepting = matches(rows, query, but="new_patients")
+    ratings = matches(rows, query, but="min_rating")
+    return {
+        "languages": Counter(bit for row in languages for bit in range(32) if row.languages >> bit & 1),
+        "sexes": Counter(row.sex for row in matches(rows, query, but="sex") if row.sex),
+        "new_patients": Counter(row.new_patients for row in accepting if row.new_patients),
+        "ratings": Counter(step for row in ratings for step in (3000, 3500, 4000, 4500) if row.rating >= step),
+        "specialties": Counter(row.specialty for row in matches(rows, query)),
+    }

@@ -1,0 +1,37 @@
+"""Plan sets by plan."""
+
+import msgspec
+import pytest
+
+from search.index.plans import Plans, PlanSets
+
+
+def test_a_plan_is_accepted_by_the_sets_that_hold_it() -> None:
+    sets = PlanSets()
+    sets.extend([b"", b"A B", b"B"])
+    assert sets.accepting("A").tolist() == [False, True, False]
+    assert sets.accepting("B").tolist() == [False, True, True]
+    assert sets.accepting("C").tolist() == [False, False, False]
+    sets.extend([b"A"])
+    assert sets.accepting("A").tolist() == [False, True, False, True]
+    assert "A" in sets
+    assert "C" not in sets
+
+
+def test_before_any_set_is_known_nothing_is_accepted() -> None:
+    assert PlanSets().accepting("A").tolist() == [False]
+
+
+def test_plans_are_read_behind_their_version() -> None:
+    plan = msgspec.json.encode({"id": "A1", "name": "Silver Plús", "issuer": "Acme"})
+    plans = Plans([(b"A1", b"\1" + 7 * b"\0" + plan)])
+    known = plans.get("A1")
+    assert known is not None
+    assert (known.name, known.issuer, known.words) == ("Silver Plús", "Acme", ("silver", "plus", "acme"))
+    assert plans.neighbours("A0", 3) == ["A1"]
+    assert plans.get("A0") is None
+
+
+def test_a_plan_that_cannot_be_read_is_said_so() -> None:
+    with pytest.raises(msgspec.DecodeError):
+        Plans([(b"A1", b"\1" + 7 * b"\0" + b"{")])

@@ -1,0 +1,153 @@
+"""The engine against the oracle."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.engine.area import EMPTY, area_of
+from search.engine.query import ID_MASK, After, Facets, Page, Query, run
+from search.engine.sphere import Circle, miles, squared_chord
+
+from . import oracle
+from .oracle import Row, packed
+
+PLAN_SETS = 4
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[Row]:
+    ids = draw(st.lists(st.integers(1, 2**64 - 1), unique=True, max_size=30))
+    return [
+        Row(
+            id=each,
+            lat=40 + draw(st.integers(-30, 30)) / 100,
+            lon=-74 + draw(st.integers(-30, 30)) / 100,
+            languages=draw(st.integers(0, 7)),
+            plan_set=draw(st.integers(0, PLAN_SETS - 1)),
+            specialty=draw(st.integers(1, 3)),
+            rating=(rating := draw(st.sampled_from((0, 1000, 2999, 3000, 4200, 4500, 5000)))),
+            reviews=draw(st.sampled_from((1, 50, 65_535))) if rating else 0,
+            sex=draw(st.integers(0, 3)),
+            new_patients=draw(st.integers(0, 2)),
+        )
+        for each in ids
+    ]
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> Query:
+    plan = draw(st.none() | st.lists(st.booleans(), min_size=PLAN_SETS, max_size=PLAN_SETS))
+    return Query(
+        # Off the grid of the rows, so that none lies on the rim, where rounding decides.
+        circle=Circle(40.003, -74.002, draw(st.sampled_from((0.5, 3.3, 9.9, 100.0)))),
+        sort=draw(st.sampled_from(("relevance", "distance", "rating"))),
+        limit=draw(st.integers(1, 8)),
+        accepting=None if plan is None else np.array(plan),
+        language=draw(st.none() | st.integers(0, 3)),
+        sex=draw(st.none() | st.integers(1, 3)),
+        new_patients=draw(st.none() | st.integers(1, 2)),
+        min_rating=draw(st.none() | st.sampled_from((1000, 3000, 4100, 4500))),
+    )
+
+
+def counted(facets: Facets) -> dict[str, Counter[Any]]:
+    """The engine's facets in the oracle's form."""
+    return {
+        "languages": Counter({bit: int(n) for bit, n in enumerate(facets.languages) if n}),
+        "sexes": Counter({sex: int(n) for sex, n in zip((1, 2, 3), facets.sexes, strict=True) if n}),
+        "new_patients": Counter({code: int(n) for code, n in zip((2, 1), facets.new_patients, strict=True) if n}),
+        "ratings": Counter({s: int(n) for s, n in zip((3000, 3500, 4000, 4500), facets.ratings, strict=True) if n}),
+        "specialties": Counter(facets.specialties),
+    }
+
+
+@settings(deadline=None, max_examples=300)
+@given(rows(), queries(), st.integers(0, 30), st.booleans())
+def test_a_query_finds_counts_and_orders_as_the_oracle(made: list[Row], query: Query, cut: int, named: bool) -> None:
+    if named:
+        query = replace(query, names=np.array(sorted(row.id for row in made[::2]), dtype=np.uint64))
+    area = area_of(packed(made[:cut]) + packed(made[cut:]))
+    page = run(area, query)
+    expected = oracle.matches(made, query)
+    by_id = {row.id: row for row in made}
+    assert page.total == len(expected)
+    assert counted(page.facets) == oracle.facets(made, query)
+    assert len(page.ids) == min(query.limit, len(expected))
+    assert page.more == (len(expected) > query.limit)
+    assert page.values == sorted(page.values)
+    wanted = sorted(oracle.value(row, query) for row in expected)[: query.limit]
+    assert page.values == pytest.approx(wanted, abs=1e-9)
+    assert page.values == pytest.approx([oracle.value(by_id[each], query) for each in page.ids], abs=1e-9)
+    assert [miles(chord) for chord in page.chords] == pytest.approx(
+        [oracle.distance(by_id[each], query) for each in page.ids], abs=1e-4
+    )
+
+
+def pages(area_bytes: list[bytes], query: Query) -> list[Page]:
+    """Page after page, the area given anew for each; the last area serves all further pages."""
+    found: list[Page] = []
+    shown: list[int] = []
+    while not found or found[-1].more:
+        area = area_of(area_bytes[min(len(found), len(area_bytes) - 1)])
+        page = run(area, query)
+        found.append(page)
+        shown += [each & int(ID_MASK) for each in page.ids]
+        if page.ids:
+            query = replace(query, after=After(page.values[-1], page.ids[-1], frozenset(shown)))
+    return found
+
+
+@settings(deadline=None)
+@given(rows(), queries(), st.randoms(use_true_random=False))
+def test_pages_together_are_all_matches_once_wherever_rows_stand(made: list[Row], query: Query, chance: Any) -> None:
+    shuffled = [chance.sample(made, len(made)) for _ in range(3)]
+    found = [each for page in pages([packed(order) for order in shuffled], query) for each in page.ids]
+    assert len(found) == len(set(found))
+    assert set(found) == {row.id for row in oracle.matches(made, query)}
+
+
+@settings(deadline=None)
+@given(rows(), queries(), st.randoms(use_true_random=False))
+def test_changes_between_pages_repeat_nobody_and_skip_nobody_unchanged(
+    made: list[Row], query: Query, chance: Any
+) -> None:
+    changed = {row.id for row in made if chance.random() < 0.4}
+
+    def change(row: Row) -> Row:
+        return replace(
+            row, rating=chance.choice((0, 3000, 5000)), lat=row.lat + chance.choice((-0.05, 0.05)), version=2
+        )
+
+    states = [made]
+    for _ in range(6):
+        states.append([change(row) if row.id in changed else row for row in states[-1]])
+    found = [each for page in pages([packed(state) for state in states], query) for each in page.ids]
+    assert len(found) == len(set(found))
+    assert {row.id for row in oracle.matches(made, query)} - changed <= set(found)
+
+
+def test_many_of_one_value_are_cut_by_id() -> None:
+    made = [Row(id=each, lat=40.0, lon=-74.0) for each in range(100, 0, -1)]
+    page = run(area_of(packed(made)), Query(circle=Circle(40.0, -74.0, 1), limit=5, sort="distance"))
+    assert page.ids == [1, 2, 3, 4, 5]
+    assert page.more
+
+
+def test_an_empty_area_has_no_results() -> None:
+    page = run(EMPTY, Query(circle=Circle(40.0, -74.0, 10), min_rating=4000, sex=1))
+    assert (page.ids, page.total, page.more, page.facets.specialties) == ([], 0, False, {})
+
+
+def test_broken_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="buffer size"):
+        area_of(b"\0" * 41)
+
+
+@pytest.mark.parametrize("distance", [0.0, 0.01, 10.0, 100.0])
+def test_chords_and_miles_are_inverse(distance: float) -> None:
+    assert miles(squared_chord(distance)) == pytest.approx(distance, abs=1e-6)
