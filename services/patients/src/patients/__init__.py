@@ -1,0 +1,1 @@
+"""Accounts, sign-in and patients: the only home of personal data."""

@@ -1,0 +1,1 @@
+"""Accounts: an e-mail address, a password, and roles."""

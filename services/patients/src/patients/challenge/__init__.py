@@ -1,0 +1,1 @@
+"""Tokens that prove who reads an address' mail."""

@@ -1,0 +1,1 @@
+"""Dependants: people that a patient books for."""

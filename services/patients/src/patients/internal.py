@@ -1,0 +1,86 @@
+"""For operators and the services beside this one; the load balancer doesn't lead here."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from sqlalchemy import func, select, table
+
+from millrace_feeds.outbox import OUTBOX_TABLE
+from millrace_platform.unit_of_work import put
+from patients.dependencies import InPatients
+from patients.http import NO_STORE, json_response, problems
+from patients.patient.repository import states_after
+from patients.schemas import Schema
+from patients.wire import State, patient_event
+
+router = APIRouter(prefix="/internal/patients", tags=["internal"])
+
+REPLAY_PAGE = 5000
+
+
+class WaitingMail(Schema):
+    """A mail that waits for its sender. `token` goes into the link of its text."""
+
+    id: UUID
+    kind: str
+    to: str
+    token: str
+    created_at: datetime
+
+
+class WaitingMails(Schema):
+    """The oldest mails that wait."""
+
+    items: list[WaitingMail]
+
+
+class Replayed(Schema):
+    """How many patients were sent again; `next`, unless null, is to be given as `after`."""
+
+    count: int
+    next: UUID | None
+
+
+@router.get("/outbox", summary="List mail that waits", responses=problems(422))
+async def outbox(
+    patients: InPatients, response: Response, limit: Annotated[int, Query(ge=1, le=200)] = 100
+) -> WaitingMails:
+    """Oldest first. Delete each once it was sent; what nobody fetches within a day is removed."""
+    response.headers.update(NO_STORE)
+    async with patients.units.begin() as work:
+        waiting = await patients.mail.waiting(work, limit)
+    return WaitingMails(
+        items=[
+            WaitingMail(id=each.id, kind=each.kind, to=each.to, token=each.token, created_at=each.created_at)
+            for each in waiting
+        ]
+    )
+
+
+@router.delete("/outbox/{mail_id}", summary="Say that a mail was sent", status_code=204, responses=problems(422))
+async def sent(patients: InPatients, mail_id: UUID) -> None:
+    """Nothing happens where it is gone already."""
+    async with patients.units.begin() as work:
+        await patients.mail.remove(work.session, mail_id)
+
+
+@router.post("/replay", summary="Send patients' states again", responses=problems(422))
+async def replay(patients: InPatients, after: UUID | None = None) -> Replayed:
+    """Emits up to 5,000 patients behind `after` under their present versions, marked as a replay."""
+    async with patients.units.begin() as work:
+        found = await states_after(work.session, after, REPLAY_PAGE)
+        events = [patient_event(identifier, cast("State", state), version) for identifier, state, version in found]
+        await put(work.session, patients.units.envelopes.of(events, replay=True))
+    return Replayed(count=len(found), next=found[-1][0] if len(found) == REPLAY_PAGE else None)
+
+
+@router.get("/status", summary="Show the figures")
+async def status(patients: InPatients) -> Response:
+    """Of the outbox and the relay."""
+    async with patients.units.database.read() as session:
+        backlog = await session.scalar(select(func.count()).select_from(table(OUTBOX_TABLE)))
+    figures: dict[str, Any] = {"outbox": {"backlog": backlog}, "relay": asdict(patients.relay.status())}
+    return json_response(figures)

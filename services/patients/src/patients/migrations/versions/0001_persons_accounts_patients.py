@@ -1,0 +1,166 @@
+"""Persons, accounts, sessions, patients, the audit trail and the outbox."""
+
+from alembic import op
+
+from millrace_feeds.outbox import OUTBOX_DDL
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+TABLES = """
+CREATE TABLE root_key (
+    id smallint CONSTRAINT root_key_pkey PRIMARY KEY CONSTRAINT root_key_id_check CHECK (id = 1),
+    wrapped bytea NOT NULL
+);
+
+CREATE TABLE person (
+    id uuid CONSTRAINT person_pkey PRIMARY KEY,
+    wrapped_key bytea,
+    created_at timestamptz NOT NULL,
+    erased_at timestamptz
+);
+
+CREATE TABLE account (
+    id uuid CONSTRAINT account_pkey PRIMARY KEY CONSTRAINT account_id_fkey REFERENCES person (id),
+    email_index bytea CONSTRAINT account_email_index_key UNIQUE,
+    sealed_email bytea,
+    password text,
+    roles text[] NOT NULL,
+    practices uuid[] NOT NULL,
+    created_at timestamptz NOT NULL
+);
+
+CREATE TABLE session (
+    id uuid CONSTRAINT session_pkey PRIMARY KEY,
+    account_id uuid NOT NULL CONSTRAINT session_account_id_fkey REFERENCES account (id),
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    revoked_at timestamptz
+);
+CREATE INDEX session_account_id_idx ON session (account_id);
+CREATE INDEX session_expires_at_idx ON session (expires_at);
+
+CREATE TABLE refresh_token (
+    hash bytea CONSTRAINT refresh_token_pkey PRIMARY KEY,
+    session_id uuid NOT NULL CONSTRAINT refresh_token_session_id_fkey REFERENCES session (id) ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL,
+    used_at timestamptz
+);
+CREATE INDEX refresh_token_session_id_idx ON refresh_token (session_id);
+CREATE INDEX refresh_token_expires_at_idx ON refresh_token (expires_at);
+
+CREATE TABLE challenge (
+    hash bytea CONSTRAINT challenge_pkey PRIMARY KEY,
+    kind text NOT NULL,
+    email_index bytea NOT NULL,
+    person uuid,
+    sealed bytea NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX challenge_email_index_idx ON challenge (email_index);
+CREATE INDEX challenge_expires_at_idx ON challenge (expires_at);
+
+CREATE TABLE outbound_mail (
+    id uuid CONSTRAINT outbound_mail_pkey PRIMARY KEY,
+    kind text NOT NULL,
+    person uuid,
+    email_index bytea NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamptz NOT NULL
+);
+CREATE INDEX outbound_mail_email_index_idx ON outbound_mail (email_index);
+CREATE INDEX outbound_mail_created_at_idx ON outbound_mail (created_at);
+
+CREATE TABLE throttle (
+    key bytea CONSTRAINT throttle_pkey PRIMARY KEY,
+    failures integer NOT NULL,
+    last double precision NOT NULL
+);
+CREATE INDEX throttle_last_idx ON throttle (last);
+
+CREATE TABLE signing_key (
+    kid text CONSTRAINT signing_key_pkey PRIMARY KEY,
+    sealed bytea NOT NULL,
+    created_at double precision NOT NULL
+);
+
+CREATE TABLE patient (
+    id uuid CONSTRAINT patient_pkey PRIMARY KEY CONSTRAINT patient_id_fkey REFERENCES person (id),
+    version bigint NOT NULL CONSTRAINT patient_version_check CHECK (version > 0),
+    state text NOT NULL CONSTRAINT patient_state_check CHECK (state IN ('active', 'erased'))
+);
+
+CREATE TABLE record (
+    id uuid CONSTRAINT record_pkey PRIMARY KEY,
+    patient_id uuid NOT NULL CONSTRAINT record_patient_id_fkey REFERENCES patient (id),
+    kind text NOT NULL,
+    version bigint NOT NULL CONSTRAINT record_version_check CHECK (version > 0),
+    sealed bytea,
+    deleted_at timestamptz,
+    CONSTRAINT record_tombstone_check CHECK ((sealed IS NULL) = (deleted_at IS NOT NULL))
+);
+CREATE INDEX record_patient_id_kind_id_idx ON record (patient_id, kind, id);
+
+CREATE TABLE share (
+    patient_id uuid CONSTRAINT share_patient_id_fkey REFERENCES patient (id),
+    practice_id uuid,
+    since timestamptz NOT NULL,
+    CONSTRAINT share_pkey PRIMARY KEY (patient_id, practice_id)
+);
+
+CREATE TABLE audit_entry (
+    chain smallint,
+    seq bigint,
+    at timestamptz NOT NULL,
+    request_id text,
+    actor uuid,
+    roles text NOT NULL,
+    person uuid NOT NULL,
+    deed text NOT NULL,
+    what text NOT NULL,
+    purpose text NOT NULL,
+    digest bytea NOT NULL,
+    CONSTRAINT audit_entry_pkey PRIMARY KEY (chain, seq)
+);
+CREATE INDEX audit_entry_person_seq_idx ON audit_entry (person, seq);
+
+CREATE TABLE audit_head (
+    chain smallint CONSTRAINT audit_head_pkey PRIMARY KEY,
+    seq bigint NOT NULL,
+    digest bytea NOT NULL
+);
+INSERT INTO audit_head SELECT chain, 0, decode(repeat('00', 32), 'hex') FROM generate_series(0, 15) AS chain;
+"""
+
+APPEND_ONLY = """
+CREATE FUNCTION audit_entry_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'audit_entry is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+$$
+"""
+
+# Also under session_replication_role = replica, which switches ordinary triggers off.
+TRIGGERS = """
+CREATE TRIGGER audit_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_entry_is_append_only();
+ALTER TABLE audit_entry ENABLE ALWAYS TRIGGER audit_entry_append_only;
+"""
+
+
+def upgrade() -> None:
+    for statement in filter(str.strip, TABLES.split(";")):
+        op.execute(statement)
+    op.execute(APPEND_ONLY)
+    for statement in filter(str.strip, (TRIGGERS + OUTBOX_DDL).split(";")):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    op.execute(
+        "DROP TABLE outbox, audit_entry, audit_head, share, record, patient, signing_key, throttle, outbound_mail,"
+        " challenge, refresh_token, session, account, person, root_key"
+    )
+    op.execute("DROP FUNCTION audit_entry_is_append_only")

@@ -1,0 +1,1 @@
+"""Patients: their profile, and what concerns all of their data."""

@@ -1,0 +1,83 @@
+"""REST for patients. A patient's id is that of the account: `subject` of a sign-in."""
+
+from typing import Annotated, TypeAlias
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+
+from millrace_platform.errors import FieldError, Unprocessable
+from millrace_platform.preconditions import Tags, etag, parse_tags
+from patients.access import InCaller
+from patients.dependencies import InPatients
+from patients.http import CHANGE, NO_STORE, READ
+from patients.patient.schemas import AccessList, AccessResource, Export, ProfileBody, ProfileResource
+from patients.record.model import Record
+
+router = APIRouter(prefix="/v1/patients/{patient_id}", tags=["patients"])
+
+
+def _match(if_match: Annotated[str | None, Header(description="ETag of the profile to change.")] = None) -> Tags | None:
+    """None where the header is absent: that is how the first profile is made."""
+    if if_match is None:
+        return None
+    try:
+        return parse_tags(if_match)
+    except ValueError as error:
+        wrong = FieldError(field="If-Match", detail="Not a list of entity tags.", remedy="Send the ETag as it came.")
+        raise Unprocessable(errors=[wrong]) from error
+
+
+InMatch: TypeAlias = Annotated[Tags | None, Depends(_match)]
+
+
+@router.get("", summary="Get a patient's profile", responses=READ)
+async def get(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> ProfileResource:
+    """For the patient, staff of practices that the patient shares with, and support."""
+    return _shown(await patients.patients.get(caller, patient_id), response)
+
+
+@router.put(
+    "", summary="Make or replace a patient's profile", responses={201: {"description": "It is the first."}, **CHANGE}
+)
+async def put(
+    *, patients: InPatients, caller: InCaller, patient_id: UUID, match: InMatch, body: ProfileBody, response: Response
+) -> ProfileResource:
+    """For the patient. The first profile needs no `If-Match`; every later one does."""
+    record, is_first = await patients.patients.put(caller, patient_id, match, body.content())
+    response.status_code = 201 if is_first else 200
+    return _shown(record, response)
+
+
+@router.delete("", summary="Erase all of a person's data", status_code=204, responses=READ)
+async def erase(patients: InPatients, caller: InCaller, patient_id: UUID) -> None:
+    """For the person, within five minutes of a sign-in. Account, profile, dependants and cards can't be had back."""
+    await patients.patients.erase(caller, patient_id)
+
+
+@router.get("/export", summary="Export all of a person's data", responses=READ)
+async def export(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> Export:
+    """For the person."""
+    response.headers.update({**NO_STORE, "Content-Disposition": f'attachment; filename="{patient_id}.json"'})
+    return await patients.exporter.export(caller, patient_id)
+
+
+@router.get("/accesses", summary="List who read or wrote a person's data", responses=READ)
+async def accesses(
+    *,
+    patients: InPatients,
+    caller: InCaller,
+    patient_id: UUID,
+    response: Response,
+    before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> AccessList:
+    """For the person; newest first."""
+    response.headers.update(NO_STORE)
+    links = await patients.patients.accesses(caller, patient_id, before, limit)
+    following = links[-1].seq if len(links) == limit else None
+    return AccessList(items=[AccessResource.of(link) for link in links], next=following)
+
+
+def _shown(record: Record, response: Response) -> ProfileResource:
+    response.headers.update({**NO_STORE, "ETag": etag(record.version)})
+    return ProfileResource.of(record)

@@ -1,0 +1,1 @@
+"""Persons: an id, and the data key under which all that is personal lies."""

@@ -1,0 +1,1 @@
+"""Sessions: from a sign-in to its end, over any number of refreshes."""

@@ -1,0 +1,1 @@
+"""Which practices a patient shares with."""

@@ -1,0 +1,31 @@
+"""Where a request comes from."""
+
+import ipaddress
+from collections.abc import Iterable
+
+UNKNOWN = "unknown"
+IPV6_NETWORK = 64
+"""Bits: a household or a machine gets a whole network of addresses (RFC 6177)."""
+
+
+def source_of(peer: str | None, forwarded_for: Iterable[str], hops: int) -> str:
+    """The client's IPv4 address or IPv6 network.
+
+    `forwarded_for` are the values of `X-Forwarded-For` in order. Of all that is claimed there only the last `hops`
+    entries are ours: each of our own proxies appends its peer.
+    """
+    claimed = [entry.strip() for value in forwarded_for for entry in value.split(",")]
+    chain = [*claimed, peer or UNKNOWN]
+    return _network(chain[-1 - hops] if hops < len(chain) else chain[0])
+
+
+def _network(text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return UNKNOWN
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_NETWORK), strict=False))

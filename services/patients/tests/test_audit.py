@@ -1,0 +1,262 @@
+"""The trail of accesses: complete, append-only, chained; and nothing personal anywhere it doesn't belong."""
+
+import asyncio
+import base64
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Executable, Table, delete, func, select, text, update
+from sqlalchemy.exc import DBAPIError
+from typer.testing import CliRunner
+
+from millrace_feeds.transport import TRIM_HORIZON
+from millrace_platform.logging import JsonFormatter
+from patients.account.cli import app as accounts_command
+from patients.audit.cli import app as audit_command
+from patients.audit.model import Head
+from patients.audit.repository import AuditTrail
+from patients.audit.tables import audit_entry, audit_head
+from patients.audit.verification import verify
+from patients.crypto.open import open_kms
+from patients.crypto.service_keys import load_service_keys
+from patients.schema import metadata
+
+from .running import PASSWORD, STREAM, Account, Service, running, settings_for
+
+PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057"
+TAMPER = "ALTER TABLE audit_entry DISABLE TRIGGER audit_entry_append_only"
+
+
+async def audit_key(service: Service) -> bytes:
+    async with open_kms(service.settings) as kms:
+        return (await load_service_keys(service.database, kms)).audit
+
+
+async def check(service: Service, anchors: list[Head] | None = None) -> tuple[list[Head], list[str]]:
+    return await verify(service.database, await audit_key(service), anchors or [])
+
+
+async def execute(service: Service, *statements: Executable) -> None:
+    async with service.database.transaction() as session:
+        for statement in statements:
+            await session.execute(statement)
+
+
+async def test_every_access_leaves_who_whose_what_and_why(service: Service) -> None:
+    ada = await service.patient("ada@example.org")
+    staff = await service.account("s@example.org", "staff", practices=[PRACTICE])
+    support = await service.account("support@example.org", "support")
+    await service.client.put(f"{ada.path}/practices/{PRACTICE}", headers=ada.headers)
+    await service.client.get(f"{ada.path}/insurance-cards", headers=staff.because("TREAT"))
+    await service.client.get(ada.path, headers=support.because("HSYSADMIN"))
+    answer = await service.client.get(f"{ada.path}/accesses", headers=ada.headers)
+    assert [(e["actor"], e["roles"], e["deed"], e["what"], e["purpose"]) for e in answer.json()["items"]] == [
+        (support.id, ["support"], "read", "profile", "HSYSADMIN"),
+        (staff.id, ["staff"], "read", "insurance-cards", "TREAT"),
+        (ada.id, ["patient"], "create", f"share/{PRACTICE}", "PATRQT"),
+        (ada.id, ["patient"], "create", "profile", "PATRQT"),
+        (ada.id, ["patient"], "create", "account", "PATRQT"),
+    ]
+
+
+async def test_the_trail_comes_in_pages(service: Service) -> None:
+    ada = await service.patient("ada@example.org")
+    for _ in range(5):
+        await service.client.get(ada.path, headers=ada.headers)
+    seen: list[int] = []
+    query: dict[str, Any] = {"limit": 3}
+    while query.get("before", 1):
+        page = (await service.client.get(f"{ada.path}/accesses", params=query, headers=ada.headers)).json()
+        seen += [each["seq"] for each in page["items"]]
+        query["before"] = page["next"]
+    assert seen == [7, 6, 5, 4, 3, 2, 1]
+
+
+async def test_what_is_refused_or_fails_leaves_nothing(service: Service) -> None:
+    ada = await service.patient("ada@example.org")
+    bob = await service.patient("bob@example.org")
+    before = await _count(service)
+    await service.client.get(ada.path, headers=bob.because("TREAT"))
+    await service.client.put(ada.path, json={}, headers=ada.headers)
+    await service.client.delete(f"{ada.path}/dependants/{bob.id}", headers={**ada.headers, "If-Match": "*"})
+    assert await _count(service) == before
+
+
+async def _count(service: Service) -> int:
+    async with service.database.read() as session:
+        return await session.scalar(select(func.count()).select_from(audit_entry)) or 0
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE audit_entry SET what = ''", "DELETE FROM audit_entry", "TRUNCATE audit_entry"]
+)
+async def test_the_database_refuses_to_change_it(service: Service, statement: str) -> None:
+    await service.patient("ada@example.org")
+    for before in ([], ["SET LOCAL session_replication_role = replica"]):
+        with pytest.raises(DBAPIError, match="append-only"):
+            await execute(service, *map(text, (*before, statement)))
+
+
+async def test_who_changes_it_past_the_database_is_found(service: Service) -> None:
+    patients = [await service.patient(f"{n}@example.org") for n in range(4)]
+    await asyncio.gather(*(service.client.get(p.path, headers=p.headers) for p in patients for _ in range(10)))
+    heads, faults = await check(service)
+    assert faults == []
+    assert sum(head.seq for head in heads) == await _count(service)
+    longest = max(heads, key=lambda head: head.seq)
+    chain, seq = longest.chain, longest.seq
+    second = audit_entry.c.chain == chain, audit_entry.c.seq == 2
+
+    await execute(service, text(TAMPER), update(audit_entry).where(*second).values(purpose="TREAT"))
+    assert (await check(service))[1] == [f"chain {chain}: entry 2 isn't what was written"]
+    await execute(service, update(audit_entry).where(*second).values(purpose="PATRQT"))
+    assert (await check(service))[1] == []
+
+    # The end cut off, and the head put back: only what was noted elsewhere tells of it.
+    await execute(service, delete(audit_entry).where(audit_entry.c.chain == chain, audit_entry.c.seq == seq))
+    assert (await check(service))[1] == [f"chain {chain}: it ends at entry {seq - 1}, its head says {seq}"]
+    before = select(audit_entry.c.digest).where(audit_entry.c.chain == chain, audit_entry.c.seq == seq - 1)
+    back = {"seq": seq - 1, "digest": before.scalar_subquery()}
+    await execute(service, update(audit_head).where(audit_head.c.chain == chain).values(back))
+    assert (await check(service))[1] == []
+    assert (await check(service, heads))[1] == [
+        f"chain {chain}: entry {seq} isn't the one that was noted in the anchor"
+    ]
+
+
+async def test_a_long_chain_is_checked_in_pieces(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("patients.audit.verification.BATCH", 3)
+    ada = await service.patient("ada@example.org")
+    for _ in range(7):
+        await service.client.get(ada.path, headers=ada.headers)
+    assert (await check(service))[1] == []
+    await execute(service, text(TAMPER), update(audit_entry).where(audit_entry.c.seq == 8).values(roles="admin"))
+    assert len((await check(service))[1]) == 1
+
+
+async def test_the_command_says_whether_all_is_well(
+    postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(postgres_dsn)
+    monkeypatch.setenv("MILLRACE_PATIENTS_DATABASE_URL", postgres_dsn)
+    keys = [key.get_secret_value() for key in settings.patients_master_keys]
+    monkeypatch.setenv("MILLRACE_PATIENTS_MASTER_KEYS", json.dumps(keys))
+
+    async def run(command: Any, *arguments: str) -> Any:
+        return await asyncio.to_thread(CliRunner().invoke, command, list(arguments))
+
+    async with running(settings) as service:
+        ada = await service.patient("ada@example.org")
+        granted = await run(accounts_command, "grant", "--email", "Ada@example.org", "--role", "admin")
+        assert (granted.exit_code, granted.stdout.strip()) == (0, f"{ada.id}: admin")
+        assert (await run(accounts_command, "grant", "--email", "x@example.org", "--role", "admin")).exit_code == 1
+        assert (await run(accounts_command, "grant", "--email", "ada@example.org", "--role", "staff")).exit_code == 1
+
+        good = await run(audit_command, "verify")
+        assert good.exit_code == 0
+        assert len(good.stdout.splitlines()) == 16
+        anchor = tmp_path / "heads"
+        anchor.write_text(good.stdout)
+        assert (await run(audit_command, "verify", "--anchor", str(anchor))).exit_code == 0
+        anchor.write_text("nonsense")
+        assert (await run(audit_command, "verify", "--anchor", str(anchor))).exit_code == 2
+        await execute(service, text(TAMPER), update(audit_entry).values(actor=None))
+        bad = await run(audit_command, "verify")
+        assert bad.exit_code == 1
+        assert "isn't what was written" in bad.output
+
+
+async def test_appends_of_many_dont_lose_one_another(service: Service) -> None:
+    trail = AuditTrail(await audit_key(service))
+    ada = await service.patient("ada@example.org")
+    before = await _count(service)
+    reads = [service.client.get(ada.path, headers=ada.headers) for _ in range(40)]
+    assert {answer.status_code for answer in await asyncio.gather(*reads)} == {200}
+    assert await _count(service) == before + 40
+    assert (await check(service))[1] == []
+    async with service.database.transaction() as session:
+        await trail.append(session, [], service.app.state.patients.units.now())
+
+
+CANARY = "Zqxcanary"
+
+
+def canaries() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """A canary in every personal field that takes text."""
+    address = {"line1": f"{CANARY} street", "line2": CANARY, "city": CANARY, "state": "NY", "zip": "10001"}
+    profile = {
+        "given_name": CANARY,
+        "family_name": CANARY,
+        "birth_date": "1980-12-10",
+        "email": f"{CANARY}@example.org",
+        "phone": "312 555 0142",
+        "address": address,
+    }
+    dependant = {"given_name": CANARY, "family_name": CANARY, "birth_date": "2015-05-12", "relationship": "child"}
+    card = {"plan_id": CANARY, "member_id": CANARY, "group_number": CANARY, "subscriber_name": CANARY}
+    return profile, dependant, card
+
+
+async def test_nothing_personal_is_in_logs_feeds_problems_urls_or_tables(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    profile, dependant, card = canaries()
+    answers = await _use(service, profile, dependant, card)
+
+    needles = (CANARY.lower(), "1980-12-10", "2015-05-12", "5550142", "555 0142", PASSWORD)
+    formatter = JsonFormatter("patients")
+    logged = "\n".join(formatter.format(record) for record in caplog.records if not record.name.startswith("httpx"))
+    assert "request" in logged
+    haystacks = {"logs": logged.encode(), "problems": b"\n".join(a.content for a in answers if a.status_code >= 400)}
+    haystacks["urls"] = "\n".join(str(a.request.url) + a.headers.get("location", "") for a in answers).encode()
+    for shard in service.transport.open_shards(STREAM):
+        iterator = await service.transport.open_iterator(STREAM, shard.shard_id, TRIM_HORIZON)
+        page = await service.transport.get_records(iterator, 1000)
+        haystacks[f"feed {shard.shard_id}"] = b"\n".join(record.body for record in page.records)
+    for table in metadata.sorted_tables:
+        haystacks[f"table {table.name}"] = await _dump(service, table)
+    assert len(haystacks["feed shardId-000000000000"]) > 0
+    for place, haystack in haystacks.items():
+        for needle in needles:
+            assert needle.encode() not in haystack.lower(), (place, needle)
+            assert base64.b64encode(needle.encode()).rstrip(b"=") not in haystack, (place, needle)
+
+
+async def _use(service: Service, profile: Any, dependant: Any, card: Any) -> list[Any]:
+    """Everything once, with success and in error."""
+    email = f"{CANARY}@example.org".lower()
+    ada: Account = await service.account(email)
+    post, put, get = service.client.post, service.client.put, service.client.get
+    staff = await service.account("s@example.org", "staff", practices=[PRACTICE])
+    answers = [
+        await put(ada.path, json=profile, headers=ada.headers),
+        await put(ada.path, json={**profile, "birth_date": CANARY}, headers=ada.headers),
+        await put(ada.path, json={**profile, "colour": CANARY}, headers={**ada.headers, "If-Match": '"1"'}),
+        await put(ada.path, json={**profile, "sex": CANARY}, headers={**ada.headers, "If-Match": '"1"'}),
+        await put(ada.path, content=f'{{"given_name": "{CANARY}'.encode(), headers=ada.headers),
+        await post(f"{ada.path}/dependants", json=dependant, headers=ada.headers),
+        await post(f"{ada.path}/dependants", json={**dependant, "relationship": CANARY}, headers=ada.headers),
+        await post(f"{ada.path}/insurance-cards", json=card, headers=ada.headers),
+        await post(f"{ada.path}/insurance-cards", json={**card, "dependant_id": CANARY}, headers=ada.headers),
+        await put(f"{ada.path}/practices/{PRACTICE}", headers=ada.headers),
+        await get(f"{ada.path}/dependants", headers=staff.because("TREAT")),
+        await service.try_sign_in(email, CANARY),
+        await service.try_sign_in(CANARY, CANARY),
+        await service.post("/v1/auth/sign-up", {"email": CANARY}),
+        await service.post("/v1/auth/password-reset", {"email": email}),
+        await service.post("/v1/auth/refresh", {"refresh_token": CANARY}),
+        await get(f"{ada.path}/export", headers=ada.headers),
+    ]
+    await service.published(1)
+    return answers
+
+
+async def _dump(service: Service, table: Table) -> bytes:
+    """All rows as text, what is in `bytea` as it is."""
+    async with service.database.read() as session:
+        rows = (await session.execute(select(table))).all()
+    return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row)
