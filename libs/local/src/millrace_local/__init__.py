@@ -1,0 +1,1 @@
+"""The whole platform on one machine: the `millrace` command, its supervisor, the edge and the test servers."""

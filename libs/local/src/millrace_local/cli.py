@@ -1,0 +1,107 @@
+"""The `millrace` command. Other packages mount theirs by entry points, which are loaded when they are called."""
+
+import asyncio
+import inspect
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import EntryPoint
+from typing import Annotated, cast
+
+import typer
+from rich.console import Console
+
+from millrace_local.home import Home
+from millrace_local.plugins import COMMANDS, INIT, BrokenPluginError, load, plugins
+from millrace_local.up.platform import Options
+from millrace_local.up.run import run
+
+DEFAULT_PORT = 8080
+DEMO_PROVIDERS = 5000
+
+errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+def main() -> None:
+    """Run the command line. What the running platform published serves as defaults of the environment."""
+    arguments = sys.argv[1:]
+    if arguments[:1] != ["up"]:  # which decides them itself
+        Home.of(os.environ).load_variables(os.environ)
+    build(arguments)()
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application, with the plugins that `arguments` need: one of them, or all for the help."""
+    app = typer.Typer(no_args_is_help=True, help="Millrace, an open appointment platform.", add_completion=False)
+    app.command()(up)
+    app.command()(init)
+    called = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for entry_point in plugins(COMMANDS):
+        if called is None or entry_point.name == called:
+            _mount(app, entry_point)
+    return app
+
+
+def _mount(app: typer.Typer, entry_point: EntryPoint) -> None:
+    """Add a plugin's command; a broken one is reported when it is called, and marked in the help."""
+    try:
+        plugin = load(entry_point)
+    except BrokenPluginError as error:
+        anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+        app.command(entry_point.name, help=f"(broken) {error}", context_settings=anything)(_fail_with(str(error)))
+        return
+    if isinstance(plugin, typer.Typer):
+        app.add_typer(plugin, name=entry_point.name)
+    else:
+        app.command(entry_point.name)(cast(Callable[..., None], plugin))
+
+
+def _fail_with(text: str) -> Callable[[], None]:
+    def fail() -> None:
+        errors.print(text)
+        raise typer.Exit(1)
+
+    return fail
+
+
+def up(
+    demo_providers: Annotated[
+        int, typer.Option(min=0, help="Made-up providers for a new home; 0 leaves it empty.")
+    ] = DEMO_PROVIDERS,
+) -> None:
+    """Run the whole platform on this machine until Ctrl-C.
+
+    MILLRACE_HOME (.millrace) is where its state lives, MILLRACE_PORT (8080) where it listens on 127.0.0.1.
+    """
+    home = Home.of(os.environ)
+    raise typer.Exit(run(Options(home, _port(), demo_providers, os.environ)))
+
+
+def init() -> None:
+    """Create what the packages own: streams, tables, schemas. Does no harm when it is there already."""
+    try:
+        steps = [(entry_point.name, load(entry_point)) for entry_point in plugins(INIT)]
+    except BrokenPluginError as error:
+        errors.print(str(error))
+        raise typer.Exit(1) from None
+    asyncio.run(_initialise(steps))
+
+
+async def _initialise(steps: Sequence[tuple[str, object]]) -> None:
+    # One after the other: Alembic keeps the migration that runs in module globals.
+    for name, step in steps:
+        await _run_step(name, step)
+
+
+async def _run_step(name: str, step: object) -> None:
+    if not inspect.iscoroutinefunction(step):
+        raise TypeError(f"{INIT} {name} is not an asynchronous function")
+    await cast(Callable[[], Awaitable[None]], step)()
+
+
+def _port() -> int:
+    text = os.environ.get("MILLRACE_PORT") or str(DEFAULT_PORT)
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        errors.print(f"MILLRACE_PORT is not a port: {text!r}")
+        raise typer.Exit(2)
+    return int(text)

@@ -1,0 +1,164 @@
+"""Hands a request to the service that owns its path, and the response back, both as streams.
+
+The client is aiohttp's: a small GET costs it a tenth of what it costs httpx (0.13 ms against 1.2, over one connection).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+
+import aiohttp
+from multidict import CIMultiDict
+from starlette.types import Receive, Scope, Send
+from yarl import URL
+
+from millrace_local.edge.headers import end_to_end, forwarded
+from millrace_local.edge.problem import send_problem
+from millrace_local.routes import service_for
+
+CONNECT_SECONDS = 2.0
+POOL_SECONDS = 5.0
+SILENCE_SECONDS = 60.0
+CONNECTIONS_PER_SERVICE = 256
+# Less than the services keep an idle connection (75 s): the side that may speak first must be the one that closes.
+IDLE_SECONDS = 60.0
+CHUNK = 65536
+FIELD_LIMIT = 65536
+
+
+def open_session() -> aiohttp.ClientSession:
+    """A client for the services: bounded, and changing nothing of what passes through."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS_PER_SERVICE, keepalive_timeout=IDLE_SECONDS),
+        timeout=aiohttp.ClientTimeout(
+            total=None, connect=POOL_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
+        ),
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        max_line_size=FIELD_LIMIT,
+        max_field_size=FIELD_LIMIT,
+    )
+
+
+class Exchange:
+    """One request on its way through. `started`: the client has seen a status; `gone`: it left during its upload."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._uploaded = asyncio.Event()
+        self.started = False
+        self.gone = False
+
+    async def pass_on(self, session: aiohttp.ClientSession, base_url: str) -> None:
+        """Carry the exchange out; ends early, without an error, when the client goes away."""
+        transfer = asyncio.create_task(self._transfer(session, base_url))
+        departure = asyncio.create_task(self._departure())
+        try:
+            await asyncio.wait({transfer, departure}, return_when=asyncio.FIRST_COMPLETED)
+            if transfer.done():
+                transfer.result()
+        finally:
+            for task in (transfer, departure):
+                task.cancel()
+            await asyncio.gather(transfer, departure, return_exceptions=True)
+
+    async def _transfer(self, session: aiohttp.ClientSession, base_url: str) -> None:
+        async with session.request(
+            self._scope["method"],
+            URL(base_url + _target(self._scope), encoded=True),
+            headers=self._request_headers(),
+            data=self._body(),
+            allow_redirects=False,
+        ) as response:
+            await self._send(
+                {
+                    "type": "http.response.start",
+                    "status": response.status,
+                    "headers": end_to_end(response.raw_headers),
+                }
+            )
+            self.started = True
+            async for chunk in response.content.iter_chunked(CHUNK):
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+
+    def _request_headers(self) -> CIMultiDict[str]:
+        fields = forwarded(
+            end_to_end(self._scope["headers"]),
+            client=(self._scope.get("client") or ("unknown", 0))[0],
+            scheme=self._scope["scheme"],
+            port=(self._scope.get("server") or ("", 0))[1] or 0,
+        )
+        return CIMultiDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields)
+
+    def _body(self) -> AsyncIterator[bytes] | None:
+        """The request's body, or None when its head announces none."""
+        if any(name in {b"content-length", b"transfer-encoding"} for name, _ in self._scope["headers"]):
+            return self._upload()
+        self._uploaded.set()
+        return None
+
+    async def _upload(self) -> AsyncIterator[bytes]:
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.gone = True
+                raise ConnectionResetError  # makes the session drop the connection behind us
+            if message.get("body"):
+                yield message["body"]
+            more = message.get("more_body", False)
+        self._uploaded.set()
+
+    async def _departure(self) -> None:
+        """Wait until the client has gone. Until its body is read, `_upload` is the one who notices."""
+        await self._uploaded.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+class Proxy:
+    """ASGI application for what the path rules know. `upstreams` are the services' base URLs by name."""
+
+    def __init__(self, upstreams: Mapping[str, str], session: aiohttp.ClientSession) -> None:
+        self._upstreams = upstreams
+        self._session = session
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. A response that breaks off behind us breaks off for the client too."""
+        service = service_for(_path(scope))
+        if service is None or service not in self._upstreams:
+            await send_problem(send, HTTPStatus.NOT_FOUND, "no service answers this path")
+            return
+        exchange = Exchange(scope, receive, send)
+        try:
+            await exchange.pass_on(self._session, self._upstreams[service])
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if exchange.gone:
+                return
+            if exchange.started:
+                raise
+            await send_problem(send, *_explain(service, error))
+
+
+def _explain(service: str, error: Exception) -> tuple[HTTPStatus, str]:
+    match error:
+        case TimeoutError():  # aiohttp's timeouts are of this kind too
+            return HTTPStatus.GATEWAY_TIMEOUT, f"{service} did not answer in time"
+        case aiohttp.ClientConnectorError():
+            return HTTPStatus.SERVICE_UNAVAILABLE, f"{service} is not running"
+        case _:
+            return HTTPStatus.BAD_GATEWAY, f"{service} broke off"
+
+
+def _path(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.decode("latin-1")
+
+
+def _target(scope: Scope) -> str:
+    query = scope["query_string"].decode("latin-1")
+    return f"{_path(scope)}?{query}" if query else _path(scope)

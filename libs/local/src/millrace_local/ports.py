@@ -1,0 +1,29 @@
+"""Loopback ports: which is free, and who may have it."""
+
+import random
+import socket
+
+LOOPBACK = "127.0.0.1"
+# Below the range that Linux hands to outgoing connections: a client that keeps retrying a stopped server can be given
+# that server's own port as its local one, and then talks to itself while the server can't bind.
+LOWEST, HIGHEST = 20000, 32000
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on loopback `port` now."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int, random_source: random.Random) -> list[int]:
+    """`count` different ports that are free now. Raises RuntimeError when there aren't that many."""
+    candidates = random_source.sample(range(LOWEST, HIGHEST), HIGHEST - LOWEST)
+    free = [port for port, _ in zip((port for port in candidates if is_free(port)), range(count), strict=False)]
+    if len(free) < count:
+        raise RuntimeError(f"no {count} free ports between {LOWEST} and {HIGHEST}")
+    return free

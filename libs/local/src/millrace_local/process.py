@@ -1,0 +1,92 @@
+"""What it takes to run one process, and the probes that tell when it is ready."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+PROBE_SECONDS = 2.0
+UNPRIVILEGED_USER = 65534  # "nobody" on every Linux
+
+Probe = Callable[[], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """How to start, probe and stop one process.
+
+    `stop_signal` asks it to stop and is also what the kernel sends it when the supervisor dies; `stop_seconds` later
+    it is killed. `unprivileged`: if we are root, run it as nobody. `ready` never raises.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    ready: Probe
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 10.0
+    unprivileged: bool = False
+
+    def launch_command(self) -> list[str]:
+        """The command line that starts it as a child of this very process."""
+        return launch_command(self.command, self.stop_signal, unprivileged=self.unprivileged)
+
+    def launch_environment(self) -> dict[str, str]:
+        """Its environment; see `launch_environment`."""
+        return launch_environment(self.environment)
+
+
+def launch_command(command: Sequence[str], signal_: signal.Signals, *, unprivileged: bool = False) -> list[str]:
+    """The command line that starts `command` as a child of this very process, ended by `signal_` should we die."""
+    user = str(UNPRIVILEGED_USER) if unprivileged and is_root() else "-"
+    return [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(signal_)), user, "--", *command]
+
+
+def launch_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Our own environment with `variables` laid over it, and without what leads to a real AWS account."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**inherited, **variables}
+
+
+def is_root() -> bool:
+    """Whether files we make belong to root, which PostgreSQL refuses to run as."""
+    return os.geteuid() == 0
+
+
+def http_probe(url: str) -> Probe:
+    """Ready when `url` answers 200 within `PROBE_SECONDS`."""
+
+    async def probe() -> bool:
+        try:
+            async with httpx.AsyncClient(timeout=PROBE_SECONDS, trust_env=False) as client:
+                return (await client.get(url)).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    return probe
+
+
+def exchange_probe(port: int, request: bytes, answer: bytes) -> Probe:
+    """Ready when a connection to loopback `port` answers `request` with `answer` within `PROBE_SECONDS`."""
+
+    async def exchange() -> bool:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(request)
+            return await reader.readexactly(len(answer)) == answer
+        finally:
+            writer.close()
+
+    async def probe() -> bool:
+        try:
+            return await asyncio.wait_for(exchange(), PROBE_SECONDS)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            return False
+
+    return probe

@@ -1,0 +1,137 @@
+"""pytest plugin: real servers for integration tests, started when the first test asks and stopped with the session.
+
+Fixtures: `postgres_dsn` (a fresh, empty database per test), `redis_url` (flushed per test), `aws_endpoint` (AWS_* set
+in the environment for the session) and `unique_name` (for streams and tables that tests share a server for).
+"""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from millrace_local.ports import free_ports
+from millrace_local.process import ProcessSpec, exchange_probe
+from millrace_local.servers import ministack, postgres, redis
+
+T = TypeVar("T")
+START_SECONDS = 60.0
+POLL_SECONDS = 0.02
+UniqueName = Callable[[str], str]
+
+
+def run_aside(work: Callable[[], Awaitable[T]]) -> T:
+    """Run `work` on an event loop of its own in another thread: a fixture can't know whether a loop is running here."""
+
+    async def awaited() -> T:
+        return await work()
+
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(lambda: asyncio.run(awaited())).result()
+
+
+@contextlib.contextmanager
+def running(spec: ProcessSpec, log: Path) -> Iterator[None]:
+    """Run one server, from its readiness to the end of the block. Its output goes to `log`."""
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("a server lives as long as the thread that starts it: start it from the main one")
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own command line, no shell
+            spec.launch_command(),
+            env=spec.launch_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        if not run_aside(lambda: _becomes_ready(spec, process)):
+            raise RuntimeError(f"{spec.name} did not start:\n{log.read_text(errors='replace')[-4000:]}")
+        yield
+    finally:
+        process.send_signal(spec.stop_signal)
+        try:
+            process.wait(spec.stop_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(spec.stop_seconds)
+
+
+async def _becomes_ready(spec: ProcessSpec, process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while not await spec.ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(POLL_SECONDS)
+    return True
+
+
+def _free_port() -> int:
+    return free_ports(1, random.Random())[0]  # noqa: S311 - no secret
+
+
+@pytest.fixture(scope="session")
+def embedded_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres]:
+    """A PostgreSQL for the session that forgets everything when the machine fails."""
+    directory = tmp_path_factory.mktemp("postgres")
+    settings = {**postgres.SETTINGS, **postgres.UNSAFE_SETTINGS}
+    server = postgres.Postgres(directory, _free_port(), settings)
+    server.prepare()
+    with running(server.spec(), directory / "log"):
+        yield server
+
+
+@pytest.fixture
+def postgres_dsn(embedded_postgres: postgres.Postgres, unique_name: UniqueName) -> Iterator[str]:
+    """`postgresql://…` of a fresh, empty database; dropped after the test."""
+    name = unique_name("test").replace("-", "_")
+    run_aside(lambda: embedded_postgres.create_database(name))
+    yield embedded_postgres.dsn(name)
+    run_aside(lambda: embedded_postgres.drop_database(name))
+
+
+@pytest.fixture(scope="session")
+def embedded_redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a Redis for the session."""
+    directory = tmp_path_factory.mktemp("redis")
+    port = _free_port()
+    with running(redis.spec(directory, port), directory / "log"):
+        yield port
+
+
+@pytest.fixture
+def redis_url(embedded_redis_port: int) -> str:
+    """`redis://…` of an empty Redis."""
+    if not run_aside(exchange_probe(embedded_redis_port, b"FLUSHALL\r\n", b"+OK\r\n")):
+        raise RuntimeError("the embedded Redis does not answer")
+    return redis.url(embedded_redis_port)
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`http://…` of a ministack for the session, which AWS clients find in the environment too."""
+    directory = tmp_path_factory.mktemp("ministack")
+    environment = pytestconfig.rootpath / ".millrace" / "ministack"
+    server = ministack.Ministack(environment, directory, _free_port())
+    server.prepare()
+    with running(server.spec(), directory / "log"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", server.endpoint)
+        for name, value in ministack.CREDENTIALS.items():
+            patch.setenv(name, value)
+        yield server.endpoint
+
+
+@pytest.fixture(scope="session")
+def unique_name() -> UniqueName:
+    """Call it with a prefix: a name that no other test of this session has."""
+    numbers = itertools.count(1)
+    return lambda prefix: f"{prefix}-{os.getpid()}-{next(numbers)}"

@@ -1,0 +1,1 @@
+"""`millrace up`: the whole platform as processes of this machine."""

@@ -1,0 +1,95 @@
+"""What the processes say, line by line, on one terminal."""
+
+import queue
+import threading
+from collections.abc import Sequence
+from typing import TextIO
+
+LINE_LIMIT = 4096
+QUEUE_LIMIT = 10_000
+COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
+# Everything a terminal would act on, except the tab.
+_CONTROL = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) != "\t"}
+
+
+class LineSplitter:
+    """Cuts a stream of bytes into lines of at most `limit` bytes; the rest of a longer line is left out."""
+
+    def __init__(self, limit: int = LINE_LIMIT) -> None:
+        self._limit = limit
+        self._held = b""
+        self._skipping = False
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """The lines that `chunk` completes."""
+        *complete, rest = (self._held + chunk).split(b"\n")
+        lines = [line for raw in complete if (line := self._line(raw)) is not None]
+        self._held = rest
+        if len(rest) > self._limit:
+            overlong = self._line(rest)
+            lines += [overlong] if overlong is not None else []
+            self._held, self._skipping = b"", True
+        return lines
+
+    def rest(self) -> list[str]:
+        """The last line, if it came without its end."""
+        lines = self.feed(b"\n")
+        return [line for line in lines if line]
+
+    def _line(self, raw: bytes) -> str | None:
+        if self._skipping:  # the tail of a line whose head was shown
+            self._skipping = False
+            return None
+        text = raw[: self._limit].decode(errors="replace").translate(_CONTROL)
+        return f"{text} …" if len(raw) > self._limit else text
+
+
+class Output:
+    """Writes lines with the name of who said them. Never blocks the caller: what a stalled terminal can't take in
+    `QUEUE_LIMIT` lines is dropped and counted."""
+
+    def __init__(self, stream: TextIO, names: Sequence[str], *, colour: bool) -> None:
+        self._stream = stream
+        self._width = max(map(len, names), default=0)
+        self._colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
+        self._colour = colour
+        self._dropped = 0
+        self._queue: queue.Queue[str | None] = queue.Queue(QUEUE_LIMIT)
+        self._thread = threading.Thread(target=self._write, name="output", daemon=True)
+        self._thread.start()
+
+    def line(self, name: str, text: str) -> None:
+        """Show one line of the process `name`."""
+        prefix = f"{name:<{self._width}} │"
+        if self._colour:
+            prefix = f"\x1b[{self._colours.get(name, 37)}m{prefix}\x1b[0m"
+        self._put(f"{prefix} {text}")
+
+    def say(self, text: str) -> None:
+        """Show one line of ours."""
+        self._put(f"\x1b[1m{text}\x1b[0m" if self._colour else text)
+
+    def close(self, seconds: float = 2.0) -> None:
+        """Write what is left, for at most `seconds`."""
+        try:
+            self._queue.put(None, timeout=seconds)
+        except queue.Full:
+            return
+        self._thread.join(seconds)
+
+    def _put(self, line: str) -> None:
+        try:
+            if self._dropped:
+                self._queue.put_nowait(f"… {self._dropped} lines dropped: nobody took them")
+                self._dropped = 0
+            self._queue.put_nowait(line)
+        except queue.Full:
+            self._dropped += 1
+
+    def _write(self) -> None:
+        while (line := self._queue.get()) is not None:
+            try:
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+            except (OSError, ValueError):  # nobody reads any more; the platform runs on
+                continue

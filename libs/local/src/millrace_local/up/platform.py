@@ -1,0 +1,191 @@
+"""Bringing the platform up: what is started when, and what a lost server needs before all is well again."""
+
+import asyncio
+import os
+import random
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from millrace_local.home import Home
+from millrace_local.ports import LOOPBACK
+from millrace_local.process import ProcessSpec, http_probe
+from millrace_local.routes import DATABASES, SERVICES
+from millrace_local.servers import redis
+from millrace_local.servers.ministack import Ministack, is_installed
+from millrace_local.servers.postgres import Postgres
+from millrace_local.up.child import Child, Clock
+from millrace_local.up.demo import Demo
+from millrace_local.up.environment import (
+    Ports,
+    bytecode_variables,
+    identity_variables,
+    platform_variables,
+    service_variables,
+)
+from millrace_local.up.output import Output
+from millrace_local.up.progress import until_drained
+from millrace_local.up.recovery import RETRY_SECONDS, replay_everything
+from millrace_local.up.supervisor import CommandError, Supervisor, all_ready
+
+PROJECTION_SECONDS = 300.0
+SERVICE_STOP_SECONDS = 30.0  # a service takes up to 25 to finish its work
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user chose. `environment` is the user's own."""
+
+    home: Home
+    port: int
+    demo_providers: int
+    environment: Mapping[str, str]
+
+
+class Platform:
+    """One run of the platform on one home, whose lock the caller holds. `listener` is the edge's."""
+
+    def __init__(
+        self, options: Options, supervisor: Supervisor, output: Output, listener: socket.socket, clock: Clock
+    ) -> None:
+        home = options.home
+        ports = Ports.choose(random.Random())  # noqa: S311 - no secret
+        self._options = options
+        self._supervisor = supervisor
+        self._output = output
+        self._listener = listener
+        self._clock = clock
+        self._ports = ports
+        self._postgres = Postgres(home.postgres, ports.postgres)
+        self._bytecode = bytecode_variables(home.bytecode, options.environment)
+        self._aws = Ministack(home.ministack, home.aws, ports.aws, self._bytecode)
+        self._demo = Demo(options.demo_providers, home.demo, home.demo_pending, self._command)
+        self._variables: dict[str, str] = {}
+        self._stores: list[Child] = []
+        self._aws_is_behind = False
+
+    async def bring_up(self) -> None:
+        """Start everything and return when searches can be answered. Raises StartError, CommandError and what the
+        servers raise when they can't be prepared."""
+        began = self._clock()
+        self._options.home.variables.unlink(missing_ok=True)
+        if not self._postgres.data.exists():
+            self._demo.want()
+        self._aws_is_behind = self._aws.marker.exists()
+        await self._start_servers()
+        await self._start_services()
+        if self._aws_is_behind:
+            await self._replay()
+        if self._demo.wanted:
+            await until_drained(self._variables, self._clock, PROJECTION_SECONDS)
+            self._demo.done()
+        self._options.home.write_variables(self._variables)
+        self._output.say(summary(self._options, self._clock() - began))
+
+    def has_stopped(self) -> None:
+        """Note how the processes have ended, once all have."""
+        self._options.home.variables.unlink(missing_ok=True)
+        saved = any(child.spec.name == "ministack" and child.exit_code == 0 for child in self._stores)
+        if saved and not self._aws_is_behind:
+            self._aws.marker.unlink(missing_ok=True)
+
+    async def _start_servers(self) -> None:
+        if self._demo.wanted:
+            self._output.say(f"a new home: making up {self._demo.providers} providers for it")
+        async with asyncio.TaskGroup() as group:
+            if self._demo.wanted:
+                group.create_task(self._demo.make())
+            group.create_task(self._start_stores())
+
+    async def _start_stores(self) -> None:
+        if not is_installed(self._aws.environment):
+            self._output.say("installing ministack for this home")
+        await asyncio.gather(asyncio.to_thread(self._postgres.prepare), asyncio.to_thread(self._aws.prepare))
+        database_urls = {name: self._postgres.dsn(name) for name in DATABASES}
+        self._variables = {
+            **platform_variables(self._ports, database_urls, self._options.environment),
+            **identity_variables(self._ports, self._options.port, self._options.home.master_key),
+        }
+        self._aws.marker.touch()
+        self._stores = self._supervisor.start(
+            self._postgres.spec(),
+            redis.spec(self._options.home.redis, self._ports.redis),
+            self._aws.spec(),
+            restored={"ministack": self._restore_aws},
+        )
+        await all_ready(self._stores)
+        for name in DATABASES:
+            await self._postgres.create_database(name)
+        await self._command("init")
+
+    async def _start_services(self) -> None:
+        services = self._supervisor.start(*(self._service(name) for name in SERVICES))
+        edge = self._supervisor.start(self._edge(), descriptors=(self._listener.fileno(),))
+        if self._demo.wanted:
+            await self._demo.load()
+        await all_ready([*services, *edge])
+
+    def _service(self, name: str) -> ProcessSpec:
+        return ProcessSpec(
+            name=name,
+            command=(sys.executable, "-m", name),
+            ready=http_probe(f"{self._ports.service_url(name)}/readyz"),
+            environment={**self._bytecode, **service_variables(name, self._ports, self._variables)},
+            stop_seconds=SERVICE_STOP_SECONDS,
+        )
+
+    def _edge(self) -> ProcessSpec:
+        variables = {
+            "MILLRACE_EDGE_DESCRIPTOR": str(self._listener.fileno()),
+            "MILLRACE_EDGE_READY_FILE": str(self._options.home.variables),
+        }
+        return ProcessSpec(
+            name="edge",
+            command=(sys.executable, "-m", "millrace_local.edge"),
+            ready=http_probe(f"http://{LOOPBACK}:{self._options.port}/"),
+            environment={**self._bytecode, **self._variables, **variables},
+        )
+
+    async def _command(self, *arguments: str) -> None:
+        command = (sys.executable, "-m", "millrace_local", *arguments)
+        home = {"MILLRACE_HOME": str(self._options.home.root)}
+        await self._supervisor.command(arguments[0], command, {**self._bytecode, **self._variables, **home})
+
+    async def _restore_aws(self, clean: bool) -> None:
+        """ministack is back: with its state after a clean stop, else with an older one or none at all."""
+        self._aws_is_behind |= not clean
+        while True:
+            try:
+                await self._command("init")
+                break
+            except CommandError as error:
+                self._output.say(f"{error}; trying again in {RETRY_SECONDS:g} s")
+                await asyncio.sleep(RETRY_SECONDS)
+        if self._aws_is_behind:
+            await self._replay()
+
+    async def _replay(self) -> None:
+        self._output.say("what ministack held is out of date: sending everything through the feeds again")
+        await replay_everything(self._ports.service_url("directory"), self._output.say)
+        self._aws_is_behind = False
+
+
+def summary(options: Options, seconds: float) -> str:
+    """What to do with a platform that is ready."""
+    url = f"http://{LOOPBACK}:{options.port}"
+    search = f"{url}/v1/search?specialty=family-medicine&near=10001&radius_mi=25"
+    return "\n".join(
+        (
+            "",
+            f"Millrace is ready after {seconds:.1f} s.",
+            "",
+            f"  start here    {url}/",
+            f"  interface     {url}/docs",
+            f"  a search      curl '{search}'",
+            f"  its state     {os.fspath(options.home.root)}",
+            "",
+            "Ctrl-C stops everything.",
+            "",
+        )
+    )

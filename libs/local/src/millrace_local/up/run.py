@@ -1,0 +1,114 @@
+"""`millrace up` from its first line to its last: lock, listener, signals, and the stop."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+import sys
+from asyncio import FIRST_COMPLETED
+from collections.abc import Iterator
+
+from millrace_local.home import HomeInUseError
+from millrace_local.ports import LOOPBACK, free_ports
+from millrace_local.routes import SERVICES
+from millrace_local.servers.ministack import InstallationError
+from millrace_local.servers.postgres import InitialisationError
+from millrace_local.up.child import StartError
+from millrace_local.up.output import Output
+from millrace_local.up.platform import Options, Platform
+from millrace_local.up.progress import NotDrainedError
+from millrace_local.up.supervisor import CommandError, Supervisor
+
+BACKLOG = 1024
+EARLIER_PLATFORM_SECONDS = 45.0
+NAMES = ("postgres", "redis", "ministack", "init", "demo", "import", *SERVICES, "edge")
+EXPECTED_ERRORS = (StartError, CommandError, NotDrainedError, InitialisationError, InstallationError)
+"""What ends a start with one line; anything else is a fault of ours and shows its traceback."""
+
+
+class PortTakenError(RuntimeError):
+    """The edge's port is taken; the text says how to move it."""
+
+
+def run(options: Options) -> int:
+    """Run the platform until it is told to stop. The exit code: 0 after a stop, 1 when it could not start."""
+    output = Output(sys.stdout, NAMES, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    try:
+        with options.home.locked(EARLIER_PLATFORM_SECONDS) as lock, _listener(options.port) as listener:
+            return asyncio.run(_supervise(options, output, listener, lock))
+    except (HomeInUseError, PortTakenError) as error:
+        output.say(f"millrace up: {error}")
+        return 1
+    finally:
+        output.close()
+
+
+@contextlib.contextmanager
+def _listener(port: int) -> Iterator[socket.socket]:
+    """The edge's listener. It is ours, so that it stays when the edge is started again. Raises PortTakenError."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+            listener.listen(BACKLOG)
+        except OSError as error:
+            raise PortTakenError(_port_advice(port, error)) from error
+        yield listener
+
+
+def _port_advice(port: int, error: OSError) -> str:
+    free = free_ports(1, random.Random())[0]  # noqa: S311 - no secret
+    return f"can't listen on {LOOPBACK}:{port} ({error.strerror}). Take another port: MILLRACE_PORT={free} millrace up"
+
+
+async def _supervise(options: Options, output: Output, listener: socket.socket, lock: int) -> int:
+    loop = asyncio.get_running_loop()
+    supervisor = Supervisor(output, clock=loop.time, descriptors=(lock,))
+    platform = Platform(options, supervisor, output, listener, loop.time)
+    stopping = asyncio.Event()
+
+    def asked_to_stop() -> None:
+        if stopping.is_set():
+            output.say("killing everything")
+            supervisor.kill()
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, asked_to_stop)
+    try:
+        return await _until_stopped(platform, supervisor, output, stopping)
+    finally:
+        await supervisor.stop()
+        platform.has_stopped()
+        output.say("stopped")
+
+
+async def _until_stopped(platform: Platform, supervisor: Supervisor, output: Output, stopping: asyncio.Event) -> int:
+    rising = asyncio.create_task(platform.bring_up())
+    failing = asyncio.create_task(supervisor.failed())
+    asked = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({rising, failing, asked}, return_when=FIRST_COMPLETED)
+        if rising.done() and rising.exception() is None:
+            await asyncio.wait({failing, asked}, return_when=FIRST_COMPLETED)
+        if asked.done():
+            output.say("stopping")
+            return 0
+        _report(failing if failing.done() else rising, output)
+        return 1
+    finally:
+        for task in (rising, failing, asked):
+            task.cancel()
+        await asyncio.gather(rising, failing, asked, return_exceptions=True)
+
+
+def _report(failed: asyncio.Task[None], output: Output) -> None:
+    """Say in one line why the start failed. Raises the error when it isn't one that a start may end with."""
+    error = failed.exception()
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, EXPECTED_ERRORS):
+        failed.result()
+    output.say(f"millrace up: {error}")

@@ -1,0 +1,42 @@
+"""One document out of several."""
+
+from typing import Any
+
+from millrace_local.edge.openapi import union
+
+
+def document(path: str, schemas: dict[str, Any]) -> dict[str, Any]:
+    reference = {"$ref": f"#/components/schemas/{next(iter(schemas))}"}
+    content = {"application/json": {"schema": reference}}
+    operation = {"responses": {"200": {"description": "", "content": content}}}
+    return {"openapi": "3.1.0", "paths": {path: {"get": operation}, "/readyz": {}}, "components": {"schemas": schemas}}
+
+
+def schema_of(united: dict[str, Any], path: str) -> str:
+    response = united["paths"][path]["get"]["responses"]["200"]
+    return str(response["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2])
+
+
+def test_each_service_brings_the_paths_that_are_led_to_it() -> None:
+    problem = {"Problem": {"type": "object"}}
+    united = union(
+        {"directory": document("/v1/directory/x", problem), "search": document("/v1/providers/{npi}", problem)}
+    )
+    assert set(united["paths"]) == {"/v1/directory/x", "/v1/providers/{npi}"}
+    assert united["components"]["schemas"] == problem
+
+
+def test_a_name_that_means_two_things_is_renamed_with_all_that_refers_to_it() -> None:
+    page = {"Page": {"properties": {"item": {"$ref": "#/components/schemas/Item"}}}}
+    united = union(
+        {
+            "directory": document("/v1/directory/x", {**page, "Item": {"type": "string"}}),
+            "search": document("/v1/search", {**page, "Item": {"type": "integer"}}),
+        }
+    )
+    schemas = united["components"]["schemas"]
+    assert schema_of(united, "/v1/directory/x") == "Page"
+    assert schema_of(united, "/v1/search") == "SearchPage"
+    assert schemas["Item"] == {"type": "string"}
+    assert schemas["SearchItem"] == {"type": "integer"}
+    assert schemas["SearchPage"]["properties"]["item"] == {"$ref": "#/components/schemas/SearchItem"}

@@ -1,0 +1,98 @@
+"""A service that shows what reached it and behaves as its path says."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+from starlette.types import Message, Receive, Scope, Send
+
+PREFIX = "/v1/directory"
+
+
+async def _start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+class Upstream:
+    """`gone` is set when it sees its client leave; `first_chunk` when the first piece of a body has arrived."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+        self.first_chunk = asyncio.Event()
+        self.proceed = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        routes: dict[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {
+            f"{PREFIX}/upload": self._upload,
+            f"{PREFIX}/stream": self._stream,
+            f"{PREFIX}/break": self._break,
+            f"{PREFIX}/break-at-once": self._break_at_once,
+            "/readyz": self._ready,
+            "/openapi.json": self._document,
+        }
+        await routes.get(scope["path"], self._echo)(scope, receive, send)
+
+    async def _echo(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        seen = {
+            "method": scope["method"],
+            "target": scope["raw_path"].decode() + "?" + scope["query_string"].decode(),
+            "headers": [[name.decode(), value.decode()] for name, value in scope["headers"]],
+            "body": body.decode(),
+        }
+        await _start(send, 200, [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2"), (b"x-empty", b"")])
+        await send({"type": "http.response.body", "body": json.dumps(seen).encode()})
+
+    async def _upload(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        size = 0
+        more = True
+        while more:
+            message: Message = await receive()
+            if message["type"] == "http.disconnect":
+                self.gone.set()
+                return
+            size += len(message.get("body", b""))
+            if size:
+                self.first_chunk.set()
+            more = message.get("more_body", False)
+        await _start(send, 200, [])
+        await send({"type": "http.response.body", "body": str(size).encode()})
+
+    async def _stream(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        await _start(send, 200, [(b"content-type", b"text/plain")])
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        waits = {asyncio.create_task(self.proceed.wait()), asyncio.create_task(self._left(receive))}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
+        await send({"type": "http.response.body", "body": b"second"})
+
+    async def _left(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.gone.set()
+
+    async def _break(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await _start(send, 200, [(b"content-length", b"100")])
+        await send({"type": "http.response.body", "body": b"only this", "more_body": True})
+        raise ConnectionAbortedError
+
+    async def _break_at_once(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        await _start(send, 200, [(b"content-length", b"100"), (b"bad\r\nheader", b"x")])
+        await send({"type": "http.response.body"})
+
+    async def _ready(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await _start(send, 200, [])
+        await send({"type": "http.response.body"})
+
+    async def _document(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await _start(send, 200, [(b"content-type", b"application/json")])
+        document = {"openapi": "3.1.0", "paths": {"/v1/directory/providers": {"get": {"responses": {}}}}}
+        await send({"type": "http.response.body", "body": json.dumps(document).encode()})

@@ -1,0 +1,103 @@
+"""The command line as its user meets it."""
+
+import importlib.metadata
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from millrace_local import cli, plugins
+
+
+def entry_point(name: str, value: str, group: str = plugins.COMMANDS) -> importlib.metadata.EntryPoint:
+    return importlib.metadata.EntryPoint(name, value, group)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[importlib.metadata.EntryPoint]:
+    """What "other packages" bring; add to it."""
+    entry_points: list[importlib.metadata.EntryPoint] = []
+
+    def of_group(group: str) -> list[importlib.metadata.EntryPoint]:
+        return [entry_point for entry_point in entry_points if entry_point.group == group]
+
+    monkeypatch.setattr(plugins, "entry_points", of_group)
+    return entry_points
+
+
+greetings = typer.Typer()
+done: list[str] = []
+
+
+@greetings.command()
+def hello(name: str) -> None:
+    typer.echo(f"hello {name}")
+
+
+@greetings.command()
+def bye() -> None:
+    typer.echo("bye")
+
+
+def single(count: int = 1) -> None:
+    typer.echo("x" * count)
+
+
+async def provision() -> None:
+    done.append("provisioned")
+
+
+def call(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(cli.build(arguments), arguments)
+    return result.exit_code, result.output
+
+
+def test_applications_and_functions_become_commands(installed: list[importlib.metadata.EntryPoint]) -> None:
+    installed += [entry_point("greet", f"{__name__}:greetings"), entry_point("single", f"{__name__}:single")]
+    assert call("greet", "hello", "you") == (0, "hello you\n")
+    assert call("single", "--count", "3") == (0, "xxx\n")
+    help_text = call("--help")[1]
+    assert all(name in help_text for name in ("up", "init", "greet", "single"))
+
+
+def test_a_broken_command_is_one_line_and_breaks_no_other(installed: list[importlib.metadata.EntryPoint]) -> None:
+    installed += [entry_point("lost", "no_such_module:app"), entry_point("single", f"{__name__}:single")]
+    assert call("single") == (0, "x\n")
+    code, output = call("lost", "anything")
+    assert code == 1
+    assert output.count("\n") == 1
+    assert "lost of an installed package (no_such_module:app) can't be loaded: ModuleNotFoundError" in output
+
+
+def test_init_runs_what_every_package_brings(installed: list[importlib.metadata.EntryPoint]) -> None:
+    installed += [entry_point(name, f"{__name__}:provision", plugins.INIT) for name in ("a", "b")]
+    done.clear()
+    assert call("init")[0] == 0
+    assert done == ["provisioned", "provisioned"]
+
+
+def millrace(home: Path, *arguments: str, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "MILLRACE_HOME": str(home), **variables}
+    command = [sys.executable, "-m", "millrace_local", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_port_that_is_taken_is_named_with_a_free_one(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = millrace(tmp_path, "up", variables={"MILLRACE_PORT": port})
+    assert done.returncode == 1
+    assert f"can't listen on 127.0.0.1:{port} (Address already in use)" in done.stdout
+    assert "MILLRACE_PORT=" in done.stdout
+    assert not (tmp_path / "postgres").exists()
+
+
+def test_a_port_that_is_none_is_refused(tmp_path: Path) -> None:
+    done = millrace(tmp_path, "up", variables={"MILLRACE_PORT": "http"})
+    assert (done.returncode, done.stderr) == (2, "MILLRACE_PORT is not a port: 'http'\n")

@@ -1,0 +1,46 @@
+"""The servers that every package's integration tests run against."""
+
+import os
+
+import asyncpg
+import httpx
+import pytest
+
+from millrace_local.process import exchange_probe
+from millrace_local.testing import UniqueName
+
+
+async def test_each_test_gets_an_empty_database(postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    try:
+        await connection.execute("CREATE TABLE left_behind (id int)")
+        assert await connection.fetchval("SHOW server_version_num") >= "180000"
+    finally:
+        await connection.close()
+
+
+async def test_a_database_leaves_nothing_for_the_next(postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    try:
+        assert await connection.fetchval("SELECT to_regclass('left_behind')") is None
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("round_", [1, 2])
+async def test_redis_is_empty(redis_url: str, round_: int) -> None:
+    port = int(redis_url.split(":")[2].split("/", maxsplit=1)[0])
+    assert await exchange_probe(port, b"SET a b NX\r\n", b"+OK\r\n")()
+
+
+async def test_aws_takes_requests(aws_endpoint: str, unique_name: UniqueName) -> None:
+    assert os.environ["AWS_ENDPOINT_URL"] == aws_endpoint
+    headers = {
+        "X-Amz-Target": "Kinesis_20131202.CreateStream",
+        "Content-Type": "application/x-amz-json-1.1",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=local/20200101/us-east-1/kinesis/aws4_request",
+    }
+    async with httpx.AsyncClient() as client:
+        body = {"StreamName": unique_name("stream"), "ShardCount": 1}
+        answer = await client.post(aws_endpoint, headers=headers, json=body)
+    assert answer.status_code == 200

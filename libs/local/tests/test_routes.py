@@ -1,0 +1,22 @@
+"""The load balancer's path rules."""
+
+import pytest
+
+from millrace_local.routes import service_for
+
+
+@pytest.mark.parametrize(
+    ("path", "service"),
+    [
+        ("/v1/search", "search"),
+        ("/v1/providers/1234567893/locations", "search"),
+        ("/v1/directory/providers", "directory"),
+        ("/v1/insurance-plans/11111AA0010001", "directory"),
+        ("/internal/refinery/status", "refinery"),
+        ("/v1/searching", None),
+        ("/v1", None),
+        ("/v1/%73earch", None),
+    ],
+)
+def test_a_prefix_of_whole_segments_finds_its_service(path: str, service: str | None) -> None:
+    assert service_for(path) == service

@@ -1,0 +1,72 @@
+"""What the processes of a local platform are told."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from millrace_local.process import launch_environment
+from millrace_local.up.environment import (
+    Ports,
+    bytecode_variables,
+    identity_variables,
+    platform_variables,
+    service_variables,
+)
+
+PORTS = Ports(
+    20001,
+    20002,
+    20003,
+    {"directory": 20004, "refinery": 20005, "projector": 20006, "search": 20007, "patients": 20008},
+)
+
+
+def test_addresses_are_ours_and_names_are_the_users() -> None:
+    mine = {
+        "MILLRACE_REDIS_URL": "redis://elsewhere",
+        "MILLRACE_CHANGES_STREAM": "mine",
+        "MILLRACE_HOME": "/x",
+        "PATH": "/bin",
+    }
+    variables = platform_variables(PORTS, {"patients": "postgresql://here"}, mine)
+    assert variables["MILLRACE_REDIS_URL"] == "redis://127.0.0.1:20002/0"
+    assert variables["MILLRACE_PATIENTS_DATABASE_URL"] == "postgresql://here"
+    assert variables["MILLRACE_CHANGES_STREAM"] == "mine"
+    assert variables["MILLRACE_SEARCH_URL"] == "http://127.0.0.1:20007"
+    assert not {"MILLRACE_HOME", "PATH"} & set(variables)
+
+
+def test_loopback_goes_through_no_proxy() -> None:
+    assert platform_variables(PORTS, {}, {"NO_PROXY": "corp"})["NO_PROXY"] == "corp,127.0.0.1,localhost"
+
+
+def test_tokens_name_the_edge_and_keys_come_from_their_service() -> None:
+    variables = identity_variables(PORTS, 8080, Path("/home/key"))
+    assert variables["MILLRACE_AUTH_ISSUER"] == "http://127.0.0.1:8080/v1/auth"
+    assert variables["MILLRACE_AUTH_JWKS_URL"] == "http://127.0.0.1:20008/v1/auth/.well-known/jwks.json"
+    assert variables["MILLRACE_PATIENTS_MASTER_KEY_FILE"] == "/home/key"
+
+
+def test_bytecode_is_kept_where_it_does_not_litter_sources() -> None:
+    forbidding = {"PYTHONDONTWRITEBYTECODE": "1"}
+    assert bytecode_variables(Path("/home/bytecode"), forbidding)["PYTHONPYCACHEPREFIX"] == "/home/bytecode"
+    assert bytecode_variables(Path("/home/bytecode"), {}) == {}
+
+
+def test_each_service_has_a_listener_of_its_own() -> None:
+    assert service_variables("search", PORTS, {})["MILLRACE_LISTEN_PORT"] == "20007"
+
+
+def test_nothing_leads_to_a_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "secret")
+    variables = platform_variables(PORTS, {}, {})
+    aws = {name: value for name, value in launch_environment(variables).items() if name.startswith("AWS_")}
+    assert aws == {name: value for name, value in variables.items() if name.startswith("AWS_")}
+    assert aws["AWS_ENDPOINT_URL"] == "http://127.0.0.1:20003"
+
+
+def test_ports_are_free_and_different() -> None:
+    ports = Ports.choose(random.Random(1))
+    assert len({ports.postgres, ports.redis, ports.aws, *ports.services.values()}) == 8

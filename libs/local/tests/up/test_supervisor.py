@@ -1,0 +1,125 @@
+"""Children that start, end, refuse to stop, and must not be left behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from millrace_local.up.child import Child, StartError
+from millrace_local.up.supervisor import CommandError, all_ready
+
+from .conftest import DEAF, SECONDS, Stage, process_id, until
+
+
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def is_replaced(child: Child, first: int) -> bool:
+    return child.process_id != first and child.ready.is_set()
+
+
+async def test_a_child_is_ready_when_its_probe_says_so_and_stops_when_asked(stage: Stage) -> None:
+    (child,) = stage.supervisor.start(stage.dummy("one"))
+    await asyncio.wait_for(all_ready([child]), SECONDS)
+    process = process_id(child)
+    await stage.supervisor.stop()
+    assert not is_running(process)
+    assert child.exit_code == 0
+    assert stage.shown() == ["one │ hello", "one │ leaving"]
+
+
+async def test_a_child_that_dies_is_started_again_and_it_is_said(stage: Stage) -> None:
+    ends: list[bool] = []
+
+    async def restored(clean: bool) -> None:
+        ends.append(clean)
+
+    (child,) = stage.supervisor.start(stage.dummy("one"), restored={"one": restored})
+    await asyncio.wait_for(all_ready([child]), SECONDS)
+    for number in (signal.SIGKILL, signal.SIGTERM):  # one that kills, one that it obeys with exit code 0
+        first = process_id(child)
+        stage.up_file("one").unlink()
+        os.kill(first, number)
+        await until(partial(is_replaced, child, first))
+    assert ends == [False, True]
+    shown = stage.shown()
+    assert "one was ended by SIGKILL; starting it again in 0.01 s" in shown
+    assert any("one ended with exit code 0; starting it again" in line for line in shown)
+    assert shown.count("one is ready again") == 2
+
+
+async def test_a_child_that_never_comes_up_is_given_up(stage: Stage) -> None:
+    stage.supervisor.start(stage.dummy("broken", "print('no such luck'); raise SystemExit(3)"))
+    with pytest.raises(StartError, match="broken does not start: it ended with exit code 3"):
+        await asyncio.wait_for(stage.supervisor.failed(), SECONDS)
+    assert stage.shown().count("broken │ no such luck") == 3
+
+
+async def test_layers_stop_in_the_reverse_order(stage: Stage) -> None:
+    for layer in (("store",), ("service", "worker"), ("edge",)):
+        await asyncio.wait_for(all_ready(stage.supervisor.start(*map(stage.dummy, layer))), SECONDS)
+    await stage.supervisor.stop()
+    leaving = [line.split()[0] for line in stage.shown() if line.endswith("leaving")]
+    assert (leaving[0], set(leaving[1:3]), leaving[3]) == ("edge", {"service", "worker"}, "store")
+
+
+async def test_a_child_that_does_not_listen_is_killed(stage: Stage) -> None:
+    (child,) = stage.supervisor.start(stage.dummy("deaf", DEAF, stop_seconds=0.1))
+    await asyncio.wait_for(all_ready([child]), SECONDS)
+    await stage.supervisor.stop()
+    assert child.exit_code == -signal.SIGKILL
+    assert "deaf did not stop within 0 s and was killed" in stage.shown()
+
+
+async def test_what_a_child_started_goes_with_it(stage: Stage) -> None:
+    program = "import pathlib, subprocess, sys, time\n"
+    program += "other = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+    program += "file = pathlib.Path(sys.argv[1]); new = file.with_suffix('.new')\n"
+    program += "new.write_text(str(other.pid)); new.rename(file); time.sleep(600)"
+    (child,) = stage.supervisor.start(stage.dummy("parent", program))
+    await asyncio.wait_for(all_ready([child]), SECONDS)
+    grandchild = int(stage.up_file("parent").read_text())
+    assert is_running(grandchild)
+    await stage.supervisor.stop()
+    await until(lambda: not is_running(grandchild))
+
+
+async def test_a_stop_during_the_start_leaves_nothing(stage: Stage) -> None:
+    (child,) = stage.supervisor.start(stage.dummy("one"))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(stage.supervisor.stop(), SECONDS)
+    assert child.process_id is None or not is_running(child.process_id)
+
+
+async def test_a_command_that_fails_is_an_error_and_shows_what_it_said(stage: Stage) -> None:
+    program = "import os; print(os.environ['WORD']); raise SystemExit(4)"
+    with pytest.raises(CommandError, match="load ended with exit code 4"):
+        await stage.supervisor.command("load", (sys.executable, "-c", program), {"WORD": "hm"})
+    assert stage.shown() == ["load │ hm"]
+
+
+def test_children_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+    program = """
+import subprocess, sys, time
+from millrace_local.process import launch_command
+import signal
+child = subprocess.Popen(launch_command([sys.executable, "-c", "import time; time.sleep(600)"], signal.SIGTERM))
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert is_running(child)
+    parent.kill()
+    parent.wait(SECONDS)
+    asyncio.run(until(lambda: not is_running(child)))

@@ -1,0 +1,160 @@
+"""`millrace up` as a whole, with real servers and edge, and stand-ins for the services."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import httpx
+import pytest
+
+from millrace_local.plugins import INIT
+from millrace_local.routes import SERVICES
+
+SECONDS = 90.0
+SERVICE = """
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b'{"replay": {"state": "done"}}'
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_POST = do_GET
+    def log_message(self, *_):
+        if self.command == "POST":
+            print("asked for", self.path, flush=True)
+
+ThreadingHTTPServer(("127.0.0.1", int(os.environ["MILLRACE_LISTEN_PORT"])), Handler).serve_forever()
+"""
+
+
+def write_stand_ins(directory: Path) -> None:
+    """Packages with the services' names that answer 200 to everything and have nothing to initialise."""
+    for service in SERVICES:
+        (directory / service).mkdir(parents=True)
+        (directory / service / "__init__.py").touch()
+        (directory / service / "__main__.py").write_text(SERVICE)
+    for entry_point in entry_points(group=INIT):
+        package, _, rest = entry_point.module.partition(".")
+        if package in SERVICES:
+            file = directory / package / Path(*rest.split(".")).with_suffix(".py")
+            file.write_text(f"async def {entry_point.attr}() -> None: ...\n")
+
+
+@dataclass
+class Up:
+    """A `millrace up` under way in `home`."""
+
+    process: subprocess.Popen[bytes]
+    home: Path
+    url: str
+    log: Path
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def until_ready(self) -> None:
+        self.until(lambda: answers(f"{self.url}/healthz"))
+
+    def children(self) -> list[int]:
+        """Those of the supervisor; PostgreSQL's and the like have theirs."""
+        return list(map(int, Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()))
+
+    def child(self, words: str) -> int:
+        """The one whose command line contains `words`."""
+        (found,) = (pid for pid in self.children() if words in command_line(pid))
+        return found
+
+
+def answers(url: str) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(url, timeout=5).status_code == 200
+    return False
+
+
+def command_line(process: int) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Mapping[str, str]:
+    write_stand_ins(tmp_path / "services")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    own = {"MILLRACE_HOME": str(tmp_path / "home"), "MILLRACE_PORT": str(port)}
+    return {**os.environ, **own, "PYTHONPATH": str(tmp_path / "services")}
+
+
+@contextlib.contextmanager
+def started(environment: Mapping[str, str]) -> Iterator[Up]:
+    home = Path(environment["MILLRACE_HOME"])
+    home.mkdir(exist_ok=True)
+    log = home / "up.log"
+    command = [sys.executable, "-m", "millrace_local", "up", "--demo-providers", "0"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield Up(process, home, f"http://127.0.0.1:{environment['MILLRACE_PORT']}", log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def test_it_comes_up_and_goes_down_in_order(environment: Mapping[str, str]) -> None:
+    with started(environment) as up:
+        up.until_ready()
+        up.until((up.home / "platform.env").exists)
+        assert httpx.get(f"{up.url}/v1/specialties").status_code == 200
+        children = up.children()
+        command = [sys.executable, "-m", "millrace_local", "up"]
+        second = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=SECONDS)
+        assert (second.returncode, b"a platform is running on" in second.stdout) == (1, True)
+        assert up.children() == children
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(SECONDS) == 0
+    assert not any(map(command_line, children))
+    assert not (up.home / "platform.env").exists()
+    assert up.log.read_text().endswith("stopped\n")
+
+
+def test_a_ministack_that_lost_its_state_has_everything_sent_again(environment: Mapping[str, str]) -> None:
+    with started(environment) as up:
+        up.until_ready()
+        os.kill(up.child("ministack_main.py"), signal.SIGKILL)
+        up.until(lambda: "asked for /internal/directory/replay" in up.log.read_text())
+        os.kill(up.child("redis-server"), signal.SIGKILL)
+        up.until(lambda: "redis is ready again" in up.log.read_text())
+    assert up.log.read_text().count("asked for /internal/directory/replay") == 1
+
+
+def test_a_killed_platform_leaves_nothing_running_and_starts_again(environment: Mapping[str, str]) -> None:
+    with started(environment) as up:
+        up.until_ready()
+        children = up.children()
+        assert len(children) == len(SERVICES) + len(("postgres", "redis", "ministack", "edge"))
+        up.process.kill()
+        up.process.wait(SECONDS)
+        up.until(lambda: not any(map(command_line, children)))
+    with started(environment) as again:
+        again.until_ready()
+        again.until(lambda: "asked for /internal/directory/replay" in again.log.read_text())
+        assert "what ministack held is out of date" in again.log.read_text()
