@@ -1,0 +1,191 @@
+"""`python -m tests.bench [NAME …]`: measure what the platform promises, and keep the table.
+
+Names: consumers, importing, rebuild, search, freshness; all of them when none is given. Every server is started for the
+occasion, on loopback, and stopped. The table goes to the terminal and to `results/`, one file a name.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from millrace_local.ports import free_ports
+from millrace_local.servers import ministack, postgres, redis
+from millrace_local.testing import run_aside, running
+from tests.bench import feeds, freshness, importing, rebuild, search
+from tests.support.platform import running_platform
+
+RESULTS: Final = Path(__file__).with_name("results")
+REBUILT: Final = 1_000_000
+IMPORTED: Final = 100_000
+FRESHNESS_PROVIDERS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number and, where there is one, the bound that is promised: `<= 5`, `>= 20000`."""
+
+    name: str
+    value: float
+    unit: str
+    bound: str = ""
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the bound is kept; None without one."""
+        if not self.bound:
+            return None
+        comparison, limit = self.bound.split()
+        return self.value <= float(limit) if comparison == "<=" else self.value >= float(limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The figures of one benchmark and the details that they were taken from, as text."""
+
+    figures: tuple[Figure, ...]
+    details: str = ""
+
+
+def consumers() -> Outcome:
+    """What the consumer costs by itself: the memory transport and a handler that only counts."""
+    measured = asyncio.run(feeds.consumer_overhead())
+    return Outcome(
+        (
+            Figure("records per second and core", measured["records_per_core_s"], "records/s", ">= 20000"),
+            Figure("records per call of the handler", measured["records_per_call"], "records"),
+        )
+    )
+
+
+def import_rate() -> Outcome:
+    """Rows of an NPPES file into an empty PostgreSQL."""
+    with _directory() as home:
+        server = postgres.Postgres(home, _port())
+        server.prepare()
+        with running(server.spec(), home / "log"):
+            run_aside(lambda: server.create_database("directory"))
+            measured = asyncio.run(importing.import_rate(server.dsn("directory"), IMPORTED))
+    return Outcome(
+        (
+            Figure("NPPES rows", measured["rows_per_s"], "rows/s", ">= 10000"),
+            Figure("the same file again", measured["again_rows_per_s"], "rows/s"),
+        )
+    )
+
+
+def rebuild_time() -> Outcome:
+    """A new generation of the read model from a truth of a million provider-locations."""
+    os.environ.update(ministack.CREDENTIALS)  # requests are signed, whoever answers them
+    with _redis() as url:
+        measured = asyncio.run(rebuild.rebuild_time(REBUILT, url))
+    return Outcome(
+        (
+            Figure(f"rebuild of {REBUILT:,}", measured["seconds"], "s", "<= 120"),
+            Figure("read model", measured["redis_bytes"] / 1e6, "MB", "<= 600"),
+        )
+    )
+
+
+def searches() -> Outcome:
+    """Searches at three sizes, beside an endpoint that does nothing."""
+    results = search.bench()
+    promised = results.figures()
+    return Outcome(
+        (
+            Figure("p99 at one connection, 1,000,000", promised["p99_ms_one_connection"], "ms", "<= 5"),
+            Figure("throughput beside an empty endpoint", 100 * promised["throughput_share_of_floor"], "%", ">= 50"),
+            Figure("p50 at 1,000,000 over p50 at 10,000", promised["p50_growth"], "times", "<= 1.5"),
+            Figure("read model, 1,000,000", promised["memory_mb"], "MB", "<= 600"),
+        ),
+        search.table(results),
+    )
+
+
+def freshness_of_searches() -> Outcome:
+    """From the commit in the directory to the search that shows it, on a whole platform."""
+    with _directory() as home, running_platform(home / "home", demo_providers=FRESHNESS_PROVIDERS) as started:
+        variables = started.variables
+        measured = asyncio.run(
+            freshness.freshness(variables["MILLRACE_DIRECTORY_URL"], variables["MILLRACE_SEARCH_URL"])
+        )
+    figures = [
+        Figure(f"{name}, {percentile[:3]}", values[percentile], "ms", "<= 1000" if percentile == "p99_ms" else "")
+        for name, values in measured.items()
+        for percentile in ("p50_ms", "p99_ms")
+    ]
+    figures += [
+        Figure("changes made meanwhile", values["changes_per_s"], "changes/s")
+        for values in measured.values()
+        if "changes_per_s" in values
+    ]
+    return Outcome(tuple(figures))
+
+
+BENCHMARKS: Final[dict[str, Callable[[], Outcome]]] = {
+    "consumers": consumers,
+    "importing": import_rate,
+    "rebuild": rebuild_time,
+    "search": searches,
+    "freshness": freshness_of_searches,
+}
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
+
+
+@contextmanager
+def _redis() -> Iterator[str]:
+    port = _port()
+    with _directory() as home, running(redis.spec(home, port), home / "log"):
+        yield redis.url(port)
+
+
+def _port() -> int:
+    return free_ports(1, random.Random())[0]
+
+
+def table(name: str, outcome: Outcome) -> str:
+    """Markdown: the figures, then the details."""
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    lines = [f"# {name}", "", f"Measured on {machine}, load included.", ""]
+    lines += ["| figure | value | bound | |", "| --- | ---: | ---: | --- |"]
+    for figure in outcome.figures:
+        verdict = {None: "", True: "kept", False: "**not kept**"}[figure.kept]
+        lines.append(f"| {figure.name} | {figure.value:,.2f} {figure.unit} | {figure.bound} | {verdict} |")
+    if outcome.details:
+        lines += ["", "```", outcome.details, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure what was asked for, print the tables and keep them. Exits 1 if a bound isn't kept."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    names = parser.parse_args().names or list(BENCHMARKS)
+    if unknown := set(names) - BENCHMARKS.keys():
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    RESULTS.mkdir(exist_ok=True)
+    kept = True
+    for name in names:
+        outcome = BENCHMARKS[name]()
+        text = table(name, outcome)
+        print(text, flush=True)
+        (RESULTS / f"{name}.md").write_text(text)
+        kept = kept and all(figure.kept is not False for figure in outcome.figures)
+    sys.exit(0 if kept else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Rebuild: from the truth to a served generation, with what Redis takes for it.
+
+Two sources. `dynamodb_rebuild_time` fills a table and scans it: the whole way, for sizes that the emulator can serve
+(it walks the whole table for each page of a Scan, so its time grows with the square of the size). `rebuild_time` lets
+a stand-in answer the same Scan requests over HTTP with pages prepared beforehand, as fast as a page can be sent: all
+of our own work, with the signing, the HTTP and the parsing.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+
+from millrace_contracts import registry
+from millrace_contracts.entities import Location, Provider, ProviderLocation, ReviewSummary
+from millrace_readmodel.dynamodb import truth_client
+from millrace_readmodel.items import Item, key_of
+from millrace_readmodel.rebuild import Rebuild
+from millrace_readmodel.truth import Truth, create_table
+from millrace_readmodel.writer import ReadModelWriter
+from tests.bench import synthetic
+
+PAGE_BYTES: Final = 1_048_576  # of items, DynamoDB's own limit for a page
+ITEMS_PUT_AT_ONCE: Final = 5_000
+COMMITTED: Final = "2026-11-21T00:00:00.000Z"
+READ_BYTES: Final = 65_536
+REGION: Final = "us-east-1"
+
+
+async def rebuild_time(n: int, redis_url: str, *, seed: int = 1) -> dict[str, Any]:
+    """Seconds and bytes of a rebuild of `n` provider-locations, scanned from the stand-in. Empties the Redis."""
+    async with _stand_in(n, seed) as endpoint, truth_client(region=REGION, endpoint_url=endpoint) as client:
+        return await _measure(Truth(client, "truth"), redis_url, n)
+
+
+async def dynamodb_rebuild_time(
+    n: int, redis_url: str, endpoint: str, *, table: str = "bench-truth", seed: int = 1
+) -> dict[str, Any]:
+    """The same from a DynamoDB, whose table is filled first and dropped in the end. Empties the Redis."""
+    async with truth_client(region=REGION, endpoint_url=endpoint) as client:
+        await create_table(client, table)
+        try:
+            truth = Truth(client, table)
+            batch: list[Item] = []
+            for items in _collections(n, seed):
+                batch += items
+                if len(batch) >= ITEMS_PUT_AT_ONCE:
+                    await truth.put(batch)
+                    batch = []
+            await truth.put(batch)
+            return await _measure(truth, redis_url, n)
+        finally:
+            await client.delete_table(TableName=table)
+
+
+async def _measure(truth: Truth, redis_url: str, n: int) -> dict[str, Any]:
+    async with Redis.from_url(redis_url, socket_timeout=60) as redis:
+        await redis.flushall()
+        before = await _memory(redis)
+        cpu = time.process_time()
+        rebuilt = await Rebuild(redis, truth, ReadModelWriter(redis, truth)).run()
+        cpu = time.process_time() - cpu
+        assert rebuilt.loaded.cards == n, f"{rebuilt.loaded.cards} cards of {n} provider-locations"
+        return {
+            "provider_locations": n,
+            "items": rebuilt.items,
+            "seconds": rebuilt.seconds,
+            "own_cpu_seconds": cpu,
+            "cards_per_s": n / rebuilt.seconds,
+            "redis_bytes": await _memory(redis) - before,
+            "partitions": rebuilt.loaded.partitions,
+            "words": rebuilt.loaded.words,
+            "plan_sets": rebuilt.loaded.plan_sets,
+        }
+
+
+async def _memory(redis: Redis) -> int:
+    return int((await redis.info("memory"))["used_memory"])
+
+
+def _collections(n: int, seed: int) -> Iterator[list[Item]]:
+    """Each provider's items, and those of the place; partition by partition."""
+    for provider, location, reviews in synthetic.providers(n, seed=seed):
+        yield _of_provider(provider, location, reviews)
+        yield [_of_place(location)]
+
+
+def _of_provider(provider: Provider, location: ProviderLocation, reviews: ReviewSummary | None) -> list[Item]:
+    items = [_item(registry.PROVIDER, provider), _item(registry.PROVIDER_LOCATION, location)]
+    return [*items, _item(registry.REVIEW_SUMMARY, reviews)] if reviews else items
+
+
+def _of_place(location: ProviderLocation) -> Item:
+    return _item(
+        registry.LOCATION,
+        Location(
+            id=location.location_id,
+            address=location.address,
+            phone=location.phone,
+            position=location.position,
+            time_zone=location.time_zone,
+        ),
+    )
+
+
+def _item(contract: registry.Contract[Any], entity: Any) -> Item:
+    subject = contract.subject(entity)
+    key = key_of(subject)
+    assert key is not None
+    return Item(*key, 1, msgspec.json.encode(entity).decode(), COMMITTED, subject)
+
+
+@asynccontextmanager
+async def _stand_in(n: int, seed: int) -> AsyncIterator[str]:
+    """A process that answers Scan, page after page; yields its address once all pages are prepared."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, n, seed), daemon=True)
+    process.start()
+    try:
+        port = await asyncio.to_thread(ours.recv)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await asyncio.to_thread(process.join)
+
+
+def _serve(pipe: Connection, n: int, seed: int) -> None:
+    pages = list(_pages(n, seed))
+
+    async def run() -> None:
+        server = await asyncio.start_server(lambda r, w: _answer(pages, r, w), "127.0.0.1", 0, limit=READ_BYTES)
+        pipe.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(run())
+
+
+async def _answer(pages: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Scans are told apart by where they start: the partition key of the start names the page."""
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            request = msgspec.json.decode(await reader.readexactly(length))
+            start = request.get("ExclusiveStartKey")
+            body = pages[int(start["pk"]["S"]) if start else 0]
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: %d\r\n\r\n" % len(body)
+            )
+            writer.write(body)
+            await writer.drain()
+    writer.close()
+
+
+def _pages(n: int, seed: int) -> Iterator[bytes]:
+    page: list[dict[str, Any]] = []
+    size = number = 0
+    for items in _collections(n, seed):
+        for item in items:
+            page.append(_wire(item))
+            size += sum(map(len, (item.pk, item.sk, item.data or "", item.time, item.subject))) + 32
+        if size >= PAGE_BYTES:
+            number += 1
+            yield msgspec.json.encode({"Items": page, "LastEvaluatedKey": {"pk": {"S": str(number)}}})
+            page, size = [], 0
+    yield msgspec.json.encode({"Items": page})
+
+
+def _wire(item: Item) -> dict[str, Any]:
+    return {
+        "pk": {"S": item.pk},
+        "sk": {"S": item.sk},
+        "version": {"N": str(item.version)},
+        "data": {"S": item.data},
+        "time": {"S": item.time},
+        "subject": {"S": item.subject},
+    }

@@ -1,0 +1,287 @@
+"""Search at 10,000, 100,000 and 1,000,000 provider-locations, beside an endpoint that does nothing.
+
+`python -m tests.bench.search [--sizes 10000,100000,1000000] [--seconds 4]`: starts a Redis of its own, loads synthetic
+read models, and for each starts `python -m search` and the floor (`search_floor`) in turn, each one worker. Closed loop
+over 1, 4 and 16 connections, and open loop at half of what 16 reached. Everything stays on loopback.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+import numpy as np
+from redis.asyncio import Redis
+
+from millrace_local.ports import free_ports
+from millrace_local.servers import redis as embedded
+from millrace_readmodel.bulk import load
+from millrace_readmodel.layout import AS_OF_KEY, GENERATION_KEY
+from tests.bench import synthetic
+from tests.bench.search_load import Load, Report
+
+ROOT: Final = Path(__file__).parents[2]
+
+SIZES: Final = (10_000, 100_000, 1_000_000)
+CONNECTIONS: Final = (1, 4, 16)
+OPEN_LOOP_CONNECTIONS: Final = 64
+QUERIES: Final = 100_000
+START_SECONDS: Final = 180.0
+"""For a server to answer, and for search to fill its caches."""
+WARM_UP: Final = 3.0
+"""Times as long as a measurement."""
+GENERATION: Final = 1
+
+
+@dataclass(slots=True)
+class Measured:
+    """One read model. Reports by what was measured: `1`, `4`, `16` connections, `open`."""
+
+    size: int
+    memory_mb: float
+    search: dict[str, Report] = field(default_factory=dict)
+    floor: dict[str, Report] = field(default_factory=dict)
+
+    @property
+    def throughput_share(self) -> float:
+        """Of the floor's, each at its best."""
+        return _best(self.search) / _best(self.floor)
+
+
+def _best(reports: dict[str, Report]) -> float:
+    return max(reports[str(connections)].per_second for connections in CONNECTIONS)
+
+
+@dataclass(slots=True)
+class Results:
+    """All sizes, and the figures that are promised of them."""
+
+    sizes: list[Measured]
+
+    def figures(self) -> dict[str, float]:
+        """The promised figures: see `TARGETS` of `make bench`."""
+        smallest, largest = self.sizes[0], self.sizes[-1]
+        return {
+            "p99_ms_one_connection": largest.search["1"].p99,
+            "throughput_share_of_floor": largest.throughput_share,
+            "p50_growth": largest.search["1"].p50 / smallest.search["1"].p50,
+            "memory_mb": largest.memory_mb,
+        }
+
+
+def bench(sizes: Sequence[int] = SIZES, seconds: float = 4.0) -> Results:
+    """Measure; takes some 10 times `seconds` a size, beside loading and filling (a minute each for 1,000,000)."""
+    with tempfile.TemporaryDirectory() as directory, _redis(Path(directory)) as url:
+        return Results([_measure(url, size, seconds) for size in sizes])
+
+
+def _measure(url: str, size: int, seconds: float) -> Measured:
+    measured = Measured(size, asyncio.run(_load(url, size)))
+    paths = queries()
+    with _served(["-m", "search"], {"MILLRACE_REDIS_URL": url}) as port:
+        _until(lambda: _is_filled(port))
+        _ask(Load(port=port, paths=paths, first=0, connections=16, seconds=WARM_UP * seconds))
+        measured.search = _reports(port, paths, seconds)
+    body = round(measured.search["1"].body_bytes)
+    with _served(["-m", "tests.bench.search_floor"], {"MILLRACE_BENCH_BODY": str(body)}) as port:
+        _ask(Load(port=port, paths=paths, first=0, connections=4, seconds=seconds / 4))
+        measured.floor = _reports(port, paths, seconds / 2)
+    return measured
+
+
+def _reports(port: int, paths: list[str], seconds: float) -> dict[str, Report]:
+    reports: dict[str, Report] = {}
+    for number, connections in enumerate(CONNECTIONS, 1):
+        first = number * QUERIES // 5
+        reports[str(connections)] = _ask(
+            Load(port=port, paths=paths, first=first, connections=connections, seconds=seconds)
+        )
+    reports["open"] = _ask(
+        Load(
+            port=port,
+            paths=paths,
+            first=4 * QUERIES // 5,
+            connections=OPEN_LOOP_CONNECTIONS,
+            seconds=seconds,
+            rate=_best(reports) / 2,
+        )
+    )
+    return reports
+
+
+def _ask(wanted: Load) -> Report:
+    command = [sys.executable, "-m", "tests.bench.search_load"]
+    done = subprocess.run(
+        command,
+        input=msgspec.json.encode(wanted),
+        stdout=subprocess.PIPE,
+        check=True,
+        cwd=ROOT,
+        timeout=wanted.seconds + 30,
+    )
+    report = msgspec.json.decode(done.stdout, type=Report)
+    if report.failures:
+        raise RuntimeError(f"{report.failures} of {report.requests} requests failed")
+    return report
+
+
+def queries(seed: int = 1) -> list[str]:
+    """Paths: places by population, specialties by weight, within 10 miles.
+
+    A fifth asks for a plan, a tenth for Spanish, a twentieth for a woman, a tenth goes by distance.
+    """
+    country = synthetic.country(seed)
+    generator = np.random.default_rng((seed, 7))
+    chance = random.Random(seed)
+    zips = generator.choice(len(country.zips), QUERIES, p=country.zip_weights)
+    specialties = generator.choice(len(country.specialties), QUERIES, p=country.specialty_weights)
+    plans = sorted({plan for plan_set in country.plan_sets for plan in plan_set})
+    paths = []
+    for zip_, specialty in zip(zips, specialties, strict=True):
+        position = country.zips[zip_].position
+        query = {"specialty": country.specialties[specialty].slug, "near": f"{position.lat},{position.lon}"}
+        query |= {"plan": chance.choice(plans)} if chance.random() < 0.2 else {}
+        query |= {"language": "es"} if chance.random() < 0.1 else {}
+        query |= {"sex": "F"} if chance.random() < 0.05 else {}
+        query |= {"sort": "distance"} if chance.random() < 0.1 else {}
+        paths.append(f"/v1/search?{urlencode(query)}")
+    return paths
+
+
+async def _load(url: str, size: int) -> float:
+    """Fill an empty Redis; returns its memory in MB."""
+    redis = Redis.from_url(url)
+    try:
+        await redis.flushall()
+        await load(redis, GENERATION, synthetic.cards(size))
+        await redis.hset(AS_OF_KEY, "shard", str(time.time()))
+        await redis.set(GENERATION_KEY, GENERATION)
+        memory: dict[str, Any] = await redis.info("memory")
+        return float(memory["used_memory"]) / 1e6
+    finally:
+        await redis.aclose()
+
+
+@contextlib.contextmanager
+def _redis(directory: Path) -> Iterator[str]:
+    port = free_ports(1, random.Random())[0]
+    spec = embedded.spec(directory, port)
+    with _process(list(spec.launch_command()), spec.launch_environment()):
+        _until(lambda: asyncio.run(_answers(spec)))
+        yield embedded.url(port)
+
+
+async def _answers(spec: Any) -> bool:
+    return bool(await spec.ready())
+
+
+@contextlib.contextmanager
+def _served(arguments: list[str], environment: dict[str, str]) -> Iterator[int]:
+    """A service on a free port, once it answers searches."""
+    port = free_ports(1, random.Random())[0]
+    own = {
+        "MILLRACE_LISTEN_PORT": str(port),
+        "MILLRACE_LOG_LEVEL": "warning",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+    }
+    with _process([sys.executable, *arguments], {**os.environ, **own, **environment}):
+        probe = f"http://127.0.0.1:{port}/v1/search?specialty=dermatology&near=10001"
+        _until(lambda: _is_answered(probe))
+        yield port
+
+
+def _is_answered(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 # our own, on loopback
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _is_filled(port: int) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/internal/search/status", timeout=5) as response:
+        return bool(json.load(response)["filled"])
+
+
+@contextlib.contextmanager
+def _process(command: list[str], environment: dict[str, str]) -> Iterator[None]:
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(30)
+
+
+def _until(condition: Any) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("a server did not start")
+        time.sleep(0.1)
+
+
+def table(results: Results) -> str:
+    """The results as text."""
+    lines = [
+        f"{'':>12} {'':>8} {'p50 ms':>8} {'p99 ms':>8} {'p99.9':>8} {'req/s':>8} "
+        f"{'floor p50':>10} {'p99.9':>8} {'req/s':>8}"
+    ]
+    for measured in results.sizes:
+        for name, report in measured.search.items():
+            floor = measured.floor[name]
+            lines.append(
+                f"{measured.size:>12,} {name:>8} {report.p50:>8.2f} {report.p99:>8.2f} {report.p999:>8.2f} "
+                f"{report.per_second:>8.0f} {floor.p50:>10.2f} {floor.p999:>8.2f} {floor.per_second:>8.0f}"
+            )
+        lines.append(
+            f"{'':>12} read model {measured.memory_mb:.0f} MB, body {measured.search['1'].body_bytes:.0f} bytes, "
+            f"{measured.throughput_share:.0%} of the floor's throughput"
+        )
+    figures = results.figures()
+    lines.append(
+        f"p99 at one connection {figures['p99_ms_one_connection']:.2f} ms; p50 grows by {figures['p50_growth']:.2f}"
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
+    parser.add_argument("--seconds", type=float, default=4.0)
+    options = parser.parse_args()
+    print(table(bench([int(size) for size in options.sizes.split(",")], options.seconds)))
+
+
+if __name__ == "__main__":
+    main()

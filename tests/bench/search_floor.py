@@ -1,0 +1,35 @@
+"""The floor under search: an endpoint with its parameters and middleware that answers the same bytes every time.
+
+`python -m tests.bench.search_floor` serves it as a service is served; `MILLRACE_BENCH_BODY` is its body's size.
+"""
+
+import os
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+
+from millrace_platform.application import Running, create_app
+from millrace_platform.serve import serve
+from millrace_platform.settings import PlatformSettings
+from search.find.parameters import SearchParameters
+
+router = APIRouter()
+
+
+@router.get("/v1/search")
+async def floor(request: Request, parameters: Annotated[SearchParameters, Query()]) -> Response:
+    return Response(request.app.state.body, media_type="application/json")
+
+
+async def start(app: FastAPI, stack: AsyncExitStack) -> Running:
+    app.state.body = b'"' + b"x" * (int(os.environ["MILLRACE_BENCH_BODY"]) - 2) + b'"'
+    return Running()
+
+
+def create() -> FastAPI:
+    return create_app(PlatformSettings(), name="search-floor", title="Floor", routers=[router], start=start)
+
+
+if __name__ == "__main__":
+    serve("tests.bench.search_floor:create")

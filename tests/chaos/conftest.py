@@ -1,0 +1,15 @@
+"""One platform for all kill tests: each brings its own providers and leaves a clean platform behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.platform import Platform, running_platform
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    home: Path = tmp_path_factory.mktemp("chaos") / "home"
+    with running_platform(home, demo_providers=200) as running:
+        yield running

@@ -1,0 +1,91 @@
+"""Any process may be killed in the middle of an import: afterwards directory, truth and read model agree."""
+
+import contextlib
+import itertools
+import signal
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.support.platform import Platform, wait_for
+
+PROVIDERS = 3000
+DRAIN_SECONDS = 300
+VERIFY_SECONDS = "30"
+seeds = itertools.count(100)
+
+
+def projected(platform: Platform) -> int:
+    """How many events the projector has applied since it started; 0 while it can't tell."""
+    return int(platform.status("projector").get("handled", 0))
+
+
+@pytest.fixture
+def demo(platform: Platform, tmp_path: Path) -> Path:
+    """Provider files that the platform hasn't seen yet."""
+    platform.millrace("demo", "--providers", str(PROVIDERS), "--seed", str(next(seeds)), "--out", str(tmp_path))
+    return tmp_path
+
+
+def kill_during_import(platform: Platform, demo: Path, pattern: str, sign: signal.Signals) -> int:
+    """Import `demo` and end the process like `pattern` while its changes are on the way; the import's exit code."""
+    before = projected(platform)
+    importing = platform.start("import", "nppes", str(demo / "nppes.csv"))
+    try:
+        wait_for(lambda: projected(platform) > before, seconds=60, what="a change of the import in the projector")
+        victim = platform.process_of(pattern)
+        victim.send_signal(sign)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.wait(timeout=60)
+        importing.communicate(timeout=120)
+        return importing.returncode
+    finally:
+        importing.kill()
+
+
+def assert_consistent(platform: Platform, demo: Path) -> None:
+    """The platform comes back, everything imported is there, and all three copies agree."""
+    wait_for(lambda: healthy(platform), seconds=90, what="a healthy platform after the kill")
+    platform.millrace("import", "nppes", str(demo / "nppes.csv"))
+    wait_for(lambda: drained(platform), seconds=DRAIN_SECONDS, what="the end of what is on its way")
+    verified = platform.millrace("verify", "--wait", VERIFY_SECONDS, check=False)
+    assert verified.returncode == 0, f"{verified.stdout}\n{verified.stderr}\n{platform.tail()}"
+
+
+def drained(platform: Platform) -> bool:
+    """Whether nothing is on its way: no row in the outbox, no replay, no record unread or in work."""
+    directory = platform.status("directory")
+    pages = [platform.status(name) for name in ("refinery", "projector")]
+    if not directory or not all(pages):
+        return False
+    shards = [shard for page in pages for shard in page["consumer"]["shards"]]
+    idle = all(shard["lag_ms"] == 0 and shard["in_flight"] == 0 for shard in shards)
+    return bool(directory["outbox"]["backlog"] == 0 and directory["replay"]["state"] != "running" and shards and idle)
+
+
+def healthy(platform: Platform) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(f"{platform.url}/healthz", timeout=5).status_code == 200
+    return False
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("pattern", "sign"),
+    [
+        pytest.param(r"-m directory$", signal.SIGKILL, id="relay"),
+        pytest.param(r"-m refinery$", signal.SIGKILL, id="refinery"),
+        pytest.param(r"-m projector$", signal.SIGKILL, id="projector"),
+        pytest.param(r"redis-server", signal.SIGKILL, id="redis-loses-its-memory"),
+        pytest.param(r"ministack", signal.SIGTERM, id="ministack-restarts-with-its-state"),
+        pytest.param(r"ministack", signal.SIGKILL, id="ministack-loses-its-state"),
+    ],
+)
+def test_a_kill_in_the_middle_of_an_import_loses_nothing(
+    platform: Platform, demo: Path, pattern: str, sign: signal.Signals
+) -> None:
+    assert kill_during_import(platform, demo, pattern, sign) == 0
+    assert_consistent(platform, demo)

@@ -1,0 +1,98 @@
+"""A receiver for OTLP over HTTP that keeps the spans it gets."""
+
+import gzip
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+KEPT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    service: str
+    name: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    linked_traces: tuple[str, ...]
+    attributes: tuple[tuple[str, str], ...]
+
+
+class Receiver:
+    """Spans in the order of their arrival; the last `KEPT` of them. Also all bodies' text, for searching in it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._lock = threading.Lock()
+        self._spans: list[Span] = []
+
+    def add(self, body: bytes) -> None:
+        request = ExportTraceServiceRequest.FromString(body)
+        received = [
+            Span(
+                service=next(
+                    (a.value.string_value for a in resource.resource.attributes if a.key == "service.name"), ""
+                ),
+                name=span.name,
+                trace_id=span.trace_id.hex(),
+                span_id=span.span_id.hex(),
+                parent_id=span.parent_span_id.hex(),
+                linked_traces=tuple(link.trace_id.hex() for link in span.links),
+                attributes=tuple((a.key, str(a.value)) for a in span.attributes),
+            )
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+        with self._lock:
+            self._spans = (self._spans + received)[-KEPT:]
+
+    def spans(self) -> list[Span]:
+        with self._lock:
+            return list(self._spans)
+
+    def of_trace(self, trace_id: str) -> list[Span]:
+        """The spans of a trace and those that link to it."""
+        return [span for span in self.spans() if span.trace_id == trace_id or trace_id in span.linked_traces]
+
+
+def _service_name(resource: Resource) -> str:
+    return next((a.value.string_value for a in resource.attributes if a.key == "service.name"), "")
+
+
+@contextmanager
+def otlp_receiver() -> Iterator[Receiver]:
+    """Listen on a free loopback port until the block ends."""
+    receiver: Receiver
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            if self.path.endswith("/v1/traces"):
+                receiver.add(body)
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 # the base class names it so
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver = Receiver(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)

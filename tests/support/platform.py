@@ -1,0 +1,150 @@
+"""A whole platform of its own for a test: `millrace up` in a home of its own, on a free port."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+
+T = TypeVar("T")
+REPOSITORY = Path(__file__).resolve().parents[2]
+MILLRACE = Path(sys.executable).with_name("millrace")
+START_SECONDS = 150.0
+
+
+def wait_for(condition: Callable[[], T | None], *, seconds: float, what: str) -> T:
+    """The first result of `condition` that is neither None nor False; AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result is not None and result is not False:
+            return result
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds:.0f} s"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass
+class Platform:
+    """A running platform. `variables` is what `platform.env` tells the command line."""
+
+    home: Path
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def variables(self) -> dict[str, str]:
+        lines = (self.home / "platform.env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+    def millrace(self, *arguments: str, check: bool = True, seconds: float = 240) -> subprocess.CompletedProcess[str]:
+        """Run a `millrace` command against this platform."""
+        done = subprocess.run(
+            [str(MILLRACE), *arguments],
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            cwd=self.home,
+        )
+        assert not check or done.returncode == 0, f"millrace {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a `millrace` command and leave it running."""
+        return subprocess.Popen(
+            [str(MILLRACE), *arguments],
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.home,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "MILLRACE_HOME": str(self.home), "COLUMNS": "200", "NO_COLOR": "1"}
+
+    def process_of(self, pattern: str) -> psutil.Process:
+        """The one descendant of the supervisor whose command line matches the regular expression `pattern`."""
+
+        def found() -> psutil.Process | None:
+            matching = []
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                    if re.search(pattern, " ".join(child.cmdline())) and child.status() != psutil.STATUS_ZOMBIE:
+                        matching.append(child)
+            return min(matching, key=lambda child: child.pid) if matching else None
+
+        return wait_for(found, seconds=30, what=f"a process like {pattern}")
+
+    def status(self, service: str) -> dict[str, Any]:
+        """A service's page of figures, empty while it can't be reached."""
+        with contextlib.suppress(httpx.HTTPError, ValueError):
+            response = httpx.get(f"{self.url}/internal/{service}/status", timeout=5)
+            if response.status_code == 200:
+                body: dict[str, Any] = response.json()
+                return body
+        return {}
+
+    def tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-60:])
+
+
+@contextlib.contextmanager
+def running_platform(
+    home: Path, *, demo_providers: int, environment: Mapping[str, str] | None = None
+) -> Iterator[Platform]:
+    """Start a platform with so many demo providers, wait until it is ready, and stop it as Ctrl-C would."""
+    home.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    log = home / "up.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(MILLRACE), "up", "--demo-providers", str(demo_providers)],
+            env={
+                **os.environ,
+                "MILLRACE_HOME": str(home),
+                "MILLRACE_PORT": str(port),
+                "NO_COLOR": "1",
+                **(environment or {}),
+            },
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=home,
+        )
+    platform = Platform(home, f"http://127.0.0.1:{port}", process, log)
+
+    def ready() -> bool:
+        assert process.poll() is None, f"millrace up ended with {process.returncode}:\n{platform.tail()}"
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{platform.url}/healthz", timeout=2).status_code == 200
+        return False
+
+    try:
+        wait_for(ready, seconds=START_SECONDS, what="a ready platform")
+        yield platform
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=10)
