@@ -11,6 +11,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 Sex: TypeAlias = Literal["F", "M", "X"]
+Mode: TypeAlias = Literal["in_person", "video"]
+PatientKind: TypeAlias = Literal["existing", "new"]
 NAMESPACE = uuid.UUID("8f0a1f52-4d0c-5c55-9a57-5b6f6f3a5d10")
 
 
@@ -115,14 +117,18 @@ class InsurancePlan(Entity, frozen=True, kw_only=True):
 
 
 class Opening(Entity, frozen=True, kw_only=True):
-    """A time that can be booked. `start` is RFC 3339 with offset; `minutes` its length."""
+    """A time that can be booked. `start` is RFC 3339 with offset; `minutes` the shortest visit that fits there."""
 
     start: str
     minutes: int
+    modes: tuple[Mode, ...] = ("in_person",)
+    """How the visit can take place, sorted."""
+    patients: tuple[PatientKind, ...] = ("existing", "new")
+    """Who may book it, sorted."""
 
 
 class Availability(Entity, frozen=True, kw_only=True):
-    """All openings of a provider-location in one ISO week (`2026-W48`)."""
+    """All openings of a provider-location in one ISO week (`2026-W48`) of its time zone, in the order of time."""
 
     provider_location_id: str
     npi: str
@@ -149,9 +155,41 @@ class Appointment(Entity, frozen=True, kw_only=True):
     npi: str
     patient_id: str
     start: str
+    """RFC 3339 with offset."""
     minutes: int
     state: Literal["booked", "confirmed", "arrived", "completed", "cancelled", "no_show"]
     visit_reason: str | None = None
+    practice_id: str | None = None
+    time_zone: str | None = None
+    """IANA name, of the place."""
+    mode: Mode = "in_person"
+    patient: PatientKind | None = None
+    moved_from: str | None = None
+    """The start before the last move."""
+    cancelled_by: Literal["patient", "practice"] | None = None
+    cancellation_reason: str | None = None
+    """A code of scheduling's, never free text."""
+    completed_at: str | None = None
+    """RFC 3339, UTC."""
+
+
+class WaitlistOffer(Entity, frozen=True, kw_only=True):
+    """A time that is held until `expires_at` (RFC 3339, UTC) for the first in line of a waitlist."""
+
+    id: str
+    waitlist_entry_id: str
+    hold_id: str
+    provider_location_id: str
+    npi: str
+    patient_id: str
+    start: str
+    minutes: int
+    expires_at: str
+    state: Literal["offered", "taken", "lapsed"]
+    time_zone: str | None = None
+    practice_id: str | None = None
+    visit_reason: str | None = None
+    mode: Mode = "in_person"
 
 
 class Patient(Entity, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from millrace_contracts.entities import (
     Provider,
     ProviderLocation,
     ReviewSummary,
+    WaitlistOffer,
 )
 from millrace_contracts.envelope import ContractError, Envelope
 from millrace_contracts.texts import field_with_nul
@@ -58,6 +59,7 @@ INSURANCE_PLAN = Contract("insurance-plan", InsurancePlan, ("id",))
 AVAILABILITY = Contract("availability", Availability, ("npi", "provider_location_id", "week"))
 REVIEW_SUMMARY = Contract("review-summary", ReviewSummary, ("npi",))
 APPOINTMENT = Contract("appointment", Appointment, ("id",))
+WAITLIST_OFFER = Contract("waitlist-offer", WaitlistOffer, ("id",))
 PATIENT = Contract("patient", Patient, ("id",))
 
 CONTRACTS: dict[str, Contract[Entity]] = {
@@ -71,6 +73,7 @@ CONTRACTS: dict[str, Contract[Entity]] = {
         AVAILABILITY,
         REVIEW_SUMMARY,
         APPOINTMENT,
+        WAITLIST_OFFER,
         PATIENT,
     )
 }

@@ -27,7 +27,7 @@ _KEYS: Final = {
     "insurance-plan": (PLAN_PREFIX + "{0}", PROFILE),
 }
 """Partition and sort key by entity, from the parts of the subject."""
-_ELSEWHERE: Final = frozenset({"appointment", "patient"})
+_ELSEWHERE: Final = frozenset({"appointment", "patient", "waitlist-offer"})
 """Entities that no search shows."""
 
 
