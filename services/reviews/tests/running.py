@@ -88,6 +88,23 @@ class Caller:
         return {**self.headers, "If-Match": f'"{version}"'}
 
 
+def caller_of(settings: ReviewsSettings, *groups: str) -> Caller:
+    """Somebody new with a token that lives longer than any test turns the clock."""
+    identifier = str(uuid4())
+    claims = {
+        "iss": settings.auth_issuer,
+        "sub": identifier,
+        "client_id": settings.auth_client_ids[0],
+        "token_use": "access",
+        "iat": START,
+        "auth_time": START,
+        "exp": START + 1000 * DAY,
+        "cognito:groups": list(groups),
+    }
+    token = jwt.encode({"alg": "RS256", "kid": "k"}, claims, signing_key(), algorithms=["RS256"])
+    return Caller(identifier, {"Authorization": f"Bearer {token}"})
+
+
 @dataclass
 class Service:
     """A running service and its client."""
@@ -101,22 +118,9 @@ class Service:
     database: Database
     handled: int = 0
 
-    def caller(self, *roles: str, practices: tuple[str, ...] = (), subject: str | None = None) -> Caller:
+    def caller(self, *roles: str, practices: tuple[str, ...] = ()) -> Caller:
         """Somebody who signed in; without roles a patient."""
-        identifier = subject or str(uuid4())
-        now = self.clock.time()
-        claims = {
-            "iss": self.settings.auth_issuer,
-            "sub": identifier,
-            "client_id": self.settings.auth_client_ids[0],
-            "token_use": "access",
-            "iat": now,
-            "auth_time": now,
-            "exp": now + 1000 * DAY,
-            "cognito:groups": [*roles, *(f"practice/{each}" for each in practices)],
-        }
-        token = jwt.encode({"alg": "RS256", "kid": "k"}, claims, signing_key(), algorithms=["RS256"])
-        return Caller(identifier, {"Authorization": f"Bearer {token}"})
+        return caller_of(self.settings, *roles, *(f"practice/{each}" for each in practices))
 
     def staff(self, practice: str = PRACTICE) -> Caller:
         return self.caller("staff", practices=(practice,))
