@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from millrace_platform.pagination import Cursors
+
 from .running import DAY, NPI, OTHER_NPI, PRACTICE, STARS, UNKNOWN, Service
 
 
@@ -179,6 +181,10 @@ class TestReading:
         for params in ({"npi": OTHER_NPI, "cursor": cursor}, {"npi": NPI, "cursor": cursor + "x"}):
             answer = await service.client.get("/v1/reviews", params=params)
             assert (answer.status_code, field_of(answer)) == (422, "cursor")
+        for position in (-(2**63), 2**64 - 1):
+            made_up = Cursors("reviews", int).write(position, filters={"": "/v1/reviews", "npi": NPI})
+            answer = await service.client.get("/v1/reviews", params={"npi": NPI, "cursor": made_up})
+            assert answer.status_code == 200
         own = await service.client.get("/v1/reviews/own", params={"cursor": cursor}, headers=service.caller().headers)
         assert own.status_code == 422
 

@@ -1,5 +1,8 @@
-"""The service as it is deployed: on emulated Kinesis and DynamoDB, by its entry point for `millrace init`."""
+"""The service as it is deployed: on emulated Kinesis and DynamoDB, by its entry point for `millrace init`; and as it
+describes itself."""
 
+import json
+import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
@@ -45,6 +48,13 @@ async def settings(
     for _ in range(2):
         await init.load()()
     return settings
+
+
+def test_the_description_is_complete_in_itself() -> None:
+    described = create(ReviewsSettings()).openapi()
+    parts = described["components"]["schemas"].keys()
+    assert set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(described))) <= parts
+    assert not re.search(r'"#/\$defs/', json.dumps(described))
 
 
 async def test_a_visit_on_the_feed_becomes_a_review_and_a_summary_on_the_feed(settings: ReviewsSettings) -> None:

@@ -10,12 +10,14 @@ from millrace_platform.errors import FieldError, Unprocessable
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 from millrace_platform.preconditions import Tags, parse_tags
 from millrace_platform.problems import PROBLEM_MEDIA_TYPE
-from reviews.schemas import Problem
+from reviews.schemas import FieldProblem, Problem
 
 NO_STORE = {"Cache-Control": "no-store"}
 """For all that isn't public."""
 
 _CURSORS = Cursors("reviews", int)
+_LAST = 2**63 - 1
+"""The highest position that a bigint can hold; a cursor that somebody made up may name a higher one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,9 @@ class Paging:
 
     def position(self, **filters: str) -> int | None:
         """Where the page begins, None at the first. A 422 problem for the cursor of another list."""
-        return None if self.cursor is None else _CURSORS.read(self.cursor, filters=self._scope(filters))
+        if self.cursor is None:
+            return None
+        return max(0, min(_CURSORS.read(self.cursor, filters=self._scope(filters)), _LAST))
 
     def follow(self, response: Response, position: int | None, **filters: str) -> str | None:
         """The next page's cursor, which the response gets as its `Link` too."""
@@ -77,17 +81,24 @@ _PROBLEMS = {
 }
 
 
+_PROBLEM = Problem.model_json_schema()
+# FastAPI puts models of its own making among the components only, so this one stands where it is needed.
+_PROBLEM["properties"]["errors"]["items"] = _PROBLEM.pop("$defs")[FieldProblem.__name__]
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of an endpoint's problems."""
-    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+    content = {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}
     return {status: {"description": _PROBLEMS[status], "content": content} for status in statuses}
 
 
 LIST = problems(422)
 OWN_LIST = problems(401, 422)
-ROLE_LIST = problems(401, 403, 404, 422)
+ROLE_LIST = problems(401, 403, 422)
 READ = problems(401, 404, 422)
 ROLE_READ = problems(401, 403, 404, 422)
 CREATE = problems(401, 403, 404, 409, 415, 422)
 CHANGE = problems(401, 404, 412, 415, 422, 428)
-ROLE_CHANGE = problems(401, 403, 404, 409, 412, 415, 422, 428)
+ROLE_CHANGE = problems(401, 403, 404, 412, 415, 422, 428)
+REMOVE = problems(401, 404, 412, 422, 428)
+ROLE_REMOVE = problems(401, 403, 404, 412, 422, 428)

@@ -44,7 +44,7 @@ async def get(
     return _shown(await app.moderation.get(review_id), response)
 
 
-@router.put("/{review_id}/moderation", summary="Decide on a review", responses=ROLE_CHANGE)
+@router.put("/{review_id}/moderation", summary="Decide on a review", responses={**ROLE_CHANGE, **problems(409)})
 async def decide(
     *, app: InApp, caller: Moderator, review_id: UUID, match: IfMatch, body: DecisionBody, response: Response
 ) -> CaseResource:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from millrace_platform.preconditions import IfMatch, etag
 from reviews.access import Staff, StaffOrModerator
 from reviews.dependencies import InApp
-from reviews.http import NO_STORE, ROLE_CHANGE, ROLE_READ, OptionalMatch
+from reviews.http import NO_STORE, ROLE_CHANGE, ROLE_READ, ROLE_REMOVE, OptionalMatch
 from reviews.reply.repository import Reply
 from reviews.reply.schemas import ReplyBody, ReplyResource
 
@@ -32,7 +32,7 @@ async def put(
     return _shown(reply, response)
 
 
-@router.delete("", summary="Take back the reply to a review", status_code=204, responses=ROLE_CHANGE)
+@router.delete("", summary="Take back the reply to a review", status_code=204, responses=ROLE_REMOVE)
 async def remove(app: InApp, caller: StaffOrModerator, review_id: UUID, match: IfMatch) -> None:
     """For staff of the visit's practice and for moderators."""
     await app.replies.remove(caller, review_id, match)

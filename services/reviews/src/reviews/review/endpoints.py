@@ -9,7 +9,7 @@ from millrace_platform.authentication import InPrincipal
 from millrace_platform.preconditions import IfMatch, IfNoneMatch, etag
 from reviews.access import Patient, Staff
 from reviews.dependencies import InApp
-from reviews.http import CHANGE, CREATE, LIST, NO_STORE, OWN_LIST, READ, ROLE_LIST, Paged
+from reviews.http import CHANGE, CREATE, LIST, NO_STORE, OWN_LIST, READ, REMOVE, ROLE_READ, Paged
 from reviews.review.model import Review
 from reviews.review.schemas import NewReviewBody, OwnReview, OwnReviews, PublicReview, PublicReviews, ReviewBody
 from reviews.schemas import Npi
@@ -48,7 +48,7 @@ async def own(app: InApp, caller: InPrincipal, paging: Paged, response: Response
     return OwnReviews(items=[OwnReview.of(review) for review in page.items], next=following)
 
 
-@router.get("/practices/{practice_id}", summary="List a practice's reviews", responses=ROLE_LIST)
+@router.get("/practices/{practice_id}", summary="List a practice's reviews", responses=ROLE_READ)
 async def of_practice(app: InApp, caller: Staff, practice_id: UUID, paging: Paged, response: Response) -> PublicReviews:
     """What is published of visits to the practice, newest first, for its staff."""
     page = await app.reviews.of_practice(caller, practice_id, paging.position(), paging.limit)
@@ -81,7 +81,7 @@ async def replace(
     return _shown(await app.reviews.replace(caller, review_id, match, body.content()), response)
 
 
-@router.delete("/{review_id}", summary="Withdraw one's own review", status_code=204, responses=CHANGE)
+@router.delete("/{review_id}", summary="Withdraw one's own review", status_code=204, responses=REMOVE)
 async def withdraw(app: InApp, caller: InPrincipal, review_id: UUID, match: IfMatch) -> None:
     """For its author, at any time and for good: the visit can't be reviewed again."""
     await app.reviews.withdraw(caller, review_id, match)
