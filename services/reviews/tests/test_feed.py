@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from sqlalchemy import Table, select
 from millrace_contracts.entities import Patient
 from millrace_contracts.registry import APPOINTMENT, PATIENT
 from millrace_platform.logging import JsonFormatter
+from reviews.clock import now_of
 from reviews.schema import metadata
 from reviews.summary.model import Averages, Prior, Totals, averages
+from reviews.sweep import Sweep
 
-from .running import NPI, OTHER_NPI, STARS, ManualClock, Service, appointment_of, running, settings_for
+from .running import DAY, NPI, OTHER_NPI, STARS, ManualClock, Service, appointment_of, running, settings_for
 
 CANARY = "Zqxcanary"
 
@@ -42,6 +45,23 @@ class TestVisits:
         await service.appointment(service.caller(), start="soon")
         assert await service.letters.count("reviews") == 2
         assert (await service.review())["state"] == "published"
+
+    async def test_those_that_nobody_can_review_any_more_are_forgotten(self, service: Service) -> None:
+        ada = service.caller()
+        kept = await service.review(ada)
+        for state in ("completed", "no_show"):
+            await service.appointment(ada, state=state, completed_at=None)
+        units = service.app.state.reviews.reviews.units
+        sweep = Sweep(units, now_of(service.clock), timedelta(days=90))
+        await sweep.once()
+        assert len((await dump(service, metadata.tables["visit"])).split(ada.id)) == 4
+        service.clock.now += 160 * DAY
+        recent = await service.appointment(ada)
+        await sweep.once()
+        async with service.database.read() as session:
+            left = set((await session.execute(select(metadata.tables["visit"].c.id))).scalars())
+        assert left == {kept["appointment_id"], recent.id}
+        assert (await service.try_review(ada, recent.id)).status_code == 201
 
 
 class TestErasure:

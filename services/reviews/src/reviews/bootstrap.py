@@ -32,6 +32,7 @@ from reviews.settings import ReviewsSettings
 from reviews.summary.model import Prior
 from reviews.summary.service import Summaries
 from reviews.summary.wire import SOURCE
+from reviews.sweep import Sweep
 
 APPLICATION = "reviews"
 
@@ -92,8 +93,12 @@ def starter(
         relay = Relay(database_url=settings.reviews_database_url, publisher=publisher, clock=surroundings.clock)
         app.state.verifier = await stack.enter_async_context(surroundings.verifier(settings, surroundings.clock))
         app.state.reviews = wire(settings, surroundings, units, relay, consumer)
+        sweep = Sweep(units, now_of(surroundings.clock), timedelta(seconds=settings.reviews_window))
         # Nothing is asked of the streams: while they are away, reviews are read and written all the same.
-        return Running(tasks={"relay": relay.run, "consumer": consumer.run}, checks={"database": database.check})
+        return Running(
+            tasks={"relay": relay.run, "consumer": consumer.run, "sweep": sweep.run},
+            checks={"database": database.check},
+        )
 
     return start
 

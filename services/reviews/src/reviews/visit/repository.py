@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, FromClause, Select, func, select, union_all, update
+from sqlalchemy import ColumnElement, FromClause, Select, delete, exists, func, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
 from reviews.patient import repository as patients
 from reviews.place.tables import place
+from reviews.review.tables import review
 from reviews.visit.model import Visit
 from reviews.visit.tables import visit
 
@@ -46,6 +48,15 @@ def of_practice(practice_id: str) -> Select[str]:
     )
     both = union_all(named, by_place).subquery()
     return select(both.c.id)
+
+
+async def remove_old(session: Session, before: datetime, limit: int) -> int:
+    """Remove up to so many visits of a month before that moment's, unless they were reviewed or completed since."""
+    is_over = or_(visit.c.completed_at.is_(None), visit.c.completed_at < before)
+    is_reviewed = exists().where(review.c.appointment_id == visit.c.id)
+    old = select(visit.c.id).where(visit.c.month < f"{before:%Y-%m}", is_over, ~is_reviewed).limit(limit)
+    removed = await session.execute(delete(visit).where(visit.c.id.in_(old)).returning(visit.c.id))
+    return len(removed.all())
 
 
 async def forget(session: Session, patient_id: str) -> None:

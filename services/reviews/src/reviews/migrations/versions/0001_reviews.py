@@ -34,6 +34,7 @@ CREATE TABLE visit (
     completed_at timestamptz
 );
 CREATE INDEX visit_patient_id_idx ON visit (patient_id);
+CREATE INDEX visit_month_idx ON visit (month);
 CREATE INDEX visit_practice_id_idx ON visit (practice_id);
 CREATE INDEX visit_without_practice_idx ON visit (provider_location_id) WHERE practice_id IS NULL;
 
