@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -82,6 +82,7 @@ class Moves(RuleBasedStateMachine):
 
 
 TestMoves = Moves.TestCase
+TestMoves.settings = settings(max_examples=50, stateful_step_count=20, deadline=None)
 
 stars = st.integers(1, 5)
 priors = st.builds(Prior, mean=st.floats(1, 5), weight=st.floats(0, 1000))
