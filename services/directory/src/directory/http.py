@@ -117,12 +117,15 @@ _PROBLEM = {
     },
 }
 _PROBLEMS = {
-    404: "There is no such resource.",
+    401: "No valid access token.",
+    403: "Not for the role of the caller.",
+    404: "There is no such resource; to be changed, none of the caller's.",
     409: "It is there already, or others need it.",
     412: "The resource has another version than `If-Match` names.",
     415: "The body isn't JSON.",
     422: "Fields are invalid; `errors` names each with its remedy.",
     428: "`If-Match` is missing.",
+    503: "The service, or who issues access tokens, can't answer now.",
 }
 
 
@@ -134,5 +137,5 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 LIST = problems(422)
 READ = {304: {"description": "The version that `If-None-Match` names."}, **problems(404, 422)}
-CREATE = problems(409, 415, 422)
-CHANGE = problems(404, 409, 412, 415, 422, 428)
+CREATE = problems(401, 403, 409, 415, 422, 503)
+CHANGE = problems(401, 403, 404, 409, 412, 415, 422, 428, 503)
