@@ -17,6 +17,7 @@ def test_one_trace_leads_from_the_request_to_the_read_model(platform: Platform, 
         path,
         json={"new_patients": not target["new_patients"]},
         headers={
+            **platform.token("admin"),
             "If-Match": httpx.get(path).headers["ETag"],
             "Content-Type": "application/merge-patch+json",
             "traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01",
