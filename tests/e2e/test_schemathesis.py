@@ -90,3 +90,11 @@ def test_a_service_is_what_it_says(
         cwd=tmp_path,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_all_that_was_taken_reached_the_read_model(platform: Platform) -> None:
+    """What a service accepts, all behind it can work with."""
+    parked = platform.millrace("feeds", "dlq", "list")
+    assert "No dead letters" in parked.stdout + parked.stderr, parked.stdout
+    verified = platform.millrace("verify", "--wait", "60", check=False)
+    assert verified.returncode == 0, f"{verified.stdout}\n{verified.stderr}"
