@@ -42,13 +42,12 @@ class Thing:
 
 @dataclass
 class World:
-    """Accounts in all roles, two practices, and how to make things."""
+    """Accounts in all roles, the practice that STAFF works for, and how to make things."""
 
     platform: Platform
     accounts: Accounts
     actors: Mapping[Actor, Account]
     practice: str
-    other_practice: str
     http: httpx.Client
 
     def url(self, service: str) -> str:
