@@ -25,7 +25,7 @@ check: $(INSTALLED) ## Lint, format, types, layers, schemas, locks: everything t
 	$(BIN)/ruff format --check
 	$(BIN)/mypy libs services tests .ci
 	$(BIN)/lint-imports
-	$(BIN)/python -m millrace_contracts.schemas check
+	$(BIN)/python -m millrace_contracts.schemas check --history
 	$(BIN)/python .ci/check_lock.py
 	$(BIN)/python .ci/check_dependencies.py
 

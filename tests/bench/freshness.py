@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,15 +15,16 @@ VISIBLE_WITHIN = 10.0
 phones = itertools.count(2_025_550_000)
 
 
-async def freshness(directory: str, search: str) -> dict[str, dict[str, float]]:
+async def freshness(directory: str, search: str, headers: Mapping[str, str]) -> dict[str, dict[str, float]]:
     """Milliseconds by situation ("idle", "200 changes/s") and percentile, against services at these base URLs.
 
+    `headers` are an administrator's.
     A sample changes the telephone of a provider-location and polls its search page until the card shows it; the clock
     starts when the directory has answered, so after the commit. Needs a loaded platform on loopback.
     """
     timeout = httpx.Timeout(10)
     async with (
-        httpx.AsyncClient(base_url=directory, timeout=timeout) as writer,
+        httpx.AsyncClient(base_url=directory, timeout=timeout, headers=headers) as writer,
         httpx.AsyncClient(base_url=search, timeout=timeout) as reader,
     ):
         targets = await _targets(writer)

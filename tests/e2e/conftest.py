@@ -17,6 +17,11 @@ def telemetry() -> Iterator[Receiver]:
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory, telemetry: Receiver) -> Iterator[Platform]:
     home = tmp_path_factory.mktemp("e2e") / "home"
-    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": telemetry.url, "OTEL_BSP_SCHEDULE_DELAY": "500"}
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": telemetry.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "500",
+        "OTEL_BLRP_SCHEDULE_DELAY": "500",
+        "OTEL_METRIC_EXPORT_INTERVAL": "2000",
+    }
     with running_platform(home, demo_providers=1000, environment=variables) as running:
         yield running

@@ -17,6 +17,7 @@ def test_one_trace_leads_from_the_request_to_the_read_model(platform: Platform, 
         path,
         json={"new_patients": not target["new_patients"]},
         headers={
+            **platform.token("admin"),
             "If-Match": httpx.get(path).headers["ETag"],
             "Content-Type": "application/merge-patch+json",
             "traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01",
@@ -49,3 +50,8 @@ def test_spans_hold_no_raw_query(platform: Platform, telemetry: Receiver) -> Non
     wait_for(search_spans, seconds=30, what="a span of the suggestion")
     everything = json.dumps([[span.name, span.attributes] for span in telemetry.spans()])
     assert marker not in everything
+
+
+def test_readers_of_streams_bear_the_names_of_their_services(platform: Platform) -> None:
+    names = {service: platform.status(service)["consumer"]["worker"] for service in ("refinery", "projector")}
+    assert names == {"refinery": "local-refinery", "projector": "local-projector"}

@@ -1,7 +1,8 @@
-"""A receiver for OTLP over HTTP that keeps the spans it gets."""
+"""A receiver for OTLP over HTTP that keeps what it gets: spans, metrics and logs."""
 
 import gzip
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 KEPT = 100_000
+BODIES_KEPT = 20_000
+SIGNALS = ("traces", "metrics", "logs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +28,29 @@ class Span:
 
 
 class Receiver:
-    """Spans in the order of their arrival; the last `KEPT` of them. Also all bodies' text, for searching in it."""
+    """Spans in the order of their arrival, the last `KEPT` of them, and the last bodies as they came.
+
+    `bodies` are by signal: `traces`, `metrics`, `logs`. In protobuf, texts stand as they are, so one can search them.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._lock = threading.Lock()
         self._spans: list[Span] = []
+        self._bodies: dict[str, deque[bytes]] = {name: deque(maxlen=BODIES_KEPT) for name in SIGNALS}
 
-    def add(self, body: bytes) -> None:
+    def add(self, signal: str, body: bytes) -> None:
+        with self._lock:
+            self._bodies[signal].append(body)
+        if signal == "traces":
+            self._add_spans(body)
+
+    def bodies(self, signal: str) -> bytes:
+        """All that came of a signal, one after the other."""
+        with self._lock:
+            return b"\n".join(self._bodies[signal])
+
+    def _add_spans(self, body: bytes) -> None:
         request = ExportTraceServiceRequest.FromString(body)
         received = [
             Span(
@@ -76,8 +94,9 @@ def otlp_receiver() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-            if self.path.endswith("/v1/traces"):
-                receiver.add(body)
+            signal = self.path.rpartition("/")[2]
+            if signal in SIGNALS:
+                receiver.add(signal, body)
             self.send_response(200)
             self.send_header("Content-Type", "application/x-protobuf")
             self.send_header("Content-Length", "0")

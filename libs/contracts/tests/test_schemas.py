@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from millrace_contracts.entities import Entity
 from millrace_contracts.registry import CONTRACTS, Contract
-from millrace_contracts.schemas import check, main, schemas, snapshots, write
+from millrace_contracts.schemas import check, main, revisions, schemas, snapshots, write
 
 from .strategies import entities
 
@@ -93,6 +93,13 @@ def test_snapshots_edited_together_with_the_code_are_seen_against_an_earlier_rev
     del provider(code)["properties"]["middle_name"]
     (tmp_path / "provider.json").write_text(json.dumps(code["provider"]))
     assert check(code, tmp_path) == []
-    assert check(code, tmp_path, since="HEAD") == [
-        "provider: $.middle_name: the field was removed; this needs version 2"
-    ]
+    told = ["provider: $.middle_name: the field was removed; this needs version 2"]
+    assert check(code, tmp_path, since=["HEAD"]) == told
+    subprocess.run([*git, "commit", "-qam", "Go on"], cwd=tmp_path, check=True)
+    assert check(code, tmp_path, since=["HEAD"]) == [], "nothing of it is left to be seen in the last revision"
+    assert check(code, tmp_path, since=revisions(tmp_path)) == told
+
+
+def test_without_history_there_is_nothing_to_compare_with(tmp_path: Path, code: dict[str, Any]) -> None:
+    write(code, tmp_path)
+    assert revisions(tmp_path) == []

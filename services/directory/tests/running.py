@@ -13,7 +13,10 @@ from millrace_contracts.envelope import Envelope, decode
 from millrace_contracts.registry import entity_of
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.transport import Record, Transport
+from millrace_platform.authentication import Role
+from millrace_platform.clock import SystemClock
 from millrace_platform.settings import PlatformSettings
+from millrace_platform.testing import access_token, verifier_for_tests
 from millrace_reference.npi import npi_check_digit
 
 STREAM = "changes"
@@ -31,11 +34,17 @@ def npi(number: int) -> str:
 
 @dataclass
 class Directory:
-    """A client of the directory, and what the directory told the feed."""
+    """A client of the directory, an administrator, and what the directory told the feed."""
 
+    settings: PlatformSettings
     http: httpx.AsyncClient
     transport: MemoryTransport
     database: asyncpg.Connection
+
+    def token(self, *roles: Role, practices: Sequence[str] = ()) -> dict[str, str]:
+        """The headers of a caller in these roles."""
+        token = access_token(self.settings, SystemClock(), *roles, practices=practices)
+        return {"Authorization": f"Bearer {token}"}
 
     async def create(self, collection: str, **body: Any) -> dict[str, Any]:
         """POST that must succeed."""
@@ -108,13 +117,15 @@ async def running_directory(
     settings = PlatformSettings(
         directory_database_url=database_url, changes_stream=STREAM, database_timeout=database_timeout
     )
-    app = create(settings, transports=transports)
+    app = create(settings, transports=transports, verifiers=verifier_for_tests)
     connection = await asyncpg.connect(database_url)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://directory") as http,
     ):
-        yield Directory(http, transport, connection)
+        directory = Directory(settings, http, transport, connection)
+        http.headers.update(directory.token(Role.ADMIN))
+        yield directory
     await connection.close()
 
 

@@ -207,6 +207,12 @@ async def test_what_was_deleted_is_not_referred_to(directory: Directory) -> None
     assert (answer.status_code, fields(answer)) == (422, ["npi"])
 
 
+async def test_a_number_is_no_truth_value(directory: Directory) -> None:
+    place = await directory.place()
+    answer = await directory.put(f"provider-locations/{place['id']}", {**place, "new_patients": 0}, 1)
+    assert (answer.status_code, fields(answer)) == (422, ["new_patients"])
+
+
 async def test_a_provider_location_stays_where_it_is(directory: Directory) -> None:
     place = await directory.place()
     other = await directory.create("locations", address=OAKLAND)

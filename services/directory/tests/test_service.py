@@ -13,14 +13,22 @@ from millrace_feeds.assembly import open_transport
 from millrace_feeds.aws import kinesis_client
 from millrace_feeds.provision import create_stream
 from millrace_feeds.transport import TRIM_HORIZON
+from millrace_platform.authentication import Role
+from millrace_platform.clock import SystemClock
+from millrace_platform.testing import access_token, verifier_for_tests
 
 
 @asynccontextmanager
 async def _running() -> AsyncIterator[httpx.AsyncClient]:
-    app = create()
+    app = create(verifiers=verifier_for_tests)
+    token = access_token(app.state.settings, SystemClock(), Role.ADMIN)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://directory") as http,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://directory",
+            headers={"Authorization": f"Bearer {token}"},
+        ) as http,
     ):
         yield http
 

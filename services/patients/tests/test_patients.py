@@ -29,6 +29,11 @@ async def added(service: Service, account: Account, kind: str, body: dict[str, A
 
 
 class TestProfile:
+    async def test_a_date_of_birth_is_no_number(self, service: Service) -> None:
+        ada = await service.account("ada@example.org")
+        answer = await service.client.put(ada.path, json={**PROFILE, "birth_date": 0}, headers=ada.headers)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "birth_date")
+
     async def test_the_first_one_makes_a_patient_and_later_ones_need_its_etag(self, service: Service) -> None:
         account = await service.account("a@example.org")
         get, put = service.client.get, service.client.put

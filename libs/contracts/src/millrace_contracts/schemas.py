@@ -1,8 +1,9 @@
 """JSON Schemas of everything on the feeds, and the snapshots of them under version control.
 
 `python -m millrace_contracts.schemas check` compares the code with the snapshots (and, with `--since REVISION`, the
-snapshots with those of an earlier Git revision); `… write` renews the snapshots. Neither lets an incompatible change
-pass under an old version: it needs the next one in the registry (`urn:millrace:<entity>:2`).
+snapshots with those of an earlier Git revision; with `--history`, with those of all); `… write` renews the snapshots.
+Neither lets an incompatible change pass under an old version: it needs the next one in the registry
+(`urn:millrace:<entity>:2`).
 """
 
 import argparse
@@ -10,7 +11,7 @@ import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,14 @@ def snapshots_since(revision: str, directory: Path = DIRECTORY) -> dict[str, Sch
     return {Path(name).stem: json.loads(_git(directory, "show", f"{revision}:./{name}")) for name in names}
 
 
+def revisions(directory: Path = DIRECTORY) -> list[str]:
+    """The Git revisions that changed the snapshots, newest first; none where there is no Git or no history."""
+    try:
+        return _git(directory, "log", "--format=%H", "--", ".").split()
+    except (OSError, subprocess.CalledProcessError):
+        return []
+
+
 def _git(directory: Path, *arguments: str) -> str:
     command = ["git", *arguments]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603 # no shell, our own words
@@ -112,13 +121,13 @@ def write(code: Mapping[str, Schema], directory: Path = DIRECTORY) -> list[str]:
     return problems
 
 
-def check(code: Mapping[str, Schema], directory: Path = DIRECTORY, since: str | None = None) -> list[str]:
-    """What is wrong with the code against the snapshots, and with the snapshots against an earlier revision."""
+def check(code: Mapping[str, Schema], directory: Path = DIRECTORY, since: Iterable[str] = ()) -> list[str]:
+    """What is wrong with the code against the snapshots, and with the snapshots against earlier revisions."""
     kept = snapshots(directory)
     problems = list(broken_promises(kept, code)) or list(stale(code, kept))
-    if since is not None:
-        problems += broken_promises(snapshots_since(since, directory), kept)
-    return problems
+    for revision in since:
+        problems += broken_promises(snapshots_since(revision, directory), kept)
+    return list(dict.fromkeys(problems))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -127,9 +136,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     checking = commands.add_parser("check", help="compare the code with the snapshots")
     checking.add_argument("--since", metavar="REVISION", help="compare the snapshots with those of this Git revision")
+    checking.add_argument("--history", action="store_true", help="compare them with those of every Git revision")
     commands.add_parser("write", help="renew the snapshots")
     options = parser.parse_args(arguments)
-    problems = write(schemas()) if options.command == "write" else check(schemas(), since=options.since)
+    if options.command == "write":
+        problems = write(schemas())
+    else:
+        earlier = [*([options.since] if options.since else ()), *(revisions() if options.history else ())]
+        problems = check(schemas(), since=earlier)
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     return 1 if problems else 0

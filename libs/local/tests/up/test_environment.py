@@ -56,7 +56,9 @@ def test_bytecode_is_kept_where_it_does_not_litter_sources() -> None:
 
 
 def test_each_service_has_a_listener_of_its_own() -> None:
-    assert service_variables("search", PORTS, {})["MILLRACE_LISTEN_PORT"] == "20007"
+    variables = service_variables("search", PORTS, {"MILLRACE_WORKER": "of the user's environment"})
+    assert variables["MILLRACE_LISTEN_PORT"] == "20007"
+    assert variables["MILLRACE_WORKER"] == "local-search", "each service has a name of its own, the same in each run"
 
 
 def test_nothing_leads_to_a_real_account(monkeypatch: pytest.MonkeyPatch) -> None:

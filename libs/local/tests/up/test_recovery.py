@@ -2,8 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import pytest
 import uvicorn
@@ -33,27 +32,39 @@ class Directory:
         return JSONResponse({"replay": {"state": next(self.states)}})
 
 
+class Patients:
+    """Replays in pages, each asked for with what the one before gave."""
+
+    def __init__(self, pages: dict[str | None, str | None]) -> None:
+        self.pages = pages
+        self.asked: list[str | None] = []
+
+    async def replay(self, request: Request) -> Response:
+        after = request.query_params.get("after")
+        self.asked.append(after)
+        return JSONResponse({"count": 5, "next": self.pages[after]})
+
+
 async def replays(directory: Directory) -> list[str]:
-    """Run a recovery against `directory`; what was said."""
+    """Run a recovery of the directory; what was said."""
     routes = [
         Route("/internal/directory/replay", directory.replay, methods=["POST"]),
         Route("/internal/directory/status", directory.status),
     ]
+    return await recovered("directory", routes)
+
+
+async def recovered(service: str, routes: list[Route]) -> list[str]:
+    """Run a recovery of one service that has these routes; what was said."""
     said: list[str] = []
-    async with serving(routes) as url:
-        await asyncio.wait_for(recovery.replay_everything(url, said.append), SECONDS)
-    return said
-
-
-@asynccontextmanager
-async def serving(routes: list[Route]) -> AsyncIterator[str]:
-    """A service with these routes; its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="critical"))
-        task = asyncio.create_task(server._serve([listener]))  # serve() would take this process's signals over
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        serving = asyncio.create_task(server._serve([listener]))  # serve() would take this process's signals over
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        await asyncio.wait_for(recovery.replay_everything({service: url}, said.append), SECONDS)
         server.should_exit = True
-        await task
+        await serving
+    return said
 
 
 @pytest.fixture(autouse=True)
@@ -76,19 +87,10 @@ async def test_a_replay_that_runs_already_began_too_early_and_is_followed_by_ano
 @pytest.mark.parametrize("interrupted", ["failed", "never"])
 async def test_a_replay_that_ended_early_is_repeated(interrupted: str) -> None:
     directory = Directory(iter([202, 202]), iter(["running", interrupted, "done"]))
-    assert await replays(directory) == ["the directory's replay has to be repeated (it did not get through)"]
+    assert await replays(directory) == ["the replay of directory has to be repeated (it did not get through)"]
 
 
-async def test_a_replay_in_pages_goes_on_where_it_failed() -> None:
-    pages = {None: "a", "a": "b", "b": None}
-    asked: list[str | None] = []
-
-    async def replay(request: Request) -> Response:
-        after = request.query_params.get("after")
-        asked.append(after)
-        return JSONResponse({"next": pages[after]}, status_code=503 if asked == [None, "a"] else 200)
-
-    said: list[str] = []
-    async with serving([Route("/internal/reviews/replay", replay, methods=["POST"])]) as url:
-        await asyncio.wait_for(recovery.replay_pages(url, "reviews", said.append), SECONDS)
-    assert (asked, len(said)) == ([None, "a", "a", "b"], 1)
+async def test_a_replay_in_pages_goes_on_to_the_last() -> None:
+    patients = Patients({None: "a", "a": "b", "b": None})
+    said = await recovered("patients", [Route("/internal/patients/replay", patients.replay, methods=["POST"])])
+    assert (said, patients.asked) == ([], [None, "a", "b"])

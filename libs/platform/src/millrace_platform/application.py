@@ -12,6 +12,7 @@ from millrace_platform.background import Background, Task
 from millrace_platform.health import Check, Readiness, install_health
 from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.middleware import Bounds, Faults, RequestContext
+from millrace_platform.openapi import DescribedApplication
 from millrace_platform.problems import install_problem_handlers
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.tracing import RequestMeter, Tracing
@@ -52,7 +53,7 @@ def create_app(
     """
     background = Background()
     readiness = Readiness(background, check_timeout=settings.check_timeout)
-    app = FastAPI(
+    app = DescribedApplication(
         title=title,
         lifespan=_lifespan(start, background, readiness),
         middleware=_middleware(settings, unavailable_on, ids or Uuid7()),

@@ -9,8 +9,11 @@ request_id: ContextVar[str | None] = ContextVar("millrace_request_id", default=N
 """Id of the request at hand; None outside of any."""
 
 UNMATCHED = "(unmatched)"
-PROBES = frozenset({"/healthz", "/readyz"})
-"""Asked every few seconds by machines: not worth a log line or a span."""
+
+
+def is_probe(path: str) -> bool:
+    """Whether machines ask this path or route every few seconds: not worth a log line or a span."""
+    return path in ("/healthz", "/readyz") or (path.startswith("/internal/") and path.endswith("/status"))
 
 
 def route_template(scope: Scope) -> str:

@@ -13,7 +13,7 @@ from typing import Protocol
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from millrace_platform.context import PROBES, request_id, route_template
+from millrace_platform.context import is_probe, request_id, route_template
 from millrace_platform.errors import BadRequest, Problem, TimedOut, Unavailable, problem_of_status
 from millrace_platform.ids import Ids
 from millrace_platform.problems import problem_response
@@ -75,7 +75,7 @@ class RequestContext:
         route = route_template(scope)
         if self._meter is not None:
             self._meter.record(method=method, route=route, status=status, seconds=seconds)
-        level = logging.DEBUG if route in PROBES else logging.INFO
+        level = logging.DEBUG if is_probe(route) else logging.INFO
         if _requests.isEnabledFor(level):
             # Made by hand: Logger.log first looks for the caller's file and line, and that takes longer than the rest.
             record = logging.LogRecord(_requests.name, level, "", 0, "request", None, None)

@@ -11,10 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from millrace_platform.context import request_id
-from millrace_platform.errors import Problem, Unprocessable, problem_of_status
+from millrace_platform.errors import FieldError, Problem, Unprocessable, problem_of_status
 from millrace_platform.validation import field_errors
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+_UNREADABLE_BODY = FieldError(
+    field="body", detail="It can't be read as JSON.", remedy="Send well-formed JSON in UTF-8, not too deeply nested."
+)
 
 
 def problem_response(problem: Problem) -> Response:
@@ -53,6 +57,9 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 # the type it is registered for
+    if isinstance(error.__cause__, UnicodeError | RecursionError):
+        # How FastAPI tells of a body that isn't UTF-8, or is nested too deeply: invalid JSON like any other.
+        return problem_response(Unprocessable(errors=[_UNREADABLE_BODY]))
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(sorted(_methods_at(request)))

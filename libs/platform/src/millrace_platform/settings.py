@@ -55,6 +55,10 @@ class PlatformSettings(BaseSettings):
     auth_jwks_url: str | None = None
     """Where the issuer's public keys are; None: `<issuer>/.well-known/jwks.json`."""
 
+    worker: str | None = None
+    """Name of this process among those of its service that read a stream; None: a new one for each run. A fixed name
+    takes up its former leases at once, and is for where no second process can bear it."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

@@ -9,7 +9,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AnyValue
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from millrace_platform.context import PROBES, route_template
+from millrace_platform.context import is_probe, route_template
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds: a search takes a few milliseconds, so the finer buckets stand below OpenTelemetry's own."""
@@ -43,7 +43,7 @@ class Tracing:
         self._getter = _HeaderGetter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in PROBES:
+        if scope["type"] != "http" or is_probe(scope["path"]):
             await self._app(scope, receive, send)
             return
         method: str = scope["method"]

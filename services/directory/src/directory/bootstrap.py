@@ -31,16 +31,18 @@ from millrace_feeds.publisher import Publisher
 from millrace_feeds.relay import Relay
 from millrace_feeds.transport import Transport
 from millrace_platform.application import Running
+from millrace_platform.authentication import Verifier
 from millrace_platform.clock import Clock
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Ids
 from millrace_platform.settings import PlatformSettings
 
 Transports = Callable[[], AbstractAsyncContextManager[Transport]]
+Verifiers = Callable[[PlatformSettings, Clock], AbstractAsyncContextManager[Verifier]]
 
 
 def starter(
-    settings: PlatformSettings, transports: Transports, clock: Clock, ids: Ids
+    settings: PlatformSettings, transports: Transports, verifiers: Verifiers, clock: Clock, ids: Ids
 ) -> Callable[[FastAPI, AsyncExitStack], Awaitable[Running]]:
     """How the service starts: opens its database and its feed, wires the parts, names tasks and checks."""
 
@@ -59,6 +61,7 @@ def starter(
         relay = Relay(database_url=settings.directory_database_url, publisher=publisher, clock=clock)
         directory = wire(settings, database, relay, clock, ids)
         app.state.directory = directory
+        app.state.verifier = await stack.enter_async_context(verifiers(settings, clock))
         # Nothing is asked of the stream: while it is away, the outbox takes the changes.
         return Running(tasks={"relay": relay.run, "replay": directory.replay.run}, checks={"database": database.check})
 

@@ -14,9 +14,9 @@ from directory.merge_patch import merge
 from directory.reading import Page
 from directory.schemas import Body
 from directory.wire import CLEAN, Written
+from millrace_platform.openapi import described_problems
 from millrace_platform.pagination import CursorText, Limit, next_link
 from millrace_platform.preconditions import Tags, etag
-from millrace_platform.problems import PROBLEM_MEDIA_TYPE
 
 MERGE_PATCH = "application/merge-patch+json"
 B = TypeVar("B", bound=Body)
@@ -92,47 +92,25 @@ async def _paging(limit: Limit = 50, cursor: CursorText = None) -> Paging:
 Paged: TypeAlias = Annotated[Paging, Depends(_paging)]
 
 
-_TEXT = {"type": "string"}
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status"],
-    "properties": {
-        "type": {**_TEXT, "examples": ["urn:millrace:problem:invalid-request"]},
-        "title": _TEXT,
-        "status": {"type": "integer"},
-        "detail": _TEXT,
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "detail", "remedy"],
-                "properties": {
-                    "field": {**_TEXT, "examples": ["address.zip"]},
-                    "detail": {**_TEXT, "examples": ["'00000' is not a known ZIP code."]},
-                    "remedy": {**_TEXT, "examples": ["ZIP codes like it: 00501."]},
-                },
-            },
-        },
-        "request_id": _TEXT,
-    },
-}
 _PROBLEMS = {
-    404: "There is no such resource.",
+    401: "No valid access token.",
+    403: "Not for the role of the caller.",
+    404: "There is no such resource; to be changed, none of the caller's.",
     409: "It is there already, or others need it.",
     412: "The resource has another version than `If-Match` names.",
     415: "The body isn't JSON.",
     422: "Fields are invalid; `errors` names each with its remedy.",
     428: "`If-Match` is missing.",
+    503: "The service, or who issues access tokens, can't answer now.",
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of an endpoint's problems."""
-    content = {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}
-    return {status: {"description": _PROBLEMS[status], "content": content} for status in statuses}
+    return described_problems(_PROBLEMS, *statuses)
 
 
 LIST = problems(422)
 READ = {304: {"description": "The version that `If-None-Match` names."}, **problems(404, 422)}
-CREATE = problems(409, 415, 422)
-CHANGE = problems(404, 409, 412, 415, 422, 428)
+CREATE = problems(401, 403, 409, 415, 422, 503)
+CHANGE = problems(401, 403, 404, 409, 412, 415, 422, 428, 503)

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from directory import internal, reference
-from directory.bootstrap import Transports, starter
+from directory.bootstrap import Transports, Verifiers, starter
 from directory.insurance_plan import endpoints as insurance_plans
 from directory.location import endpoints as locations
 from directory.practice import endpoints as practices
@@ -11,6 +11,7 @@ from directory.provider import endpoints as providers
 from directory.provider_location import endpoints as provider_locations
 from millrace_feeds.assembly import open_transport
 from millrace_platform.application import create_app
+from millrace_platform.authentication import open_verifier
 from millrace_platform.clock import Clock, SystemClock
 from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.settings import PlatformSettings
@@ -22,10 +23,11 @@ def create(
     settings: PlatformSettings | None = None,
     *,
     transports: Transports = open_transport,
+    verifiers: Verifiers = open_verifier,
     clock: Clock | None = None,
     ids: Ids | None = None,
 ) -> FastAPI:
-    """Nothing is opened before the lifespan begins. Tests pass a transport in memory, a clock and ids."""
+    """Nothing is opened before the lifespan begins. Tests pass a transport in memory, an issuer, a clock and ids."""
     settings = settings or PlatformSettings()
     clock = clock or SystemClock()
     return create_app(
@@ -33,5 +35,5 @@ def create(
         name="directory",
         title="Millrace directory",
         routers=[*(module.router for module in AGGREGATES), insurance_plans.public, reference.router, internal.router],
-        start=starter(settings, transports, clock, ids or Uuid7(clock)),
+        start=starter(settings, transports, verifiers, clock, ids or Uuid7(clock)),
     )

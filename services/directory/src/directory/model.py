@@ -1,6 +1,6 @@
 """What all aggregates are: a whole state, and the version that it has reached."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Self, TypeVar
 
@@ -38,6 +38,12 @@ class State:
                     f"It is {getattr(self, field)} here and can't be changed.",
                     "Send it as it is; for another one, create a resource of its own and delete this one.",
                 )
+
+    def reserved_violations(self, after: Self, reserved: Iterable[str]) -> Iterator[Violation]:
+        """Which of the reserved fields `after` tries to change."""
+        for field in reserved:
+            if getattr(self, field) != getattr(after, field):
+                yield Violation(field, "An administrator alone changes it.", "Send it as it is.")
 
 
 S = TypeVar("S", bound=State)

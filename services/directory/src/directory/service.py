@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Generic
+from typing import ClassVar, Generic
 
 from sqlalchemy.exc import IntegrityError
 
@@ -15,6 +15,7 @@ from directory.repository import Repository
 from directory.rules import Violation
 from directory.unit_of_work import Units, Work
 from directory.wire import E, Written
+from directory.writer import Writer
 from millrace_platform.preconditions import Tags
 from millrace_reference.refine import UnrefinableError, refine
 
@@ -22,8 +23,12 @@ from millrace_reference.refine import UnrefinableError, refine
 class Service(Generic[S, E]):
     """Creates, replaces and deletes. Each method commits before it returns, and raises problems meant for the client.
 
-    Subclasses say what a state refers to (`references`) and what keeps it from being deleted (`obstacle`).
+    Subclasses say what a state refers to (`references`), what keeps it from being deleted (`obstacle`), and what is
+    whose (`is_run_by`). What a writer may not change is answered like what isn't there.
     """
+
+    reserved: ClassVar[tuple[str, ...]] = ()
+    """Fields that administrators alone change."""
 
     def __init__(self, units: Units, reader: Reader[E], repository: Repository[S]) -> None:
         self.reader = reader
@@ -31,40 +36,42 @@ class Service(Generic[S, E]):
         self._kind = reader.kind
         self._rows = repository
 
-    async def create(self, state: S) -> Written[E]:
+    async def create(self, writer: Writer, state: S) -> Written[E]:
         """A 409 problem where it is there already. One that was deleted comes back with its next version."""
         async with self._units.begin() as work:
-            await self._check(work, state)
+            await self._check(work, writer, state)
             before = await self._rows.get(work.session, state.key)
             if before is None:
                 done = await self._rows.add(work.session, state)
             else:
-                done = before.deleted and await self._advance(work, before, state)
+                # Who took over another's identifier would get what others still know by it.
+                is_free = before.deleted and await self._may_change(work, writer, before.state)
+                done = is_free and await self._advance(work, before, state)
             if not done:
                 raise is_taken(self._kind, state.key)
             return await self._emit(work, state.key, Action.CREATED)
 
-    async def replace(self, key: Key, match: Tags, change: Callable[[Written[E]], S]) -> Written[E]:
+    async def replace(self, writer: Writer, key: Key, match: Tags, change: Callable[[Written[E]], S]) -> Written[E]:
         """Put `change(what is there)` in its place; what changes nothing keeps the version and emits nothing.
 
         Problems: 404, 412 where `match` doesn't accept the version or another writer was faster, 422, 409.
         """
         async with self._units.begin() as work:
-            before = await self._expected(work, key, match)
+            before = await self._expected(work, writer, key, match)
             after = change(await self._written(work, key))
             if after == before.state:
                 return await self._written(work, key)
-            await self._check(work, after, before.state)
+            await self._check(work, writer, after, before.state)
             if not await self._advance(work, before, after):
                 raise is_stale(self._kind)
             written = await self._emit(work, key, Action.UPDATED)
             await work.follow(before.state.consequences(after))
             return written
 
-    async def delete(self, key: Key, match: Tags) -> None:
+    async def delete(self, writer: Writer, key: Key, match: Tags) -> None:
         """Leave a tombstone. Problems: 404, 412 as in `replace`, 409 where others need it."""
         async with self._units.begin() as work:
-            before = await self._expected(work, key, match)
+            before = await self._expected(work, writer, key, match)
             if not await self._advance(work, before, before.state, deleted_at=work.now()):
                 raise is_stale(self._kind)
             obstacle = await self.obstacle(work, before.state)
@@ -73,25 +80,35 @@ class Service(Generic[S, E]):
             await self._emit(work, key, Action.DELETED)
             await work.follow(before.state.consequences(None))
 
-    async def references(self, work: Work, state: S) -> list[Violation]:  # noqa: ARG002 # nothing, unless overridden
-        """Lock what the state refers to, in the order that `fan_out` gives; what of it isn't there."""
+    async def references(self, work: Work, writer: Writer, state: S) -> list[Violation]:  # noqa: ARG002 # for overriders
+        """Lock what the state refers to, in the order that `fan_out` gives; what of it isn't there for the writer."""
         return []
+
+    async def is_run_by(self, work: Work, writer: Writer, state: S) -> bool:  # noqa: ARG002 # nobody, unless overridden
+        """Whether it belongs to a practice of the writer, a member of staff."""
+        return False
 
     async def obstacle(self, work: Work, state: S) -> str | None:  # noqa: ARG002 # nothing, unless overridden
         """What still needs the row, which is locked by now, as a sentence with the remedy."""
         return None
 
-    async def _expected(self, work: Work, key: Key, match: Tags) -> Stored[S]:
+    async def _may_change(self, work: Work, writer: Writer, state: S) -> bool:
+        return writer.is_admin or await self.is_run_by(work, writer, state)
+
+    async def _expected(self, work: Work, writer: Writer, key: Key, match: Tags) -> Stored[S]:
         before = await self._rows.get(work.session, key)
-        if before is None or before.deleted:
+        if before is None or before.deleted or not await self._may_change(work, writer, before.state):
             raise is_not_there(self._kind, key)
         if not match.match_strongly(before.version):
             raise is_stale(self._kind)
         return before
 
-    async def _check(self, work: Work, state: S, before: S | None = None) -> None:
-        violations = [*state.violations(), *(before.identity_violations(state) if before else ())]
-        violations += await self.references(work, state)
+    async def _check(self, work: Work, writer: Writer, state: S, before: S | None = None) -> None:
+        violations = list(state.violations())
+        if before is not None:
+            violations += before.identity_violations(state)
+            violations += () if writer.is_admin else before.reserved_violations(state, self.reserved)
+        violations += await self.references(work, writer, state)
         if violations:
             raise breaks_rules(violations)
 

@@ -22,7 +22,7 @@ from patients.account.roles import Roles
 from patients.account.signing_in import SigningIn
 from patients.audit.repository import AuditTrail
 from patients.challenge.service import Challenges, random_token
-from patients.composition import Core, open_core
+from patients.composition import Core, issuer_of, open_core, open_ring
 from patients.dependencies import Identity, Patients
 from patients.insurance_card.service import InsuranceCards
 from patients.mail.stored import StoredMail
@@ -34,9 +34,8 @@ from patients.record.service import Records
 from patients.session.service import Lifetimes, Sessions
 from patients.settings import PatientsSettings
 from patients.sharing.service import Sharing
-from patients.signing.model import Rotation
-from patients.signing.ring import GivenKeys, KeyRing, StoredKeys
-from patients.signing.tokens import Issuer, OwnKeys
+from patients.signing.ring import KeyRing
+from patients.signing.tokens import OwnKeys
 from patients.sweep import Sweep
 from patients.throttle.service import Throttle
 from patients.unit_of_work import Units
@@ -80,7 +79,7 @@ def starter(
         sweep = Sweep(parts.units, parts.challenges, parts.sessions, parts.throttle, parts.mail)
         tasks = {"relay": relay.run, "sweep": sweep.run}
         if parts.is_issuer:
-            ring = await _ring(parts)
+            ring = await open_ring(settings, core, clock)
             passwords = await stack.enter_async_context(_passwords(settings))
             app.state.identity = _identity(parts, ring, passwords)
             app.state.verifier = Verifier(rules_of(settings), OwnKeys(ring), clock)
@@ -111,20 +110,6 @@ def _parts(settings: PatientsSettings, core: Core, clock: Clock, ids: Ids) -> Pa
     )
 
 
-async def _ring(parts: Parts) -> KeyRing:
-    settings = parts.settings
-    if settings.patients_signing_keys is not None:
-        return GivenKeys(settings.patients_signing_keys.get_secret_value())
-    rotation = Rotation(
-        period=settings.patients_signing_key_period,
-        ahead=settings.patients_signing_key_ahead,
-        token=settings.patients_access_token_lifetime,
-    )
-    stored = StoredKeys(parts.core.database, parts.core.keys.signing, rotation, parts.clock)
-    await stored.refresh()
-    return stored
-
-
 def _passwords(settings: PatientsSettings) -> AbstractAsyncContextManager[Passwords]:
     return open_passwords(
         memory=settings.patients_password_memory,
@@ -134,15 +119,8 @@ def _passwords(settings: PatientsSettings) -> AbstractAsyncContextManager[Passwo
 
 
 def _identity(parts: Parts, ring: KeyRing, passwords: Passwords) -> Identity:
-    settings, keys, units = parts.settings, parts.core.keys, parts.units
-    issuer = Issuer(
-        ring,
-        settings.auth_issuer,
-        settings.auth_client_ids[0],
-        settings.patients_access_token_lifetime,
-        parts.clock,
-        parts.ids,
-    )
+    keys, units = parts.core.keys, parts.units
+    issuer = issuer_of(parts.settings, ring, parts.clock, parts.ids)
     return Identity(
         registration=Registration(
             units=units,

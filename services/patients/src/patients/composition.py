@@ -1,14 +1,19 @@
-"""What the service and its commands both need first: the database, the KMS and the service's own keys."""
+"""What the service and its commands both need: the database, the KMS, the service's own keys, the issuer of tokens."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from millrace_platform.clock import Clock
 from millrace_platform.database import Database, open_database
+from millrace_platform.ids import Ids
 from patients.crypto.kms import Kms
 from patients.crypto.open import open_kms
 from patients.crypto.service_keys import ServiceKeys, load_service_keys
 from patients.settings import PatientsSettings
+from patients.signing.model import Rotation
+from patients.signing.ring import GivenKeys, KeyRing, StoredKeys
+from patients.signing.tokens import Issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +38,23 @@ async def open_core(settings: PatientsSettings) -> AsyncIterator[Core]:
         open_kms(settings) as kms,
     ):
         yield Core(database, kms, await load_service_keys(database, kms))
+
+
+async def open_ring(settings: PatientsSettings, core: Core, clock: Clock) -> KeyRing:
+    """The keys that sign access tokens: those that were given, else those that are made and rotated here."""
+    if settings.patients_signing_keys is not None:
+        return GivenKeys(settings.patients_signing_keys.get_secret_value())
+    rotation = Rotation(
+        period=settings.patients_signing_key_period,
+        ahead=settings.patients_signing_key_ahead,
+        token=settings.patients_access_token_lifetime,
+    )
+    stored = StoredKeys(core.database, core.keys.signing, rotation, clock)
+    await stored.refresh()
+    return stored
+
+
+def issuer_of(settings: PatientsSettings, ring: KeyRing, clock: Clock, ids: Ids) -> Issuer:
+    return Issuer(
+        ring, settings.auth_issuer, settings.auth_client_ids[0], settings.patients_access_token_lifetime, clock, ids
+    )

@@ -61,4 +61,5 @@ def _place(settings: ProjectorSettings) -> ConsumerPlace:
         stream=settings.entities_stream,
         leases_table=settings.projector_leases_table,
         dead_letters_table=settings.dead_letters_table,
+        worker=settings.worker,
     )

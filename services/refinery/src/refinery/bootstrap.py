@@ -54,6 +54,7 @@ def _place(settings: RefinerySettings) -> ConsumerPlace:
         stream=settings.changes_stream,
         leases_table=settings.refinery_leases_table,
         dead_letters_table=settings.dead_letters_table,
+        worker=settings.worker,
     )
 
 

@@ -4,26 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from millrace_platform.problems import PROBLEM_MEDIA_TYPE
-
-
-class FieldProblem(BaseModel):
-    """One thing wrong with a request."""
-
-    field: str = Field(examples=["specialty"])
-    detail: str = Field(examples=["There is no such specialty."])
-    remedy: str = Field(examples=["Did you mean dermatology?"])
-
-
-class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
-
-    type: str = Field(examples=["urn:millrace:problem:invalid-request"])
-    title: str
-    status: int
-    detail: str | None = None
-    errors: list[FieldProblem] = []
-    request_id: str | None = None
+from millrace_platform.openapi import described_problems
 
 
 class NamedSpecialty(BaseModel):
@@ -66,11 +47,4 @@ _DESCRIPTIONS: Final = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The description of an endpoint's problems."""
-    return {
-        status: {
-            "description": _DESCRIPTIONS[status],
-            "model": Problem,
-            "content": {PROBLEM_MEDIA_TYPE: {}},
-        }
-        for status in statuses
-    }
+    return described_problems(_DESCRIPTIONS, *statuses)

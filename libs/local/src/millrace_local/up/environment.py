@@ -80,5 +80,14 @@ def bytecode_variables(cache: Path, environment: Mapping[str, str]) -> dict[str,
 
 
 def service_variables(service: str, ports: Ports, shared: Mapping[str, str]) -> dict[str, str]:
-    """The environment of one service: the shared one and its own listener."""
-    return {**shared, "MILLRACE_LISTEN_HOST": LOOPBACK, "MILLRACE_LISTEN_PORT": str(ports.services[service])}
+    """The environment of one service: the shared one, its own listener, and its name among the readers of streams.
+
+    The name may stay the same over restarts: the supervisor starts a service anew only when the former process has
+    ended, and the lock of the home keeps a second platform from it.
+    """
+    return {
+        **shared,
+        "MILLRACE_LISTEN_HOST": LOOPBACK,
+        "MILLRACE_LISTEN_PORT": str(ports.services[service]),
+        "MILLRACE_WORKER": f"local-{service}",
+    }

@@ -1,56 +1,54 @@
 """Sending everything through the feeds again, after what ministack held was lost."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
 
 import httpx
+
+OWNERS = ("directory", "patients", "reviews")
+"""Services that write to `changes`: each replays what it owns at `POST /internal/<service>/replay`."""
 
 ASK_SECONDS = 30.0
 PAUSE_SECONDS = 0.5
 RETRY_SECONDS = 2.0
-IN_PAGES: Final = ("reviews",)
-"""Services beside the directory whose entities the truth holds; their replays go on from page to page."""
 
 
-async def replay_everything(directory_url: str, say: Callable[[str], None]) -> None:
-    """Have the directory emit all its entities again, and wait until all are in its outbox, from where nothing is lost.
+async def replay_everything(urls: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Have services emit all their entities again, and wait until all are in their outboxes, from where nothing is
+    lost. `urls` are by service."""
+    async with asyncio.TaskGroup() as group:
+        for service, url in urls.items():
+            group.create_task(_replay_until_done(service, url, say), name=f"replay of {service}")
 
-    Keeps trying: the directory may be starting too, or be ended in the middle.
-    """
-    async with httpx.AsyncClient(base_url=directory_url, timeout=ASK_SECONDS, trust_env=False) as client:
+
+async def _replay_until_done(service: str, url: str, say: Callable[[str], None]) -> None:
+    """Keeps trying: the service may be starting too, or be ended in the middle."""
+    async with httpx.AsyncClient(base_url=url, timeout=ASK_SECONDS, trust_env=False) as client:
         while True:
             try:
-                if await _replay(client):
+                if await _replay(client, service):
                     return
                 reason = "it did not get through"
             except (httpx.HTTPError, ValueError, KeyError) as error:
                 reason = str(error) or type(error).__name__
-            say(f"the directory's replay has to be repeated ({reason})")
+            say(f"the replay of {service} has to be repeated ({reason})")
             await asyncio.sleep(RETRY_SECONDS)
 
 
-async def replay_pages(service_url: str, service: str, say: Callable[[str], None]) -> None:
-    """Have a service emit all its entities again, page after page. Keeps trying, at the page that failed."""
-    after: dict[str, str] = {}
-    async with httpx.AsyncClient(base_url=service_url, timeout=ASK_SECONDS, trust_env=False) as client:
-        while True:
-            try:
-                answer = await client.post(f"/internal/{service}/replay", params=after)
-                following = answer.raise_for_status().json()["next"]
-            except (httpx.HTTPError, ValueError, KeyError) as error:
-                say(f"the replay of {service} has to go on ({str(error) or type(error).__name__})")
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            if following is None:
-                return
-            after = {"after": following}
+async def _replay(client: httpx.AsyncClient, service: str) -> bool:
+    """A service replays beside its requests (202; its status tells how far it is), or page by page (200)."""
+    answer = (await client.post(f"/internal/{service}/replay")).raise_for_status()
+    if answer.status_code == httpx.codes.ACCEPTED:
+        return await _has_ended_well(client, service)
+    while (following := answer.json()["next"]) is not None:
+        answer = await client.post(f"/internal/{service}/replay", params={"after": following})
+        answer.raise_for_status()
+    return True
 
 
-async def _replay(client: httpx.AsyncClient) -> bool:
-    (await client.post("/internal/directory/replay")).raise_for_status()
+async def _has_ended_well(client: httpx.AsyncClient, service: str) -> bool:
     while True:
-        status = (await client.get("/internal/directory/status")).raise_for_status().json()
+        status = (await client.get(f"/internal/{service}/status")).raise_for_status().json()
         state = status["replay"]["state"]
         if state != "running":
             return bool(state == "done")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from directory.dependencies import InDirectory
+from directory.dependencies import InAdmin, InDirectory
 from directory.http import CHANGE, CREATE, LIST, READ, MergePatch, Paged, changed, created, listed, patched, shown
 from directory.insurance_plan.schemas import InsurancePlanBody, InsurancePlanResource
 from directory.insurance_plan.tables import insurance_plan
@@ -30,9 +30,9 @@ async def index(
 @router.post(
     "", summary="Create an insurance plan", status_code=201, response_model=InsurancePlanResource, responses=CREATE
 )
-async def create(request: Request, directory: InDirectory, body: InsurancePlanBody) -> Response:
+async def create(request: Request, directory: InDirectory, writer: InAdmin, body: InsurancePlanBody) -> Response:
     """Then provider-locations can accept it."""
-    return created(request, await directory.insurance_plans.create(body.state()))
+    return created(request, await directory.insurance_plans.create(writer, body.state()))
 
 
 @router.get("/{plan_id}", summary="Get an insurance plan", response_model=InsurancePlanResource, responses=READ)
@@ -42,22 +42,24 @@ async def get(directory: InDirectory, plan_id: PlanId, known: IfNoneMatch) -> Re
 
 
 @router.put("/{plan_id}", summary="Replace an insurance plan", response_model=InsurancePlanResource, responses=CHANGE)
-async def replace(directory: InDirectory, plan_id: PlanId, match: IfMatch, body: InsurancePlanBody) -> Response:
+async def replace(
+    directory: InDirectory, writer: InAdmin, plan_id: PlanId, match: IfMatch, body: InsurancePlanBody
+) -> Response:
     """With the whole state."""
-    return changed(await directory.insurance_plans.replace(plan_id, match, lambda _: body.state()))
+    return changed(await directory.insurance_plans.replace(writer, plan_id, match, lambda _: body.state()))
 
 
 @router.patch("/{plan_id}", summary="Change an insurance plan", response_model=InsurancePlanResource, responses=CHANGE)
-async def patch(directory: InDirectory, plan_id: PlanId, match: IfMatch, body: MergePatch) -> Response:
+async def patch(directory: InDirectory, writer: InAdmin, plan_id: PlanId, match: IfMatch, body: MergePatch) -> Response:
     """Applies a JSON merge patch to what GET shows."""
     apply = patched(InsurancePlanBody, body)
-    return changed(await directory.insurance_plans.replace(plan_id, match, lambda now: apply(now).state()))
+    return changed(await directory.insurance_plans.replace(writer, plan_id, match, lambda now: apply(now).state()))
 
 
 @router.delete("/{plan_id}", summary="Delete an insurance plan", status_code=204, responses=CHANGE)
-async def delete(directory: InDirectory, plan_id: PlanId, match: IfMatch) -> None:
+async def delete(directory: InDirectory, writer: InAdmin, plan_id: PlanId, match: IfMatch) -> None:
     """Nobody accepts it any more: it is taken from the provider-locations that did."""
-    await directory.insurance_plans.delete(plan_id, match)
+    await directory.insurance_plans.delete(writer, plan_id, match)
 
 
 public = APIRouter(prefix="/v1/insurance-plans", tags=["insurance-plans"])

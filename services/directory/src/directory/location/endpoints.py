@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from directory.dependencies import InDirectory
+from directory.dependencies import InDirectory, InWriter
 from directory.http import CHANGE, CREATE, LIST, READ, MergePatch, Paged, changed, created, listed, patched, shown
 from directory.location.schemas import LocationBody, LocationResource
 from directory.location.tables import location
@@ -29,9 +29,9 @@ async def index(
 
 
 @router.post("", summary="Create a location", status_code=201, response_model=LocationResource, responses=CREATE)
-async def create(request: Request, directory: InDirectory, body: LocationBody) -> Response:
+async def create(request: Request, directory: InDirectory, writer: InWriter, body: LocationBody) -> Response:
     """Without an `id`, the id follows from the address: the same address is the same location."""
-    return created(request, await directory.locations.create(body.state(body.derived_id())))
+    return created(request, await directory.locations.create(writer, body.state(body.derived_id())))
 
 
 @router.get("/{location_id}", summary="Get a location", response_model=LocationResource, responses=READ)
@@ -41,19 +41,25 @@ async def get(directory: InDirectory, location_id: UUID, known: IfNoneMatch) -> 
 
 
 @router.put("/{location_id}", summary="Replace a location", response_model=LocationResource, responses=CHANGE)
-async def replace(directory: InDirectory, location_id: UUID, match: IfMatch, body: LocationBody) -> Response:
+async def replace(
+    directory: InDirectory, writer: InWriter, location_id: UUID, match: IfMatch, body: LocationBody
+) -> Response:
     """With the whole state. A new address or practice is carried on to the provider-locations there."""
-    return changed(await directory.locations.replace(location_id, match, lambda _: body.state(location_id)))
+    return changed(await directory.locations.replace(writer, location_id, match, lambda _: body.state(location_id)))
 
 
 @router.patch("/{location_id}", summary="Change a location", response_model=LocationResource, responses=CHANGE)
-async def patch(directory: InDirectory, location_id: UUID, match: IfMatch, body: MergePatch) -> Response:
+async def patch(
+    directory: InDirectory, writer: InWriter, location_id: UUID, match: IfMatch, body: MergePatch
+) -> Response:
     """Applies a JSON merge patch to what GET shows."""
     apply = patched(LocationBody, body)
-    return changed(await directory.locations.replace(location_id, match, lambda now: apply(now).state(location_id)))
+    return changed(
+        await directory.locations.replace(writer, location_id, match, lambda now: apply(now).state(location_id))
+    )
 
 
 @router.delete("/{location_id}", summary="Delete a location", status_code=204, responses=CHANGE)
-async def delete(directory: InDirectory, location_id: UUID, match: IfMatch) -> None:
+async def delete(directory: InDirectory, writer: InWriter, location_id: UUID, match: IfMatch) -> None:
     """409 while provider-locations are there."""
-    await directory.locations.delete(location_id, match)
+    await directory.locations.delete(writer, location_id, match)

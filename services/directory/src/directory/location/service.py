@@ -6,14 +6,20 @@ from directory.practice.repository import practices
 from directory.rules import Violation
 from directory.service import Service
 from directory.unit_of_work import Work
+from directory.writer import Writer
 from millrace_contracts import entities
 
 
 class LocationService(Service[Location, entities.Location]):
     """A location's practice is there; a location with provider-locations stays."""
 
-    async def references(self, work: Work, state: Location) -> list[Violation]:
-        if state.practice_id is None or await practices.lock_live(work.session, [state.practice_id]):
+    async def is_run_by(self, work: Work, writer: Writer, state: Location) -> bool:  # noqa: ARG002 # the state says it
+        return writer.runs(state.practice_id)
+
+    async def references(self, work: Work, writer: Writer, state: Location) -> list[Violation]:
+        if state.practice_id is None:
+            return [] if writer.is_admin else [_ownerless()]
+        if writer.runs(state.practice_id) and await practices.lock_live(work.session, [state.practice_id]):
             return []
         remedy = "Create it under /v1/directory/practices first, or send null."
         return [Violation("practice_id", f"There is no practice {state.practice_id}.", remedy)]
@@ -24,3 +30,9 @@ class LocationService(Service[Location, entities.Location]):
                 f"Providers see patients there: delete /v1/directory/provider-locations?location_id={state.id} first."
             )
         return None
+
+
+def _ownerless() -> Violation:
+    return Violation(
+        "practice_id", "Nobody would run the location.", "Give a practice of yours, or delete the location."
+    )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from directory.dependencies import InDirectory
+from directory.dependencies import InAdmin, InDirectory, InWriter
 from directory.http import CHANGE, CREATE, LIST, READ, MergePatch, Paged, changed, created, listed, patched, shown
 from directory.practice.schemas import PracticeBody, PracticeResource
 from directory.practice.tables import practice
@@ -29,9 +29,9 @@ async def index(
 
 
 @router.post("", summary="Create a practice", status_code=201, response_model=PracticeResource, responses=CREATE)
-async def create(request: Request, directory: InDirectory, body: PracticeBody) -> Response:
+async def create(request: Request, directory: InDirectory, writer: InAdmin, body: PracticeBody) -> Response:
     """Without an `id`, the id follows from the NPI, or is a new one."""
-    return created(request, await directory.practices.create(body.state(body.derived_id() or directory.ids())))
+    return created(request, await directory.practices.create(writer, body.state(body.derived_id() or directory.ids())))
 
 
 @router.get("/{practice_id}", summary="Get a practice", response_model=PracticeResource, responses=READ)
@@ -41,19 +41,25 @@ async def get(directory: InDirectory, practice_id: UUID, known: IfNoneMatch) -> 
 
 
 @router.put("/{practice_id}", summary="Replace a practice", response_model=PracticeResource, responses=CHANGE)
-async def replace(directory: InDirectory, practice_id: UUID, match: IfMatch, body: PracticeBody) -> Response:
+async def replace(
+    directory: InDirectory, writer: InWriter, practice_id: UUID, match: IfMatch, body: PracticeBody
+) -> Response:
     """With the whole state. A new name is carried on to its locations and the provider-locations there."""
-    return changed(await directory.practices.replace(practice_id, match, lambda _: body.state(practice_id)))
+    return changed(await directory.practices.replace(writer, practice_id, match, lambda _: body.state(practice_id)))
 
 
 @router.patch("/{practice_id}", summary="Change a practice", response_model=PracticeResource, responses=CHANGE)
-async def patch(directory: InDirectory, practice_id: UUID, match: IfMatch, body: MergePatch) -> Response:
+async def patch(
+    directory: InDirectory, writer: InWriter, practice_id: UUID, match: IfMatch, body: MergePatch
+) -> Response:
     """Applies a JSON merge patch to what GET shows."""
     apply = patched(PracticeBody, body)
-    return changed(await directory.practices.replace(practice_id, match, lambda now: apply(now).state(practice_id)))
+    return changed(
+        await directory.practices.replace(writer, practice_id, match, lambda now: apply(now).state(practice_id))
+    )
 
 
 @router.delete("/{practice_id}", summary="Delete a practice", status_code=204, responses=CHANGE)
-async def delete(directory: InDirectory, practice_id: UUID, match: IfMatch) -> None:
+async def delete(directory: InDirectory, writer: InAdmin, practice_id: UUID, match: IfMatch) -> None:
     """409 while locations belong to it."""
-    await directory.practices.delete(practice_id, match)
+    await directory.practices.delete(writer, practice_id, match)

@@ -5,13 +5,20 @@ from directory.practice.repository import has_locations, id_with_npi
 from directory.rules import Violation
 from directory.service import Service
 from directory.unit_of_work import Work
+from directory.writer import Writer
 from millrace_contracts import entities
 
 
 class PracticeService(Service[Practice, entities.Practice]):
     """An organizational NPI belongs to one practice; a practice with locations stays."""
 
-    async def references(self, work: Work, state: Practice) -> list[Violation]:
+    # By it an import finds the practice: with another's NPI a practice would get another's entry.
+    reserved = ("npi",)
+
+    async def is_run_by(self, work: Work, writer: Writer, state: Practice) -> bool:  # noqa: ARG002 # the state says it
+        return writer.runs(state.id)
+
+    async def references(self, work: Work, writer: Writer, state: Practice) -> list[Violation]:  # noqa: ARG002 # an NPI is nobody's own
         owner = await id_with_npi(work.session, state.npi) if state.npi else None
         if owner in (None, state.id):
             return []

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from directory.dependencies import InDirectory
+from directory.dependencies import InAdmin, InDirectory, InWriter
 from directory.http import CHANGE, CREATE, LIST, READ, MergePatch, Paged, changed, created, listed, patched, shown
 from directory.provider.schemas import ProviderBody, ProviderResource
 from directory.provider.tables import provider
@@ -28,9 +28,9 @@ async def index(
 
 
 @router.post("", summary="Create a provider", status_code=201, response_model=ProviderResource, responses=CREATE)
-async def create(request: Request, directory: InDirectory, body: ProviderBody) -> Response:
+async def create(request: Request, directory: InDirectory, writer: InAdmin, body: ProviderBody) -> Response:
     """Its places are provider-locations of their own."""
-    return created(request, await directory.providers.create(body.state()))
+    return created(request, await directory.providers.create(writer, body.state()))
 
 
 @router.get("/{npi}", summary="Get a provider", response_model=ProviderResource, responses=READ)
@@ -40,19 +40,19 @@ async def get(directory: InDirectory, npi: Npi, known: IfNoneMatch) -> Response:
 
 
 @router.put("/{npi}", summary="Replace a provider", response_model=ProviderResource, responses=CHANGE)
-async def replace(directory: InDirectory, npi: Npi, match: IfMatch, body: ProviderBody) -> Response:
+async def replace(directory: InDirectory, writer: InWriter, npi: Npi, match: IfMatch, body: ProviderBody) -> Response:
     """With the whole state."""
-    return changed(await directory.providers.replace(npi, match, lambda _: body.state()))
+    return changed(await directory.providers.replace(writer, npi, match, lambda _: body.state()))
 
 
 @router.patch("/{npi}", summary="Change a provider", response_model=ProviderResource, responses=CHANGE)
-async def patch(directory: InDirectory, npi: Npi, match: IfMatch, body: MergePatch) -> Response:
+async def patch(directory: InDirectory, writer: InWriter, npi: Npi, match: IfMatch, body: MergePatch) -> Response:
     """Applies a JSON merge patch to what GET shows."""
     apply = patched(ProviderBody, body)
-    return changed(await directory.providers.replace(npi, match, lambda now: apply(now).state()))
+    return changed(await directory.providers.replace(writer, npi, match, lambda now: apply(now).state()))
 
 
 @router.delete("/{npi}", summary="Delete a provider", status_code=204, responses=CHANGE)
-async def delete(directory: InDirectory, npi: Npi, match: IfMatch) -> None:
+async def delete(directory: InDirectory, writer: InAdmin, npi: Npi, match: IfMatch) -> None:
     """Deletes the provider's provider-locations too."""
-    await directory.providers.delete(npi, match)
+    await directory.providers.delete(writer, npi, match)

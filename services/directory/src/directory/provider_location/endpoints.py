@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from directory.dependencies import InDirectory
+from directory.dependencies import InDirectory, InWriter
 from directory.http import CHANGE, CREATE, LIST, READ, MergePatch, Paged, changed, created, listed, patched, shown
 from directory.location.tables import location
 from directory.provider_location.schemas import ProviderLocationBody, ProviderLocationResource
@@ -39,9 +39,9 @@ async def index(
 @router.post(
     "", summary="Create a provider-location", status_code=201, response_model=ProviderLocationResource, responses=CREATE
 )
-async def create(request: Request, directory: InDirectory, body: ProviderLocationBody) -> Response:
+async def create(request: Request, directory: InDirectory, writer: InWriter, body: ProviderLocationBody) -> Response:
     """The id follows from the NPI and the location."""
-    return created(request, await directory.provider_locations.create(body.state()))
+    return created(request, await directory.provider_locations.create(writer, body.state()))
 
 
 @router.get(
@@ -62,10 +62,12 @@ async def get(directory: InDirectory, provider_location_id: UUID, known: IfNoneM
     responses=CHANGE,
 )
 async def replace(
-    directory: InDirectory, provider_location_id: UUID, match: IfMatch, body: ProviderLocationBody
+    directory: InDirectory, writer: InWriter, provider_location_id: UUID, match: IfMatch, body: ProviderLocationBody
 ) -> Response:
     """With the whole state. NPI and location stay; a provider who moves gets a new provider-location."""
-    return changed(await directory.provider_locations.replace(provider_location_id, match, lambda _: body.state()))
+    return changed(
+        await directory.provider_locations.replace(writer, provider_location_id, match, lambda _: body.state())
+    )
 
 
 @router.patch(
@@ -74,15 +76,17 @@ async def replace(
     response_model=ProviderLocationResource,
     responses=CHANGE,
 )
-async def patch(directory: InDirectory, provider_location_id: UUID, match: IfMatch, body: MergePatch) -> Response:
+async def patch(
+    directory: InDirectory, writer: InWriter, provider_location_id: UUID, match: IfMatch, body: MergePatch
+) -> Response:
     """Applies a JSON merge patch to what GET shows."""
     apply = patched(ProviderLocationBody, body)
     return changed(
-        await directory.provider_locations.replace(provider_location_id, match, lambda now: apply(now).state())
+        await directory.provider_locations.replace(writer, provider_location_id, match, lambda now: apply(now).state())
     )
 
 
 @router.delete("/{provider_location_id}", summary="Delete a provider-location", status_code=204, responses=CHANGE)
-async def delete(directory: InDirectory, provider_location_id: UUID, match: IfMatch) -> None:
+async def delete(directory: InDirectory, writer: InWriter, provider_location_id: UUID, match: IfMatch) -> None:
     """The provider no longer sees patients there."""
-    await directory.provider_locations.delete(provider_location_id, match)
+    await directory.provider_locations.delete(writer, provider_location_id, match)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from directory.location.schemas import AddressBody
 from directory.provider_location.model import ProviderLocation
@@ -15,7 +15,7 @@ class _Fields(Schema):
     location_id: UUID
     taxonomy: Taxonomy = Field(description="What the provider practices here.", examples=["207Q00000X"])
     phone: Phone | None = Field(None, examples=["(312) 555-0142"])
-    new_patients: bool | None = Field(None, description="Whether new patients are accepted; null where unknown.")
+    new_patients: StrictBool | None = Field(None, description="Whether new patients are accepted; null where unknown.")
     accepted_plans: list[PlanId] = Field(
         [], max_length=2_000, description="Ids of insurance plans.", examples=[["12345IL0010001"]]
     )

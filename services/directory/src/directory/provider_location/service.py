@@ -4,21 +4,27 @@ from collections.abc import Collection, Iterator, Sequence
 
 from directory.events import Key
 from directory.insurance_plan.repository import insurance_plans
-from directory.location.repository import locations
+from directory.location.repository import locations, practice_at
 from directory.provider.repository import providers
 from directory.provider_location.model import ProviderLocation
 from directory.rules import Violation
 from directory.service import Service
 from directory.unit_of_work import Work
+from directory.writer import Writer
 from millrace_contracts import entities
 
 
 class ProviderLocationService(Service[ProviderLocation, entities.ProviderLocation]):
     """Provider, location and accepted plans are there."""
 
-    async def references(self, work: Work, state: ProviderLocation) -> list[Violation]:
+    async def is_run_by(self, work: Work, writer: Writer, state: ProviderLocation) -> bool:
+        return writer.runs(await practice_at(work.session, state.location_id))
+
+    async def references(self, work: Work, writer: Writer, state: ProviderLocation) -> list[Violation]:
         plans = await insurance_plans.lock_live(work.session, state.accepted_plans)
         places = await locations.lock_live(work.session, [state.location_id])
+        if not (writer.is_admin or await self.is_run_by(work, writer, state)):
+            places = set()
         people = await providers.lock_live(work.session, [state.npi])
         return [
             *_missing("npi", "provider", "providers", [state.npi], people),

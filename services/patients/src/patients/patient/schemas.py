@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from millrace_platform.fields import Date
 from patients.audit.model import Link
 from patients.record.model import Record
 from patients.schemas import Body, Phone, Schema, Text, Version
@@ -32,7 +33,7 @@ class PersonFields(Schema):
 
     given_name: Text = Field(examples=["Ada"])
     family_name: Text = Field(examples=["Lovelace"])
-    birth_date: date
+    birth_date: Date
     sex: Sex | None = None
 
     @field_validator("birth_date")

@@ -1,0 +1,54 @@
+"""How services describe themselves: problems have one form everywhere, so one description."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from millrace_platform.problems import PROBLEM_MEDIA_TYPE
+
+_TEXT: Final = {"type": "string"}
+SCHEMAS: Final[Mapping[str, Any]] = {
+    "FieldProblem": {
+        "title": "FieldProblem",
+        "description": "One thing wrong with a request.",
+        "type": "object",
+        "required": ["field", "detail", "remedy"],
+        "properties": {
+            "field": {**_TEXT, "examples": ["address.zip"]},
+            "detail": {**_TEXT, "examples": ["'00000' is not a known ZIP code."]},
+            "remedy": {**_TEXT, "examples": ["ZIP codes like it: 00501."]},
+        },
+    },
+    "Problem": {
+        "title": "Problem",
+        "description": "What went wrong (RFC 9457).",
+        "type": "object",
+        "required": ["type", "title", "status"],
+        "properties": {
+            "type": {**_TEXT, "examples": ["urn:millrace:problem:invalid-request"]},
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "detail": _TEXT,
+            "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldProblem"}},
+            "request_id": _TEXT,
+        },
+    },
+}
+
+
+def described_problems(descriptions: Mapping[int, str], *statuses: int) -> dict[int | str, dict[str, Any]]:
+    """An endpoint's `responses`: its problems, each with what it means in this service."""
+    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": descriptions[status], "content": content} for status in statuses}
+
+
+class DescribedApplication(FastAPI):
+    """Its document has the schemas that problems refer to."""
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for name, schema in SCHEMAS.items():
+            schemas.setdefault(name, schema)
+        return document

@@ -1,0 +1,59 @@
+"""`millrace token`: good for roles, never for personal data."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from patients.signing.cli import token
+
+from .running import running, settings_for
+
+PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+@pytest.fixture
+def command() -> typer.Typer:
+    app = typer.Typer()
+    app.command()(token)
+    return app
+
+
+async def run(command: typer.Typer, *arguments: str) -> Any:
+    return await asyncio.to_thread(CliRunner().invoke, command, list(arguments))
+
+
+async def test_a_token_is_taken_for_its_roles_and_opens_no_personal_data(
+    postgres_dsn: str, command: typer.Typer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(postgres_dsn, patients_signing_keys=None)
+    monkeypatch.setenv("MILLRACE_PATIENTS_DATABASE_URL", postgres_dsn)
+    monkeypatch.setenv("MILLRACE_AUTH_ISSUER", settings.auth_issuer)
+    keys = [key.get_secret_value() for key in settings.patients_master_keys]
+    monkeypatch.setenv("MILLRACE_PATIENTS_MASTER_KEYS", json.dumps(keys))
+    async with running(settings) as service:
+        patient = await service.patient("ada@example.org")
+        printed = await run(command, "--role", "staff", "--practice", PRACTICE, "--role", "support")
+        assert printed.exit_code == 0, printed.output
+        # The service's clock stands, the command's doesn't.
+        service.clock.now = time.time()
+        principal = await service.app.state.verifier.verify(printed.stdout.strip())
+        assert (principal.roles, principal.practices) == ({"staff", "support"}, {PRACTICE})
+
+        headers = {"Authorization": f"Bearer {printed.stdout.strip()}", "Purpose-Of-Use": "TREAT"}
+        assert (await service.client.get(patient.path, headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize("arguments", [("--role", "staff"), ("--role", "admin", "--practice", PRACTICE)])
+async def test_roles_and_practices_go_together(command: typer.Typer, arguments: tuple[str, ...]) -> None:
+    refused = await run(command, *arguments)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+async def test_another_issuers_tokens_are_not_made_here(command: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_PATIENTS_IDENTITY", "cognito")
+    assert (await run(command, "--role", "admin")).exit_code == 2

@@ -1,0 +1,113 @@
+"""Patients: all of one's own; a practice that the patient shares with reads what care needs; support, who it is."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from tests.e2e.tenancy.rows import Actor, Ids, Row, Thing, World, everyone, only
+from tests.support.accounts import PROFILE
+
+P = "/v1/patients/{patient_id}"
+ANY_VERSION = {"If-Match": "*"}
+_patients = itertools.count(1)
+
+DEPENDANT = {**PROFILE, "given_name": "Byron", "relationship": "child"}
+CARD = {"plan_id": "12345IL0010001", "member_id": "M 1"}
+
+
+def own(status: int) -> Mapping[Actor, int]:
+    """The patient's alone."""
+    return only(status, Actor.PATIENT, others=404)
+
+
+def care(status: int) -> Mapping[Actor, int]:
+    return only(status, Actor.PATIENT, Actor.STAFF, others=404)
+
+
+def identity(status: int) -> Mapping[Actor, int]:
+    return only(status, Actor.PATIENT, Actor.STAFF, Actor.SUPPORT, others=404)
+
+
+def patient(world: World) -> Thing:
+    return Thing({"patient_id": world.actors[Actor.PATIENT].id})
+
+
+def passing_patient(world: World) -> Thing:
+    """Somebody who may be erased."""
+    made = world.accounts.patient(f"passing-{next(_patients)}", shares_with=world.practice)
+    return Thing({"patient_id": made.id}, owner=made)
+
+
+def dependant(world: World) -> Thing:
+    return _record(world, "dependants", DEPENDANT)
+
+
+def card(world: World) -> Thing:
+    return _record(world, "insurance-cards", CARD)
+
+
+def _record(world: World, collection: str, body: Mapping[str, Any]) -> Thing:
+    owner = world.actors[Actor.PATIENT].id
+    made = world.create("patients", f"/v1/patients/{owner}/{collection}", body, Actor.PATIENT)
+    return Thing({"patient_id": owner, "record_id": made["id"]})
+
+
+def cards_dependant(world: World) -> Thing:
+    ids = dependant(world).ids
+    return Thing({"patient_id": ids["patient_id"], "dependant_id": ids["record_id"]})
+
+
+def practice_to_share_with(world: World) -> Thing:
+    return Thing({**patient(world).ids, "practice_id": str(uuid4())})
+
+
+def shared_practice(world: World) -> Thing:
+    thing, owner = practice_to_share_with(world), world.actors[Actor.PATIENT]
+    path = f"{P}/practices/{{practice_id}}".format_map(thing.ids)
+    world.http.put(f"{world.url('patients')}{path}", headers=owner.headers).raise_for_status()
+    return thing
+
+
+def account(world: World) -> Thing:
+    return Thing({"account_id": world.actors[Actor.OTHER_PATIENT].id})
+
+
+def some_mail(_world: World) -> Thing:
+    return Thing({"mail_id": str(uuid4())})
+
+
+def card_of(ids: Ids) -> dict[str, Any]:
+    return {**CARD, "dependant_id": ids["dependant_id"]}
+
+
+ROLES = "/v1/auth/accounts/{account_id}/roles"
+
+ROWS: dict[str, Row] = {
+    f"GET {P}": Row(identity(200), patient),
+    f"PUT {P}": Row(own(200), patient, body=lambda _: PROFILE, headers=ANY_VERSION),
+    f"DELETE {P}": Row(own(204), passing_patient),
+    f"GET {P}/export": Row(own(200), patient),
+    f"GET {P}/accesses": Row(own(200), patient),
+    f"GET {P}/dependants": Row(care(200), patient),
+    f"POST {P}/dependants": Row(own(201), patient, body=lambda _: DEPENDANT),
+    f"GET {P}/dependants/{{record_id}}": Row(care(200), dependant),
+    f"PUT {P}/dependants/{{record_id}}": Row(own(200), dependant, body=lambda _: DEPENDANT, headers=ANY_VERSION),
+    f"DELETE {P}/dependants/{{record_id}}": Row(own(204), dependant, headers=ANY_VERSION),
+    f"GET {P}/insurance-cards": Row(care(200), patient),
+    f"POST {P}/insurance-cards": Row(own(201), cards_dependant, body=card_of, crossing=422),
+    f"GET {P}/insurance-cards/{{record_id}}": Row(care(200), card),
+    f"PUT {P}/insurance-cards/{{record_id}}": Row(own(200), card, body=lambda _: CARD, headers=ANY_VERSION),
+    f"DELETE {P}/insurance-cards/{{record_id}}": Row(own(204), card, headers=ANY_VERSION),
+    f"GET {P}/practices": Row(own(200), patient),
+    # Which practices there are isn't known here: a share with one that nobody has is a share with nobody.
+    f"PUT {P}/practices/{{practice_id}}": Row(own(204), practice_to_share_with, crossing=204),
+    f"DELETE {P}/practices/{{practice_id}}": Row(own(204), shared_practice),
+    f"GET {ROLES}": Row(only(200, Actor.ADMIN, others=403), account),
+    f"PUT {ROLES}": Row(only(200, Actor.ADMIN, others=403), account, body=lambda _: {"roles": ["patient"]}),
+    # No load balancer leads here.
+    "DELETE /internal/patients/outbox/{mail_id}": Row(everyone(204), some_mail, unknown=204),
+    "POST /internal/patients/replay": Row(
+        everyone(200), lambda _: Thing({"after": str(uuid4())}), query=("after",), unknown=200
+    ),
+}

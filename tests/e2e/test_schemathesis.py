@@ -1,0 +1,100 @@
+"""Every service does what its OpenAPI document says, whatever is sent: schemathesis, with all its checks.
+
+Each service is asked as an administrator; those whose operations go deeper are asked again with what leads there.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from millrace_local.routes import SERVICES
+from tests.support.accounts import Accounts
+from tests.support.platform import Platform
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+EXAMPLES = 6
+"""Of each operation, beside the boundary cases that follow from its schema."""
+SECONDS = 150.0
+"""A bound for a machine with much else to do: a service takes some 10 to 20 s."""
+
+# What a schema can't say: check digits, known ZIP codes, what else is stored. So data that is valid by the schema may
+# be refused as invalid (422), for its version (412, 428) or for what others hold (409).
+CONFIGURATION = """
+[checks]
+positive_data_acceptance.expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "412", "422", "428", "429"]
+
+[generation]
+database = "none"
+
+[parameters]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: headers, values for parameters (`path.patient_id`), and further options."""
+
+    headers: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+
+
+def administrator(platform: Platform) -> Caller:
+    return Caller(platform.token("admin"), options=("--phases", "examples,coverage,fuzzing"))
+
+
+def administrator_of_any_version(platform: Platform) -> Caller:
+    """Whose changes aren't refused for their version."""
+    return Caller(platform.token("admin"), {"header.if-match": "*"}, ("--phases", "fuzzing,stateful"))
+
+
+def patient(platform: Platform) -> Caller:
+    """Somebody with a profile, at their own data; but for the end of it all."""
+    account = Accounts(platform).patient("fuzzed")
+    own = ("--include-path-regex", "^/v1/patients/", "--exclude-operation-id", "erase_v1_patients__patient_id__delete")
+    parameters = {"path.patient_id": account.id, "header.if-match": "*"}
+    return Caller(account.headers, parameters, (*own, "--phases", "fuzzing,stateful"))
+
+
+CALLERS: list[tuple[str, Callable[[Platform], Caller]]] = [
+    *((service, administrator) for service in SERVICES),
+    ("directory", administrator_of_any_version),
+    ("patients", patient),
+]
+
+
+@pytest.mark.parametrize(
+    ("service", "caller"), CALLERS, ids=[f"{service}-{caller.__name__}" for service, caller in CALLERS]
+)
+def test_a_service_is_what_it_says(
+    platform: Platform, tmp_path: Path, service: str, caller: Callable[[Platform], Caller]
+) -> None:
+    asking = caller(platform)
+    configuration = tmp_path / "schemathesis.toml"
+    parameters = "".join(f'"{name}" = "{value}"\n' for name, value in asking.parameters.items())
+    configuration.write_text(CONFIGURATION + parameters)
+    url = f"{platform.variables[f'MILLRACE_{service.upper()}_URL']}/openapi.json"
+    headers = [word for name, value in asking.headers.items() for word in ("--header", f"{name}: {value}")]
+    command = ["--config-file", str(configuration), "run", url, *headers, *asking.options, "--checks", "all"]
+    limits = ["--seed", "1", "--max-examples", str(EXAMPLES), "--continue-on-failure", "--request-timeout", "10"]
+    done = subprocess.run(
+        [str(SCHEMATHESIS), *command, *limits, "--no-color"],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_all_that_was_taken_reached_the_read_model(platform: Platform) -> None:
+    """What a service accepts, all behind it can work with."""
+    parked = platform.millrace("feeds", "dlq", "list")
+    assert "No dead letters" in parked.stdout + parked.stderr, parked.stdout
+    verified = platform.millrace("verify", "--wait", "60", check=False)
+    assert verified.returncode == 0, f"{verified.stdout}\n{verified.stderr}"

@@ -1,0 +1,79 @@
+"""People with accounts on a running platform, who signed up and in as anybody would."""
+
+import itertools
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from tests.support.platform import Platform
+
+PASSWORD = "a quiet sentence about rivers"
+PROFILE = {"given_name": "Ada", "family_name": "Lovelace", "birth_date": "1980-12-10"}
+_sources = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody who signed in. `headers` carry the access token and, for others' data, a purpose."""
+
+    id: str
+    email: str
+    headers: dict[str, str]
+
+
+class Accounts:
+    """Makes accounts through the patients service's own listener, whose names are new in each run."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._admin = platform.token("admin")
+        self._run = secrets.token_hex(4)
+        # Each from an address of its own, so that many aren't too many for one.
+        self._http = httpx.Client(base_url=platform.variables["MILLRACE_PATIENTS_URL"], timeout=30)
+
+    def sign_up(self, email: str, password: str = PASSWORD) -> str:
+        """A new account; its id."""
+        self._post("sign-up", email=email)
+        return str(self._post("verify-email", token=self._mailed(email), password=password).json()["id"])
+
+    def sign_in(self, email: str, password: str = PASSWORD) -> Account:
+        tokens = self._post("sign-in", email=email, password=password).json()
+        headers = {"Authorization": f"Bearer {tokens['access_token']}", "Purpose-Of-Use": "TREAT"}
+        return Account(tokens["subject"], email, headers)
+
+    def staff(self, name: str, *roles: str, practices: Sequence[str] = ()) -> Account:
+        """A new account in these roles."""
+        email = self._email(name)
+        identifier = self.sign_up(email)
+        body = {"roles": list(roles), "practices": list(practices)}
+        self._http.put(f"/v1/auth/accounts/{identifier}/roles", json=body, headers=self._admin).raise_for_status()
+        return self.sign_in(email)
+
+    def patient(self, name: str, *, shares_with: str | None = None) -> Account:
+        """A new account with a profile."""
+        email = self._email(name)
+        self.sign_up(email)
+        account = self.sign_in(email)
+        self._http.put(f"/v1/patients/{account.id}", json=PROFILE, headers=account.headers).raise_for_status()
+        if shares_with is not None:
+            share = f"/v1/patients/{account.id}/practices/{shares_with}"
+            self._http.put(share, headers=account.headers).raise_for_status()
+        return account
+
+    def _email(self, name: str) -> str:
+        return f"{name}.{self._run}@example.org"
+
+    def _post(self, step: str, **body: str) -> httpx.Response:
+        source = {"X-Forwarded-For": f"2001:db8:{next(_sources):x}::1"}
+        return self._http.post(f"/v1/auth/{step}", json=body, headers=source).raise_for_status()
+
+    def _mailed(self, email: str) -> str:
+        """The token that was mailed there; what waits before it is taken away, as its sender would."""
+        while True:
+            waiting = self._http.get("/internal/patients/outbox").raise_for_status().json()["items"]
+            for mail in waiting:
+                self._http.delete(f"/internal/patients/outbox/{mail['id']}").raise_for_status()
+                if mail["to"] == email:
+                    return str(mail["token"])
+            assert waiting, f"no mail to {email}"
