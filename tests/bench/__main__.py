@@ -114,11 +114,10 @@ def freshness_of_searches() -> Outcome:
     """From the commit in the directory to the search that shows it, on a whole platform."""
     with _directory() as home, running_platform(home / "home", demo_providers=FRESHNESS_PROVIDERS) as started:
         variables = started.variables
-        measured = asyncio.run(
-            freshness.freshness(
-                variables["MILLRACE_DIRECTORY_URL"], variables["MILLRACE_SEARCH_URL"], started.token("admin")
-            )
+        places = freshness.Places(
+            variables["MILLRACE_DIRECTORY_URL"], variables["MILLRACE_SEARCH_URL"], started.token("admin")
         )
+        measured = asyncio.run(freshness.freshness(places))
     figures = [
         Figure(f"{name}, {percentile[:3]}", values[percentile], "ms", "<= 1000" if percentile == "p99_ms" else "")
         for name, values in measured.items()

@@ -2,63 +2,87 @@
 
 import asyncio
 import itertools
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
 
 import httpx
+import msgspec
 
-CHANGES_PER_SECOND = 200
-SAMPLES = 150
-VISIBLE_WITHIN = 10.0
-phones = itertools.count(2_025_550_000)
+from tests.bench.change_load import Load, Report, Target
+from tests.bench.client import Client
+
+ROOT: Final = Path(__file__).parents[2]
+CHANGES_PER_SECOND: Final = 200
+SAMPLES: Final = 120
+SAMPLERS: Final = 2
+"""Changes whose arrival is watched at once."""
+POLL_SECONDS: Final = 0.02
+VISIBLE_WITHIN: Final = 10.0
+WARM_UP: Final = 3.0
+PROBES: Final = 20
+_phones = itertools.count(2_025_550_000)
 
 
-async def freshness(directory: str, search: str, headers: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """Milliseconds by situation ("idle", "200 changes/s") and percentile, against services at these base URLs.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Base URLs of the services, and the headers of an administrator."""
 
-    `headers` are an administrator's.
+    directory: str
+    search: str
+    headers: Mapping[str, str]
+
+
+async def freshness(places: Places) -> dict[str, dict[str, float]]:
+    """Milliseconds by situation ("idle", "200 changes/s") and percentile.
+
     A sample changes the telephone of a provider-location and polls its search page until the card shows it; the clock
     starts when the directory has answered, so after the commit. Needs a loaded platform on loopback.
     """
-    timeout = httpx.Timeout(10)
-    async with (
-        httpx.AsyncClient(base_url=directory, timeout=timeout, headers=headers) as writer,
-        httpx.AsyncClient(base_url=search, timeout=timeout) as reader,
-    ):
-        targets = await _targets(writer)
-        probes, load = targets[:20], targets[20:]
-        idle = await _sample(writer, reader, probes)
-        async with _changing(writer, load) as made:
-            busy = await _sample(writer, reader, probes)
-        return {"idle": idle, f"{CHANGES_PER_SECOND} changes/s": {**busy, "changes_per_s": made.rate()}}
+    targets = await _targets(places)
+    probes, load = targets[:PROBES], targets[PROBES:]
+    idle = await _sample(places, probes)
+    async with _changing(places, load) as reports:
+        await asyncio.sleep(WARM_UP)
+        busy = await _sample(places, probes)
+    (report,) = reports
+    if report.refused:
+        raise RuntimeError(f"{report.refused} changes were refused")
+    return {"idle": idle, f"{CHANGES_PER_SECOND} changes/s": {**busy, "changes_per_s": report.per_second}}
 
 
-class _Made:
-    """Counts the changes that the background load got acknowledged."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.started = time.perf_counter()
-
-    def rate(self) -> float:
-        return self.count / (time.perf_counter() - self.started)
-
-
-async def _targets(writer: httpx.AsyncClient) -> list[dict[str, Any]]:
-    listed = await writer.get("/v1/directory/provider-locations", params={"limit": 100})
-    targets: list[dict[str, Any]] = listed.raise_for_status().json()["items"]
-    while (following := listed.links.get("next")) and len(targets) < 1000:
-        listed = await writer.get(following["url"])
-        targets.extend(listed.raise_for_status().json()["items"])
-    return targets
+async def _targets(places: Places) -> list[dict[str, Any]]:
+    async with httpx.AsyncClient(base_url=places.directory, timeout=10) as client:
+        listed = await client.get("/v1/directory/provider-locations", params={"limit": 100})
+        targets: list[dict[str, Any]] = listed.raise_for_status().json()["items"]
+        while (following := listed.links.get("next")) and len(targets) < 1000:
+            listed = await client.get(following["url"])
+            targets.extend(listed.raise_for_status().json()["items"])
+        return targets
 
 
-async def _sample(
-    writer: httpx.AsyncClient, reader: httpx.AsyncClient, probes: list[dict[str, Any]]
-) -> dict[str, float]:
-    taken = sorted([await _visible_after(writer, reader, probes[i % len(probes)]) for i in range(SAMPLES)])
+async def _sample(places: Places, probes: list[dict[str, Any]]) -> dict[str, float]:
+    taken: list[float] = []
+    numbers = iter(range(SAMPLES))
+
+    async def work(own: list[dict[str, Any]]) -> None:
+        writer = Client(_port(places.directory), places.headers)
+        reader = Client(_port(places.search))
+        for _, probe in zip(numbers, itertools.cycle(own), strict=False):
+            taken.append(await _visible_after(writer, reader, probe))
+        writer.close()
+        reader.close()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(SAMPLERS):
+            group.create_task(work(probes[number::SAMPLERS]))
+    taken.sort()
     return {
         "p50_ms": taken[len(taken) // 2],
         "p99_ms": taken[min(len(taken) - 1, int(len(taken) * 0.99))],
@@ -67,61 +91,70 @@ async def _sample(
     }
 
 
-async def _visible_after(writer: httpx.AsyncClient, reader: httpx.AsyncClient, probe: dict[str, Any]) -> float:
+async def _visible_after(writer: Client, reader: Client, probe: dict[str, Any]) -> float:
     phone = await _change(writer, probe)
     committed = time.perf_counter()
-    query = {
-        "specialty": probe["taxonomy"],
-        "near": probe["address"]["zip"][:5],
-        "radius_mi": 1,
-        "limit": 50,
-        "name": probe.get("last_name"),
-    }
-    query = {name: value for name, value in query.items() if value is not None}
+    query = {"specialty": probe["taxonomy"], "near": probe["address"]["zip"][:5], "radius_mi": 1, "limit": 50}
+    path = f"/v1/search?{urlencode(query)}"
     while time.perf_counter() - committed < VISIBLE_WITHIN:
-        found = await reader.get("/v1/search", params=query)
-        if phone in found.raise_for_status().text:
+        status, found = await reader.request("GET", path)
+        if status != httpx.codes.OK:
+            raise RuntimeError(f"a search was answered with {status}")
+        if phone.encode() in found:
             return (time.perf_counter() - committed) * 1000
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(POLL_SECONDS)
     raise TimeoutError(f"provider-location {probe['id']} was not visible within {VISIBLE_WITHIN:.0f} s")
 
 
-async def _change(writer: httpx.AsyncClient, target: dict[str, Any]) -> str:
+async def _change(writer: Client, target: dict[str, Any]) -> str:
     """Give a provider-location a telephone number that nobody had; returns it as the card shows it."""
-    digits = str(next(phones))
-    changed = await writer.patch(
+    digits = str(next(_phones))
+    status, answer = await writer.request(
+        "PATCH",
         f"/v1/directory/provider-locations/{target['id']}",
-        json={"phone": digits},
-        headers={"If-Match": f'"{target["version"]}"', "Content-Type": "application/merge-patch+json"},
+        {"phone": digits},
+        {"If-Match": f'"{target["version"]}"', "Content-Type": "application/merge-patch+json"},
     )
-    target["version"] = changed.raise_for_status().json()["version"]
+    if status != httpx.codes.OK:
+        raise RuntimeError(f"a change was answered with {status}")
+    target["version"] = msgspec.json.decode(answer)["version"]
     return "+1" + digits
 
 
 @asynccontextmanager
-async def _changing(writer: httpx.AsyncClient, targets: list[dict[str, Any]]) -> AsyncIterator[_Made]:
-    """Change provider-locations at a steady rate in the background; bounded by the samples that it accompanies."""
-    made = _Made()
-    limit = asyncio.Semaphore(32)
-
-    async def one(target: dict[str, Any]) -> None:
-        try:
-            await _change(writer, target)
-            made.count += 1
-        finally:
-            limit.release()
-
-    async def steadily() -> None:
-        async with asyncio.TaskGroup() as group:
-            for number in itertools.count():
-                due = made.started + number / CHANGES_PER_SECOND
-                await asyncio.sleep(max(0.0, due - time.perf_counter()))
-                await limit.acquire()
-                group.create_task(one(targets[number % len(targets)]))
-
-    task = asyncio.create_task(steadily())
+async def _changing(places: Places, targets: list[dict[str, Any]]) -> AsyncIterator[list[Report]]:
+    """Change provider-locations at a steady rate beside the block; afterwards the list holds the report."""
+    load = Load(
+        port=_port(places.directory),
+        authorization=places.headers["Authorization"],
+        targets=[Target(target["id"], target["version"]) for target in targets],
+        rate=CHANGES_PER_SECOND,
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.bench.change_load",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdin is not None
+    process.stdin.write(msgspec.json.encode(load) + b"\n")
+    reports: list[Report] = []
     try:
-        yield made
+        yield reports
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        answer, _ = await asyncio.wait_for(process.communicate(), 30)
+        reports.extend(_reports(answer))
+
+
+def _reports(answer: bytes) -> Iterator[Report]:
+    if answer:
+        yield msgspec.json.decode(answer, type=Report)
+
+
+def _port(url: str) -> int:
+    port = urlsplit(url).port
+    if port is None:
+        raise ValueError(f"{url} has no port")
+    return port

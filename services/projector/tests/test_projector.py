@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -57,7 +57,8 @@ async def differences(stores: Stores) -> list[Difference]:
 
 async def cards(stores: Stores) -> int:
     keys = await stores.redis.keys(f"{await served(stores)}:c:*")
-    return sum([decode_card(await stores.redis.get(key)) is not None for key in keys])
+    values = cast(list[bytes | None], await stores.redis.mget(keys)) if keys else []
+    return sum(decode_card(value) is not None for value in values)
 
 
 async def test_events_become_cards(stores: Stores, make: Any) -> None:

@@ -43,6 +43,7 @@ def _consumer(settings: ReviewsSettings, handler: Handler) -> AbstractAsyncConte
         stream=settings.entities_stream,
         leases_table=settings.reviews_leases_table,
         dead_letters_table=settings.dead_letters_table,
+        worker=settings.worker,
     )
     return open_consumer(place, handler, aws=aws_settings(settings), outage=is_away)
 

@@ -1,0 +1,110 @@
+"""Changes of the directory at a steady rate; a process of its own, beside the services that it loads.
+
+`python -m tests.bench.change_load` reads a `Load` on stdin, changes telephone numbers until it is told to stop by the
+end of stdin, and writes a `Report`. Open loop: a change is due when it is due, whoever is still being answered.
+"""
+
+import asyncio
+import itertools
+import sys
+import time
+
+import msgspec
+import uvloop
+
+from tests.bench.client import Client
+
+CONNECTIONS = 16
+LONGEST = 120.0
+"""Seconds after which it stops by itself."""
+
+
+class Target(msgspec.Struct):
+    """A provider-location, and the version that it has."""
+
+    id: str
+    version: int
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """What to change, how often a second, and the header that allows it."""
+
+    port: int
+    authorization: str
+    targets: list[Target]
+    rate: float
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What was acknowledged, at which rate."""
+
+    changes: int
+    refused: int
+    per_second: float
+
+
+class Run:
+    """One load."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._numbers = itertools.count(5_000_000)
+        self._due: asyncio.Queue[Target] = asyncio.Queue(maxsize=10 * CONNECTIONS)
+        self._changes = 0
+        self._refused = 0
+
+    async def until(self, stopped: asyncio.Event) -> Report:
+        began = time.perf_counter()
+        clients = [Client(self._load.port, {"Authorization": self._load.authorization}) for _ in range(CONNECTIONS)]
+        tasks = [asyncio.create_task(self._work(client)) for client in clients]
+        tasks.append(asyncio.create_task(self._generate(began)))
+        waiting = asyncio.create_task(stopped.wait())
+        await asyncio.wait([*tasks, waiting], timeout=LONGEST, return_when=asyncio.FIRST_COMPLETED)
+        seconds = time.perf_counter() - began
+        for task in (*tasks, waiting):
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+        return Report(changes=self._changes, refused=self._refused, per_second=self._changes / seconds)
+
+    async def _generate(self, began: float) -> None:
+        for number, target in enumerate(itertools.cycle(self._load.targets)):
+            await asyncio.sleep(max(0.0, began + number / self._load.rate - time.perf_counter()))
+            await self._due.put(target)
+
+    async def _work(self, client: Client) -> None:
+        while True:
+            target = await self._due.get()
+            status, _ = await client.request(
+                "PATCH",
+                f"/v1/directory/provider-locations/{target.id}",
+                {"phone": f"202{next(self._numbers):07d}"},
+                {"If-Match": f'"{target.version}"', "Content-Type": "application/merge-patch+json"},
+            )
+            if status == 200:
+                target.version += 1
+                self._changes += 1
+            else:
+                self._refused += 1
+
+
+async def _main(load: Load) -> Report:
+    stopped = asyncio.Event()
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    run = asyncio.create_task(Run(load).until(stopped))
+    ending = asyncio.create_task(reader.read())
+    await asyncio.wait([run, ending], return_when=asyncio.FIRST_COMPLETED)
+    stopped.set()
+    return await run
+
+
+def main() -> None:
+    load = msgspec.json.decode(sys.stdin.buffer.readline(), type=Load)
+    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(_main(load))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""A small HTTP client for load generators: one keep-alive connection, one request at a time, little work for each."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+class Client:
+    """Talks JSON to a service on loopback. `headers` go with every request."""
+
+    def __init__(self, port: int, headers: Mapping[str, str] | None = None) -> None:
+        self._port = port
+        lines = {"Host": f"127.0.0.1:{port}", **(headers or {})}
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def request(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer, which must have a Content-Length. Raises OSError, IncompleteReadError."""
+        reader, writer = self._streams or await self._connect()
+        content = b"" if body is None else msgspec.json.encode(body)
+        own = {"Content-Type": "application/json", "Content-Length": str(len(content))} if content else {}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in {**own, **(headers or {})}.items())
+        writer.write(f"{method} {path} HTTP/1.1\r\n{self._head}{lines}\r\n".encode() + content)
+        received = (await reader.readuntil(b"\r\n\r\n")).lower()
+        at = received.index(b"content-length:") + 15
+        return int(received[9:12]), await reader.readexactly(int(received[at : received.index(b"\r", at)]))
+
+    async def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
+        """Status and decoded body."""
+        status, content = await self.request("POST", path, body, headers)
+        return status, msgspec.json.decode(content)
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        return self._streams
