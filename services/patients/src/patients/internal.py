@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from sqlalchemy import func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
 from millrace_platform.unit_of_work import put
+from patients.audit.model import Purpose
 from patients.dependencies import InPatients
 from patients.http import NO_STORE, json_response, problems
 from patients.patient.repository import states_after
@@ -35,6 +36,13 @@ class WaitingMails(Schema):
     """The oldest mails that wait."""
 
     items: list[WaitingMail]
+
+
+class ContactResource(Schema):
+    """Where messages go: the profile's address, else the account's. `given_name` is null without a profile."""
+
+    email: str
+    given_name: str | None
 
 
 class Replayed(Schema):
@@ -65,6 +73,19 @@ async def sent(patients: InPatients, mail_id: UUID) -> None:
     """Nothing happens where it is gone already."""
     async with patients.units.begin() as work:
         await patients.mail.remove(work.session, mail_id)
+
+
+@router.get("/{patient_id}/contact", summary="Show where messages to a patient go", responses=problems(404, 422))
+async def contact(
+    patients: InPatients,
+    patient_id: UUID,
+    purpose_of_use: Annotated[Purpose, Header(description="Why (HL7 PurposeOfUse).")],
+    response: Response,
+) -> ContactResource:
+    """Each answer is on the patient's trail; 404 for who was erased, or has no address."""
+    response.headers.update(NO_STORE)
+    found = await patients.contacts.get(patient_id, purpose_of_use)
+    return ContactResource(email=found.email, given_name=found.given_name)
 
 
 @router.post("/replay", summary="Send patients' states again", responses=problems(422))
