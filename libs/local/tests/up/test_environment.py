@@ -10,6 +10,7 @@ from millrace_local.up.environment import (
     Ports,
     bytecode_variables,
     identity_variables,
+    notifications_variables,
     platform_variables,
     service_variables,
 )
@@ -18,7 +19,7 @@ PORTS = Ports(
     20001,
     20002,
     20003,
-    {"directory": 20004, "refinery": 20005, "projector": 20006, "search": 20007, "patients": 20008},
+    {"directory": 20004, "refinery": 20005, "projector": 20006, "search": 20007, "patients": 20008, "notifications": 20009},
 )
 
 
@@ -48,6 +49,13 @@ def test_tokens_name_the_edge_and_keys_come_from_their_service() -> None:
     assert variables["MILLRACE_PATIENTS_MASTER_KEY_FILE"] == "/home/key"
 
 
+def test_mails_are_shown_and_lead_to_the_edge() -> None:
+    variables = notifications_variables(8080, Path("/home/key"))
+    assert variables["MILLRACE_NOTIFICATIONS_PUBLIC_URL"] == "http://127.0.0.1:8080"
+    assert variables["MILLRACE_NOTIFICATIONS_SHOW_MAILS"] == "true"
+    assert variables["MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE"] == "/home/key"
+
+
 def test_bytecode_is_kept_where_it_does_not_litter_sources() -> None:
     forbidding = {"PYTHONDONTWRITEBYTECODE": "1"}
     assert bytecode_variables(Path("/home/bytecode"), forbidding)["PYTHONPYCACHEPREFIX"] == "/home/bytecode"
@@ -69,4 +77,4 @@ def test_nothing_leads_to_a_real_account(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_ports_are_free_and_different() -> None:
     ports = Ports.choose(random.Random(1))
-    assert len({ports.postgres, ports.redis, ports.aws, *ports.services.values()}) == 8
+    assert len({ports.postgres, ports.redis, ports.aws, *ports.services.values()}) == 9

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -13,6 +13,9 @@ import msgspec
 PURPOSE = "HOPERAT"
 """Healthcare operations (HL7 PurposeOfUse): why an address is asked for."""
 TIMEOUT = httpx.Timeout(5.0)
+WAIT = 10
+"""Seconds that `patients` waits for mail before it says that there is none."""
+WAIT_TIMEOUT = httpx.Timeout(5.0, read=WAIT + 5.0)
 CONNECTIONS = httpx.Limits(max_connections=20)
 
 T = TypeVar("T")
@@ -54,7 +57,7 @@ class Contacts(Protocol):
 
 class AccountOutbox(Protocol):
     async def waiting(self) -> Sequence[AccountMail]:
-        """The oldest mails that wait. Raises `PatientsAwayError`."""
+        """The oldest mails that wait; where there are none, it waits for some a while. Raises `PatientsAwayError`."""
         ...
 
     async def remove(self, identifier: UUID) -> None:
@@ -77,16 +80,17 @@ class PatientsClient:
         return _decoded(answer, Contact)
 
     async def waiting(self) -> Sequence[AccountMail]:
-        return _decoded(await self._request("GET", "/internal/patients/outbox"), _Page).items
+        answer = await self._request("GET", f"/internal/patients/outbox?wait={WAIT}", timeout=WAIT_TIMEOUT)
+        return _decoded(answer, _Page).items
 
     async def remove(self, identifier: UUID) -> None:
         answer = await self._request("DELETE", f"/internal/patients/outbox/{identifier}")
         if not answer.is_success:
             raise PatientsAwayError(str(answer.status_code))
 
-    async def _request(self, method: str, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            return await self._client.request(method, path, headers=headers)
+            return await self._client.request(method, path, **options)
         except (httpx.HTTPError, OSError) as error:
             raise PatientsAwayError(type(error).__name__) from None
 

@@ -25,7 +25,7 @@ class NotificationsSettings(PlatformSettings):
     notifications_show_mails: bool = False
     """Whether `/internal/notifications/outbox` shows the last mails: for one's own machine only."""
     notifications_mail_poll: Seconds = 1.0
-    """How often `patients` is asked for mails of accounts."""
+    """Between two questions to `patients` for mails of accounts; it answers at once when there is one."""
     notifications_mails_at_once: int = Field(8, ge=1, le=100)
 
     notifications_webhook_keys: tuple[SecretStr, ...] = ()

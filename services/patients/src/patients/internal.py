@@ -1,5 +1,6 @@
 """For operators and the services beside this one; the load balancer doesn't lead here."""
 
+import asyncio
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, cast
@@ -11,8 +12,9 @@ from sqlalchemy import func, select, table
 from millrace_feeds.outbox import OUTBOX_TABLE
 from millrace_platform.unit_of_work import put
 from patients.audit.model import Purpose
-from patients.dependencies import InPatients
+from patients.dependencies import InPatients, Patients
 from patients.http import NO_STORE, json_response, problems
+from patients.mail.stored import Waiting
 from patients.patient.repository import states_after
 from patients.schemas import Schema
 from patients.wire import State, patient_event
@@ -20,6 +22,8 @@ from patients.wire import State, patient_event
 router = APIRouter(prefix="/internal/patients", tags=["internal"])
 
 REPLAY_PAGE = 5000
+LOOK_SECONDS = 0.5
+"""Between two looks for mail that somebody waits for."""
 
 
 class WaitingMail(Schema):
@@ -54,18 +58,30 @@ class Replayed(Schema):
 
 @router.get("/outbox", summary="List mail that waits", responses=problems(422))
 async def outbox(
-    patients: InPatients, response: Response, limit: Annotated[int, Query(ge=1, le=200)] = 100
+    patients: InPatients,
+    response: Response,
+    limit: Annotated[int, Query(ge=1, le=200)] = 100,
+    wait: Annotated[float, Query(ge=0, le=10, description="Seconds to wait for mail while there is none.")] = 0.0,
 ) -> WaitingMails:
     """Oldest first. Delete each once it was sent; what nobody fetches within a day is removed."""
     response.headers.update(NO_STORE)
-    async with patients.units.begin() as work:
-        waiting = await patients.mail.waiting(work, limit)
+    waiting = await _waiting_mail(patients, limit, wait)
     return WaitingMails(
         items=[
             WaitingMail(id=each.id, kind=each.kind, to=each.to, token=each.token, created_at=each.created_at)
             for each in waiting
         ]
     )
+
+
+async def _waiting_mail(patients: Patients, limit: int, wait: float) -> list[Waiting]:
+    for _ in range(1 + round(wait / LOOK_SECONDS)):
+        async with patients.units.begin() as work:
+            if found := await patients.mail.waiting(work, limit):
+                return found
+        if wait:
+            await asyncio.sleep(LOOK_SECONDS)
+    return []
 
 
 @router.delete("/outbox/{mail_id}", summary="Say that a mail was sent", status_code=204, responses=problems(422))

@@ -68,5 +68,7 @@ def _check_host(scheme: str, host: str, loopback: bool) -> None:
     local = host == LOCALHOST or host.endswith(f".{LOCALHOST}") or (address is not None and is_loopback(address))
     if scheme == "http" and not (local and loopback):
         raise UrlRefusedError("It isn't encrypted.", "Begin it with https://.")
-    if (local and not loopback) or (address is not None and not may_reach(address, loopback=loopback)):
+    # A name without a dot is looked up in the network's own domain.
+    inside = "." not in host if address is None else not may_reach(address, loopback=loopback)
+    if not loopback if local else inside:
         raise UrlRefusedError("It leads into a private network.", "Give an address on the public internet.")
