@@ -68,7 +68,12 @@ def certificate(name: str, directory: Path) -> tuple[ssl.SSLContext, ssl.SSLCont
 
 @asynccontextmanager
 async def receiving(
-    tls: ssl.SSLContext | None = None, *, head: str = OK, endless: bool = False, silent: bool = False
+    tls: ssl.SSLContext | None = None,
+    *,
+    head: str = OK,
+    body: bytes = b"",
+    endless: bool = False,
+    silent: bool = False,
 ) -> AsyncIterator[Receiver]:
     """A server on a free port, until the end of the block."""
     receiver = Receiver()
@@ -84,7 +89,7 @@ async def receiving(
             elif endless:
                 await _send_without_end(writer, receiver)
             else:
-                writer.write(f"{head}Content-Length: 0\r\n\r\n".encode())
+                writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
                 await writer.drain()
         writer.close()
 

@@ -22,7 +22,7 @@ from .receiving import Receiver, certificate, receiving
 PUBLIC = "93.184.215.14"
 
 REFUSED = [
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104 # nothing is bound to it
     "10.0.0.1",
     "100.64.0.1",
     "100.100.100.200",
@@ -119,7 +119,9 @@ def test_an_endpoint_on_the_internet_is_taken_apart() -> None:
     assert target.path == "/a/b?c=d"
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://localhost:9/x", "http://[::1]:9/", "https://localhost/"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/", "http://localhost:9/x", "http://[::1]:9/", "https://localhost/"]
+)
 def test_this_machine_may_be_reached_where_the_setting_says_so(url: str) -> None:
     assert target_of(url, loopback=True)
 

@@ -19,7 +19,14 @@ PORTS = Ports(
     20001,
     20002,
     20003,
-    {"directory": 20004, "refinery": 20005, "projector": 20006, "search": 20007, "patients": 20008, "notifications": 20009},
+    {
+        "directory": 20004,
+        "refinery": 20005,
+        "projector": 20006,
+        "search": 20007,
+        "patients": 20008,
+        "notifications": 20009,
+    },
 )
 
 

@@ -74,11 +74,13 @@ class AccountMails:
         for identifier in done:
             await self.outbox.remove(identifier)
         went_well = True
-        for identifier, attempts in claimed.items():
+        for mail in waiting.values():
+            if mail.id not in claimed:
+                continue
             if went_well:
-                went_well = await self._send(waiting[identifier], lease, attempts)
+                went_well = await self._send(mail, lease, claimed[mail.id])
             else:
-                await self._postpone(identifier, lease, attempts)
+                await self._postpone(mail.id, lease, claimed[mail.id])
         return went_well
 
     async def _send(self, mail: AccountMail, lease: UUID, attempts: int) -> bool:
