@@ -1,7 +1,7 @@
 """Deliveries over HTTP."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,6 +9,9 @@ from pydantic import AwareDatetime, Field
 
 from notifications.delivery.model import Attempt, Delivery, State
 from notifications.schemas import Body, Schema
+
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Beyond these a time can't be had in every zone."""
 
 
 class AttemptResource(Schema):
@@ -63,7 +66,10 @@ class DeliveryWithAttempts(DeliveryResource):
 class RedeliveryBody(Body):
     """What is to be sent again."""
 
-    since: Annotated[AwareDatetime, Field(description="Messages made since then; they are kept for 30 days.")]
+    since: Annotated[
+        AwareDatetime,
+        Field(ge=EARLIEST, le=LATEST, description="Messages made since then; they are kept for 30 days."),
+    ]
     delivered: Annotated[bool, Field(description="Also those that have arrived.")] = False
 
 

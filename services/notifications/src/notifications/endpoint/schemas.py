@@ -12,8 +12,13 @@ from notifications.schemas import Body, Schema, Text, Version
 
 Url = Annotated[
     str,
-    Field(min_length=1, max_length=2048, description="An https address on the public internet."),
-    Field(examples=["https://ehr.example.com/hooks/millrace"]),
+    Field(
+        min_length=1,
+        max_length=2048,
+        pattern=r"^[^\x00-\x20\x7f]+$",
+        description="An https address on the public internet.",
+        examples=["https://ehr.example.com/hooks/millrace"],
+    ),
 ]
 Events = Annotated[
     list[EventType], Field(min_length=1, max_length=len(EventType), description="What the endpoint is told of.")

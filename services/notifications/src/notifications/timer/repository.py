@@ -78,7 +78,7 @@ async def claim(session: Session, lease: UUID, now: datetime, limit: int) -> lis
 async def still_wanted(session: Session, claimed: Claimed, now: datetime) -> bool:
     """Whether the letter may leave now: it was not dropped, and the lease is ours, for its full time again."""
     mine = held(timer, claimed.id, claimed.lease).where(timer.c.state == "waiting")
-    renewed = mine.values(attempts=timer.c.attempts + 1, lease_until=now + LEASE)
+    renewed = mine.values(lease_until=now + LEASE)
     return (await session.execute(renewed.returning(timer.c.id))).first() is not None
 
 
@@ -93,7 +93,8 @@ async def settle(session: Session, claimed: Claimed, outcome: Outcome, reason: s
 async def postpone(session: Session, claimed: Claimed, until: datetime, reason: str) -> None:
     """Another try later."""
     mine = held(timer, claimed.id, claimed.lease).where(timer.c.state == "waiting")
-    await session.execute(mine.values(due_at=until, reason=reason, **_NO_LEASE))
+    later = mine.values(due_at=until, reason=reason, attempts=timer.c.attempts + 1, **_NO_LEASE)
+    await session.execute(later)
 
 
 async def forget_old(session: Session, before: datetime) -> None:
