@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -28,7 +27,6 @@ from notifications.feed.handler import FeedHandler
 from notifications.feed.visits import Visits
 from notifications.figures import Figures
 from notifications.mail.memory import MemoryMailer
-from notifications.migrate import migrate
 from notifications.network.client import Answer, PostFailedError
 from notifications.network.urls import Target
 from notifications.patients_client import AccountMail, Contact, PatientsAwayError
@@ -230,8 +228,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench(dsn: str, clock: ManualClock | None = None, seed: int = 1) -> AsyncIterator[Bench]:
-    """Prepare the database and put all parts upon it; twice on one database is a restart."""
-    await migrate(dsn)
+    """Put all parts upon a migrated database; twice on one database is a restart."""
     clock = clock or ManualClock()
     async with open_database(dsn, name="test", pool_size=8, seconds=5) as database:
         yield _bench(database, clock, seed)
@@ -261,7 +258,3 @@ async def until(condition: Callable[[], bool], *, within: float = 20.0) -> None:
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 # what is waited for doesn't know of the test
             await asyncio.sleep(0.01)
-
-
-def key_file(directory: Path) -> Path:
-    return directory / "webhook-key"

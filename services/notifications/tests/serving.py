@@ -21,7 +21,6 @@ from notifications.keys import provide_key
 from notifications.mail.memory import MemoryMailer
 from notifications.mail.model import Mailer
 from notifications.main import create
-from notifications.migrate import migrate
 from notifications.settings import NotificationsSettings
 
 STREAM = "entities"
@@ -73,7 +72,7 @@ class Service:
 
 @asynccontextmanager
 async def serving(dsn: str, directory: Path, **changes: Any) -> AsyncIterator[Service]:
-    """Prepare the database and run the service on it. `patients` is away unless `patients_url` is given."""
+    """Run the service on a migrated database. `patients` is away unless `patients_url` is given."""
     settings = NotificationsSettings(
         **{
             "notifications_database_url": dsn,
@@ -82,7 +81,6 @@ async def serving(dsn: str, directory: Path, **changes: Any) -> AsyncIterator[Se
             **changes,
         }
     )
-    await migrate(dsn)
     provide_key(settings)
     mailer, transport, tokens = MemoryMailer(), MemoryTransport(), KnownTokens()
     transport.create_stream(STREAM)

@@ -134,14 +134,14 @@ class TestRetries:
         _, attempts = await deliveries_of(parts).get(MINE, to.id, settled.id)
         assert [(each.number, each.status) for each in attempts] == [(n + 1, 500) for n in range(len(tried_at))]
 
-    async def test_a_restart_goes_on_where_it_was(self, postgres_dsn: str) -> None:
-        async with bench(postgres_dsn) as before:
+    async def test_a_restart_goes_on_where_it_was(self, database_url: str) -> None:
+        async with bench(database_url) as before:
             to = await endpoint(before)
             before.receiver.status = "timeout"
             await before.tell(appointment(FRIDAY))
             assert await before.deliver_due() == 1
         before.clock.turn(seconds=10)
-        async with bench(postgres_dsn, before.clock, seed=2) as after:
+        async with bench(database_url, before.clock, seed=2) as after:
             assert await after.deliver_due() == 1
             assert await after.deliver_due() == 0
             (settled,) = await log(after, to)

@@ -136,8 +136,8 @@ class TestWords:
         await parts.send_due()
         assert "std" not in parts.mailer.sent[0].text + parts.mailer.sent[0].html
 
-    async def test_without_copies_of_provider_and_place_it_is_still_a_letter(self, postgres_dsn: str) -> None:
-        async with bench(postgres_dsn) as parts:
+    async def test_without_copies_of_provider_and_place_it_is_still_a_letter(self, database_url: str) -> None:
+        async with bench(database_url) as parts:
             await parts.tell(appointment(FRIDAY, time_zone=None))
             assert await parts.send_due() == ["booked"]
             assert "with your provider is booked" in parts.mailer.sent[0].text
@@ -164,14 +164,14 @@ class TestOnce:
         assert len(parts.mailer.sent) == 40
         assert len({mail.id for mail in parts.mailer.sent}) == 40
 
-    async def test_a_restart_neither_loses_nor_repeats(self, postgres_dsn: str) -> None:
-        async with bench(postgres_dsn) as before:
+    async def test_a_restart_neither_loses_nor_repeats(self, database_url: str) -> None:
+        async with bench(database_url) as before:
             await before.tell(provider(), place(), appointment(FRIDAY))
             assert await before.send_due() == ["booked"]
         before.clock.now = FRIDAY - timedelta(hours=48)
-        async with bench(postgres_dsn, before.clock) as after:
+        async with bench(database_url, before.clock) as after:
             assert await after.send_due() == ["reminder_48h"]
-        async with bench(postgres_dsn, before.clock) as again:
+        async with bench(database_url, before.clock) as again:
             assert await again.send_due() == []
 
     async def test_a_worker_that_dies_before_it_sends_is_replaced_when_its_lease_ends(self, parts: Bench) -> None:

@@ -22,8 +22,8 @@ UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 
 
 @pytest.fixture
-async def service(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Service]:
-    async with serving(postgres_dsn, tmp_path, notifications_webhook_loopback=True) as service:
+async def service(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    async with serving(database_url, tmp_path, notifications_webhook_loopback=True) as service:
         yield service
 
 
