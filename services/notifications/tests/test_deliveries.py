@@ -103,6 +103,19 @@ class TestFanOut:
         await parts.deliver_due()
         assert [json.loads(body)["data"]["appointment_id"] for _, _, body in parts.receiver.got] == ["a1"]
 
+    async def test_the_practice_that_a_visit_leaves_is_told_too(self, parts: Bench) -> None:
+        await endpoint(parts, url="https://former.example/")
+        await endpoint(parts, practice=OTHER_PRACTICE, url="https://next.example/")
+        there = {"provider_location_id": "there", "practice_id": OTHER_PRACTICE}
+        await parts.tell(appointment(FRIDAY), appointment(FRIDAY, moved_from=FRIDAY.isoformat(), **there))
+        await parts.deliver_due()
+        told = sorted((host, json.loads(body)["type"]) for host, _, body in parts.receiver.got)
+        assert told == [
+            ("former.example", "appointment.booked"),
+            ("former.example", "appointment.moved"),
+            ("next.example", "appointment.moved"),
+        ]
+
 
 class TestRetries:
     @given(st.integers(0, 2**32), st.one_of(st.none(), st.integers(0, 10**9)))

@@ -84,6 +84,12 @@ class TestWhen:
         parts.clock.now = FRIDAY - timedelta(hours=48)
         assert await parts.send_due() == ["reminder_48h"]
 
+    async def test_a_visit_that_was_confirmed_before_it_was_seen_is_told_and_reminded_of(self, parts: Bench) -> None:
+        await parts.tell(appointment(FRIDAY, "confirmed"))
+        assert await parts.send_due() == ["booked"]
+        parts.clock.now = FRIDAY - timedelta(hours=48)
+        assert await parts.send_due() == ["reminder_48h"]
+
     async def test_a_day_after_the_visit_a_review_is_asked_for(self, parts: Bench) -> None:
         await parts.tell(appointment(FRIDAY), appointment(FRIDAY, "arrived"))
         parts.clock.now = FRIDAY + timedelta(hours=1)
@@ -119,6 +125,7 @@ class TestWords:
             "Your appointment with Maria O'Connell-Ruiz, MD is booked.",
             "When: Friday, November 27, 2026 at 9:30 AM (EST)",
             "Where: Harbor Clinic\n1 Main St, Suite 2, New York, NY 10001",
+            "Questions? Call the practice at (212) 555-0142.",
             "https://millrace.example/appointments/a1",
         ):
             assert said in mail.text

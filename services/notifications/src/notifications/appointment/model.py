@@ -54,9 +54,16 @@ class Known:
 def happenings(before: Known | None, after: Visit) -> tuple[Happening, ...]:
     """What became of it between the two states, in order. Versions between them may have been skipped."""
     if before is None:
-        unseen_move = after.state == Happening.BOOKED and after.moved_from is not None
-        return (Happening.MOVED,) if unseen_move else (Happening(after.state),)
+        return _unseen(after)
     moved = (before.start, before.provider_location_id) != (after.start, after.provider_location_id)
     # A moved visit is booked anew; that its state goes back to `booked` is no second booking.
     reached = after.state not in (before.state, Happening.BOOKED)
     return (*((Happening.MOVED,) if moved else ()), *((Happening(after.state),) if reached else ()))
+
+
+def _unseen(visit: Visit) -> tuple[Happening, ...]:
+    """Of a visit that is still to come its booking, or last move, is news too."""
+    if visit.state not in (Happening.BOOKED, Happening.CONFIRMED):
+        return (Happening(visit.state),)
+    begun = Happening.BOOKED if visit.moved_from is None else Happening.MOVED
+    return (begun,) if visit.state == Happening.BOOKED else (begun, Happening.CONFIRMED)

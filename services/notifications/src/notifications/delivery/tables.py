@@ -28,7 +28,7 @@ message = Table(
     Column("version", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    UniqueConstraint("type", "entity", "version"),
+    UniqueConstraint("practice_id", "type", "entity", "version"),
     Index("message_practice_id_created_at_idx", "practice_id", "created_at"),
     Index("message_created_at_idx", "created_at"),
 )

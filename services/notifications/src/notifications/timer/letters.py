@@ -3,6 +3,7 @@
 A letter names provider, place and time. Why somebody sees a doctor isn't in it: mail is read on locked screens too.
 """
 
+import re
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -126,7 +127,13 @@ def _where(scene: Scene) -> tuple[str, ...]:
 def _questions(scene: Scene) -> tuple[str, ...]:
     if scene.place is None or scene.place.phone is None:
         return ()
-    return (f"Questions? Call the practice at {scene.place.phone}.",)
+    return (f"Questions? Call the practice at {_spoken(scene.place.phone)}.",)
+
+
+def _spoken(phone: str) -> str:
+    """`(212) 555-0142` for a number of the North American plan, any other as it is."""
+    found = re.fullmatch(r"\+1(\d{3})(\d{3})(\d{4})", phone)
+    return phone if found is None else "({}) {}-{}".format(*found.groups())
 
 
 _WRITERS = {

@@ -102,7 +102,7 @@ CREATE TABLE message (
     version bigint NOT NULL,
     body bytea NOT NULL,
     created_at timestamptz NOT NULL,
-    CONSTRAINT message_type_entity_version_key UNIQUE (type, entity, version)
+    CONSTRAINT message_practice_id_type_entity_version_key UNIQUE (practice_id, type, entity, version)
 );
 CREATE INDEX message_practice_id_created_at_idx ON message (practice_id, created_at);
 CREATE INDEX message_created_at_idx ON message (created_at);
