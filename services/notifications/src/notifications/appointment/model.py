@@ -50,6 +50,10 @@ class Known:
     start: datetime
     provider_location_id: str
 
+    @classmethod
+    def of(cls, visit: Visit) -> "Known":
+        return cls(visit.version, visit.state, visit.start, visit.provider_location_id)
+
 
 def happenings(before: Known | None, after: Visit) -> tuple[Happening, ...]:
     """What became of it between the two states, in order. Versions between them may have been skipped."""

@@ -28,6 +28,19 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """What a practice's endpoints are told; `entity` and `version` are what it is about."""
+
+    id: UUID
+    practice_id: str
+    type: str
+    entity: str
+    version: int
+    body: bytes
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A delivery whose time has come, leased to this worker. `attempts` counts those before."""
 

@@ -1,6 +1,7 @@
 """Messages and deliveries in the database."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert
 
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.ids import Ids
-from notifications.delivery.model import Attempt, Claimed, Delivery, State
+from notifications.delivery.model import Attempt, Claimed, Delivery, Message, State
 from notifications.delivery.tables import attempt, delivery, message
 from notifications.leases import held, is_free, take
 
@@ -18,29 +19,16 @@ REDELIVER_LIMIT = 10_000
 _NO_LEASE = {"lease": None, "lease_until": None}
 
 
-async def add_message(
-    session: Session,
-    *,
-    identifier: UUID,
-    practice: str,
-    kind: str,
-    entity: str,
-    version: int,
-    body: bytes,
-    now: datetime,
-) -> None:
-    await session.execute(
-        insert(message).values(
-            id=identifier, practice_id=practice, type=kind, entity=entity, version=version, body=body, created_at=now
-        )
-    )
+async def add_messages(session: Session, messages: Sequence[Message]) -> None:
+    if messages:
+        await session.execute(insert(message), [asdict(each) for each in messages])
 
 
-async def add(session: Session, message_id: UUID, endpoints: Sequence[UUID], ids: Ids, now: datetime) -> list[UUID]:
-    """Deliveries of a message that are due at once; their ids."""
-    rows = [_new(ids(), endpoint, message_id, now) for endpoint in endpoints]
+async def add(session: Session, deliveries: Sequence[tuple[UUID, UUID]], ids: Ids, now: datetime) -> list[UUID]:
+    """Deliveries, each to an endpoint of a message, that are due at once; their ids."""
+    rows = [_new(ids(), endpoint_id, message_id, now) for endpoint_id, message_id in deliveries]
     if rows:
-        await session.execute(insert(delivery).values(rows))
+        await session.execute(insert(delivery), rows)
     return [row["id"] for row in rows]
 
 
@@ -127,16 +115,6 @@ async def missed(
     wanted = message.c.type.in_(kinds), message.c.practice_id == practice, message.c.created_at >= since
     query = select(message.c.id).where(*wanted, ~there).order_by(message.c.created_at, message.c.id)
     return list((await session.execute(query.limit(REDELIVER_LIMIT))).scalars())
-
-
-async def redeliver(
-    session: Session, endpoint_id: UUID, messages: Collection[UUID], ids: Ids, now: datetime
-) -> list[UUID]:
-    """New deliveries of messages, due at once; their ids."""
-    rows = [_new(ids(), endpoint_id, each, now) for each in messages]
-    if rows:
-        await session.execute(insert(delivery), rows)
-    return [row["id"] for row in rows]
 
 
 async def forget_old(session: Session, before: datetime) -> None:

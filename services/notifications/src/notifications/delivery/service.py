@@ -10,7 +10,7 @@ from millrace_platform.database import Database, ReadSession, Session
 from millrace_platform.errors import Conflict, NotFound
 from millrace_platform.ids import Ids
 from notifications.delivery import repository
-from notifications.delivery.model import Attempt, Delivery, State
+from notifications.delivery.model import Attempt, Delivery, Message, State
 from notifications.delivery.payload import ping_body
 from notifications.endpoint import repository as endpoints
 from notifications.endpoint.model import PING, Endpoint
@@ -49,17 +49,10 @@ class DeliveryService:
         identifier, now = self.ids(), now_of(self.clock)
         async with self.database.transaction() as session:
             endpoint = await _enabled(session, practices, endpoint_id)
-            await repository.add_message(
-                session,
-                identifier=identifier,
-                practice=endpoint.practice_id,
-                kind=PING,
-                entity=f"ping/{identifier}",
-                version=1,
-                body=ping_body(endpoint.id, endpoint.practice_id, now),
-                now=now,
-            )
-            (made,) = await repository.add(session, identifier, [endpoint.id], self.ids, now)
+            body = ping_body(endpoint.id, endpoint.practice_id, now)
+            message = Message(identifier, endpoint.practice_id, PING, f"ping/{identifier}", 1, body, now)
+            await repository.add_messages(session, [message])
+            (made,) = await repository.add(session, [(endpoint.id, identifier)], self.ids, now)
             return await _delivery(session, endpoint.id, made)
 
     async def redeliver(self, practices: Practices, endpoint_id: UUID, identifier: UUID) -> Delivery:
@@ -67,9 +60,8 @@ class DeliveryService:
         async with self.database.transaction() as session:
             await _enabled(session, practices, endpoint_id)
             before = await _delivery(session, endpoint_id, identifier)
-            (made,) = await repository.redeliver(
-                session, endpoint_id, [before.message_id], self.ids, now_of(self.clock)
-            )
+            now = now_of(self.clock)
+            (made,) = await repository.add(session, [(endpoint_id, before.message_id)], self.ids, now)
             return await _delivery(session, endpoint_id, made)
 
     async def redeliver_since(
@@ -89,7 +81,8 @@ class DeliveryService:
                 since=since,
                 delivered=delivered,
             )
-            made = await repository.redeliver(session, endpoint.id, messages, self.ids, now_of(self.clock))
+            deliveries = [(endpoint.id, message) for message in messages]
+            made = await repository.add(session, deliveries, self.ids, now_of(self.clock))
         return len(made)
 
 

@@ -40,8 +40,15 @@ async def page(session: ReadSession, practices: Collection[str], after: UUID | N
     return [each for each in found if each is not None]
 
 
-async def of_practice(session: ReadSession, practice: str) -> list[Endpoint]:
-    return await page(session, [practice], None, 1000)
+async def of_practices(session: ReadSession, practices: Collection[str]) -> dict[str, list[Endpoint]]:
+    """By practice; those without any are left out."""
+    by_practice: dict[str, list[Endpoint]] = {}
+    if practices:
+        rows = await session.execute(select(endpoint).where(endpoint.c.practice_id.in_(practices)))
+        for found in map(_endpoint, rows):
+            if found is not None:
+                by_practice.setdefault(found.practice_id, []).append(found)
+    return by_practice
 
 
 async def count(session: Session, practice: str) -> int:

@@ -1,6 +1,7 @@
 """The consumer's handler: one transaction for a batch, each entity's effects under the condition of its version."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +15,7 @@ from millrace_platform.clock import Clock
 from millrace_platform.database import Database, Session
 from millrace_platform.errors import Conflict, TimedOut, Unavailable
 from notifications.appointment.wire import visit
-from notifications.feed.visits import Visits
+from notifications.feed.visits import Change, Visits
 from notifications.moments import now_of
 from notifications.place import repository as places
 from notifications.place import wire as place_wire
@@ -57,28 +58,16 @@ class FeedHandler:
             # Copies first: a visit of the same batch may be the first at its place.
             await places.put_providers(session, _providers(found))
             await places.put_places(session, _places(found))
+            await self.visits.apply(session, _changes(found))
             for read in found:
-                await self._apply(session, read)
-
-    async def _apply(self, session: Session, read: _Read) -> None:
-        version = read.envelope.entityversion
-        try:
-            match read.entity:
-                case Appointment() as entity:
-                    at = moment("time", read.envelope.time)
-                    await self.visits.apply(session, visit(entity, version), at=at, replay=read.envelope.replay)
-                case WaitlistOffer() as entity:
-                    await self._offer(session, offer(entity, version))
-                case Patient(state="erased") as entity:
-                    await self.timers.erase(session, entity.id)
-                case _:
-                    pass
-        except ContractError as error:
-            raise InvalidRecord(read.record, str(error)) from error
+                if isinstance(read.entity, WaitlistOffer):
+                    await self._offer(session, _offer(read, read.entity))
+                elif isinstance(read.entity, Patient) and read.entity.state == "erased":
+                    await self.timers.erase(session, read.entity.id)
 
     async def _offer(self, session: Session, offer: Offer) -> None:
         if await offers.advance(session, offer.id, offer.version):
-            await self.timers.apply(session, plan(offer, now_of(self.clock)))
+            await self.timers.apply(session, [plan(offer, now_of(self.clock))])
 
 
 def is_away(error: BaseException) -> bool:
@@ -90,12 +79,34 @@ def is_away(error: BaseException) -> bool:
 
 def _read(record: Record) -> _Read | None:
     """None for what isn't wanted, and for deletions."""
-    try:
+    with _parking(record):
         envelope = decode(record.body)
         entity = entity_of(envelope) if envelope.entity in WANTED else None
+    return None if entity is None else _Read(record, envelope, entity)
+
+
+def _changes(found: Sequence[_Read]) -> list[Change]:
+    changes = []
+    for read in found:
+        if isinstance(read.entity, Appointment):
+            with _parking(read.record):
+                at = moment("time", read.envelope.time)
+                changes.append(Change(visit(read.entity, read.envelope.entityversion), at, read.envelope.replay))
+    return changes
+
+
+def _offer(read: _Read, entity: WaitlistOffer) -> Offer:
+    with _parking(read.record):
+        return offer(entity, read.envelope.entityversion)
+
+
+@contextmanager
+def _parking(record: Record) -> Iterator[None]:
+    """A record that breaks its contract is parked with the reason."""
+    try:
+        yield
     except ContractError as error:
         raise InvalidRecord(record, str(error)) from error
-    return None if entity is None else _Read(record, envelope, entity)
 
 
 def _providers(found: Sequence[_Read]) -> list[tuple[NamedProvider, int]]:

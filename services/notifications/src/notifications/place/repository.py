@@ -1,6 +1,6 @@
 """Providers and places in the database."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -28,10 +28,15 @@ async def provider_of(session: ReadSession, npi: str) -> Provider | None:
 
 
 async def place_of(session: ReadSession, identifier: str) -> Place | None:
-    row = (await session.execute(select(place).where(place.c.id == identifier))).one_or_none()
-    if row is None:
-        return None
-    return Place(row.id, row.practice_id, row.practice_name, row.address, row.phone, row.time_zone)
+    return (await places_of(session, [identifier])).get(identifier)
+
+
+async def places_of(session: ReadSession, identifiers: Collection[str]) -> dict[str, Place]:
+    """Those that are known, by id."""
+    rows = await session.execute(select(place).where(place.c.id.in_(identifiers)))
+    return {
+        row.id: Place(row.id, row.practice_id, row.practice_name, row.address, row.phone, row.time_zone) for row in rows
+    }
 
 
 async def _put(session: Session, table: Table, key: str, rows: list[Mapping[str, Any]]) -> None:

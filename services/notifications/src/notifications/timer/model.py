@@ -1,5 +1,6 @@
 """Timers and what a letter tells: pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -61,6 +62,24 @@ class Plan:
     reason: str
     dropped: frozenset[Kind] = frozenset()
     timers: tuple[NewTimer, ...] = ()
+
+
+def drops(plans: Sequence[Plan]) -> dict[tuple[str, frozenset[Kind]], list[str]]:
+    """Entities whose timers of some kinds go, by reason and kinds."""
+    found: dict[tuple[str, frozenset[Kind]], list[str]] = {}
+    for plan in plans:
+        if plan.dropped:
+            found.setdefault((plan.reason, plan.dropped), []).append(plan.entity)
+    return found
+
+
+def remaining(plans: Sequence[Plan]) -> list[NewTimer]:
+    """The new timers that no later one of the plans drops."""
+    by_entity: dict[str, list[NewTimer]] = {}
+    for plan in plans:
+        kept = [timer for timer in by_entity.get(plan.entity, ()) if timer.kind not in plan.dropped]
+        by_entity[plan.entity] = [*kept, *plan.timers]
+    return [timer for timers in by_entity.values() for timer in timers]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,16 +39,17 @@ async def add(session: Session, timers: Sequence[NewTimer], ids: Ids) -> None:
         }
         for each in timers
     ]
-    await session.execute(insert(timer).values(rows).on_conflict_do_nothing())
+    await session.execute(insert(timer).on_conflict_do_nothing(), rows)
 
 
-async def drop(session: Session, entity: str, kinds: Collection[Kind], reason: str, now: datetime) -> None:
-    """Letters of these kinds about the entity are wanted no more, also where a worker has begun with one."""
-    if kinds:
-        dropped = update(timer).where(timer.c.entity == entity, timer.c.kind.in_([kind.value for kind in kinds]))
-        await session.execute(
-            dropped.where(timer.c.state == "waiting").values(state="dropped", reason=reason, settled_at=now)
-        )
+async def drop(
+    session: Session, entities: Collection[str], kinds: Collection[Kind], reason: str, now: datetime
+) -> None:
+    """Letters of these kinds about the entities are wanted no more, also where a worker has begun with one."""
+    dropped = update(timer).where(timer.c.entity.in_(entities), timer.c.kind.in_([kind.value for kind in kinds]))
+    await session.execute(
+        dropped.where(timer.c.state == "waiting").values(state="dropped", reason=reason, settled_at=now)
+    )
 
 
 async def drop_all_of(session: Session, patient_id: str, reason: str, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """Sets and drops timers, as part of the transaction that applies a change."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -10,7 +11,7 @@ from millrace_platform.database import Session
 from millrace_platform.ids import Ids
 from notifications.moments import now_of
 from notifications.timer import repository
-from notifications.timer.model import Plan
+from notifications.timer.model import Plan, drops, remaining
 from notifications.timer.tables import erased_patient
 
 
@@ -21,10 +22,13 @@ class Timers:
     clock: Clock
     ids: Ids
 
-    async def apply(self, session: Session, plan: Plan) -> None:
-        await repository.drop(session, plan.entity, plan.dropped, plan.reason, now_of(self.clock))
-        erased = await _erased(session, {timer.patient_id for timer in plan.timers})
-        await repository.add(session, [each for each in plan.timers if each.patient_id not in erased], self.ids)
+    async def apply(self, session: Session, plans: Sequence[Plan]) -> None:
+        """All plans in order, in a few statements however many they are."""
+        for (reason, kinds), entities in drops(plans).items():
+            await repository.drop(session, entities, kinds, reason, now_of(self.clock))
+        timers = remaining(plans)
+        erased = await _erased(session, {timer.patient_id for timer in timers})
+        await repository.add(session, [each for each in timers if each.patient_id not in erased], self.ids)
 
     async def erase(self, session: Session, patient_id: str) -> None:
         """The patient is no more: no letter that waits leaves, and none is set again."""
