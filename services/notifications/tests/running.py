@@ -27,6 +27,7 @@ from notifications.feed.handler import FeedHandler
 from notifications.feed.visits import Visits
 from notifications.figures import Figures
 from notifications.mail.memory import MemoryMailer
+from notifications.mail.pace import Pace
 from notifications.network.client import Answer, PostFailedError
 from notifications.network.urls import Target
 from notifications.patients_client import AccountMail, Contact, PatientsAwayError
@@ -247,7 +248,7 @@ def _bench(database: Database, clock: ManualClock, seed: int) -> Bench:
         mailer=mailer,
         patients=patients,
         receiver=receiver,
-        letters=LetterSender(database=database, contacts=patients, figures=figures, **sending),
+        letters=LetterSender(database=database, contacts=patients, figures=figures, pace=Pace(1000, clock), **sending),
         dispatcher=Dispatcher(database, receiver, SECRETS, False, clock, ids, random, figures),
         account_mails=AccountMails(database=database, outbox=patients, interval=1.0, figures=figures, **sending),
     )

@@ -27,6 +27,7 @@ from notifications.figures import Figures
 from notifications.keys import open_secrets
 from notifications.mail.memory import RecentMails
 from notifications.mail.model import Mailer
+from notifications.mail.pace import Pace
 from notifications.mail.ses import open_ses
 from notifications.network.client import Poster, open_poster
 from notifications.patients_client import PatientsClient, open_patients
@@ -130,6 +131,7 @@ def _letters(parts: Parts, patients: PatientsClient, mailer: Mailer) -> LetterSe
         database=parts.database,
         contacts=patients,
         mailer=mailer,
+        pace=Pace(parts.settings.notifications_mails_per_second, parts.clock),
         url=parts.settings.notifications_public_url,
         clock=parts.clock,
         ids=parts.ids,

@@ -27,6 +27,8 @@ class NotificationsSettings(PlatformSettings):
     notifications_mail_poll: Seconds = 1.0
     """Between two questions to `patients` for mails of accounts; it answers at once when there is one."""
     notifications_mails_at_once: int = Field(8, ge=1, le=100)
+    notifications_mails_per_second: float = Field(14.0, gt=0)
+    """Letters that one process sends; all together no more than SES grants the account, 14 as a rule at first."""
 
     notifications_webhook_keys: tuple[SecretStr, ...] = ()
     """Base64 of 32 bytes each, as a JSON list: new webhook secrets come from the first, all go on signing."""

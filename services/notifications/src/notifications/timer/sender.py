@@ -18,6 +18,7 @@ from notifications.backoff import backoff
 from notifications.figures import Figures
 from notifications.mail.letter import as_html, as_text
 from notifications.mail.model import Mail, MailAwayError, Mailer, MailRefusedError
+from notifications.mail.pace import Pace
 from notifications.moments import now_of
 from notifications.patients_client import Contact, Contacts, PatientsAwayError
 from notifications.place.repository import place_of, provider_of
@@ -39,6 +40,7 @@ class LetterSender:
     database: Database
     contacts: Contacts
     mailer: Mailer
+    pace: Pace
     url: str
     clock: Clock
     ids: Ids
@@ -46,8 +48,14 @@ class LetterSender:
     figures: Figures
 
     async def claim(self, limit: int) -> Sequence[Claimed]:
+        """What is due, as far as the pace allows."""
+        allowed = self.pace.take(limit)
+        if not allowed:
+            return []
         async with self.database.transaction() as session:
-            return await repository.claim(session, self.ids(), now_of(self.clock), limit)
+            claimed = await repository.claim(session, self.ids(), now_of(self.clock), allowed)
+        self.pace.give_back(allowed - len(claimed))
+        return claimed
 
     async def send(self, claimed: Claimed) -> None:
         """One letter: sent, settled without sending, or put off."""
