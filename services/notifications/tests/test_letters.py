@@ -2,10 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
 
+from notifications.patients_client import AccountMail, Contact
 from notifications.timer.tables import timer
 
 from .running import ADA, START, Bench, appointment, bench, erased, offer, place, provider
@@ -133,7 +135,7 @@ class TestWords:
         assert '<a href="https://millrace.example/appointments/a1">' in mail.html
 
     async def test_names_are_no_markup(self, parts: Bench) -> None:
-        parts.patients.contacts[ADA] = type(parts.patients.contacts[ADA])("ada@example.org", "<b>Ada</b>")
+        parts.patients.contacts[ADA] = Contact("ada@example.org", "<b>Ada</b>")
         await parts.tell(appointment(FRIDAY))
         await parts.send_due()
         assert "<b>Ada" not in parts.mailer.sent[0].html
@@ -232,7 +234,7 @@ class TestTrouble:
         assert await parts.send_due() == ["booked"]
 
     async def test_an_address_that_ses_refuses_is_given_up(self, parts: Bench) -> None:
-        parts.patients.contacts[ADA] = type(parts.patients.contacts[ADA])("nobody")
+        parts.patients.contacts[ADA] = Contact("nobody")
         await parts.tell(appointment(FRIDAY))
         assert await parts.send_due() == []
         assert (await states(parts))["booked"] == "failed"
@@ -270,3 +272,18 @@ async def test_nothing_personal_is_kept(parts: Bench) -> None:
         rows = [str((await session.execute(text(f'SELECT * FROM "{name}"'))).all()) for name in tables]  # noqa: S608
     assert any("America/New_York" in row for row in rows)
     assert not any("ada@example.org" in row or "Hello" in row or "'Ada'" in row for row in rows)
+
+
+async def test_logs_tell_nothing_personal(parts: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    await parts.tell(appointment(FRIDAY))
+    await parts.send_due()
+    parts.patients.contacts[ADA] = Contact("ada-at-nowhere", "Ada")
+    await parts.tell(appointment(FRIDAY, identifier="a2"))
+    await parts.send_due()
+    parts.patients.mails = [AccountMail(UUID(ADA), "verify_email", "ada-at-nowhere", "s3cr3t-token")]
+    await parts.account_mails.once()
+    told = " ".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+    assert "letter refused" in told
+    assert "account mail refused" in told
+    assert not any(secret in told for secret in ("ada@", "ada-at-nowhere", "'Ada'", "s3cr3t-token"))
