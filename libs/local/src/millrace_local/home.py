@@ -49,6 +49,11 @@ class Home:
         return self.root / "patients-master-key"
 
     @property
+    def webhook_key(self) -> Path:
+        """The key that secrets of webhooks come from: `init` makes it, and without it practices need new secrets."""
+        return self.root / "notifications-webhook-key"
+
+    @property
     def bytecode(self) -> Path:
         return self.root / "bytecode"
 

@@ -1,7 +1,7 @@
 """Which service answers which path: the load balancer's rules, nothing is rewritten."""
 
-SERVICES = ("directory", "refinery", "projector", "search", "patients", "reviews")
-DATABASES = ("directory", "patients", "reviews")
+SERVICES = ("directory", "refinery", "projector", "search", "patients", "reviews", "notifications")
+DATABASES = ("directory", "patients", "reviews", "notifications")
 """Services with a database of their own, which bears their name."""
 
 RULES: tuple[tuple[str, str], ...] = (
@@ -15,6 +15,7 @@ RULES: tuple[tuple[str, str], ...] = (
     ("/v1/patients", "patients"),
     ("/v1/auth", "patients"),
     ("/v1/reviews", "reviews"),
+    ("/v1/webhooks", "notifications"),
     *((f"/internal/{service}", service) for service in SERVICES),
 )
 

@@ -11,6 +11,7 @@ from millrace_local.up.environment import (
     Ports,
     bytecode_variables,
     identity_variables,
+    notifications_variables,
     platform_variables,
     service_variables,
 )
@@ -19,7 +20,15 @@ PORTS = Ports(
     20001,
     20002,
     20003,
-    {"directory": 20004, "refinery": 20005, "projector": 20006, "search": 20007, "patients": 20008, "reviews": 20009},
+    {
+        "directory": 20004,
+        "refinery": 20005,
+        "projector": 20006,
+        "search": 20007,
+        "patients": 20008,
+        "reviews": 20009,
+        "notifications": 20010,
+    },
 )
 
 
@@ -47,6 +56,13 @@ def test_tokens_name_the_edge_and_keys_come_from_their_service() -> None:
     assert variables["MILLRACE_AUTH_ISSUER"] == "http://127.0.0.1:8080/v1/auth"
     assert variables["MILLRACE_AUTH_JWKS_URL"] == "http://127.0.0.1:20008/v1/auth/.well-known/jwks.json"
     assert variables["MILLRACE_PATIENTS_MASTER_KEY_FILE"] == "/home/key"
+
+
+def test_mails_are_shown_and_lead_to_the_edge() -> None:
+    variables = notifications_variables(8080, Path("/home/key"))
+    assert variables["MILLRACE_NOTIFICATIONS_PUBLIC_URL"] == "http://127.0.0.1:8080"
+    assert variables["MILLRACE_NOTIFICATIONS_SHOW_MAILS"] == "true"
+    assert variables["MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE"] == "/home/key"
 
 
 def test_bytecode_is_kept_where_it_does_not_litter_sources() -> None:

@@ -38,7 +38,7 @@ def configure_logging(*, service: str, level: str, format: Literal["json", "text
     handler = LineHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service) if format == "json" else PlainFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for chatty in ("botocore", "aiobotocore", "urllib3", "uvicorn.error"):
+    for chatty in ("botocore", "aiobotocore", "httpcore", "httpx", "urllib3", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 

@@ -47,6 +47,7 @@ class PlatformSettings(BaseSettings):
     search_url: str = "http://127.0.0.1:8004"
     patients_url: str = "http://127.0.0.1:8005"
     reviews_url: str = "http://127.0.0.1:8007"
+    notifications_url: str = "http://127.0.0.1:8008"
 
     auth_issuer: str = "http://127.0.0.1:8080/v1/auth"
     """Who issues access tokens: exactly their `iss`. On AWS that of the Cognito user pool."""

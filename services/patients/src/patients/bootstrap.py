@@ -26,6 +26,7 @@ from patients.composition import Core, issuer_of, open_core, open_ring
 from patients.dependencies import Identity, Patients
 from patients.insurance_card.service import InsuranceCards
 from patients.mail.stored import StoredMail
+from patients.patient.contact import Contacts
 from patients.patient.export import Exporter
 from patients.patient.service import PatientService
 from patients.person.vault import Vault
@@ -145,6 +146,7 @@ def _patients(parts: Parts, relay: Relay) -> Patients:
     return Patients(
         patients=PatientService(units, access, parts.sessions, parts.challenges, parts.mail, parts.clock),
         exporter=Exporter(units, access),
+        contacts=Contacts(units, parts.vault),
         dependants=Records(units, access, parts.ids, RecordKind.DEPENDANT),
         insurance_cards=InsuranceCards(units, access, parts.ids, RecordKind.INSURANCE_CARD),
         sharing=Sharing(units, access),

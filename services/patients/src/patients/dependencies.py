@@ -11,6 +11,7 @@ from patients.account.roles import Roles
 from patients.account.signing_in import SigningIn
 from patients.insurance_card.service import InsuranceCards
 from patients.mail.stored import StoredMail
+from patients.patient.contact import Contacts
 from patients.patient.export import Exporter
 from patients.patient.service import PatientService
 from patients.record.service import Records
@@ -36,6 +37,7 @@ class Patients:
 
     patients: PatientService
     exporter: Exporter
+    contacts: Contacts
     dependants: Records
     insurance_cards: InsuranceCards
     sharing: Sharing

@@ -1,17 +1,20 @@
 """For operators and the services beside this one; the load balancer doesn't lead here."""
 
+import asyncio
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from sqlalchemy import func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
 from millrace_platform.unit_of_work import put
-from patients.dependencies import InPatients
+from patients.audit.model import Purpose
+from patients.dependencies import InPatients, Patients
 from patients.http import NO_STORE, json_response, problems
+from patients.mail.stored import Waiting
 from patients.patient.repository import states_after
 from patients.schemas import Schema
 from patients.wire import State, patient_event
@@ -19,6 +22,8 @@ from patients.wire import State, patient_event
 router = APIRouter(prefix="/internal/patients", tags=["internal"])
 
 REPLAY_PAGE = 5000
+LOOK_SECONDS = 0.5
+"""Between two looks for mail that somebody waits for."""
 
 
 class WaitingMail(Schema):
@@ -37,6 +42,13 @@ class WaitingMails(Schema):
     items: list[WaitingMail]
 
 
+class ContactResource(Schema):
+    """Where messages go: the profile's address, else the account's. `given_name` is null without a profile."""
+
+    email: str
+    given_name: str | None
+
+
 class Replayed(Schema):
     """How many patients were sent again; `next`, unless null, is to be given as `after`."""
 
@@ -46,12 +58,14 @@ class Replayed(Schema):
 
 @router.get("/outbox", summary="List mail that waits", responses=problems(422))
 async def outbox(
-    patients: InPatients, response: Response, limit: Annotated[int, Query(ge=1, le=200)] = 100
+    patients: InPatients,
+    response: Response,
+    limit: Annotated[int, Query(ge=1, le=200)] = 100,
+    wait: Annotated[float, Query(ge=0, le=10, description="Seconds to wait for mail while there is none.")] = 0.0,
 ) -> WaitingMails:
     """Oldest first. Delete each once it was sent; what nobody fetches within a day is removed."""
     response.headers.update(NO_STORE)
-    async with patients.units.begin() as work:
-        waiting = await patients.mail.waiting(work, limit)
+    waiting = await _waiting_mail(patients, limit, wait)
     return WaitingMails(
         items=[
             WaitingMail(id=each.id, kind=each.kind, to=each.to, token=each.token, created_at=each.created_at)
@@ -60,11 +74,34 @@ async def outbox(
     )
 
 
+async def _waiting_mail(patients: Patients, limit: int, wait: float) -> list[Waiting]:
+    for _ in range(1 + round(wait / LOOK_SECONDS)):
+        async with patients.units.begin() as work:
+            if found := await patients.mail.waiting(work, limit):
+                return found
+        if wait:
+            await asyncio.sleep(LOOK_SECONDS)
+    return []
+
+
 @router.delete("/outbox/{mail_id}", summary="Say that a mail was sent", status_code=204, responses=problems(422))
 async def sent(patients: InPatients, mail_id: UUID) -> None:
     """Nothing happens where it is gone already."""
     async with patients.units.begin() as work:
         await patients.mail.remove(work.session, mail_id)
+
+
+@router.get("/{patient_id}/contact", summary="Show where messages to a patient go", responses=problems(404, 422))
+async def contact(
+    patients: InPatients,
+    patient_id: UUID,
+    purpose_of_use: Annotated[Purpose, Header(description="Why (HL7 PurposeOfUse).")],
+    response: Response,
+) -> ContactResource:
+    """Each answer is on the patient's trail; 404 for who was erased, or has no address."""
+    response.headers.update(NO_STORE)
+    found = await patients.contacts.get(patient_id, purpose_of_use)
+    return ContactResource(email=found.email, given_name=found.given_name)
 
 
 @router.post("/replay", summary="Send patients' states again", responses=problems(422))

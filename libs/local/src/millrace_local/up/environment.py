@@ -71,6 +71,16 @@ def identity_variables(ports: Ports, port: int, master_key: Path) -> dict[str, s
     }
 
 
+def notifications_variables(port: int, webhook_key: Path) -> dict[str, str]:
+    """What a machine of one's own allows: links to the edge's `port`, mails that are shown, webhooks to loopback."""
+    return {
+        "MILLRACE_NOTIFICATIONS_PUBLIC_URL": f"http://{LOOPBACK}:{port}",
+        "MILLRACE_NOTIFICATIONS_SHOW_MAILS": "true",
+        "MILLRACE_NOTIFICATIONS_WEBHOOK_LOOPBACK": "true",
+        "MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE": str(webhook_key),
+    }
+
+
 def bytecode_variables(cache: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Where the processes keep their bytecode when the user wants none beside the sources: without any, each of a dozen
     processes would compile all its imports anew, some seconds of work every time."""

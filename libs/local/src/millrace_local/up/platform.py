@@ -21,6 +21,7 @@ from millrace_local.up.environment import (
     Ports,
     bytecode_variables,
     identity_variables,
+    notifications_variables,
     platform_variables,
     service_variables,
 )
@@ -106,6 +107,7 @@ class Platform:
         self._variables = {
             **platform_variables(self._ports, database_urls, self._options.environment),
             **identity_variables(self._ports, self._options.port, self._options.home.master_key),
+            **notifications_variables(self._options.port, self._options.home.webhook_key),
         }
         self._aws.marker.touch()
         self._stores = self._supervisor.start(

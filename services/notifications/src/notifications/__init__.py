@@ -1,0 +1,1 @@
+"""Tells patients by e-mail and practices by webhooks what became of their appointments."""

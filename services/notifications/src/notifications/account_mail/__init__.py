@@ -1,0 +1,1 @@
+"""The letters of accounts, which `patients` keeps until they are sent."""

@@ -1,0 +1,1 @@
+"""Visits as the feed tells of them, and what became of them."""

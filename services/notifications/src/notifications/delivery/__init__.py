@@ -1,0 +1,1 @@
+"""Messages to endpoints, their attempts and their log."""

@@ -1,0 +1,1 @@
+"""Where a practice wants to be told: addresses, event types, secrets."""

@@ -1,0 +1,1 @@
+"""Takes what the service needs from `entities`."""

@@ -1,0 +1,1 @@
+"""Letters: their words, and the ways they leave."""

@@ -1,0 +1,150 @@
+"""Copies from the feed, timers of letters, endpoints, messages and deliveries."""
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+TABLES = """
+CREATE TABLE provider (
+    npi text CONSTRAINT provider_pkey PRIMARY KEY,
+    version bigint NOT NULL,
+    name text NOT NULL
+);
+
+CREATE TABLE place (
+    id text CONSTRAINT place_pkey PRIMARY KEY,
+    version bigint NOT NULL,
+    practice_id text,
+    practice_name text,
+    address text NOT NULL,
+    phone text,
+    time_zone text
+);
+
+CREATE TABLE erased_patient (
+    id text CONSTRAINT erased_patient_pkey PRIMARY KEY,
+    erased_at timestamptz NOT NULL
+);
+
+CREATE TABLE appointment (
+    id text CONSTRAINT appointment_pkey PRIMARY KEY,
+    version bigint NOT NULL,
+    state text NOT NULL,
+    start timestamptz NOT NULL,
+    provider_location_id text NOT NULL
+);
+
+CREATE TABLE waitlist_offer (
+    id text CONSTRAINT waitlist_offer_pkey PRIMARY KEY,
+    version bigint NOT NULL
+);
+
+CREATE TABLE timer (
+    id uuid CONSTRAINT timer_pkey PRIMARY KEY,
+    kind text NOT NULL,
+    entity text NOT NULL,
+    version bigint NOT NULL,
+    patient_id text NOT NULL,
+    facts jsonb NOT NULL,
+    due_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    state text NOT NULL
+        CONSTRAINT timer_state_check CHECK (state IN ('waiting', 'sent', 'dropped', 'expired', 'failed')),
+    reason text,
+    attempts integer NOT NULL,
+    lease uuid,
+    lease_until timestamptz,
+    settled_at timestamptz,
+    CONSTRAINT timer_kind_entity_version_key UNIQUE (kind, entity, version)
+);
+CREATE INDEX timer_due_at_idx ON timer (due_at) WHERE state = 'waiting';
+CREATE INDEX timer_entity_idx ON timer (entity) WHERE state = 'waiting';
+CREATE INDEX timer_patient_id_idx ON timer (patient_id) WHERE state = 'waiting';
+CREATE INDEX timer_settled_at_idx ON timer (settled_at);
+
+CREATE TABLE account_mail (
+    id uuid CONSTRAINT account_mail_pkey PRIMARY KEY,
+    attempts integer NOT NULL,
+    lease uuid,
+    lease_until timestamptz,
+    due_at timestamptz NOT NULL,
+    outcome text,
+    first_seen_at timestamptz NOT NULL
+);
+CREATE INDEX account_mail_first_seen_at_idx ON account_mail (first_seen_at);
+
+CREATE TABLE endpoint (
+    id uuid CONSTRAINT endpoint_pkey PRIMARY KEY,
+    practice_id text NOT NULL,
+    version bigint NOT NULL,
+    url text NOT NULL,
+    description text,
+    events text[] NOT NULL,
+    disabled text CONSTRAINT endpoint_disabled_check CHECK (disabled IN ('by_practice', 'failing', 'gone')),
+    secret_key text NOT NULL,
+    secret_generation integer NOT NULL,
+    previous_key text,
+    previous_generation integer,
+    previous_until timestamptz,
+    failing_since timestamptz,
+    created_at timestamptz NOT NULL
+);
+CREATE INDEX endpoint_practice_id_id_idx ON endpoint (practice_id, id);
+
+CREATE TABLE message (
+    id uuid CONSTRAINT message_pkey PRIMARY KEY,
+    practice_id text NOT NULL,
+    type text NOT NULL,
+    entity text NOT NULL,
+    version bigint NOT NULL,
+    body bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT message_practice_id_type_entity_version_key UNIQUE (practice_id, type, entity, version)
+);
+CREATE INDEX message_practice_id_created_at_idx ON message (practice_id, created_at);
+CREATE INDEX message_created_at_idx ON message (created_at);
+
+CREATE TABLE delivery (
+    id uuid CONSTRAINT delivery_pkey PRIMARY KEY,
+    endpoint_id uuid NOT NULL
+        CONSTRAINT delivery_endpoint_id_fkey REFERENCES endpoint (id) ON DELETE CASCADE,
+    message_id uuid NOT NULL
+        CONSTRAINT delivery_message_id_fkey REFERENCES message (id) ON DELETE CASCADE,
+    state text NOT NULL
+        CONSTRAINT delivery_state_check CHECK (state IN ('pending', 'delivered', 'failed', 'cancelled')),
+    created_at timestamptz NOT NULL,
+    due_at timestamptz NOT NULL,
+    attempts integer NOT NULL,
+    lease uuid,
+    lease_until timestamptz,
+    settled_at timestamptz
+);
+CREATE INDEX delivery_due_at_idx ON delivery (due_at) WHERE state = 'pending';
+CREATE INDEX delivery_endpoint_id_id_idx ON delivery (endpoint_id, id);
+CREATE INDEX delivery_message_id_idx ON delivery (message_id);
+
+CREATE TABLE attempt (
+    delivery_id uuid CONSTRAINT attempt_delivery_id_fkey REFERENCES delivery (id) ON DELETE CASCADE,
+    number integer,
+    at timestamptz NOT NULL,
+    status integer,
+    failure text,
+    milliseconds integer NOT NULL,
+    CONSTRAINT attempt_pkey PRIMARY KEY (delivery_id, number)
+);
+"""
+
+
+def upgrade() -> None:
+    for statement in filter(str.strip, TABLES.split(";")):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    op.execute(
+        "DROP TABLE attempt, delivery, message, endpoint, account_mail, timer, waitlist_offer, appointment,"
+        " erased_patient, place, provider"
+    )

@@ -1,0 +1,1 @@
+"""Letters to patients whose time comes."""

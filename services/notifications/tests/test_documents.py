@@ -1,0 +1,65 @@
+"""The code that the how-to gives to practices does what it says."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from notifications.delivery.signing import signed_headers
+from notifications.endpoint.model import SECRET_BYTES, SecretPlace
+
+from .running import SECRETS
+
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "receive-webhooks.md"
+BODY = '{"type":"ping","of":"Zoë"}'.encode()
+ID = "01a1fdb4-849c-715e-ac23-b081267c2d79"
+
+Verify = Callable[[str, dict[str, str], bytes], None]
+
+
+@pytest.fixture(scope="module")
+def verify() -> Verify:
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 # our own page
+    found: Verify = names["verify"]
+    return found
+
+
+def secret(generation: int) -> str:
+    return SECRETS.shown(UUID(ID), SecretPlace(SECRETS.current, generation))
+
+
+def raw(generation: int) -> bytes:
+    return SECRETS.raw(UUID(ID), SecretPlace(SECRETS.current, generation))
+
+
+def test_a_message_of_ours_verifies(verify: Verify) -> None:
+    assert len(raw(1)) == SECRET_BYTES
+    verify(secret(1), signed_headers(ID, int(time.time()), BODY, [raw(1)]), BODY)
+
+
+def test_either_secret_of_a_rotation_verifies(verify: Verify) -> None:
+    headers = signed_headers(ID, int(time.time()), BODY, [raw(2), raw(1)])
+    for generation in (1, 2):
+        verify(secret(generation), headers, BODY)
+    with pytest.raises(ValueError, match="wrong signature"):
+        verify(secret(3), headers, BODY)
+
+
+@pytest.mark.parametrize("age", [-400, 400])
+def test_a_recorded_one_does_not(verify: Verify, age: int) -> None:
+    with pytest.raises(ValueError, match="too old"):
+        verify(secret(1), signed_headers(ID, int(time.time()) - age, BODY, [raw(1)]), BODY)
+
+
+def test_a_changed_one_does_not(verify: Verify) -> None:
+    headers = signed_headers(ID, int(time.time()), BODY, [raw(1)])
+    with pytest.raises(ValueError, match="wrong signature"):
+        verify(secret(1), headers, BODY.replace(b"ping", b"pong"))
+    with pytest.raises(ValueError, match="wrong signature"):
+        verify(secret(1), {**headers, "webhook-id": "other"}, BODY)

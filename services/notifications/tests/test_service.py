@@ -1,0 +1,118 @@
+"""The service as it is deployed, on emulated Kinesis, DynamoDB and SES; `patients` is a server that answers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from millrace_feeds.assembly import open_transport
+from millrace_feeds.aws import dynamodb_client, kinesis_client
+from millrace_feeds.provision import create_dead_letters_table, create_stream
+from millrace_feeds.transport import Outgoing
+from notifications.main import create
+from notifications.patients_client import PatientsAwayError, open_patients
+from notifications.provision import init
+
+from .receiving import Receiver, receiving
+from .running import Feed, ManualClock, appointment, place, provider
+
+CONTACT = b'{"email": "%s@example.org", "given_name": "Ada"}'
+TABLES = {"leases": "MILLRACE_NOTIFICATIONS_LEASES_TABLE", "dead-letters": "MILLRACE_DEAD_LETTERS_TABLE"}
+
+
+@pytest.fixture
+async def stream(
+    aws_endpoint: str,
+    postgres_dsn: str,
+    tmp_path: Path,
+    unique_name: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    """A fresh `entities`; it, fresh tables and a database are named by the environment."""
+    names = {name: unique_name(name) for name in ("entities", *TABLES)}
+    monkeypatch.setenv("MILLRACE_ENTITIES_STREAM", names["entities"])
+    monkeypatch.setenv("MILLRACE_NOTIFICATIONS_DATABASE_URL", postgres_dsn)
+    monkeypatch.setenv("MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("MILLRACE_NOTIFICATIONS_SHOW_MAILS", "true")
+    for name, variable in TABLES.items():
+        monkeypatch.setenv(variable, names[name])
+    async with kinesis_client() as kinesis, dynamodb_client() as dynamodb:
+        await create_stream(kinesis, names["entities"])
+        await create_dead_letters_table(dynamodb, names["dead-letters"])
+    await init()
+    await init()
+    return names["entities"]
+
+
+@asynccontextmanager
+async def running(patients: Receiver, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    monkeypatch.setenv("MILLRACE_PATIENTS_URL", f"http://127.0.0.1:{patients.port}")
+    app = create()
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notifications") as client,
+    ):
+        yield client
+
+
+async def shown(client: httpx.AsyncClient) -> list[dict[str, Any]]:
+    mails: list[dict[str, Any]] = (await client.get("/internal/notifications/outbox")).json()["items"]
+    return mails
+
+
+async def test_a_booking_on_the_feed_becomes_a_mail(
+    stream: str, aws_endpoint: str, unique_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = unique_name("ada")
+    feed = Feed(ManualClock(datetime.now(UTC)))
+    entities = (provider(), place(), appointment(datetime.now(UTC) + timedelta(days=3)))
+    records = [feed.record(entity) for entity in entities]
+    async with (
+        receiving(body=CONTACT % name.encode()) as patients,
+        running(patients, monkeypatch) as client,
+        open_transport() as transport,
+        asyncio.timeout(60),
+    ):
+        await transport.put_records(stream, [Outgoing(each.key, each.body) for each in records])
+        while not (mails := await shown(client)):  # noqa: ASYNC110 # other tasks bring it about
+            await asyncio.sleep(0.05)
+        assert (mails[0]["kind"], mails[0]["to"]) == ("booked", f"{name}@example.org")
+        assert "Maria O'Connell-Ruiz, MD" in mails[0]["text"]
+        assert (await client.get("/readyz")).status_code == 200
+    async with httpx.AsyncClient() as http:
+        messages = (await http.get(f"{aws_endpoint}/_ministack/ses/messages")).json()["messages"]
+    assert [each["To"] for account in messages.values() for each in account].count([f"{name}@example.org"]) == 1
+    (asked,) = [each for each in patients.requests if each.line.startswith("GET /internal/patients/0")]
+    assert asked.headers["purpose-of-use"] == "HOPERAT"
+
+
+class TestPatientsOverHttp:
+    async def test_an_answer_is_taken_apart(self) -> None:
+        async with receiving(body=CONTACT % b"ada") as server, open_patients(url(server)) as patients:
+            contact = await patients.contact("a/../b")
+            assert contact is not None
+            assert (contact.email, contact.given_name) == ("ada@example.org", "Ada")
+            assert "ada" not in repr(contact)
+            assert server.requests[0].line == "GET /internal/patients/a%2F..%2Fb/contact HTTP/1.1"
+
+    @pytest.mark.parametrize("status", ["404 Not Found", "422 No"])
+    async def test_nobody_is_none(self, status: str) -> None:
+        async with receiving(head=f"HTTP/1.1 {status}\r\n") as server, open_patients(url(server)) as patients:
+            assert await patients.contact("a") is None
+
+    @pytest.mark.parametrize(("head", "body"), [("HTTP/1.1 503 No\r\n", b""), ("HTTP/1.1 200 OK\r\n", b'{"email": 1}')])
+    async def test_what_is_no_answer_is_away(self, head: str, body: bytes) -> None:
+        async with receiving(head=head, body=body) as server, open_patients(url(server)) as patients:
+            for asking in (patients.contact("a"), patients.waiting()):
+                with pytest.raises(PatientsAwayError) as raised:
+                    await asking
+                assert raised.value.__cause__ is None
+
+
+def url(server: Receiver) -> str:
+    return f"http://127.0.0.1:{server.port}"
