@@ -1,14 +1,15 @@
 """The search card as a pure function of a provider's item collection in the truth, and its form in the read model."""
 
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from millrace_contracts.entities import Address, Provider, ProviderLocation, ReviewSummary
 from millrace_readmodel import layout
+from millrace_readmodel.openings import WeekItem
 from millrace_reference.languages import language
 from millrace_reference.specialties import specialty
 from millrace_reference.text import words
@@ -107,9 +108,11 @@ class Collection:
     locations: Sequence[ProviderLocation]
     reviews: ReviewSummary | None
     versions: int
-    """Sum of all items' versions; tombstones, which hold no entity, count as well."""
+    """Sum of all items' versions, openings left out; tombstones, which hold no entity, count as well."""
     deleted: Sequence[str] = ()
     """Identifiers of provider-locations of which only the tombstone is left."""
+    weeks: Mapping[str, Sequence[WeekItem]] = field(default_factory=dict)
+    """Openings by provider-location: they have no part in its card."""
 
     @property
     def location_ids(self) -> tuple[str, ...]:
