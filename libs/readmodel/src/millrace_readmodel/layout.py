@@ -109,6 +109,11 @@ def openings_key(generation: int, specialty: int, cell: str) -> str:
     return f"{generation}:o:{{{specialty}:{cell}}}"
 
 
+def openings_key_beside(partition: bytes) -> bytes:
+    """The openings' key from that of their partition."""
+    return partition.replace(b":p:", b":o:", 1)
+
+
 def partition_of_key(key: str) -> tuple[int, str]:
     """(specialty ordinal, cell) of a partition's key."""
     specialty, _, cell = key[key.index("{") + 1 : key.index("}")].partition(":")

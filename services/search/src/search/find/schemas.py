@@ -34,6 +34,11 @@ EXAMPLE: Final[dict[str, Any]] = {
             "reviews": 132,
             "languages": ["en", "es"],
             "new_patients": True,
+            "openings": {
+                "from": "2026-11-21",
+                "counts": [0, 0, 7, 12, 9, 0, 4, 0, 0, 11, 12, 12, 8, 3],
+                "first": ["2026-11-23T09:20:00-05:00", "2026-11-23T13:00:00-05:00", "2026-11-24T09:00:00-05:00"],
+            },
             "distance_mi": 0.62,
             "accepted_plan": {"id": "12345NY0010001", "name": "Silver PPO", "issuer": "Example Health"},
         }
@@ -79,6 +84,20 @@ class AcceptedPlan(BaseModel):
     issuer: str | None
 
 
+class FoundOpenings(BaseModel):
+    """When the next visits can be booked."""
+
+    from_: str = Field(alias="from", description="Today's date at the place: the first day of `counts`.")
+    counts: list[int | None] = Field(
+        description="Openings on each of 14 days, what is past of today included; 31 stands for 31 or more, null for "
+        "a day that isn't known."
+    )
+    first: list[str] = Field(
+        description="The first time in each of the next parts of days that have any (RFC 3339, the place's offset), "
+        "at most 4."
+    )
+
+
 class Result(BaseModel):
     """One provider at one location."""
 
@@ -89,6 +108,7 @@ class Result(BaseModel):
     reviews: int
     languages: list[str] = Field(description="ISO 639-1 codes.")
     new_patients: bool | None = Field(description="Whether new patients are accepted; null where that is unknown.")
+    openings: FoundOpenings | None = Field(description="null where no calendar is known.")
     distance_mi: float = Field(description="Great-circle miles from `near`, to a hundredth.")
     accepted_plan: AcceptedPlan | None = Field(None, description="Present when `plan` was asked for.")
 
