@@ -20,9 +20,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -168,7 +170,8 @@ async def _load(url: str, size: int) -> float:
     redis = Redis.from_url(url)
     try:
         await redis.flushall()
-        await load(redis, GENERATION, synthetic.cards(size))
+        today = datetime.now(ZoneInfo("America/New_York")).date()
+        await load(redis, GENERATION, synthetic.cards(size), synthetic.openings(today))
         await redis.hset(AS_OF_KEY, "shard", str(time.time()))
         await redis.set(GENERATION_KEY, GENERATION)
         memory: dict[str, Any] = await redis.info("memory")
