@@ -35,8 +35,9 @@ async def writer(redis: Any, truth: Any) -> ReadModelWriter:
 async def firsts(redis: Any, make: Any, number: int = 0, generation: int = 1) -> list[tuple[int, int]] | None:
     """Days from Monday and minutes; None where nothing is known."""
     row = layout.row_id(make.location_id(NPI, number))
-    value = await redis.get(layout.card_key(generation, row))
-    (entry,) = (await entries_of(redis, generation, {row: partition_of(decode_card(value))})).values()
+    card = decode_card(await redis.get(layout.card_key(generation, row)))
+    assert card is not None
+    (entry,) = (await entries_of(redis, generation, {row: partition_of(card)})).values()
     return [(day - MONDAY, minute) for day, minute in unpacked(entry).firsts] if entry else None
 
 

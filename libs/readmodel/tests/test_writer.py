@@ -83,6 +83,9 @@ class SlowTruth:
     async def plans(self, plan_ids: Any) -> Any:
         return await self._truth.plans(plan_ids)
 
+    async def openings(self, locations: Any) -> Any:
+        return await self._truth.openings(locations)
+
 
 async def test_a_slow_writer_does_not_bring_back_what_was_removed(
     redis: Any, truth: Any, make: Any, writer: ReadModelWriter, differences: Any

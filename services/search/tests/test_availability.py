@@ -113,7 +113,8 @@ async def test_a_card_carries_its_openings(booking: Site) -> None:
 
 async def test_a_booking_shows_without_the_card_being_written(booking: Site) -> None:
     assert numbers(await booking.search(available_within="1d")) == [1]
-    (key,) = await booking.redis.keys("1:o:*")
+    found: list[Any] = await booking.redis.keys("1:o:*")
+    (key,) = found
     column = await booking.value(key)
     rows = await booking.value(key.replace(b":o:", b":p:"))
     one = card(1)

@@ -37,7 +37,7 @@ async def start(settings: SearchSettings, app: FastAPI, stack: AsyncExitStack) -
     app.state.as_of = as_of
     app.state.searches = Searches(near, held, lexicons, as_of, SystemClock(), areas=settings.search_area_cache)
     app.state.suggester = Suggester(near, held, lexicons)
-    app.state.providers = Providers(truth)
+    app.state.providers = Providers(truth, SystemClock())
 
     return Running(
         tasks={"near cache": near.run, "lexicon": lexicons.run, "as of": as_of.run},

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from search.schemas import Address, NamedPractice, NamedSpecialty, Position
+from search.schemas import Address, NamedPractice, NamedSpecialty, Openings, Position
 
 EXAMPLE: Final[dict[str, Any]] = {
     "results": [
@@ -84,20 +84,6 @@ class AcceptedPlan(BaseModel):
     issuer: str | None
 
 
-class FoundOpenings(BaseModel):
-    """When the next visits can be booked."""
-
-    from_: str = Field(alias="from", description="Today's date at the place: the first day of `counts`.")
-    counts: list[int | None] = Field(
-        description="Openings on each of 14 days, what is past of today included; 31 stands for 31 or more, null for "
-        "a day that isn't known."
-    )
-    first: list[str] = Field(
-        description="The first time in each of the next parts of days that have any (RFC 3339, the place's offset), "
-        "at most 4."
-    )
-
-
 class Result(BaseModel):
     """One provider at one location."""
 
@@ -108,7 +94,7 @@ class Result(BaseModel):
     reviews: int
     languages: list[str] = Field(description="ISO 639-1 codes.")
     new_patients: bool | None = Field(description="Whether new patients are accepted; null where that is unknown.")
-    openings: FoundOpenings | None = Field(description="null where no calendar is known.")
+    openings: Openings | None = Field(description="null where no calendar is known.")
     distance_mi: float = Field(description="Great-circle miles from `near`, to a hundredth.")
     accepted_plan: AcceptedPlan | None = Field(None, description="Present when `plan` was asked for.")
 
