@@ -89,7 +89,7 @@ LANGUAGES: Final = (("en",), ("en",), ("en",), ("en", "es"), ("en", "es"), ("en"
 ZIPS: Final = 33_000
 PLAN_SETS: Final = 400
 PRACTICES: Final = 60_000
-CALENDARS: Final = 500
+CALENDARS: Final = 100
 """Different ones in each time zone."""
 CHUNK: Final = 10_000
 Indices = npt.NDArray[np.int64]
