@@ -37,6 +37,7 @@ PARTS: Final = ("morning", "afternoon", "evening")
 MODES: Final = ("in_person", "video")
 PATIENTS: Final = ("existing", "new")
 _ENTRY: Final = struct.Struct(f"<HHB15s{WEEKS}H{PLANES}Q{FIRSTS}H")
+_GLIMPSE: Final = struct.Struct(f"<2xHB15s{2 * WEEKS + 8 * PLANES}x{FIRSTS}H")
 _VERSIONS: Final = 65_535
 _COUNT: Final = (1 << COUNT_BITS) - 1
 NOTHING: Final = bytes(OPENINGS.itemsize)
@@ -196,6 +197,13 @@ def unpacked(value: bytes) -> Entry:
     firsts = [(since + (first >> 11), first & 0x7FF) for first in numbers[WEEKS + PLANES :] if first != NO_FIRST]
     versions, planes = numbers[:WEEKS], numbers[WEEKS : WEEKS + PLANES]
     return Entry(check, since, zone, int.from_bytes(counts, "little"), versions, planes, firsts)
+
+
+def glimpse(value: bytes) -> tuple[int, int, int, list[Time]]:
+    """Of one entry what a card shows: `since`, `zone`, `counts` and `firsts` of `Entry`."""
+    since, zone, counts, *firsts = _GLIMPSE.unpack(value)
+    times = [(since + (first >> 11), first & 0x7FF) for first in firsts if first != NO_FIRST]
+    return since, zone, int.from_bytes(counts, "little"), times
 
 
 def merged(value: bytes, row: int, zone: int, today: int, weeks: Iterable[Week]) -> bytes | None:

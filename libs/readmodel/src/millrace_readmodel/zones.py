@@ -1,7 +1,7 @@
 """Time zones by number, and the days and hours that a place's clock shows. Pure."""
 
 import functools
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -60,9 +60,15 @@ def zone_number(name: str) -> int:
     return _NUMBERS.get(name, 0)
 
 
+@functools.cache  # zoneinfo itself keeps but eight
+def zone_info(zone: int) -> ZoneInfo:
+    """The rules of a zone by its number."""
+    return ZoneInfo(TIME_ZONES[zone])
+
+
 def local(unix: float, zone: int) -> datetime:
     """The moment by the clock of a zone."""
-    return datetime.fromtimestamp(unix, UTC).astimezone(ZoneInfo(TIME_ZONES[zone]))
+    return datetime.fromtimestamp(unix, zone_info(zone))
 
 
 def day_of(moment: date) -> int:
@@ -103,5 +109,5 @@ def day_and_minute(start: str, zone: int) -> tuple[int, int, int]:
     moment = datetime.fromisoformat(start)
     if moment.tzinfo is None:
         raise ValueError(f"start: {start!r} has no offset")
-    shown = moment.astimezone(ZoneInfo(TIME_ZONES[zone]))
+    shown = moment.astimezone(zone_info(zone))
     return day_of(shown), 60 * shown.hour + shown.minute, shown.fold

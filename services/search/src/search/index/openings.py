@@ -5,11 +5,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime, time
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from millrace_readmodel.layout import COUNT_BITS, COUNTED_DAYS, DAYS, OPENINGS
-from millrace_readmodel.openings import Entry, unpacked
-from millrace_readmodel.zones import TIME_ZONES, date_of, day_of, local
+from millrace_readmodel.openings import glimpse
+from millrace_readmodel.zones import date_of, day_of, local, zone_info
 
 SHOWN_DAYS: Final = 14
 SHOWN_TIMES: Final = 4
@@ -48,36 +47,45 @@ def rendered(entry: bytes, tick: int) -> bytes:
     """
     if not entry:
         return UNKNOWN
-    found = unpacked(entry)
-    moment = local(tick * TICK, found.zone)
-    today = day_of(moment)
-    if not found.since or not today - DAYS < found.since <= today + 1:
+    since, zone, counts, firsts = glimpse(entry)
+    today, minute = _now(tick, zone)
+    if not since or not today - DAYS < since <= today + 1:
         return UNKNOWN
+    now = today, minute
     times = [
-        f'"{date_of(day)}{_TIMES[minute]}{_offset(found.zone, day, minute // 60)}"'
-        for day, minute in found.firsts
-        if (day, minute) >= (today, 60 * moment.hour + moment.minute)
+        f'"{_date(first[0])}{_TIMES[first[1]]}{_offset(zone, first[0], first[1] // 60)}"'
+        for first in firsts
+        if first >= now
     ]
-    return (
-        f'{{"from":"{date_of(today)}","counts":[{_counts(found, today)}],"first":[{",".join(times[:SHOWN_TIMES])}]}}'
-    ).encode()
+    shown = ",".join(times[:SHOWN_TIMES])
+    return f'{{"from":"{_date(today)}","counts":[{_counts(since, counts, today)}],"first":[{shown}]}}'.encode()
 
 
-def _counts(entry: Entry, today: int) -> str:
-    known = min(SHOWN_DAYS, max(0, entry.since + COUNTED_DAYS - today))
+def _counts(since: int, counts: int, today: int) -> str:
     by = COUNT_BITS * (today % COUNTED_DAYS)
-    counts = (entry.counts >> by | entry.counts << (COUNT_BITS * COUNTED_DAYS - by)) & _ALL_COUNTS
-    if known == SHOWN_DAYS and entry.since <= today:
-        return ",".join([_PAIRS[counts >> 2 * COUNT_BITS * pair & len(_PAIRS) - 1] for pair in range(SHOWN_DAYS // 2)])
-    days = range(today, today + SHOWN_DAYS)
+    ahead = (counts >> by | counts << (COUNT_BITS * COUNTED_DAYS - by)) & _ALL_COUNTS
+    if since <= today <= since + COUNTED_DAYS - SHOWN_DAYS:
+        pairs = range(0, COUNT_BITS * SHOWN_DAYS, 2 * COUNT_BITS)
+        return ",".join([_PAIRS[ahead >> pair & len(_PAIRS) - 1] for pair in pairs])
     return ",".join(
-        str(counts >> COUNT_BITS * ahead & _COUNT) if entry.since <= day and ahead < known else "null"
-        for ahead, day in enumerate(days)
+        str(ahead >> COUNT_BITS * number & _COUNT) if since <= today + number < since + COUNTED_DAYS else "null"
+        for number in range(SHOWN_DAYS)
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _now(tick: int, zone: int) -> tuple[int, int]:
+    """Day and minute of the day at the place."""
+    shown = local(tick * TICK, zone)
+    return day_of(shown), 60 * shown.hour + shown.minute
+
+
+@functools.lru_cache(maxsize=1_024)
+def _date(day: int) -> str:
+    return str(date_of(day))
 
 
 @functools.lru_cache(maxsize=65_536)
 def _offset(zone: int, day: int, hour: int) -> str:
     """From UTC, as RFC 3339 has it, when the place's clock first shows that hour."""
-    shown = datetime.combine(date_of(day), time(hour), ZoneInfo(TIME_ZONES[zone]))
-    return shown.isoformat()[-6:]
+    return datetime.combine(date_of(day), time(hour), zone_info(zone)).isoformat()[-6:]
