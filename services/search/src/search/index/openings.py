@@ -54,10 +54,9 @@ def rendered(entry: bytes, tick: int) -> bytes:
     now = today, minute
     times = [
         f'"{_date(first[0])}{_TIMES[first[1]]}{_offset(zone, first[0], first[1] // 60)}"'
-        for first in firsts
-        if first >= now
+        for first in [first for first in firsts if first >= now][:SHOWN_TIMES]
     ]
-    shown = ",".join(times[:SHOWN_TIMES])
+    shown = ",".join(times)
     return f'{{"from":"{_date(today)}","counts":[{_counts(since, counts, today)}],"first":[{shown}]}}'.encode()
 
 
