@@ -131,7 +131,7 @@ def _reports(port: int, paths: list[str], seconds: float) -> dict[str, Report]:
 
 
 def _booking_reports(port: int, seconds: float) -> dict[str, Report]:
-    paths = queries(2, booking=True)
+    paths = queries(booking=True)
     _ask(Load(port=port, paths=paths, first=0, connections=16, seconds=seconds))
     return {
         str(connections): _ask(
@@ -165,7 +165,7 @@ def queries(seed: int = 1, *, booking: bool = False) -> list[str]:
     goes by the soonest.
     """
     country = synthetic.country(seed)
-    generator = np.random.default_rng((seed, 7))
+    generator = np.random.default_rng((seed, 7 + booking))
     chance = random.Random(seed)
     zips = generator.choice(len(country.zips), QUERIES, p=country.zip_weights)
     specialties = generator.choice(len(country.specialties), QUERIES, p=country.specialty_weights)

@@ -116,43 +116,54 @@ class Bookable:
         earliest = np.full(len(rows), NEVER)
         days = self._days(rows)
         for part in self.wanted.parts:
-            found = _turned(self._matching(rows, part, days), DAYS - days[0] % DAYS)
+            found = _turned(self._matching(rows, part, days), -days.first)
             lowest = found & (~found + _ONE)
             # The exponent of a power of two, exactly.
             ahead = np.frexp(lowest.astype(np.float64))[1] - 1
-            value = 3.0 * (days[0] + ahead) + part
+            value = 3.0 * (days.first + ahead) + part
             np.minimum(earliest, np.where(found != 0, value, NEVER), out=earliest)
         return earliest
 
-    def _days(self, rows: Ints) -> tuple[Ints, Ints, Ints]:
-        """First and last day that count by row; and from which part of the first one on, if that is today."""
+    def _days(self, rows: Ints) -> "_Days":
         since, zones = self.openings.since[rows], self.openings.zones[rows]
         today = self.clock.today[zones]
         first, last = np.maximum(today, since), since + (DAYS - 1)
         last[since == 0] = 0
         if self.wanted.first is not None:
-            first = np.maximum(first, self.wanted.first)
+            np.maximum(first, self.wanted.first, out=first)
         if self.wanted.last is not None:
-            last = np.minimum(last, self.wanted.last)
+            np.minimum(last, self.wanted.last, out=last)
         if self.wanted.within is not None:
-            last = np.minimum(last, today + (self.wanted.within - 1))
-        return first, last, np.where(first == today, self.clock.part[zones], 0)
+            np.minimum(last, today + (self.wanted.within - 1), out=last)
+        n = np.maximum(last - first + 1, 0).astype(np.uint64)
+        return _Days(
+            first,
+            bits=_turned(_ALL >> (_BITS - n), first),
+            first_bit=_ONE << (first % DAYS).astype(np.uint64),
+            over=np.where(first == today, self.clock.part[zones], 0),
+        )
 
-    def _matching(self, rows: Ints, part: int, days: tuple[Ints, Ints, Ints]) -> Ids:
+    def _matching(self, rows: Ints, part: int, days: "_Days") -> Ids:
         """Bits of the days that have such an opening in this part."""
-        first, last, over = days
         planes = self.openings.planes
         bits = np.zeros(len(rows), dtype=np.uint64)
         for kind in self.wanted.kinds:
             bits |= planes[KINDS * part + kind][rows]
-        bits &= _range(first + (over > part), last)
+        bits &= days.bits
+        if part < len(PARTS) - 1:
+            bits &= ~(days.first_bit * (days.over > part))
         return bits
 
 
-def _range(first: Ints, last: Ints) -> Ids:
-    """The bits of these days."""
-    n = np.clip(last - first + 1, 0, DAYS).astype(np.uint64)
-    return _turned(_ALL >> (_BITS - n), first % DAYS)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Days:
+    """The days that count, by row."""
+
+    first: Ints
+    bits: Ids
+    first_bit: Ids
+    over: Ints
+    """How many parts of the first day have passed."""
 
 
 def _turned(bits: Ids, by: Ints) -> Ids:
