@@ -169,7 +169,7 @@ class Audit:
             place = layout.partition_of_key(key.decode())
             read = await self._redis.mget(layout.partition_key(self._generation, *place), key)
             rows, value = cast(list[bytes | None], read)
-            ids = np.frombuffer(rows or b"", layout.ROW)["id"].tolist()
+            ids = np.frombuffer(rows or b"", layout.ROW, len(rows or b"") // layout.ROW.itemsize)["id"].tolist()
             if len(value or b"") % len(NOTHING) or len(value or b"") // len(NOTHING) > len(ids):
                 self._differs("openings", Kind.CONTENT, key.decode(), "more than there are rows, or not whole entries")
                 continue

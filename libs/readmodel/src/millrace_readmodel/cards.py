@@ -87,9 +87,9 @@ class StoredCard(msgspec.Struct, frozen=True, array_like=True):
     practice_name: str | None
     telephone: int | str | None
     """Telephone: the digits of E.164, or the text of anything else."""
-    version: int = 0
     other_practice: str | None = None
     """Identifier of the practice, if it is anything else."""
+    version: int = 0
 
     @property
     def id(self) -> str:
