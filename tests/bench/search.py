@@ -20,9 +20,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -55,6 +57,8 @@ class Measured:
     size: int
     memory_mb: float
     search: dict[str, Report] = field(default_factory=dict)
+    booking: dict[str, Report] = field(default_factory=dict)
+    """Of searches that all ask for openings; at one connection and at 16."""
     floor: dict[str, Report] = field(default_factory=dict)
 
     @property
@@ -81,6 +85,7 @@ class Results:
             "throughput_share_of_floor": largest.throughput_share,
             "p50_growth": largest.search["1"].p50 / smallest.search["1"].p50,
             "memory_mb": largest.memory_mb,
+            "booking_p99_ms_one_connection": largest.booking["1"].p99,
         }
 
 
@@ -97,6 +102,7 @@ def _measure(url: str, size: int, seconds: float) -> Measured:
         _until(lambda: _is_filled(port))
         _ask(Load(port=port, paths=paths, first=0, connections=16, seconds=WARM_UP * seconds))
         measured.search = _reports(port, paths, seconds)
+        measured.booking = _booking_reports(port, seconds)
     body = round(measured.search["1"].body_bytes)
     with _served(["-m", "tests.bench.search_floor"], {"MILLRACE_BENCH_BODY": str(body)}) as port:
         _ask(Load(port=port, paths=paths, first=0, connections=4, seconds=seconds / 4))
@@ -124,6 +130,17 @@ def _reports(port: int, paths: list[str], seconds: float) -> dict[str, Report]:
     return reports
 
 
+def _booking_reports(port: int, seconds: float) -> dict[str, Report]:
+    paths = queries(booking=True)
+    _ask(Load(port=port, paths=paths, first=0, connections=16, seconds=seconds))
+    return {
+        str(connections): _ask(
+            Load(port=port, paths=paths, first=number * QUERIES // 3, connections=connections, seconds=seconds)
+        )
+        for number, connections in enumerate((1, 16), 1)
+    }
+
+
 def _ask(wanted: Load) -> Report:
     command = [sys.executable, "-m", "tests.bench.search_load"]
     done = subprocess.run(
@@ -140,13 +157,15 @@ def _ask(wanted: Load) -> Report:
     return report
 
 
-def queries(seed: int = 1) -> list[str]:
+def queries(seed: int = 1, *, booking: bool = False) -> list[str]:
     """Paths: places by population, specialties by weight, within 10 miles.
 
-    A fifth asks for a plan, a tenth for Spanish, a twentieth for a woman, a tenth goes by distance.
+    A fifth asks for a plan, a tenth for Spanish, a twentieth for a woman, a tenth goes by distance. With `booking` all
+    of them ask for openings: of some days, and half each for a part of the day, a mode and a kind of patient; a third
+    goes by the soonest.
     """
     country = synthetic.country(seed)
-    generator = np.random.default_rng((seed, 7))
+    generator = np.random.default_rng((seed, 7 + booking))
     chance = random.Random(seed)
     zips = generator.choice(len(country.zips), QUERIES, p=country.zip_weights)
     specialties = generator.choice(len(country.specialties), QUERIES, p=country.specialty_weights)
@@ -159,8 +178,23 @@ def queries(seed: int = 1) -> list[str]:
         query |= {"language": "es"} if chance.random() < 0.1 else {}
         query |= {"sex": "F"} if chance.random() < 0.05 else {}
         query |= {"sort": "distance"} if chance.random() < 0.1 else {}
+        query |= _booking(chance) if booking else {}
         paths.append(f"/v1/search?{urlencode(query)}")
     return paths
+
+
+def _booking(chance: random.Random) -> dict[str, str]:
+    days = chance.randrange(1, 60)
+    if chance.random() < 0.5:
+        query = {"available_within": f"{days}d"}
+    else:
+        first = datetime.now(ZoneInfo("America/New_York")).date() + timedelta(days=chance.randrange(days))
+        query = {"available_from": str(first), "available_to": str(first + timedelta(days=days))}
+    query |= {"time_of_day": chance.choice(("morning", "afternoon", "evening"))} if chance.random() < 0.5 else {}
+    query |= {"mode": chance.choice(("in_person", "video"))} if chance.random() < 0.5 else {}
+    query |= {"patient": chance.choice(("new", "existing"))} if chance.random() < 0.5 else {}
+    query |= {"sort": "soonest"} if chance.random() < 1 / 3 else {}
+    return query
 
 
 async def _load(url: str, size: int) -> float:
@@ -168,7 +202,8 @@ async def _load(url: str, size: int) -> float:
     redis = Redis.from_url(url)
     try:
         await redis.flushall()
-        await load(redis, GENERATION, synthetic.cards(size))
+        today = datetime.now(ZoneInfo("America/New_York")).date()
+        await load(redis, GENERATION, synthetic.cards(size), synthetic.openings(today))
         await redis.hset(AS_OF_KEY, "shard", str(time.time()))
         await redis.set(GENERATION_KEY, GENERATION)
         memory: dict[str, Any] = await redis.info("memory")
@@ -263,6 +298,11 @@ def table(results: Results) -> str:
                 f"{measured.size:>12,} {name:>8} {report.p50:>8.2f} {report.p99:>8.2f} {report.p999:>8.2f} "
                 f"{report.per_second:>8.0f} {floor.p50:>10.2f} {floor.p999:>8.2f} {floor.per_second:>8.0f}"
             )
+        lines += [
+            f"{measured.size:>12,} {name + ' open.':>8} {report.p50:>8.2f} {report.p99:>8.2f} {report.p999:>8.2f} "
+            f"{report.per_second:>8.0f}"
+            for name, report in measured.booking.items()
+        ]
         lines.append(
             f"{'':>12} read model {measured.memory_mb:.0f} MB, body {measured.search['1'].body_bytes:.0f} bytes, "
             f"{measured.throughput_share:.0%} of the floor's throughput"

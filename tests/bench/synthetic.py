@@ -5,8 +5,9 @@ come as a few hundred sets, as contracts between issuers and practices make them
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,9 @@ import numpy.typing as npt
 from millrace_contracts import entities
 from millrace_contracts.entities import Address, Position, Provider, ProviderLocation, ReviewSummary
 from millrace_readmodel.cards import Card, Collection, cards_of
+from millrace_readmodel.layout import DAYS, KINDS, row_id
+from millrace_readmodel.openings import Week, entry_of, part_of
+from millrace_readmodel.zones import day_of, monday, week_of_day, zone_number
 from millrace_reference.npi import npi_check_digit
 from millrace_reference.specialties import Specialty, all_specialties
 
@@ -85,6 +89,8 @@ LANGUAGES: Final = (("en",), ("en",), ("en",), ("en", "es"), ("en", "es"), ("en"
 ZIPS: Final = 33_000
 PLAN_SETS: Final = 400
 PRACTICES: Final = 60_000
+CALENDARS: Final = 100
+"""Different ones in each time zone."""
 CHUNK: Final = 10_000
 Indices = npt.NDArray[np.int64]
 
@@ -116,6 +122,51 @@ def cards(n: int, *, seed: int = 1) -> Iterator[Card]:
     """The cards of `n` provider-locations."""
     for provider, location, reviews in providers(n, seed=seed):
         yield from cards_of(Collection(provider.npi, provider, (location,), reviews, versions=3 if reviews else 2))
+
+
+def openings(today: date, *, seed: int = 1) -> Callable[[Card], bytes]:
+    """What makes the entry of a card's openings: everybody has some, from nearly full to nearly free.
+
+    Calendars are drawn from `CALENDARS` a zone: weekdays and hours of the practice, how much of it is taken (less so
+    further ahead), and what may be booked by video or by new patients.
+    """
+    generator = np.random.default_rng((seed, 11))
+    made: dict[int, list[bytes]] = {}
+
+    def entry(card: Card) -> bytes:
+        zone = zone_number(card.time_zone)
+        if zone not in made:
+            made[zone] = [_calendar(generator, zone, day_of(today)) for _ in range(CALENDARS)]
+        row = row_id(card.id)
+        return (row & 0xFFFF).to_bytes(2, "little") + made[zone][(row >> 16) % CALENDARS][2:]
+
+    return entry
+
+
+def _calendar(generator: np.random.Generator, zone: int, since: int) -> bytes:
+    opens, hours = int(generator.integers(7, 11)), int(generator.integers(4, 12))
+    minutes = int(generator.choice((15, 20, 30, 45)))
+    taken, weekdays = generator.random(), generator.random(7) < (0.9, 0.9, 0.9, 0.9, 0.8, 0.2, 0.05)
+    video, fresh = generator.random() < 0.5, float(generator.random())
+    weeks = []
+    for week in range(week_of_day(since), week_of_day(since + DAYS - 1) + 1):
+        bits, counts, firsts = [0] * 7, [0] * 7, dict[tuple[int, int], int]()
+        for weekday in range(7):
+            day = monday(week) + weekday
+            share = 1 - taken * (1 - (day - since) / (1.5 * DAYS))
+            if not weekdays[weekday] or not since <= day < since + 60:
+                continue
+            for minute in range(60 * opens, 60 * (opens + hours), minutes):
+                if generator.random() > share:
+                    continue
+                part = part_of(minute)
+                kinds = [2 * mode + new for mode in range(1 + video) for new in range(1 + (generator.random() < fresh))]
+                bits[weekday] |= sum(1 << KINDS * part + kind for kind in kinds)
+                counts[weekday] += 1
+                firsts.setdefault((day, part), minute)
+        times = [(day, minute) for (day, _), minute in firsts.items()]
+        weeks.append(Week(week, 1 + int(generator.integers(0, 500)), bits, counts, times))
+    return entry_of(0, zone, since, weeks)
 
 
 def providers(n: int, *, seed: int = 1) -> Iterator[tuple[Provider, ProviderLocation, ReviewSummary | None]]:

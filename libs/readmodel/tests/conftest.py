@@ -4,15 +4,17 @@ import asyncio
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from typing import Any
 
 import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from millrace_contracts.entities import Address, Position, Provider, ProviderLocation
+from millrace_contracts.entities import Address, Availability, Opening, Position, Provider, ProviderLocation
 from millrace_readmodel import cards
 from millrace_readmodel.audit import Audit, Difference
-from millrace_readmodel.items import Item, PlanItem, collection_of, plan_of
+from millrace_readmodel.items import Item, PlanItem, collection_of, plan_of, week_item
+from millrace_readmodel.openings import WeekItem
 
 PLACES = {  # far apart: each in a cell of its own
     "New York": (40.71, -74.01),
@@ -29,6 +31,7 @@ class MemoryTruth:
     def __init__(self) -> None:
         self.stored: dict[str, dict[str, Item]] = defaultdict(dict)
         self.reads = 0
+        self.week_reads = 0
 
     async def put(self, items: Iterable[Item]) -> int:
         newer = [item for item in items if self._version(item) < item.version]
@@ -50,6 +53,19 @@ class MemoryTruth:
         items = [self.stored[f"PLAN#{plan}"].get("PROFILE") for plan in plan_ids]
         await asyncio.sleep(0)
         return [plan_of(item) if item else PlanItem(plan, 0, None) for plan, item in zip(plan_ids, items, strict=True)]
+
+    async def openings(self, locations: Collection[tuple[str, str]]) -> list[list[WeekItem]]:
+        self.week_reads += len(locations)
+        found = [
+            [
+                week_item(item)
+                for sk, item in self.stored[f"PROVIDER#{npi}"].items()
+                if sk.startswith(f"AVAILABILITY#{location}#")
+            ]
+            for npi, location in locations
+        ]
+        await asyncio.sleep(0)
+        return found
 
     async def scan(self, handle: Callable[[list[list[Item]]], Awaitable[None]], *, segments: int = 1) -> None:
         for pk in list(self.stored):
@@ -93,6 +109,17 @@ class Make:
     def plan(self, identifier: str, version: int) -> Item:
         data = msgspec.json.encode({"id": identifier, "name": f"Plan {version}"})
         return self._item(f"PLAN#{identifier}", "PROFILE", version, data, f"insurance-plan/{identifier}")
+
+    def week(self, npi: str, version: int, *starts: str, number: int = 0, week: str = "2026-W48", **kind: Any) -> Item:
+        """Openings at these times (RFC 3339); `kind` as in `Opening`."""
+        identifier = self.location_id(npi, number)
+        openings = tuple(Opening(start=start, minutes=20, **kind) for start in sorted(starts))
+        made = Availability(
+            provider_location_id=identifier, npi=npi, week=week, time_zone="America/New_York", openings=openings
+        )
+        subject = f"availability/{npi}/{identifier}/{week}"
+        sk = f"AVAILABILITY#{identifier}#{week}"
+        return self._item(f"PROVIDER#{npi}", sk, version, msgspec.json.encode(made), subject)
 
     def deleted(self, item: Item, version: int) -> Item:
         return msgspec.structs.replace(item, version=version, data=None)

@@ -1,5 +1,6 @@
 """Every kind of corruption of the read model is seen, and named."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ from millrace_readmodel.audit import Kind
 from millrace_readmodel.rebuild import Rebuild
 from millrace_readmodel.writer import ReadModelWriter
 
+from .conftest import Make
+
 NPI, OTHER = "1000000004", "1000000012"
+PLANES_AT = {name: field[1] for name, field in (layout.OPENINGS.fields or {}).items()}["planes"]
 OFFSETS = {name: field[1] for name, field in (layout.ROW.fields or {}).items()}
+NOW = datetime(2026, 11, 23, 15, tzinfo=UTC).timestamp()
 CELL = layout.cell_of(40.71, -74.01)
 
 
@@ -19,7 +24,8 @@ CELL = layout.cell_of(40.71, -74.01)
 async def generation(redis: Any, truth: Any, make: Any) -> int:
     for npi in (NPI, OTHER):
         await truth.put([make.provider(npi, 1), make.location(npi, 2, plans=("A",)), make.plan("A", 1)])
-    return (await Rebuild(redis, truth, ReadModelWriter(redis, truth), grace=0.0).run()).generation
+    await truth.put([make.week(NPI, 1, "2026-11-24T09:00:00-05:00")])
+    return (await Rebuild(redis, truth, ReadModelWriter(redis, truth), now=lambda: NOW, grace=0.0).run()).generation
 
 
 async def partition(redis: Any, generation: int) -> str:
@@ -75,6 +81,37 @@ async def tear_row(redis: Any, generation: int, card: bytes) -> None:
     await redis.append(await partition(redis, generation), b"torn")
 
 
+async def openings(redis: Any, generation: int, number: int = 0) -> tuple[str, int]:
+    """The key of the openings, and where the entry of a provider's row begins."""
+    key = await partition(redis, generation)
+    ids = np.frombuffer(await redis.get(key), layout.ROW)["id"].tolist()
+    row = layout.row_id(Make().location_id((NPI, OTHER)[number]))
+    return key.replace(":p:", ":o:"), ids.index(row) * layout.OPENINGS.itemsize
+
+
+async def lose_openings(redis: Any, generation: int, card: bytes) -> None:
+    await redis.delete((await openings(redis, generation))[0])
+
+
+async def book_openings(redis: Any, generation: int, card: bytes) -> None:
+    key, at = await openings(redis, generation)
+    await redis.setrange(key, at + PLANES_AT, bytes(8))
+
+
+async def move_openings(redis: Any, generation: int, card: bytes) -> None:
+    key, at = await openings(redis, generation)
+    await redis.setrange(key, at, b"\7\7")
+
+
+async def orphan_openings(redis: Any, generation: int, card: bytes) -> None:
+    key, at = await openings(redis, generation, 1)
+    await redis.setrange(key, at, bytes(PLANES_AT) + b"\1" + bytes(layout.OPENINGS.itemsize - PLANES_AT - 1))
+
+
+async def tear_openings(redis: Any, generation: int, card: bytes) -> None:
+    await redis.append((await openings(redis, generation))[0], b"torn")
+
+
 async def lose_name(redis: Any, generation: int, card: bytes) -> None:
     await redis.delete(layout.name_key(generation, "ada"))
 
@@ -125,6 +162,11 @@ async def swap_plan_set(redis: Any, generation: int, card: bytes) -> None:
         (double_row, "rows", Kind.EXTRA),
         (orphan_row, "rows", Kind.EXTRA),
         (tear_row, "rows", Kind.CONTENT),
+        (lose_openings, "openings", Kind.MISSING),
+        (book_openings, "openings", Kind.CONTENT),
+        (move_openings, "openings", Kind.CONTENT),
+        (orphan_openings, "openings", Kind.EXTRA),
+        (tear_openings, "openings", Kind.CONTENT),
         (lose_name, "names", Kind.MISSING),
         (orphan_name, "names", Kind.EXTRA),
         (lose_word, "words", Kind.MISSING),

@@ -58,16 +58,16 @@ cards = st.builds(
     address=addresses,
     lat=st.floats(18, 65),
     lon=st.floats(-160, -66),
-    time_zone=st.just("America/New_York"),
+    time_zone=st.sampled_from(("America/New_York", "Pacific/Guam", "UTC", "Europe/Berlin")),
     sex=st.none() | st.sampled_from("FMX"),
     languages=languages,
     plans=st.just(()),
     new_patients=st.none() | st.booleans(),
     rating=st.none() | st.floats(1, 5),
     reviews=st.integers(0, 100_000),
-    practice_id=st.none() | st.text(max_size=5),
+    practice_id=st.none() | st.text(max_size=5) | st.uuids().map(str) | st.uuids().map(lambda uuid: str(uuid).upper()),
     practice_name=st.none() | st.text(max_size=5),
-    phone=st.none() | st.just("+12025550123"),
+    phone=st.none() | st.sampled_from(("+12025550123", "+0123", "911", "")),
 )
 plan_sets = st.integers(0, (1 << 32) - 1)
 
@@ -76,7 +76,9 @@ plan_sets = st.integers(0, (1 << 32) - 1)
 def test_a_stored_card_comes_back_as_it_was(card: Card, plan_set: int) -> None:
     kept = decode_card(encode_card(stored(card, plan_set)))
     assert kept == stored(card, plan_set)
+    assert kept is not None
     assert (kept.id, kept.npi, kept.row) == (card.id, card.npi, layout.row_id(card.id))
+    assert (kept.time_zone, kept.practice_id, kept.phone) == (card.time_zone, card.practice_id, card.phone)
 
 
 @given(cards, plan_sets)

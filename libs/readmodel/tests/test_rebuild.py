@@ -148,7 +148,7 @@ async def test_a_projection_follows_the_pointers_that_change_under_it(redis: Any
     written: list[int] = []
 
     class Overtaken(ReadModelWriter):
-        async def write(self, generation: int, aggregates: Any) -> None:
+        async def write(self, generation: int, aggregates: Any, weeks: Any = ()) -> None:
             written.append(generation)
             if steps:
                 step = steps.pop(0)

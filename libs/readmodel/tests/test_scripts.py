@@ -9,6 +9,7 @@ from millrace_readmodel import layout, scripts
 from millrace_readmodel.scripts import Call
 
 KEY = "1:p:{5:cell}"
+OPENINGS_KEY = "1:o:{5:cell}"
 
 
 def row(number: int, version: int, mark: int = 0) -> bytes:
@@ -21,7 +22,7 @@ def removal(number: int, version: int) -> bytes:
 
 async def put(redis: Any, *, rows: bytes = b"", removals: bytes = b"", force: bool = False) -> dict[int, int]:
     """The versions by row after one run of the script."""
-    await scripts.run(redis, [Call(scripts.ROWS, (KEY,), (int(force), rows, removals))])
+    await scripts.run(redis, [Call(scripts.ROWS, (KEY, OPENINGS_KEY), (int(force), rows, removals))])
     data = await redis.get(KEY) or b""
     return {int.from_bytes(data[at : at + 8], "little"): data[at + 8] for at in range(0, len(data), 40)}
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from millrace_contracts.envelope import ContractError
 from millrace_readmodel.dynamodb import truth_client
-from millrace_readmodel.items import Item, key_of
+from millrace_readmodel.items import Item, expiry_of, key_of
 from millrace_readmodel.truth import Truth, create_table
 
 NPI = "1000000004"
@@ -106,3 +107,33 @@ def test_every_entity_has_its_place() -> None:
 def test_what_has_no_place_is_refused(subject: str) -> None:
     with pytest.raises(ContractError, match="subject"):
         key_of(subject)
+
+
+async def test_openings_are_read_by_location_and_count_for_no_card(dynamodb: Truth, make: Any) -> None:
+    weeks = [
+        make.week(NPI, 2, "2026-11-24T09:00:00-05:00"),
+        make.week(NPI, 3, "2026-12-01T09:00:00-05:00", week="2026-W49"),
+        make.week(NPI, 9, number=1),
+    ]
+    await dynamodb.put([make.provider(NPI, 1), make.location(NPI, 1), *weeks])
+    found = await dynamodb.openings([(NPI, make.location_id(NPI)), (NPI, make.location_id(NPI, 1)), (NPI, "nowhere")])
+    assert [[week.version for week in each] for each in found] == [[2, 3], [9], []]
+    collection = await dynamodb.collection(NPI)
+    assert collection.versions == 2
+    assert {key: len(each) for key, each in collection.weeks.items()} == {
+        make.location_id(NPI): 2,
+        make.location_id(NPI, 1): 1,
+    }
+
+
+def test_openings_may_go_some_weeks_after_theirs(make: Any) -> None:
+    assert expiry_of(make.week(NPI, 1)) == datetime(2026, 12, 28, tzinfo=UTC).timestamp()
+    assert expiry_of(make.provider(NPI, 1)) is None
+
+
+async def test_the_table_lets_expired_openings_go(aws_endpoint: str, unique_name: Any) -> None:
+    table = unique_name("truth")
+    async with truth_client(region="us-east-1", endpoint_url=aws_endpoint) as client:
+        await create_table(client, table)
+        described = await client.describe_time_to_live(TableName=table)
+        assert described["TimeToLiveDescription"]["AttributeName"] == "expires"

@@ -8,7 +8,8 @@ import pytest
 
 from millrace_readmodel import bulk, layout
 from millrace_readmodel.cards import version_of
-from millrace_readmodel.writer import REMOVAL_SECONDS, ContentionError, ReadModelWriter
+from millrace_readmodel.errors import ContentionError
+from millrace_readmodel.writer import REMOVAL_SECONDS, ReadModelWriter
 
 NPI = "1000000004"
 
@@ -81,6 +82,9 @@ class SlowTruth:
 
     async def plans(self, plan_ids: Any) -> Any:
         return await self._truth.plans(plan_ids)
+
+    async def openings(self, locations: Any) -> Any:
+        return await self._truth.openings(locations)
 
 
 async def test_a_slow_writer_does_not_bring_back_what_was_removed(
@@ -184,6 +188,9 @@ async def test_a_writer_that_always_comes_late_gives_up(redis: Any, truth: Any, 
 
         async def plans(self, plan_ids: Any) -> Any:
             return await truth.plans(plan_ids)
+
+        async def openings(self, locations: Any) -> Any:
+            return await truth.openings(locations)
 
     await truth.put([make.provider(NPI, 1), make.location(NPI, 1)])
     with pytest.raises(ContentionError, match=NPI):

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from millrace_contracts import registry
-from millrace_contracts.entities import Address, InsurancePlan, Provider, ProviderLocation
+from millrace_contracts.entities import Address, Availability, InsurancePlan, Opening, Provider, ProviderLocation
 from millrace_contracts.envelope import Envelope, encode
 from millrace_feeds.transport import Record
 from millrace_readmodel.dynamodb import truth_client
@@ -53,6 +53,15 @@ class Make:
             address=Address(line1="1 MAIN ST", city="NEW YORK", state="NY", zip=zip_code),
             taxonomy="207N00000X",
             accepted_plans=plans,
+        )
+
+    def week(self, npi: str = NPI, starts: tuple[str, ...] = ("2026-11-24T09:00:00-05:00",)) -> Availability:
+        return Availability(
+            provider_location_id=str(uuid.uuid5(uuid.NAMESPACE_OID, npi)),
+            npi=npi,
+            week="2026-W48",
+            time_zone="America/New_York",
+            openings=tuple(Opening(start=start, minutes=20) for start in starts),
         )
 
     def plan(self, identifier: str = "11111AA1111111") -> InsurancePlan:

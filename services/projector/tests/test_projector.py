@@ -84,6 +84,26 @@ async def test_the_same_events_again_change_nothing(stores: Stores, make: Any) -
     assert await differences(stores) == []
 
 
+async def test_openings_stand_in_the_truth_and_beside_their_rows(stores: Stores, make: Any) -> None:
+    async with projecting(stores) as projector:
+        await projector.handle([make.record(make.week(NPIS[0]))])
+        for npi in NPIS[:3]:
+            await projector.handle([make.record(make.provider(npi)), make.record(make.location(npi))])
+        await projector.handle([make.record(make.week(npi)) for npi in NPIS[1:3]])
+        await projector.handle([make.record(make.week(NPIS[1], ()), 2)])
+        assert len(await stores.redis.keys(f"{await served(stores)}:o:*")) == 1
+        collection = await stores.truth.collection(NPIS[1])
+        assert [week.version for weeks in collection.weeks.values() for week in weeks] == [2]
+        assert collection.versions == 2
+        assert await differences(stores) == []
+
+
+async def test_openings_without_a_moment_are_refused(stores: Stores, make: Any) -> None:
+    async with projecting(stores) as projector:
+        with pytest.raises(InvalidRecord, match="soon"):
+            await projector.handle([make.record(make.week(starts=("soon",)))])
+
+
 async def test_a_deletion_takes_the_card_away(stores: Stores, make: Any) -> None:
     async with projecting(stores) as projector:
         await projector.handle([make.record(make.provider()), make.record(make.location()), make.record(make.plan())])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from redis.asyncio import Redis
 from millrace_readmodel import layout
 from millrace_readmodel.bulk import load
 from millrace_readmodel.cards import Card
+from millrace_readmodel.openings import NOTHING
 from search.main import create
 
 GENERATION = 1
@@ -33,11 +35,20 @@ class Site:
     http: httpx.AsyncClient
     redis: Redis
 
-    async def serve(self, cards: Iterable[Card], generation: int = GENERATION) -> None:
+    async def serve(
+        self,
+        cards: Iterable[Card],
+        generation: int = GENERATION,
+        openings: Callable[[Card], bytes] = lambda _: NOTHING,
+    ) -> None:
         """Load a generation, switch to it, and wait until the service reads it."""
-        await load(self.redis, generation, cards)
+        await load(self.redis, generation, cards, openings)
         await self.redis.set(layout.GENERATION_KEY, generation)
         await until(lambda: self.reads(generation))
+
+    def at(self, moment: datetime) -> None:
+        """Let it be this moment for searches."""
+        self.app.state.searches.now = moment.timestamp
 
     async def value(self, key: bytes | str) -> bytes:
         """The string at a key, which must be there."""

@@ -1,16 +1,39 @@
 """Rows and cards made up for tests."""
 
+from datetime import date
 from typing import Any
 
 import msgspec
 
 from millrace_contracts import entities
-from millrace_contracts.entities import Address
+from millrace_contracts.entities import Address, Availability, Opening
 from millrace_readmodel.cards import Card
+from millrace_readmodel.layout import row_id
+from millrace_readmodel.openings import WeekItem, entry_of, week_of
+from millrace_readmodel.zones import day_and_minute, day_of, week_of_day, zone_number
 from millrace_reference.npi import npi_check_digit
 from millrace_reference.text import words
 
 NEW_YORK = (40.7506, -73.9972)
+
+
+def openings(made: Card, *starts: str, today: date, **kind: Any) -> bytes:
+    """The entry of a card's openings at these times (RFC 3339); `kind` as in `entities.Opening`."""
+    zone = zone_number(made.time_zone)
+    by_week: dict[int, list[Opening]] = {}
+    for start in sorted(starts):
+        week = week_of_day(day_and_minute(start, zone)[0])
+        by_week.setdefault(week, []).append(Opening(start=start, minutes=20, **kind))
+    return entry_of(
+        row_id(made.id), zone, day_of(today), [week_of(_week(made, *each), zone) for each in by_week.items()]
+    )
+
+
+def _week(made: Card, week: int, found: list[Opening]) -> WeekItem:
+    entity = Availability(
+        provider_location_id=made.id, npi=made.npi, week="-", time_zone=made.time_zone, openings=tuple(found)
+    )
+    return WeekItem(made.npi, made.id, week, 1, msgspec.json.encode(entity).decode())
 
 
 def npi(number: int) -> str:

@@ -1,10 +1,24 @@
 """Provider pages over HTTP, from a truth in memory."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from millrace_contracts.entities import Address, Position, Provider, ProviderLocation, ReviewSummary
+from millrace_contracts.entities import (
+    Address,
+    Availability,
+    Opening,
+    Position,
+    Provider,
+    ProviderLocation,
+    ReviewSummary,
+)
 from millrace_readmodel.cards import Collection
+from millrace_readmodel.openings import WeekItem
+from millrace_readmodel.zones import week_number
 from search.provider.service import Providers
 
 from .conftest import Site
@@ -37,12 +51,19 @@ OFFICE = ProviderLocation(
 
 
 class Truth:
-    """What is in it, by NPI; down when told so."""
+    """What is in it, by NPI; down when told so. Its clock is that of the page."""
 
     def __init__(self) -> None:
         self.down = False
+        self.now = datetime(2026, 11, 23, 14, tzinfo=UTC)
         self.stored = {npi(1): Collection(npi(1), ADA, [OFFICE], ReviewSummary(npi=npi(1), count=3, overall=4.5), 6)}
         self.stored[npi(2)] = Collection(npi(2), None, [], None, 4)
+
+    def time(self) -> float:
+        return self.now.timestamp()
+
+    def monotonic(self) -> float:
+        return self.time()
 
     async def collection(self, npi: str) -> Collection:
         if self.down:
@@ -53,7 +74,7 @@ class Truth:
 @pytest.fixture
 def truth(site: Site) -> Truth:
     made = Truth()
-    site.app.state.providers = Providers(made)
+    site.app.state.providers = Providers(made, made)
     return made
 
 
@@ -72,6 +93,32 @@ async def test_a_page_shows_the_whole_collection(site: Site, truth: Truth) -> No
     listed = await site.http.get(f"/v1/providers/{npi(1)}/locations")
     assert listed.json() == {"items": [location]}
     assert listed.headers["ETag"] == '"6"'
+
+
+async def test_locations_show_the_next_openings(site: Site, truth: Truth) -> None:
+    starts = ("2026-11-23T09:30:00-05:00", "2026-11-23T10:00:00-05:00", "2026-11-25T09:00:00-05:00")
+    made = Availability(
+        provider_location_id=OFFICE.id,
+        npi=npi(1),
+        week="2026-W48",
+        time_zone="America/New_York",
+        openings=tuple(Opening(start=start, minutes=20) for start in starts),
+    )
+    week = WeekItem(npi(1), OFFICE.id, week_number(made.week), 3, msgspec.json.encode(made).decode())
+    truth.stored[npi(1)] = replace(truth.stored[npi(1)], weeks={OFFICE.id: [week]})
+    path = f"/v1/providers/{npi(1)}/locations"
+    first = await site.http.get(path)
+    (location,) = first.json()["items"]
+    assert location["openings"] == {
+        "from": "2026-11-23",
+        "counts": [2, 0, 1, *[0] * 11],
+        "first": [starts[0], starts[2]],
+    }
+    truth.now += timedelta(hours=1)
+    second = await site.http.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert second.json()["items"][0]["openings"]["first"] == [starts[2]]
+    again = await site.http.get(path, headers={"If-None-Match": second.headers["ETag"]})
+    assert again.status_code == 304
 
 
 @pytest.mark.parametrize("path", ["", "/locations"])

@@ -69,6 +69,7 @@ async def test_a_card_shows_all_that_is_known_of_a_provider_location(site: Site)
             "reviews": 132,
             "languages": ["en", "es"],
             "new_patients": True,
+            "openings": None,
             "distance_mi": 0.0,
             "accepted_plan": {"id": "P1", "name": "Silver PPO", "issuer": "Acme"},
         }

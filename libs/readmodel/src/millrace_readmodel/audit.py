@@ -4,7 +4,7 @@ It sees a moment of each; what changes meanwhile may show as a difference that i
 """
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, cast
@@ -28,7 +28,11 @@ from millrace_readmodel.cards import (
     stored,
     version_of,
 )
+from millrace_readmodel.changes import partition_of
 from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, Item, collection_of, plan_of, plan_value
+from millrace_readmodel.openings import NOTHING, WeekItem, unpacked
+from millrace_readmodel.openings_writer import entries_of, fresh_entry
+from millrace_readmodel.zones import zone_number
 
 KEYS_AT_ONCE: Final = 500
 SCANNED: Final = 2_000
@@ -62,6 +66,7 @@ class Audit:
         self._report = report
         self._plan_sets: dict[tuple[str, ...], int] = {}
         self._subjects: dict[int, str] = {}
+        self._bookable: set[int] = set()
         self._plans: dict[bytes, bytes] = {}
         self._partitions: dict[str, bytearray] = defaultdict(bytearray)
         self._names: dict[str, bytearray] = defaultdict(bytearray)
@@ -83,13 +88,16 @@ class Audit:
         self.checked["plan sets"] = len(sets)
 
     async def check(self, partitions: list[list[Item]]) -> None:
-        """Compare the cards of these providers; remember what rows, names and plans there should be."""
+        """Compare the cards and openings of these providers; remember what rows, names and plans there should be."""
         expected: list[StoredCard] = []
+        weeks: dict[int, Sequence[WeekItem]] = {}
         for items in partitions:
             pk = items[0].pk
             if pk.startswith(PROVIDER_PREFIX):
-                cards = cards_of(collection_of(pk.removeprefix(PROVIDER_PREFIX), items))
-                expected += filter(None, map(self._stored, cards))
+                collection = collection_of(pk.removeprefix(PROVIDER_PREFIX), items)
+                cards = [*filter(None, map(self._stored, cards_of(collection)))]
+                expected += cards
+                weeks |= {card.row: collection.weeks[card.id] for card in cards if card.id in collection.weeks}
             elif pk.startswith(PLAN_PREFIX) and items[0].data is not None:
                 plan = plan_of(items[0])
                 self._plans[plan.id.encode()] = plan_value(plan)
@@ -98,6 +106,7 @@ class Audit:
             for card, value in zip(batch, cast(list[bytes | None], found), strict=True):
                 self._remember(card)
                 self._check_card(card, value)
+            await self._check_openings([card for card in batch if card.row in weeks], weeks)
 
     async def finish(self) -> None:
         """Compare rows, names and plans, and look for what nothing in the truth accounts for."""
@@ -141,12 +150,44 @@ class Audit:
             fields = [name for name in card.__struct_fields__ if getattr(found, name) != getattr(card, name)]
             self._differs("cards", Kind.CONTENT, subject, ", ".join(fields) or "the bytes")
 
+    async def _check_openings(self, cards: Sequence[StoredCard], weeks: Mapping[int, Sequence[WeekItem]]) -> None:
+        """An entry is compared with what the truth says from the day on of which it is."""
+        found = await entries_of(self._redis, self._generation, {card.row: partition_of(card) for card in cards})
+        for card in cards:
+            self.checked["openings"] += 1
+            self._bookable.add(card.row)
+            entry, zone = found[card.row], zone_number(card.time_zone)
+            since = unpacked(entry).since if entry else 0
+            if not since:
+                self._differs("openings", Kind.MISSING, _subject(card.npi, card.id))
+            elif entry != fresh_entry(card.row, zone, since, weeks[card.row]):
+                self._differs("openings", Kind.CONTENT, _subject(card.npi, card.id))
+
+    async def _check_columns(self, keys: Sequence[bytes]) -> None:
+        """Entries lie beside the rows that they belong to, and only of those that have openings in the truth."""
+        for key in keys:
+            place = layout.partition_of_key(key.decode())
+            read = await self._redis.mget(layout.partition_key(self._generation, *place), key)
+            rows, value = cast(list[bytes | None], read)
+            ids = np.frombuffer(rows or b"", layout.ROW, len(rows or b"") // layout.ROW.itemsize)["id"].tolist()
+            if len(value or b"") % len(NOTHING) or len(value or b"") // len(NOTHING) > len(ids):
+                self._differs("openings", Kind.CONTENT, key.decode(), "more than there are rows, or not whole entries")
+                continue
+            for row, entry in zip(ids, np.frombuffer(value or b"", layout.OPENINGS), strict=False):
+                subject = self._subjects.get(row, f"{row:016x}")
+                if entry["since"] and entry["check"] != row & 0xFFFF:
+                    self._differs("openings", Kind.CONTENT, subject, "the entry of another row")
+                elif entry["planes"].any() and row not in self._bookable:
+                    self._differs("openings", Kind.EXTRA, subject)
+
     async def _check_keys(self) -> None:
         """One pass over all keys: cards that should not be, rows and name entries one by one."""
         cards, rows, names = (f"{self._generation}:{kind}:".encode() for kind in "cpn")
         expected_rows = dict(self._partitions)
         expected_names = {layout.name_key(self._generation, word): each for word, each in self._names.items()}
-        async for keys in self._keys(f"{self._generation}:[cpn]:*"):
+        columns = f"{self._generation}:o:".encode()
+        async for keys in self._keys(f"{self._generation}:[cpno]:*"):
+            await self._check_columns([key for key in keys if key.startswith(columns)])
             await self._check_strangers(cards, [key for key in keys if key.startswith(cards)])
             await self._check_strings("rows", (key for key in keys if key.startswith(rows)), expected_rows, layout.ROW)
             await self._check_strings(

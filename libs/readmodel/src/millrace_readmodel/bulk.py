@@ -1,9 +1,10 @@
 """Loads a whole generation of the read model at once, in whole strings: for rebuilds, into keys that nobody reads."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from redis.asyncio import Redis
@@ -11,10 +12,12 @@ from redis.asyncio import Redis
 from millrace_readmodel import layout
 from millrace_readmodel.cards import Card, StoredCard, encode_card, name_entry_of, row_of, stored
 from millrace_readmodel.items import PlanItem, plan_value
+from millrace_readmodel.openings import NOTHING
 
 CARDS_AT_ONCE: Final = 500
 STRINGS_AT_ONCE: Final = 500
 MEMBERS_AT_ONCE: Final = 5_000
+EMPTY: Final[Mapping[str, bytes]] = MappingProxyType({})
 T = TypeVar("T")
 
 
@@ -37,7 +40,8 @@ class Loaded:
 class Loader:
     """Collects cards and writes them; the caller feeds batches, then closes.
 
-    Cards go out at once. Partitions, name words and plan sets stay in memory until `close`, some 130 bytes a card.
+    Cards go out at once. Partitions, openings, name words and plan sets stay in memory until `close`, some
+    130 bytes a card and 150 more where it has openings.
     """
 
     redis: Redis
@@ -46,15 +50,19 @@ class Loader:
     plans: int = 0
     _plan_sets: dict[tuple[str, ...], int] = field(default_factory=lambda: {(): 0})
     _partitions: dict[tuple[int, str], bytearray] = field(default_factory=lambda: defaultdict(bytearray))
+    _openings: dict[tuple[int, str], bytearray] = field(default_factory=lambda: defaultdict(bytearray))
     _names: dict[str, bytearray] = field(default_factory=lambda: defaultdict(bytearray))
 
-    async def add(self, cards: Iterable[Card]) -> None:
-        """Write these cards, in pipelines of bounded size. No provider-location may come twice."""
+    async def add(self, cards: Iterable[Card], openings: Mapping[str, bytes] = EMPTY) -> None:
+        """Write these cards, in pipelines of bounded size. No provider-location may come twice.
+
+        `openings` are entries (`layout.OPENINGS`) by provider-location.
+        """
         for batch in batches(cards, CARDS_AT_ONCE):
             values: dict[bytes, bytes] = {}
             for card in batch:
                 kept = stored(card, self._plan_sets.setdefault(card.plans, len(self._plan_sets)))
-                self._index(kept)
+                self._index(kept, openings.get(card.id))
                 values[layout.card_key(self.generation, kept.row)] = encode_card(kept)
             await self.redis.mset(values)
             self.count += len(values)
@@ -70,6 +78,7 @@ class Loader:
         """Write partitions, names and plan sets. Raises `RepeatedError`."""
         keys = ((layout.partition_key(self.generation, *key), rows) for key, rows in self._partitions.items())
         await self._set(keys)
+        await self._set((layout.openings_key(self.generation, *key), each) for key, each in self._openings.items())
         await self._set((layout.name_key(self.generation, word), entries) for word, entries in self._names.items())
         for words in batches(self._names, MEMBERS_AT_ONCE):
             await self.redis.sadd(layout.words_key(self.generation), *words)
@@ -77,8 +86,14 @@ class Loader:
             await self._intern(dict(plan_sets))
         return Loaded(self.count, len(self._partitions), len(self._names), len(self._plan_sets), self.plans)
 
-    def _index(self, card: StoredCard) -> None:
-        self._partitions[card.specialty, card.cell] += row_of(card)
+    def _index(self, card: StoredCard, openings: bytes | None) -> None:
+        partition = card.specialty, card.cell
+        rows = self._partitions[partition]
+        if openings and openings != NOTHING:
+            entries = self._openings[partition]
+            entries += bytes(len(rows) // layout.ROW.itemsize * len(NOTHING) - len(entries))
+            entries += openings
+        rows += row_of(card)
         entry = name_entry_of(card)
         for word in card.words:
             self._names[word] += entry
@@ -98,15 +113,29 @@ class Loader:
             raise RepeatedError(f"generation {self.generation}: plan sets were written twice")
 
 
-async def load(redis: Redis, generation: int, cards: Iterable[Card] | AsyncIterable[list[Card]]) -> Loaded:
-    """Load a generation whose keys don't exist yet from cards, or from batches of cards as they come."""
+async def load(
+    redis: Redis,
+    generation: int,
+    cards: Iterable[Card] | AsyncIterable[list[Card]],
+    openings: Callable[[Card], bytes] = lambda _: NOTHING,
+) -> Loaded:
+    """Load a generation whose keys don't exist yet from cards, or from batches of cards as they come.
+
+    `openings` makes the entry of a card's openings.
+    """
     loader = Loader(redis, generation)
+    async for batch in _as_they_come(cards):
+        await loader.add(batch, {card.id: openings(card) for card in batch})
+    return await loader.close()
+
+
+async def _as_they_come(cards: Iterable[Card] | AsyncIterable[list[Card]]) -> AsyncIterator[list[Card]]:
     if isinstance(cards, AsyncIterable):
         async for batch in cards:
-            await loader.add(batch)
+            yield batch
     else:
-        await loader.add(cards)
-    return await loader.close()
+        for batch in batches(cards, CARDS_AT_ONCE):
+            yield batch
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -1,14 +1,17 @@
 """The search card as a pure function of a provider's item collection in the truth, and its form in the read model."""
 
+import re
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeGuard
 
 import msgspec
 
 from millrace_contracts.entities import Address, Provider, ProviderLocation, ReviewSummary
 from millrace_readmodel import layout
+from millrace_readmodel.openings import WeekItem
+from millrace_readmodel.zones import TIME_ZONES, zone_number
 from millrace_reference.languages import language
 from millrace_reference.specialties import specialty
 from millrace_reference.text import words
@@ -16,6 +19,8 @@ from millrace_reference.text import words
 SEXES: Final = {"F": 1, "M": 2, "X": 3}
 _STAMP: Final = struct.Struct("<Q")
 _REWRITE_BITS: Final = 16
+_UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 _ROW: Final = struct.Struct("<QQffIIHHHBB")
 _NAME_ENTRY: Final = struct.Struct("<QffHH")
 
@@ -48,7 +53,10 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredCard(msgspec.Struct, frozen=True, array_like=True):
-    """A card as it lies in the read model: plans by number, identifiers as bytes. `version` stands before the rest."""
+    """A card as it lies in the read model: plans and time zones by number, identifiers as bytes.
+
+    `version` stands before the rest.
+    """
 
     uuid: bytes
     number: int
@@ -64,7 +72,8 @@ class StoredCard(msgspec.Struct, frozen=True, array_like=True):
     zip: str
     lat: float
     lon: float
-    time_zone: str
+    zone: int | str
+    """Number of the time zone, or its name where it isn't listed."""
     sex: str | None
     languages: int
     """Bits by ordinal."""
@@ -73,16 +82,32 @@ class StoredCard(msgspec.Struct, frozen=True, array_like=True):
     new_patients: bool | None
     rating: float | None
     reviews: int
-    practice_id: str | None
+    practice: bytes | None
+    """Identifier of the practice, if it is a UUID."""
     practice_name: str | None
-    phone: str | None
+    telephone: int | str | None
+    """Telephone: the digits of E.164, or the text of anything else."""
+    other_practice: str | None = None
+    """Identifier of the practice, if it is anything else."""
     version: int = 0
 
     @property
     def id(self) -> str:
         """Identifier of the provider-location."""
-        digits = self.uuid.hex()
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        return _uuid_text(self.uuid)
+
+    @property
+    def time_zone(self) -> str:
+        """IANA name."""
+        return self.zone if isinstance(self.zone, str) else TIME_ZONES[self.zone]
+
+    @property
+    def practice_id(self) -> str | None:
+        return self.other_practice if self.practice is None else _uuid_text(self.practice)
+
+    @property
+    def phone(self) -> str | None:
+        return f"+{self.telephone}" if isinstance(self.telephone, int) else self.telephone
 
     @property
     def npi(self) -> str:
@@ -107,9 +132,11 @@ class Collection:
     locations: Sequence[ProviderLocation]
     reviews: ReviewSummary | None
     versions: int
-    """Sum of all items' versions; tombstones, which hold no entity, count as well."""
+    """Sum of all items' versions, openings left out; tombstones, which hold no entity, count as well."""
     deleted: Sequence[str] = ()
     """Identifiers of provider-locations of which only the tombstone is left."""
+    weeks: Mapping[str, Sequence[WeekItem]] = field(default_factory=dict)
+    """Openings by provider-location: they have no part in its card."""
 
     @property
     def location_ids(self) -> tuple[str, ...]:
@@ -172,17 +199,18 @@ def stored(card: Card, plan_set: int) -> StoredCard:
         zip=card.address.zip,
         lat=card.lat,
         lon=card.lon,
-        time_zone=card.time_zone,
+        zone=zone_number(card.time_zone) or card.time_zone,
         sex=card.sex,
         languages=_language_bits(card.languages),
         plan_set=plan_set,
         new_patients=card.new_patients,
         rating=card.rating,
         reviews=card.reviews,
-        practice_id=card.practice_id,
+        practice=bytes.fromhex(card.practice_id.replace("-", "")) if _is_uuid(card.practice_id) else None,
         practice_name=card.practice_name,
-        phone=card.phone,
+        telephone=_digits(card.phone),
         version=card.version,
+        other_practice=None if _is_uuid(card.practice_id) else card.practice_id,
     )
 
 
@@ -259,6 +287,20 @@ def name_entries_of(card: StoredCard) -> Iterator[tuple[str, bytes]]:
     """(word, `NAME_ENTRY`) for each word of the name."""
     entry = name_entry_of(card)
     return ((word, entry) for word in card.words)
+
+
+def _uuid_text(uuid: bytes) -> str:
+    digits = uuid.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _is_uuid(text: str | None) -> TypeGuard[str]:
+    return text is not None and _UUID.fullmatch(text) is not None
+
+
+def _digits(phone: str | None) -> int | str | None:
+    """The digits of a number in E.164, and what is none as it is."""
+    return int(phone[1:]) if phone and _E164.fullmatch(phone) else phone
 
 
 def _language_bits(codes: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ write to both, and the rebuild works off the dirty set, which grows no more. So 
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, cast
@@ -16,14 +16,17 @@ from typing import Final, cast
 from redis.asyncio import Redis
 
 from millrace_readmodel import layout
-from millrace_readmodel.writer import ContentionError, ReadModelWriter
+from millrace_readmodel.errors import ContentionError
+from millrace_readmodel.items import PROVIDER_PREFIX
+from millrace_readmodel.openings import WeekItem
+from millrace_readmodel.writer import ReadModelWriter
 
 POINTER_CHANGES: Final = 16
 ABSENT_SECONDS: Final = 20.0
 ABSENT_POLL: Final = 0.05
 FIRST_NUMBERS: Final = range(1, 1_000)
 _SCANNED: Final = 1_000
-_GENERATION: Final = re.compile(rb"(\d+):(?:c:|p:|n:|words$|plan|dirty$)")
+_GENERATION: Final = re.compile(rb"(\d+):(?:c:|p:|o:|n:|words$|plan|dirty$)")
 
 
 class Phase(Enum):
@@ -91,29 +94,32 @@ class ReadModel:
         self._sleep = sleep
         self._absent_seconds = absent_seconds
 
-    async def apply(self, aggregates: Collection[str]) -> None:
-        """Make the read model say what the truth says of these aggregates (partition keys of the truth).
+    async def apply(self, aggregates: Collection[str], weeks: Sequence[WeekItem] = ()) -> None:
+        """Make the read model say what the truth says of these aggregates (partition keys of the truth), and of these
+        weeks of openings.
 
         The caller wrote the truth before. Raises `AbsentError` while there is no generation, `ContentionError`,
         redis-py's `RedisError`, and what the truth raises; repeating is harmless.
         """
         now = await self._present()
         for _ in range(POINTER_CHANGES):
-            await self._write(now, aggregates)
+            await self._write(now, aggregates, weeks)
             before, now = now, await self._present()
             if now == before:
                 return
         raise ContentionError("the generation changed each time")
 
-    async def _write(self, now: Pointers, aggregates: Collection[str]) -> None:
+    async def _write(self, now: Pointers, aggregates: Collection[str], weeks: Sequence[WeekItem]) -> None:
         if now.served is not None:
-            await self._writer.write(now.served, aggregates)
+            await self._writer.write(now.served, aggregates, weeks)
         if now.building is None:
             return
         if now.phase is Phase.LOADING:
-            await self._redis.sadd(layout.dirty_key(now.building), *aggregates)
+            changed = {*aggregates, *(PROVIDER_PREFIX + week.npi for week in weeks)}
+            if changed:
+                await self._redis.sadd(layout.dirty_key(now.building), *changed)
         else:
-            await self._writer.write(now.building, aggregates)
+            await self._writer.write(now.building, aggregates, weeks)
 
     async def _present(self) -> Pointers:
         waited = 0.0

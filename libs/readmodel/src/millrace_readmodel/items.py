@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from typing import Final, TypeVar
 
 import msgspec
@@ -10,6 +11,8 @@ from millrace_contracts import registry
 from millrace_contracts.entities import Provider, ProviderLocation, ReviewSummary
 from millrace_contracts.envelope import ContractError, Envelope
 from millrace_readmodel.cards import Collection
+from millrace_readmodel.openings import WeekItem, week_of
+from millrace_readmodel.zones import date_of, monday, week_number
 
 E = TypeVar("E", Provider, ProviderLocation, ReviewSummary)
 PROFILE: Final = "PROFILE"
@@ -17,10 +20,13 @@ REVIEWS: Final = "REVIEWS"
 PROVIDER_PREFIX: Final = "PROVIDER#"
 PLAN_PREFIX: Final = "PLAN#"
 LOCATION_PREFIX: Final = "LOCATION#"
+AVAILABILITY_PREFIX: Final = "AVAILABILITY#"
+WEEKS_KEPT: Final = 4
+"""After which the openings of a week may go from the truth."""
 _KEYS: Final = {
     "provider": (PROVIDER_PREFIX + "{0}", PROFILE),
     "provider-location": (PROVIDER_PREFIX + "{0}", LOCATION_PREFIX + "{1}"),
-    "availability": (PROVIDER_PREFIX + "{0}", "AVAILABILITY#{1}#{2}"),
+    "availability": (PROVIDER_PREFIX + "{0}", AVAILABILITY_PREFIX + "{1}#{2}"),
     "review-summary": (PROVIDER_PREFIX + "{0}", REVIEWS),
     "location": (LOCATION_PREFIX + "{0}", PROFILE),
     "practice": ("PRACTICE#{0}", PROFILE),
@@ -61,7 +67,10 @@ def item_of(envelope: Envelope) -> Item | None:
     if key is None:
         return None
     data = None if envelope.deleted else bytes(envelope.data).decode()
-    return Item(*key, envelope.entityversion, data, envelope.time, envelope.subject)
+    item = Item(*key, envelope.entityversion, data, envelope.time, envelope.subject)
+    if item.sk.startswith(AVAILABILITY_PREFIX):
+        week_of(week_item(item), 0)
+    return item
 
 
 def key_of(subject: str) -> tuple[str, str] | None:
@@ -90,8 +99,13 @@ def collection_of(npi: str, items: Iterable[Item]) -> Collection:
     reviews: ReviewSummary | None = None
     locations: list[ProviderLocation] = []
     deleted: list[str] = []
+    weeks: dict[str, list[WeekItem]] = {}
     versions = 0
     for item in items:
+        if item.sk.startswith(AVAILABILITY_PREFIX):
+            week = week_item(item)
+            weeks.setdefault(week.location_id, []).append(week)
+            continue
         versions += item.version
         if item.sk.startswith(LOCATION_PREFIX):
             if item.data is None:
@@ -105,7 +119,25 @@ def collection_of(npi: str, items: Iterable[Item]) -> Collection:
         elif item.sk == REVIEWS:
             reviews = _decoded(_reviews, item, item.data)
     locations.sort(key=lambda location: location.id)
-    return Collection(npi, provider, locations, reviews, versions, tuple(sorted(deleted)))
+    return Collection(npi, provider, locations, reviews, versions, tuple(sorted(deleted)), weeks)
+
+
+def week_item(item: Item) -> WeekItem:
+    """The openings of a week from their item. Raises `ContractError` for a week that is none."""
+    location_id, _, week = item.sk.removeprefix(AVAILABILITY_PREFIX).rpartition("#")
+    try:
+        number = week_number(week)
+    except ValueError as error:
+        raise ContractError(f"{item.subject}: {error}") from error
+    return WeekItem(item.pk.removeprefix(PROVIDER_PREFIX), location_id, number, item.version, item.data)
+
+
+def expiry_of(item: Item) -> int | None:
+    """When the item may go (unix seconds): openings some weeks after theirs, nothing else ever."""
+    if not item.sk.startswith(AVAILABILITY_PREFIX):
+        return None
+    day = date_of(monday(week_item(item).week + 1 + WEEKS_KEPT))
+    return int(datetime.combine(day, time(), UTC).timestamp())
 
 
 def _decoded(decoder: msgspec.json.Decoder[E], item: Item, data: str) -> E:

@@ -4,6 +4,8 @@ Everything of generation `g` lives below `g:`; the pointer `rm:generation` names
 
 - A *partition* holds the provider-locations of one specialty in one H3 cell (resolution 4): one string of fixed-width
   rows (`ROW`), so that a row is rewritten with one SETRANGE at `index * ROW.itemsize`.
+- Beside it lie the *openings* of its rows, an entry (`OPENINGS`) at the same place: `index * OPENINGS.itemsize`. The
+  string ends with the last row that has any; a row without openings has an entry of zeros, or none.
 - A *card* is what a result shows: one string a provider-location, msgpack of `cards.StoredCard` behind its version.
 - A *name word* holds who carries that word in the name: one string of fixed-width entries (`NAME_ENTRY`).
 - *Plan sets* are interned: a row holds the number of its set of accepted plans, the set itself stands once in a list.
@@ -44,6 +46,36 @@ NAME_ENTRY: Final = np.dtype(
         ("reserved", "<u2"),
     ]
 )
+DAYS: Final = 64
+"""That an entry tells of: the booking horizon of 60 days, and some."""
+WEEKS: Final = 10
+"""Most that these days touch."""
+KINDS: Final = 4
+"""Combinations of mode and patient kind."""
+PLANES: Final = 3 * KINDS
+"""One for each part of the day and kind: `KINDS * part + kind`."""
+COUNTED_DAYS: Final = 24
+COUNT_BITS: Final = 5
+MOST_COUNTED: Final = (1 << COUNT_BITS) - 1
+"""Stands for itself and more."""
+FIRSTS: Final = 6
+FIRST_DAYS: Final = 32
+"""Within which first times are told."""
+NO_FIRST: Final = 0xFFFF
+OPENINGS: Final = np.dtype(
+    [
+        ("check", "<u2"),  # the lower 16 bits of the row's id
+        (
+            "since",
+            "<u2",
+        ),  # first day that it tells of: days since 1970-01-01 at the place; 0: nothing is known
+        ("zone", "u1"),  # number of the time zone (`zones.TIME_ZONES`)
+        ("counts", "V15"),  # openings a day, 5 bits each, day d at d % 24; of 24 days
+        ("versions", "<u2", (WEEKS,)),  # of week w at w % 10: 1 + version % 65,535, 0 for none
+        ("planes", "<u8", (PLANES,)),  # day d at bit d % 64; of 64 days
+        ("firsts", "<u2", (FIRSTS,)),  # first times by part of day: (day - since) << 11 | minute; of 32 days
+    ]
+)
 Rows = npt.NDArray[np.void]
 
 GENERATION_KEY: Final = "rm:generation"
@@ -70,6 +102,16 @@ def cell_of(lat: float, lon: float) -> str:
 def partition_key(generation: int, specialty: int, cell: str) -> str:
     """String of `ROW`s. `specialty` is the ordinal. The hash tag keeps a partition's keys in one cluster slot."""
     return f"{generation}:p:{{{specialty}:{cell}}}"
+
+
+def openings_key(generation: int, specialty: int, cell: str) -> str:
+    """String of `OPENINGS`, one for each row of the partition in their order."""
+    return f"{generation}:o:{{{specialty}:{cell}}}"
+
+
+def openings_key_beside(partition: bytes) -> bytes:
+    """The openings' key from that of their partition."""
+    return partition.replace(b":p:", b":o:", 1)
 
 
 def partition_of_key(key: str) -> tuple[int, str]:

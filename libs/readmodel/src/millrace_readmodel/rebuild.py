@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
@@ -17,7 +17,9 @@ from millrace_readmodel.bulk import Loaded, Loader
 from millrace_readmodel.cards import Card, cards_of
 from millrace_readmodel.generations import Phase, next_number, pointers, tidy
 from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, Item, PlanItem, collection_of, plan_of
+from millrace_readmodel.openings_writer import fresh_entry
 from millrace_readmodel.writer import ReadModelWriter
+from millrace_readmodel.zones import day_of, local, zone_number
 
 LOCK_MILLISECONDS: Final = 10_000
 RENEW_SECONDS: Final = 3.0
@@ -85,8 +87,10 @@ class Rebuild:
         grace: float = GRACE_SECONDS,
         token: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._now = now
         self._redis = redis
         self._truth = truth
         self._writer = writer
@@ -136,7 +140,8 @@ class Rebuild:
 
         async def handle(partitions: list[list[Item]]) -> None:
             self._items += sum(map(len, partitions))
-            await loader.add(_cards(partitions))
+            cards, openings = _cards(partitions, self._now())
+            await loader.add(cards, openings)
             await loader.add_plans(_plans(partitions))
             self._report(Progress("loading", loader.count, self._items))
 
@@ -200,11 +205,21 @@ async def _renew(redis: Redis, token: str, sleep: Callable[[float], Awaitable[No
             raise LockLostError("the rebuild lock has expired")
 
 
-def _cards(partitions: list[list[Item]]) -> Iterator[Card]:
+def _cards(partitions: list[list[Item]], now: float) -> tuple[list[Card], dict[str, bytes]]:
+    """The cards of these providers, and the openings of those that have any, by provider-location."""
+    cards: list[Card] = []
+    openings: dict[str, bytes] = {}
     for items in partitions:
         pk = items[0].pk
-        if pk.startswith(PROVIDER_PREFIX):
-            yield from cards_of(collection_of(pk.removeprefix(PROVIDER_PREFIX), items))
+        if not pk.startswith(PROVIDER_PREFIX):
+            continue
+        collection = collection_of(pk.removeprefix(PROVIDER_PREFIX), items)
+        for card in cards_of(collection):
+            cards.append(card)
+            if weeks := collection.weeks.get(card.id):
+                zone = zone_number(card.time_zone)
+                openings[card.id] = fresh_entry(layout.row_id(card.id), zone, day_of(local(now, zone)), weeks)
+    return cards, openings
 
 
 def _plans(partitions: list[list[Item]]) -> list[PlanItem]:

@@ -1,7 +1,8 @@
 """Server-side scripts of the read model and how they are run in pipelines.
 
-Each is idempotent, so that a pipeline may be run again as a whole, and each names all its keys. Rows and cards touch
-one key each; a name word and the set of words lie in different cluster slots, plan set index and list as well.
+Each is idempotent, so that a pipeline may be run again as a whole, and each names all its keys. A card is one key, rows
+and their openings lie in one cluster slot; a name word and the set of words lie in different ones, plan set index and
+list as well.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
-from millrace_readmodel.layout import NAME_ENTRY, ROW
+from millrace_readmodel.layout import NAME_ENTRY, OPENINGS, ROW
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,14 @@ local function keep(key, data)
 end
 """
 
+_WIDTHS: Final = f"local WIDTH, OPENINGS = {ROW.itemsize}, {OPENINGS.itemsize}\n"
+
 ROWS: Final = Script(
-    f"local WIDTH = {ROW.itemsize}\n"
+    _WIDTHS
     + _ENTRIES
     + """
--- KEYS: partition. ARGV: force (1: whatever the stored version), rows to put, (id, version) pairs to remove.
+-- KEYS: partition, its openings. ARGV: force (1: whatever the stored version), rows to put, (id, version) pairs to
+-- remove.
 -- A row gives way to the same or a higher version only.
 local data = redis.call('GET', KEYS[1]) or ''
 local force = ARGV[1] == '1'
@@ -70,13 +74,59 @@ end
 if ARGV[3] ~= '' then
   data = redis.call('GET', KEYS[1]) or ''
   local before = #data
+  local openings = redis.call('GET', KEYS[2]) or ''
   for i = 1, #ARGV[3], 16 do
     local at = position(data, string.sub(ARGV[3], i, i + 7), WIDTH)
-    if at and yields(at, string.sub(ARGV[3], i + 8, i + 15)) then data = without(data, at, WIDTH) end
+    if at and yields(at, string.sub(ARGV[3], i + 8, i + 15)) then
+      -- What lies beside the last row follows it into the gap.
+      local gap, last = (at - 1) / WIDTH * OPENINGS, (#data / WIDTH - 1) * OPENINGS
+      if #openings > gap then
+        local moved = string.sub(openings, last + 1)
+        moved = moved .. string.rep('\\0', OPENINGS - #moved)
+        openings = string.sub(openings, 1, gap) .. moved .. string.sub(openings, gap + OPENINGS + 1)
+        openings = string.sub(openings, 1, last)
+      end
+      data = without(data, at, WIDTH)
+    end
   end
-  if #data < before then keep(KEYS[1], data) end
+  if #data < before then
+    keep(KEYS[1], data)
+    keep(KEYS[2], openings)
+  end
 end
 return #data
+"""
+)
+
+OPENINGS_OF: Final = Script(
+    _WIDTHS
+    + _ENTRIES
+    + """
+-- KEYS: partition, its openings. ARGV: ids. Returns the entry of each, empty where it has none, false where there is no
+-- such row.
+local data = redis.call('GET', KEYS[1]) or ''
+local found = {}
+for i = 1, #ARGV do
+  local at = position(data, ARGV[i], WIDTH)
+  local from = at and (at - 1) / WIDTH * OPENINGS
+  found[i] = at and redis.call('GETRANGE', KEYS[2], from, from + OPENINGS - 1) or false
+end
+return found
+"""
+)
+
+PUT_OPENINGS: Final = Script(
+    _WIDTHS
+    + _ENTRIES
+    + """
+-- KEYS: partition, its openings. ARGV: id, entry that was read, new entry. Returns 1 if written, 0 if another writer
+-- was faster or the row is gone.
+local at = position(redis.call('GET', KEYS[1]) or '', ARGV[1], WIDTH)
+if not at then return 0 end
+local from = (at - 1) / WIDTH * OPENINGS
+if redis.call('GETRANGE', KEYS[2], from, from + OPENINGS - 1) ~= ARGV[2] then return 0 end
+redis.call('SETRANGE', KEYS[2], from, ARGV[3])
+return 1
 """
 )
 
@@ -140,7 +190,7 @@ return number
 """
 )
 
-SCRIPTS: Final = (ROWS, NAMES, CARD, PLAN, INTERN)
+SCRIPTS: Final = (ROWS, OPENINGS_OF, PUT_OPENINGS, NAMES, CARD, PLAN, INTERN)
 Key = str | bytes
 Argument = str | bytes | int
 

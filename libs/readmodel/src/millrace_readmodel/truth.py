@@ -12,12 +12,25 @@ from botocore.exceptions import ClientError
 
 from millrace_readmodel import cards
 from millrace_readmodel.dynamodb import PageItem
-from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, Item, PlanItem, collection_of, plan_of
+from millrace_readmodel.items import (
+    AVAILABILITY_PREFIX,
+    PLAN_PREFIX,
+    PROVIDER_PREFIX,
+    Item,
+    PlanItem,
+    collection_of,
+    expiry_of,
+    plan_of,
+    week_item,
+)
+from millrace_readmodel.openings import WeekItem
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 NEWER: Final = "attribute_not_exists(version) OR version < :version"
+EXPIRES: Final = "expires"
+"""Attribute of DynamoDB's time to live."""
 ITEMS_AT_ONCE: Final = 25
 IN_FLIGHT: Final = 16
 ATTEMPTS: Final = 8
@@ -79,16 +92,25 @@ class Truth:
             for plan_id, items in zip(plan_ids, found, strict=True)
         ]
 
-    async def items(self, pk: str) -> list[Item]:
-        """All items below a partition key, tombstones included, by sort key."""
+    async def openings(self, locations: Collection[tuple[str, str]]) -> list[list[WeekItem]]:
+        """All weeks of provider-locations (NPI, id), in the order of `locations`."""
+        found = await _all(
+            self.items(PROVIDER_PREFIX + npi, f"{AVAILABILITY_PREFIX}{location}#") for npi, location in locations
+        )
+        return [[week_item(item) for item in items] for items in found]
+
+    async def items(self, pk: str, below: str = "") -> list[Item]:
+        """All items below a partition key, tombstones included, by sort key; only those whose sort key begins so."""
         items: list[Item] = []
+        condition = "pk = :pk AND begins_with(sk, :sk)" if below else "pk = :pk"
+        values: dict[str, Any] = {":pk": {"S": pk}} | ({":sk": {"S": below}} if below else {})
         start: dict[str, Any] = {}
         while True:
             async with self._in_flight:
                 page = await self._client.query(
                     TableName=self._table,
-                    KeyConditionExpression="pk = :pk",
-                    ExpressionAttributeValues={":pk": {"S": pk}},
+                    KeyConditionExpression=condition,
+                    ExpressionAttributeValues=values,
                     ConsistentRead=True,
                     **start,
                 )
@@ -206,6 +228,11 @@ async def create_table(client: "DynamoDBClient", table: str) -> None:
             BillingMode="PAY_PER_REQUEST",
         )
     await client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    described = await client.describe_time_to_live(TableName=table)
+    if described["TimeToLiveDescription"].get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"):
+        await client.update_time_to_live(
+            TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRES}
+        )
 
 
 def _attributes(item: Item) -> dict[str, Any]:
@@ -218,6 +245,8 @@ def _attributes(item: Item) -> dict[str, Any]:
     }
     if item.data is not None:
         attributes["data"] = {"S": item.data}
+    if (expires := expiry_of(item)) is not None:
+        attributes[EXPIRES] = {"N": str(expires)}
     return attributes
 
 

@@ -3,16 +3,20 @@
 A card is replaced by compare-and-set, after its row and name entries were written: the old card is the only record of
 where these lie. Who loses reads the truth again, writes what it says now, and takes back what it wrote elsewhere. A
 removed card leaves its version for some minutes, or a slow writer could bring it back.
+
+Openings of a row that is new or was moved are read from the truth once its card stands: from then on, who changes them
+finds it.
 """
 
+import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from redis.asyncio import Redis
 
-from millrace_readmodel import cards, layout, scripts
+from millrace_readmodel import cards, layout, openings_writer, scripts
 from millrace_readmodel.cards import (
     Card,
     StoredCard,
@@ -26,7 +30,10 @@ from millrace_readmodel.cards import (
     version_of,
 )
 from millrace_readmodel.changes import Changes, Partition, changes, partition_of
+from millrace_readmodel.errors import ContentionError
 from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, PlanItem, plan_value
+from millrace_readmodel.openings import WeekItem
+from millrace_readmodel.openings_writer import OpeningsWriter, Target, target
 from millrace_readmodel.plan_sets import PlanSets
 from millrace_readmodel.scripts import Call
 
@@ -36,11 +43,7 @@ REMOVAL_SECONDS: Final = 600
 _WIDTH: Final = 8
 
 
-class ContentionError(Exception):
-    """Other writers were faster every time; trying again later will do."""
-
-
-class Source(Protocol):
+class Source(openings_writer.Source, Protocol):
     """The truth as the writer reads it, strongly consistent."""
 
     async def collections(self, npis: Collection[str]) -> list[cards.Collection]: ...
@@ -79,22 +82,28 @@ class _Write:
 
 
 class ReadModelWriter:
-    """Brings cards, rows, names and plans of one generation in line with the truth.
+    """Brings cards, rows, openings, names and plans of one generation in line with the truth.
 
     All methods raise redis-py's `RedisError`, what `source` raises, and `ContentionError`; repeating them is harmless.
     """
 
-    def __init__(self, redis: Redis, source: Source, *, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self, redis: Redis, source: Source, *, now: Callable[[], float] = time.time, attempts: int = ATTEMPTS
+    ) -> None:
+        """`now` in unix seconds: openings are told from the present day on."""
         self._redis = redis
         self._source = source
         self._attempts = attempts
         self._plan_sets = PlanSets(redis)
+        self._openings = OpeningsWriter(redis, source, now=now, attempts=attempts)
 
-    async def write(self, generation: int, aggregates: Collection[str]) -> None:
+    async def write(self, generation: int, aggregates: Collection[str], weeks: Sequence[WeekItem] = ()) -> None:
         """Write what the truth says now of these aggregates: partition keys of the truth; others than providers and
-        plans don't show in the read model."""
+        plans don't show in the read model. Of `weeks`, just written to the truth, only the openings are written."""
         await self.write_providers(generation, _below(PROVIDER_PREFIX, aggregates))
         await self.write_plans(generation, _below(PLAN_PREFIX, aggregates))
+        # A card that is missing may be about to be made by a writer who read the truth before these weeks.
+        await self.write_providers(generation, await self._openings.merge(generation, weeks))
 
     async def write_providers(self, generation: int, npis: Collection[str]) -> None:
         """Write all cards of these providers, and remove those that they should not have."""
@@ -137,15 +146,21 @@ class ReadModelWriter:
         olds = await self._cards(generation, [each for _, each in ids])
         writes: list[_Write] = []
         again: list[str] = []
+        placed: list[Target] = []
         for (collection, each), old in zip(ids, olds, strict=True):
             write = _plan_write(collection, each, old, wanted.get(each), plan_sets=numbers, tried=tried)
             if write is None:
                 again.append(collection.npi)
-            elif write.is_needed or each in tried:
+                continue
+            if write.is_needed or each in tried:
                 writes.append(write)
+            if collection.weeks.get(each) and (new := decode_card(write.after)) and not _stays(write.old, new):
+                placed.append(target(new))
         lost = await self._apply(generation, writes)
         for write in lost:
             _remember(tried[write.id], write)
+        losers = {write.id for write in lost}
+        await self._openings.refresh(generation, [each for each in placed if each.location_id not in losers])
         return [*again, *(write.npi for write in lost)]
 
     async def _cards(self, generation: int, ids: Sequence[str]) -> list[bytes | None]:
@@ -209,6 +224,16 @@ def _plan_write(
     )
 
 
+def _stays(old: StoredCard | None, new: StoredCard) -> bool:
+    """Whether the row is changed where it lies, so that its openings stay as they are.
+
+    Of a card that already is as it should be, nobody knows whether its openings were written after it.
+    """
+    if old is None or old == new:
+        return False
+    return partition_of(old) == partition_of(new) and old.time_zone == new.time_zone
+
+
 def _remember(attempts: _Attempts, write: _Write) -> None:
     if write.changes.upsert:
         attempts.partitions.add(write.changes.upsert[0])
@@ -229,7 +254,10 @@ def _row_calls(generation: int, writes: Iterable[_Write]) -> list[Call]:
     return [
         Call(
             scripts.ROWS,
-            (layout.partition_key(generation, partition.specialty, partition.cell),),
+            (
+                layout.partition_key(generation, partition.specialty, partition.cell),
+                layout.openings_key(generation, partition.specialty, partition.cell),
+            ),
             (int(force), bytes(puts[partition, force]), bytes(removals[partition, force])),
         )
         for partition, force in puts.keys() | removals.keys()

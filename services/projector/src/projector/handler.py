@@ -11,10 +11,11 @@ from millrace_contracts.envelope import ContractError, Envelope, decode
 from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.handler import is_outage
 from millrace_feeds.transport import Record
+from millrace_readmodel.errors import ContentionError
 from millrace_readmodel.generations import AbsentError
-from millrace_readmodel.items import Item, item_of
+from millrace_readmodel.items import AVAILABILITY_PREFIX, Item, item_of, week_item
+from millrace_readmodel.openings import WeekItem
 from millrace_readmodel.truth import TruthBusyError
-from millrace_readmodel.writer import ContentionError
 from projector.as_of import AsOf
 from projector.tracing import Projection
 
@@ -35,8 +36,8 @@ class Truth(Protocol):
 
 
 class ReadModel(Protocol):
-    async def apply(self, aggregates: Collection[str]) -> None:
-        """Bring these partition keys of the truth up to date."""
+    async def apply(self, aggregates: Collection[str], weeks: Sequence[WeekItem]) -> None:
+        """Bring these partition keys of the truth up to date, and these weeks of openings."""
 
 
 class Projector:
@@ -62,7 +63,7 @@ class Projector:
             written = await self._truth.put(items)
             self._skipped(len(items) - written)
             with projection.writing():
-                await self._read_model.apply(list(dict.fromkeys(item.pk for item in items)))
+                await self._read_model.apply(*_changed(items))
 
 
 def is_away(error: BaseException) -> bool:
@@ -70,6 +71,18 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(is_away(inner) for inner in error.exceptions)
     return isinstance(error, AWAY) or is_outage(error)
+
+
+def _changed(items: Iterable[Item]) -> tuple[list[str], list[WeekItem]]:
+    """Partition keys, and weeks of openings: these leave all else of their provider as it is."""
+    aggregates: dict[str, None] = {}
+    weeks: list[WeekItem] = []
+    for item in items:
+        if item.sk.startswith(AVAILABILITY_PREFIX):
+            weeks.append(week_item(item))
+        else:
+            aggregates[item.pk] = None
+    return list(aggregates), weeks
 
 
 def _event(record: Record) -> tuple[Envelope, Item | None]:

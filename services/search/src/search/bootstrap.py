@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from fastapi import FastAPI
 
 from millrace_platform.application import Running
+from millrace_platform.clock import SystemClock
 from millrace_readmodel.dynamodb import truth_client
 from millrace_readmodel.near_cache import NearCache
 from millrace_readmodel.tracking import Limits
@@ -26,6 +27,7 @@ async def start(settings: SearchSettings, app: FastAPI, stack: AsyncExitStack) -
         partitions=settings.search_partition_cache,
         names=settings.search_name_cache,
         cards=settings.search_card_cache,
+        openings=settings.search_openings_cache,
     )
     lexicons = Lexicons()
     near = NearCache(settings.redis_url, held.all(), lexicons, limits=Limits(timeout=settings.search_redis_timeout))
@@ -33,9 +35,9 @@ async def start(settings: SearchSettings, app: FastAPI, stack: AsyncExitStack) -
     app.state.kinds = held
     app.state.near_cache = near
     app.state.as_of = as_of
-    app.state.searches = Searches(near, held, lexicons, as_of, areas=settings.search_area_cache)
+    app.state.searches = Searches(near, held, lexicons, as_of, SystemClock(), areas=settings.search_area_cache)
     app.state.suggester = Suggester(near, held, lexicons)
-    app.state.providers = Providers(truth)
+    app.state.providers = Providers(truth, SystemClock())
 
     return Running(
         tasks={"near cache": near.run, "lexicon": lexicons.run, "as of": as_of.run},

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from millrace_platform.openapi import described_problems
 
@@ -36,6 +36,22 @@ class NamedPractice(BaseModel):
 
     id: str
     name: str | None = None
+
+
+class Openings(BaseModel):
+    """When the next visits can be booked. `/v1/availability` has all times."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    from_: str = Field(alias="from", description="Today's date at the place.", examples=["2026-11-21"])
+    counts: list[int | None] = Field(
+        description="Openings on each of 14 days from that one on, what is past of today included; 31 stands for 31 or "
+        "more, null for a day that isn't known."
+    )
+    first: list[str] = Field(
+        description="The first time in each of the next parts of days (morning, afternoon, evening) that have any: "
+        "RFC 3339 with the place's offset, at most 4."
+    )
 
 
 _DESCRIPTIONS: Final = {

@@ -6,7 +6,8 @@ What is promised while the index changes between two pages:
   not by number, so nobody shifts.
 - Nobody is shown twice within `MOST_SHOWN` results, whatever changes: a cursor carries who was shown (5 bytes each),
   and who is among them is passed over. Beyond that, only who was given a later sort value meanwhile may come again.
-- Who moved from behind the cursor to before it isn't shown any more; a new search shows them.
+- Who moved from behind the cursor to before it isn't shown any more; a new search shows them. By `soonest`, a booking
+  of the first opening moves one back, and so does the end of that part of the day.
 
 `total` and facets are those of the moment.
 """

@@ -21,7 +21,8 @@ from search.engine.area import (
     sex_trait,
     specialties,
 )
-from search.engine.ranking import Sort, by_rating, by_relevance
+from search.engine.openings import Bookable
+from search.engine.ranking import Sort, by_rating, by_relevance, by_soonest
 from search.engine.sphere import Circle, Floats, squared_chord, squared_chords
 
 ID_BYTES: Final = 5
@@ -62,6 +63,10 @@ class Query:
     min_rating: int | None = None
     """Thousandths."""
     after: After | None = None
+    booking: bool = False
+    """Whether only rows with an opening that is asked for match."""
+    bookable: Bookable | None = None
+    """Needed where these are to match only, or are sorted by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,9 +87,11 @@ class Facets:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """`ids`, `versions`, `chords` (squared, to the centre) and `values` (to order by) are parallel, in order."""
+    """`ids`, `rows` (in the area), `versions`, `chords` (squared, to the centre), `values` (to order by) are parallel,
+    in order."""
 
     ids: list[int]
+    rows: list[int]
     versions: list[int]
     chords: list[float]
     values: list[float]
@@ -98,11 +105,13 @@ def run(area: Area, query: Query) -> Page:
     """All matches in the area counted, the best `limit` behind `after` in order."""
     chords = squared_chords(area.vectors, query.circle.lat, query.circle.lon)
     rows = _candidates(area, query, chords).nonzero()[0]
+    if query.booking and query.bookable is not None:
+        rows = rows[query.bookable.any(rows)]
     facets, passing = _counted(area, query, rows)
     if passing is not None:
         rows = rows[passing]
     total = len(rows)
-    order = _order(area, query.sort, chords[rows], rows)
+    order = _order(area, query, chords[rows], rows)
     if query.after is not None:
         behind = _behind(area.ids[rows], order, query.after)
         rows, order = rows[behind], order[behind]
@@ -111,6 +120,7 @@ def run(area: Area, query: Query) -> Page:
     ids, versions = area.keys[:2, chosen].tolist()
     return Page(
         ids=ids,
+        rows=chosen.tolist(),
         versions=versions,
         chords=chords[chosen].tolist(),
         values=order[best].tolist(),
@@ -120,10 +130,12 @@ def run(area: Area, query: Query) -> Page:
     )
 
 
-def _order(area: Area, sort: Sort, chords: Floats, rows: Ints) -> Floats:
-    if sort == "distance":
+def _order(area: Area, query: Query, chords: Floats, rows: Ints) -> Floats:
+    if query.sort == "distance":
         return chords
-    return by_rating(chords, area.ratings[rows]) if sort == "rating" else by_relevance(chords, area.merits[rows])
+    if query.sort == "soonest" and query.bookable is not None:
+        return by_soonest(chords, query.bookable.soonest(rows))
+    return by_rating(chords, area.ratings[rows]) if query.sort == "rating" else by_relevance(chords, area.merits[rows])
 
 
 def _candidates(area: Area, query: Query, chords: Floats) -> Bools:

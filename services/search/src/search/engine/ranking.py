@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from search.engine.sphere import EARTH_RADIUS_MI, Floats
 
-Sort = Literal["relevance", "distance", "rating"]
+Sort = Literal["relevance", "distance", "rating", "soonest"]
 
 DISTANCE_WEIGHT: Final = 0.45
 QUALITY_WEIGHT: Final = 0.40
@@ -24,7 +24,7 @@ _REST: Final = ACCEPTING_WEIGHT * np.array([0.5, 0.0, 1.0, 0.5]) - QUALITY_WEIGH
 """By the row's `new_patients` (unknown, no, yes; 3 isn't in use), with the -1 / 4 of quality in it."""
 _HALF_CHORD: Final = (HALF_DISTANCE_MI / EARTH_RADIUS_MI) ** 2
 _NEAREST_LAST: Final = 1000.0
-"""Scales squared chords (at most 0.0007 within 100 miles) to less than a thousandth of a star."""
+"""Scales squared chords (at most 0.0007 within 100 miles) to less than a thousandth of a star, or a part of a day."""
 
 
 def merit(
@@ -59,4 +59,11 @@ def by_rating(chords: Floats, ratings: npt.NDArray[np.intp]) -> Floats:
     """Best first, unrated last, the nearer first among equals. `ratings` are in thousandths."""
     order: Floats = chords * _NEAREST_LAST
     order -= ratings
+    return order
+
+
+def by_soonest(chords: Floats, parts_of_days: Floats) -> Floats:
+    """The part of a day of the first opening, the nearer first among equals (`openings.Bookable.soonest`)."""
+    order: Floats = chords * _NEAREST_LAST
+    order += parts_of_days
     return order

@@ -23,16 +23,21 @@ _STEPS: Final = tuple(f"{step:.1f}" for step in RATING_STEPS)
 
 def answer(
     *,
-    results: Sequence[tuple[RenderedCard, float]],
+    results: Sequence[tuple[RenderedCard, float, bytes]],
     total: int,
     facets: Facets,
     plan: Plan | None,
     as_of: str | None,
     cursor: str | None,
 ) -> bytes:
-    """`results` are cards with their squared chord to the centre."""
+    """`results` are cards with their squared chord to the centre and the JSON of their openings."""
     end = b"}" if plan is None else b',"accepted_plan":' + plan_json(plan) + b"}"
-    cards = b",".join([b'%b,"distance_mi":%.2f%b' % (card.body, miles(chord), end) for card, chord in results])
+    cards = b",".join(
+        [
+            b'%b,"openings":%b,"distance_mi":%.2f%b' % (card.body, openings, miles(chord), end)
+            for card, chord, openings in results
+        ]
+    )
     return b'{"results":[%b],"total":%d,"facets":{%b},"as_of":%b,"next":%b}' % (
         cards,
         total,

@@ -26,4 +26,4 @@ async def search(request: Request, parameters: Annotated[SearchParameters, Query
     whatever changes meanwhile. A place outside the country has no results.
     """
     searches: Searches = request.app.state.searches
-    return Response(await searches.search(search_of(parameters)), media_type="application/json")
+    return Response(await searches.search(search_of(parameters, searches.now())), media_type="application/json")

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -15,9 +16,11 @@ from millrace_reference.specialties import all_specialties, specialty, specialty
 from millrace_reference.text import closest, words
 from millrace_reference.visit_reasons import all_visit_reasons, visit_reason
 from search.engine import cursor as cursors
+from search.engine.openings import Wanted
 from search.engine.query import After, Query
 from search.engine.ranking import Sort
 from search.engine.sphere import Circle
+from search.find.availability import openings_wanted
 
 NAME_WORDS: Final = 6
 _ZIP: Final = re.compile(r"(\d{5})(?:-\d{4})?", re.ASCII)
@@ -51,6 +54,24 @@ class SearchParameters(BaseModel):
     new_patients: Annotated[
         bool | None, Field(description="`true`: only who accepts new patients; `false`: only who doesn't.")
     ] = None
+    available_from: Annotated[
+        date | None, Field(description="Only with an opening on this day or later, by the place's calendar.")
+    ] = None
+    available_to: Annotated[date | None, Field(description="Only with an opening on this day or earlier.")] = None
+    available_within: Annotated[
+        str | None,
+        Field(max_length=10, description="Only with an opening in so many days, today counted: `1d` to `60d`."),
+    ] = None
+    time_of_day: Annotated[
+        Literal["morning", "afternoon", "evening"] | None,
+        Field(description="Only with an opening before noon, from noon to 17:00, or from 17:00 on."),
+    ] = None
+    mode: Annotated[Literal["in_person", "video"] | None, Field(description="Only with an opening of that kind.")] = (
+        None
+    )
+    patient: Annotated[
+        Literal["new", "existing"] | None, Field(description="Only with an opening that such a patient may book.")
+    ] = None
     sort: Annotated[Sort, Field(description="Order of the results, the best first.")] = "relevance"
     limit: Annotated[int, Field(ge=1, le=50, description="Most results of a page.")] = 20
     cursor: Annotated[
@@ -68,15 +89,20 @@ class Search:
     """Of the name, folded."""
     plan: str | None
     query: Query
-    """With neither the plan nor the name, which only the read model can tell."""
+    """With neither plan nor name nor openings, which only the read model can tell."""
+    wanted: Wanted
+    """The openings that are asked for."""
     key: bytes
     """Identifies the search in its cursors."""
     shown: tuple[int, ...]
     """Who was shown on the pages before."""
 
 
-def search_of(parameters: SearchParameters) -> Search:
-    """Raises an `Unprocessable` problem that says which parameter has no meaning, and what the nearest would be."""
+def search_of(parameters: SearchParameters, now: float) -> Search:
+    """`now` in unix seconds.
+
+    Raises an `Unprocessable` problem that says which parameter has no meaning, and what the nearest would be.
+    """
     circle = _circle(parameters.near, parameters.radius_mi)
     specialties = _specialties(parameters.specialty, parameters.visit_reason)
     name = _words(parameters.name)
@@ -89,7 +115,8 @@ def search_of(parameters: SearchParameters) -> Search:
         None if parameters.min_rating is None else round(parameters.min_rating * 1000),
     )
     place = circle.lat, circle.lon, circle.radius_mi
-    key = msgspec.msgpack.encode((place, specialties, name, parameters.plan, filters, parameters.sort))
+    wanted, booking = openings_wanted(parameters, now)
+    key = msgspec.msgpack.encode((place, specialties, name, parameters.plan, filters, booking, parameters.sort))
     after, shown = _after(parameters.cursor, key)
     language, sex, new_patients, min_rating = filters
     query = Query(
@@ -102,8 +129,9 @@ def search_of(parameters: SearchParameters) -> Search:
         new_patients=new_patients,
         min_rating=min_rating,
         after=after,
+        booking=any(booking),
     )
-    return Search(specialties, name, parameters.plan, query, key, shown)
+    return Search(specialties, name, parameters.plan, query, wanted, key, shown)
 
 
 def _circle(near: str, radius_mi: float) -> Circle:

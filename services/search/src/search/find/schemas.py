@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from search.schemas import Address, NamedPractice, NamedSpecialty, Position
+from search.schemas import Address, NamedPractice, NamedSpecialty, Openings, Position
 
 EXAMPLE: Final[dict[str, Any]] = {
     "results": [
@@ -34,6 +34,11 @@ EXAMPLE: Final[dict[str, Any]] = {
             "reviews": 132,
             "languages": ["en", "es"],
             "new_patients": True,
+            "openings": {
+                "from": "2026-11-21",
+                "counts": [0, 0, 7, 12, 9, 0, 4, 0, 0, 11, 12, 12, 8, 3],
+                "first": ["2026-11-23T09:20:00-05:00", "2026-11-23T13:00:00-05:00", "2026-11-24T09:00:00-05:00"],
+            },
             "distance_mi": 0.62,
             "accepted_plan": {"id": "12345NY0010001", "name": "Silver PPO", "issuer": "Example Health"},
         }
@@ -89,6 +94,7 @@ class Result(BaseModel):
     reviews: int
     languages: list[str] = Field(description="ISO 639-1 codes.")
     new_patients: bool | None = Field(description="Whether new patients are accepted; null where that is unknown.")
+    openings: Openings | None = Field(description="null where no calendar is known.")
     distance_mi: float = Field(description="Great-circle miles from `near`, to a hundredth.")
     accepted_plan: AcceptedPlan | None = Field(None, description="Present when `plan` was asked for.")
 

@@ -5,15 +5,16 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
+from itertools import accumulate, chain
 from operator import is_
 from typing import Final, TypeVar, cast
 
 import numpy as np
 
+from millrace_platform.clock import Clock
 from millrace_platform.errors import FieldError, Unavailable, Unprocessable
 from millrace_readmodel.cached_generation import Generation, GenerationMovedError, Kind
-from millrace_readmodel.layout import card_prefix, partition_key
+from millrace_readmodel.layout import ROW, card_prefix, openings_key_beside, partition_key
 from millrace_readmodel.lru import Lru
 from millrace_readmodel.near_cache import NearCache
 from millrace_readmodel.tracking import UnavailableError
@@ -21,6 +22,7 @@ from millrace_reference.text import closest
 from search.engine import cursor as cursors
 from search.engine.area import Area, Bools, Ids, area_of
 from search.engine.cover import cells
+from search.engine.openings import Bookable, Openings, clock, openings_of
 from search.engine.query import Page, run
 from search.find.answer import answer
 from search.find.names import named, partitions
@@ -29,6 +31,7 @@ from search.index.as_of import AsOf
 from search.index.cards import RenderedCard
 from search.index.kinds import Kinds
 from search.index.lexicon import Lexicon, Lexicons
+from search.index.openings import TICK, UNKNOWN, belongs, entry_at, place_of, rendered
 from search.index.plans import Plan
 
 ATTEMPTS: Final = 3
@@ -61,6 +64,17 @@ class _Kept:
 
     parts: Sequence[bytes]
     area: Area
+    ends: Sequence[int]
+    """Where in the area the rows of each part end."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _KeptOpenings:
+    """Openings of an area, and what they were made of."""
+
+    area: Area
+    columns: Sequence[bytes]
+    openings: Openings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,22 +82,30 @@ class _Found:
     """Where the matches are, before they are ordered."""
 
     places: AbstractSet[Place]
-    keys: Sequence[bytes]
-    area: Area
+    keys: tuple[bytes, ...]
+    kept: _Kept
     names: Ids | None = None
+
+    @property
+    def area(self) -> Area:
+        return self.kept.area
 
 
 class Searches:
     """Answers searches from the read model. Raises `Unavailable` where it can't be read, `Unprocessable` as told."""
 
-    def __init__(self, near: NearCache, kinds: Kinds, lexicons: Lexicons, as_of: AsOf, *, areas: int) -> None:
-        """`areas` bounds the bytes of rows that are kept ready."""
+    def __init__(
+        self, near: NearCache, kinds: Kinds, lexicons: Lexicons, as_of: AsOf, clock: Clock, *, areas: int
+    ) -> None:
+        """`areas` bounds the bytes of rows that are kept ready, and once more those of their openings."""
+        self.now = clock.time
         self.figures = Figures()
         self._near = near
         self._kinds = kinds
         self._lexicons = lexicons
         self._as_of = as_of
         self._areas: Lru[tuple[bytes, ...], _Kept] = Lru(areas, lambda kept: kept.area.nbytes)
+        self._openings: Lru[tuple[bytes, ...], _KeptOpenings] = Lru(areas, lambda kept: kept.openings.nbytes)
 
     async def search(self, search: Search) -> bytes:
         """The JSON of the answer, all of one generation."""
@@ -103,10 +125,11 @@ class Searches:
     async def _answer(self, generation: Generation, search: Search) -> bytes:
         outcome = await self._attempt(generation, search)
         results = outcome.results()
-        if len(results) < len(outcome.cards):
+        if len(results) < len(outcome.cards) or outcome.misplaced:
             # A row and its card are written one after the other, and near copies of them go stale one after the other.
             self.figures.reread += 1
-            generation.forget(chain(outcome.found.keys, _card_keys(generation, outcome.page)))
+            keys = outcome.found.keys
+            generation.forget(chain(keys, map(openings_key_beside, keys), _card_keys(generation, outcome.page)))
             outcome = await self._attempt(generation, search)
             results = outcome.results()
         self.figures.left_out += len(outcome.cards) - len(results)
@@ -128,9 +151,13 @@ class Searches:
         query = search.query
         if accepting is not None or found.names is not None:
             query = replace(query, accepting=accepting, names=found.names)
+        if query.booking or query.sort == "soonest":
+            openings = await self._openings_of(generation, found)
+            query = replace(query, bookable=Bookable(openings, search.wanted, clock(int(self.now() // 60))))
         page = run(found.area, query)
         cards = await self._values(generation, self._kinds.cards, _card_keys(generation, page))
-        return _Outcome(found, page, cards, plan)
+        entries = await self._entries(generation, found, page)
+        return _Outcome(found, page, cards, entries, plan, int(self.now() // TICK))
 
     async def _find(self, generation: Generation, search: Search) -> _Found:
         if not search.words:
@@ -148,14 +175,32 @@ class Searches:
             area = await self._area(generation, keys)
         return _Found(places, keys, area, matches.ids)
 
-    async def _area(self, generation: Generation, keys: tuple[bytes, ...]) -> Area:
+    async def _openings_of(self, generation: Generation, found: _Found) -> Openings:
+        """Of all rows of the area."""
+        columns = await self._values(generation, self._kinds.openings, [*map(openings_key_beside, found.keys)])
+        kept = self._openings.get(found.keys)
+        if kept is not None and kept.area is found.area and all(map(is_, kept.columns, columns)):
+            return kept.openings
+        openings = openings_of(found.area.ids, found.kept.parts, columns)
+        self._openings.put(found.keys, _KeptOpenings(found.area, columns, openings))
+        return openings
+
+    async def _entries(self, generation: Generation, found: _Found, page: Page) -> list[bytes]:
+        """Of the rows of the page."""
+        places = [place_of(row, found.kept.ends) for row in page.rows]
+        keys = [openings_key_beside(found.keys[part]) for part, _ in places]
+        columns = await self._values(generation, self._kinds.openings, keys)
+        return [entry_at(column, place) for column, (_, place) in zip(columns, places, strict=True)]
+
+    async def _area(self, generation: Generation, keys: tuple[bytes, ...]) -> _Kept:
         parts = await self._values(generation, self._kinds.partitions, keys)
         kept = self._areas.get(keys)
         if kept is not None and all(map(is_, kept.parts, parts)):
-            return kept.area
-        area = area_of(b"".join(parts))
-        self._areas.put(keys, _Kept(parts, area))
-        return area
+            return kept
+        ends = list(accumulate(len(part) // ROW.itemsize for part in parts))
+        kept = _Kept(parts, area_of(b"".join(parts)), ends)
+        self._areas.put(keys, kept)
+        return kept
 
     async def _values(self, generation: Generation, kind: Kind[V], keys: Sequence[bytes]) -> Sequence[V]:
         store = generation.store(kind)
@@ -184,14 +229,24 @@ class _Outcome:
     found: _Found
     page: Page
     cards: Sequence[RenderedCard]
+    entries: Sequence[bytes]
     plan: Plan | None
+    tick: int
 
-    def results(self) -> list[tuple[RenderedCard, float]]:
-        """Each card with its squared chord, where it is of the row's version and belongs to where the row lies."""
-        places = self.found.places
+    @property
+    def misplaced(self) -> bool:
+        """Whether openings stand beside a row that they don't belong to."""
+        return not all(map(belongs, self.entries, self.page.ids))
+
+    def results(self) -> list[tuple[RenderedCard, float, bytes]]:
+        """Each card with its squared chord, where it is of the row's version and belongs to where the row lies; and the
+        JSON of its openings."""
+        places, page = self.found.places, self.page
         return [
-            (card, chord)
-            for card, version, chord in zip(self.cards, self.page.versions, self.page.chords, strict=True)
+            (card, chord, rendered(entry, self.tick) if belongs(entry, row) else UNKNOWN)
+            for card, version, chord, entry, row in zip(
+                self.cards, page.versions, page.chords, self.entries, page.ids, strict=True
+            )
             if card.version == version and (card.specialty, card.cell) in places
         ]
 

@@ -18,23 +18,26 @@ Entries: TypeAlias = npt.NDArray[np.void]
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """The three kinds of strings, with their shares of memory (bytes)."""
+    """The four kinds of strings, with their shares of memory (bytes)."""
 
     partitions: Kind[bytes]
     """As they lie in the read model: half of them have but a few rows, and are used together with others."""
     names: Kind[Entries]
     cards: Kind[RenderedCard]
+    openings: Kind[bytes]
+    """Beside the partitions: `layout.OPENINGS`, as they lie in the read model."""
 
     def all(self) -> tuple[Kind[Any], ...]:
-        return self.partitions, self.names, self.cards
+        return self.partitions, self.names, self.cards, self.openings
 
 
-def kinds(*, partitions: int, names: int, cards: int) -> Kinds:
+def kinds(*, partitions: int, names: int, cards: int, openings: int) -> Kinds:
     """With bounds in bytes."""
     return Kinds(
         partitions=Kind(b"p:", partitions, lambda _, value: value or b"", _size, filled=True, listed=True),
         names=Kind(b"n:", names, _entries, lambda entries: ENTRY_BYTES + entries.nbytes),
         cards=Kind(b"c:", cards, rendered, lambda card: card.nbytes, filled=True),
+        openings=Kind(b"o:", openings, lambda _, value: value or b"", _size, filled=True, listed=True),
     )
 
 

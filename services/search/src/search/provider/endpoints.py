@@ -21,7 +21,7 @@ Npi = Annotated[str, Path(description="National Provider Identifier.", examples=
 
 @router.get("/{npi}", summary="Get a provider", response_model=ProviderPage, responses=RESPONSES)
 async def provider(request: Request, npi: Npi, known: IfNoneMatch) -> Response:
-    """All that is known of a provider, strongly consistent. The ETag rises with every change of any part."""
+    """All that is known of a provider, strongly consistent. The ETag changes with every part, and as openings pass."""
     page = await _providers(request).get(npi)
     return _unchanged(page) if known.match_weakly(page.version) else _shown(page, page_of(page))
 
@@ -34,7 +34,7 @@ async def locations(request: Request, npi: Npi, known: IfNoneMatch) -> Response:
     page = await _providers(request).get(npi)
     if known.match_weakly(page.version):
         return _unchanged(page)
-    return _shown(page, ProviderLocations(items=locations_of(page.collection)))
+    return _shown(page, ProviderLocations(items=locations_of(page)))
 
 
 def _providers(request: Request) -> Providers:

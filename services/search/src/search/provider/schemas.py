@@ -3,10 +3,9 @@
 from pydantic import BaseModel, Field
 
 from millrace_contracts import entities
-from millrace_readmodel.cards import Collection
 from millrace_reference.specialties import specialty, taxonomy_name
 from search.provider.service import Page
-from search.schemas import Address, NamedPractice, NamedSpecialty, Position
+from search.schemas import Address, NamedPractice, NamedSpecialty, Openings, Position
 
 
 class Taxonomy(BaseModel):
@@ -39,6 +38,7 @@ class ProviderLocation(BaseModel):
     practice: NamedPractice | None
     accepted_plans: list[str] = Field(description="Insurance plan ids.")
     new_patients: bool | None
+    openings: Openings | None = Field(description="null where no calendar is known.")
 
 
 class ProviderPage(BaseModel):
@@ -88,16 +88,16 @@ def page_of(page: Page) -> ProviderPage:
             bedside_manner=reviews.bedside_manner,
             wait_time=reviews.wait_time,
         ),
-        locations=locations_of(page.collection),
+        locations=locations_of(page),
     )
 
 
-def locations_of(collection: Collection) -> list[ProviderLocation]:
-    """All locations of a collection."""
-    return [_location(each) for each in collection.locations]
+def locations_of(page: Page) -> list[ProviderLocation]:
+    """All locations of a provider."""
+    return [_location(each, page.openings(each)) for each in page.collection.locations]
 
 
-def _location(location: entities.ProviderLocation) -> ProviderLocation:
+def _location(location: entities.ProviderLocation, openings: Openings | None) -> ProviderLocation:
     address, position = location.address, location.position
     practice = NamedPractice(id=location.practice_id, name=location.practice_name) if location.practice_id else None
     return ProviderLocation(
@@ -114,6 +114,7 @@ def _location(location: entities.ProviderLocation) -> ProviderLocation:
         practice=practice,
         accepted_plans=list(location.accepted_plans),
         new_patients=location.new_patients,
+        openings=openings,
     )
 
 

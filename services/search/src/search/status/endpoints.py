@@ -59,6 +59,7 @@ def _caches(generation: Generation, kinds: Kinds) -> dict[str, CacheFigures]:
         "partitions": _figures(generation.store(kinds.partitions)),
         "names": _figures(generation.store(kinds.names)),
         "cards": _figures(generation.store(kinds.cards)),
+        "openings": _figures(generation.store(kinds.openings)),
     }
 
 

@@ -1,0 +1,227 @@
+"""Entries of openings against an oracle: plain sets of openings."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from millrace_contracts.entities import Availability, Opening
+from millrace_contracts.envelope import ContractError
+from millrace_readmodel import zones
+from millrace_readmodel.layout import COUNTED_DAYS, DAYS, FIRST_DAYS, FIRSTS, MOST_COUNTED, OPENINGS
+from millrace_readmodel.openings import NOTHING, Entry, WeekItem, entry_of, merged, part_of, unpacked, week_of
+from millrace_reference.places import all_places
+
+TODAY = zones.day_of(date(2026, 11, 21))
+ROW = 0xABCD_1234_5678_9ABC
+ZONES = tuple(
+    map(zones.zone_number, ("America/New_York", "America/Phoenix", "Pacific/Honolulu", "America/Los_Angeles"))
+)
+MODES: tuple[tuple[str, ...], ...] = (("in_person",), ("video",), ("in_person", "video"))
+PATIENTS: tuple[tuple[str, ...], ...] = (("existing",), ("new",), ("existing", "new"))
+
+
+@dataclass(frozen=True)
+class Plain:
+    """An opening by the clock of its place."""
+
+    day: int
+    minute: int
+    modes: tuple[Any, ...] = ("in_person",)
+    patients: tuple[Any, ...] = ("existing", "new")
+
+    def start(self, zone: int) -> str:
+        midnight = datetime.combine(zones.date_of(self.day), datetime.min.time())
+        return (midnight + timedelta(minutes=self.minute)).replace(tzinfo=ZoneInfo(zones.TIME_ZONES[zone])).isoformat()
+
+    @property
+    def week(self) -> int:
+        return zones.week_of_day(self.day)
+
+
+def item(week: int, version: int, openings: list[Plain], zone: int) -> WeekItem:
+    ordered = sorted((each for each in openings if each.week == week), key=lambda each: (each.day, each.minute))
+    made = Availability(
+        provider_location_id="location",
+        npi="1",
+        week="-",
+        time_zone=zones.TIME_ZONES[zone],
+        openings=tuple(
+            Opening(start=each.start(zone), minutes=20, modes=each.modes, patients=each.patients) for each in ordered
+        ),
+    )
+    return WeekItem("1", "location", week, version, msgspec.json.encode(made).decode())
+
+
+def entry(openings: list[Plain], zone: int, since: int = TODAY, version: int = 1) -> bytes:
+    weeks = sorted({each.week for each in openings})
+    return entry_of(ROW, zone, since, [week_of(item(week, version, openings, zone), zone) for week in weeks])
+
+
+def told(value: bytes) -> dict[str, Any]:
+    """All that an entry tells, day by day."""
+    found = unpacked(value)
+    days = range(found.since, found.since + DAYS)
+    return {
+        "planes": {(day, plane) for day in days for plane in range(12) if found.planes[plane] >> day % DAYS & 1},
+        "counts": [
+            found.counts >> 5 * (day % COUNTED_DAYS) & 31 for day in range(found.since, found.since + COUNTED_DAYS)
+        ],
+        "firsts": found.firsts,
+    }
+
+
+def expected(openings: list[Plain], since: int) -> dict[str, Any]:
+    """The same from the openings themselves."""
+    planes = {
+        (each.day, 4 * part_of(each.minute) + 2 * (mode == "video") + (patient == "new"))
+        for each in openings
+        if since <= each.day < since + DAYS
+        for mode in each.modes
+        for patient in each.patients
+    }
+    counts = [sum(each.day == day for each in openings) for day in range(since, since + COUNTED_DAYS)]
+    firsts: dict[tuple[int, int], tuple[int, int]] = {}
+    for each in openings:
+        if since <= each.day < since + FIRST_DAYS:
+            key = each.day, part_of(each.minute)
+            firsts[key] = min(firsts.get(key, (each.day, each.minute)), (each.day, each.minute))
+    return {
+        "planes": planes,
+        "counts": [min(count, MOST_COUNTED) for count in counts],
+        "firsts": sorted(firsts.values())[:FIRSTS],
+    }
+
+
+# From 3 o'clock on no clock of these zones shows a time twice or never.
+plain = st.builds(
+    Plain,
+    day=st.integers(TODAY - 10, TODAY + 80) | st.integers(TODAY, TODAY + 6),
+    minute=st.integers(180, 1439) | st.sampled_from((719, 720, 1019, 1020)),
+    modes=st.sampled_from(MODES),
+    patients=st.sampled_from(PATIENTS),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(plain, max_size=60), st.sampled_from(ZONES), st.integers(TODAY - 5, TODAY + 5))
+def test_an_entry_tells_what_the_openings_are(openings: list[Plain], zone: int, since: int) -> None:
+    assert told(entry(openings, zone, since)) == expected(openings, since)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data(), st.lists(plain, max_size=40), st.sampled_from(ZONES))
+def test_a_merged_week_is_as_if_made_anew(data: st.DataObject, openings: list[Plain], zone: int) -> None:
+    before = entry(openings, zone)
+    week = data.draw(st.integers(zones.week_of_day(TODAY), zones.week_of_day(TODAY + DAYS - 1)))
+    booked = [each for each in openings if each.week != week or data.draw(st.booleans())]
+    booked += [each for each in data.draw(st.lists(plain, max_size=5)) if each.week == week]
+    after = merged(before, ROW, zone, TODAY, [week_of(item(week, 2, booked, zone), zone)])
+    if after is None:  # a first time lies in another week, and is not in the entry
+        assert len(told(before)["firsts"]) == FIRSTS
+    else:
+        assert told(after) == expected(booked, TODAY)
+
+
+@settings(deadline=None)
+@given(st.lists(plain, max_size=30), st.lists(st.integers(1, 70_000), min_size=2, max_size=8, unique=True))
+def test_weeks_in_any_order_leave_the_newest(openings: list[Plain], versions: list[int]) -> None:
+    """As long as versions in question lie less than 32,768 apart."""
+    versions = [versions[0] + each % 30_000 for each in versions]
+    zone, week = ZONES[0], zones.week_of_day(TODAY + 9)
+    value = entry_of(ROW, zone, TODAY, [])
+    states = {version: [each for each in openings if each.week == week][: version % 5] for version in versions}
+    for version in versions:
+        value = merged(value, ROW, zone, TODAY, [week_of(item(week, version, states[version], zone), zone)]) or b""
+    assert told(value) == expected(states[max(versions)], TODAY)
+
+
+def test_a_week_that_is_gone_has_no_openings() -> None:
+    zone = ZONES[0]
+    openings = [Plain(TODAY + 3, 600), Plain(TODAY + 12, 600)]
+    gone = WeekItem("1", "location", openings[0].week, 2, None)
+    after = merged(entry(openings, zone), ROW, zone, TODAY, [week_of(gone, zone)])
+    assert after is not None
+    assert told(after) == expected(openings[1:], TODAY)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (NOTHING, "nothing is known yet"),
+        (entry([], ZONES[0], TODAY - 1), "it is of yesterday"),
+        (entry([], ZONES[1]), "it is by another clock"),
+        (entry_of(ROW + 1, ZONES[0], TODAY, []), "it is of another row"),
+    ],
+)
+def test_the_truth_is_asked_where_an_entry_does_not_do(value: bytes, why: str) -> None:
+    assert merged(value, ROW, ZONES[0], TODAY, []) is None, why
+
+
+def test_an_entry_that_a_clock_ahead_began_is_taken() -> None:
+    assert merged(entry([], ZONES[0], TODAY + 1), ROW, ZONES[0], TODAY, []) is not None
+
+
+def test_an_hour_that_comes_twice_is_open_in_both_but_first_in_its_first() -> None:
+    zone = zones.zone_number("America/New_York")
+    starts = ("2026-11-01T01:30:00-04:00", "2026-11-01T01:10:00-05:00")
+    day = zones.day_of(date(2026, 11, 1))
+    made = Availability(
+        provider_location_id="location",
+        npi="1",
+        week="-",
+        time_zone="America/New_York",
+        openings=tuple(Opening(start=start, minutes=10) for start in starts),
+    )
+    week = week_of(WeekItem("1", "location", zones.week_of_day(day), 1, msgspec.json.encode(made).decode()), zone)
+    assert sum(week.counts) == 2
+    assert week.firsts == [(day, 90)]
+
+
+@pytest.mark.parametrize("start", ["2026-11-23T09:00:00", "tomorrow", "2026-11-23"])
+def test_a_start_that_is_no_moment_is_refused(start: str) -> None:
+    data = msgspec.json.encode(
+        {"provider_location_id": "x", "npi": "1", "week": "-", "time_zone": "UTC", "openings": [
+            {"start": start, "minutes": 20}
+        ]}
+    )  # fmt: skip
+    with pytest.raises(ContractError, match="availability/1/x"):
+        week_of(WeekItem("1", "x", 2969, 1, data.decode()), 0)
+
+
+def test_layout_and_entry_agree() -> None:
+    value = Entry(1, TODAY, 3, versions=list(range(10)), planes=list(range(12)), firsts=[(TODAY + 2, 75)]).packed()
+    row = memoryview(value).cast("B").tobytes()
+    assert len(row) == OPENINGS.itemsize
+    (read,) = np.frombuffer(row, OPENINGS)
+    assert (read["check"], read["since"], read["zone"]) == (1, TODAY, 3)
+    assert read["versions"].tolist() == list(range(10))
+    assert read["planes"].tolist() == list(range(12))
+    assert read["firsts"].tolist()[:2] == [2 << 11 | 75, 0xFFFF]
+
+
+def test_every_place_of_the_country_has_its_zone() -> None:
+    assert {place.time_zone for place in all_places().values()} <= set(zones.TIME_ZONES)
+
+
+@given(st.integers(0, 40_000))
+def test_days_and_weeks_agree_with_the_calendar(day: int) -> None:
+    year, week, weekday = zones.date_of(day).isocalendar()
+    assert zones.week_number(f"{year:04d}-W{week:02d}") == zones.week_of_day(day)
+    assert zones.monday(zones.week_of_day(day)) == day - weekday + 1
+
+
+@pytest.mark.parametrize("text", ["2026-48", "2026-W54", "26-W48", "2026-Wxx", ""])
+def test_a_week_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"[Ww]eek|invalid"):
+        zones.week_number(text)
+
+
+def test_a_zone_that_is_not_listed_is_kept_in_utc() -> None:
+    assert zones.local(0, zones.zone_number("Europe/Berlin")) == datetime(1970, 1, 1, tzinfo=UTC)
