@@ -1,7 +1,7 @@
 """Which service answers which path: the load balancer's rules, nothing is rewritten."""
 
-SERVICES = ("directory", "refinery", "projector", "search", "patients")
-DATABASES = ("directory", "patients")
+SERVICES = ("directory", "refinery", "projector", "search", "patients", "scheduling")
+DATABASES = ("directory", "patients", "scheduling")
 """Services with a database of their own, which bears their name."""
 
 RULES: tuple[tuple[str, str], ...] = (
@@ -14,6 +14,11 @@ RULES: tuple[tuple[str, str], ...] = (
     ("/v1/providers", "search"),
     ("/v1/patients", "patients"),
     ("/v1/auth", "patients"),
+    ("/v1/availability", "scheduling"),
+    ("/v1/calendars", "scheduling"),
+    ("/v1/holds", "scheduling"),
+    ("/v1/appointments", "scheduling"),
+    ("/v1/waitlist", "scheduling"),
     *((f"/internal/{service}", service) for service in SERVICES),
 )
 

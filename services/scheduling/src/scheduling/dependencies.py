@@ -1,0 +1,27 @@
+"""What endpoints are given."""
+
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Request
+
+from millrace_feeds.consumer import Consumer
+from millrace_feeds.relay import Relay
+from scheduling.composition import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduling:
+    """The service, wired."""
+
+    parts: Parts
+    relay: Relay
+    consumer: Consumer
+
+
+async def _scheduling(request: Request) -> Scheduling:
+    scheduling: Scheduling = request.app.state.scheduling
+    return scheduling
+
+
+InScheduling: TypeAlias = Annotated[Scheduling, Depends(_scheduling)]

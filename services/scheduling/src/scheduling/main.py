@@ -1,0 +1,32 @@
+"""The scheduling service as an ASGI application."""
+
+from fastapi import FastAPI
+
+from millrace_platform.application import create_app
+from millrace_platform.clock import Clock, SystemClock
+from millrace_platform.ids import Ids, Uuid7
+from scheduling import internal
+from scheduling.bootstrap import AWS, Feeds, starter
+from scheduling.calendar import endpoints as calendars
+from scheduling.settings import SchedulingSettings
+
+MODULES = (calendars, internal)
+
+
+def create(
+    settings: SchedulingSettings | None = None,
+    *,
+    feeds: Feeds = AWS,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+) -> FastAPI:
+    """Nothing is opened before the lifespan begins. Tests pass feeds in memory, a clock and ids."""
+    settings = settings or SchedulingSettings()
+    clock = clock or SystemClock()
+    return create_app(
+        settings,
+        name="scheduling",
+        title="Millrace scheduling",
+        routers=[module.router for module in MODULES],
+        start=starter(settings, feeds, clock, ids or Uuid7(clock)),
+    )
