@@ -85,7 +85,7 @@ ADMIN = bearer("admin")
 
 def settings_for(database_url: str, **changes: Any) -> SchedulingSettings:
     """Everything that waits for a while waits shortly."""
-    chosen = {"scheduling_database_url": database_url, "scheduling_openings_interval": 0.01}
+    chosen = {"scheduling_database_url": database_url, "scheduling_openings_interval": 0.01, "scheduling_lapse_interval": 0.02}
     return SchedulingSettings(**{**chosen, **changes})
 
 

@@ -15,14 +15,21 @@ from millrace_feeds.relay import Relay
 from millrace_feeds.transport import Transport
 from millrace_platform.application import Running
 from millrace_platform.authentication import open_verifier
+from millrace_platform.background import Task
 from millrace_platform.clock import Clock
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import Envelopes
+from scheduling.booking.composition import booking_of
+from scheduling.availability.service import AvailabilityService
 from scheduling.calendar.extension import Extension
 from scheduling.calendar.service import CalendarService
+from scheduling.claim.repository import Take
 from scheduling.composition import SOURCE, Parts
 from scheduling.dependencies import Scheduling
+from scheduling.openings.hub import Hub
+from scheduling.openings.service import Aging, Teller
+from scheduling.openings.stream import Streams
 from scheduling.place.handlers import PlaceHandler
 from scheduling.settings import SchedulingSettings
 from scheduling.unit_of_work import Units
@@ -56,7 +63,7 @@ AWS = Feeds(lambda settings: open_transport(_aws(settings)), _consumer)
 
 
 def starter(
-    settings: SchedulingSettings, feeds: Feeds, clock: Clock, ids: Ids
+    settings: SchedulingSettings, feeds: Feeds, clock: Clock, ids: Ids, guard: Take
 ) -> Callable[[FastAPI, AsyncExitStack], Awaitable[Running]]:
     """How the service starts: opens its stores, wires the parts, names tasks and checks."""
 
@@ -68,16 +75,33 @@ def starter(
         parts = _parts(settings, database, clock, ids)
         handler = PlaceHandler(parts.units, parts.calendars)
         consumer = await stack.enter_async_context(feeds.consumer(settings, handler))
+        booked = await booking_of(parts, guard=guard)
+        app.state.booking, app.state.addresses = booked.booking, booked.addresses
         app.state.verifier = await stack.enter_async_context(open_verifier(settings, clock))
-        app.state.scheduling = Scheduling(parts, relay, consumer)
-        extension = Extension(parts.units, settings.scheduling_extension_interval)
+        hub = Hub(settings.scheduling_database_url, settings.scheduling_streams)
+        app.state.scheduling = _scheduling(parts, relay, consumer, hub)
         return Running(
-            tasks={"relay": relay.run, "consumer": consumer.run, "extension": extension.run},
+            tasks={**booked.tasks, "relay": relay.run, "consumer": consumer.run, "streams": hub.run, **_upkeep(parts)},
             # Nothing is asked of the streams: while they are away, the outbox takes the changes.
             checks={"database": database.check},
         )
 
     return start
+
+
+def _scheduling(parts: Parts, relay: Relay, consumer: Consumer, hub: Hub) -> Scheduling:
+    availability = AvailabilityService(parts.database, parts.clock)
+    streams = Streams(parts.database, hub, parts.clock, parts.settings.scheduling_heartbeat)
+    return Scheduling(parts, relay, consumer, availability, streams)
+
+
+def _upkeep(parts: Parts) -> dict[str, Task]:
+    settings, units = parts.settings, parts.units
+    return {
+        "extension": Extension(units, settings.scheduling_extension_interval).run,
+        "openings": Teller(units, settings.scheduling_openings_interval).run,
+        "aging": Aging(units, settings.scheduling_aging_interval).run,
+    }
 
 
 @asynccontextmanager

@@ -23,3 +23,8 @@ class SchedulingSettings(PlatformSettings):
     """Silence after which a stream of openings sends a comment, so that nothing between takes it for dead."""
     scheduling_streams: Annotated[int, Field(ge=0)] = 500
     """Streams of openings that a process keeps at once; further ones get 503."""
+
+    scheduling_lapse_interval: Seconds = 1.0
+    """How often holds are looked for whose time is over."""
+    scheduling_proxy_hops: Annotated[int, Field(ge=0, le=8)] = 1
+    """How many proxies of ours append to `X-Forwarded-For` before a request arrives; 0: the peer is the client."""

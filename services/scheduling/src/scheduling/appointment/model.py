@@ -145,9 +145,7 @@ class Appointment:
     def moved(self, visit: Visit, claim_id: UUID, now: datetime) -> "Appointment":
         """To another time, which is to be confirmed again."""
         after = self._after(Action.RESCHEDULE, now)
-        return replace(
-            after, visit=visit, claim_id=claim_id, moved_from=self.visit.start, sequence=self.sequence + 1
-        )
+        return replace(after, visit=visit, claim_id=claim_id, moved_from=self.visit.start, sequence=self.sequence + 1)
 
     def arrived(self, now: datetime) -> "Appointment":
         return self._after(Action.ARRIVE, now)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from millrace_contracts.entities import Mode, PatientKind
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
@@ -17,8 +19,8 @@ class Visit:
     minutes: int
     visit_type: str
     visit_reason: str | None
-    mode: str
-    patient_kind: str
+    mode: Mode
+    patient_kind: PatientKind
 
     @property
     def end(self) -> datetime:

@@ -16,6 +16,31 @@ CREATE INDEX claims_expires_at_idx ON claims (expires_at) WHERE live AND kind = 
 CREATE INDEX claims_created_at_idx ON claims (created_at) WHERE NOT live
 """
 
+# Volatile, so that the counts are taken after the lock was had: holds of one patient come one after the other.
+HOLDS_OF = """
+CREATE FUNCTION holds_of(
+    patient uuid, source bytea, at timestamptz,
+    OUT by_patient bigint, OUT patient_until timestamptz, OUT by_address bigint, OUT address_until timestamptz
+) LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(patient::text, 0));
+    SELECT count(*), min(expires_at) INTO by_patient, patient_until FROM claims
+    WHERE patient_id = patient AND live AND kind = 'hold' AND expires_at > at AND offer_id IS NULL;
+    SELECT count(*), min(expires_at) INTO by_address, address_until FROM claims
+    WHERE address = source AND live AND kind = 'hold' AND expires_at > at;
+END
+$$
+"""
+
+KEY = """
+CREATE TABLE address_key (
+    id smallint CONSTRAINT address_key_pkey PRIMARY KEY CONSTRAINT address_key_id_check CHECK (id = 1),
+    key bytea NOT NULL
+);
+INSERT INTO address_key
+SELECT 1, decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex')
+"""
+
 APPOINTMENTS = """
 CREATE TABLE appointments (
     id uuid CONSTRAINT appointments_pkey PRIMARY KEY,
@@ -27,7 +52,6 @@ CREATE TABLE appointments (
     dependant_id uuid,
     place_id uuid NOT NULL,
     npi text NOT NULL,
-    practice_id uuid,
     time_zone text NOT NULL,
     start timestamptz NOT NULL,
     minutes integer NOT NULL,
@@ -96,11 +120,13 @@ CREATE INDEX ics_feeds_created_by_id_idx ON ics_feeds (created_by, id)
 
 
 def upgrade() -> None:
-    for script in (CLAIMS, APPOINTMENTS, IDEMPOTENCY_DDL, WAITLIST, FEEDS):
+    op.execute(HOLDS_OF)
+    for script in (CLAIMS, KEY, APPOINTMENTS, IDEMPOTENCY_DDL, WAITLIST, FEEDS):
         for statement in filter(str.strip, script.split(";")):
             op.execute(statement)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE ics_feeds, waitlist_offers, waitlist_entries, idempotency, appointments")
+    op.execute("DROP TABLE ics_feeds, waitlist_offers, waitlist_entries, idempotency, appointments, address_key")
+    op.execute("DROP FUNCTION holds_of")
     op.execute("DROP INDEX claims_patient_id_idx, claims_address_idx, claims_expires_at_idx, claims_created_at_idx")

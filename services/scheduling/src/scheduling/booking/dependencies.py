@@ -1,0 +1,27 @@
+"""What endpoints of bookings are given."""
+
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Request
+
+from scheduling.appointment.moving import Moving
+from scheduling.appointment.service import AppointmentService
+from scheduling.hold.service import HoldService
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """The half of the service that takes time, wired."""
+
+    holds: HoldService
+    appointments: AppointmentService
+    moving: Moving
+
+
+async def _booking(request: Request) -> Booking:
+    booking: Booking = request.app.state.booking
+    return booking
+
+
+InBooking: TypeAlias = Annotated[Booking, Depends(_booking)]
