@@ -7,7 +7,9 @@ from fastapi import Depends, Request
 
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.relay import Relay
+from scheduling.availability.service import AvailabilityService
 from scheduling.composition import Parts
+from scheduling.openings.stream import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,8 @@ class Scheduling:
     parts: Parts
     relay: Relay
     consumer: Consumer
+    availability: AvailabilityService
+    streams: Streams
 
 
 async def _scheduling(request: Request) -> Scheduling:

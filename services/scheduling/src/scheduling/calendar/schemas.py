@@ -141,8 +141,8 @@ class VisitTypeBody(Body):
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     minutes: Annotated[int, Field(ge=5, le=VISIT_LIMIT)]
     visit_reasons: Annotated[tuple[Annotated[str, AfterValidator(_known_reason)], ...], Field(max_length=100)] = ()
-    patients: Annotated[list[PatientKind], Field(min_length=1, max_length=2)] = ["existing", "new"]
-    modes: Annotated[list[Mode], Field(min_length=1, max_length=2)] = ["in_person"]
+    patients: Annotated[list[PatientKind], Field(min_length=1, max_length=2, default=["existing", "new"])]
+    modes: Annotated[list[Mode], Field(min_length=1, max_length=2, default=["in_person"])]
     buffer_before: Minutes = 0
     buffer_after: Minutes = 0
 

@@ -1,20 +1,30 @@
 """Marks of what was touched, and rows of what was told."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, DateTime, Select, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, DateTime, and_, delete, exists, func, insert, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from millrace_platform.database import ReadSession, Session
-from scheduling.openings.tables import dirty_openings, openings, openings_seq
+from millrace_platform.database_errors import problems_of_database
+from scheduling.calendar.tables import calendars
+from scheduling.openings.tables import dirty_openings, openings
 from scheduling.place.tables import places
+from scheduling.slot.tables import slots
 
 _MOMENT = DateTime(timezone=True)
+CHANNEL = "millrace_openings"
 ORDER_LOCK = 0x6D696C6C_6F70656E
 """Advisory lock ("millopen") under which `seq` is given: it rises in the order of the commits."""
+
+
+_TELL = """
+UPDATE openings SET version = version + 1, seq = nextval('openings_seq'), data = $3 WHERE place_id = $1 AND week = $2
+"""
+_WAKE = "SELECT pg_notify($1, id::text) FROM unnest($2::uuid[]) AS id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +77,70 @@ def _among(weeks: Sequence[tuple[UUID, date]]) -> ColumnElement[bool]:
 
 
 async def tell(session: Session, changed: Sequence[tuple[UUID, date, bytes | None]]) -> None:
-    """Write the next versions of rows that are locked."""
+    """Write the next versions of rows that are locked, and wake the streams. It is the transaction's last step."""
     await session.execute(select(func.pg_advisory_xact_lock(ORDER_LOCK)))
-    for place_id, week, data in changed:
-        row = openings.c.place_id == place_id, openings.c.week == week
-        values = {"version": openings.c.version + 1, "seq": openings_seq.next_value(), "data": data}
-        await session.execute(update(openings).where(*row).values(values))
+    connection = await session.driver()
+    with problems_of_database():
+        await connection.executemany(_TELL, changed)
+        await connection.execute(_WAKE, CHANNEL, list({place_id for place_id, _, _ in changed}))
 
 
-def told_after(place_ids: Sequence[UUID], seq: int, limit: int) -> Select[UUID, date, int, int, bytes | None]:
-    """What was told of these places behind `seq`, in its order."""
-    query = select(openings).where(openings.c.place_id.in_(place_ids), openings.c.seq > seq)
-    return query.order_by(openings.c.seq).limit(limit)
+async def read_after(session: ReadSession, place_ids: Sequence[UUID], seq: int, since: date, limit: int) -> list[Told]:
+    """What was told of these places behind `seq`, in its order; weeks from `since` on."""
+    mine = openings.c.place_id.in_(place_ids), openings.c.week >= since, openings.c.seq > seq
+    rows = await session.execute(select(openings).where(*mine).order_by(openings.c.seq).limit(limit))
+    return [Told(*row) for row in rows]
 
 
-async def read_after(session: ReadSession, place_ids: Sequence[UUID], seq: int, limit: int) -> list[Told]:
-    return [Told(*row) for row in await session.execute(told_after(place_ids, seq, limit))]
+async def providers(session: ReadSession, npis: Collection[str]) -> list[tuple[UUID, str]]:
+    """Places of these providers that have or had openings to tell of, deleted ones too."""
+    known = exists().where(calendars.c.place_id == places.c.id)
+    rows = await session.execute(select(places.c.id, places.c.npi).where(places.c.npi.in_(npis), known))
+    return [(row.id, row.npi) for row in rows]
+
+
+async def outdated(session: Session, before: date, limit: int) -> list[tuple[str, Told]]:
+    """What was told of weeks that are over, with the provider; locked."""
+    query = (
+        select(places.c.npi, *openings.c)
+        .join(places, places.c.id == openings.c.place_id)
+        .where(openings.c.week < before, openings.c.data.is_not(None))
+        .order_by(openings.c.place_id, openings.c.week)
+        .limit(limit)
+        .with_for_update(of=openings, skip_locked=True)
+    )
+    return [(row[0], Told(*row[1:])) for row in await session.execute(query)]
+
+
+async def forget(session: Session, before: date) -> None:
+    """Remove weeks of which nothing will be told any more."""
+    await session.execute(delete(openings).where(openings.c.week < before, openings.c.data.is_(None)))
+
+
+async def replayed(session: ReadSession, after: tuple[UUID, date] | None, limit: int) -> list[tuple[str, Told]]:
+    """Everything that was told, with the provider, in the order of places and weeks."""
+    query = (
+        select(places.c.npi, *openings.c)
+        .join(places, places.c.id == openings.c.place_id)
+        .where(openings.c.version > 0)
+        .order_by(openings.c.place_id, openings.c.week)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(tuple_(openings.c.place_id, openings.c.week) > tuple_(*map(literal, after)))
+    return [(row[0], Told(*row[1:])) for row in await session.execute(query)]
+
+
+async def mark_aging(session: Session, now: datetime) -> None:
+    """Mark what notice keeps from being booked by now, wherever there are slots these days."""
+    notice = func.make_interval(0, 0, 0, 0, 0, calendars.c.document["minimum_notice"].as_integer())
+    today = exists().where(slots.c.place_id == calendars.c.place_id, slots.c.day <= now.date() + timedelta(1))
+    marks = (
+        select(places.c.npi, literal(now, _MOMENT), literal(now, _MOMENT) + notice)
+        .join(calendars, calendars.c.place_id == places.c.id)
+        .where(calendars.c.document.is_not(None), today)
+    )
+    await session.execute(insert(dirty_openings).from_select(["npi", "first", "last"], marks))
 
 
 async def mark_places(session: Session, place_ids: Sequence[UUID], first: datetime, last: datetime) -> None:

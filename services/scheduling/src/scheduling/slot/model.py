@@ -13,7 +13,7 @@ FREE = 1 << 40
 
 
 class Segment(NamedTuple):
-    """Slots in a row: from `first`, every `grid_minutes`, before `end`; from each it is open without a break to `until`.
+    """Slots in a row: from `first`, every `grid_minutes`, before `end`; it is open without a break to `until`.
 
     In minutes, see `scheduling.slot.zones`. The shortest visit of the calendar fits at every slot.
     """

@@ -6,10 +6,11 @@ what an overlap shows twice is open twice, each moment once. A window is (begin,
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 from scheduling.calendar.holidays import federal_holidays
-from scheduling.calendar.model import Calendar
+from scheduling.calendar.model import DAY, Calendar
 from scheduling.slot.zones import day_begin, stretches, wall_minute
 
 Window: TypeAlias = tuple[int, int]
@@ -79,3 +80,11 @@ def blocked(calendar: Calendar, first: date, last: date) -> list[Window]:
             # Only the part in question: a block may last for years.
             found += windows_on_wall(calendar.time_zone, max(begins, begin - 2880), min(ends, end + 2880))
     return merged(found)
+
+
+@lru_cache(maxsize=65_536)
+def day_begins(zone: str, day: date) -> int:
+    """The first minute of a day, or of what comes in its place where a zone left it out."""
+    midnight = day_begin(day)
+    found = windows_on_wall(zone, midnight, midnight + DAY)
+    return found[0][0] if found else day_begins(zone, day + timedelta(1))
