@@ -26,12 +26,13 @@ from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, Event
 from scheduling.bootstrap import Feeds
+from scheduling.claim.repository import Take, take
 from scheduling.main import create
 from scheduling.migrate import migrate
 from scheduling.settings import SchedulingSettings
 
 START = 1_795_000_000.0
-"""2026-11-18T10:26:40Z, a Wednesday."""
+"""2026-11-18T11:06:40Z, a Wednesday."""
 CHANGES, ENTITIES = "changes", "entities"
 PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057"
 NAMESPACE = UUID("c7d4a27e-32f1-4f9b-8a3f-0f1f6a0a51b1")
@@ -180,14 +181,16 @@ def feeds_on(stream: MemoryTransport, clock: ManualClock) -> Feeds:
 
 
 @asynccontextmanager
-async def running(settings: SchedulingSettings, clock: ManualClock | None = None) -> AsyncIterator[Service]:
+async def running(
+    settings: SchedulingSettings, clock: ManualClock | None = None, *, guard: Take = take
+) -> AsyncIterator[Service]:
     """Prepare the database and run the service on it."""
     await migrate(settings.scheduling_database_url)
     clock = clock or ManualClock()
     stream = MemoryTransport()
     stream.create_stream(CHANGES)
     stream.create_stream(ENTITIES)
-    app = create(settings, feeds=feeds_on(stream, clock), clock=clock)
+    app = create(settings, feeds=feeds_on(stream, clock), clock=clock, guard=guard)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduling") as client,

@@ -20,8 +20,8 @@ from millrace_platform.clock import Clock
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import Envelopes
-from scheduling.booking.composition import booking_of
 from scheduling.availability.service import AvailabilityService
+from scheduling.booking.composition import booking_of
 from scheduling.calendar.extension import Extension
 from scheduling.calendar.service import CalendarService
 from scheduling.claim.repository import Take
@@ -79,9 +79,9 @@ def starter(
         app.state.booking, app.state.addresses = booked.booking, booked.addresses
         app.state.verifier = await stack.enter_async_context(open_verifier(settings, clock))
         hub = Hub(settings.scheduling_database_url, settings.scheduling_streams)
-        app.state.scheduling = _scheduling(parts, relay, consumer, hub)
+        app.state.scheduling = scheduling = _scheduling(parts, relay, consumer, hub)
         return Running(
-            tasks={**booked.tasks, "relay": relay.run, "consumer": consumer.run, "streams": hub.run, **_upkeep(parts)},
+            tasks={**booked.tasks, **_tasks(scheduling)},
             # Nothing is asked of the streams: while they are away, the outbox takes the changes.
             checks={"database": database.check},
         )
@@ -90,17 +90,27 @@ def starter(
 
 
 def _scheduling(parts: Parts, relay: Relay, consumer: Consumer, hub: Hub) -> Scheduling:
-    availability = AvailabilityService(parts.database, parts.clock)
-    streams = Streams(parts.database, hub, parts.clock, parts.settings.scheduling_heartbeat)
-    return Scheduling(parts, relay, consumer, availability, streams)
+    settings = parts.settings
+    return Scheduling(
+        parts=parts,
+        relay=relay,
+        consumer=consumer,
+        availability=AvailabilityService(parts.database, parts.clock),
+        streams=Streams(parts.database, hub, parts.clock, settings.scheduling_heartbeat),
+        extension=Extension(parts.units, settings.scheduling_extension_interval),
+        aging=Aging(parts.units, settings.scheduling_aging_interval),
+    )
 
 
-def _upkeep(parts: Parts) -> dict[str, Task]:
-    settings, units = parts.settings, parts.units
+def _tasks(scheduling: Scheduling) -> dict[str, Task]:
+    parts = scheduling.parts
     return {
-        "extension": Extension(units, settings.scheduling_extension_interval).run,
-        "openings": Teller(units, settings.scheduling_openings_interval).run,
-        "aging": Aging(units, settings.scheduling_aging_interval).run,
+        "relay": scheduling.relay.run,
+        "consumer": scheduling.consumer.run,
+        "streams": scheduling.streams.hub.run,
+        "openings": Teller(parts.units, parts.settings.scheduling_openings_interval).run,
+        "extension": scheduling.extension.run,
+        "aging": scheduling.aging.run,
     }
 
 

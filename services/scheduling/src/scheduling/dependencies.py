@@ -8,7 +8,9 @@ from fastapi import Depends, Request
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.relay import Relay
 from scheduling.availability.service import AvailabilityService
+from scheduling.calendar.extension import Extension
 from scheduling.composition import Parts
+from scheduling.openings.service import Aging
 from scheduling.openings.stream import Streams
 
 
@@ -21,6 +23,8 @@ class Scheduling:
     consumer: Consumer
     availability: AvailabilityService
     streams: Streams
+    extension: Extension
+    aging: Aging
 
 
 async def _scheduling(request: Request) -> Scheduling:
