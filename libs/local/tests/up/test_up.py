@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        body = b'{"replay": {"state": "done"}}'
+        body = b'{"replay": {"state": "done"}, "next": null}'
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()

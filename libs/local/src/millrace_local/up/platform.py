@@ -79,6 +79,7 @@ class Platform:
             await self._replay()
         if self._demo.wanted:
             await until_drained(self._variables, self._clock, PROJECTION_SECONDS)
+            await self._demo.fill_calendars()
             self._demo.done()
         self._options.home.write_variables(self._variables)
         self._output.say(summary(self._options, self._clock() - began))
@@ -167,7 +168,7 @@ class Platform:
 
     async def _replay(self) -> None:
         self._output.say("what ministack held is out of date: sending everything through the feeds again")
-        await replay_everything(self._ports.service_url("directory"), self._output.say)
+        await replay_everything(self._ports.service_url, self._output.say)
         self._aws_is_behind = False
 
 
