@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Text, and_, cast, func, or_, select, true
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import BigInteger, ColumnElement, Row, Text, Uuid, and_, any_, cast, func, literal, or_, select, true
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from millrace_platform.database import ReadSession
 from scheduling.availability.explanation import Taken
@@ -51,7 +51,7 @@ async def timetables(session: ReadSession, place_ids: Sequence[UUID], first: dat
     query = (
         select(places, cast(calendars.c.document, Text).label("document"), numbers)
         .select_from(places.outerjoin(calendars, calendars.c.place_id == places.c.id))
-        .where(places.c.id.in_(place_ids), ~places.c.deleted)
+        .where(places.c.id == any_(literal(list(place_ids), ARRAY(Uuid))), ~places.c.deleted)
     )
     rows = await session.execute(query)
     return {row.id: _timetable(row) for row in rows}
@@ -81,7 +81,8 @@ def _taken(npis: Sequence[str], first: date, last: date, now: datetime) -> Colum
     begin = datetime(first.year, first.month, first.day, tzinfo=UTC) - 2 * _FAR
     end = datetime(last.year, last.month, last.day, tzinfo=UTC) + 3 * _FAR
     unexpired = or_(claims.c.expires_at.is_(None), claims.c.expires_at > now)
-    return and_(claims.c.live, claims.c.npi.in_(npis), claims.c.start.between(begin, end), unexpired)
+    theirs = claims.c.npi == any_(literal(list(npis), ARRAY(Text)))
+    return and_(claims.c.live, theirs, claims.c.start.between(begin, end), unexpired)
 
 
 async def occupied(
@@ -90,11 +91,10 @@ async def occupied(
     """By provider: whoever is at one place is at no other."""
     if not npis:
         return {}
-    found: dict[str, list[tuple[int, int]]] = {}
-    rows = await session.execute(select(claims.c.npi, _BEGIN, _END).where(_taken(npis, first, last, now)))
-    for npi, begin, end in rows:
-        found.setdefault(npi, []).append((begin, end))
-    return {npi: Occupied(windows) for npi, windows in found.items()}
+    # Arrays, because a thousand rows cost the client more than the database.
+    query = select(claims.c.npi, func.array_agg(_BEGIN), func.array_agg(_END)).group_by(claims.c.npi)
+    rows = await session.execute(query.where(_taken(npis, first, last, now)))
+    return {npi: Occupied(zip(begins, ends, strict=True)) for npi, begins, ends in rows}
 
 
 async def taken(session: ReadSession, npi: str, day: date, now: datetime) -> list[Taken]:

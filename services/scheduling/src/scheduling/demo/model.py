@@ -15,7 +15,7 @@ GRID = 30
 BOOKED_DAYS = 14
 _HALF_DAYS = ((510, 720), (540, 720), (780, 960), (780, 1020), (1020, 1200))
 _LOADS = (1.0, 0.8, 0.35, 0.1, 0.0)
-_LOAD_WEIGHTS = (8, 12, 25, 25, 30)
+_LOAD_WEIGHTS = (6, 8, 14, 22, 50)
 
 
 class Booking(NamedTuple):
