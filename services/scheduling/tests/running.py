@@ -86,7 +86,9 @@ ADMIN = bearer("admin")
 
 def settings_for(database_url: str, **changes: Any) -> SchedulingSettings:
     """Everything that waits for a while waits shortly."""
-    chosen = {"scheduling_database_url": database_url, "scheduling_openings_interval": 0.01, "scheduling_lapse_interval": 0.02}
+    pauses = dict.fromkeys(("openings", "lapse", "waitlist"), 0.02)
+    chosen: dict[str, Any] = {"scheduling_database_url": database_url}
+    chosen |= {f"scheduling_{name}_interval": pause for name, pause in pauses.items()}
     return SchedulingSettings(**{**chosen, **changes})
 
 

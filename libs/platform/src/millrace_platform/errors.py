@@ -34,7 +34,8 @@ class FieldError(TypedDict):
 class Problem(Exception):
     """An answer to the caller that isn't a success. Nothing in it may tell of the inside of the service.
 
-    `type` is a URI, or the last part of one of our own (`not-found`). `members` are what the type has beyond RFC 9457's.
+    `type` is a URI, or the last part of one of our own (`not-found`). `members` are those
+    that the type has beyond RFC 9457.
     """
 
     def __init__(

@@ -22,6 +22,7 @@ from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import Envelopes
 from scheduling.availability.service import AvailabilityService
 from scheduling.booking.composition import booking_of
+from scheduling.booking.erasure import Handlers
 from scheduling.calendar.extension import Extension
 from scheduling.calendar.service import CalendarService
 from scheduling.claim.repository import Take
@@ -73,9 +74,9 @@ def starter(
         publisher = Publisher(transport=transport, stream=settings.changes_stream)
         relay = Relay(database_url=settings.scheduling_database_url, publisher=publisher, clock=clock)
         parts = _parts(settings, database, clock, ids)
-        handler = PlaceHandler(parts.units, parts.calendars)
-        consumer = await stack.enter_async_context(feeds.consumer(settings, handler))
         booked = await booking_of(parts, guard=guard)
+        handler = Handlers((PlaceHandler(parts.units, parts.calendars), booked.erasure))
+        consumer = await stack.enter_async_context(feeds.consumer(settings, handler))
         app.state.booking, app.state.addresses = booked.booking, booked.addresses
         app.state.verifier = await stack.enter_async_context(open_verifier(settings, clock))
         hub = Hub(settings.scheduling_database_url, settings.scheduling_streams)

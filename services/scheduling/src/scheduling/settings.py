@@ -26,5 +26,7 @@ class SchedulingSettings(PlatformSettings):
 
     scheduling_lapse_interval: Seconds = 1.0
     """How often holds are looked for whose time is over."""
+    scheduling_waitlist_interval: Seconds = 1.0
+    """How often is looked whose turn it is in the waitlist."""
     scheduling_proxy_hops: Annotated[int, Field(ge=0, le=8)] = 1
     """How many proxies of ours append to `X-Forwarded-For` before a request arrives; 0: the peer is the client."""

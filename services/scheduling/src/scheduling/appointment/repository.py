@@ -134,6 +134,11 @@ async def list_after(session: Session, appointment_id: UUID, limit: int) -> list
     return [_appointment_of(row) for row in await fetch(session, _AFTER, appointment_id, limit)]
 
 
+async def select_appointments(session: Session, clauses: str, *arguments: object) -> list[Appointment]:
+    """By clauses of our own on appointments `a` and places `p`; never of anything that was sent."""
+    return [_appointment_of(row) for row in await fetch(session, _FROM + clauses, *arguments)]
+
+
 def _stored_of(row: Any) -> Stored:
     place = Place(row["place_id"], row["npi"], row["practice_id"], row["time_zone"], row["place_version"])
     return Stored(_appointment_of(row), place, timedelta(minutes=row["notice"]))

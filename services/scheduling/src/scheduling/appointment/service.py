@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
 from millrace_platform.authentication import Principal, Role
@@ -29,17 +28,9 @@ from scheduling.appointment.wire import event_of
 from scheduling.booking.problems import hold_lapsed, hold_used, nothing_there
 from scheduling.claim import repository as claims
 from scheduling.hold import repository as holds
+from scheduling.hold.service import Offers
 from scheduling.place import repository as places
 from scheduling.unit_of_work import Units, Work
-
-
-class Offers(Protocol):
-    """The waitlist, as far as bookings concern it."""
-
-    async def taken(self, work: Work, offer_id: UUID) -> None:
-        """The hold of an offer was booked."""
-        ...
-
 
 Change = Callable[[Work, Stored, Party], Awaitable[Appointment]]
 

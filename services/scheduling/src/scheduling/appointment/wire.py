@@ -2,17 +2,14 @@
 
 from datetime import datetime
 from typing import Literal
-from uuid import UUID
 
 from millrace_contracts.entities import Appointment as Wire
 from millrace_contracts.registry import APPOINTMENT
 from millrace_platform.clock import rfc3339
 from millrace_platform.unit_of_work import Event
 from scheduling.appointment.model import Appointment
+from scheduling.claim.model import NOBODY
 from scheduling.slot.zones import zone
-
-NOBODY = UUID(int=0)
-"""Stands on the feed for a patient whose data was erased."""
 
 
 def event_of(appointment: Appointment) -> Event:

@@ -1,9 +1,10 @@
 """How the parts of booking go together."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from functools import partial
 
 from sqlalchemy import text
 
@@ -14,6 +15,7 @@ from scheduling.appointment.moving import Moving
 from scheduling.appointment.service import AppointmentService
 from scheduling.availability import service as availability
 from scheduling.booking.dependencies import Booking
+from scheduling.booking.erasure import Erasure
 from scheduling.booking.source import Addresses
 from scheduling.booking.sweep import Sweep
 from scheduling.claim.repository import Take, take
@@ -21,17 +23,23 @@ from scheduling.composition import Parts
 from scheduling.hold import endpoints as holds
 from scheduling.hold.asking import Asked
 from scheduling.hold.service import HoldService, Judge
-from scheduling.unit_of_work import Work
+from scheduling.ics import endpoints as feeds
+from scheduling.ics.service import FeedService
+from scheduling.waitlist import endpoints as waitlist_endpoints
+from scheduling.waitlist.offering import Offering
+from scheduling.waitlist.service import WaitlistService
 
-ROUTED = (holds, appointments)
+ROUTED = (holds, feeds, appointments, waitlist_endpoints)
+"""In this order: `/feeds` isn't the id of an appointment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What the application is given: services, and tasks by name."""
+    """What the application is given: services, a handler of the feed, and tasks by name."""
 
     booking: Booking
     addresses: Addresses
+    erasure: Erasure
     tasks: Mapping[str, Task]
 
 
@@ -39,24 +47,24 @@ async def nearest(session: Session, asked: Asked, now: datetime) -> Sequence[dat
     return await availability.nearest(session, asked.place_id, asked.start, asked.wanted, now)
 
 
-class NoOffers:
-    async def taken(self, work: Work, offer_id: UUID) -> None:
-        return None
-
-
 async def booking_of(parts: Parts, *, guard: Take = take) -> Started:
     """Wire it. `guard` takes time: the tests of the guard have one that guards nothing."""
     settings = parts.settings
-    judge = Judge(nearest)
-    service = AppointmentService(parts.units, NoOffers())
+    units, ids, judge = parts.units, parts.ids, Judge(nearest)
+    waitlist = WaitlistService(units, ids)
+    service = AppointmentService(units, waitlist)
     booking = Booking(
-        holds=HoldService(parts.units, parts.ids, guard, judge),
+        holds=HoldService(units, ids, guard, judge, waitlist),
         appointments=service,
-        moving=Moving(service, parts.ids, guard, judge),
+        moving=Moving(service, ids, guard, judge),
+        waitlist=waitlist,
+        feeds=FeedService(units, ids, partial(secrets.token_urlsafe, 32)),
     )
     addresses = Addresses(await _address_key(parts.database), settings.scheduling_proxy_hops)
-    sweep = Sweep(parts.units, settings.scheduling_lapse_interval)
-    return Started(booking, addresses, {"sweep": sweep.run})
+    sweep = Sweep(units, settings.scheduling_lapse_interval)
+    offering = Offering(units, ids, guard, settings.scheduling_waitlist_interval)
+    tasks = {"sweep": sweep.run, "waitlist": offering.run}
+    return Started(booking, addresses, Erasure(units, waitlist), tasks)
 
 
 async def _address_key(database: Database) -> bytes:

@@ -8,6 +8,8 @@ from fastapi import Depends, Request
 from scheduling.appointment.moving import Moving
 from scheduling.appointment.service import AppointmentService
 from scheduling.hold.service import HoldService
+from scheduling.ics.service import FeedService
+from scheduling.waitlist.service import WaitlistService
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,8 @@ class Booking:
     holds: HoldService
     appointments: AppointmentService
     moving: Moving
+    waitlist: WaitlistService
+    feeds: FeedService
 
 
 async def _booking(request: Request) -> Booking:

@@ -41,7 +41,7 @@ address_key = Table(
 )
 """Hides the addresses of those who hold times; made once, at random."""
 
-Index("claims_patient_id_idx", claims.c.patient_id, postgresql_where=text("live"))
+Index("claims_patient_id_idx", claims.c.patient_id)
 Index("claims_address_idx", claims.c.address, postgresql_where=text("live AND kind = 'hold'"))
 Index("claims_expires_at_idx", claims.c.expires_at, postgresql_where=text("live AND kind = 'hold'"))
 Index("claims_created_at_idx", claims.c.created_at, postgresql_where=text("NOT live"))

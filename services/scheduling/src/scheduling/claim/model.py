@@ -6,6 +6,9 @@ from uuid import UUID
 
 from millrace_contracts.entities import Mode, PatientKind
 
+NOBODY = UUID(int=0)
+"""Stands for a patient whose data was erased."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:

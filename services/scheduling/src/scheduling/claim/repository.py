@@ -1,10 +1,11 @@
 """Taking and giving up time.
 
 The guard against double booking is here and in the constraints of `claims`: time is taken by an insert that does
-nothing where any live claim of the provider overlaps. Nothing is looked up beforehand, so there is nothing to be outdated.
+nothing where any live claim of the provider overlaps. Nothing is looked up beforehand, so nothing is
+outdated.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -13,15 +14,16 @@ from uuid import UUID
 import asyncpg
 
 from millrace_platform.database import Session
-from scheduling.claim.model import Owner, Span, Visit
+from scheduling.claim.model import NOBODY, Owner, Span, Visit
 from scheduling.statements import fetch, first
 
 # A plain insert would wait on the exclusion, and of hundreds who want one slot many would wait in a circle.
 TAKE: Final = """
 WITH taken AS (
     INSERT INTO claims (id, place_id, npi, patient_id, dependant_id, start, minutes, occupied, kind, live, expires_at,
-        visit_type, visit_reason, mode, patient_kind, address, offer_id, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, tstzrange($8, $9), $10, true, $11, $12, $13, $14, $15, $16, $17, $18)
+        visit_type, visit_reason, mode, patient_kind, address, offer_id, extended, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, tstzrange($8, $9), $10, true, $11, $12, $13, $14, $15, $16, $17,
+        $17::uuid IS NOT NULL, $18)
     ON CONFLICT DO NOTHING
     RETURNING npi, occupied
 ), told AS (
@@ -57,6 +59,16 @@ _OTHERS = """
 SELECT 1 FROM claims WHERE npi = $1 AND live AND start > $2::timestamptz - interval '2 days' AND start < $3
     AND occupied && tstzrange($2, $3) AND id <> $4 LIMIT 1
 """
+_FORGET_PATIENT = """
+WITH freed AS (
+    UPDATE claims SET live = false, address = NULL
+    WHERE patient_id = $1 AND live AND (kind = 'hold' OR id = ANY ($2)) RETURNING npi, occupied
+), told AS (
+    INSERT INTO dirty_openings (npi, first, last) SELECT npi, lower(occupied), upper(occupied) FROM freed
+)
+SELECT 1 FROM freed
+"""
+_FORGET_WHOSE = "UPDATE claims SET patient_id = $2, dependant_id = NULL WHERE patient_id = $1"
 _FORGET_OLD = """
 DELETE FROM claims WHERE id = ANY (ARRAY(SELECT id FROM claims WHERE NOT live AND created_at < $1 LIMIT $2))
 """
@@ -66,7 +78,7 @@ KEPT: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Time to be taken. `expires_at` makes it a hold."""
+    """Time to be taken. `expires_at` makes it a hold; one that is offered (`offer_id`) is extended no more."""
 
     id: UUID
     owner: Owner
@@ -139,6 +151,12 @@ async def lapse(session: Session, now: datetime) -> int:
 async def forget_old(session: Session, now: datetime) -> None:
     """Remove rows of what was given up long ago."""
     await fetch(session, _FORGET_OLD, now - KEPT, 10 * LAPSED_AT_ONCE)
+
+
+async def forget_patient(session: Session, patient_id: UUID, ended: Sequence[UUID]) -> None:
+    """Give up all holds of a patient and the claims `ended`; nothing tells any more whose the others are."""
+    await fetch(session, _FORGET_PATIENT, patient_id, ended)
+    await fetch(session, _FORGET_WHOSE, patient_id, NOBODY)
 
 
 def visit_of(row: asyncpg.Record) -> Visit:

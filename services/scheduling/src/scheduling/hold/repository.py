@@ -28,8 +28,8 @@ WHERE p.id = $1 AND NOT p.deleted
 _SHOP: Final = _PLACE.format(columns="", joined="")
 _SHOP_AND_HELD: Final = _PLACE.format(columns=", h.*", joined=" CROSS JOIN LATERAL holds_of($3, $4, $5) AS h")
 _HOLD = """
-SELECT c.id, c.patient_id, c.dependant_id, c.expires_at, c.extended, c.live, c.kind, c.place_id, c.npi, c.start,
-    c.minutes, c.visit_type, c.visit_reason, c.mode, c.patient_kind, p.practice_id, p.time_zone
+SELECT c.id, c.patient_id, c.dependant_id, c.expires_at, c.extended, c.offer_id, c.live, c.kind, c.place_id, c.npi,
+    c.start, c.minutes, c.visit_type, c.visit_reason, c.mode, c.patient_kind, p.practice_id, p.time_zone
 FROM claims c JOIN places p ON p.id = c.place_id
 WHERE c.id = $1 AND c.patient_id = $2
 """
@@ -52,6 +52,7 @@ class Kept:
     hold: Hold
     live: bool
     booked: bool
+    offer_id: UUID | None
 
     def runs(self, now: datetime) -> bool:
         return self.live and not self.booked and self.hold.expires_at > now
@@ -101,4 +102,4 @@ def _kept_of(row: Any) -> Kept:
         expires_at=row["expires_at"] or row["start"],
         extended=row["extended"],
     )
-    return Kept(hold, row["live"], booked)
+    return Kept(hold, row["live"], booked, row["offer_id"])

@@ -4,7 +4,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from millrace_platform.authentication import Principal
@@ -25,6 +25,18 @@ from scheduling.unit_of_work import Units, Work
 
 Nearest: TypeAlias = Callable[[Session, Asked, datetime], Awaitable[Sequence[datetime]]]
 """The nearest other times at which such a visit can take place."""
+
+
+class Offers(Protocol):
+    """The waitlist, as far as holds and bookings concern it."""
+
+    async def taken(self, work: Work, offer_id: UUID) -> None:
+        """The hold of an offer was booked."""
+        ...
+
+    async def declined(self, work: Work, offer_id: UUID) -> None:
+        """The hold of an offer was given up."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,7 @@ class HoldService:
     ids: Ids
     take: Take
     judge: Judge
+    offers: Offers
 
     async def hold(
         self, caller: Principal, key: IdempotencyKey, asked: Asked, dependant_id: UUID | None, address: bytes
@@ -122,7 +135,8 @@ class HoldService:
                 raise nothing_there("hold", hold_id)
             if kept.booked:
                 raise hold_used(hold_id)
-            await claims.release(work.session, hold_id)
+            if await claims.release(work.session, hold_id) and kept.offer_id is not None:
+                await self.offers.declined(work, kept.offer_id)
 
 
 def require_running(kept: Kept | None, hold_id: UUID, now: datetime) -> Hold:

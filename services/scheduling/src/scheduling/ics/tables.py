@@ -12,6 +12,7 @@ ics_feeds = Table(
     Column("patient_id", Uuid),
     Column("place_id", Uuid),
     Column("npi", Text),
+    Column("practice_id", Uuid),
     Column("created_by", Uuid, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("secret_hash"),

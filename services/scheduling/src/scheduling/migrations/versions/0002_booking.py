@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 CLAIMS = """
-CREATE INDEX claims_patient_id_idx ON claims (patient_id) WHERE live;
+CREATE INDEX claims_patient_id_idx ON claims (patient_id);
 CREATE INDEX claims_address_idx ON claims (address) WHERE live AND kind = 'hold';
 CREATE INDEX claims_expires_at_idx ON claims (expires_at) WHERE live AND kind = 'hold';
 CREATE INDEX claims_created_at_idx ON claims (created_at) WHERE NOT live
@@ -111,6 +111,7 @@ CREATE TABLE ics_feeds (
     patient_id uuid,
     place_id uuid,
     npi text,
+    practice_id uuid,
     created_by uuid NOT NULL,
     created_at timestamptz NOT NULL,
     CONSTRAINT ics_feeds_whose_check CHECK (num_nonnulls(patient_id, place_id, npi) = 1)
