@@ -1,6 +1,5 @@
 """Rows of calendar feeds, and the appointments that they show."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -8,6 +7,7 @@ from uuid import UUID
 from millrace_platform.database import Session
 from scheduling.appointment.model import Appointment
 from scheduling.appointment.repository import select_appointments
+from scheduling.ics.model import Feed
 from scheduling.statements import fetch, first
 
 _COLUMNS: Final = "id, patient_id, place_id, npi, practice_id, created_by, created_at"
@@ -24,19 +24,6 @@ _FORGET = "DELETE FROM ics_feeds WHERE patient_id = $1 OR created_by = $1"
 _OF_FEED: Final = (
     "WHERE {whose} AND a.start >= $1 AND ($3::uuid IS NULL OR p.practice_id = $3) ORDER BY a.start, a.id LIMIT 2000"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """Whose appointments a secret address shows: a patient's, a place's, or a provider's within a practice."""
-
-    id: UUID
-    created_by: UUID
-    created_at: datetime
-    patient_id: UUID | None = None
-    place_id: UUID | None = None
-    npi: str | None = None
-    practice_id: UUID | None = None
 
 
 async def add(session: Session, feed: Feed, secret_hash: bytes) -> None:

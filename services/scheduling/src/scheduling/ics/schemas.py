@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from scheduling.ics.repository import Feed
+from scheduling.ics.model import Feed
 from scheduling.schemas import Body, Schema
 
 Npi = Annotated[str, StringConstraints(pattern=r"^[12]\d{9}$")]

@@ -16,7 +16,7 @@ from scheduling.access import keeps
 from scheduling.booking.problems import nothing_there
 from scheduling.ics import repository
 from scheduling.ics.document import document
-from scheduling.ics.repository import Feed
+from scheduling.ics.model import Feed
 from scheduling.place import repository as places
 from scheduling.place.model import Place
 from scheduling.place.tables import places as place_table
