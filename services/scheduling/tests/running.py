@@ -29,6 +29,7 @@ from scheduling.bootstrap import Feeds
 from scheduling.claim.repository import Take, take
 from scheduling.main import create
 from scheduling.migrate import migrate
+from scheduling.place.handlers import is_away
 from scheduling.settings import SchedulingSettings
 
 START = 1_795_000_000.0
@@ -176,6 +177,7 @@ def feeds_on(stream: MemoryTransport, clock: ManualClock) -> Feeds:
             dead_letters=MemoryDeadLetters(),
             handler=handler,
             worker="test",
+            outage=is_away,
             settings=ConsumerSettings(poll_interval=0.01, leases=LeaseSettings(take_interval=0.02, renew_interval=0.5)),
         )
 

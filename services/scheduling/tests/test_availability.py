@@ -19,7 +19,7 @@ TYPES: list[dict[str, Any]] = [
 
 
 async def ask(service: Service, *places: str, **parameters: str) -> httpx.Response:
-    first = {"from": "2026-11-18", "to": "2026-11-18"}
+    first = {"from": "2026-11-18", "to": "2026-11-18"} if "from" not in parameters else {}
     return await service.client.get(
         "/v1/availability", params={"provider_location": list(places), **first, **parameters}
     )
@@ -165,6 +165,7 @@ async def test_places_that_nobody_can_book(service: Service) -> None:
         ({"to": "2026-12-19"}, "to"),
         ({"to": "2026-11-17"}, "to"),
         ({"from": "0001-01-01", "to": "0001-01-02"}, "from"),
+        ({"from": "9999-12-31"}, "from"),
         ({"visit_reason": "skin-cancer"}, "visit_reason"),
         ({"mode": "fax"}, "mode"),
         ({"colour": "red"}, "colour"),
@@ -174,6 +175,14 @@ async def test_what_is_wrong_is_named(service: Service, parameters: dict[str, st
     answer = await ask(service, str(uuid4()), **parameters)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("start", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2026-11-18T09:00:00"])
+async def test_a_start_that_cant_be_explained(service: Service, start: str) -> None:
+    place = await service.place(calendar=CALENDAR)
+    answer = await service.client.get("/v1/availability/explain", params={"provider_location": place, "start": start})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["start"]
 
 
 async def test_no_more_than_fifty_places(service: Service) -> None:

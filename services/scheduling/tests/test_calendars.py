@@ -82,6 +82,7 @@ async def test_a_place_without_a_practice_is_for_admins(service: Service) -> Non
         ),
         ({"blocks": [{"begins": "2026-12-24T12:00:00Z", "ends": "2026-12-24T13:00:00"}]}, "blocks[0].begins"),
         ({"horizon_days": 1000}, "horizon_days"),
+        ({"visit_types": [{**VISIT, "name": "a\x00b"}]}, "visit_types[0].name"),
         ({"colour": "red"}, "colour"),
     ],
 )

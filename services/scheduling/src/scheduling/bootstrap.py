@@ -31,7 +31,7 @@ from scheduling.dependencies import Scheduling
 from scheduling.openings.hub import Hub
 from scheduling.openings.service import Aging, Teller
 from scheduling.openings.stream import Streams
-from scheduling.place.handlers import PlaceHandler
+from scheduling.place.handlers import PlaceHandler, is_away
 from scheduling.settings import SchedulingSettings
 from scheduling.unit_of_work import Units
 
@@ -57,7 +57,7 @@ def _consumer(settings: SchedulingSettings, handler: Handler) -> AbstractAsyncCo
         leases_table=settings.scheduling_leases_table,
         dead_letters_table=settings.dead_letters_table,
     )
-    return open_consumer(place, handler, aws=_aws(settings))
+    return open_consumer(place, handler, aws=_aws(settings), outage=is_away)
 
 
 AWS = Feeds(lambda settings: open_transport(_aws(settings)), _consumer)

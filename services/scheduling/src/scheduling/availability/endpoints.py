@@ -22,6 +22,7 @@ from scheduling.slot.zones import zone
 
 router = APIRouter(prefix="/v1/availability", tags=["availability"])
 
+YEARS = range(2000, 2100)
 WESTERNMOST = timedelta(hours=12)
 """How long after UTC a day ends in the last zone."""
 
@@ -35,6 +36,7 @@ async def read(scheduling: InScheduling, parameters: Annotated[AvailabilityParam
     _known_reason(parameters.visit_reason)
     service = scheduling.availability
     first = parameters.from_ or (service.now() - WESTERNMOST).date()
+    _check_near(first, "from")
     last = last_day(first, parameters.to)
     _check_days(first, last)
     body = await service.read(parameters.provider_location, first, last, parameters.wanted())
@@ -47,6 +49,7 @@ async def explain(
 ) -> ExplanationResource:
     """Every reason that keeps the time from being offered for such a visit; none where it can be booked."""
     _known_reason(parameters.visit_reason)
+    _check_near(parameters.start, "start")
     found = await scheduling.availability.judge(parameters.provider_location, parameters.start, parameters.wanted())
     if found.timetable is None:
         raise NotFound(f"There is no provider-location {parameters.provider_location} here.")
@@ -73,5 +76,9 @@ def _check_days(first: date, last: date) -> None:
     if not timedelta(0) <= last - first < timedelta(DAYS):
         wrong = FieldError(field="to", detail="Too few or too many days.", remedy=f"Ask for 1 to {DAYS} days.")
         raise Unprocessable(errors=[wrong])
-    if not 2000 <= first.year <= 2100:
-        raise Unprocessable(errors=[FieldError(field="from", detail="Too far away.", remedy="Name a day near today.")])
+
+
+def _check_near(day: date, field: str) -> None:
+    """Far away, days can't even be counted."""
+    if day.year not in YEARS:
+        raise Unprocessable(errors=[FieldError(field=field, detail="Too far away.", remedy="Name a day near today.")])

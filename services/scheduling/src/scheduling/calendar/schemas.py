@@ -74,6 +74,11 @@ LocalTime = Annotated[
 ]
 Day = Annotated[date, AfterValidator(_near)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+Name = Annotated[
+    str,
+    # Control characters have no place in names.
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
 Minutes = Annotated[int, Field(ge=0, le=VISIT_LIMIT)]
 
 
@@ -138,7 +143,7 @@ class VisitTypeBody(Body):
     """A kind of visit, and for whom. Without visit reasons it serves all that no other type names."""
 
     id: Slug = Field(examples=["new-patient"])
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    name: Name
     minutes: Annotated[int, Field(ge=5, le=VISIT_LIMIT)]
     visit_reasons: Annotated[tuple[Annotated[str, AfterValidator(_known_reason)], ...], Field(max_length=100)] = ()
     patients: Annotated[list[PatientKind], Field(min_length=1, max_length=2, default=["existing", "new"])]

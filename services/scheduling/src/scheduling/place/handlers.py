@@ -2,11 +2,20 @@
 
 from collections.abc import Sequence
 
+from millrace_feeds.handler import is_outage
 from millrace_feeds.transport import Record
+from millrace_platform.errors import TimedOut, Unavailable
 from scheduling.calendar.service import CalendarService
 from scheduling.place import repository
 from scheduling.place.wire import KEY_PREFIX, place_of
 from scheduling.unit_of_work import Units
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database can't be used now, as opposed to a record that can't be applied."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_away(inner) for inner in error.exceptions)
+    return isinstance(error, Unavailable | TimedOut) or is_outage(error)
 
 
 class PlaceHandler:
