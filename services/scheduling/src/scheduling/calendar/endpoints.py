@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Header, Response
 from millrace_platform.authentication import InPrincipal
 from millrace_platform.errors import FieldError, Unprocessable
 from millrace_platform.preconditions import IfMatch, IfNoneMatch, Tags, etag, parse_tags
+from scheduling.calendar.model import Written
 from scheduling.calendar.schemas import CalendarBody, CalendarResource
-from scheduling.calendar.service import Written
 from scheduling.dependencies import InScheduling
 from scheduling.http import NO_STORE, problems
 

@@ -4,12 +4,14 @@ Days and hours are those of a clock on the wall in `time_zone`; minutes of a day
 next one. Fields with a default may be absent from what was stored before they existed.
 """
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 
 import msgspec
 
 from millrace_contracts.entities import Mode, PatientKind
+from scheduling.place.model import Place
 
 DAY = 1440
 """Minutes that a clock on the wall shows in a day."""
@@ -83,6 +85,15 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def closed(self) -> frozenset[date]:
         """The holidays that are named one by one."""
         return frozenset(self.holidays)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A calendar as it stands at a version."""
+
+    place: Place
+    version: int
+    calendar: Calendar
 
 
 def visit_type_for(calendar: Calendar, visit_reason: str | None, patient: PatientKind, mode: Mode) -> VisitType | None:

@@ -18,8 +18,8 @@ from scheduling.calendar.model import (
     ExtraHours,
     Hours,
     VisitType,
+    Written,
 )
-from scheduling.calendar.service import Written
 from scheduling.schemas import Body, Version
 from scheduling.slot.zones import UnknownZoneError, zone
 

@@ -10,20 +10,11 @@ from millrace_platform.errors import NotFound, PreconditionRequired
 from millrace_platform.preconditions import Tags
 from scheduling.access import keeps
 from scheduling.calendar import repository
-from scheduling.calendar.model import Calendar
+from scheduling.calendar.model import Calendar, Written
 from scheduling.openings.repository import mark
 from scheduling.place import repository as places
 from scheduling.place.model import Place
 from scheduling.unit_of_work import Units, Work
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A calendar as it stands at a version."""
-
-    place: Place
-    version: int
-    calendar: Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +45,26 @@ class CalendarService:
     async def put(self, place: Place, match: Tags | None, calendar: Calendar) -> tuple[Written, bool]:
         """Make or replace; whether it was made. What is booked stays as it is. Problems: 412, 428 for a later one."""
         async with self.units.begin() as work:
-            today = work.now.date()
-            made = await repository.add(work.session, place.id, calendar, repository.reach(calendar, today))
-            before = await repository.get(work.session, place.id, lock=True)
-            if before is None:
-                raise _no_calendar()
-            if not made:
-                is_first = before.calendar is None
-                if not is_first:
-                    _require(match, before.version)
-                if before.calendar == calendar:
-                    return Written(place, before.version, calendar), False
-                await repository.advance(work.session, place.id, calendar, repository.reach(calendar, today))
-                await repository.drop_slots(work.session, place.id)
-                made = is_first
-                version = before.version + 1
-            else:
-                version = before.version
-            await self._materialize(work, place, calendar, before.calendar)
-            return Written(place, version, calendar), made
+            reach = repository.reach(calendar, work.now.date())
+            made = await repository.add(work.session, place.id, calendar, reach)
+            before = await self._locked(work, place)
+            if made:
+                await self._materialize(work, place, calendar, calendar)
+                return Written(place, before.version, calendar), True
+            if before.calendar is not None:
+                _require(match, before.version)
+            if before.calendar == calendar:
+                return Written(place, before.version, calendar), False
+            await repository.advance(work.session, place.id, calendar, reach)
+            await repository.drop_slots(work.session, place.id)
+            await self._materialize(work, place, calendar, before.calendar or calendar)
+            return Written(place, before.version + 1, calendar), before.calendar is None
 
     async def delete(self, place: Place, match: Tags) -> None:
         """No more slots; what is booked stays. Problems: 404, 412."""
         async with self.units.begin() as work:
-            before = await repository.get(work.session, place.id, lock=True)
-            if before is None or before.calendar is None:
+            before = await self._locked(work, place)
+            if before.calendar is None:
                 raise _no_calendar()
             match.require(before.version)
             await self._remove(work, place, before.calendar)
@@ -89,17 +75,23 @@ class CalendarService:
         if before is not None and before.calendar is not None:
             await self._remove(work, place, before.calendar)
 
+    async def _locked(self, work: Work, place: Place) -> repository.Stored:
+        stored = await repository.get(work.session, place.id, lock=True)
+        if stored is None:
+            raise _no_calendar()
+        return stored
+
     async def _remove(self, work: Work, place: Place, calendar: Calendar) -> None:
         await repository.advance(work.session, place.id, None, None)
         await repository.drop_slots(work.session, place.id)
         await mark(work.session, place.npi, work.now, _end(calendar, work.now))
 
-    async def _materialize(self, work: Work, place: Place, calendar: Calendar, before: Calendar | None) -> None:
+    async def _materialize(self, work: Work, place: Place, calendar: Calendar, before: Calendar) -> None:
         today = work.now.date()
         first, reach = today - timedelta(1), repository.reach(calendar, today)
         made = await asyncio.to_thread(lambda: list(repository.rows_of(place.id, calendar, first, reach)))
         await repository.write_slots(work.session, made)
-        last = max(_end(each, work.now) for each in (calendar, before) if each is not None)
+        last = max(_end(calendar, work.now), _end(before, work.now))
         await mark(work.session, place.npi, work.now, last)
 
 
