@@ -18,9 +18,10 @@ from uuid import UUID
 
 import msgspec
 from fastapi import Depends, Header, Request, Response
-from sqlalchemy import DateTime, LargeBinary, Text, Uuid, bindparam, text
+from sqlalchemy import DateTime, Text, Uuid, bindparam, text
 
 from millrace_platform.database import Session
+from millrace_platform.database_errors import problems_of_database
 from millrace_platform.errors import FieldError, Problem
 
 LIFETIME = timedelta(hours=24)
@@ -51,12 +52,10 @@ _LOOK_UP = text("""
 SELECT pg_try_advisory_xact_lock(:lock) AS locked, fingerprint, status, headers, body
 FROM (SELECT 1) AS always LEFT JOIN idempotency ON owner = :owner AND key = :key
 """).bindparams(bindparam("owner", type_=Uuid), bindparam("key", type_=Text))
-_KEEP = text("""
+_KEEP = """
 INSERT INTO idempotency (owner, key, fingerprint, status, headers, body, created_at)
-VALUES (:owner, :key, :fingerprint, :status, :headers, :body, :now) ON CONFLICT DO NOTHING RETURNING status
-""").bindparams(
-    bindparam("owner", type_=Uuid), bindparam("fingerprint", type_=LargeBinary), bindparam("body", type_=LargeBinary)
-)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING status
+"""
 _SWEEP = text("""
 DELETE FROM idempotency WHERE ctid = ANY (ARRAY(SELECT ctid FROM idempotency WHERE created_at < :before LIMIT :most))
 """).bindparams(bindparam("before", type_=DateTime(timezone=True)))
@@ -146,16 +145,12 @@ async def _look_up(session: Session, owner: UUID, key: IdempotencyKey) -> Answer
 
 
 async def _keep(session: Session, owner: UUID, key: IdempotencyKey, now: datetime, answer: Answer) -> None:
-    row = {
-        "owner": owner,
-        "key": key.key,
-        "fingerprint": key.fingerprint,
-        "status": answer.status,
-        "headers": msgspec.json.encode(answer.headers).decode(),
-        "body": answer.body,
-        "now": now,
-    }
-    if (await session.execute(_KEEP, row)).first() is None:
+    headers = msgspec.json.encode(answer.headers).decode()
+    connection = await session.driver()
+    with problems_of_database():
+        row = owner, key.key, key.fingerprint, answer.status, headers, answer.body, now
+        kept = await connection.fetch(_KEEP, *row)
+    if not kept:
         raise _CameFirstError
 
 
