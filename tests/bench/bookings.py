@@ -37,10 +37,10 @@ APART: Final = timedelta(minutes=90)
 def bookings(database_url: str, home: Path) -> Report:
     """What 32 clients reach with one process of the service, on a database that `availability.fill` filled."""
     key = RSAKey.generate_key(2048, {"kid": "bench", "use": "sig", "alg": "RS256"})
-    with _keys_served(key) as jwks_url, _served(database_url, home, jwks_url) as port:
+    with keys_served(key) as jwks_url, _served(database_url, home, jwks_url) as port:
         wanted = Load(
             port=port,
-            tokens=[_token(key) for _ in range(CLIENTS)],
+            tokens=[token(key) for _ in range(CLIENTS)],
             openings=spread(openings(port)),
             warm_up=WARM_UP,
             seconds=SECONDS,
@@ -78,24 +78,24 @@ def _apart(place: str, offered: list[dict[str, Any]]) -> Iterator[Opening]:
             yield Opening(place, each["start"], each["modes"][0], each["patients"][0])
 
 
-def _token(key: RSAKey) -> str:
-    """An access token of a new patient, as `patients` issues them."""
+def token(key: RSAKey, subject: str | None = None, role: str = "patient") -> str:
+    """An access token of somebody new, or of `subject`, as `patients` issues them."""
     now = int(time.time())
     claims = {
         "iss": ISSUER,
-        "sub": str(uuid4()),
+        "sub": subject or str(uuid4()),
         "client_id": "millrace",
         "token_use": "access",
         "exp": now + 3600,
         "iat": now,
         "auth_time": now,
-        "cognito:groups": ["patient"],
+        "cognito:groups": [role],
     }
     return jws.serialize_compact({"alg": "RS256", "kid": "bench"}, json.dumps(claims).encode(), key, ["RS256"])
 
 
 @contextmanager
-def _keys_served(key: RSAKey) -> Iterator[str]:
+def keys_served(key: RSAKey) -> Iterator[str]:
     """The address of a key set with this key."""
     body = json.dumps({"keys": [key.as_dict(private=False)]}).encode()
 
@@ -125,7 +125,14 @@ def _keys_served(key: RSAKey) -> Iterator[str]:
 def _served(database_url: str, home: Path, jwks_url: str) -> Iterator[int]:
     """The service with all its tasks. The feeds are away: what it has to tell waits in its outbox."""
     port, nothing = free_ports(2, Random())
-    spec = ProcessSpec(
+    spec = spec_of(port, nothing, database_url, jwks_url)
+    with running(spec, home / "scheduling.log"):
+        yield port
+
+
+def spec_of(port: int, nothing: int, database_url: str, jwks_url: str) -> ProcessSpec:
+    """The service on a port. On the port `nothing` should be the feeds, and isn't."""
+    return ProcessSpec(
         name="scheduling",
         command=(sys.executable, "-m", "scheduling"),
         ready=http_probe(f"http://127.0.0.1:{port}/readyz"),
@@ -139,5 +146,3 @@ def _served(database_url: str, home: Path, jwks_url: str) -> Iterator[int]:
             "MILLRACE_LOG_LEVEL": "error",
         },
     )
-    with running(spec, home / "scheduling.log"):
-        yield port

@@ -108,7 +108,7 @@ async def test_an_address_is_secret_and_can_be_revoked(service: Service) -> None
 @pytest.mark.parametrize("name", ["America/New_York", "America/Phoenix", "Australia/Lord_Howe", "Africa/Casablanca"])
 def test_a_time_zone_says_every_change(name: str) -> None:
     begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 12, 31, tzinfo=UTC)
-    component = time_zone(name, begin, end)
+    component: Any = time_zone(name, begin, end)
     observances = sorted(component.subcomponents, key=lambda each: each["DTSTART"].dt)
     moment = begin
     while moment < end:
@@ -119,5 +119,6 @@ def test_a_time_zone_says_every_change(name: str) -> None:
 def _offset_by(observances: list[Any], moment: datetime) -> timedelta:
     """As RFC 5545 says: the last observance whose onset, by the offset before it, lies before the moment."""
     onset = [(each["DTSTART"].dt - each["TZOFFSETFROM"].td, each["TZOFFSETTO"].td) for each in observances]
-    passed = [offset for begin, offset in onset if begin <= moment.replace(tzinfo=None)]
-    return passed[-1] if passed else onset[0][1]
+    passed: list[timedelta] = [offset for begin, offset in onset if begin <= moment.replace(tzinfo=None)]
+    first: timedelta = onset[0][1]
+    return passed[-1] if passed else first

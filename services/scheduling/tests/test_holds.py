@@ -163,7 +163,7 @@ async def test_addresses_are_kept_hidden_and_only_while_a_hold_runs(service: Ser
 
     async def forgotten() -> bool:
         async with service.database.read() as session:
-            return await session.scalar(select(func.count(claims.c.address))) == 0
+            return bool(await session.scalar(select(func.count(claims.c.address))) == 0)
 
     await until(forgotten)
 
