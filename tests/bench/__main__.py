@@ -1,7 +1,7 @@
 """`python -m tests.bench [NAME …]`: measure what the platform promises, and keep the table.
 
-Names: consumers, importing, rebuild, search, freshness; all of them when none is given. Every server is started for the
-occasion, on loopback, and stopped. The table goes to the terminal and to `results/`, one file a name.
+Names: consumers, importing, rebuild, search, freshness, availability; all of them when none is given. Every server is
+started for the occasion, on loopback, and stopped. The table goes to the terminal and to `results/`, one file a name.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Final
 from millrace_local.ports import free_ports
 from millrace_local.servers import ministack, postgres, redis
 from millrace_local.testing import run_aside, running
-from tests.bench import feeds, freshness, importing, rebuild, search
+from tests.bench import availability, bookings, feeds, freshness, importing, rebuild, search
 from tests.support.platform import running_platform
 
 RESULTS: Final = Path(__file__).with_name("results")
@@ -132,12 +132,59 @@ def freshness_of_searches() -> Outcome:
     return Outcome(tuple(figures))
 
 
+def availability_of_many() -> Outcome:
+    """The openings of 50 provider-locations on 14 days."""
+    with _directory() as home:
+        server = postgres.Postgres(home, _port())
+        server.prepare()
+        with running(server.spec(), home / "log"):
+            run_aside(lambda: server.create_database("scheduling"))
+            dsn = server.dsn("scheduling")
+            filled = asyncio.run(availability.fill(dsn))
+            one = availability.answers(dsn, home, connections=1)
+            four = availability.answers(dsn, home, connections=4)
+    return Outcome(
+        (
+            Figure("p50 at one connection", one.p50, "ms"),
+            Figure("p99 at one connection", one.p99, "ms", "<= 25"),
+            Figure("body", one.body_bytes / 1e3, "kB"),
+            Figure("p99 at four connections", four.p99, "ms"),
+            Figure("throughput at four connections", four.per_second, "requests/s"),
+            Figure(f"demo calendars of {availability.PLACES:,} places", filled, "s"),
+        )
+    )
+
+
+def bookings_of_many() -> Outcome:
+    """Hold and confirm, by 32 clients at once."""
+    with _directory() as home:
+        server = postgres.Postgres(home, _port())
+        server.prepare()
+        with running(server.spec(), home / "log"):
+            run_aside(lambda: server.create_database("scheduling"))
+            dsn = server.dsn("scheduling")
+            asyncio.run(availability.fill(dsn))
+            report = bookings.bookings(dsn, home)
+    return Outcome(
+        (
+            Figure("bookings, 32 clients", report.per_second, "bookings/s", ">= 300"),
+            Figure("p50 of a request", report.request_p50, "ms"),
+            Figure("p99 of a request", report.request_p99, "ms", "<= 100"),
+            Figure("p50 of a booking, which is two requests", report.booking_p50, "ms"),
+            Figure("p99 of a booking", report.booking_p99, "ms"),
+            Figure("times that were taken meanwhile", report.refused, "holds"),
+        )
+    )
+
+
 BENCHMARKS: Final[dict[str, Callable[[], Outcome]]] = {
     "consumers": consumers,
     "importing": import_rate,
     "rebuild": rebuild_time,
     "search": searches,
     "freshness": freshness_of_searches,
+    "availability": availability_of_many,
+    "bookings": bookings_of_many,
 }
 
 

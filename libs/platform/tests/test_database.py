@@ -103,6 +103,20 @@ async def test_a_server_that_is_not_there() -> None:
             await database.check()
 
 
+async def test_a_connection_that_is_lost_on_the_way(database: Database, postgres_dsn: str) -> None:
+    """Whether the next statement notices or only the end of the block: it is the caller who may try again."""
+    lost = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = :pid")
+    for notices in (True, False):
+        with pytest.raises(Unavailable):
+            async with database.transaction() as session, database.transaction() as other:
+                pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+                await other.execute(lost, {"pid": pid})
+                if notices:
+                    await session.execute(select(1))
+        async with database.transaction() as session:
+            assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
+
+
 async def test_text_with_nul(database: Database) -> None:
     async with database.transaction() as session:
         with pytest.raises(Unprocessable) as caught:

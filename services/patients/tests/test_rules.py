@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millrace_platform.authentication import Principal, Role
+from millrace_platform.source import UNKNOWN, source_of
 from patients.access import Need, may
 from patients.account.device import device_token, known_device
 from patients.account.model import normalized_email
@@ -20,7 +21,6 @@ from patients.crypto.kms_local import LocalKms, MasterKeyError, decode_master_ke
 from patients.crypto.sealing import SealBrokenError, derive, seal, unseal
 from patients.crypto.service_keys import ServiceKeys, mac
 from patients.signing.model import MARGIN, KeyAge, Rotation
-from patients.source import UNKNOWN, source_of
 from patients.throttle.model import DEVICE, MAIL, SOURCE, WINDOW, Count, Policy, at_account, current
 
 KEY = bytes(range(32))

@@ -35,6 +35,10 @@ NOTIFY_STATEMENT = f"SELECT pg_notify('{NOTIFY_CHANNEL}', '')"
 """Run it in the transaction that wrote rows: it wakes the relay at commit."""
 
 
+OUTBOX_INSERT_AND_NOTIFY = f"WITH put AS ({OUTBOX_INSERT}) {NOTIFY_STATEMENT}"
+"""Both in one round trip, for a single row."""
+
+
 def outbox_record(envelope: Envelope) -> tuple[str, int, str | None, bytes]:
     """The row of an envelope in the order of `OUTBOX_COLUMNS`.
 

@@ -37,7 +37,8 @@ _SERVER_SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 
-_DATABASE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# The last is what asyncpg makes of a request between the server's farewell and the closed socket.
+_DATABASE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)

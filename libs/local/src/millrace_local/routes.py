@@ -1,7 +1,7 @@
 """Which service answers which path: the load balancer's rules, nothing is rewritten."""
 
-SERVICES = ("directory", "refinery", "projector", "search", "patients", "reviews", "notifications")
-DATABASES = ("directory", "patients", "reviews", "notifications")
+SERVICES = ("directory", "refinery", "projector", "search", "patients", "scheduling", "reviews", "notifications")
+DATABASES = ("directory", "patients", "scheduling", "reviews", "notifications")
 """Services with a database of their own, which bears their name."""
 
 RULES: tuple[tuple[str, str], ...] = (
@@ -16,6 +16,11 @@ RULES: tuple[tuple[str, str], ...] = (
     ("/v1/auth", "patients"),
     ("/v1/reviews", "reviews"),
     ("/v1/webhooks", "notifications"),
+    ("/v1/availability", "scheduling"),
+    ("/v1/calendars", "scheduling"),
+    ("/v1/holds", "scheduling"),
+    ("/v1/appointments", "scheduling"),
+    ("/v1/waitlist", "scheduling"),
     *((f"/internal/{service}", service) for service in SERVICES),
 )
 

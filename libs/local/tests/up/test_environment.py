@@ -28,6 +28,7 @@ PORTS = Ports(
         "patients": 20008,
         "reviews": 20009,
         "notifications": 20010,
+        "scheduling": 20011,
     },
 )
 

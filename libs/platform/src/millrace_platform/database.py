@@ -1,18 +1,20 @@
 """PostgreSQL through SQLAlchemy: an engine with bounds, and sessions whose type says whether they may write."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Never, TypeAlias, TypeVar, TypeVarTuple, overload
 
 import asyncpg
 from opentelemetry import trace
 from sqlalchemy import CompoundSelect, CursorResult, Executable, Select, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from millrace_platform.database_errors import problems_of_database
 from millrace_platform.database_tracing import trace_statements
+from millrace_platform.errors import Unavailable
 from millrace_platform.tracing import is_recording
 
 T = TypeVar("T")
@@ -86,7 +88,7 @@ class Database:
         """A read-only transaction."""
         with problems_of_database():
             connection = await self.engine.connect()
-        async with aclosing(connection):
+        async with _closing(connection):
             await connection.execution_options(postgresql_readonly=True)
             yield ReadSession(connection)
 
@@ -95,7 +97,7 @@ class Database:
         """Committed where the block ends, rolled back where it raises."""
         with problems_of_database():
             connection = await self.engine.connect()
-        async with aclosing(connection):
+        async with _closing(connection):
             yield Session(connection)
             with problems_of_database():
                 await connection.commit()
@@ -104,6 +106,20 @@ class Database:
         """Raises when the database doesn't answer: a check for `/readyz`."""
         async with self.read() as session:
             await session.scalar(select(1))
+
+
+@asynccontextmanager
+async def _closing(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Gives the connection back. Raises 503 where it was lost: whatever was done in the block, it didn't end well."""
+    try:
+        yield
+    finally:
+        try:
+            await connection.aclose()
+        except (DBAPIError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            if not connection.closed:
+                await connection.invalidate()
+            raise Unavailable("The database can't be reached.") from error
 
 
 @asynccontextmanager

@@ -33,8 +33,9 @@ def problems_of_database() -> Iterator[None]:
         if problem is None:
             raise
         raise problem from error
-    except (PoolTimeoutError, OSError) as error:
-        # A TimeoutError is an OSError too: it is the driver's, which waited for the server in vain.
+    except (PoolTimeoutError, OSError, asyncpg.InternalClientError) as error:
+        # A TimeoutError is an OSError too: it is the driver's, which waited for the server in vain. An
+        # InternalClientError is what the driver makes of a request between the server's farewell and the closed socket.
         raise Unavailable("The database can't be reached.") from error
 
 

@@ -34,7 +34,8 @@ class FieldError(TypedDict):
 class Problem(Exception):
     """An answer to the caller that isn't a success. Nothing in it may tell of the inside of the service.
 
-    `type` is a URI, or the last part of one of our own (`not-found`).
+    `type` is a URI, or the last part of one of our own (`not-found`). `members` are those
+    that the type has beyond RFC 9457.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Problem(Exception):
         detail: str | None = None,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail or title)
         self.status = status
@@ -54,6 +56,7 @@ class Problem(Exception):
         self.detail = detail
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+        self.members = dict(members or {})
 
 
 class _Fixed(Problem):

@@ -38,6 +38,7 @@ def problem_body(problem: Problem) -> bytes:
         members["detail"] = problem.detail
     if problem.errors:
         members["errors"] = problem.errors
+    members |= problem.members
     if (current := request_id.get()) is not None:
         members["request_id"] = current
     return msgspec.json.encode(members)

@@ -9,7 +9,13 @@ import msgspec
 
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import Contract, E
-from millrace_feeds.outbox import NOTIFY_STATEMENT, OUTBOX_COLUMNS, OUTBOX_TABLE, outbox_record
+from millrace_feeds.outbox import (
+    NOTIFY_STATEMENT,
+    OUTBOX_COLUMNS,
+    OUTBOX_INSERT_AND_NOTIFY,
+    OUTBOX_TABLE,
+    outbox_record,
+)
 from millrace_feeds.tracing import current_traceparent
 from millrace_platform.clock import Clock, rfc3339
 from millrace_platform.database import Database, Session
@@ -118,5 +124,8 @@ async def put(session: Session, envelopes: Iterable[Envelope]) -> None:
         return
     connection = await session.driver()
     with problems_of_database():
+        if len(records) == 1:
+            await connection.fetch(OUTBOX_INSERT_AND_NOTIFY, *records[0])
+            return
         await connection.copy_records_to_table(OUTBOX_TABLE, columns=OUTBOX_COLUMNS, records=records)
         await connection.execute(NOTIFY_STATEMENT)

@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 from fastapi import Depends, Request
 
 from millrace_feeds.relay import Relay
+from millrace_platform.source import source_of
 from patients.account.registration import Registration
 from patients.account.roles import Roles
 from patients.account.signing_in import SigningIn
@@ -17,7 +18,6 @@ from patients.patient.service import PatientService
 from patients.record.service import Records
 from patients.sharing.service import Sharing
 from patients.signing.tokens import Issuer
-from patients.source import source_of
 from patients.unit_of_work import Units
 
 

@@ -42,6 +42,10 @@ class Demo:
             "import", "qhp", str(self.directory / "qhp-providers.json"), str(self.directory / "qhp-plans.json")
         )
 
+    async def fill_calendars(self) -> None:
+        """Give half of the providers a calendar. Needs the provider-locations to have come through the feeds."""
+        await self.command("calendars", "demo", "--places", str(self.providers // 2), "--seed", str(SEED))
+
     def done(self) -> None:
         """Forget the files: the data are in."""
         self.pending.unlink(missing_ok=True)

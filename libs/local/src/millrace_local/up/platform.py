@@ -80,6 +80,7 @@ class Platform:
             await self._replay()
         if self._demo.wanted:
             await until_drained(self._variables, self._clock, PROJECTION_SECONDS)
+            await self._demo.fill_calendars()
             self._demo.done()
         self._options.home.write_variables(self._variables)
         self._output.say(summary(self._options, self._clock() - began))

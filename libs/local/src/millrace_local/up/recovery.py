@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import httpx
 
-OWNERS = ("directory", "patients", "reviews")
+OWNERS = ("directory", "patients", "reviews", "scheduling")
 """Services that write to `changes`: each replays what it owns at `POST /internal/<service>/replay`."""
 
 ASK_SECONDS = 30.0

@@ -23,7 +23,7 @@ from millrace_local.up.supervisor import CommandError, Supervisor
 
 BACKLOG = 1024
 EARLIER_PLATFORM_SECONDS = 45.0
-NAMES = ("postgres", "redis", "ministack", "init", "demo", "import", *SERVICES, "edge")
+NAMES = ("postgres", "redis", "ministack", "init", "demo", "import", "calendars", *SERVICES, "edge")
 EXPECTED_ERRORS = (StartError, CommandError, NotDrainedError, InitialisationError, InstallationError)
 """What ends a start with one line; anything else is a fault of ours and shows its traceback."""
 

@@ -1,0 +1,1 @@
+"""Calendars, openings, holds and appointments."""

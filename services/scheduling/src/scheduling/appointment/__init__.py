@@ -1,0 +1,1 @@
+"""Appointments: booked visits and what becomes of them."""

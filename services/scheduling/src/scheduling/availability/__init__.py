@@ -1,0 +1,1 @@
+"""Which times can be booked, and why others can't."""

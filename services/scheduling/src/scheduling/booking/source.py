@@ -1,0 +1,31 @@
+"""Where a request comes from, as far as limits need it: a MAC of an address, never the address."""
+
+import hashlib
+import hmac
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Request
+
+from millrace_platform.source import source_of
+
+
+class Addresses:
+    """Hides addresses under a key of the service's own."""
+
+    def __init__(self, key: bytes, hops: int) -> None:
+        self._key = key
+        self._hops = hops
+
+    def of(self, request: Request) -> bytes:
+        """16 bytes that stand for the client's IPv4 address or IPv6 network."""
+        peer = None if request.client is None else request.client.host
+        source = source_of(peer, request.headers.getlist("x-forwarded-for"), self._hops)
+        return hmac.digest(self._key, source.encode(), hashlib.sha256)[:16]
+
+
+async def _address(request: Request) -> bytes:
+    addresses: Addresses = request.app.state.addresses
+    return addresses.of(request)
+
+
+InAddress: TypeAlias = Annotated[bytes, Depends(_address)]

@@ -1,0 +1,1 @@
+"""Calendars: when a provider sees patients at a place, and for which visits."""

@@ -1,0 +1,81 @@
+"""REST for calendars, by provider-location."""
+
+from typing import Annotated, TypeAlias
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Response
+
+from millrace_platform.authentication import InPrincipal
+from millrace_platform.errors import FieldError, Unprocessable
+from millrace_platform.preconditions import IfMatch, IfNoneMatch, Tags, etag, parse_tags
+from scheduling.calendar.model import Written
+from scheduling.calendar.schemas import CalendarBody, CalendarResource
+from scheduling.dependencies import InScheduling
+from scheduling.http import NO_STORE, problems
+
+router = APIRouter(prefix="/v1/calendars/{provider_location_id}", tags=["calendars"])
+
+
+async def _match(if_match: Annotated[str | None, Header(description="ETag to change.")] = None) -> Tags | None:
+    """None where the header is absent: that is how the first calendar is made."""
+    if if_match is None:
+        return None
+    try:
+        return parse_tags(if_match)
+    except ValueError as error:
+        wrong = FieldError(field="If-Match", detail="Not a list of entity tags.", remedy="Send the ETag as it came.")
+        raise Unprocessable(errors=[wrong]) from error
+
+
+InMatch: TypeAlias = Annotated[Tags | None, Depends(_match)]
+
+
+@router.get("", summary="Get a calendar", response_model=CalendarResource, responses=problems(401, 404, 422))
+async def get(
+    scheduling: InScheduling, caller: InPrincipal, provider_location_id: UUID, known: IfNoneMatch, response: Response
+) -> CalendarResource | Response:
+    """For staff of the place's practice."""
+    written = await scheduling.parts.calendars.get(caller, provider_location_id)
+    if known.match_weakly(written.version):
+        return Response(status_code=304, headers={**NO_STORE, "ETag": etag(written.version)})
+    return _shown(written, response)
+
+
+@router.put(
+    "",
+    summary="Make or replace a calendar",
+    responses={
+        201: {"description": "It is the first.", "model": CalendarResource},
+        **problems(401, 404, 412, 415, 422, 428),
+    },
+)
+async def put(
+    *,
+    scheduling: InScheduling,
+    caller: InPrincipal,
+    provider_location_id: UUID,
+    match: InMatch,
+    body: CalendarBody,
+    response: Response,
+) -> CalendarResource:
+    """For staff of the place's practice. The first calendar needs no `If-Match`; every later one does.
+
+    Its times are open at once. What is booked stays as it is, also where the new calendar wouldn't offer it.
+    """
+    calendars = scheduling.parts.calendars
+    place = await calendars.place(caller, provider_location_id)
+    written, made = await calendars.put(place, match, body.content(place.time_zone))
+    response.status_code = 201 if made else 200
+    return _shown(written, response)
+
+
+@router.delete("", summary="Delete a calendar", status_code=204, responses=problems(401, 404, 412, 422, 428))
+async def delete(scheduling: InScheduling, caller: InPrincipal, provider_location_id: UUID, match: IfMatch) -> None:
+    """For staff of the place's practice. Nothing can be booked any more; what is booked stays."""
+    calendars = scheduling.parts.calendars
+    await calendars.delete(await calendars.place(caller, provider_location_id), match)
+
+
+def _shown(written: Written, response: Response) -> CalendarResource:
+    response.headers.update({**NO_STORE, "ETag": etag(written.version)})
+    return CalendarResource.of(written)

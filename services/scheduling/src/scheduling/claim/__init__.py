@@ -1,0 +1,1 @@
+"""Claims: what occupies a provider's time, holds and appointments alike."""

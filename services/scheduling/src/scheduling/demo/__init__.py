@@ -1,0 +1,1 @@
+"""Made-up calendars and bookings, the same for the same seed and day."""

@@ -1,0 +1,1 @@
+"""Holds: times kept free for a patient for some minutes."""

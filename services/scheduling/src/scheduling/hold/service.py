@@ -1,0 +1,164 @@
+"""Holding, extending and giving up times."""
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias
+from uuid import UUID
+
+from millrace_platform.authentication import Principal
+from millrace_platform.database import Session
+from millrace_platform.errors import Conflict, Problem, TooManyRequests
+from millrace_platform.idempotency import Answer, IdempotencyKey, once
+from millrace_platform.ids import Ids
+from scheduling.booking.problems import hold_lapsed, hold_used, no_visit_type, nothing_there, slot_taken
+from scheduling.claim import repository as claims
+from scheduling.claim.model import Owner, Span, Visit
+from scheduling.claim.repository import Claim, Take
+from scheduling.hold import repository
+from scheduling.hold.asking import Asked, NotOfferedError, NoVisitTypeError, visit_and_span
+from scheduling.hold.model import LIFETIME, ExtendedBeforeError, Held, Hold, TooManyHoldsError
+from scheduling.hold.repository import Kept, Shop
+from scheduling.hold.schemas import HoldResource, local_text
+from scheduling.unit_of_work import Units, Work
+
+Nearest: TypeAlias = Callable[[Session, Asked, datetime], Awaitable[Sequence[datetime]]]
+"""The nearest other times at which such a visit can take place."""
+
+
+class Offers(Protocol):
+    """The waitlist, as far as holds and bookings concern it."""
+
+    async def taken(self, work: Work, offer_id: UUID) -> None:
+        """The hold of an offer was booked."""
+        ...
+
+    async def declined(self, work: Work, offer_id: UUID) -> None:
+        """The hold of an offer was given up."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Says which time has to be taken for what is asked for, or what to tell the caller."""
+
+    nearest: Nearest
+
+    async def visit(self, work: Work, asked: Asked, shop: Shop | None) -> tuple[Visit, Span]:
+        """Problems: 404, 409 with alternatives, 422."""
+        if shop is None:
+            raise nothing_there("provider-location", asked.place_id)
+        if shop.calendar is None:
+            raise slot_taken([], "The provider takes no bookings here.")
+        try:
+            return visit_and_span(asked, shop.place, shop.calendar, shop.segments, work.now)
+        except NoVisitTypeError:
+            raise no_visit_type() from None
+        except NotOfferedError as error:
+            raise await self.taken(work, asked, shop.calendar.time_zone, str(error)) from None
+
+    async def taken(self, work: Work, asked: Asked, time_zone: str, detail: str | None = None) -> Problem:
+        """The problem of a time that can't be had."""
+        starts = [local_text(each, time_zone) for each in await self.nearest(work.session, asked, work.now)]
+        return slot_taken(starts) if detail is None else slot_taken(starts, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldService:
+    """For patients, each of whom sees only their own."""
+
+    units: Units
+    ids: Ids
+    take: Take
+    judge: Judge
+    offers: Offers
+
+    async def hold(
+        self, caller: Principal, key: IdempotencyKey, asked: Asked, dependant_id: UUID | None, address: bytes
+    ) -> Answer:
+        """Problems: 404, 409 with alternatives, 422, 429, and those of the key."""
+
+        async def effect(work: Work) -> Answer:
+            owner = Owner(caller.subject, dependant_id, address)
+            return _answer(201, await self._hold(work, asked, owner, address))
+
+        return await once(self.units.begin, caller.subject, key, self.units.now(), effect)
+
+    async def _hold(self, work: Work, asked: Asked, owner: Owner, address: bytes) -> Hold:
+        found = await repository.shop_and_held(
+            work.session,
+            asked.place_id,
+            asked.start,
+            patient_id=owner.patient_id,
+            address=address,
+            now=work.now,
+        )
+        shop, held = found if found is not None else (None, None)
+        visit, occupied = await self.judge.visit(work, asked, shop)
+        if held is not None:
+            _require_room(held, work.now)
+        hold = Hold(self.ids(), owner.patient_id, owner.dependant_id, visit, work.now + LIFETIME)
+        if not await self.take(work.session, Claim(hold.id, owner, visit, occupied, hold.expires_at), work.now):
+            raise await self.judge.taken(work, asked, visit.time_zone)
+        return hold
+
+    async def get(self, caller: Principal, hold_id: UUID) -> Hold:
+        """Problems: 404, also for one that was given up or booked."""
+        async with self.units.begin() as work:
+            kept = await repository.find(work.session, hold_id, caller.subject)
+        if kept is None or not kept.runs(work.now):
+            raise nothing_there("hold", hold_id)
+        return kept.hold
+
+    async def extend(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> Answer:
+        """Once, for as long again. Problems: 404, 409, and those of the key."""
+
+        async def effect(work: Work) -> Answer:
+            kept = require_running(
+                await repository.find(work.session, hold_id, caller.subject, lock=True), hold_id, work.now
+            )
+            try:
+                extended = kept.extension(work.now)
+            except ExtendedBeforeError:
+                raise Conflict("A hold is extended once. Book the time, or hold it again when it has lapsed.") from None
+            await repository.extend(work.session, extended)
+            return _answer(200, extended)
+
+        return await once(self.units.begin, caller.subject, key, self.units.now(), effect)
+
+    async def release(self, caller: Principal, hold_id: UUID) -> None:
+        """Nothing happens where it was given up or has lapsed. Problems: 404, 409 where it was booked."""
+        async with self.units.begin() as work:
+            kept = await repository.find(work.session, hold_id, caller.subject, lock=True)
+            if kept is None:
+                raise nothing_there("hold", hold_id)
+            if kept.booked:
+                raise hold_used(hold_id)
+            if await claims.release(work.session, hold_id) and kept.offer_id is not None:
+                await self.offers.declined(work, kept.offer_id)
+
+
+def require_running(kept: Kept | None, hold_id: UUID, now: datetime) -> Hold:
+    """The hold, unless it can't be used any more. Problems: 404, 409."""
+    if kept is None:
+        raise nothing_there("hold", hold_id)
+    if kept.booked:
+        raise hold_used(hold_id)
+    if not kept.runs(now):
+        raise hold_lapsed()
+    return kept.hold
+
+
+def _require_room(held: Held, now: datetime) -> None:
+    try:
+        held.require_room(now)
+    except TooManyHoldsError as error:
+        wait = max(1, math.ceil((error.until - now).total_seconds()))
+        raise TooManyRequests("Book or give up a time that you hold, or wait.", retry_after=wait) from None
+
+
+def _answer(status: int, hold: Hold) -> Answer:
+    body = HoldResource.of(hold).model_dump_json().encode()
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    return Answer(status, body, {**headers, "Location": f"/v1/holds/{hold.id}"} if status == 201 else headers)

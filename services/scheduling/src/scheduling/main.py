@@ -1,0 +1,37 @@
+"""The scheduling service as an ASGI application."""
+
+from fastapi import FastAPI
+
+from millrace_platform.application import create_app
+from millrace_platform.clock import Clock, SystemClock
+from millrace_platform.ids import Ids, Uuid7
+from scheduling import internal
+from scheduling.availability import endpoints as availability
+from scheduling.booking.composition import ROUTED
+from scheduling.bootstrap import AWS, Feeds, starter
+from scheduling.calendar import endpoints as calendars
+from scheduling.claim.repository import Take, take
+from scheduling.openings import endpoints as openings
+from scheduling.settings import SchedulingSettings
+
+MODULES = (calendars, availability, openings, internal, *ROUTED)
+
+
+def create(
+    settings: SchedulingSettings | None = None,
+    *,
+    feeds: Feeds = AWS,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    guard: Take = take,
+) -> FastAPI:
+    """Nothing is opened before the lifespan begins. Tests pass feeds in memory, a clock, ids, and a guard of claims."""
+    settings = settings or SchedulingSettings()
+    clock = clock or SystemClock()
+    return create_app(
+        settings,
+        name="scheduling",
+        title="Millrace scheduling",
+        routers=[module.router for module in MODULES],
+        start=starter(settings, feeds, clock, ids or Uuid7(clock), guard),
+    )

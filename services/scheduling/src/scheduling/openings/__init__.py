@@ -1,0 +1,1 @@
+"""Openings by place and week: what the feed and the stream of live openings tell."""

@@ -1,0 +1,136 @@
+"""Tells the feed of openings: takes what was marked, week by week, and tells what differs from what was told."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from millrace_platform.errors import Problem
+from scheduling.availability import repository as availability
+from scheduling.availability.repository import Timetable
+from scheduling.availability.service import NOTHING_TAKEN
+from scheduling.openings import repository
+from scheduling.openings.model import current_week, span, weeks_between
+from scheduling.openings.repository import Mark, Told
+from scheduling.openings.wire import is_empty, openings_event, week_data
+from scheduling.slot.model import Occupied
+from scheduling.unit_of_work import Units, Work
+
+MARKS = 50
+"""How many marks one transaction takes: a change of a calendar touches some ten weeks of each."""
+OUTDATED = 500
+
+Week = tuple[UUID, date]
+
+_log = logging.getLogger("scheduling.openings")
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Any number may run at once. A mark is gone with the commit of what it led to, and not before."""
+
+    units: Units
+    interval: float
+
+    async def run(self) -> None:
+        """Until it is cancelled. What fails is done again: the marks stay."""
+        while True:
+            try:
+                is_done = await self.once() < MARKS
+            except Problem as error:
+                _log.warning("openings can't be told", extra={"reason": str(error)})
+                is_done = True
+            await asyncio.sleep(self.interval if is_done else 0)
+
+    async def once(self) -> int:
+        """Tell what the oldest marks touch; how many marks that were."""
+        async with self.units.begin() as work:
+            marks = await repository.take(work.session, MARKS)
+            if marks:
+                await self._tell(work, marks)
+        return len(marks)
+
+    async def _tell(self, work: Work, marks: Sequence[Mark]) -> None:
+        npi_of = dict(await repository.providers(work.session, {each.npi for each in marks}))
+        weeks = _touched(marks, npi_of, work.now)
+        if not weeks:
+            return
+        # Only behind this lock is it read what is booked: what comes later has a mark of its own that is still there.
+        told = await repository.lock(work.session, sorted(weeks))
+        first, last = span(week for _, week in weeks)
+        places = sorted({place_id for place_id, _ in weeks})
+        timetables = await availability.timetables(work.session, places, first, last)
+        occupied = await availability.occupied(work.session, sorted(set(npi_of.values())), first, last, work.now)
+        changed = await asyncio.to_thread(_changes, told, timetables, occupied, work.now.timestamp())
+        if changed:
+            work.record(
+                *(openings_event(npi_of[p], p, week, told[p, week].version + 1, data) for p, week, data in changed)
+            )
+            await repository.tell(work.session, changed)
+
+
+def _touched(marks: Sequence[Mark], npi_of: Mapping[UUID, str], now: datetime) -> set[Week]:
+    places: dict[str, list[UUID]] = {}
+    for place_id, npi in npi_of.items():
+        places.setdefault(npi, []).append(place_id)
+    oldest = current_week(now)
+    return {
+        (place_id, week)
+        for each in marks
+        for week in weeks_between(max(each.first, now), each.last)
+        if week >= oldest
+        for place_id in places.get(each.npi, ())
+    }
+
+
+def _changes(
+    told: Mapping[Week, Told], timetables: Mapping[UUID, Timetable], occupied: Mapping[str, Occupied], now: float
+) -> list[tuple[UUID, date, bytes | None]]:
+    changed: list[tuple[UUID, date, bytes | None]] = []
+    for (place_id, week), before in told.items():
+        timetable = timetables.get(place_id)
+        data = None
+        if timetable is not None:
+            data = week_data(timetable, week, occupied.get(timetable.npi, NOTHING_TAKEN), now)
+        was_silent = before.version == 0 and is_empty(data)
+        if data != before.data and not was_silent:
+            changed.append((place_id, week, data))
+    return changed
+
+
+@dataclass(frozen=True, slots=True)
+class Aging:
+    """Time takes openings away too: what comes within the notice is told anew, weeks that are over are withdrawn."""
+
+    units: Units
+    interval: float
+
+    async def run(self) -> None:
+        """One round after the other until it is cancelled; a round that fails is made up by the next."""
+        while True:
+            try:
+                await self.once()
+            except Problem as error:
+                _log.warning("openings can't be aged", extra={"reason": str(error)})
+            await asyncio.sleep(self.interval)
+
+    async def once(self) -> None:
+        """One round."""
+        async with self.units.begin() as work:
+            await repository.mark_aging(work.session, work.now)
+        while await self._withdraw() == OUTDATED:
+            pass
+        async with self.units.begin() as work:
+            await repository.forget(work.session, current_week(work.now))
+
+    async def _withdraw(self) -> int:
+        async with self.units.begin() as work:
+            found = await repository.outdated(work.session, current_week(work.now), OUTDATED)
+            if found:
+                work.record(
+                    *(openings_event(npi, each.place_id, each.week, each.version + 1, None) for npi, each in found)
+                )
+                await repository.tell(work.session, [(each.place_id, each.week, None) for _, each in found])
+        return len(found)

@@ -1,0 +1,1 @@
+"""Where providers see patients: this service's own copy of provider-locations."""

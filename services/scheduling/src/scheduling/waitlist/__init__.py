@@ -1,0 +1,1 @@
+"""The waitlist: who wants a time that is not free yet."""

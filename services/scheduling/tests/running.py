@@ -1,0 +1,204 @@
+"""The service as it runs, with a clock to turn, feeds in memory, and the steps that most tests begin with."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import httpx
+from fastapi import FastAPI
+
+from millrace_contracts.entities import Address, ProviderLocation
+from millrace_contracts.envelope import Envelope, decode, encode
+from millrace_contracts.registry import PROVIDER_LOCATION
+from millrace_feeds.consumer import Consumer
+from millrace_feeds.dead_letters import MemoryDeadLetters
+from millrace_feeds.handler import Handler
+from millrace_feeds.lease import MemoryLeaseStore
+from millrace_feeds.memory import MemoryTransport
+from millrace_feeds.settings import ConsumerSettings, LeaseSettings
+from millrace_feeds.transport import Outgoing, Transport
+from millrace_platform.authentication import InvalidTokenError, Principal, Role
+from millrace_platform.database import Database, open_database
+from millrace_platform.ids import Uuid7
+from millrace_platform.unit_of_work import Envelopes, Event
+from scheduling.bootstrap import Feeds
+from scheduling.claim.repository import Take, take
+from scheduling.main import create
+from scheduling.migrate import migrate
+from scheduling.place.handlers import is_away
+from scheduling.settings import SchedulingSettings
+
+START = 1_795_000_000.0
+"""2026-11-18T11:06:40Z, a Wednesday."""
+CHANGES, ENTITIES = "changes", "entities"
+PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057"
+NAMESPACE = UUID("c7d4a27e-32f1-4f9b-8a3f-0f1f6a0a51b1")
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday")
+CALENDAR: dict[str, Any] = {
+    "weekly_hours": [{"weekday": day, "opens": "09:00", "closes": "17:00"} for day in WEEKDAYS],
+    "visit_types": [{"id": "visit", "name": "Visit", "minutes": 30}],
+    "grid_minutes": 30,
+    "horizon_days": 14,
+}
+
+
+class ManualClock:
+    """Stands until it is turned."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class NamedCallers:
+    """In the verifier's place: a token is the caller's name in clear, e.g. `staff:<practice>` or `patient:<id>`."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    async def verify(self, token: str) -> Principal:
+        role, _, name = token.partition(":")
+        if role not in set(Role):
+            raise InvalidTokenError("no such role")
+        now = self._clock.time()
+        is_staff = role == Role.STAFF
+        subject = uuid5(NAMESPACE, token) if is_staff or not name else UUID(name)
+        practices = frozenset(filter(None, name.split(","))) if is_staff else frozenset[str]()
+        return Principal(subject, frozenset({Role(role)}), practices, now, now + 900)
+
+
+def bearer(role: str, name: str = "") -> dict[str, str]:
+    return {"Authorization": f"Bearer {role}:{name}"}
+
+
+STAFF = bearer("staff", PRACTICE)
+ADMIN = bearer("admin")
+
+
+def settings_for(database_url: str, **changes: Any) -> SchedulingSettings:
+    """Everything that waits for a while waits shortly."""
+    pauses = dict.fromkeys(("openings", "lapse", "waitlist"), 0.02)
+    chosen: dict[str, Any] = {"scheduling_database_url": database_url}
+    chosen |= {f"scheduling_{name}_interval": pause for name, pause in pauses.items()}
+    return SchedulingSettings(**{**chosen, **changes})
+
+
+@dataclass
+class Service:
+    """A running service and its client."""
+
+    app: FastAPI
+    client: httpx.AsyncClient
+    clock: ManualClock
+    transport: MemoryTransport
+    settings: SchedulingSettings
+    database: Database
+    _npis: Any = field(default_factory=lambda: itertools.count(1_000_000_001))
+
+    async def place(
+        self,
+        *,
+        npi: str | None = None,
+        practice: str | None = PRACTICE,
+        time_zone: str = "America/New_York",
+        calendar: dict[str, Any] | None = None,
+    ) -> str:
+        """A provider-location that the feed told of, with that calendar; its id."""
+        entity = ProviderLocation(
+            id=str(uuid4()),
+            npi=npi or str(next(self._npis)),
+            location_id=str(uuid4()),
+            address=Address(line1="1 Main St", city="New York", state="NY", zip="10001"),
+            taxonomy="207N00000X",
+            practice_id=practice,
+            time_zone=time_zone,
+        )
+        await self.tell(Event.written(PROVIDER_LOCATION, entity, action="created", version=1))
+        headers = ADMIN
+
+        async def arrived() -> bool:
+            answer = await self.client.get(f"/v1/calendars/{entity.id}", headers=headers)
+            return "no calendar" in answer.json().get("detail", "")
+
+        await until(arrived)
+        if calendar is not None:
+            answer = await self.client.put(f"/v1/calendars/{entity.id}", json=calendar, headers=headers)
+            assert answer.status_code == 201, answer.text
+        return entity.id
+
+    async def tell(self, *events: Event) -> None:
+        """Put events on the feed of clean entities."""
+        envelopes = Envelopes("/services/refinery", self.clock, Uuid7()).of(events)
+        await self.transport.put_records(ENTITIES, [Outgoing(each.partitionkey, encode(each)) for each in envelopes])
+
+    def published(self) -> list[Envelope]:
+        """What the service has told."""
+        shards = self.transport.open_shards(CHANGES)
+        return [decode(each.body) for shard in shards for each in self.transport.records(CHANGES, shard.shard_id)]
+
+    def latest(self, entity: str) -> dict[str, Envelope]:
+        """The last word about each entity of a kind, by subject."""
+        found = [each for each in self.published() if each.entity == entity]
+        return {each.subject: each for each in sorted(found, key=lambda each: each.entityversion)}
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], *, within: float = 20.0) -> None:
+    """Return as soon as the condition holds."""
+    async with asyncio.timeout(within):
+        while True:
+            held = condition()
+            if held if isinstance(held, bool) else await held:
+                return
+            await asyncio.sleep(0.01)
+
+
+def feeds_on(stream: MemoryTransport, clock: ManualClock) -> Feeds:
+    @asynccontextmanager
+    async def transport(settings: SchedulingSettings) -> AsyncIterator[Transport]:
+        yield stream
+
+    @asynccontextmanager
+    async def consumer(settings: SchedulingSettings, handler: Handler) -> AsyncIterator[Consumer]:
+        yield Consumer(
+            application="scheduling",
+            stream=ENTITIES,
+            transport=stream,
+            leases=MemoryLeaseStore(),
+            dead_letters=MemoryDeadLetters(),
+            handler=handler,
+            worker="test",
+            outage=is_away,
+            settings=ConsumerSettings(poll_interval=0.01, leases=LeaseSettings(take_interval=0.02, renew_interval=0.5)),
+        )
+
+    return Feeds(transport, consumer)
+
+
+@asynccontextmanager
+async def running(
+    settings: SchedulingSettings, clock: ManualClock | None = None, *, guard: Take = take
+) -> AsyncIterator[Service]:
+    """Prepare the database and run the service on it."""
+    await migrate(settings.scheduling_database_url)
+    clock = clock or ManualClock()
+    stream = MemoryTransport()
+    stream.create_stream(CHANGES)
+    stream.create_stream(ENTITIES)
+    app = create(settings, feeds=feeds_on(stream, clock), clock=clock, guard=guard)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduling") as client,
+        open_database(settings.scheduling_database_url, name="test", pool_size=2, seconds=5) as database,
+    ):
+        app.state.verifier = NamedCallers(clock)
+        yield Service(app, client, clock, stream, settings, database)

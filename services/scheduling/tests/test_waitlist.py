@@ -1,0 +1,141 @@
+"""The line for a place: whose turn it is when time comes free."""
+
+from typing import Any
+
+import pytest
+
+from scheduling.waitlist.model import OFFER_LIFETIME, PER_PATIENT
+
+from .booking import HALF_PAST_NINE, NINE, Client, key, patient_of, shop, times
+from .running import Service, until
+
+UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
+DAY = {"from": "2026-11-19", "to": "2026-11-19"}
+ONE_HOUR = {"weekly_hours": [{"weekday": "thursday", "opens": "09:00", "closes": "10:00"}]}
+
+
+async def join(client: Client, place: str, **changes: Any) -> dict[str, Any]:
+    body = {"provider_location_id": place, **DAY, **changes}
+    joined = await client.post("/v1/waitlist", body)
+    assert joined.status_code == 201, joined.text
+    entry: dict[str, Any] = joined.json()
+    return entry
+
+
+async def entries(client: Client) -> list[dict[str, Any]]:
+    answer = await client.get("/v1/waitlist")
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
+async def offer(client: Client) -> dict[str, Any]:
+    """What is offered, once it is."""
+    found: list[dict[str, Any]] = []
+
+    async def offered() -> bool:
+        found[:] = [each["offer"] for each in await entries(client) if each["offer"]]
+        return bool(found)
+
+    await until(offered)
+    return found[0]
+
+
+async def full_shop(service: Service) -> tuple[str, list[tuple[Client, dict[str, Any]]]]:
+    """A place that is open for an hour, booked out, and told so."""
+    place = await shop(service, **ONE_HOUR)
+    booked = []
+    for start in (NINE, HALF_PAST_NINE):
+        patient = patient_of(service)
+        booked.append((patient, await patient.book(place, start)))
+
+    def told() -> bool:
+        events = [each for each in service.latest("availability").values() if place in each.subject]
+        return bool(events) and not any(b"2026-11-19" in bytes(each.data) for each in events)
+
+    await until(told)
+    return place, booked
+
+
+async def cancel(booked: tuple[Client, dict[str, Any]]) -> None:
+    client, appointment = booked
+    assert (await client.act(appointment, "cancel", {"reason": "other"})).status_code == 200
+
+
+async def test_the_first_in_line_gets_what_comes_free(service: Service) -> None:
+    place, booked = await full_shop(service)
+    ada, bob = patient_of(service), patient_of(service)
+    await join(ada, place)
+    await join(bob, place)
+    await cancel(booked[0])
+    offered = await offer(ada)
+    assert offered["start"] == "2026-11-19T14:00:00Z"
+    assert [each["state"] for each in await entries(bob)] == ["waiting"]
+    assert NINE not in await times(service, place)
+    assert (await patient_of(service).hold(place, NINE)).status_code == 409
+    taken = await ada.post("/v1/appointments", {"hold_id": offered["hold_id"]})
+    assert (taken.status_code, taken.json()["start"]) == (201, NINE)
+    assert await entries(ada) == []
+    await until(lambda: {each.entityversion for each in service.latest("waitlist-offer").values()} == {2})
+    (event,) = service.latest("waitlist-offer").values()
+    assert b'"state":"taken"' in bytes(event.data)
+    assert ada.id.encode() in bytes(event.data)
+
+
+async def test_when_an_offer_lapses_it_is_the_next_ones(service: Service) -> None:
+    place, booked = await full_shop(service)
+    ada, bob = patient_of(service), patient_of(service)
+    await join(ada, place)
+    await join(bob, place)
+    await cancel(booked[0])
+    hold = (await offer(ada))["hold_id"]
+    assert (await ada.post(f"/v1/holds/{hold}/extend")).status_code == 409
+    service.clock.now += OFFER_LIFETIME.total_seconds()
+    assert (await offer(bob))["start"] == "2026-11-19T14:00:00Z"
+    assert [each["state"] for each in await entries(ada)] == ["waiting"]
+    await cancel(booked[1])
+    assert (await offer(ada))["start"] == "2026-11-19T14:30:00Z"
+
+
+@pytest.mark.parametrize("how", ["gives the hold up", "leaves the line"])
+async def test_what_is_declined_is_the_next_ones(service: Service, how: str) -> None:
+    place, booked = await full_shop(service)
+    ada, bob = patient_of(service), patient_of(service)
+    entry = await join(ada, place)
+    await join(bob, place)
+    await cancel(booked[0])
+    hold = (await offer(ada))["hold_id"]
+    path = f"/v1/holds/{hold}" if how == "gives the hold up" else f"/v1/waitlist/{entry['id']}"
+    assert (await ada.delete(path)).status_code == 204
+    assert (await offer(bob))["start"] == "2026-11-19T14:00:00Z"
+    assert len(await entries(ada)) == (1 if how == "gives the hold up" else 0)
+
+
+async def test_only_what_was_asked_for_is_offered(service: Service) -> None:
+    place, booked = await full_shop(service)
+    later, video, ada = patient_of(service), patient_of(service), patient_of(service)
+    await join(later, place, **{"from": "2026-11-20", "to": "2026-11-20"})
+    await join(video, place, mode="video")
+    await join(ada, place)
+    await cancel(booked[0])
+    await offer(ada)
+    assert [each["state"] for each in [*await entries(later), *await entries(video)]] == ["waiting"] * 2
+
+
+async def test_joining_is_bounded_and_checked(service: Service) -> None:
+    place, ada = await shop(service), patient_of(service)
+    again = {"provider_location_id": place, **DAY}
+    same = key()
+    first, second = [await ada.post("/v1/waitlist", again, **same) for _ in range(2)]
+    assert first.content == second.content
+    for _ in range(PER_PATIENT - 1):
+        await join(ada, place)
+    assert (await ada.post("/v1/waitlist", again)).status_code == 409
+    bob = patient_of(service)
+    assert (await bob.post("/v1/waitlist", {**again, "provider_location_id": UNKNOWN})).status_code == 404
+    for days in ({"to": "2026-11-17"}, {"from": "2026-11-20"}, {"to": "2027-11-19"}):
+        wrong = await bob.post("/v1/waitlist", {**again, **days})
+        assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "to")
+    entry = (await entries(ada))[0]
+    assert (await bob.delete(f"/v1/waitlist/{entry['id']}")).status_code == 404
+    assert (entry["from"], entry["to"]) == ("2026-11-19", "2026-11-19")

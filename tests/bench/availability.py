@@ -1,0 +1,110 @@
+"""Availability of 50 provider-locations on 14 days, over HTTP, with calendars as they are in use."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Final
+from uuid import UUID, uuid5
+
+import msgspec
+
+from millrace_local.ports import free_ports
+from millrace_local.process import ProcessSpec, http_probe
+from millrace_local.servers import ministack
+from millrace_local.testing import running
+from millrace_platform.clock import SystemClock
+from millrace_platform.database import open_database
+from millrace_platform.ids import Uuid7
+from millrace_platform.unit_of_work import Envelopes
+from scheduling.demo.loading import load
+from scheduling.migrate import migrate
+from scheduling.place.model import Place
+from scheduling.place.repository import put
+from scheduling.unit_of_work import Units
+from tests.bench.search_load import Load, Report
+
+PLACES: Final = 2_500
+ASKED: Final = 50
+DAYS: Final = 14
+QUERIES: Final = 200
+SECONDS: Final = 8.0
+ZONES: Final = ("America/New_York", "America/Chicago", "America/Denver", "America/Phoenix", "America/Los_Angeles")
+NAMESPACE: Final = UUID("1b0a4f0e-7f0c-4f5c-9d0e-55d5b0f9a001")
+
+
+async def fill(database_url: str) -> float:
+    """An empty database with the demo's calendars and bookings; the seconds that these took."""
+    await migrate(database_url)
+    clock = SystemClock()
+    places = [
+        Place(uuid5(NAMESPACE, str(number)), str(1_000_000_000 + number), None, ZONES[number % len(ZONES)], 1)
+        for number in range(PLACES)
+    ]
+    async with open_database(database_url, name="bench", pool_size=1, seconds=60) as database:
+        units = Units(database, Envelopes("/bench", clock, Uuid7(clock)))
+        async with units.begin() as work:
+            await put(work.session, places)
+        before = clock.monotonic()
+        await load(units, wanted=PLACES, seed=1, patience=0, report=lambda _: None)
+        return clock.monotonic() - before
+
+
+def answers(database_url: str, home: Path, *, connections: int) -> Report:
+    """What a client sees with so many connections, each asking again as soon as it is answered."""
+    with _served(database_url, home) as port:
+        warm = Load(port=port, paths=queries(), first=0, connections=connections, seconds=2.0)
+        _ask(warm)
+        return _ask(Load(port=port, paths=queries(), first=100, connections=connections, seconds=SECONDS))
+
+
+def queries() -> list[str]:
+    """Paths that ask for 50 places each."""
+    random = Random(1)
+    first = datetime.now(UTC).date()
+    days = f"from={first}&to={first + timedelta(DAYS - 1)}"
+    asked = (random.sample(range(PLACES), ASKED) for _ in range(QUERIES))
+    return [
+        f"/v1/availability?{days}&"
+        + "&".join(f"provider_location={uuid5(NAMESPACE, str(number))}" for number in numbers)
+        for numbers in asked
+    ]
+
+
+@contextmanager
+def _served(database_url: str, home: Path) -> Iterator[int]:
+    """The service by itself: what it has to tell the feeds waits in its outbox."""
+    port, nothing = free_ports(2, Random())
+    spec = ProcessSpec(
+        name="scheduling",
+        command=(sys.executable, "-m", "scheduling"),
+        ready=http_probe(f"http://127.0.0.1:{port}/readyz"),
+        environment={
+            **ministack.CREDENTIALS,
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{nothing}",
+            "MILLRACE_SCHEDULING_DATABASE_URL": database_url,
+            # Openings that wait to be told are work of another kind; it is measured with freshness.
+            "MILLRACE_SCHEDULING_OPENINGS_INTERVAL": "3600",
+            "MILLRACE_LISTEN_PORT": str(port),
+            "MILLRACE_LOG_LEVEL": "error",
+        },
+    )
+    with running(spec, home / "scheduling.log"):
+        yield port
+
+
+def _ask(wanted: Load) -> Report:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.search_load"],
+        input=msgspec.json.encode(wanted),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=wanted.seconds + 30,
+    )
+    report = msgspec.json.decode(done.stdout, type=Report)
+    if report.failures:
+        raise RuntimeError(f"{report.failures} of {report.requests} requests failed")
+    return report

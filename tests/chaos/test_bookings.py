@@ -1,0 +1,185 @@
+"""Services are killed while hundreds book: no slot is taken twice, and nothing that was acknowledged is lost."""
+
+import asyncio
+import contextlib
+import random
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+from joserfc.jwk import RSAKey
+
+from millrace_local.ports import free_ports
+from millrace_local.process import ProcessSpec
+from millrace_platform.clock import SystemClock
+from millrace_platform.database import open_database
+from millrace_platform.ids import Uuid7
+from millrace_platform.unit_of_work import Envelopes
+from scheduling.migrate import migrate
+from scheduling.place.model import Place
+from scheduling.place.repository import put
+from scheduling.unit_of_work import Units
+from tests.bench.bookings import keys_served, spec_of, token
+from tests.support.booking_clients import Clients, slot_at
+from tests.support.booking_history import Slot, violations
+from tests.support.platform import wait_for
+
+SERVICES = 2
+SECONDS = 60.0
+PLACE = Place(UUID(int=7), "1000000007", None, "America/New_York", 1)
+CALENDAR = {
+    "weekly_hours": [{"weekday": day, "opens": "00:00", "closes": "24:00"} for day in ("monday", "tuesday")],
+    "visit_types": [{"id": "visit", "name": "Visit", "minutes": 30}],
+}
+TAKEN = "SELECT patient_id, npi, start, minutes FROM claims WHERE live AND (expires_at IS NULL OR expires_at > now())"
+
+
+@dataclass
+class Killable:
+    """A service that is killed and started again."""
+
+    spec: ProcessSpec
+    url: str
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    kills: int = 0
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.spec.launch_command(), env=self.spec.launch_environment(), stdout=output, stderr=output
+            )
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            self.kills += 1
+
+    def listens(self) -> bool:
+        """It does once it has started."""
+        url = httpx.URL(self.url)
+        with contextlib.suppress(OSError), socket.create_connection((url.host, url.port or 80), timeout=1):
+            return True
+        return False
+
+
+@pytest.fixture
+def services(postgres_dsn: str, tmp_path: Path) -> Iterator[tuple[list[Killable], RSAKey]]:
+    key = RSAKey.generate_key(2048, {"kid": "bench", "use": "sig", "alg": "RS256"})
+    asyncio.run(migrate(postgres_dsn))
+    ports = free_ports(SERVICES + 1, random.Random())
+    with keys_served(key) as jwks_url:
+        running = [
+            Killable(
+                spec_of(port, ports[-1], postgres_dsn, jwks_url), f"http://127.0.0.1:{port}", tmp_path / f"{port}.log"
+            )
+            for port in ports[:SERVICES]
+        ]
+        try:
+            for each in running:
+                each.start()
+            for each in running:
+                wait_for(each.listens, seconds=60, what="a service")
+            yield running, key
+        finally:
+            for each in running:
+                each.kill()
+
+
+class AnyService(httpx.AsyncBaseTransport):
+    """Sends each request to one of the services, as a load balancer would that doesn't know of the kills yet."""
+
+    def __init__(self, urls: list[httpx.URL], rng: random.Random) -> None:
+        self._urls = urls
+        self._rng = rng
+        self._inner = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=100))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        chosen = self._rng.choice(self._urls)
+        request.url = request.url.copy_with(host=chosen.host, port=chosen.port)
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def open_shop(dsn: str, url: str, key: RSAKey) -> list[datetime]:
+    """The place with its calendar; the times that are fought for."""
+    clock = SystemClock()
+    async with (
+        open_database(dsn, name="test", pool_size=1, seconds=30) as database,
+        Units(database, Envelopes("/test", clock, Uuid7(clock))).begin() as work,
+    ):
+        await put(work.session, [PLACE])
+    headers = {"Authorization": f"Bearer {token(key, role='admin')}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
+        made = await client.put(f"/v1/calendars/{PLACE.id}", json=CALENDAR)
+        assert made.status_code == 201, made.text
+    today = datetime.now(UTC).replace(hour=15, minute=0, second=0, microsecond=0)
+    monday = today + timedelta(days=7 - today.weekday())
+    return [monday + timedelta(minutes=30 * number) for number in range(12)]
+
+
+@contextlib.asynccontextmanager
+async def services_dying(services: list[Killable], rng: random.Random) -> AsyncIterator[None]:
+    async def killing() -> None:
+        while True:
+            await asyncio.sleep(rng.uniform(1.0, 4.0))
+            victim = rng.choice(services)
+            await asyncio.to_thread(victim.kill)
+            victim.start()
+            await asyncio.to_thread(partial(wait_for, victim.listens, seconds=60, what="a service"))
+
+    task = asyncio.create_task(killing())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def taken_at_last(dsn: str) -> dict[str, list[Slot]]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        found: dict[str, list[Slot]] = {}
+        for patient, npi, start, minutes in await connection.fetch(TAKEN):
+            found.setdefault(str(patient), []).append(slot_at(npi, start, minutes))
+        return found
+    finally:
+        await connection.close()
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(400)
+async def test_no_slot_is_taken_twice_while_services_are_killed(
+    services: tuple[list[Killable], RSAKey], postgres_dsn: str
+) -> None:
+    running, key = services
+    rng = random.Random(3)
+    starts = await open_shop(postgres_dsn, running[0].url, key)
+    tokens: dict[str, Mapping[str, str]] = {}
+
+    def token_of(patient: str) -> Mapping[str, str]:
+        return tokens.setdefault(patient, {"Authorization": f"Bearer {token(key, patient)}"})
+
+    transport = AnyService([httpx.URL(each.url) for each in running], rng)
+    async with httpx.AsyncClient(transport=transport, base_url="http://any", timeout=10) as client:
+        work = Clients(client, token_of, str(PLACE.id), PLACE.npi, starts, 30, rng, pause=0.2)
+        began = time.monotonic()
+        async with services_dying(running, rng):
+            while time.monotonic() - began < SECONDS:
+                await work.run(bookings=200, at_once=40)
+    assert sum(each.kills for each in running) >= 3
+    assert {each.outcome for each in work.operations} == {"ok", "fail", "unknown"}
+    assert violations(work.operations, await taken_at_last(postgres_dsn)) == []
