@@ -34,7 +34,9 @@ from tests.support.booking_history import Slot, violations
 from tests.support.platform import wait_for
 
 SERVICES = 2
-SECONDS = 60.0
+KILLS = 4
+SECONDS = 300.0
+"""At most, for so many kills: a service that starts again takes its time."""
 PLACE = Place(UUID(int=7), "1000000007", None, "America/New_York", 1)
 CALENDAR = {
     "weekly_hours": [{"weekday": day, "opens": "00:00", "closes": "24:00"} for day in ("monday", "tuesday")],
@@ -161,7 +163,7 @@ async def taken_at_last(dsn: str) -> dict[str, list[Slot]]:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_no_slot_is_taken_twice_while_services_are_killed(
     services: tuple[list[Killable], RSAKey], postgres_dsn: str
 ) -> None:
@@ -178,8 +180,8 @@ async def test_no_slot_is_taken_twice_while_services_are_killed(
         work = Clients(client, token_of, str(PLACE.id), PLACE.npi, starts, 30, rng, pause=0.2)
         began = time.monotonic()
         async with services_dying(running, rng):
-            while time.monotonic() - began < SECONDS:
+            while sum(each.kills for each in running) < KILLS and time.monotonic() - began < SECONDS:
                 await work.run(bookings=200, at_once=40)
-    assert sum(each.kills for each in running) >= 3
+    assert sum(each.kills for each in running) >= KILLS
     assert {each.outcome for each in work.operations} == {"ok", "fail", "unknown"}
     assert violations(work.operations, await taken_at_last(postgres_dsn)) == []

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -271,5 +271,7 @@ def test_the_service_does_what_the_model_does(served: Service, loop: Loop, examp
             deadline=None,
             suppress_health_check=list(HealthCheck),
             derandomize=True,
+            # Each step is two requests or three: shrinking would take longer than reading what failed.
+            phases=(Phase.explicit, Phase.generate),
         ),
     )
