@@ -1,8 +1,9 @@
-"""ministack with a repair of its Kinesis: a script for the Python of ministack's own environment.
+"""ministack with two repairs of its Kinesis: a script for the Python of ministack's own environment.
 
 For each GetRecords ministack copies all records of the stream in order to drop the expired ones, so that reading gets
 slower with all that was ever written. Records lie in the order of their arrival: unless the first one is expired, none
-is.
+is. And for each request it walks through all iterators that were handed out in the last five minutes, of which every
+GetRecords makes one, to forget the expired ones. An expired one is refused anyway: forgetting may wait.
 """
 
 import time
@@ -11,7 +12,11 @@ from typing import Any
 from ministack.app import main
 from ministack.services import kinesis
 
+FORGET_SECONDS = 10.0
+
 drop_expired = kinesis._expire_records
+forget_expired = kinesis._expire_iterators
+forgotten_at = 0.0
 
 
 def expire_records(stream: dict[str, Any]) -> None:
@@ -22,7 +27,17 @@ def expire_records(stream: dict[str, Any]) -> None:
         drop_expired(stream)
 
 
+def expire_iterators() -> None:
+    """Forget expired iterators now and then."""
+    global forgotten_at  # noqa: PLW0603 # as ministack keeps its own state
+    now = time.monotonic()
+    if now - forgotten_at >= FORGET_SECONDS:
+        forgotten_at = now
+        forget_expired()
+
+
 kinesis._expire_records = expire_records
+kinesis._expire_iterators = expire_iterators
 
 if __name__ == "__main__":
     main()
