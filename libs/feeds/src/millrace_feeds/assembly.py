@@ -44,13 +44,17 @@ async def open_publisher(
 
 @dataclass(frozen=True, slots=True)
 class ConsumerPlace:
-    """Where an application reads and keeps its leases and dead letters. `worker` None: a new name for each run."""
+    """Where an application reads and keeps its leases and dead letters. `worker` None: a new name for each run.
+
+    `reads_per_second` is its part of the five that a shard grants to all applications together.
+    """
 
     application: str
     stream: str
     leases_table: str
     dead_letters_table: str
     worker: str | None = None
+    reads_per_second: float = 5.0
 
 
 @asynccontextmanager
@@ -76,7 +80,7 @@ async def open_consumer(
             handler=handler,
             worker=place.worker or worker_name(),
             clock=clock,
-            settings=settings,
+            settings=settings or ConsumerSettings(poll_interval=1.0 / place.reads_per_second),
             outage=outage,
         )
 

@@ -39,6 +39,8 @@ from notifications.timer.service import Timers
 from notifications.worker import Worker
 
 APPLICATION = "notifications"
+READS_PER_SECOND = 0.5
+"""Of each shard of `entities`; see decision 0016."""
 
 Mailers = Callable[[NotificationsSettings], AbstractAsyncContextManager[Mailer]]
 Consumers = Callable[[NotificationsSettings, Handler], AbstractAsyncContextManager[Consumer]]
@@ -57,6 +59,7 @@ def open_feed(settings: NotificationsSettings, handler: Handler) -> AbstractAsyn
         leases_table=settings.notifications_leases_table,
         dead_letters_table=settings.dead_letters_table,
         worker=settings.worker,
+        reads_per_second=READS_PER_SECOND,
     )
     return open_consumer(place, handler, aws=aws_settings(settings), outage=is_away)
 

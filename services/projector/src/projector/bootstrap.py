@@ -18,6 +18,8 @@ from projector.status import Skipped, Status
 from projector.stores import open_stores
 
 APPLICATION = "projector"
+READS_PER_SECOND = 3.0
+"""Of each shard of `entities`; see decision 0016."""
 
 
 async def start(settings: ProjectorSettings, app: FastAPI, stack: AsyncExitStack) -> Running:
@@ -62,4 +64,5 @@ def _place(settings: ProjectorSettings) -> ConsumerPlace:
         leases_table=settings.projector_leases_table,
         dead_letters_table=settings.dead_letters_table,
         worker=settings.worker,
+        reads_per_second=READS_PER_SECOND,
     )

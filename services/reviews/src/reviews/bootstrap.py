@@ -35,6 +35,8 @@ from reviews.summary.wire import SOURCE
 from reviews.sweep import Sweep
 
 APPLICATION = "reviews"
+READS_PER_SECOND = 0.5
+"""Of each shard of `entities`; see decision 0016."""
 
 
 def _consumer(settings: ReviewsSettings, handler: Handler) -> AbstractAsyncContextManager[Consumer]:
@@ -44,6 +46,7 @@ def _consumer(settings: ReviewsSettings, handler: Handler) -> AbstractAsyncConte
         leases_table=settings.reviews_leases_table,
         dead_letters_table=settings.dead_letters_table,
         worker=settings.worker,
+        reads_per_second=READS_PER_SECOND,
     )
     return open_consumer(place, handler, aws=aws_settings(settings), outage=is_away)
 

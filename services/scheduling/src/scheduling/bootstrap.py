@@ -36,6 +36,8 @@ from scheduling.settings import SchedulingSettings
 from scheduling.unit_of_work import Units
 
 APPLICATION = "scheduling"
+READS_PER_SECOND = 1.0
+"""Of each shard of `entities`; see decision 0016."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def _consumer(settings: SchedulingSettings, handler: Handler) -> AbstractAsyncCo
         leases_table=settings.scheduling_leases_table,
         dead_letters_table=settings.dead_letters_table,
         worker=settings.worker,
+        reads_per_second=READS_PER_SECOND,
     )
     return open_consumer(place, handler, aws=_aws(settings), outage=is_away)
 
