@@ -60,7 +60,8 @@ exported() {
 
 # deploy STACK TEMPLATE [Key=Value...]
 deploy() {
-  local stack=$app-$env-$1 template=$2
+  # Not the names of Copilot, whose stacks may stand beside these.
+  local stack=$app-$env-ecs-$1 template=$2
   shift 2
   local parameters=("ParameterKey=App,ParameterValue=$app" "ParameterKey=Env,ParameterValue=$env") pair
   # A comma separates parameters for the command line; within a value it is escaped.

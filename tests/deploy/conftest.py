@@ -6,9 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from millrace_local.ports import free_ports
-from millrace_local.servers import ministack
+from millrace_local.servers import ministack, redis
+from millrace_local.servers.postgres import Postgres
 from millrace_local.testing import running
 from tests.deploy.copilot import Packages, packaged
+from tests.deploy.running import Deployment, deploy_data, deployment
 from tests.deploy.stacks import Cloud
 
 SERVICES = (
@@ -33,3 +35,23 @@ def cloud(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
 def packages(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Packages:
     """What `copilot` makes of every environment and service."""
     return packaged(cloud, tmp_path_factory.mktemp("copilot"))
+
+
+@pytest.fixture(scope="session")
+def exports(cloud: Cloud) -> dict[str, str]:
+    """What the data templates and the services' own export, once they are deployed."""
+    return deploy_data(cloud)
+
+
+@pytest.fixture(scope="session")
+def deployed(
+    cloud: Cloud,
+    exports: dict[str, str],
+    embedded_postgres: Postgres,
+    embedded_redis_port: int,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    """Every service, running on what the templates made."""
+    url = redis.url(embedded_redis_port)
+    with deployment(cloud, exports, embedded_postgres, url, tmp_path_factory.mktemp("services")) as running_services:
+        yield running_services

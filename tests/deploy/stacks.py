@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
+from botocore.exceptions import WaiterError
 from botocore.session import get_session
 
 from tests.deploy.places import REGION
@@ -55,8 +56,12 @@ class Cloud:
             Capabilities=CAPABILITIES,
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         )
-        cloudformation.get_waiter("stack_create_complete").wait(
-            StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-        )
+        waiter = cloudformation.get_waiter("stack_create_complete")
+        try:
+            waiter.wait(StackName=stack, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
+        except WaiterError as error:
+            events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+            reasons = [f"{e['LogicalResourceId']}: {e['ResourceStatusReason']}" for e in events if e.get("ResourceStatusReason")]
+            raise AssertionError(f"{stack}: {'; '.join(reasons)}") from error
         described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
