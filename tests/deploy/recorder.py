@@ -77,7 +77,7 @@ async def _relay(
             head = await reader.readuntil(HEAD_END)
             headers = _headers(head)
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            _note(recorded, headers, body)
+            _note(recorded, head.split(b" ", 2)[1].decode(), headers, body)
             upstream_writer.write(head + body)
             await upstream_writer.drain()
     finally:
@@ -90,12 +90,12 @@ def _headers(head: bytes) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def _note(recorded: Recorder, headers: Mapping[str, str], body: bytes) -> None:
-    target = headers.get("x-amz-target", "")
+def _note(recorded: Recorder, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    target = headers.get("x-amz-target", path)
     try:
         recorded.calls |= set(calls(target, json.loads(body)))
     except (ValueError, KeyError) as error:
-        recorded.unread.append(f"{target or headers.get('authorization', '')[:120]}: {error!r}")
+        recorded.unread.append(f"{target}: {error!r}")
 
 
 def calls(target: str, request: Mapping[str, Any]) -> Iterator[Call]:
@@ -115,6 +115,9 @@ def calls(target: str, request: Mapping[str, Any]) -> Iterator[Call]:
             yield Call(f"dynamodb:{operation}", _table(request))
         case "TrentService", _:
             yield Call(f"kms:{operation}", request["KeyId"])
+        case "/v2/email/outbound-emails", _:
+            domain = request["FromEmailAddress"].rpartition("@")[2].strip(">")
+            yield Call("ses:SendEmail", f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{domain}")
         case _:
             raise KeyError(target)
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ PSEUDO = {
 NO_VALUE = object()
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # the fast one where libyaml is
     """Makes `!Sub x` into `{"Fn::Sub": x}`, as CloudFormation does."""
 
 
@@ -39,9 +40,10 @@ def _function(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, A
 _Loader.add_multi_constructor("!", _function)
 
 
-def load(template: Path | str) -> dict[str, Any]:
-    """A template as plain values."""
-    text = template.read_text() if isinstance(template, Path) else template
+@cache
+def load(template: Path) -> dict[str, Any]:
+    """A template as plain values; not to be changed."""
+    text = template.read_text()
     loaded: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a safe loader with CloudFormation's tags
     return loaded
 
