@@ -10,6 +10,7 @@ Usage: ecs/deploy.sh [--dry-run] [--yes] ENV [PART...]
 ENV     dev, staging or prod
 PART    network, data, platform, access, databases, services, or one of these:
         data/<name>, access/<service>, services/<service>. None: all of them, in this order.
+        adopt in place of network, data, access and databases: beside Copilot, see docs/how-to/migrate-from-copilot.md
 
 --dry-run   say which stacks would be deployed from what, with which parameters; calls nothing
 --yes       execute change sets without asking
@@ -105,6 +106,11 @@ deploy() {
 
 network() { deploy network network.yml; }
 
+# Instead of network: beside a running environment of Copilot's, in its network and on its data.
+adopt() {
+  deploy network adopt.yml "VpcId=$(exported VpcId)" "TaskSecurityGroup=$(exported EnvironmentSecurityGroup)"
+}
+
 data() {
   local name parameters
   for name in "$@"; do
@@ -161,7 +167,7 @@ image() {
 (($#)) || set -- network data platform access databases services
 for part in "$@"; do
   case $part in
-    network | platform | databases) "$part" ;;
+    network | adopt | platform | databases) "$part" ;;
     data) data "${DATA[@]}" ;;
     access) access "${SERVICES[@]}" ;;
     services) services "${SERVICES[@]}" ;;

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from millrace_local.ports import free_ports
-from millrace_local.servers import ministack, redis
+from millrace_local.servers import ministack
 from millrace_local.servers.postgres import Postgres
 from millrace_local.testing import running
 from tests.deploy.copilot import Packages, packaged
-from tests.deploy.running import Deployment, deploy_data, deployment
+from tests.deploy.running import Deployment, deploy_data, deployment, make_cache_users
 from tests.deploy.stacks import Cloud
 
 SERVICES = (
@@ -52,6 +52,6 @@ def deployed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
     """Every service, running on what the templates made."""
-    url = redis.url(embedded_redis_port)
-    with deployment(cloud, exports, embedded_postgres, url, tmp_path_factory.mktemp("services")) as running_services:
+    urls = make_cache_users(embedded_redis_port)
+    with deployment(cloud, exports, embedded_postgres, urls, tmp_path_factory.mktemp("services")) as running_services:
         yield running_services

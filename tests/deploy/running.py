@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from millrace_local.ports import free_ports
 from millrace_local.process import ProcessSpec, http_probe, launch_environment
 from millrace_local.servers.postgres import Postgres
@@ -23,6 +25,7 @@ from tests.deploy.stacks import Cloud
 from tests.deploy.templates import Evaluation, load
 
 ENVIRONMENT = "dev"
+PASSWORD = "of-the-read-model"
 PRESENT = tuple(service for service in SERVICES if importlib.util.find_spec(service))
 """Services whose package is installed."""
 MILLRACE = Path(sys.executable).with_name("millrace")
@@ -52,6 +55,18 @@ def deploy_data(cloud: Cloud) -> dict[str, str]:
         cloud.deploy(f"access-{service}", ECS / "access" / f"{service}.yml", **names, Name=service)
     pages = cloud.client("cloudformation").get_paginator("list_exports").paginate()
     return {export["Name"]: export["Value"] for page in pages for export in page["Exports"]}
+
+
+def make_cache_users(port: int) -> dict[str, str]:
+    """The users of the read model with the rights that the template gives them; the address for each service."""
+    template = load(ECS / "data" / "cache.yml")
+    urls = {}
+    with redis.Redis(port=port) as client:
+        for service in ("projector", "search"):
+            rights = template["Resources"][f"{service.capitalize()}CacheUser"]["Properties"]["AccessString"]
+            client.execute_command("ACL", "SETUSER", service, "reset", f">{PASSWORD}", *rights.split())
+            urls[service] = f"redis://{service}:{PASSWORD}@127.0.0.1:{port}/0"
+    return urls
 
 
 def container(service: str, exports: Mapping[str, str], environment: str = ENVIRONMENT) -> dict[str, Any]:
@@ -92,7 +107,7 @@ class Deployment:
 
 @contextmanager
 def deployment(
-    cloud: Cloud, exports: Mapping[str, str], postgres: Postgres, redis_url: str, directory: Path
+    cloud: Cloud, exports: Mapping[str, str], postgres: Postgres, cache_urls: Mapping[str, str], directory: Path
 ) -> Iterator[Deployment]:
     """Migrate and start every service that is there; all are ready within the block."""
     deployed = Deployment(cloud, exports)
@@ -101,7 +116,7 @@ def deployment(
         for service, port in zip(PRESENT, ports, strict=True):
             recorded = stack.enter_context(recorder(cloud.port))
             deployed.ports[service], deployed.recorders[service] = port, recorded
-            environment = _environment(service, deployed, postgres, redis_url)
+            environment = _environment(service, deployed, postgres, cache_urls)
             deployed.environments[service] = environment
             if "PGSSLMODE" in environment:
                 migration = f"import asyncio, {service}.migrate as m; asyncio.run(m.init())"
@@ -116,7 +131,7 @@ def deployment(
         yield deployed
 
 
-def _environment(service: str, deployed: Deployment, postgres: Postgres, redis_url: str) -> dict[str, str]:
+def _environment(service: str, deployed: Deployment, postgres: Postgres, cache_urls: Mapping[str, str]) -> dict[str, str]:
     """The template's variables; only addresses, and what stands for secrets, are this machine's."""
     given = variables(service, deployed.exports)
     given |= deployed.cloud.variables
@@ -129,7 +144,7 @@ def _environment(service: str, deployed: Deployment, postgres: Postgres, redis_u
     del given["OTEL_EXPORTER_OTLP_ENDPOINT"]
     secrets = {entry["Name"] for entry in container(service, deployed.exports).get("Secrets", [])}
     if "MILLRACE_REDIS_URL" in secrets:
-        given["MILLRACE_REDIS_URL"] = redis_url
+        given["MILLRACE_REDIS_URL"] = cache_urls[service]
     if "MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS" in secrets:
         given["MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS"] = _secret(deployed, "notifications-WebhookKeysArn")
     url = f"MILLRACE_{service.upper()}_DATABASE_URL"

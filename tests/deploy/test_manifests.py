@@ -65,6 +65,7 @@ def test_a_misspelt_key_is_found_wherever_it_stands(manifest: Path, schema: type
                 schema.model_validate(misspelt(document, path, key))
 
 
+@pytest.mark.deploy
 @pytest.mark.parametrize("schema", [Service, Environment, Pipeline])
 def test_the_schema_has_only_keys_that_stand_in_copilots_own_program(schema: type[BaseModel]) -> None:
     tags = set(re.findall(rb'yaml:"([A-Za-z_]+)', tool("copilot").read_bytes()))

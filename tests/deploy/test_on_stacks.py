@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from tests.deploy.places import APP, ECS
 from tests.deploy.recorder import Call
@@ -15,7 +16,7 @@ from tests.deploy.templates import Evaluation, load
 from tests.support.platform import wait_for
 
 SECONDS = 90
-pytestmark = pytest.mark.timeout(600)  # the first test waits for all services to start
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]  # the first test waits for all services to start
 
 NEVER_HERE = {
     ("*", "dynamodb:DeleteItem"): "a lease is deleted when its shard is closed and read, after a reshard",
@@ -106,3 +107,21 @@ def test_patients_wraps_and_unwraps_keys_with_its_own_key_alone(deployed: Deploy
     called = {call for call in deployed.recorders["patients"].calls if call.action.startswith("kms:")}
     assert {call.action for call in called} == {"kms:GenerateDataKey", "kms:Decrypt"}
     assert all(call.resource.endswith(key) for call in called)
+
+
+@pytest.mark.parametrize("command", [("SET", "key", "value"), ("FLUSHALL",), ("CONFIG", "GET", "*"), ("EVAL", "return 1", "0")])
+def test_search_may_read_the_read_model_only(deployed: Deployment, command: tuple[str, ...]) -> None:
+    with (
+        redis.Redis.from_url(deployed.environments["search"]["MILLRACE_REDIS_URL"]) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*command)
+
+
+@pytest.mark.parametrize("command", [("FLUSHALL",), ("CONFIG", "GET", "*"), ("KEYS", "*"), ("SHUTDOWN",)])
+def test_the_projector_may_do_nothing_dangerous_to_it(deployed: Deployment, command: tuple[str, ...]) -> None:
+    with (
+        redis.Redis.from_url(deployed.environments["projector"]["MILLRACE_REDIS_URL"]) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*command)

@@ -10,6 +10,8 @@ from tests.deploy.places import APP
 from tests.deploy.running import ENVIRONMENT
 from tests.deploy.stacks import Cloud
 
+pytestmark = pytest.mark.deploy
+
 TABLES = (
     "truth",
     "refinery",
