@@ -9,7 +9,7 @@ import pytest
 
 from tests.deploy.copilot import Packages
 from tests.deploy.places import COPILOT, ECS, ENVIRONMENTS, REPOSITORY, SERVICES
-from tests.deploy.templates import load
+from tests.deploy.templates import Evaluation, exports, load
 from tests.deploy.tools import run
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
@@ -107,3 +107,19 @@ def test_no_policy_names_everything_where_aws_lets_it_name_something(template: P
                 actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
                 assert not any("*" in action for action in actions)
                 assert statement["Resource"] != "*" or all(map(nameless.match, actions))
+
+
+def test_the_two_ways_can_stand_beside_each_other(packages: Packages) -> None:
+    environment = load(packages.environment("prod"))
+    theirs = {
+        Evaluation(environment, {"AWS::StackName": "millrace-prod"}).value(output["Export"]["Name"])
+        for output in environment["Outputs"].values()
+        if "Export" in output
+    }
+    names = {"App": "millrace", "Env": "prod"}
+    assert not theirs & exports(load(ECS / "platform.yml"), names).keys()
+    assert not theirs & exports(load(ECS / "adopt.yml"), names).keys()
+    # What adopt.yml leaves to Copilot's environment.
+    given = exports(load(ECS / "network.yml"), names).keys() - exports(load(ECS / "adopt.yml"), names).keys()
+    assert given - {"millrace-prod-Cidr"} <= theirs
+    assert "millrace-prod-EnvironmentSecurityGroup" in theirs
