@@ -135,6 +135,7 @@ class Service(Strict):
     count: Count
     exec: bool
     entrypoint: list[str]
+    command: list[str]
     network: Network
     storage: Storage
     logging: Logging
