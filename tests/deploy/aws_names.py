@@ -148,7 +148,7 @@ class _Proxy:
         called = parse_qs(body.decode("utf-8", "replace"))
         action, stack = called.get("Action", [""])[0], called.get("StackName", [""])[0]
         if (told := self._application.answer(action, stack)) is not None:
-            head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {len(told.encode())}\r\nConnection: close"
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(told.encode())}\r\nContent-Type: text/xml"
             return head.encode() + HEAD_END + told.encode()
         response = await self._forward(lines, body)
         if b" 200 " not in response[:15]:

@@ -14,7 +14,7 @@ from tests.deploy.running import Deployment, deploy_data, deployment, make_cache
 from tests.deploy.stacks import Cloud
 
 SERVICES = (
-    "acm,cloudformation,cloudwatch,cognito,dynamodb,ecr,events,iam,kinesis,kms,logs,s3,secretsmanager,ses,sns,sqs,ssm,sts"
+    "acm,cloudformation,cloudwatch,cognito-idp,dynamodb,ecr,iam,kinesis,kms,logs,s3,secretsmanager,ses,sns,ssm,sts"
 )
 
 
@@ -23,9 +23,7 @@ def cloud(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     """The emulator; `cloud.deploy` makes stacks in it."""
     directory = tmp_path_factory.mktemp("cloud")
     port = free_ports(1, random.Random())[0]
-    server = ministack.Ministack(
-        pytestconfig.rootpath / ".millrace" / "ministack", directory, port, services=SERVICES
-    )
+    server = ministack.Ministack(pytestconfig.rootpath / ".millrace" / "ministack", directory, port, services=SERVICES)
     server.prepare()
     with running(server.spec(), directory / "log"):
         yield Cloud(server.endpoint, port)

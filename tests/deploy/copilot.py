@@ -125,7 +125,9 @@ def _register(cloud: Cloud) -> None:
     ssm = cloud.client("ssm")
 
     def put(path: str, record: Mapping[str, str]) -> None:
-        ssm.put_parameter(Name=f"/copilot/applications/{APP}{path}", Value=json.dumps(record), Type="String", Overwrite=True)
+        ssm.put_parameter(
+            Name=f"/copilot/applications/{APP}{path}", Value=json.dumps(record), Type="String", Overwrite=True
+        )
 
     role = f"arn:aws:iam::{ACCOUNT}:role/{APP}"
     put("", {"name": APP, "account": ACCOUNT, "version": "1.0"})

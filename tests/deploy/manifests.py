@@ -235,7 +235,7 @@ class Pipeline(Strict):
 
 
 def keys(model: type[BaseModel], seen: set[type[BaseModel]] | None = None) -> set[str]:
-    """Every key that a manifest of this kind may have, at any depth; keys that name things of ours are not among them."""
+    """Every key that a manifest of this kind may have, at any depth, without those that name things of ours."""
     seen = set() if seen is None else seen
     seen.add(model)
     found = {field.alias or name for name, field in model.model_fields.items()}

@@ -99,7 +99,7 @@ def _note(recorded: Recorder, path: str, headers: Mapping[str, str], body: bytes
 
 
 def calls(target: str, request: Mapping[str, Any]) -> Iterator[Call]:
-    """A request of one of the JSON protocols as what IAM has to allow for it. Raises KeyError for an unknown service."""
+    """A request as what IAM has to allow for it. Raises KeyError for an unknown service."""
     service, _, operation = target.partition(".")
     match service.partition("_")[0], operation:
         case "Kinesis", _:
@@ -107,7 +107,9 @@ def calls(target: str, request: Mapping[str, Any]) -> Iterator[Call]:
         case "DynamoDB", "TransactWriteItems":
             for item in request["TransactItems"]:
                 ((kind, write),) = item.items()
-                yield Call(f"dynamodb:{'ConditionCheckItem' if kind == 'ConditionCheck' else f'{kind}Item'}", _table(write))
+                yield Call(
+                    f"dynamodb:{'ConditionCheckItem' if kind == 'ConditionCheck' else f'{kind}Item'}", _table(write)
+                )
         case "DynamoDB", "BatchGetItem" | "BatchWriteItem":
             for table in request["RequestItems"]:
                 yield Call(f"dynamodb:{operation}", _table({"TableName": table}))

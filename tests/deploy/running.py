@@ -37,7 +37,7 @@ Parameters:
   Env: {Type: String}
 Resources:
   Key: {Type: AWS::KMS::Key, Properties: {KeyPolicy: {Version: '2012-10-17', Statement: []}}}
-  Domain: {Type: AWS::SSM::Parameter, Properties: {Name: !Sub '/${App}/${Env}/domain', Type: String, Value: example.com}}
+  Domain: {Type: AWS::SSM::Parameter, Properties: {Name: !Sub '/${App}/${Env}/domain', Type: String, Value: d}}
 Outputs:
   DatabaseKeyArn: {Value: !GetAtt Key.Arn, Export: {Name: !Sub '${App}-${Env}-DatabaseKeyArn'}}
 """
@@ -84,6 +84,15 @@ def variables(service: str, exports: Mapping[str, str], environment: str = ENVIR
     return {entry["Name"]: entry["Value"] for entry in container(service, exports, environment)["Environment"]}
 
 
+def migration(service: str) -> str:
+    """What a task runs to migrate, as docs/how-to/deploy-with-ecs.md says. Tables of DynamoDB are CloudFormation's, which
+    the `init` of a service would look for; that of patients makes its root key besides."""
+    if service == "patients":
+        return "import asyncio, patients.migrate as m; asyncio.run(m.init())"
+    url = f"os.environ['MILLRACE_{service.upper()}_DATABASE_URL']"
+    return f"import asyncio, os, {service}.migrate as m; asyncio.run(m.migrate({url}))"
+
+
 @dataclass
 class Deployment:
     """Running services: where each listens, and what each called of AWS."""
@@ -100,7 +109,12 @@ class Deployment:
     def run(self, service: str, *command: str) -> None:
         """Run a command to its end with a service's environment. AssertionError with its output where it fails."""
         done = subprocess.run(
-            command, env=launch_environment(self.environments[service]), capture_output=True, text=True, timeout=120, check=False
+            command,
+            env=launch_environment(self.environments[service]),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}\n{done.stderr}"
 
@@ -119,8 +133,7 @@ def deployment(
             environment = _environment(service, deployed, postgres, cache_urls)
             deployed.environments[service] = environment
             if "PGSSLMODE" in environment:
-                migration = f"import asyncio, {service}.migrate as m; asyncio.run(m.init())"
-                deployed.run(service, sys.executable, "-c", migration)
+                deployed.run(service, sys.executable, "-c", migration(service))
             spec = ProcessSpec(
                 name=service,
                 command=(sys.executable, "-m", service),
@@ -131,7 +144,9 @@ def deployment(
         yield deployed
 
 
-def _environment(service: str, deployed: Deployment, postgres: Postgres, cache_urls: Mapping[str, str]) -> dict[str, str]:
+def _environment(
+    service: str, deployed: Deployment, postgres: Postgres, cache_urls: Mapping[str, str]
+) -> dict[str, str]:
     """The template's variables; only addresses, and what stands for secrets, are this machine's."""
     given = variables(service, deployed.exports)
     given |= deployed.cloud.variables
@@ -146,17 +161,11 @@ def _environment(service: str, deployed: Deployment, postgres: Postgres, cache_u
     if "MILLRACE_REDIS_URL" in secrets:
         given["MILLRACE_REDIS_URL"] = cache_urls[service]
     if "MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS" in secrets:
-        given["MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS"] = _secret(deployed, "notifications-WebhookKeysArn")
+        given["MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS"] = f'["{"k" * 43}="]'
     url = f"MILLRACE_{service.upper()}_DATABASE_URL"
     if url in given:
         run_aside(lambda: postgres.create_database(service))
         given[url] = postgres.dsn(service)
-        given["PGPASSWORD"] = _secret(deployed, f"{service}-DatabasePasswordArn")
+        given["PGPASSWORD"] = "not-looked-at"
         given["PGSSLMODE"] = "disable"
     return given
-
-
-def _secret(deployed: Deployment, export: str) -> str:
-    arn = deployed.exports[f"{APP}-{ENVIRONMENT}-{export}"]
-    value: str = deployed.cloud.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
-    return value

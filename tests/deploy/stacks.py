@@ -61,7 +61,11 @@ class Cloud:
             waiter.wait(StackName=stack, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
         except WaiterError as error:
             events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
-            reasons = [f"{e['LogicalResourceId']}: {e['ResourceStatusReason']}" for e in events if e.get("ResourceStatusReason")]
+            reasons = [
+                f"{e['LogicalResourceId']}: {e['ResourceStatusReason']}"
+                for e in events
+                if e.get("ResourceStatusReason")
+            ]
             raise AssertionError(f"{stack}: {'; '.join(reasons)}") from error
         described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}

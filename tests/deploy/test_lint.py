@@ -20,7 +20,9 @@ TEMPLATES = sorted(
     for path in folder.glob("*.yml")
     if path.name != "addons.parameters.yml"
 )
-PACKAGED_EXCEPTIONS = {"E3676": "of an internal HTTPS listener, made on a condition that holds only where it has certificates"}
+PACKAGED_EXCEPTIONS = {
+    "E3676": "of an internal HTTPS listener, made on a condition that holds only where it has certificates"
+}
 """What cfn-lint finds in what Copilot itself writes, and why it does no harm."""
 
 
@@ -98,7 +100,7 @@ def same(one: Path, other: Path) -> bool:
 def test_no_policy_names_everything_where_aws_lets_it_name_something(template: Path) -> None:
     nameless = re.compile(r"^(ecr:GetAuthorizationToken|xray:.*|ssmmessages:.*)$")
     for resource in load(template).get("Resources", {}).values():
-        properties = resource["Properties"] if "Properties" in resource else {}
+        properties = resource.get("Properties", {})
         documents = [properties["PolicyDocument"]] if resource["Type"] == "AWS::IAM::ManagedPolicy" else []
         for policy in properties.get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
             documents.append((policy if "PolicyDocument" in policy else policy["Fn::If"][2])["PolicyDocument"])

@@ -109,7 +109,9 @@ def test_patients_wraps_and_unwraps_keys_with_its_own_key_alone(deployed: Deploy
     assert all(call.resource.endswith(key) for call in called)
 
 
-@pytest.mark.parametrize("command", [("SET", "key", "value"), ("FLUSHALL",), ("CONFIG", "GET", "*"), ("EVAL", "return 1", "0")])
+@pytest.mark.parametrize(
+    "command", [("SET", "key", "value"), ("FLUSHALL",), ("CONFIG", "GET", "*"), ("EVAL", "return 1", "0")]
+)
 def test_search_may_read_the_read_model_only(deployed: Deployment, command: tuple[str, ...]) -> None:
     with (
         redis.Redis.from_url(deployed.environments["search"]["MILLRACE_REDIS_URL"]) as client,

@@ -51,7 +51,9 @@ def way(request: pytest.FixtureRequest) -> Any:
 
 def made(kind: str) -> set[str]:
     """The names of all streams or tables, or of other things of a kind, that the data templates make."""
-    key = {"AWS::Kinesis::Stream": "Name", "AWS::DynamoDB::Table": "TableName", "AWS::CloudWatch::Alarm": "AlarmName"}[kind]
+    key = {"AWS::Kinesis::Stream": "Name", "AWS::DynamoDB::Table": "TableName", "AWS::CloudWatch::Alarm": "AlarmName"}[
+        kind
+    ]
     found = set()
     for path in (ECS / "data").glob("*.yml"):
         evaluation = Evaluation(template := load(path), NAMES)
@@ -148,7 +150,9 @@ def test_every_import_of_the_templates_is_exported_by_one() -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_secret_may_be_read_by_copilots_agent_of_its_environment_alone(service: str) -> None:
     tags = {"copilot-application", "copilot-environment"}
-    named = {secret.removesuffix(">").removeprefix("<export ") for secret in ADAPTERS["copilot"](service).secrets.values()}
+    named = {
+        secret.removesuffix(">").removeprefix("<export ") for secret in ADAPTERS["copilot"](service).secrets.values()
+    }
     for path in [COPILOT / service / "addons" / "access.yml", *(COPILOT / "environments" / "addons").glob("*.yml")]:
         template = load(path)
         evaluation = Evaluation(template, {**NAMES, "Name": service})

@@ -1,14 +1,21 @@
 """The data templates, deployed to an emulator: what they make is what the services need."""
 
-import os
+import asyncio
+import base64
+import json
+import string
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from tests.deploy.places import APP
+from millrace_feeds import provision
+from projector import provision as projector
+from refinery import provision as refinery
+from tests.deploy.places import APP, ECS
 from tests.deploy.running import ENVIRONMENT
 from tests.deploy.stacks import Cloud
+from tests.deploy.templates import load
 
 pytestmark = pytest.mark.deploy
 
@@ -31,12 +38,6 @@ def shape(description: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def made_by_init(cloud: Cloud, exports: dict[str, str]) -> dict[str, Any]:
     """Shapes of the tables that `millrace init` makes, by their plain names."""
-    import asyncio
-
-    from millrace_feeds import provision
-    from projector import provision as projector
-    from refinery import provision as refinery
-
     with pytest.MonkeyPatch.context() as patch:
         for name, value in cloud.variables.items():
             patch.setenv(name, value)
@@ -64,18 +65,24 @@ def test_a_stream_scales_by_itself_and_keeps_a_week(cloud: Cloud, exports: dict[
     assert described["RetentionPeriodHours"] == 168
 
 
-def test_a_webhook_key_is_the_base64_of_32_bytes(cloud: Cloud, exports: dict[str, str]) -> None:
-    import base64
-    import json
-
-    secrets = cloud.client("secretsmanager")
-    arn = exports[f"{APP}-{ENVIRONMENT}-notifications-WebhookKeysArn"]
-    (key,) = json.loads(secrets.get_secret_value(SecretId=arn)["SecretString"])
-    assert len(base64.b64decode(key, validate=True)) == 32
+def generated(file: str, secret: str) -> dict[str, Any]:
+    """How a secret is made. The emulator makes others than are asked for here, with punctuation."""
+    properties = load(ECS / "access" / f"{file}.yml")["Resources"][secret]["Properties"]
+    rules: dict[str, Any] = properties["GenerateSecretString"]
+    return rules
 
 
-def test_a_database_password_needs_no_quoting(cloud: Cloud, exports: dict[str, str]) -> None:
-    arn = exports[f"{APP}-{ENVIRONMENT}-directory-DatabasePasswordArn"]
-    password = cloud.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
-    assert len(password) == 48
-    assert password.isalnum()
+def test_a_webhook_key_is_the_base64_of_32_bytes() -> None:
+    rules = generated("notifications", "WebhookKey")
+    assert rules == {"PasswordLength": 43, "ExcludePunctuation": True}
+    for letters in (string.ascii_lowercase, string.ascii_uppercase, string.digits):
+        text = (letters * 43)[:43]
+        listed = load(ECS / "access" / "notifications.yml")["Resources"]["WebhookKeys"]["Properties"]["SecretString"]
+        value = listed["Fn::Sub"].replace("{{resolve:secretsmanager:${WebhookKey}}}", text)
+        (key,) = json.loads(value)
+        assert len(base64.b64decode(key, validate=True)) == 32
+
+
+@pytest.mark.parametrize("service", ["directory", "scheduling", "patients", "reviews", "notifications"])
+def test_a_database_password_needs_no_quoting(service: str) -> None:
+    assert generated(service, "DatabasePassword") == {"PasswordLength": 48, "ExcludePunctuation": True}
