@@ -85,8 +85,10 @@ def variables(service: str, exports: Mapping[str, str], environment: str = ENVIR
 
 
 def migration(service: str) -> str:
-    """What a task runs to migrate, as docs/how-to/deploy-with-ecs.md says. Tables of DynamoDB are CloudFormation's, which
-    the `init` of a service would look for; that of patients makes its root key besides."""
+    """What a task runs to migrate, as docs/how-to/deploy-with-ecs.md says.
+
+    A service's `init` would also look for tables of DynamoDB, which CloudFormation makes; that of patients makes its key.
+    """
     if service == "patients":
         return "import asyncio, patients.migrate as m; asyncio.run(m.init())"
     url = f"os.environ['MILLRACE_{service.upper()}_DATABASE_URL']"
