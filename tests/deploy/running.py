@@ -87,8 +87,9 @@ def variables(service: str, exports: Mapping[str, str], environment: str = ENVIR
 def migration(service: str) -> str:
     """What a task runs to migrate, as docs/how-to/deploy-with-ecs.md says.
 
-    A service's `init` would also look for tables of DynamoDB, which CloudFormation makes; that of patients makes its key.
+    A service's `init` would also look for tables of DynamoDB, which CloudFormation makes.
     """
+    # Its key of keys comes with it.
     if service == "patients":
         return "import asyncio, patients.migrate as m; asyncio.run(m.init())"
     url = f"os.environ['MILLRACE_{service.upper()}_DATABASE_URL']"
