@@ -33,6 +33,7 @@ class Prices:
     balancer_hour: float = 0.0225
     nat_gateway_hour: float = 0.045
     endpoint_zone_hour: float = 0.01
+    cognito_account_month: float = 0.015
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,12 @@ def of_bookings(prices: Prices, load: Load) -> Iterator[Line]:
                load.bookings * 20 * p.aurora_io)  # fmt: skip
 
 
+def of_accounts(prices: Prices, load: Load) -> Iterator[Line]:
+    """What accounts add where Cognito keeps them: whoever books is active in that month, and books once in it."""
+    price = prices.cognito_account_month
+    yield Line("Cognito, Essentials", f"({load.bookings:,.0f} - 10,000) × {price}", (load.bookings - 10_000) * price)
+
+
 def table(title: str, lines: list[Line], count: float | None = None) -> str:
     """The lines with their total, and the total for one of `count`."""
     total = sum(line.dollars for line in lines)
@@ -129,7 +136,8 @@ def main() -> None:
     searches, bookings = list(of_searches(prices, load, rate)), list(of_bookings(prices, load))
     sys.stdout.write(table("What is always there (prod), dollars", list(fixed(prices))) + "\n")
     sys.stdout.write(table(f"What {load.searches:,.0f} searches add", searches, load.searches) + "\n")
-    sys.stdout.write(table(f"What {load.bookings:,.0f} bookings add", bookings, load.bookings))
+    sys.stdout.write(table(f"What {load.bookings:,.0f} bookings add", bookings, load.bookings) + "\n")
+    sys.stdout.write(table("What their accounts add with Cognito", list(of_accounts(prices, load)), load.bookings))
 
 
 if __name__ == "__main__":
