@@ -13,6 +13,7 @@ from millrace_local.routes import service_for
         ("/v1/directory/providers", "directory"),
         ("/v1/insurance-plans/11111AA0010001", "directory"),
         ("/internal/refinery/status", "refinery"),
+        ("/v1/reviews/own", "reviews"),
         ("/v1/searching", None),
         ("/v1", None),
         ("/v1/%73earch", None),

@@ -16,11 +16,15 @@ from millrace_readmodel.cards import (
     Collection,
     StoredCard,
     cards_of,
+    content_of,
     decode_card,
     encode_card,
+    encode_removal,
     name_entry_of,
     row_of,
+    stamp_of,
     stored,
+    version_of,
 )
 from millrace_readmodel.changes import Changes, Partition, changes
 from millrace_readmodel.items import Item, collection_of
@@ -96,7 +100,24 @@ def test_a_row_reads_as_the_layout_says(card: Card, plan_set: int) -> None:
 
 def test_the_value_of_a_card_begins_with_its_version() -> None:
     kept = stored(card_of(), 0)
-    assert int.from_bytes(encode_card(kept)[:8], "little") == kept.version == 5
+    assert version_of(encode_card(kept)) == kept.version == 5
+
+
+def test_each_write_of_a_version_has_a_stamp_of_its_own() -> None:
+    kept = stored(card_of(), 0)
+    first = encode_card(kept)
+    again = encode_card(kept, after=first)
+    removed = encode_removal(5, after=again)
+    assert len({stamp_of(first), stamp_of(again), stamp_of(removed)}) == 3
+    assert version_of(first) == version_of(again) == version_of(removed) == 5
+    assert content_of(first) == content_of(again)
+
+
+def test_what_stands_in_place_of_a_removed_card_is_no_card() -> None:
+    removed = encode_removal(6, after=encode_card(stored(card_of(), 0)))
+    assert version_of(removed) == 6
+    assert decode_card(removed) is None
+    assert content_of(removed) == b""
 
 
 def card_of(**changed: Any) -> Card:

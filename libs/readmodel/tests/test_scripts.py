@@ -61,15 +61,26 @@ async def test_the_others_stay_as_they_were(redis: Any, gone: int) -> None:
 async def test_a_card_is_replaced_only_by_who_read_it(redis: Any) -> None:
     old, new = (version.to_bytes(8, "little") for version in (1, 2))
     calls = [
-        Call(scripts.CARD, ("card",), (b"", old + b"first")),
-        Call(scripts.CARD, ("card",), (b"", old + b"too late")),
-        Call(scripts.CARD, ("card",), (old, new + b"second")),
-        Call(scripts.CARD, ("card",), (old, b"")),
+        Call(scripts.CARD, ("card",), (b"", old + b"first", 60)),
+        Call(scripts.CARD, ("card",), (b"", old + b"too late", 60)),
+        Call(scripts.CARD, ("card",), (old, new + b"second", 60)),
+        Call(scripts.CARD, ("card",), (old, old, 60)),
     ]
     assert await scripts.run(redis, calls) == [1, 0, 1, 0]
     assert await redis.get("card") == new + b"second"
-    assert await scripts.run(redis, [Call(scripts.CARD, ("card",), (new, b""))]) == [1]
-    assert await redis.exists("card") == 0
+    assert await redis.ttl("card") == -1
+
+
+async def test_a_removal_is_remembered_for_a_while(redis: Any) -> None:
+    first, removed = (version.to_bytes(8, "little") for version in (1, 2))
+    calls = [
+        Call(scripts.CARD, ("card",), (b"", first + b"card", 60)),
+        Call(scripts.CARD, ("card",), (first, removed, 60)),
+        Call(scripts.CARD, ("card",), (b"", first + b"too late", 60)),
+    ]
+    assert await scripts.run(redis, calls) == [1, 1, 0]
+    assert await redis.get("card") == removed
+    assert 0 < await redis.ttl("card") <= 60
 
 
 async def test_a_plan_set_has_one_number(redis: Any) -> None:

@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from millrace_feeds.errors import InvalidRecord, Unavailable
 from millrace_readmodel import layout
 from millrace_readmodel.audit import Audit, Difference
+from millrace_readmodel.cards import decode_card
 from millrace_readmodel.generations import AbsentError, ReadModel, pointers
 from millrace_readmodel.rebuild import LockLostError
 from millrace_reference.npi import npi_check_digit
@@ -55,7 +56,8 @@ async def differences(stores: Stores) -> list[Difference]:
 
 
 async def cards(stores: Stores) -> int:
-    return len(await stores.redis.keys(f"{await served(stores)}:c:*"))
+    keys = await stores.redis.keys(f"{await served(stores)}:c:*")
+    return sum([decode_card(await stores.redis.get(key)) is not None for key in keys])
 
 
 async def test_events_become_cards(stores: Stores, make: Any) -> None:

@@ -284,8 +284,11 @@ async def test_a_row_without_a_fitting_card_is_left_out_and_counted(site: Site) 
     await site.redis.delete(keys[0])
     # The second one's card is of another version, the third one's lies elsewhere.
 
-    newer = msgspec.structs.replace(decode_card(values[0]), version=2)
-    moved = msgspec.structs.replace(decode_card(values[1]), lat=34.05, lon=-118.24)
+    first, second, _ = map(decode_card, values)
+    assert first is not None
+    assert second is not None
+    newer = msgspec.structs.replace(first, version=2)
+    moved = msgspec.structs.replace(second, lat=34.05, lon=-118.24)
     await site.redis.mset({keys[1]: encode_card(newer), keys[2]: encode_card(moved)})
 
     async def settled() -> bool:

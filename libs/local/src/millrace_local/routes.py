@@ -1,7 +1,7 @@
 """Which service answers which path: the load balancer's rules, nothing is rewritten."""
 
-SERVICES = ("directory", "refinery", "projector", "search", "patients")
-DATABASES = ("directory", "patients")
+SERVICES = ("directory", "refinery", "projector", "search", "patients", "reviews")
+DATABASES = ("directory", "patients", "reviews")
 """Services with a database of their own, which bears their name."""
 
 RULES: tuple[tuple[str, str], ...] = (
@@ -14,6 +14,7 @@ RULES: tuple[tuple[str, str], ...] = (
     ("/v1/providers", "search"),
     ("/v1/patients", "patients"),
     ("/v1/auth", "patients"),
+    ("/v1/reviews", "reviews"),
     *((f"/internal/{service}", service) for service in SERVICES),
 )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from millrace_local.process import launch_environment
+from millrace_local.routes import SERVICES
 from millrace_local.up.environment import (
     Ports,
     bytecode_variables,
@@ -18,7 +19,7 @@ PORTS = Ports(
     20001,
     20002,
     20003,
-    {"directory": 20004, "refinery": 20005, "projector": 20006, "search": 20007, "patients": 20008},
+    {"directory": 20004, "refinery": 20005, "projector": 20006, "search": 20007, "patients": 20008, "reviews": 20009},
 )
 
 
@@ -69,4 +70,4 @@ def test_nothing_leads_to_a_real_account(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_ports_are_free_and_different() -> None:
     ports = Ports.choose(random.Random(1))
-    assert len({ports.postgres, ports.redis, ports.aws, *ports.services.values()}) == 8
+    assert len({ports.postgres, ports.redis, ports.aws, *ports.services.values()}) == 3 + len(SERVICES)

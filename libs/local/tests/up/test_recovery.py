@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
@@ -39,14 +40,20 @@ async def replays(directory: Directory) -> list[str]:
         Route("/internal/directory/status", directory.status),
     ]
     said: list[str] = []
+    async with serving(routes) as url:
+        await asyncio.wait_for(recovery.replay_everything(url, said.append), SECONDS)
+    return said
+
+
+@asynccontextmanager
+async def serving(routes: list[Route]) -> AsyncIterator[str]:
+    """A service with these routes; its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="critical"))
-        serving = asyncio.create_task(server._serve([listener]))  # serve() would take this process's signals over
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        await asyncio.wait_for(recovery.replay_everything(url, said.append), SECONDS)
+        task = asyncio.create_task(server._serve([listener]))  # serve() would take this process's signals over
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
-        await serving
-    return said
+        await task
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +77,18 @@ async def test_a_replay_that_runs_already_began_too_early_and_is_followed_by_ano
 async def test_a_replay_that_ended_early_is_repeated(interrupted: str) -> None:
     directory = Directory(iter([202, 202]), iter(["running", interrupted, "done"]))
     assert await replays(directory) == ["the directory's replay has to be repeated (it did not get through)"]
+
+
+async def test_a_replay_in_pages_goes_on_where_it_failed() -> None:
+    pages = {None: "a", "a": "b", "b": None}
+    asked: list[str | None] = []
+
+    async def replay(request: Request) -> Response:
+        after = request.query_params.get("after")
+        asked.append(after)
+        return JSONResponse({"next": pages[after]}, status_code=503 if asked == [None, "a"] else 200)
+
+    said: list[str] = []
+    async with serving([Route("/internal/reviews/replay", replay, methods=["POST"])]) as url:
+        await asyncio.wait_for(recovery.replay_pages(url, "reviews", said.append), SECONDS)
+    assert (asked, len(said)) == ([None, "a", "a", "b"], 1)

@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        body = b'{"replay": {"state": "done"}}'
+        body = b'{"replay": {"state": "done"}, "next": null}'
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -156,5 +156,6 @@ def test_a_killed_platform_leaves_nothing_running_and_starts_again(environment: 
         up.until(lambda: not any(map(command_line, children)))
     with started(environment) as again:
         again.until_ready()
-        again.until(lambda: "asked for /internal/directory/replay" in again.log.read_text())
+        asked = [f"asked for /internal/{owner}/replay" for owner in ("directory", "reviews")]
+        again.until(lambda: all(each in again.log.read_text() for each in asked))
         assert "what ministack held is out of date" in again.log.read_text()

@@ -46,6 +46,7 @@ class PlatformSettings(BaseSettings):
     projector_url: str = "http://127.0.0.1:8003"
     search_url: str = "http://127.0.0.1:8004"
     patients_url: str = "http://127.0.0.1:8005"
+    reviews_url: str = "http://127.0.0.1:8007"
 
     auth_issuer: str = "http://127.0.0.1:8080/v1/auth"
     """Who issues access tokens: exactly their `iss`. On AWS that of the Cognito user pool."""

@@ -16,7 +16,18 @@ from redis.asyncio import Redis
 
 from millrace_readmodel import layout
 from millrace_readmodel.bulk import batches
-from millrace_readmodel.cards import Card, StoredCard, cards_of, decode_card, encode_card, name_entry_of, row_of, stored
+from millrace_readmodel.cards import (
+    Card,
+    StoredCard,
+    cards_of,
+    content_of,
+    decode_card,
+    encode_card,
+    name_entry_of,
+    row_of,
+    stored,
+    version_of,
+)
 from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, Item, collection_of, plan_of, plan_value
 
 KEYS_AT_ONCE: Final = 500
@@ -114,18 +125,17 @@ class Audit:
 
     def _check_card(self, card: StoredCard, value: bytes | None) -> None:
         self.checked["cards"] += 1
-        if value == encode_card(card):
+        if content_of(value) == content_of(encode_card(card)) and version_of(value) == card.version:
             return
         subject = _subject(card.npi, card.id)
-        if value is None:
-            self._differs("cards", Kind.MISSING, subject)
-            return
         try:
             found = decode_card(value)
         except msgspec.DecodeError as error:
             self._differs("cards", Kind.CONTENT, subject, str(error))
             return
-        if found.version != card.version:
+        if found is None:
+            self._differs("cards", Kind.MISSING, subject)
+        elif found.version != card.version:
             self._differs("cards", Kind.VERSION, subject, f"version {found.version}, not {card.version}")
         else:
             fields = [name for name in card.__struct_fields__ if getattr(found, name) != getattr(card, name)]
@@ -137,9 +147,7 @@ class Audit:
         expected_rows = dict(self._partitions)
         expected_names = {layout.name_key(self._generation, word): each for word, each in self._names.items()}
         async for keys in self._keys(f"{self._generation}:[cpn]:*"):
-            for key in keys:
-                if key.startswith(cards) and int.from_bytes(key[len(cards) :], "little") not in self._subjects:
-                    self._differs("cards", Kind.EXTRA, key[len(cards) :].hex(), "no such provider-location")
+            await self._check_strangers(cards, [key for key in keys if key.startswith(cards)])
             await self._check_strings("rows", (key for key in keys if key.startswith(rows)), expected_rows, layout.ROW)
             await self._check_strings(
                 "names", (key for key in keys if key.startswith(names)), expected_names, layout.NAME_ENTRY
@@ -147,6 +155,15 @@ class Audit:
         for store, left, dtype in (("rows", expected_rows, layout.ROW), ("names", expected_names, layout.NAME_ENTRY)):
             for name, entries in left.items():
                 self._check_entries(store, name, b"", bytes(entries), dtype)
+
+    async def _check_strangers(self, prefix: bytes, keys: list[bytes]) -> None:
+        """Cards that nothing in the truth accounts for; that one was removed may be remembered."""
+        unknown = [key for key in keys if int.from_bytes(key[len(prefix) :], "little") not in self._subjects]
+        for batch in batches(unknown, KEYS_AT_ONCE):
+            values = cast(list[bytes | None], await self._redis.mget(batch))
+            for key, value in zip(batch, values, strict=True):
+                if content_of(value):
+                    self._differs("cards", Kind.EXTRA, key[len(prefix) :].hex(), "no such provider-location")
 
     async def _keys(self, pattern: str) -> AsyncIterator[list[bytes]]:
         """All keys of a pattern in batches. A key may come twice, if the server's table grows meanwhile: not here."""

@@ -14,7 +14,8 @@ from millrace_reference.specialties import specialty
 from millrace_reference.text import words
 
 SEXES: Final = {"F": 1, "M": 2, "X": 3}
-_VERSION: Final = struct.Struct("<Q")
+_STAMP: Final = struct.Struct("<Q")
+_REWRITE_BITS: Final = 16
 _ROW: Final = struct.Struct("<QQffIIHHHBB")
 _NAME_ENTRY: Final = struct.Struct("<QffHH")
 
@@ -189,14 +190,47 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(StoredCard)
 
 
-def encode_card(card: StoredCard) -> bytes:
-    """The value of the card's key: its version (8 bytes, little endian), then msgpack."""
-    return _VERSION.pack(card.version) + _encoder.encode(card)
+def encode_card(card: StoredCard, *, after: bytes | None = None) -> bytes:
+    """The value of the card's key: its stamp, then msgpack. `after` is the value that it takes the place of.
+
+    The stamp (8 bytes, little endian) holds the version, and in its low 16 bits how often that version was written:
+    each write changes it, so whoever compares stamps learns of every write between.
+    """
+    return _stamp(card.version, after) + _encoder.encode(card)
 
 
-def decode_card(value: bytes) -> StoredCard:
-    """Inverse of `encode_card`. Raises `msgspec.DecodeError`."""
-    return _decoder.decode(memoryview(value)[_VERSION.size :])
+def encode_removal(version: int, *, after: bytes | None = None) -> bytes:
+    """What stands in place of a removed card for a while: a stamp alone, of the version that had no card any more."""
+    return _stamp(version, after)
+
+
+def _stamp(version: int, after: bytes | None) -> bytes:
+    rewrites = 0
+    if after and version_of(after) == version:
+        rewrites = (_STAMP.unpack_from(after)[0] + 1) % (1 << _REWRITE_BITS)
+    return _STAMP.pack(version << _REWRITE_BITS | rewrites)
+
+
+def stamp_of(value: bytes | None) -> bytes:
+    """The stamp of a card's value; empty where there is none."""
+    return value[: _STAMP.size] if value else b""
+
+
+def version_of(value: bytes | None) -> int:
+    """The version in a card's value, that of a removal as well; 0 where there is none."""
+    return int(_STAMP.unpack_from(value)[0]) >> _REWRITE_BITS if value else 0
+
+
+def content_of(value: bytes | None) -> bytes:
+    """A card's value without its stamp; empty where there is no card."""
+    return value[_STAMP.size :] if value else b""
+
+
+def decode_card(value: bytes | None) -> StoredCard | None:
+    """Inverse of `encode_card`; None where there is no card. Raises `msgspec.DecodeError`."""
+    if value is None or len(value) <= _STAMP.size:
+        return None
+    return _decoder.decode(memoryview(value)[_STAMP.size :])
 
 
 def row_of(card: StoredCard) -> bytes:

@@ -66,8 +66,12 @@ class Rebuilt:
     seconds: float
 
 
+async def at_once() -> None:
+    """Wait for nothing."""
+
+
 class Rebuild:
-    """One rebuild. `report` is told of the progress, now and then."""
+    """One rebuild. `report` is told of the progress, now and then; the truth is read when `settled` returns."""
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Rebuild:
         writer: ReadModelWriter,
         *,
         report: Callable[[Progress], None] = lambda _: None,
+        settled: Callable[[], Awaitable[None]] = at_once,
         segments: int = 1,
         grace: float = GRACE_SECONDS,
         token: str | None = None,
@@ -86,6 +91,7 @@ class Rebuild:
         self._truth = truth
         self._writer = writer
         self._report = report
+        self._settled = settled
         self._segments = segments
         self._grace = grace
         self._token = token or secrets.token_hex(16)
@@ -115,6 +121,9 @@ class Rebuild:
         await self._as_holder(FORGET)
         await tidy(self._redis)
         await self._as_holder(BUILDING, f"{generation} {Phase.LOADING.value}")
+        await self._settled()
+        # Whatever was noted by now stands in the truth, which is only read from here on.
+        await self._redis.unlink(layout.dirty_key(generation))
         loaded = await self._load(generation)
         await self._as_holder(BUILDING, f"{generation} {Phase.CATCHING_UP.value}")
         caught_up = await self._drain(generation)

@@ -111,10 +111,10 @@ return 1
 
 CARD: Final = Script(
     """
--- KEYS: card. ARGV: version that was read (8 bytes, empty: there was no card), new value (empty: no card).
--- Returns 1 if written, 0 if another writer was faster.
+-- KEYS: card. ARGV: stamp that was read (8 bytes, empty: there was nothing), new value (a stamp alone: no card),
+-- seconds for which that is remembered. Returns 1 if written, 0 if another writer was faster.
 if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then return 0 end
-if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+if #ARGV[2] == 8 then redis.call('SETEX', KEYS[1], ARGV[3], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2]) end
 return 1
 """
 )

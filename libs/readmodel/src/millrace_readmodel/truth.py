@@ -134,6 +134,11 @@ class Truth:
         finally:
             upcoming.cancel()
 
+    async def is_empty(self) -> bool:
+        """Whether nothing was ever written to it."""
+        page = await self._client.scan(TableName=self._table, Limit=1, ConsistentRead=True)
+        return not page["Items"]
+
     async def check(self) -> None:
         """Raises unless the table answers."""
         await self._client.describe_table(TableName=self._table)

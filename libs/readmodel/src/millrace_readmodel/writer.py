@@ -1,7 +1,8 @@
 """Writes single providers and plans into a generation of the read model, beside other writers of the same ones.
 
 A card is replaced by compare-and-set, after its row and name entries were written: the old card is the only record of
-where these lie. Who loses reads the truth again, writes what it says now, and takes back what it wrote elsewhere.
+where these lie. Who loses reads the truth again, writes what it says now, and takes back what it wrote elsewhere. A
+removed card leaves its version for some minutes, or a slow writer could bring it back.
 """
 
 from collections import defaultdict
@@ -12,13 +13,26 @@ from typing import Final, Protocol
 from redis.asyncio import Redis
 
 from millrace_readmodel import cards, layout, scripts
-from millrace_readmodel.cards import Card, StoredCard, cards_of, decode_card, encode_card, stored
+from millrace_readmodel.cards import (
+    Card,
+    StoredCard,
+    cards_of,
+    content_of,
+    decode_card,
+    encode_card,
+    encode_removal,
+    stamp_of,
+    stored,
+    version_of,
+)
 from millrace_readmodel.changes import Changes, Partition, changes, partition_of
 from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, PlanItem, plan_value
 from millrace_readmodel.plan_sets import PlanSets
 from millrace_readmodel.scripts import Call
 
 ATTEMPTS: Final = 12
+REMOVAL_SECONDS: Final = 600
+"""How long it is remembered that a card was removed: much longer than a writer takes from the truth to its card."""
 _WIDTH: Final = 8
 
 
@@ -46,15 +60,22 @@ class _Attempts:
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """One provider-location: the card that was read, the one to write, and what lies between."""
+    """One provider-location: the value that was read, with its card, the value to write, and what lies between."""
 
     npi: str
     id: str
     version: int
     force: bool
+    before: bytes | None
     old: StoredCard | None
-    new: bytes
+    after: bytes
     changes: Changes
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether version or content differ; a removal is noted as well, for writers who know less."""
+        same = version_of(self.before) == self.version and content_of(self.before) == content_of(self.after)
+        return not same
 
 
 class ReadModelWriter:
@@ -120,7 +141,7 @@ class ReadModelWriter:
             write = _plan_write(collection, each, old, wanted.get(each), plan_sets=numbers, tried=tried)
             if write is None:
                 again.append(collection.npi)
-            elif write.new != (old or b"") or each in tried:
+            elif write.is_needed or each in tried:
                 writes.append(write)
         lost = await self._apply(generation, writes)
         for write in lost:
@@ -143,7 +164,7 @@ class ReadModelWriter:
                 Call(
                     scripts.CARD,
                     (layout.card_key(generation, write.changes.row),),
-                    (_packed(write.old.version) if write.old else b"", write.new),
+                    (stamp_of(write.before), write.after, REMOVAL_SECONDS),
                 )
                 for write in writes
             ],
@@ -161,21 +182,23 @@ def _plan_write(
     tried: dict[str, _Attempts],
 ) -> _Write | None:
     """What to write for one provider-location; None if the truth has to be read again first."""
-    old = decode_card(old_value) if old_value else None
     earlier = tried.get(provider_location_id) or _Attempts()
-    ahead = old is not None and old.version > collection.versions
-    if old and ahead and earlier.ahead != old.version:
+    known = version_of(old_value)
+    ahead = known > collection.versions
+    if ahead and earlier.ahead != known:
         # Somebody knows more than this reading of the truth. If a later reading doesn't, the truth was set back.
-        tried[provider_location_id].ahead = old.version
+        tried[provider_location_id].ahead = known
         return None
+    old = decode_card(old_value)
     new = stored(card, plan_sets[card.plans]) if card else None
     return _Write(
         npi=collection.npi,
         id=provider_location_id,
         version=collection.versions,
         force=ahead,
+        before=old_value,
         old=old,
-        new=encode_card(new) if new else b"",
+        after=encode_card(new, after=old_value) if new else encode_removal(collection.versions, after=old_value),
         changes=changes(
             provider_location_id,
             old,

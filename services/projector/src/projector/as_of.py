@@ -26,15 +26,20 @@ class AsOf:
     def __init__(self) -> None:
         self._applying: dict[str, dict[int, float]] = {}
         self._applied: dict[str, float] = {}
-        self._calls = 0
+        self.calls = 0
+        """Times that records were applied, or began to be."""
+
+    @property
+    def is_applying(self) -> bool:
+        return any(self._applying.values())
 
     @contextmanager
     def applying(self, records: Sequence[Record]) -> Iterator[None]:
         """Around applying records of one shard; they count as applied unless the block raises."""
         shard = records[0].shard_id
         running = self._applying.setdefault(shard, {})
-        self._calls += 1
-        call = self._calls
+        self.calls += 1
+        call = self.calls
         running[call] = min(record.arrived for record in records)
         try:
             yield

@@ -10,6 +10,7 @@ from millrace_feeds.clock import SystemClock
 from millrace_platform.application import Running
 from millrace_readmodel.generations import ReadModel
 from projector.as_of import AsOf, AsOfWriter
+from projector.first_load import FirstLoad, Patience
 from projector.handler import Projector, is_away
 from projector.keeper import Keeper
 from projector.settings import ProjectorSettings
@@ -22,9 +23,15 @@ APPLICATION = "projector"
 async def start(settings: ProjectorSettings, app: FastAPI, stack: AsyncExitStack) -> Running:
     """Open the stores; what runs then is the consumer of `entities`, the keeper, and the upkeep of the as-of time."""
     stores = await stack.enter_async_context(open_stores(settings, name=APPLICATION))
-    keeper = Keeper(stores, interval=settings.projector_keep_interval, segments=settings.projector_scan_segments)
-    read_model = ReadModel(stores.redis, stores.writer, absent=keeper.absent)
     as_of = AsOf()
+    first_load = FirstLoad(stores.truth, as_of, SystemClock(), Patience())
+    keeper = Keeper(
+        stores,
+        interval=settings.projector_keep_interval,
+        segments=settings.projector_scan_segments,
+        settled=first_load.over,
+    )
+    read_model = ReadModel(stores.redis, stores.writer, absent=keeper.absent)
     skipped = Skipped()
     projector = Projector(stores.truth, read_model, as_of, skipped=skipped.add)
     consumer = await stack.enter_async_context(

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from millrace_readmodel.bulk import RepeatedError
 from millrace_readmodel.generations import pointers
-from millrace_readmodel.rebuild import LockLostError, Rebuild, RebuildRunningError, Rebuilt, clean_up, running
+from millrace_readmodel.rebuild import LockLostError, Rebuild, RebuildRunningError, Rebuilt, at_once, clean_up, running
 from projector.handler import is_away
 from projector.stores import Stores
 
@@ -14,10 +14,16 @@ logger = logging.getLogger(__name__)
 
 
 class Keeper:
-    """One a worker; the rebuild lock lets only one of the fleet act. `rebuilt` is the last rebuild made here."""
+    """One a worker; the rebuild lock lets only one of the fleet act. `rebuilt` is the last rebuild made here.
 
-    def __init__(self, stores: Stores, *, interval: float, segments: int) -> None:
+    `settled` returns when the truth is worth reading.
+    """
+
+    def __init__(
+        self, stores: Stores, *, interval: float, segments: int, settled: Callable[[], Awaitable[None]] = at_once
+    ) -> None:
         self._stores = stores
+        self._settled = settled
         self._interval = interval
         self._segments = segments
         self._asked = asyncio.Event()
@@ -59,7 +65,8 @@ class Keeper:
 
     async def _rebuild(self) -> None:
         stores = self._stores
-        self.rebuilt = await Rebuild(stores.redis, stores.truth, stores.writer, segments=self._segments).run()
+        rebuild = Rebuild(stores.redis, stores.truth, stores.writer, segments=self._segments, settled=self._settled)
+        self.rebuilt = await rebuild.run()
         logger.info(
             "generation %d of the read model has %d cards after %.1f s",
             self.rebuilt.generation,

@@ -16,13 +16,15 @@ from projector.keeper import Keeper
 
 @dataclass(frozen=True, slots=True)
 class ReadModelStatus:
-    """`generation` is the served one, None when there is none; `building` reads `<number> <phase>`.
+    """`generation` is the served one, None when there is none, and one is `pending` then; `building` reads
+    `<number> <phase>`.
 
     `keys` counts all keys of the server, `memory` its bytes, `as_of` are unix seconds by shard, `rebuilt` tells of the
     last rebuild that this worker made.
     """
 
     generation: int | None
+    pending: int
     building: str | None
     keys: int
     memory: int
@@ -70,6 +72,7 @@ class Status:
         as_of = cast(dict[bytes, bytes], await self._redis.hgetall(layout.AS_OF_KEY))
         return ReadModelStatus(
             generation=now.served,
+            pending=int(now.served is None),
             building=f"{now.building} {now.phase.value}" if now.building is not None and now.phase else None,
             keys=await self._redis.dbsize(),
             memory=memory["used_memory"],

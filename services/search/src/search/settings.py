@@ -14,8 +14,8 @@ class SearchSettings(PlatformSettings):
     """All partitions of 1,000,000 provider-locations take some 90 MiB."""
     search_area_cache: int = Field(128 * MIB, ge=MIB)
     """Rows made ready for the circles that are asked for most."""
-    search_card_cache: int = Field(512 * MIB, ge=MIB)
-    """Some 0.9 KiB a card."""
+    search_card_cache: int = Field(1024 * MIB, ge=MIB)
+    """Some 0.9 KiB a card: 1,000,000 of them fit."""
     search_name_cache: int = Field(32 * MIB, ge=MIB)
     search_redis_timeout: Seconds = 1.0
     """For one round trip; a connection that takes longer is dropped and opened anew."""

@@ -26,7 +26,7 @@ from millrace_local.up.environment import (
 )
 from millrace_local.up.output import Output
 from millrace_local.up.progress import until_drained
-from millrace_local.up.recovery import RETRY_SECONDS, replay_everything
+from millrace_local.up.recovery import IN_PAGES, RETRY_SECONDS, replay_everything, replay_pages
 from millrace_local.up.supervisor import CommandError, Supervisor, all_ready
 
 PROJECTION_SECONDS = 300.0
@@ -168,6 +168,8 @@ class Platform:
     async def _replay(self) -> None:
         self._output.say("what ministack held is out of date: sending everything through the feeds again")
         await replay_everything(self._ports.service_url("directory"), self._output.say)
+        for service in IN_PAGES:
+            await replay_pages(self._ports.service_url(service), service, self._output.say)
         self._aws_is_behind = False
 
 

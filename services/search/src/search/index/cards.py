@@ -36,9 +36,9 @@ ABSENT: Final = RenderedCard(version=0, specialty=0, cell="", body=b"")
 
 def rendered(_key: bytes, value: bytes | None) -> RenderedCard:
     """From a card's string. Raises `msgspec.DecodeError`."""
-    if not value:
-        return ABSENT
     card = decode_card(value)
+    if card is None:
+        return ABSENT
     return RenderedCard(
         version=card.version,
         specialty=card.specialty,

@@ -1,0 +1,1 @@
+"""Reviews of visits, their moderation and the averages that search shows."""

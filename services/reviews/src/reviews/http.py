@@ -1,0 +1,104 @@
+"""The service's manners over HTTP: pages, and how problems are documented."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Depends, Header, Request, Response
+
+from millrace_platform.errors import FieldError, Unprocessable
+from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
+from millrace_platform.preconditions import Tags, parse_tags
+from millrace_platform.problems import PROBLEM_MEDIA_TYPE
+from reviews.schemas import FieldProblem, Problem
+
+NO_STORE = {"Cache-Control": "no-store"}
+"""For all that isn't public."""
+
+_CURSORS = Cursors("reviews", int)
+_LAST = 2**63 - 1
+"""The highest position that a bigint can hold; a cursor that somebody made up may name a higher one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which page of a list is asked for, by the list's path and what narrows it."""
+
+    request: Request
+    limit: int
+    cursor: str | None
+
+    def position(self, **filters: str) -> int | None:
+        """Where the page begins, None at the first. A 422 problem for the cursor of another list."""
+        if self.cursor is None:
+            return None
+        return max(0, min(_CURSORS.read(self.cursor, filters=self._scope(filters)), _LAST))
+
+    def follow(self, response: Response, position: int | None, **filters: str) -> str | None:
+        """The next page's cursor, which the response gets as its `Link` too."""
+        if position is None:
+            return None
+        cursor = _CURSORS.write(position, filters=self._scope(filters))
+        response.headers["Link"] = next_link(self.request, cursor)
+        return cursor
+
+    def _scope(self, filters: Mapping[str, str]) -> Mapping[str, str]:
+        return {"": self.request.url.path, **filters}
+
+
+# Coroutines, as FastAPI runs plain functions in threads.
+async def _paging(request: Request, limit: Limit = 20, cursor: CursorText = None) -> Paging:
+    return Paging(request, limit, cursor)
+
+
+async def _match(
+    if_match: Annotated[str | None, Header(description="ETag of the reply to change.")] = None,
+) -> Tags | None:
+    if if_match is None:
+        return None
+    try:
+        return parse_tags(if_match)
+    except ValueError as error:
+        wrong = FieldError(field="If-Match", detail="Not a list of entity tags.", remedy="Send the ETag as it came.")
+        raise Unprocessable(errors=[wrong]) from error
+
+
+Paged: TypeAlias = Annotated[Paging, Depends(_paging)]
+"""An endpoint's parameter."""
+OptionalMatch: TypeAlias = Annotated[Tags | None, Depends(_match)]
+"""An endpoint's parameter: None where the header is absent, which makes what isn't there yet."""
+
+
+_PROBLEMS = {
+    401: "No valid access token.",
+    403: "Not for the role of the caller.",
+    404: "There is no such resource, or the caller may not know of it.",
+    409: "It conflicts with what is there.",
+    412: "The resource has another version than `If-Match` names.",
+    415: "The body isn't JSON.",
+    422: "Fields are invalid; `errors` names each with its remedy.",
+    428: "`If-Match` is missing.",
+}
+
+
+_PROBLEM = Problem.model_json_schema()
+# FastAPI puts models of its own making among the components only, so this one stands where it is needed.
+_PROBLEM["properties"]["errors"]["items"] = _PROBLEM.pop("$defs")[FieldProblem.__name__]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of an endpoint's problems."""
+    content = {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}
+    return {status: {"description": _PROBLEMS[status], "content": content} for status in statuses}
+
+
+LIST = problems(422)
+OWN_LIST = problems(401, 422)
+ROLE_LIST = problems(401, 403, 422)
+READ = problems(401, 404, 422)
+ROLE_READ = problems(401, 403, 404, 422)
+CREATE = problems(401, 403, 404, 409, 415, 422)
+CHANGE = problems(401, 404, 412, 415, 422, 428)
+ROLE_CHANGE = problems(401, 403, 404, 412, 415, 422, 428)
+REMOVE = problems(401, 404, 412, 422, 428)
+ROLE_REMOVE = problems(401, 403, 404, 412, 422, 428)

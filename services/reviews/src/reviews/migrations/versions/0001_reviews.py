@@ -1,0 +1,108 @@
+"""Visits, reviews, what happens to them, summaries and the outbox."""
+
+from alembic import op
+
+from millrace_feeds.outbox import OUTBOX_DDL
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+TABLES = """
+CREATE TABLE patient (
+    id text CONSTRAINT patient_pkey PRIMARY KEY,
+    version bigint NOT NULL CONSTRAINT patient_version_check CHECK (version >= 0),
+    erased_at timestamptz
+);
+
+CREATE TABLE place (
+    id text CONSTRAINT place_pkey PRIMARY KEY,
+    version bigint NOT NULL CONSTRAINT place_version_check CHECK (version > 0),
+    practice_id text
+);
+CREATE INDEX place_practice_id_idx ON place (practice_id);
+
+CREATE TABLE visit (
+    id text CONSTRAINT visit_pkey PRIMARY KEY,
+    version bigint NOT NULL CONSTRAINT visit_version_check CHECK (version > 0),
+    patient_id text CONSTRAINT visit_patient_id_fkey REFERENCES patient (id),
+    npi text NOT NULL,
+    provider_location_id text NOT NULL,
+    practice_id text,
+    month text NOT NULL,
+    completed_at timestamptz
+);
+CREATE INDEX visit_patient_id_idx ON visit (patient_id);
+CREATE INDEX visit_month_idx ON visit (month);
+CREATE INDEX visit_practice_id_idx ON visit (practice_id);
+CREATE INDEX visit_without_practice_idx ON visit (provider_location_id) WHERE practice_id IS NULL;
+
+CREATE TABLE review (
+    id uuid CONSTRAINT review_pkey PRIMARY KEY,
+    seq bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT review_seq_key UNIQUE,
+    appointment_id text NOT NULL CONSTRAINT review_appointment_id_fkey REFERENCES visit (id)
+        CONSTRAINT review_appointment_id_key UNIQUE,
+    author_id text CONSTRAINT review_author_id_fkey REFERENCES patient (id),
+    npi text NOT NULL,
+    version bigint NOT NULL CONSTRAINT review_version_check CHECK (version > 0),
+    state text NOT NULL CONSTRAINT review_state_check
+        CHECK (state IN ('pending', 'published', 'rejected', 'hidden', 'withdrawn')),
+    doubted boolean NOT NULL,
+    reason text,
+    overall smallint NOT NULL CONSTRAINT review_overall_check CHECK (overall BETWEEN 1 AND 5),
+    bedside_manner smallint NOT NULL CONSTRAINT review_bedside_manner_check CHECK (bedside_manner BETWEEN 1 AND 5),
+    wait_time smallint NOT NULL CONSTRAINT review_wait_time_check CHECK (wait_time BETWEEN 1 AND 5),
+    text text,
+    created_at timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL
+);
+CREATE INDEX review_published_idx ON review (npi, seq) WHERE state = 'published';
+CREATE INDEX review_waiting_idx ON review (state, seq) WHERE state <> 'published';
+CREATE INDEX review_author_id_seq_idx ON review (author_id, seq);
+
+CREATE TABLE reply (
+    review_id uuid CONSTRAINT reply_pkey PRIMARY KEY CONSTRAINT reply_review_id_fkey REFERENCES review (id),
+    version bigint NOT NULL CONSTRAINT reply_version_check CHECK (version > 0),
+    text text,
+    changed_at timestamptz NOT NULL
+);
+
+CREATE TABLE flag (
+    review_id uuid CONSTRAINT flag_review_id_fkey REFERENCES review (id),
+    reporter_id text,
+    reason text NOT NULL,
+    at timestamptz NOT NULL,
+    CONSTRAINT flag_pkey PRIMARY KEY (review_id, reporter_id)
+);
+CREATE INDEX flag_reporter_id_idx ON flag (reporter_id);
+
+CREATE TABLE decision (
+    review_id uuid CONSTRAINT decision_review_id_fkey REFERENCES review (id),
+    version bigint,
+    at timestamptz NOT NULL,
+    actor_id uuid NOT NULL,
+    before text NOT NULL,
+    after text NOT NULL,
+    reason text,
+    CONSTRAINT decision_pkey PRIMARY KEY (review_id, version)
+);
+
+CREATE TABLE summary (
+    npi text CONSTRAINT summary_pkey PRIMARY KEY,
+    version bigint NOT NULL CONSTRAINT summary_version_check CHECK (version >= 0),
+    count integer NOT NULL CONSTRAINT summary_count_check CHECK (count >= 0),
+    overall double precision NOT NULL,
+    bedside_manner double precision NOT NULL,
+    wait_time double precision NOT NULL
+);
+"""
+
+
+def upgrade() -> None:
+    for statement in filter(str.strip, (TABLES + OUTBOX_DDL).split(";")):
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE outbox, summary, decision, flag, reply, review, visit, place, patient")

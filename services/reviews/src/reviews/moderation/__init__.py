@@ -1,0 +1,1 @@
+"""Moderation: what people report of reviews, and what moderators decide."""

@@ -1,0 +1,1 @@
+"""Replies: what a practice answers to a review, in public."""

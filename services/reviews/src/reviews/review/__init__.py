@@ -1,0 +1,1 @@
+"""Reviews: what a patient says of one completed visit."""

@@ -1,0 +1,1 @@
+"""Summaries: what the published reviews of a provider come to."""

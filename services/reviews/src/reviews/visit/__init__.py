@@ -1,0 +1,1 @@
+"""Visits: appointments as this service knows them."""

@@ -1,0 +1,13 @@
+"""The service on an empty database, and a set of migrated ones to copy it from."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from .running import Service, running, settings_for
+
+
+@pytest.fixture
+async def service(postgres_dsn: str) -> AsyncIterator[Service]:
+    async with running(settings_for(postgres_dsn)) as service:
+        yield service

@@ -1,0 +1,286 @@
+"""The service as it runs, with a clock to turn, feeds in memory, and the steps that most tests begin with."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import msgspec
+from fastapi import FastAPI
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from millrace_contracts.entities import Address, Appointment, Entity, Patient, ProviderLocation
+from millrace_contracts.envelope import Envelope, decode, encode
+from millrace_contracts.registry import APPOINTMENT, PATIENT, PROVIDER_LOCATION, Contract, entity_of
+from millrace_feeds.consumer import Consumer
+from millrace_feeds.dead_letters import MemoryDeadLetters
+from millrace_feeds.handler import Handler
+from millrace_feeds.lease import MemoryLeaseStore
+from millrace_feeds.memory import MemoryTransport
+from millrace_feeds.settings import ConsumerSettings
+from millrace_feeds.transport import Outgoing, Transport
+from millrace_platform.authentication import Verifier, rules_of
+from millrace_platform.clock import Clock, rfc3339
+from millrace_platform.database import Database, open_database
+from millrace_platform.ids import Uuid7
+from reviews.bootstrap import Surroundings
+from reviews.feed import is_away
+from reviews.main import create
+from reviews.migrate import migrate
+from reviews.settings import ReviewsSettings
+
+START = 1_800_000_000.0
+DAY = 86_400.0
+NPI, OTHER_NPI = "1679576722", "1234567893"
+PRACTICE, OTHER_PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"
+UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
+STARS = {"overall": 5, "bedside_manner": 4, "wait_time": 3}
+
+
+class ManualClock:
+    """Stands until it is turned."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@cache
+def signing_key() -> RSAKey:
+    """One for all tests: making one takes long."""
+    return RSAKey.generate_key(2048)
+
+
+class OneKey:
+    async def key(self, kid: str) -> RSAKey | None:
+        return signing_key()
+
+
+@asynccontextmanager
+async def verifiers(settings: ReviewsSettings, clock: Clock) -> AsyncIterator[Verifier]:
+    yield Verifier(rules_of(settings), OneKey(), clock)
+
+
+def settings_for(database_url: str, **changes: Any) -> ReviewsSettings:
+    return ReviewsSettings(**{"reviews_database_url": database_url, **changes})
+
+
+@dataclass
+class Caller:
+    """Somebody with a token."""
+
+    id: str
+    headers: dict[str, str]
+
+    def at(self, version: int | str) -> dict[str, str]:
+        """With the version that is to be changed."""
+        return {**self.headers, "If-Match": f'"{version}"'}
+
+
+def caller_of(settings: ReviewsSettings, *groups: str) -> Caller:
+    """Somebody new with a token that lives longer than any test turns the clock."""
+    identifier = str(uuid4())
+    claims = {
+        "iss": settings.auth_issuer,
+        "sub": identifier,
+        "client_id": settings.auth_client_ids[0],
+        "token_use": "access",
+        "iat": START,
+        "auth_time": START,
+        "exp": START + 1000 * DAY,
+        "cognito:groups": list(groups),
+    }
+    token = jwt.encode({"alg": "RS256", "kid": "k"}, claims, signing_key(), algorithms=["RS256"])
+    return Caller(identifier, {"Authorization": f"Bearer {token}"})
+
+
+@dataclass
+class Service:
+    """A running service and its client."""
+
+    app: FastAPI
+    client: httpx.AsyncClient
+    clock: ManualClock
+    transport: MemoryTransport
+    letters: MemoryDeadLetters
+    settings: ReviewsSettings
+    database: Database
+    handled: int = 0
+
+    def caller(self, *roles: str, practices: tuple[str, ...] = ()) -> Caller:
+        """Somebody who signed in; without roles a patient."""
+        return caller_of(self.settings, *roles, *(f"practice/{each}" for each in practices))
+
+    def staff(self, practice: str = PRACTICE) -> Caller:
+        return self.caller("staff", practices=(practice,))
+
+    async def tell(self, contract: Contract[Any], entity: Entity, version: int = 1, *, deleted: bool = False) -> None:
+        """Put an entity on `entities` and wait until it was followed."""
+        await self.put_raw(contract.subject(entity), envelope(contract, entity, version, deleted, self.clock.time()))
+
+    async def put_raw(self, key: str, body: bytes) -> None:
+        self.handled += 1
+        await self.transport.put_records("entities", [Outgoing(key, body)])
+
+        async def followed() -> bool:
+            status = (await self.client.get("/internal/reviews/status")).json()["consumer"]
+            return bool(status["handled"] + status["parked"] >= self.handled)
+
+        await until(followed)
+
+    async def appointment(self, patient: Caller | str, **changes: Any) -> Appointment:
+        """A visit that the feed told of; completed now, unless said otherwise."""
+        version = changes.pop("version", 1)
+        made = appointment_of(patient if isinstance(patient, str) else patient.id, self.clock, **changes)
+        await self.tell(APPOINTMENT, made, version)
+        return made
+
+    async def place(self, identifier: str, practice_id: str | None, version: int = 1) -> None:
+        made = ProviderLocation(
+            id=identifier,
+            npi=NPI,
+            location_id=UNKNOWN,
+            address=Address(line1="1 Main St", city="New York", state="NY", zip="10001"),
+            taxonomy="207N00000X",
+            practice_id=practice_id,
+        )
+        await self.tell(PROVIDER_LOCATION, made, version)
+
+    async def erase(self, patient: Caller, version: int = 2) -> None:
+        await self.tell(PATIENT, Patient(id=patient.id, state="erased"), version)
+
+    async def try_review(self, patient: Caller, appointment_id: str, **changes: Any) -> httpx.Response:
+        body = {"appointment_id": appointment_id, **STARS, **changes}
+        return await self.client.post("/v1/reviews", json=body, headers=patient.headers)
+
+    async def review(self, patient: Caller | None = None, *, npi: str = NPI, **changes: Any) -> dict[str, Any]:
+        """A review of a new visit, as its author sees it."""
+        patient = patient or self.caller()
+        visit = await self.appointment(patient, npi=npi)
+        answer = await self.try_review(patient, visit.id, **changes)
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def public(self, npi: str = NPI) -> list[dict[str, Any]]:
+        answer = await self.client.get("/v1/reviews", params={"npi": npi})
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["items"]
+        return found
+
+    async def decide(self, review_id: str, version: int, state: str, reason: str | None = None) -> httpx.Response:
+        return await self.client.put(
+            f"/v1/reviews/{review_id}/moderation",
+            json={"state": state, "reason": reason},
+            headers=self.caller("support").at(version),
+        )
+
+    async def told(self) -> list[Envelope]:
+        """All that was told so far, once the outbox is empty."""
+
+        async def drained() -> bool:
+            status = (await self.client.get("/internal/reviews/status")).json()
+            return bool(status["outbox"]["backlog"] == 0)
+
+        await until(drained)
+        shards = self.transport.open_shards("changes")
+        found = [decode(each.body) for shard in shards for each in self.transport.records("changes", shard.shard_id)]
+        for each in found:
+            entity_of(each)
+        return found
+
+    async def summaries(self, npi: str = NPI) -> list[tuple[int, Any]]:
+        """Versions and states of a provider's summary, as they were told."""
+        return [
+            (each.entityversion, json.loads(bytes(each.data)))
+            for each in await self.told()
+            if each.subject == f"review-summary/{npi}"
+        ]
+
+
+def appointment_of(patient_id: str, clock: Clock, **changes: Any) -> Appointment:
+    """A visit of two hours ago that was completed now."""
+    values: dict[str, Any] = {
+        "id": str(uuid4()),
+        "provider_location_id": UNKNOWN,
+        "npi": NPI,
+        "patient_id": patient_id,
+        "start": "2027-01-15T01:00:00-05:00",
+        "minutes": 30,
+        "state": "completed",
+        "practice_id": PRACTICE,
+        "completed_at": rfc3339(clock.time()),
+    }
+    return Appointment(**{**values, **changes})
+
+
+def envelope(contract: Contract[Any], entity: Entity, version: int, deleted: bool, now: float) -> bytes:
+    subject = contract.subject(entity)
+    return encode(
+        Envelope(
+            id=str(uuid4()),
+            source="/services/test",
+            type=f"millrace.{contract.name}.updated",
+            subject=subject,
+            time=rfc3339(now),
+            dataschema=contract.dataschema,
+            partitionkey=subject,
+            entityversion=version,
+            data=msgspec.Raw(b"null" if deleted else msgspec.json.encode(entity)),
+        )
+    )
+
+
+async def until(condition: Callable[[], Awaitable[bool]], *, within: float = 20.0) -> None:
+    """Return as soon as the condition holds."""
+    async with asyncio.timeout(within):
+        while not await condition():  # noqa: ASYNC110 # what is waited for doesn't know of the test
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(settings: ReviewsSettings, clock: ManualClock | None = None) -> AsyncIterator[Service]:
+    """Prepare the database and run the service on it."""
+    await migrate(settings.reviews_database_url)
+    clock = clock or ManualClock()
+    stream, letters = MemoryTransport(), MemoryDeadLetters()
+    stream.create_stream("changes")
+    stream.create_stream("entities")
+
+    @asynccontextmanager
+    async def transport(_: ReviewsSettings) -> AsyncIterator[Transport]:
+        yield stream
+
+    @asynccontextmanager
+    async def consumer(_: ReviewsSettings, handler: Handler) -> AsyncIterator[Consumer]:
+        yield Consumer(
+            application="reviews",
+            stream="entities",
+            transport=stream,
+            leases=MemoryLeaseStore(),
+            dead_letters=letters,
+            handler=handler,
+            worker="test",
+            settings=ConsumerSettings(poll_interval=0.005),
+            outage=is_away,
+        )
+
+    surroundings = Surroundings(clock, Uuid7(clock), transport=transport, consumer=consumer, verifier=verifiers)
+    app = create(settings, surroundings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://reviews") as client,
+        open_database(settings.reviews_database_url, name="test", pool_size=2, seconds=5) as database,
+    ):
+        yield Service(app, client, clock, stream, letters, settings, database)
