@@ -3,6 +3,7 @@ that it takes, against what the policies allow."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -32,18 +33,24 @@ NEVER_HERE = {
 """Allowed, and not seen in this run, by service and action: why."""
 
 
+def import_providers(deployed: Deployment, files: Path, *, seed: int) -> None:
+    """Make up some providers, others for each seed, and import them."""
+    count = ("--providers", "60", "--seed", str(seed))
+    deployed.run("directory", str(MILLRACE), "demo", *count, "--out", str(files))
+    deployed.run("directory", str(MILLRACE), "import", "nppes", str(files / "nppes.csv"))
+
+
 @pytest.fixture(scope="module")
 def searched(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The first search that finds anybody, after an import; besides, a record on each stream that nobody can read."""
-    files = tmp_path_factory.mktemp("demo")
-    deployed.run("directory", str(MILLRACE), "demo", "--providers", "60", "--seed", "7", "--out", str(files))
-    deployed.run("directory", str(MILLRACE), "import", "nppes", str(files / "nppes.csv"))
+    directory = tmp_path_factory.mktemp("demo")
+    import_providers(deployed, directory / "first", seed=7)
     kinesis = deployed.cloud.client("kinesis")
     for stream in ("changes", "entities"):
         kinesis.put_record(StreamName=f"{APP}-{ENVIRONMENT}-{stream}", Data=b"not an envelope", PartitionKey="nobody")
 
-    with httpx.Client(base_url=deployed.url("directory"), timeout=10) as directory:
-        (entry,) = directory.get("/v1/directory/provider-locations", params={"limit": 1}).json()["items"]
+    entries = httpx.get(f"{deployed.url('directory')}/v1/directory/provider-locations", params={"limit": 1}, timeout=10)
+    (entry,) = entries.json()["items"]
     where = {"specialty": entry["taxonomy"], "near": entry["address"]["zip"][:5], "radius_mi": 10}
 
     def found() -> dict[str, Any] | None:
@@ -54,6 +61,8 @@ def searched(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> 
     answer = wait_for(found, seconds=SECONDS, what=f"a search with {where} that finds somebody")
     page = httpx.get(f"{deployed.url('search')}/v1/providers/{entry['npi']}", timeout=10)
     assert page.status_code == 200
+    # The read model was made from the truth as a whole; from now on it is changed card by card.
+    import_providers(deployed, directory / "second", seed=8)
     return answer
 
 
