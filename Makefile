@@ -16,8 +16,8 @@ up: $(INSTALLED) ## Run the whole platform on http://127.0.0.1:8080 until Ctrl-C
 	@exec $(BIN)/millrace up
 
 .PHONY: test
-test: $(INSTALLED) ## Run all tests but those that kill processes; ARGS="-k name" goes to pytest
-	$(BIN)/pytest -m "not chaos" $(ARGS)
+test: $(INSTALLED) ## Run all tests but those of chaos and deploy-check; ARGS="-k name" goes to pytest
+	$(BIN)/pytest -m "not chaos and not deploy" $(ARGS)
 
 .PHONY: check
 check: $(INSTALLED) ## Lint, format, types, layers, schemas, locks: everything that needs no running server
@@ -32,6 +32,20 @@ check: $(INSTALLED) ## Lint, format, types, layers, schemas, locks: everything t
 .PHONY: chaos
 chaos: $(INSTALLED) ## Kill every kind of process in the middle of an import; nothing may be lost
 	$(BIN)/pytest -m chaos $(ARGS)
+
+.PHONY: deploy-check
+deploy-check: $(INSTALLED) ## Hold copilot/ and ecs/ against the real tools, the services' settings and their calls
+	@$(MAKE) --no-print-directory deploy-tools || \
+	  echo "Without the tools: cfn-lint, checkov and copilot will be reported as missing" >&2
+	MILLRACE_DEPLOY_TOOLS=required $(BIN)/pytest tests/deploy $(ARGS)
+
+.PHONY: deploy-tools
+deploy-tools: $(INSTALLED) ## Make the environment of cfn-lint, checkov and copilot in .millrace/deploy-tools
+	@cmp --silent tests/deploy/tools.lock .millrace/deploy-tools/tools.lock || { \
+	  echo "Making the environment of the deployment tools in .millrace/deploy-tools"; \
+	  $(BIN)/uv venv --quiet --clear --no-project --python $(BIN)/python .millrace/deploy-tools && \
+	  $(BIN)/uv pip install --quiet --python .millrace/deploy-tools/bin/python --require-hashes \
+	    --requirement tests/deploy/tools.lock && cp tests/deploy/tools.lock .millrace/deploy-tools/; }
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure search, freshness, consumers and rebuild; keeps the table in tests/bench/results
@@ -54,11 +68,12 @@ $(INSTALLED): requirements.lock pyproject.toml $(PROJECTS)
 	@touch $@
 
 .PHONY: lock
-lock: $(INSTALLED) ## Choose the newest versions of all dependencies and write them with hashes to the two locks
+lock: $(INSTALLED) ## Choose the newest versions of all dependencies and write them with hashes to the three locks
 	$(BIN)/uv pip compile --quiet --upgrade $(COMPILE) --group dev pyproject.toml $(PROJECTS) \
 	  $(addprefix --no-emit-package millrace-,$(notdir $(PACKAGES))) --output-file requirements.lock
 	echo "ministack==1.5.33" | $(BIN)/uv pip compile --quiet --upgrade $(COMPILE) - \
 	  --output-file libs/local/src/millrace_local/ministack.lock
+	$(BIN)/uv pip compile --quiet --upgrade $(COMPILE) tests/deploy/tools.in --output-file tests/deploy/tools.lock
 
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
@@ -69,4 +84,4 @@ clean: ## Remove the environment and all caches; the platform's state in .millra
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

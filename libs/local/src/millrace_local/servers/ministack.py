@@ -42,6 +42,7 @@ class Ministack:
     directory: Path
     port: int
     variables: Mapping[str, str] = field(default_factory=dict)
+    services: str = SERVICES
 
     @property
     def endpoint(self) -> str:
@@ -68,7 +69,7 @@ class Ministack:
             "PERSIST_STATE": "1",
             "STATE_DIR": str(self.directory / "state"),
             "TMPDIR": str(self.directory / "tmp"),
-            "SERVICES": SERVICES,
+            "SERVICES": self.services,
             "LOG_LEVEL": "WARNING",
             # ministack removes its containers from the Docker it finds, another ministack's too: show it none.
             "DOCKER_HOST": f"unix://{self.directory}/no-docker",

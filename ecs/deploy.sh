@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# Deploys Millrace with CloudFormation: one change set a stack, shown before it is executed, and waited for.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+  cat >&2 <<'TEXT'
+Usage: ecs/deploy.sh [--dry-run] [--yes] ENV [PART...]
+
+ENV     dev, staging or prod
+PART    network, data, platform, access, databases, services, or one of these:
+        data/<name>, access/<service>, services/<service>. None: all of them, in this order.
+        adopt in place of network, data, access and databases: beside Copilot, see docs/how-to/migrate-from-copilot.md
+
+--dry-run   say which stacks would be deployed from what, with which parameters; calls nothing
+--yes       execute change sets without asking
+
+From the environment:
+  MILLRACE_APP              name of the application (millrace)
+  MILLRACE_DOMAIN           under which the load balancer answers (platform, services)
+  MILLRACE_CERTIFICATE_ARN  of a certificate in ACM for it (platform)
+  MILLRACE_IMAGES           registry and prefix, e.g. 123456789012.dkr.ecr.us-east-1.amazonaws.com/millrace (services)
+  MILLRACE_TAG              tag of the images (services)
+TEXT
+  exit 2
+}
+
+DATA=(streams tables database cache identity telemetry alarms service-alarms dashboard)
+# Consumers before producers: who writes finds a reader.
+SERVICES=(refinery projector directory patients scheduling reviews notifications search)
+IN_NETWORK=" database cache "
+
+dry_run=false
+yes=false
+while [[ ${1:-} == --* ]]; do
+  case $1 in
+    --dry-run) dry_run=true ;;
+    --yes) yes=true ;;
+    *) usage ;;
+  esac
+  shift
+done
+env=${1:-}
+[[ $env =~ ^(dev|staging|prod)$ ]] || usage
+shift
+app=${MILLRACE_APP:-millrace}
+
+say() { printf '%s\n' "$*"; }
+fail() { printf '%s\n' "$*" >&2; exit 1; }
+needed() { [[ -n ${!1:-} ]] || fail "$1 is not set: $2"; }
+
+# An exported value of another stack.
+exported() {
+  if $dry_run; then
+    printf '<%s-%s-%s>' "$app" "$env" "$1"
+    return
+  fi
+  aws cloudformation list-exports --output text --query "Exports[?Name=='$app-$env-$1'].Value" | grep . ||
+    fail "$app-$env-$1 is exported by no stack: deploy what comes before"
+}
+
+# deploy STACK TEMPLATE [Key=Value...]
+deploy() {
+  # Not the names of Copilot, whose stacks may stand beside these.
+  local stack=$app-$env-ecs-$1 template=$2
+  shift 2
+  local parameters=("ParameterKey=App,ParameterValue=$app" "ParameterKey=Env,ParameterValue=$env") pair
+  # A comma separates parameters for the command line; within a value it is escaped.
+  for pair in "$@"; do parameters+=("ParameterKey=${pair%%=*},ParameterValue=${pair#*=}"); done
+  parameters=("${parameters[@]//,subnet-/\\,subnet-}")
+  say "stack $stack from ecs/$template"
+  if $dry_run; then
+    printf '    %s\n' "App=$app" "Env=$env" "$@"
+    return
+  fi
+  local type=UPDATE status
+  status=$(aws cloudformation describe-stacks --stack-name "$stack" --output text --query 'Stacks[0].StackStatus' 2>/dev/null) || type=CREATE
+  [[ $status != REVIEW_IN_PROGRESS ]] || type=CREATE
+  local change=deploy-$(date -u +%Y%m%d%H%M%S)
+  aws cloudformation create-change-set --stack-name "$stack" --change-set-name "$change" --change-set-type "$type" \
+    --template-body "file://$template" --parameters "${parameters[@]}" \
+    --capabilities CAPABILITY_IAM CAPABILITY_NAMED_IAM \
+    --tags "Key=copilot-application,Value=$app" "Key=copilot-environment,Value=$env" >/dev/null
+  if ! aws cloudformation wait change-set-create-complete --stack-name "$stack" --change-set-name "$change" 2>/dev/null; then
+    local reason
+    reason=$(aws cloudformation describe-change-set --stack-name "$stack" --change-set-name "$change" \
+      --output text --query StatusReason)
+    aws cloudformation delete-change-set --stack-name "$stack" --change-set-name "$change"
+    [[ $reason == *"didn't contain changes"* || $reason == *"No updates"* ]] || fail "$stack: $reason"
+    say "    nothing to change"
+    return
+  fi
+  aws cloudformation describe-change-set --stack-name "$stack" --change-set-name "$change" --output text \
+    --query 'Changes[].ResourceChange.[Action,Replacement,LogicalResourceId,ResourceType]' | sed 's/^/    /'
+  if ! $yes; then
+    read -rp "    Execute? [y/N] " answer
+    [[ $answer == y ]] || { aws cloudformation delete-change-set --stack-name "$stack" --change-set-name "$change"; return; }
+  fi
+  aws cloudformation execute-change-set --stack-name "$stack" --change-set-name "$change"
+  aws cloudformation wait "stack-${type,,}-complete" --stack-name "$stack" || {
+    aws cloudformation describe-stack-events --stack-name "$stack" --output text --max-items 20 \
+      --query "StackEvents[?contains(ResourceStatus, 'FAILED')].[LogicalResourceId,ResourceStatusReason]" >&2
+    fail "$stack was rolled back"
+  }
+}
+
+network() { deploy network network.yml; }
+
+# Instead of network: beside a running environment of Copilot's, in its network and on its data.
+adopt() {
+  deploy network adopt.yml "VpcId=$(exported VpcId)" "TaskSecurityGroup=$(exported EnvironmentSecurityGroup)"
+}
+
+data() {
+  local name parameters
+  for name in "$@"; do
+    parameters=()
+    if [[ $IN_NETWORK == *" $name "* ]]; then
+      parameters=("VpcId=$(exported VpcId)" "PrivateSubnets=$(exported PrivateSubnets)" \
+        "TaskSecurityGroup=$(exported TaskSecurityGroup)")
+    fi
+    deploy "$name" "data/$name.yml" "${parameters[@]}"
+  done
+}
+
+platform() {
+  needed MILLRACE_CERTIFICATE_ARN "the load balancer answers to HTTPS"
+  deploy platform platform.yml "PublicSubnets=$(exported PublicSubnets)" \
+    "LoadBalancerSecurityGroup=$(exported LoadBalancerSecurityGroup)" "CertificateArn=$MILLRACE_CERTIFICATE_ARN"
+}
+
+access() {
+  local name
+  for name in "$@"; do deploy "$name-access" "access/$name.yml" "Name=$name"; done
+}
+
+databases() {
+  say "databases and roles by ecs/databases.sh"
+  $dry_run || MILLRACE_APP=$app ./databases.sh "$env"
+}
+
+services() {
+  needed MILLRACE_IMAGES "where the images are"
+  needed MILLRACE_TAG "which images"
+  needed MILLRACE_DOMAIN "links in mail lead there"
+  local name own
+  for name in "$@"; do
+    # {"Key": "value"}, one a line, in ecs/services/<name>.json
+    mapfile -t own < <(sed -nE 's/^  "([A-Za-z]+)": "(.*)",?$/\1=\2/p' "services/$name.json")
+    deploy "$name" service.yml "${own[@]}" "Image=$(image "$name")" "Domain=$MILLRACE_DOMAIN" \
+      "VpcId=$(exported VpcId)" "PrivateSubnets=$(exported PrivateSubnets)" "TaskSecurityGroup=$(exported TaskSecurityGroup)"
+  done
+}
+
+# The image by digest: a tag may move between a deployment and a rollback.
+image() {
+  if $dry_run; then
+    printf '%s/%s@<digest of %s>' "$MILLRACE_IMAGES" "$1" "$MILLRACE_TAG"
+    return
+  fi
+  local digest
+  digest=$(aws ecr describe-images --repository-name "$app/$1" --image-ids "imageTag=$MILLRACE_TAG" \
+    --output text --query 'imageDetails[0].imageDigest') || fail "$app/$1 has no image $MILLRACE_TAG"
+  printf '%s/%s@%s' "$MILLRACE_IMAGES" "$1" "$digest"
+}
+
+(($#)) || set -- network data platform access databases services
+for part in "$@"; do
+  case $part in
+    network | adopt | platform | databases) "$part" ;;
+    data) data "${DATA[@]}" ;;
+    access) access "${SERVICES[@]}" ;;
+    services) services "${SERVICES[@]}" ;;
+    data/* | access/*) [[ -f $part.yml ]] || fail "there is no ecs/$part.yml"; "${part%%/*}" "${part#*/}" ;;
+    services/*) [[ -f $part.json ]] || fail "there is no ecs/$part.json"; services "${part#*/}" ;;
+    *) usage ;;
+  esac
+done

@@ -1,0 +1,55 @@
+"""An AWS emulator with all of its services, beside the small one that other tests share."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from millrace_local.ports import free_ports
+from millrace_local.servers import ministack
+from millrace_local.servers.postgres import Postgres
+from millrace_local.testing import running
+from tests.deploy.copilot import Packages, packaged
+from tests.deploy.running import Deployment, deploy_data, deployment, make_cache_users
+from tests.deploy.stacks import Cloud
+
+SERVICES = (
+    "acm,cloudformation,cloudwatch,cognito-idp,dynamodb,ecr,iam,kinesis,kms,logs,s3,secretsmanager,ses,sns,ssm,sts"
+)
+
+
+@pytest.fixture(scope="session")
+def cloud(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """The emulator; `cloud.deploy` makes stacks in it."""
+    directory = tmp_path_factory.mktemp("cloud")
+    port = free_ports(1, random.Random())[0]
+    server = ministack.Ministack(pytestconfig.rootpath / ".millrace" / "ministack", directory, port, services=SERVICES)
+    server.prepare()
+    with running(server.spec(), directory / "log"):
+        yield Cloud(server.endpoint, port)
+
+
+@pytest.fixture(scope="session")
+def packages(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    """What `copilot` makes of every environment and service."""
+    return packaged(cloud, tmp_path_factory.mktemp("copilot"))
+
+
+@pytest.fixture(scope="session")
+def exports(cloud: Cloud) -> dict[str, str]:
+    """What the data templates and the services' own export, once they are deployed."""
+    return deploy_data(cloud)
+
+
+@pytest.fixture(scope="session")
+def deployed(
+    cloud: Cloud,
+    exports: dict[str, str],
+    embedded_postgres: Postgres,
+    embedded_redis_port: int,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    """Every service, running on what the templates made."""
+    urls = make_cache_users(embedded_redis_port)
+    with deployment(cloud, exports, embedded_postgres, urls, tmp_path_factory.mktemp("services")) as running_services:
+        yield running_services

@@ -1,0 +1,252 @@
+"""The manifests of Copilot that we write, as a strict schema: Copilot itself ignores a key that it doesn't know.
+
+Only what we use is here. A key that is right but new goes into the schema first; a test holds every key of the schema
+against the tags in Copilot's own program.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Duration = Annotated[str, StringConstraints(pattern=r"^[0-9]+(ms|s|m)$")]
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Build(Strict):
+    dockerfile: Text
+    context: Text
+    target: Text | None = None
+    args: dict[str, str] | None = None
+
+
+class ContainerHealth(Strict):
+    command: list[str]
+    interval: Duration
+    timeout: Duration
+    retries: int
+    start_period: Duration
+
+
+class Image(Strict):
+    build: Build
+    port: int
+    healthcheck: ContainerHealth
+
+
+class TargetHealth(Strict):
+    path: Text
+    interval: Duration
+    timeout: Duration
+    healthy_threshold: int
+    unhealthy_threshold: int
+    grace_period: Duration | None = None
+
+
+class Rule(Strict):
+    path: Text
+    alias: Text
+    healthcheck: TargetHealth
+    deregistration_delay: Duration
+
+
+class Http(Rule):
+    additional_rules: list[Rule] = []
+
+
+class Range(Strict):
+    min: int
+    max: int
+    spot_from: int
+
+
+class Cooldown(Strict):
+    in_: Duration = Field(alias="in")
+    out: Duration
+
+
+class Count(Strict):
+    range: Range
+    cooldown: Cooldown
+    cpu_percentage: int
+    requests: int | None = None
+    response_time: Duration | None = None
+
+
+class CountChange(Strict):
+    range: Range
+
+
+class Placement(Strict):
+    placement: Literal["private"]
+
+
+class Network(Strict):
+    vpc: Placement
+
+
+class Volume(Strict):
+    path: Text
+    read_only: bool
+
+
+class Storage(Strict):
+    readonly_fs: Literal[True]
+    volumes: dict[str, Volume]
+
+
+class Logging(Strict):
+    retention: int
+
+
+class Deployment(Strict):
+    rolling: Literal["default"]
+    rollback_alarms: list[Text]
+
+
+class FromStack(Strict):
+    from_cfn: Text
+
+
+class Sidecar(Strict):
+    image: Text
+    essential: bool
+    secrets: dict[str, Text | FromStack]
+
+
+class EnvironmentOverride(Strict):
+    exec: bool | None = None
+    count: CountChange | None = None
+
+
+class Service(Strict):
+    """`copilot/<service>/manifest.yml`."""
+
+    name: Text
+    type: Literal["Load Balanced Web Service", "Backend Service"]
+    image: Image
+    http: Http | None = None
+    cpu: int
+    memory: int
+    platform: Literal["linux/x86_64"]
+    count: Count
+    exec: bool
+    entrypoint: list[str]
+    command: list[str]
+    network: Network
+    storage: Storage
+    logging: Logging
+    deployment: Deployment
+    variables: dict[str, Text | FromStack]
+    secrets: dict[str, Text | FromStack] = {}
+    sidecars: dict[str, Sidecar]
+    environments: dict[Literal["dev", "staging", "prod"], EnvironmentOverride]
+
+
+class Subnet(Strict):
+    cidr: Text
+
+
+class Subnets(Strict):
+    public: list[Subnet]
+    private: list[Subnet]
+
+
+class FlowLogs(Strict):
+    retention: int
+
+
+class Vpc(Strict):
+    cidr: Text
+    subnets: Subnets
+    flow_logs: FlowLogs
+
+
+class EnvironmentNetwork(Strict):
+    vpc: Vpc
+
+
+class PublicHttp(Strict):
+    certificates: list[Text]
+    ssl_policy: Text
+    access_logs: bool
+
+
+class EnvironmentHttp(Strict):
+    public: PublicHttp
+
+
+class Observability(Strict):
+    container_insights: bool
+
+
+class Environment(Strict):
+    """`copilot/environments/<name>/manifest.yml`."""
+
+    name: Text
+    type: Literal["Environment"]
+    network: EnvironmentNetwork
+    http: EnvironmentHttp
+    observability: Observability
+
+
+class SourceProperties(Strict):
+    branch: Text
+    repository: Text
+
+
+class Source(Strict):
+    provider: Literal["GitHub"]
+    properties: SourceProperties
+
+
+class PipelineBuild(Strict):
+    image: Text
+    buildspec: Text
+
+
+class StageDeployment(Strict):
+    depends_on: list[Text] = []
+
+
+class Action(Strict):
+    buildspec: Text
+    depends_on: list[Text] = []
+
+
+class Stage(Strict):
+    name: Text
+    requires_approval: bool = False
+    deployments: dict[str, StageDeployment]
+    post_deployments: dict[str, Action] = {}
+
+
+class Pipeline(Strict):
+    """`copilot/pipelines/<name>/manifest.yml`."""
+
+    name: Text
+    version: Literal[1]
+    source: Source
+    build: PipelineBuild
+    stages: list[Stage]
+
+
+def keys(model: type[BaseModel], seen: set[type[BaseModel]] | None = None) -> set[str]:
+    """Every key that a manifest of this kind may have, at any depth, without those that name things of ours."""
+    seen = set() if seen is None else seen
+    seen.add(model)
+    found = {field.alias or name for name, field in model.model_fields.items()}
+    for field in model.model_fields.values():
+        for inner in _models(field.annotation):
+            if inner not in seen:
+                found |= keys(inner, seen)
+    return found
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]

@@ -1,0 +1,137 @@
+"""One description of a deployed service, and an adapter for each way to deploy it that reads its files into that."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from tests.deploy.places import APP, COPILOT, DOMAIN, ECS, SERVICES
+from tests.deploy.templates import Evaluation, load
+
+ENVIRONMENT = "prod"
+DELIVERED_BY_FARGATE = {"AWS_REGION"}
+"""Variables that one of the files may leave to Fargate, which sets them itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A service as it is deployed. Values of variables are those of `prod`; an imported one is `<export NAME>`.
+
+    `health` are the paths that are probed; `secrets` are by variable, each with what it comes from; `tasks` are the
+    fewest and the most.
+    """
+
+    port: int
+    health: frozenset[str]
+    prefixes: frozenset[str]
+    command: tuple[str, ...]
+    variables: Mapping[str, str]
+    secrets: Mapping[str, str]
+    size: tuple[int, int]
+    tasks: tuple[int, int]
+    rollback_alarms: frozenset[str]
+    sidecar_images: Mapping[str, str] = field(default_factory=dict)
+
+
+def copilot(service: str) -> Described:
+    """From `copilot/<service>/manifest.yml` and the outputs of its addons, of which Copilot makes variables."""
+    text = (COPILOT / service / "manifest.yml").read_text()
+    for name, value in (
+        ("COPILOT_APPLICATION_NAME", APP),
+        ("COPILOT_ENVIRONMENT_NAME", ENVIRONMENT),
+        ("MILLRACE_DOMAIN", DOMAIN),
+    ):
+        text = text.replace(f"${{{name}}}", value)
+    manifest = yaml.safe_load(text)
+    http = manifest.get("http", {})
+    rules = [http, *http.get("additional_rules", [])] if http else []
+    variables, secrets = _addons(service)
+    count = manifest["count"]["range"]
+    return Described(
+        port=manifest["image"]["port"],
+        health=_probed(manifest["image"]["healthcheck"]["command"]) | {rule["healthcheck"]["path"] for rule in rules},
+        prefixes=frozenset(f"/{rule['path']}" for rule in rules),
+        command=(*manifest["entrypoint"], *manifest["command"]),
+        variables=variables | {name: _imported(value) for name, value in manifest["variables"].items()},
+        secrets=secrets | {name: _imported(value) for name, value in manifest.get("secrets", {}).items()},
+        size=(manifest["cpu"], manifest["memory"]),
+        tasks=(count["min"], count["max"]),
+        rollback_alarms=frozenset(manifest["deployment"]["rollback_alarms"]),
+        sidecar_images={name: sidecar["image"] for name, sidecar in manifest["sidecars"].items()},
+    )
+
+
+def _imported(value: Any) -> str:
+    return f"<export {value['from_cfn']}>" if isinstance(value, dict) else str(value)
+
+
+def _addons(service: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Variables and secrets that Copilot makes of outputs: of a reference to a secret a secret, of a policy none."""
+    template = load(COPILOT / service / "addons" / "access.yml")
+    evaluation = Evaluation(template, {"App": APP, "Env": ENVIRONMENT, "Name": service})
+    variables, secrets = {}, {}
+    for name, output in template["Outputs"].items():
+        made = template["Resources"].get(output["Value"].get("Ref", ""), {}).get("Type")
+        export = f"<export {evaluation.value(output['Export']['Name'])}>"
+        if made == "AWS::SecretsManager::Secret":
+            secrets[_variable(name)] = export
+        elif made != "AWS::IAM::ManagedPolicy":
+            variables[_variable(name)] = export
+    return variables, secrets
+
+
+def _variable(name: str) -> str:
+    """An output's name as Copilot writes it as a variable: MillraceDatabaseUrl is MILLRACE_DATABASE_URL."""
+    return "".join(f"_{letter}" if letter.isupper() and at else letter for at, letter in enumerate(name)).upper()
+
+
+def _probed(command: list[str]) -> frozenset[str]:
+    """The path that a container's health check asks for on its own port."""
+    _, _, path = " ".join(command).partition("http://127.0.0.1:8000")
+    return frozenset({path.partition("'")[0]})
+
+
+def ecs(service: str) -> Described:
+    """From `ecs/service.yml` under the parameters of `ecs/services/<service>.json`."""
+    template = load(ECS / "service.yml")
+    own = json.loads((ECS / "services" / f"{service}.json").read_text())
+    evaluation = Evaluation(template, {"App": APP, "Env": ENVIRONMENT, "Domain": DOMAIN, **own})
+    resources = template["Resources"]
+    container, *sidecars = evaluation.value(resources["TaskDefinition"]["Properties"]["ContainerDefinitions"])
+    public = evaluation.condition("IsPublic")
+    deployed = evaluation.value(resources["PublicService" if public else "InternalService"]["Properties"])
+    health = _probed(container["HealthCheck"]["Command"])
+    if public:
+        health |= {resources[targets]["Properties"]["HealthCheckPath"] for targets in ("BlueTargets", "GreenTargets")}
+    return Described(
+        port=container["PortMappings"][0]["ContainerPort"],
+        health=health,
+        prefixes=_prefixes(evaluation.value(resources["Rule"]["Properties"]["Conditions"])) if public else frozenset(),
+        command=(*container["EntryPoint"], *container["Command"]),
+        variables={entry["Name"]: entry["Value"] for entry in container["Environment"]},
+        secrets={entry["Name"]: entry["ValueFrom"] for entry in container["Secrets"]},
+        size=(int(own["Cpu"]), int(own["Memory"])),
+        tasks=(int(own["MinTasks"]), int(own["MaxTasks"])),
+        rollback_alarms=frozenset(
+            name for name in deployed["DeploymentConfiguration"]["Alarms"]["AlarmNames"] if not name.startswith("<")
+        ),
+        sidecar_images={sidecar["Name"]: sidecar["Image"] for sidecar in sidecars},
+    )
+
+
+def _prefixes(conditions: list[Any]) -> frozenset[str]:
+    """`^/v1/(a|b)(/.*)?$` as /v1/a and /v1/b."""
+    (pattern,) = conditions[0]["PathPatternConfig"]["RegexValues"]
+    assert pattern.startswith("^/v1/(")
+    assert pattern.endswith(")(/.*)?$")
+    return frozenset(f"/v1/{segment}" for segment in pattern[len("^/v1/(") : -len(")(/.*)?$")].split("|"))
+
+
+ADAPTERS: dict[str, Callable[[str], Described]] = {"copilot": copilot, "ecs": ecs}
+"""Every way to deploy that is held against the others; one more joins by one more adapter."""
+
+
+def described(adapter: str) -> dict[str, Described]:
+    return {service: ADAPTERS[adapter](service) for service in SERVICES}

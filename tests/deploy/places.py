@@ -1,0 +1,17 @@
+"""Where things lie, and the names that all of them share."""
+
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COPILOT = REPOSITORY / "copilot"
+ECS = REPOSITORY / "ecs"
+
+APP = "millrace"
+ENVIRONMENTS = ("dev", "staging", "prod")
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+DOMAIN = "api.millrace.example"
+
+HTTP_SERVICES = ("directory", "scheduling", "patients", "reviews", "search", "notifications")
+STREAM_SERVICES = ("refinery", "projector")
+SERVICES = (*HTTP_SERVICES, *STREAM_SERVICES)

@@ -1,0 +1,138 @@
+"""What a process calls of AWS: a proxy between it and the emulator that writes down each call and what it is about."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.deploy.places import ACCOUNT, REGION
+
+HEAD_END = b"\r\n\r\n"
+SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Call:
+    """One call as IAM sees it: `dynamodb:PutItem` on an ARN."""
+
+    action: str
+    resource: str
+
+
+@dataclass
+class Recorder:
+    """A running proxy, and the calls that went through it so far."""
+
+    port: int = 0
+    calls: set[Call] = field(default_factory=set)
+    unread: list[str] = field(default_factory=list)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def recorder(emulator_port: int) -> Iterator[Recorder]:
+    """Run the proxy in a thread of its own."""
+    recorded = Recorder()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await _relay(recorded, reader, writer, emulator_port)
+        writer.close()
+
+    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(serve, "127.0.0.1", 0), loop).result(SECONDS)
+    recorded.port = server.sockets[0].getsockname()[1]
+    try:
+        yield recorded
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(SECONDS)
+
+
+async def _relay(
+    recorded: Recorder, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, emulator_port: int
+) -> None:
+    """One connection: requests are read whole and noted, responses pass as they come."""
+    upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", emulator_port)
+
+    async def back() -> None:
+        with suppress(OSError):
+            while chunk := await upstream_reader.read(65_536):
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()
+
+    returning = asyncio.create_task(back())
+    try:
+        while True:
+            head = await reader.readuntil(HEAD_END)
+            headers = _headers(head)
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            _note(recorded, head.split(b" ", 2)[1].decode(), headers, body)
+            upstream_writer.write(head + body)
+            await upstream_writer.drain()
+    finally:
+        upstream_writer.close()
+        returning.cancel()
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    return {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _note(recorded: Recorder, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    target = headers.get("x-amz-target", path)
+    try:
+        recorded.calls |= set(calls(target, json.loads(body)))
+    except (ValueError, KeyError) as error:
+        recorded.unread.append(f"{target}: {error!r}")
+
+
+def calls(target: str, request: Mapping[str, Any]) -> Iterator[Call]:
+    """A request as what IAM has to allow for it. Raises KeyError for an unknown service."""
+    service, _, operation = target.partition(".")
+    match service.partition("_")[0], operation:
+        case "Kinesis", _:
+            yield Call(f"kinesis:{operation}", _stream(request))
+        case "DynamoDB", "TransactWriteItems":
+            for item in request["TransactItems"]:
+                ((kind, write),) = item.items()
+                yield Call(
+                    f"dynamodb:{'ConditionCheckItem' if kind == 'ConditionCheck' else f'{kind}Item'}", _table(write)
+                )
+        case "DynamoDB", "BatchGetItem" | "BatchWriteItem":
+            for table in request["RequestItems"]:
+                yield Call(f"dynamodb:{operation}", _table({"TableName": table}))
+        case "DynamoDB", _:
+            yield Call(f"dynamodb:{operation}", _table(request))
+        case "TrentService", _:
+            yield Call(f"kms:{operation}", request["KeyId"])
+        case "/v2/email/outbound-emails", _:
+            domain = request["FromEmailAddress"].rpartition("@")[2].strip(">")
+            yield Call("ses:SendEmail", f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{domain}")
+        case _:
+            raise KeyError(target)
+
+
+def _table(request: Mapping[str, Any]) -> str:
+    table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{request['TableName']}"
+    return f"{table}/index/{request['IndexName']}" if "IndexName" in request else table
+
+
+def _stream(request: Mapping[str, Any]) -> str:
+    """The stream's ARN; an iterator or a token, which bears it hidden, counts as of any stream."""
+    if "StreamARN" in request:
+        return str(request["StreamARN"])
+    if "StreamName" in request:
+        return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{request['StreamName']}"
+    return f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/*"

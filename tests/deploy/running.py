@@ -1,0 +1,174 @@
+"""The services as processes, with the variables that the ECS template gives them, on what the data templates made."""
+
+import importlib.util
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from millrace_local.ports import free_ports
+from millrace_local.process import ProcessSpec, http_probe, launch_environment
+from millrace_local.servers.postgres import Postgres
+from millrace_local.testing import run_aside, running
+from millrace_local.up.environment import bytecode_variables
+from tests.deploy.places import APP, DOMAIN, ECS, REPOSITORY, SERVICES
+from tests.deploy.recorder import Recorder, recorder
+from tests.deploy.stacks import Cloud
+from tests.deploy.templates import Evaluation, load
+
+ENVIRONMENT = "dev"
+PASSWORD = "of-the-read-model"
+PRESENT = tuple(service for service in SERVICES if importlib.util.find_spec(service))
+"""Services whose package is installed."""
+MILLRACE = Path(sys.executable).with_name("millrace")
+
+# What only AWS has, or what its own templates make of instances that the emulator can't run.
+STAND_IN = """
+Parameters:
+  App: {Type: String}
+  Env: {Type: String}
+Resources:
+  Key: {Type: AWS::KMS::Key, Properties: {KeyPolicy: {Version: '2012-10-17', Statement: []}}}
+  Domain: {Type: AWS::SSM::Parameter, Properties: {Name: !Sub '/${App}/${Env}/domain', Type: String, Value: d}}
+Outputs:
+  DatabaseKeyArn: {Value: !GetAtt Key.Arn, Export: {Name: !Sub '${App}-${Env}-DatabaseKeyArn'}}
+"""
+DATA = ("streams", "tables", "identity", "telemetry", "alarms", "dashboard")
+"""What the emulator can make; it runs no databases and caches, and its alarms know no metric math."""
+
+
+def deploy_data(cloud: Cloud) -> dict[str, str]:
+    """The data templates and every service's own; all that they export."""
+    names = {"App": APP, "Env": ENVIRONMENT}
+    cloud.deploy("stand-in", STAND_IN, **names)
+    for name in DATA:
+        cloud.deploy(f"data-{name}", ECS / "data" / f"{name}.yml", **names)
+    for service in SERVICES:
+        cloud.deploy(f"access-{service}", ECS / "access" / f"{service}.yml", **names, Name=service)
+    pages = cloud.client("cloudformation").get_paginator("list_exports").paginate()
+    return {export["Name"]: export["Value"] for page in pages for export in page["Exports"]}
+
+
+def make_cache_users(port: int) -> dict[str, str]:
+    """The users of the read model with the rights that the template gives them; the address for each service."""
+    template = load(ECS / "data" / "cache.yml")
+    urls = {}
+    with redis.Redis(port=port) as client:
+        for service in ("projector", "search"):
+            rights = template["Resources"][f"{service.capitalize()}CacheUser"]["Properties"]["AccessString"]
+            client.execute_command("ACL", "SETUSER", service, "reset", f">{PASSWORD}", *rights.split())
+            urls[service] = f"redis://{service}:{PASSWORD}@127.0.0.1:{port}/0"
+    return urls
+
+
+def container(service: str, exports: Mapping[str, str], environment: str = ENVIRONMENT) -> dict[str, Any]:
+    """The service's own container, as the ECS template defines it under the service's parameters."""
+    template = load(ECS / "service.yml")
+    own = json.loads((ECS / "services" / f"{service}.json").read_text())
+    parameters = {"App": APP, "Env": environment, "Domain": DOMAIN, **own}
+    definition = template["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
+    first: dict[str, Any] = Evaluation(template, parameters, exports).value(definition)[0]
+    return first
+
+
+def variables(service: str, exports: Mapping[str, str], environment: str = ENVIRONMENT) -> dict[str, str]:
+    """What the service's container finds in its environment, without secrets."""
+    return {entry["Name"]: entry["Value"] for entry in container(service, exports, environment)["Environment"]}
+
+
+def migration(service: str) -> str:
+    """What a task runs to migrate, as docs/how-to/deploy-with-ecs.md says.
+
+    A service's `init` would also look for tables of DynamoDB, which CloudFormation makes.
+    """
+    # Its key of keys comes with it.
+    if service == "patients":
+        return "import asyncio, patients.migrate as m; asyncio.run(m.init())"
+    url = f"os.environ['MILLRACE_{service.upper()}_DATABASE_URL']"
+    return f"import asyncio, os, {service}.migrate as m; asyncio.run(m.migrate({url}))"
+
+
+@dataclass
+class Deployment:
+    """Running services: where each listens, and what each called of AWS."""
+
+    cloud: Cloud
+    exports: Mapping[str, str]
+    ports: dict[str, int] = field(default_factory=dict)
+    recorders: dict[str, Recorder] = field(default_factory=dict)
+    environments: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    def run(self, service: str, *command: str) -> None:
+        """Run a command to its end with a service's environment. AssertionError with its output where it fails."""
+        done = subprocess.run(
+            command,
+            env=launch_environment(self.environments[service]),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}\n{done.stderr}"
+
+
+@contextmanager
+def deployment(
+    cloud: Cloud, exports: Mapping[str, str], postgres: Postgres, cache_urls: Mapping[str, str], directory: Path
+) -> Iterator[Deployment]:
+    """Migrate and start every service that is there; all are ready within the block."""
+    deployed = Deployment(cloud, exports)
+    ports = free_ports(len(PRESENT), random.Random())
+    with ExitStack() as stack:
+        for service, port in zip(PRESENT, ports, strict=True):
+            recorded = stack.enter_context(recorder(cloud.port))
+            deployed.ports[service], deployed.recorders[service] = port, recorded
+            environment = _environment(service, deployed, postgres, cache_urls)
+            deployed.environments[service] = environment
+            if "PGSSLMODE" in environment:
+                deployed.run(service, sys.executable, "-c", migration(service))
+            spec = ProcessSpec(
+                name=service,
+                command=(sys.executable, "-m", service),
+                ready=http_probe(f"{deployed.url(service)}/readyz"),
+                environment=environment,
+            )
+            stack.enter_context(running(spec, directory / f"{service}.log"))
+        yield deployed
+
+
+def _environment(
+    service: str, deployed: Deployment, postgres: Postgres, cache_urls: Mapping[str, str]
+) -> dict[str, str]:
+    """The template's variables; only addresses, and what stands for secrets, are this machine's."""
+    given = variables(service, deployed.exports)
+    given |= deployed.cloud.variables
+    given |= bytecode_variables(REPOSITORY / ".millrace" / "bytecode", os.environ)
+    given |= {
+        "AWS_ENDPOINT_URL": deployed.recorders[service].endpoint,
+        "MILLRACE_LISTEN_HOST": "127.0.0.1",
+        "MILLRACE_LISTEN_PORT": str(deployed.ports[service]),
+    }
+    del given["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    secrets = {entry["Name"] for entry in container(service, deployed.exports).get("Secrets", [])}
+    if "MILLRACE_REDIS_URL" in secrets:
+        given["MILLRACE_REDIS_URL"] = cache_urls[service]
+    if "MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS" in secrets:
+        given["MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS"] = f'["{"k" * 43}="]'
+    url = f"MILLRACE_{service.upper()}_DATABASE_URL"
+    if url in given:
+        run_aside(lambda: postgres.create_database(service))
+        given[url] = postgres.dsn(service)
+        given["PGPASSWORD"] = "not-looked-at"
+        given["PGSSLMODE"] = "disable"
+    return given

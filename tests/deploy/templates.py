@@ -1,0 +1,132 @@
+"""Reading CloudFormation templates: YAML with its short tags, and the values that parameters give them."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.deploy.places import ACCOUNT, REGION
+
+PSEUDO = {
+    "AWS::Region": REGION,
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+NO_VALUE = object()
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # the fast one where libyaml is
+    """Makes `!Sub x` into `{"Fn::Sub": x}`, as CloudFormation does."""
+
+
+def _function(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+        if tag == "GetAtt":
+            value = value.split(".", 1)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    return {tag if tag in {"Ref", "Condition"} else f"Fn::{tag}": value}
+
+
+_Loader.add_multi_constructor("!", _function)
+
+
+@cache
+def load(template: Path) -> dict[str, Any]:
+    """A template as plain values; not to be changed."""
+    text = template.read_text()
+    loaded: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a safe loader with CloudFormation's tags
+    return loaded
+
+
+@dataclass
+class Evaluation:
+    """The values of a template under parameters. What only AWS can know stays as `<…>`."""
+
+    template: Mapping[str, Any]
+    parameters: Mapping[str, str]
+    exports: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, node: Any) -> Any:
+        """Functions applied, from the inside out; properties without a value are left out."""
+        match node:
+            case {"Fn::If": [str(name), yes, no]}:
+                return self.value(yes if self.condition(name) else no)
+            case {"Ref": "AWS::NoValue"}:
+                return NO_VALUE
+            case dict() if len(node) == 1 and (function := self._functions().get(next(iter(node)))):
+                return function(next(iter(node.values())))
+            case dict():
+                valued = {key: self.value(child) for key, child in node.items()}
+                return {key: child for key, child in valued.items() if child is not NO_VALUE}
+            case list():
+                return [value for child in node if (value := self.value(child)) is not NO_VALUE]
+            case _:
+                return node
+
+    def condition(self, name: str) -> bool:
+        return bool(self._holds(self.template["Conditions"][name]))
+
+    def _holds(self, node: Any) -> bool:
+        match node:
+            case {"Fn::Equals": [left, right]}:
+                return bool(self.value(left) == self.value(right))
+            case {"Fn::Not": [inner]}:
+                return not self._holds(inner)
+            case {"Fn::And": inner}:
+                return all(map(self._holds, inner))
+            case {"Fn::Or": inner}:
+                return any(map(self._holds, inner))
+            case {"Condition": name}:
+                return self.condition(name)
+        raise ValueError(f"no condition: {node}")
+
+    def _functions(self) -> dict[str, Callable[[Any], Any]]:
+        return {
+            "Ref": self._ref,
+            "Fn::Sub": self._sub,
+            "Fn::GetAtt": lambda path: f"<{'.'.join(path)}>",
+            "Fn::ImportValue": self._import,
+            "Fn::FindInMap": self._find,
+            "Fn::Join": lambda parts: str(parts[0]).join(map(str, self.value(parts[1]))),
+            "Fn::Select": lambda parts: f"<{parts[0]} of {parts[1]}>",
+        }
+
+    def _ref(self, name: str) -> Any:
+        default = self.template.get("Parameters", {}).get(name, {}).get("Default", f"<{name}>")
+        return self.parameters.get(name, PSEUDO.get(name, default))
+
+    def _sub(self, arguments: Any) -> str:
+        text, own = (arguments, {}) if isinstance(arguments, str) else (arguments[0], self.value(arguments[1]))
+
+        def replaced(match: re.Match[str]) -> str:
+            name = match[1]
+            return str(own[name] if name in own else f"<{name}>" if "." in name else self._ref(name))
+
+        return re.sub(r"\$\{([^!}]+)\}", replaced, text)
+
+    def _import(self, name: Any) -> str:
+        name = self.value(name)
+        return self.exports.get(name, f"<export {name}>")
+
+    def _find(self, path: list[Any]) -> Any:
+        found: Any = self.template["Mappings"]
+        for part in path:
+            found = found[self.value(part)]
+        return found
+
+
+def exports(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
+    """What a template exports, by name."""
+    evaluation = Evaluation(template, parameters)
+    outputs = template.get("Outputs", {}).values()
+    return {evaluation.value(o["Export"]["Name"]): evaluation.value(o["Value"]) for o in outputs if "Export" in o}

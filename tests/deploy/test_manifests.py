@@ -1,0 +1,80 @@
+"""Copilot's manifests: no key that it would ignore, no misspelt one."""
+
+import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from tests.deploy.manifests import Environment, Pipeline, Service, keys
+from tests.deploy.places import COPILOT, ENVIRONMENTS, SERVICES
+from tests.deploy.tools import tool
+
+MANIFESTS: list[tuple[Path, type[BaseModel]]] = [
+    *((COPILOT / service / "manifest.yml", Service) for service in SERVICES),
+    *((COPILOT / "environments" / name / "manifest.yml", Environment) for name in ENVIRONMENTS),
+    (COPILOT / "pipelines" / "main" / "manifest.yml", Pipeline),
+]
+
+
+UNTAGGED = {"branch", "repository", "environments"}
+"""Keys that Copilot reads without a tag: of the source's properties, a plain map, and by the name of a field."""
+
+
+def places(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each key of a document, with where it stands."""
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield path, key
+            yield from places(child, (*path, key))
+    elif isinstance(node, list):
+        for number, child in enumerate(node):
+            yield from places(child, (*path, number))
+
+
+def misspelt(document: Any, path: tuple[str | int, ...], key: str) -> Any:
+    """The document with the last letter of one key lost."""
+    changed = copy.deepcopy(document)
+    node = changed
+    for step in path:
+        node = node[step]
+    node[key[:-1] or "x"] = node.pop(key)
+    return changed
+
+
+def ours(path: tuple[str | int, ...]) -> bool:
+    """Whether keys below this are names that we give: of variables, secrets, sidecars, volumes, deployments."""
+    return bool(path) and path[-1] in {"variables", "secrets", "sidecars", "volumes", "deployments", "post_deployments"}
+
+
+@pytest.mark.parametrize(("manifest", "schema"), MANIFESTS, ids=lambda value: getattr(value, "parent", value))
+def test_a_manifest_has_only_keys_that_copilot_knows(manifest: Path, schema: type[BaseModel]) -> None:
+    schema.model_validate(yaml.safe_load(manifest.read_text()))
+
+
+@pytest.mark.parametrize(("manifest", "schema"), MANIFESTS, ids=lambda value: getattr(value, "parent", value))
+def test_a_misspelt_key_is_found_wherever_it_stands(manifest: Path, schema: type[BaseModel]) -> None:
+    document = yaml.safe_load(manifest.read_text())
+    for path, key in places(document):
+        if not ours(path):
+            with pytest.raises(ValidationError):
+                schema.model_validate(misspelt(document, path, key))
+
+
+@pytest.mark.deploy
+@pytest.mark.parametrize("schema", [Service, Environment, Pipeline])
+def test_the_schema_has_only_keys_that_stand_in_copilots_own_program(schema: type[BaseModel]) -> None:
+    tags = set(re.findall(rb'yaml:"([A-Za-z_]+)', tool("copilot").read_bytes()))
+    unknown = {key for key in keys(schema) if key.encode() not in tags}
+    assert unknown <= UNTAGGED
+
+
+def test_every_service_is_in_every_stage_of_the_pipeline() -> None:
+    pipeline = yaml.safe_load((COPILOT / "pipelines" / "main" / "manifest.yml").read_text())
+    assert [stage["name"] for stage in pipeline["stages"]] == list(ENVIRONMENTS)
+    assert all(set(stage["deployments"]) == set(SERVICES) for stage in pipeline["stages"])
+    assert [stage.get("requires_approval", False) for stage in pipeline["stages"]] == [False, False, True]

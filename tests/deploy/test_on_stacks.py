@@ -1,0 +1,140 @@
+"""Services with the variables of the ECS template, on what the data templates made: the way of a change, and the calls
+that it takes, against what the policies allow."""
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from tests.deploy.places import APP, ECS
+from tests.deploy.recorder import Call
+from tests.deploy.running import ENVIRONMENT, MILLRACE, PRESENT, Deployment
+from tests.deploy.templates import Evaluation, load
+from tests.support.platform import wait_for
+
+SECONDS = 90
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]  # the first test waits for all services to start
+
+NEVER_HERE = {
+    ("*", "dynamodb:DeleteItem"): "a lease is deleted when its shard is closed and read, after a reshard",
+    ("*", "dynamodb:GetItem"): "a lease is read again when a write of it was refused, by another worker",
+    ("*", "kms:*"): "the stores ask for the key in the caller's name; only patients calls KMS itself",
+    ("*", "logs:*"): "the collector's",
+    ("*", "xray:*"): "the collector's",
+    ("patients", "kinesis:PutRecords"): "no patient changes here: that takes a token of Cognito's",
+    ("scheduling", "kinesis:PutRecords"): "nothing is booked here: that takes such a token too",
+    ("reviews", "kinesis:PutRecords"): "nothing is reviewed here: likewise",
+    ("notifications", "ses:SendEmail"): "nobody is written to here",
+}
+"""Allowed, and not seen in this run, by service and action: why."""
+
+
+def import_providers(deployed: Deployment, files: Path, *, seed: int) -> None:
+    """Make up some providers, others for each seed, and import them."""
+    count = ("--providers", "60", "--seed", str(seed))
+    deployed.run("directory", str(MILLRACE), "demo", *count, "--out", str(files))
+    deployed.run("directory", str(MILLRACE), "import", "nppes", str(files / "nppes.csv"))
+
+
+@pytest.fixture(scope="module")
+def searched(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The first search that finds anybody, after an import; besides, a record on each stream that nobody can read."""
+    directory = tmp_path_factory.mktemp("demo")
+    import_providers(deployed, directory / "first", seed=7)
+    kinesis = deployed.cloud.client("kinesis")
+    for stream in ("changes", "entities"):
+        kinesis.put_record(StreamName=f"{APP}-{ENVIRONMENT}-{stream}", Data=b"not an envelope", PartitionKey="nobody")
+
+    entries = httpx.get(f"{deployed.url('directory')}/v1/directory/provider-locations", params={"limit": 1}, timeout=10)
+    (entry,) = entries.json()["items"]
+    where = {"specialty": entry["taxonomy"], "near": entry["address"]["zip"][:5], "radius_mi": 10}
+
+    def found() -> dict[str, Any] | None:
+        answer = httpx.get(f"{deployed.url('search')}/v1/search", params=where, timeout=10)
+        body: dict[str, Any] = answer.raise_for_status().json()
+        return body if body["total"] else None
+
+    answer = wait_for(found, seconds=SECONDS, what=f"a search with {where} that finds somebody")
+    page = httpx.get(f"{deployed.url('search')}/v1/providers/{entry['npi']}", timeout=10)
+    assert page.status_code == 200
+    # The read model was made from the truth as a whole; from now on it is changed card by card.
+    import_providers(deployed, directory / "second", seed=8)
+    return answer
+
+
+def statements(service: str, deployed: Deployment) -> Iterator[tuple[str, str]]:
+    """Each action and resource that the service's policy allows."""
+    template = load(ECS / "access" / f"{service}.yml")
+    parameters = {"App": APP, "Env": ENVIRONMENT, "Name": service}
+    document = template["Resources"]["AccessPolicy"]["Properties"]["PolicyDocument"]
+    own_key = deployed.exports.get(f"{APP}-{ENVIRONMENT}-{service}-KmsKeyId", "")
+    for statement in Evaluation(template, parameters, deployed.exports).value(document)["Statement"]:
+        resources = statement["Resource"]
+        for action in statement["Action"]:
+            for resource in resources if isinstance(resources, list) else [resources]:
+                yield action, own_key if resource == "<PatientsKey.Arn>" else resource
+
+
+def allows(action: str, resource: str, call: Call) -> bool:
+    # An iterator stands for a stream that it doesn't show.
+    hidden = call.resource.endswith("stream/*") and ":stream/" in resource
+    return fnmatchcase(call.action, action) and (hidden or fnmatchcase(call.resource, resource))
+
+
+def test_a_change_reaches_search_through_the_streams_and_tables_of_the_templates(searched: dict[str, Any]) -> None:
+    assert searched["results"]
+
+
+@pytest.mark.parametrize("service", PRESENT)
+def test_a_service_calls_what_its_policy_allows(deployed: Deployment, searched: dict[str, Any], service: str) -> None:
+    assert not deployed.recorders[service].unread
+    allowed = list(statements(service, deployed))
+    refused = [c for c in sorted(deployed.recorders[service].calls) if not any(allows(a, r, c) for a, r in allowed)]
+    assert refused == []
+
+
+@pytest.mark.parametrize("service", PRESENT)
+def test_a_policy_allows_no_more_than_its_service_calls(
+    deployed: Deployment, searched: dict[str, Any], service: str
+) -> None:
+    def unused() -> list[tuple[str, str]]:
+        calls = deployed.recorders[service].calls
+        return [
+            (action, resource)
+            for action, resource in statements(service, deployed)
+            if not any(allows(action, resource, call) for call in calls)
+            and not any(fnmatchcase(service, one) and fnmatchcase(action, pattern) for one, pattern in NEVER_HERE)
+        ]
+
+    wait_for(lambda: not unused() or None, seconds=60, what=f"a call of each of {unused()}")
+
+
+def test_patients_wraps_and_unwraps_keys_with_its_own_key_alone(deployed: Deployment) -> None:
+    key = deployed.exports[f"{APP}-{ENVIRONMENT}-patients-KmsKeyId"]
+    called = {call for call in deployed.recorders["patients"].calls if call.action.startswith("kms:")}
+    assert {call.action for call in called} == {"kms:GenerateDataKey", "kms:Decrypt"}
+    assert all(call.resource.endswith(key) for call in called)
+
+
+@pytest.mark.parametrize(
+    "command", [("SET", "key", "value"), ("FLUSHALL",), ("CONFIG", "GET", "*"), ("EVAL", "return 1", "0")]
+)
+def test_search_may_read_the_read_model_only(deployed: Deployment, command: tuple[str, ...]) -> None:
+    with (
+        redis.Redis.from_url(deployed.environments["search"]["MILLRACE_REDIS_URL"]) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*command)
+
+
+@pytest.mark.parametrize("command", [("FLUSHALL",), ("CONFIG", "GET", "*"), ("KEYS", "*"), ("SHUTDOWN",)])
+def test_the_projector_may_do_nothing_dangerous_to_it(deployed: Deployment, command: tuple[str, ...]) -> None:
+    with (
+        redis.Redis.from_url(deployed.environments["projector"]["MILLRACE_REDIS_URL"]) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*command)

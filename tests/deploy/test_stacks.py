@@ -1,0 +1,88 @@
+"""The data templates, deployed to an emulator: what they make is what the services need."""
+
+import asyncio
+import base64
+import json
+import string
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from millrace_feeds import provision
+from projector import provision as projector
+from refinery import provision as refinery
+from tests.deploy.places import APP, ECS
+from tests.deploy.running import ENVIRONMENT
+from tests.deploy.stacks import Cloud
+from tests.deploy.templates import load
+
+pytestmark = pytest.mark.deploy
+
+TABLES = (
+    "truth",
+    "refinery",
+    "dead-letters",
+    *(f"{service}-leases" for service in ("refinery", "projector", "scheduling", "reviews", "notifications")),
+)
+
+
+def shape(description: Mapping[str, Any]) -> dict[str, Any]:
+    """What a service relies on of a table: keys, their types, indexes and what these carry."""
+    keys = {"KeySchema", "IndexName", "Projection"}
+    types = sorted((a["AttributeName"], a["AttributeType"]) for a in description["AttributeDefinitions"])
+    indexes = [{key: index[key] for key in keys} for index in description.get("GlobalSecondaryIndexes", [])]
+    return {"keys": description["KeySchema"], "types": types, "indexes": indexes}
+
+
+@pytest.fixture(scope="module")
+def made_by_init(cloud: Cloud, exports: dict[str, str]) -> dict[str, Any]:
+    """Shapes of the tables that `millrace init` makes, by their plain names."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cloud.variables.items():
+            patch.setenv(name, value)
+        for step in (provision.init, projector.init, refinery.init):
+            asyncio.run(step())
+    dynamodb = cloud.client("dynamodb")
+    names = [name for name in dynamodb.list_tables()["TableNames"] if not name.startswith(f"{APP}-{ENVIRONMENT}-")]
+    return {name.removeprefix("millrace-"): shape(dynamodb.describe_table(TableName=name)["Table"]) for name in names}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_has_the_keys_and_indexes_that_its_service_would_give_it(
+    cloud: Cloud, made_by_init: dict[str, Any], table: str
+) -> None:
+    described = cloud.client("dynamodb").describe_table(TableName=f"{APP}-{ENVIRONMENT}-{table}")["Table"]
+    expected = made_by_init.get(table, made_by_init["projector-leases"])  # all leases have one shape
+    assert shape(described) == expected
+
+
+@pytest.mark.parametrize("stream", ["changes", "entities"])
+def test_a_stream_scales_by_itself_and_keeps_a_week(cloud: Cloud, exports: dict[str, str], stream: str) -> None:
+    name = f"{APP}-{ENVIRONMENT}-{stream}"
+    described = cloud.client("kinesis").describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+    assert described["StreamModeDetails"]["StreamMode"] == "ON_DEMAND"
+    assert described["RetentionPeriodHours"] == 168
+
+
+def generated(file: str, secret: str) -> dict[str, Any]:
+    """How a secret is made. The emulator makes others than are asked for here, with punctuation."""
+    properties = load(ECS / "access" / f"{file}.yml")["Resources"][secret]["Properties"]
+    rules: dict[str, Any] = properties["GenerateSecretString"]
+    return rules
+
+
+def test_a_webhook_key_is_the_base64_of_32_bytes() -> None:
+    rules = generated("notifications", "WebhookKey")
+    assert rules == {"PasswordLength": 43, "ExcludePunctuation": True}
+    for letters in (string.ascii_lowercase, string.ascii_uppercase, string.digits):
+        text = (letters * 43)[:43]
+        listed = load(ECS / "access" / "notifications.yml")["Resources"]["WebhookKeys"]["Properties"]["SecretString"]
+        value = listed["Fn::Sub"].replace("{{resolve:secretsmanager:${WebhookKey}}}", text)
+        (key,) = json.loads(value)
+        assert len(base64.b64decode(key, validate=True)) == 32
+
+
+@pytest.mark.parametrize("service", ["directory", "scheduling", "patients", "reviews", "notifications"])
+def test_a_database_password_needs_no_quoting(service: str) -> None:
+    assert generated(service, "DatabasePassword") == {"PasswordLength": 48, "ExcludePunctuation": True}

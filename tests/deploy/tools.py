@@ -1,0 +1,45 @@
+"""The real tools that the files are held against: cfn-lint, checkov and copilot, in an environment of their own.
+
+`make deploy-tools` makes it from `tests/deploy/tools.lock`. Where it is missing, tests that need a tool are skipped and
+say so; with `MILLRACE_DEPLOY_TOOLS=required`, as in `make deploy-check`, they fail instead.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.places import REPOSITORY
+
+ENVIRONMENT = REPOSITORY / ".millrace" / "deploy-tools"
+SECONDS = 240
+
+
+def tool(name: str) -> Path:
+    """The tool's program; ends the test where it is missing."""
+    program = ENVIRONMENT / "bin" / name
+    if not program.exists():
+        message = f"{name} is missing: run `make deploy-tools`"
+        if os.environ.get("MILLRACE_DEPLOY_TOOLS") == "required":
+            pytest.fail(message)
+        pytest.skip(message)
+    return program
+
+
+def run(
+    name: str, *arguments: str, environment: Mapping[str, str] | None = None, cwd: Path = REPOSITORY
+) -> subprocess.CompletedProcess[str]:
+    """Run a tool to its end. Only what is given and PATH, HOME reach it of the environment."""
+    inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    return subprocess.run(
+        [str(tool(name)), *arguments],
+        env={**inherited, "NO_COLOR": "1", **(environment or {})},
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
