@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from directory.events import Action, Key
-from directory.wire import Kind, Row
+from directory.wire import E, Kind, Row, Written
 from millrace_platform.clock import Clock
 from millrace_platform.database import Session
 from millrace_platform.ids import Ids
@@ -43,3 +43,10 @@ async def emit(session: Session, envelopes: Envelopes, change: Change) -> None:
     for start in range(0, len(change.keys), CHUNK):
         rows = await session.execute(change.kind.by_keys(change.keys[start : start + CHUNK]))
         await put(session, envelopes.of(events_of(change.kind, rows.mappings(), change.action)))
+
+
+async def emit_one(session: Session, envelopes: Envelopes, kind: Kind[E], key: Key, action: Action) -> Written[E]:
+    """As `emit`, of one changed row, which it returns as it was told."""
+    row = (await session.execute(kind.by_keys([key]))).mappings().one()
+    await put(session, envelopes.of(events_of(kind, [row], action)))
+    return kind.written(row)

@@ -8,7 +8,6 @@ from sqlalchemy.exc import IntegrityError
 
 from directory.errors import breaks_rules, is_needed, is_not_there, is_stale, is_taken
 from directory.events import Action, Key
-from directory.feed import Change
 from directory.model import S, Stored
 from directory.reading import Reader
 from directory.repository import Repository
@@ -80,8 +79,9 @@ class Service(Generic[S, E]):
             await self._emit(work, key, Action.DELETED)
             await work.follow(before.state.consequences(None))
 
-    async def references(self, work: Work, writer: Writer, state: S) -> list[Violation]:  # noqa: ARG002 # for overriders
-        """Lock what the state refers to, in the order that `fan_out` gives; what of it isn't there for the writer."""
+    async def references(self, work: Work, writer: Writer, state: S, before: S | None) -> list[Violation]:  # noqa: ARG002 # for overriders
+        """Lock what the state refers to and `before` didn't, in the order that `fan_out` gives; what of it isn't there
+        for the writer. What `before` refers to is there: nobody could delete it meanwhile."""
         return []
 
     async def is_run_by(self, work: Work, writer: Writer, state: S) -> bool:  # noqa: ARG002 # nobody, unless overridden
@@ -108,7 +108,7 @@ class Service(Generic[S, E]):
         if before is not None:
             violations += before.identity_violations(state)
             violations += () if writer.is_admin else before.reserved_violations(state, self.reserved)
-        violations += await self.references(work, writer, state)
+        violations += await self.references(work, writer, state, before)
         if violations:
             raise breaks_rules(violations)
 
@@ -119,8 +119,7 @@ class Service(Generic[S, E]):
             raise is_taken(self._kind, after.key) from error
 
     async def _emit(self, work: Work, key: Key, action: Action) -> Written[E]:
-        await work.emit(Change(self._kind, [key], action))
-        written = await self._written(work, key)
+        written = await work.emit_one(self._kind, key, action)
         if written.deleted:
             return written
         try:

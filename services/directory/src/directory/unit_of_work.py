@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from directory.events import Event
+from directory.events import Action, Event, Key
 from directory.fan_out import follow
-from directory.feed import Change, emit
+from directory.feed import Change, emit, emit_one
+from directory.wire import E, Kind, Written
 from millrace_platform.database import Database, Session
 from millrace_platform.database_errors import problems_of_database
 from millrace_platform.unit_of_work import Envelopes
@@ -23,6 +24,10 @@ class Work:
     async def emit(self, change: Change) -> None:
         """Put the changed rows' events into the outbox."""
         await emit(self.session, self.envelopes, change)
+
+    async def emit_one(self, kind: Kind[E], key: Key, action: Action) -> Written[E]:
+        """Put one changed row's event into the outbox; the row as it stands."""
+        return await emit_one(self.session, self.envelopes, kind, key, action)
 
     async def follow(self, events: Iterable[Event]) -> None:
         """Do what the events mean to others, and tell of that too."""

@@ -16,7 +16,9 @@ class LocationService(Service[Location, entities.Location]):
     async def is_run_by(self, work: Work, writer: Writer, state: Location) -> bool:  # noqa: ARG002 # the state says it
         return writer.runs(state.practice_id)
 
-    async def references(self, work: Work, writer: Writer, state: Location) -> list[Violation]:
+    async def references(self, work: Work, writer: Writer, state: Location, before: Location | None) -> list[Violation]:
+        if before is not None and before.practice_id == state.practice_id:
+            return []
         if state.practice_id is None:
             return [] if writer.is_admin else [_ownerless()]
         if writer.runs(state.practice_id) and await practices.lock_live(work.session, [state.practice_id]):

@@ -18,8 +18,15 @@ class PracticeService(Service[Practice, entities.Practice]):
     async def is_run_by(self, work: Work, writer: Writer, state: Practice) -> bool:  # noqa: ARG002 # the state says it
         return writer.runs(state.id)
 
-    async def references(self, work: Work, writer: Writer, state: Practice) -> list[Violation]:  # noqa: ARG002 # an NPI is nobody's own
-        owner = await id_with_npi(work.session, state.npi) if state.npi else None
+    async def references(
+        self,
+        work: Work,
+        writer: Writer,  # noqa: ARG002 # an NPI is nobody's own
+        state: Practice,
+        before: Practice | None,
+    ) -> list[Violation]:
+        is_new = before is None or before.npi != state.npi
+        owner = await id_with_npi(work.session, state.npi) if state.npi and is_new else None
         if owner in (None, state.id):
             return []
         remedy = f"Change practice {owner}; if it was deleted, POST it again with that id."

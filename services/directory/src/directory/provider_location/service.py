@@ -20,17 +20,24 @@ class ProviderLocationService(Service[ProviderLocation, entities.ProviderLocatio
     async def is_run_by(self, work: Work, writer: Writer, state: ProviderLocation) -> bool:
         return writer.runs(await practice_at(work.session, state.location_id))
 
-    async def references(self, work: Work, writer: Writer, state: ProviderLocation) -> list[Violation]:
-        plans = await insurance_plans.lock_live(work.session, state.accepted_plans)
-        places = await locations.lock_live(work.session, [state.location_id])
-        if not (writer.is_admin or await self.is_run_by(work, writer, state)):
-            places = set()
-        people = await providers.lock_live(work.session, [state.npi])
+    async def references(
+        self, work: Work, writer: Writer, state: ProviderLocation, before: ProviderLocation | None
+    ) -> list[Violation]:
+        plans = [] if before and before.accepted_plans == state.accepted_plans else state.accepted_plans
+        places = [] if before and before.location_id == state.location_id else [state.location_id]
+        people = [] if before and before.npi == state.npi else [state.npi]
+        live_plans = await insurance_plans.lock_live(work.session, plans) if plans else ()
+        live_places = await self._own_places(work, writer, state) if places else ()
+        live_people = await providers.lock_live(work.session, people) if people else ()
         return [
-            *_missing("npi", "provider", "providers", [state.npi], people),
-            *_missing("location_id", "location", "locations", [state.location_id], places),
-            *_missing("accepted_plans", "insurance plan", "insurance-plans", state.accepted_plans, plans),
+            *_missing("npi", "provider", "providers", people, live_people),
+            *_missing("location_id", "location", "locations", places, live_places),
+            *_missing("accepted_plans", "insurance plan", "insurance-plans", plans, live_plans),
         ]
+
+    async def _own_places(self, work: Work, writer: Writer, state: ProviderLocation) -> Collection[Key]:
+        places = await locations.lock_live(work.session, [state.location_id])
+        return places if writer.is_admin or await self.is_run_by(work, writer, state) else ()
 
 
 def _missing(field: str, name: str, collection: str, keys: Sequence[Key], live: Collection[Key]) -> Iterator[Violation]:
