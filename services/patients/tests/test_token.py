@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,3 +58,15 @@ async def test_roles_and_practices_go_together(command: typer.Typer, arguments: 
 async def test_another_issuers_tokens_are_not_made_here(command: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILLRACE_PATIENTS_IDENTITY", "cognito")
     assert (await run(command, "--role", "admin")).exit_code == 2
+
+
+async def test_what_is_missing_is_told_in_one_line(
+    command: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "none"
+    monkeypatch.setenv("MILLRACE_PATIENTS_MASTER_KEY_FILE", str(missing))
+    refused = await run(command, "--role", "admin")
+    assert refused.exit_code == 1
+    assert refused.stderr.splitlines() == [
+        f"No master key at {missing}: run `millrace init`, or set MILLRACE_PATIENTS_MASTER_KEYS."
+    ]

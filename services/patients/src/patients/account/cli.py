@@ -8,13 +8,13 @@ import typer
 
 from millrace_platform.authentication import Role
 from millrace_platform.clock import SystemClock
-from millrace_platform.errors import Problem
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes
 from patients.account import repository
 from patients.account.model import Account, normalized_email
 from patients.account.roles import Roles
 from patients.audit.repository import AuditTrail
+from patients.commands import in_one_line
 from patients.composition import open_core
 from patients.settings import PatientsSettings
 from patients.unit_of_work import Units
@@ -35,11 +35,8 @@ def grant(
     email: Annotated[str, typer.Option(prompt=True, help="Asked for where it is left out.")] = "",
 ) -> None:
     """Give an account exactly these roles: how the first administrator comes about."""
-    try:
+    with in_one_line():
         account = asyncio.run(_grant(email, tuple(sorted(set(role))), tuple(sorted(set(practice or [])))))
-    except Problem as problem:
-        typer.echo("; ".join(error["detail"] for error in problem.errors) or str(problem), err=True)
-        raise typer.Exit(1) from problem
     typer.echo(f"{account.id}: {', '.join(account.roles)}")
 
 

@@ -9,6 +9,7 @@ import typer
 
 from patients.audit.model import CHAINS, Head
 from patients.audit.verification import verify
+from patients.commands import in_one_line
 from patients.composition import open_core
 from patients.settings import PatientsSettings
 
@@ -39,7 +40,8 @@ def verify_command(
     was cut off.
     """
     anchors = [] if anchor is None else _read_anchors(anchor)
-    heads, faults = asyncio.run(_verify(anchors))
+    with in_one_line():
+        heads, faults = asyncio.run(_verify(anchors))
     for head in heads:
         typer.echo(msgspec.json.encode(_Noted(head.chain, head.seq, head.digest.hex())).decode())
     for fault in faults:

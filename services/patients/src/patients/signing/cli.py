@@ -11,6 +11,7 @@ from millrace_platform.authentication import Role
 from millrace_platform.clock import SystemClock
 from millrace_platform.ids import Uuid7
 from patients.account.model import inconsistency
+from patients.commands import in_one_line
 from patients.composition import issuer_of, open_core, open_ring
 from patients.settings import PatientsSettings
 
@@ -32,7 +33,8 @@ def token(
     if wrong is not None:
         typer.echo(wrong, err=True)
         raise typer.Exit(BAD_INPUT)
-    typer.echo(asyncio.run(_token(settings, tuple(role), practices)))
+    with in_one_line():
+        typer.echo(asyncio.run(_token(settings, tuple(role), practices)))
 
 
 async def _token(settings: PatientsSettings, roles: tuple[Role, ...], practices: tuple[UUID, ...]) -> str:
