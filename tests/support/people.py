@@ -38,7 +38,7 @@ class Person:
 
     def is_mailed(self, kind: str) -> str:
         """Wait for a mail of this kind; its subject."""
-        return wait_for(lambda: self.mails(kind), seconds=MAIL_SECONDS, what=f"a mail `{kind}`")[-1]
+        return wait_for(lambda: self.mails(kind) or None, seconds=MAIL_SECONDS, what=f"a mail `{kind}`")[-1]
 
 
 def signed_in(http: httpx.Client, email: str) -> Person:
