@@ -369,3 +369,10 @@ class TestRoles:
         assert (await service.client.put(path, json={"roles": ["patient"]}, headers=admin.headers)).status_code == 404
         mine = f"/v1/auth/accounts/{admin.id}/roles"
         assert (await service.client.put(mine, json={"roles": ["staff"]}, headers=admin.headers)).status_code == 422
+
+
+async def test_who_waits_for_mail_gets_it_when_it_comes(service: Service) -> None:
+    waiting = asyncio.create_task(service.client.get("/internal/patients/outbox", params={"wait": 10}))
+    await service.post("/v1/auth/sign-up", {"email": "a@example.org"})
+    (mail,) = (await waiting).json()["items"]
+    assert (mail["kind"], mail["to"]) == ("verify_email", "a@example.org")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from millrace_local.up.progress import figures_at_rest
+from millrace_local.up.progress import figures_at_rest, work_done
 
 
 def statuses(backlog: int = 0, in_flight: int = 0, lag: int | None = 0, handled: int = 7) -> dict[str, Any]:
@@ -28,3 +28,11 @@ def test_what_is_not_known_yet_is_no_rest() -> None:
     assert figures_at_rest(statuses(lag=None)) is None
     assert figures_at_rest({**statuses(), "projector": {"shards": [], "handled": 0}}) is None
     assert figures_at_rest({**statuses(), "refinery": None}) is None
+
+
+def test_work_is_counted_while_there_is_more_of_it() -> None:
+    assert work_done(statuses(backlog=5, handled=8)) == work_done(statuses()) + 1
+
+
+def test_a_stage_that_comes_and_goes_has_done_nothing_by_that() -> None:
+    assert work_done({**statuses(), "projector": None}) < work_done(statuses())

@@ -30,7 +30,7 @@ from millrace_local.up.progress import until_drained
 from millrace_local.up.recovery import OWNERS, RETRY_SECONDS, replay_everything
 from millrace_local.up.supervisor import CommandError, Supervisor, all_ready
 
-PROJECTION_SECONDS = 300.0
+STANDSTILL_SECONDS = 120.0
 SERVICE_STOP_SECONDS = 30.0  # a service takes up to 25 to finish its work
 
 
@@ -79,7 +79,7 @@ class Platform:
         if self._aws_is_behind:
             await self._replay()
         if self._demo.wanted:
-            await until_drained(self._variables, self._clock, PROJECTION_SECONDS)
+            await until_drained(self._variables, self._clock, STANDSTILL_SECONDS)
             await self._demo.fill_calendars()
             self._demo.done()
         self._options.home.write_variables(self._variables)
@@ -187,6 +187,7 @@ def summary(options: Options, seconds: float) -> str:
             f"  start here    {url}/",
             f"  interface     {url}/docs",
             f"  a search      curl '{search}'",
+            "  a booking     docs/tutorial/first-booking.md",
             f"  its state     {os.fspath(options.home.root)}",
             "",
             "Ctrl-C stops everything.",

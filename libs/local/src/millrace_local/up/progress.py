@@ -21,7 +21,7 @@ Figures = tuple[float | None, ...]
 
 
 class NotDrainedError(RuntimeError):
-    """The feeds have not come to rest in time; the text tells the last figures."""
+    """The feeds have not come to rest; the text says for how long nothing moved."""
 
 
 def figures_at_rest(statuses: Mapping[str, Any]) -> Figures | None:
@@ -38,22 +38,34 @@ def figures_at_rest(statuses: Mapping[str, Any]) -> Figures | None:
     consumers = [list(_values(statuses[stage], {"lag_ms"})) for stage in ("refinery", "projector")]
     if not all(consumers):
         return None
-    return tuple(value for stage in STAGES for value in _values(statuses[stage], DONE))
+    return tuple(_done(statuses))
+
+
+def work_done(statuses: Mapping[str, Any]) -> float:
+    """How much the stages have done so far, all together; it falls when one can't be asked or begins anew."""
+    return sum(value or 0.0 for value in _done(statuses))
+
+
+def _done(statuses: Mapping[str, Any]) -> Iterator[float | None]:
+    return (value for stage in STAGES for value in _values(statuses[stage], DONE))
 
 
 async def until_drained(variables: Mapping[str, str], clock: Clock, patience: float) -> None:
-    """Wait until all stages are at rest and stay so for a while. Raises NotDrainedError after `patience` seconds."""
-    deadline = clock() + patience
+    """Wait until all stages are at rest and stay so for a while. Raises NotDrainedError where nothing moves for
+    `patience` seconds: a slow machine takes its time, a broken stage doesn't move."""
     async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
-        last: Figures | None = None
-        since = clock()
-        while last is None or clock() - since < SETTLED_SECONDS:
-            if clock() > deadline:
-                raise NotDrainedError(f"the demo data did not arrive in the search within {patience:.0f} s")
-            statuses = await asyncio.gather(*(_status(client, variables, stage) for stage in STAGES))
-            figures = figures_at_rest(dict(zip(STAGES, statuses, strict=True)))
-            if figures != last:
-                last, since = figures, clock()
+        rest: Figures | None = None
+        most = -1.0
+        since = moved = clock()
+        while rest is None or clock() - since < SETTLED_SECONDS:
+            if clock() - moved > patience:
+                raise NotDrainedError(f"the demo data did not arrive in the search: nothing moved for {patience:.0f} s")
+            answers = await asyncio.gather(*(_status(client, variables, stage) for stage in STAGES))
+            statuses = dict(zip(STAGES, answers, strict=True))
+            if (figures := figures_at_rest(statuses)) != rest:
+                rest, since = figures, clock()
+            if (done := work_done(statuses)) > most:
+                most, moved = done, clock()
             await asyncio.sleep(POLL_SECONDS)
 
 
