@@ -80,9 +80,8 @@ def move(world: World) -> Thing:
 
 
 def entry(world: World) -> Thing:
-    patient = visits.somebody(world)
-    made = world.create_as(patient, "scheduling", "/v1/waitlist", waiting(place(world).ids))
-    return Thing({"entry_id": made["id"]}, owner=patient)
+    made = world.create("scheduling", "/v1/waitlist", waiting(place(world).ids), Actor.PATIENT)
+    return Thing({"entry_id": made["id"]})
 
 
 def feed(world: World) -> Thing:

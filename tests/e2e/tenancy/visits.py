@@ -13,9 +13,11 @@ from tests.support.platform import wait_for
 FEED_SECONDS = 30.0
 """How long what one service did may take to be known to another."""
 DAYS_AHEAD = 14
+HOLDS = 3
+"""How many times a patient holds at once."""
 STEP = timedelta(minutes=15)
 _steps = itertools.count()
-_patients = itertools.count()
+_holds = itertools.count()
 
 CALENDAR: Mapping[str, Any] = {
     "weekly_hours": [
@@ -50,8 +52,9 @@ def free_time() -> str:
 
 
 def somebody(world: World) -> Account:
-    """A patient who holds nothing yet: how much one may hold is limited."""
-    return world.accounts.patient(f"booking-{next(_patients)}")
+    """A patient who can hold one more time: how many one may hold is limited."""
+    name = f"booking-{next(_holds) // HOLDS}"
+    return world.once(name, lambda: world.accounts.patient(name))
 
 
 def held(world: World, patient: Account) -> str:
