@@ -66,7 +66,7 @@ def patient(platform: Platform) -> Caller:
 
 
 def patient_with_visits(platform: Platform) -> Caller:
-    """Who may hold, book and wait, at a place that has no calendar: what is taken up doesn't depend on the hour."""
+    """Who may hold, book and wait in line."""
     own = ("--include-path-regex", "^/v1/(holds|appointments|waitlist)", "--phases", "fuzzing")
     return Caller(Accounts(platform).patient("fuzzed-visits").headers, options=own)
 
