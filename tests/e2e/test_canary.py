@@ -23,6 +23,8 @@ from tests.support.platform import Platform, wait_for
 
 SEALED = "database patients"
 """Where the canaries do lie, but under a key."""
+FREE_DAYS = 20
+"""So far ahead no made-up appointment takes a time."""
 NO_CANARIES = frozenset(
     {"sex", "language", "state", "relationship", "roles", "practices", "dependant_id", "device_token", "refresh_token"}
 )
@@ -152,10 +154,10 @@ def book(scene: Scene, hours: int) -> str:
 
 
 def book_move_and_cancel(scene: Scene) -> None:
-    appointment = f"/v1/appointments/{book(scene, 72)}"
+    appointment = f"/v1/appointments/{book(scene, 24 * FREE_DAYS)}"
     letter(scene, "booked")
     scene.do(scene.patient, f"{appointment}/confirm")
-    start = datetime.now(UTC).replace(minute=30, second=0, microsecond=0) + timedelta(hours=80)
+    start = datetime.now(UTC).replace(minute=30, second=0, microsecond=0) + timedelta(days=FREE_DAYS, hours=8)
     scene.do(scene.patient, f"{appointment}/reschedule", {"start": start.isoformat()})
     feed = scene.do(scene.patient, "/v1/appointments/feeds", {})["path"]
     scene.canaries.secrets.append(feed.rpartition("/")[2].removesuffix(".ics"))
@@ -183,7 +185,7 @@ def wait_in_line(scene: Scene) -> None:
 
 
 def review_a_visit(scene: Scene) -> None:
-    visit = book(scene, 24)
+    visit = book(scene, 24 * FREE_DAYS + 24)
     for step in ("arrived", "completed"):
         scene.do(scene.staff, f"/v1/appointments/{visit}/{step}")
     body = {"appointment_id": visit, "overall": 5, "bedside_manner": 5, "wait_time": 5, "text": "Listened."}
