@@ -4,10 +4,13 @@ Each look comes with a control, something that must be found there: a look that 
 A service that joins adds what its patients do to `ACTS`.
 """
 
+import calendar
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -20,6 +23,8 @@ from tests.support.platform import Platform, wait_for
 
 SEALED = "database patients"
 """Where the canaries do lie, but under a key."""
+FREE_DAYS = 20
+"""So far ahead no made-up appointment takes a time."""
 NO_CANARIES = frozenset(
     {"sex", "language", "state", "relationship", "roles", "practices", "dependant_id", "device_token", "refresh_token"}
 )
@@ -71,6 +76,7 @@ class Scene:
     canaries: Canaries
     staff: Account
     practice: str
+    place: str
     http: httpx.Client
     patient: Account
     refusals: list[bytes]
@@ -82,6 +88,13 @@ class Scene:
         if not answer.is_success:
             self.refusals.append(answer.content + repr(dict(answer.headers)).encode())
         return answer
+
+    def do(self, who: Account, path: str, body: Any = None) -> dict[str, Any]:
+        """POST that must succeed."""
+        answer = self.ask("POST", path, who, json=body, headers={"Idempotency-Key": str(uuid4())})
+        assert answer.is_success, f"{path}: {answer.text}"
+        made: dict[str, Any] = answer.json()
+        return made
 
     def own(self, method: str, path: str = "", **options: Any) -> httpx.Response:
         """The patient asks for something of its own."""
@@ -116,6 +129,101 @@ def let_a_practice_read(scene: Scene) -> None:
         assert scene.own("GET", path).is_success
 
 
+def open_a_calendar(scene: Scene) -> None:
+    """The practice does, and listens to what becomes of its appointments."""
+    hours = [{"weekday": day.lower(), "opens": "00:00", "closes": "24:00"} for day in calendar.day_name]
+    body = {"weekly_hours": hours, "visit_types": [{"id": "visit", "name": "Visit", "minutes": 15}]}
+    path = f"/v1/calendars/{scene.place}"
+
+    def opened() -> bool:
+        return scene.ask("PUT", path, scene.staff, json=body, headers={"If-Match": "*"}).is_success
+
+    wait_for(opened, seconds=60, what="the place's way to scheduling")
+    webhook = scene.do(scene.staff, "/v1/webhooks", {"url": "https://hooks.example.com/millrace"})
+    scene.do(scene.staff, f"/v1/webhooks/{webhook['id']}/ping")
+
+
+def book(scene: Scene, hours: int) -> str:
+    """Hold a time so many hours ahead, and book it; the appointment's id."""
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=hours)
+    dependant = scene.own("GET", "/dependants").json()["items"][0]["id"]
+    wanted = {"provider_location_id": scene.place, "start": start.isoformat(), "dependant_id": dependant}
+    hold = scene.do(scene.patient, "/v1/holds", wanted)
+    scene.do(scene.patient, f"/v1/holds/{hold['id']}/extend")
+    return str(scene.do(scene.patient, "/v1/appointments", {"hold_id": hold["id"]})["id"])
+
+
+def book_move_and_cancel(scene: Scene) -> None:
+    appointment = f"/v1/appointments/{book(scene, 24 * FREE_DAYS)}"
+    letter(scene, "booked")
+    scene.do(scene.patient, f"{appointment}/confirm")
+    start = datetime.now(UTC).replace(minute=30, second=0, microsecond=0) + timedelta(days=FREE_DAYS, hours=8)
+    scene.do(scene.patient, f"{appointment}/reschedule", {"start": start.isoformat()})
+    feed = scene.do(scene.patient, "/v1/appointments/feeds", {})["path"]
+    scene.canaries.secrets.append(feed.rpartition("/")[2].removesuffix(".ics"))
+    for path, who in ((appointment, scene.staff), (f"{appointment}/calendar.ics", scene.patient), (feed, None)):
+        assert scene.ask("GET", path, who).is_success
+    letter(scene, "moved")
+    scene.do(scene.patient, f"{appointment}/cancel", {"reason": "other"})
+    letter(scene, "cancelled")
+
+
+def letter(scene: Scene, kind: str) -> None:
+    """Wait until the patient got such a letter: with it the address was in `notifications`, and may stay nowhere."""
+    url = f"{scene.platform.url}/internal/notifications/outbox"
+
+    def came() -> bool:
+        mails = scene.http.get(url).raise_for_status().json()["items"]
+        return (kind, scene.canaries.values["email"]) in {(mail["kind"], mail["to"]) for mail in mails}
+
+    wait_for(came, seconds=60, what=f"a letter that it is {kind}")
+
+
+def wait_in_line(scene: Scene) -> None:
+    day = str((datetime.now(UTC) + timedelta(days=50)).date())
+    scene.do(scene.patient, "/v1/waitlist", {"provider_location_id": scene.place, "from": day, "to": day})
+
+
+def review_a_visit(scene: Scene) -> None:
+    visit = book(scene, 24 * FREE_DAYS + 24)
+    for step in ("arrived", "completed"):
+        scene.do(scene.staff, f"/v1/appointments/{visit}/{step}")
+    body = {"appointment_id": visit, "overall": 5, "bedside_manner": 5, "wait_time": 5, "text": "Listened."}
+
+    def reviewed() -> str | None:
+        answer = scene.ask("POST", "/v1/reviews", scene.patient, json=body)
+        return str(answer.json()["id"]) if answer.is_success else None
+
+    review = f"/v1/reviews/{wait_for(reviewed, seconds=60, what='the visit and its way to reviews')}"
+    assert scene.ask("PUT", f"{review}/reply", scene.staff, json={"text": "Thank you."}).is_success
+    assert scene.ask("PUT", f"{review}/flag", scene.patient, json={"reason": "off_topic"}).is_success
+
+
+def err_at_bookings(scene: Scene) -> None:
+    """Canaries where ids, times, codes and addresses belong."""
+    canary = scene.canaries.values
+    email, name = canary["email"], canary["given_name"]
+    key = {"Idempotency-Key": str(uuid4())}
+    hold = {"provider_location_id": name, "start": email, "visit_reason": name, "dependant_id": email, "name": name}
+    stars = {"appointment_id": email, "overall": name, "text": [name], name: email}
+    refused = [
+        scene.ask("POST", "/v1/holds", scene.patient, json=hold, headers=key),
+        scene.ask("POST", "/v1/appointments", scene.patient, json={"hold_id": name, name: email}, headers=key),
+        scene.ask("POST", "/v1/waitlist", scene.patient, json={**hold, "from": name, "to": email}, headers=key),
+        scene.ask("POST", f"/v1/appointments/{email}/cancel", scene.patient, json={"reason": name}, headers=key),
+        scene.ask("GET", f"/v1/appointments/{name}", scene.patient),
+        scene.ask("GET", f"/v1/appointments/feeds/{name}.ics"),
+        scene.ask("GET", "/v1/availability", params={"provider_location": email, "visit_reason": name}),
+        scene.ask("PUT", f"/v1/calendars/{scene.place}", scene.staff, json={name: email, "time_zone": name}),
+        scene.ask("POST", "/v1/reviews", scene.patient, json=stars),
+        scene.ask("GET", "/v1/reviews", params={"npi": email, "cursor": name}),
+        scene.ask("GET", f"/v1/reviews/{email}", scene.patient),
+        scene.ask("POST", "/v1/webhooks", scene.staff, json={"url": f"http://{name}", "events": [email], name: name}),
+        scene.ask("GET", f"/v1/webhooks/{email}", scene.staff),
+    ]
+    assert [answer.status_code for answer in refused if answer.is_success] == []
+
+
 def err_in_every_way(scene: Scene) -> None:
     """Requests that are refused, with canaries where they don't belong."""
     canary = scene.canaries.values
@@ -146,7 +254,16 @@ def err_in_every_way(scene: Scene) -> None:
     assert scene.ask("GET", "/v1/suggest", params={"q": name}).is_success
 
 
-ACTS: tuple[Callable[[Scene], None], ...] = (keep_a_profile, let_a_practice_read, err_in_every_way)
+ACTS: tuple[Callable[[Scene], None], ...] = (
+    keep_a_profile,
+    let_a_practice_read,
+    open_a_calendar,
+    book_move_and_cancel,
+    wait_in_line,
+    review_a_visit,
+    err_at_bookings,
+    err_in_every_way,
+)
 
 
 def fields_of_bodies(document: Mapping[str, Any]) -> set[str]:
@@ -198,7 +315,7 @@ def scene(platform: Platform) -> Iterator[Scene]:
         accounts.sign_up(email, password)
         patient = accounts.sign_in(email, password)
         canaries.secrets += [patient.headers["Authorization"].removeprefix("Bearer ").rpartition(".")[2]]
-        yield Scene(platform, canaries, staff, practice, http, patient, [])
+        yield Scene(platform, canaries, staff, practice, place["id"], http, patient, [])
 
 
 CONTROL = f"Control {secrets.token_hex(6)}"
@@ -208,6 +325,9 @@ CONTROLS: tuple[tuple[str, Callable[[Scene], str]], ...] = (
     ("table millrace-truth", lambda _: CONTROL),
     ("table millrace-refinery", lambda scene: scene.patient.id),
     ("database directory", lambda _: CONTROL),
+    ("database scheduling", lambda scene: scene.place),
+    ("database reviews", lambda scene: scene.place),
+    ("database notifications", lambda scene: scene.place),
     (SEALED, lambda scene: scene.patient.id),
     ("redis", lambda _: CONTROL),
     ("log", lambda _: "/v1/patients/{patient_id}/export"),

@@ -1,7 +1,6 @@
 """A review that is published changes the provider's stars in search, and its withdrawal takes them back."""
 
 import asyncio
-import secrets
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,9 +15,8 @@ from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import APPOINTMENT
 from millrace_feeds.assembly import open_publisher
 from millrace_platform.clock import rfc3339
+from tests.support.accounts import Accounts
 from tests.support.platform import Platform, wait_for
-
-PASSWORD = "a quiet sentence about rivers"
 
 
 @pytest.fixture
@@ -31,7 +29,8 @@ def test_a_review_changes_the_stars_in_search(
     platform: Platform, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = client.get("/v1/directory/provider-locations", params={"limit": 1}).json()["items"][0]
-    patient, headers = signed_up(client)
+    account = Accounts(platform).patient("reviewer")
+    patient, headers = account.id, account.headers
     for name, value in platform.variables.items():
         monkeypatch.setenv(name, value)
     visit = completed(patient, place)
@@ -54,18 +53,6 @@ def test_a_review_changes_the_stars_in_search(
     path = f"/v1/reviews/{review['id']}"
     assert client.delete(path, headers={**headers, "If-Match": '"1"'}).status_code == 204
     wait_for(lambda: rating_in_search(client, place) == (None, 0), seconds=30, what="search without the stars")
-
-
-def signed_up(client: httpx.Client) -> tuple[str, dict[str, str]]:
-    """A patient's id and the header that carries the access token."""
-    email = f"{secrets.token_hex(8)}@example.org"
-    assert client.post("/v1/auth/sign-up", json={"email": email}).status_code == 202
-    mails = client.get("/internal/patients/outbox", params={"limit": 200}).json()["items"]
-    token = next(mail["token"] for mail in mails if mail["to"] == email)
-    verified = client.post("/v1/auth/verify-email", json={"token": token, "password": PASSWORD})
-    assert verified.status_code == 201, verified.text
-    tokens = client.post("/v1/auth/sign-in", json={"email": email, "password": PASSWORD}).json()
-    return tokens["subject"], {"Authorization": f"Bearer {tokens['access_token']}"}
 
 
 def completed(patient: str, place: dict[str, Any]) -> Appointment:

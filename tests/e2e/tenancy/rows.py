@@ -5,10 +5,11 @@ each actor is answered for a thing of the patient, or of the practice whose staf
 everything again with identifiers that nobody has: whoever is refused must not be able to tell the difference.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -27,6 +28,15 @@ class Actor(StrEnum):
     STAFF = "staff"
     PATIENT = "patient"
     ADMIN = "admin"
+
+
+T = TypeVar("T")
+_addresses = itertools.count(0x1000)
+
+
+def unrepeated() -> dict[str, str]:
+    """The header by which a request isn't taken for one before."""
+    return {"Idempotency-Key": str(uuid4())}
 
 
 Ids = Mapping[str, str]
@@ -49,13 +59,27 @@ class World:
     actors: Mapping[Actor, Account]
     practice: str
     http: httpx.Client
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What is made once and serves many rows."""
+        if name not in self.kept:
+            self.kept[name] = make()
+        made: T = self.kept[name]
+        return made
 
     def url(self, service: str) -> str:
         return self.platform.variables[f"MILLRACE_{service.upper()}_URL"]
 
     def create(self, service: str, path: str, body: Mapping[str, Any], actor: Actor = Actor.ADMIN) -> dict[str, Any]:
         """POST that must succeed."""
-        headers = self.actors[actor].headers
+        return self.create_as(self.actors[actor], service, path, body)
+
+    def create_as(
+        self, account: Account, service: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """As `create`, by whomever. Each request comes from an address of its own, so that no limit is met."""
+        headers = {**account.headers, **unrepeated(), "X-Forwarded-For": f"2001:db8:{next(_addresses):x}::1"}
         answer = self.http.post(f"{self.url(service)}{path}", json=body, headers=headers)
         assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
         made: dict[str, Any] = answer.json()
@@ -70,9 +94,10 @@ def no_body(_ids: Ids) -> None:
 class Row:
     """One operation. `thing` makes what it is asked about; it is made anew after each success that may change it.
 
-    `answers` are statuses by actor. `unknown` is what those who may are answered for identifiers that nobody has.
-    `tenants` are the identifiers that belong to somebody; None: all of them. `crossing` is what another patient is
-    answered who names itself as the owner of the patient's thing.
+    `answers` are statuses by actor; a 409 is for those who may, where the thing's state forbids it. `unknown` is what
+    those who may are answered for identifiers that nobody has. `tenants` are the identifiers that belong to somebody;
+    None: all of them. `crossing` is what another patient is answered who names itself as the owner of the patient's
+    thing.
     """
 
     answers: Mapping[Actor, int]

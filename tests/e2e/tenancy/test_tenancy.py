@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from millrace_local.routes import SERVICES
-from tests.e2e.tenancy.rows import Actor, Ids, Row, Thing, World
+from tests.e2e.tenancy.rows import Actor, Ids, Row, Thing, World, unrepeated
 from tests.support.accounts import Account, Accounts
 from tests.support.operations import operations_with_ids
 from tests.support.platform import Platform
@@ -85,7 +85,7 @@ class _Walk:
         if answer.is_success:
             if self._method != "GET":
                 self._made = None
-        else:
+        elif answer.status_code != httpx.codes.CONFLICT:
             self._refused[actor] = _told(answer, thing.ids)
 
     def ask_for_what_nobody_has(self, actor: Actor) -> None:
@@ -118,13 +118,19 @@ class _Walk:
         return thing.owner if actor is Actor.PATIENT and thing.owner is not None else self._world.actors[actor]
 
     def _ask(self, account: Account, ids: Ids) -> httpx.Response:
-        return self._world.http.request(
+        request = self._world.http.build_request(
             self._method,
             self._world.url(self._service) + self._path.format_map(ids),
             params={name: ids[name] for name in self._row.query},
             json=self._row.body(ids),
-            headers={**account.headers, **self._row.headers},
+            headers={**account.headers, **unrepeated(), **self._row.headers},
         )
+        answer = self._world.http.send(request, stream=True)
+        # A stream of events doesn't end by itself.
+        if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+            answer.read()
+        answer.close()
+        return answer
 
 
 def _told(answer: httpx.Response, ids: Ids) -> tuple[int, str]:

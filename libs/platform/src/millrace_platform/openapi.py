@@ -36,6 +36,14 @@ SCHEMAS: Final[Mapping[str, Any]] = {
     },
 }
 
+HEADERS: Final[Mapping[str, Any]] = {
+    "idempotency-key": {
+        "required": True,
+        "schema": {**_TEXT, "pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$'},
+    }
+}
+"""Headers that are refused with a status of their own where they are missing, so FastAPI isn't told to require them."""
+
 
 def described_problems(descriptions: Mapping[int, str], *statuses: int) -> dict[int | str, dict[str, Any]]:
     """An endpoint's `responses`: its problems, each with what it means in this service."""
@@ -44,10 +52,14 @@ def described_problems(descriptions: Mapping[int, str], *statuses: int) -> dict[
 
 
 class DescribedApplication(FastAPI):
-    """Its document has the schemas that problems refer to."""
+    """Its document has the schemas that problems refer to, and says which headers are required."""
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
+        for operation in (operation for item in document["paths"].values() for operation in item.values()):
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "header":
+                    parameter.update(HEADERS.get(parameter["name"], {}))
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         for name, schema in SCHEMAS.items():
             schemas.setdefault(name, schema)

@@ -54,11 +54,11 @@ def parse_tags(text: str) -> Tags:
 
 
 # Coroutines, as FastAPI runs plain functions in threads.
-async def _if_match(
+async def _optional_if_match(
     if_match: Annotated[str | None, Header(description="ETag of the version to change.")] = None,
-) -> Tags:
+) -> Tags | None:
     if if_match is None:
-        raise PreconditionRequired("Read the resource and send its ETag as If-Match.")
+        return None
     try:
         return parse_tags(if_match)
     except ValueError as error:
@@ -66,6 +66,12 @@ async def _if_match(
             field="If-Match", detail="Not a list of entity tags.", remedy='Send the ETag as it came, e.g. "7".'
         )
         raise Unprocessable(errors=[wrong]) from error
+
+
+async def _if_match(match: Annotated[Tags | None, Depends(_optional_if_match)]) -> Tags:
+    if match is None:
+        raise PreconditionRequired("Read the resource and send its ETag as If-Match.")
+    return match
 
 
 async def _if_none_match(
@@ -80,5 +86,7 @@ async def _if_none_match(
 
 IfMatch: TypeAlias = Annotated[Tags, Depends(_if_match)]
 """An endpoint's parameter: 428 where the header is absent, 422 where it can't be read."""
+OptionalIfMatch: TypeAlias = Annotated[Tags | None, Depends(_optional_if_match)]
+"""An endpoint's parameter: None where the header is absent, 422 where it can't be read."""
 IfNoneMatch: TypeAlias = Annotated[Tags, Depends(_if_none_match)]
 """An endpoint's parameter; answer 304 where it matches the version weakly."""

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from millrace_platform.problems import PROBLEM_MEDIA_TYPE
-from notifications.schemas import Problem
+from millrace_platform.openapi import described_problems
 
 NO_STORE = {"Cache-Control": "no-store"}
 """For all that is secret."""
@@ -23,8 +22,7 @@ _PROBLEMS = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of an endpoint's problems."""
-    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
-    return {status: {"description": _PROBLEMS[status], "content": content} for status in statuses}
+    return described_problems(_PROBLEMS, *statuses)
 
 
 LIST = problems(401, 403, 422)

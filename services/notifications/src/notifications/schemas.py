@@ -40,22 +40,3 @@ class PageOf(Schema, Generic[R]):
 
     items: list[R]
     next: str | None
-
-
-class FieldProblem(Schema):
-    """One thing wrong with a request."""
-
-    field: str = Field(examples=["url"])
-    detail: str
-    remedy: str
-
-
-class Problem(Schema):
-    """What went wrong (RFC 9457)."""
-
-    type: str = Field(examples=["urn:millrace:problem:invalid-request"])
-    title: str
-    status: int
-    detail: str | None = None
-    errors: list[FieldProblem] = []
-    request_id: str | None = None

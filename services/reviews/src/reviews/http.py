@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Request, Response
 
-from millrace_platform.errors import FieldError, Unprocessable
+from millrace_platform.openapi import described_problems
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
-from millrace_platform.preconditions import Tags, parse_tags
-from millrace_platform.problems import PROBLEM_MEDIA_TYPE
-from reviews.schemas import FieldProblem, Problem
 
 NO_STORE = {"Cache-Control": "no-store"}
 """For all that isn't public."""
@@ -46,28 +43,13 @@ class Paging:
         return {"": self.request.url.path, **filters}
 
 
-# Coroutines, as FastAPI runs plain functions in threads.
+# A coroutine, as FastAPI runs plain functions in threads.
 async def _paging(request: Request, limit: Limit = 20, cursor: CursorText = None) -> Paging:
     return Paging(request, limit, cursor)
 
 
-async def _match(
-    if_match: Annotated[str | None, Header(description="ETag of the reply to change.")] = None,
-) -> Tags | None:
-    if if_match is None:
-        return None
-    try:
-        return parse_tags(if_match)
-    except ValueError as error:
-        wrong = FieldError(field="If-Match", detail="Not a list of entity tags.", remedy="Send the ETag as it came.")
-        raise Unprocessable(errors=[wrong]) from error
-
-
 Paged: TypeAlias = Annotated[Paging, Depends(_paging)]
 """An endpoint's parameter."""
-OptionalMatch: TypeAlias = Annotated[Tags | None, Depends(_match)]
-"""An endpoint's parameter: None where the header is absent, which makes what isn't there yet."""
-
 
 _PROBLEMS = {
     401: "No valid access token.",
@@ -81,15 +63,9 @@ _PROBLEMS = {
 }
 
 
-_PROBLEM = Problem.model_json_schema()
-# FastAPI puts models of its own making among the components only, so this one stands where it is needed.
-_PROBLEM["properties"]["errors"]["items"] = _PROBLEM.pop("$defs")[FieldProblem.__name__]
-
-
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of an endpoint's problems."""
-    content = {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}
-    return {status: {"description": _PROBLEMS[status], "content": content} for status in statuses}
+    return described_problems(_PROBLEMS, *statuses)
 
 
 LIST = problems(422)

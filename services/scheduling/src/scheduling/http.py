@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 from fastapi import Response
 
-from millrace_platform.problems import PROBLEM_MEDIA_TYPE
-from scheduling.schemas import Problem
+from millrace_platform.openapi import described_problems
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -33,5 +32,4 @@ _PROBLEMS = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of an endpoint's problems."""
-    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
-    return {status: {"description": _PROBLEMS[status], "content": content} for status in statuses}
+    return described_problems(_PROBLEMS, *statuses)

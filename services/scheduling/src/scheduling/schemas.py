@@ -31,22 +31,3 @@ class Body(Schema):
         if isinstance(data, dict):
             return {name: value for name, value in data.items() if name not in cls.read_only}
         return data
-
-
-class FieldProblem(Schema):
-    """One thing wrong with a request."""
-
-    field: str = Field(examples=["weekly_hours[0].opens"])
-    detail: str
-    remedy: str
-
-
-class Problem(Schema):
-    """What went wrong (RFC 9457)."""
-
-    type: str = Field(examples=["urn:millrace:problem:invalid-request"])
-    title: str
-    status: int
-    detail: str | None = None
-    errors: list[FieldProblem] = []
-    request_id: str | None = None

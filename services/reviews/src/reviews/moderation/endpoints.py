@@ -33,7 +33,7 @@ async def queue(
     return Cases(items=[CaseResource.of_case(case) for case in page.items], next=following)
 
 
-@router.get("/{review_id}/moderation", summary="Get a review to be moderated", responses=ROLE_READ)
+@router.get("/{review_id:uuid}/moderation", summary="Get a review to be moderated", responses=ROLE_READ)
 async def get(
     app: InApp,
     caller: Moderator,  # noqa: ARG001 # asked for its role only
@@ -44,7 +44,7 @@ async def get(
     return _shown(await app.moderation.get(review_id), response)
 
 
-@router.put("/{review_id}/moderation", summary="Decide on a review", responses={**ROLE_CHANGE, **problems(409)})
+@router.put("/{review_id:uuid}/moderation", summary="Decide on a review", responses={**ROLE_CHANGE, **problems(409)})
 async def decide(
     *, app: InApp, caller: Moderator, review_id: UUID, match: IfMatch, body: DecisionBody, response: Response
 ) -> CaseResource:
@@ -54,7 +54,9 @@ async def decide(
     return _shown(case, response)
 
 
-@router.put("/{review_id}/flag", summary="Flag a review", status_code=204, responses=problems(401, 403, 404, 415, 422))
+@router.put(
+    "/{review_id:uuid}/flag", summary="Flag a review", status_code=204, responses=problems(401, 403, 404, 415, 422)
+)
 async def flag(app: InApp, caller: Reporter, review_id: UUID, body: FlagBody) -> None:
     """For patients, and for staff of the visit's practice. A moderator looks at it; it stays published meanwhile."""
     await app.moderation.flag(caller, review_id, body.reason)

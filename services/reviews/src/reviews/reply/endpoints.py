@@ -4,14 +4,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from millrace_platform.preconditions import IfMatch, etag
+from millrace_platform.preconditions import IfMatch, OptionalIfMatch, etag
 from reviews.access import Staff, StaffOrModerator
 from reviews.dependencies import InApp
-from reviews.http import NO_STORE, ROLE_CHANGE, ROLE_READ, ROLE_REMOVE, OptionalMatch
+from reviews.http import NO_STORE, ROLE_CHANGE, ROLE_READ, ROLE_REMOVE
 from reviews.reply.repository import Reply
 from reviews.reply.schemas import ReplyBody, ReplyResource
 
-router = APIRouter(prefix="/v1/reviews/{review_id}/reply", tags=["replies"])
+router = APIRouter(prefix="/v1/reviews/{review_id:uuid}/reply", tags=["replies"])
 
 
 @router.get("", summary="Get the reply to a review", responses=ROLE_READ)
@@ -24,7 +24,7 @@ async def get(app: InApp, caller: StaffOrModerator, review_id: UUID, response: R
     "", summary="Make or replace the reply to a review", responses={201: {"description": "It is new."}, **ROLE_CHANGE}
 )
 async def put(
-    *, app: InApp, caller: Staff, review_id: UUID, match: OptionalMatch, body: ReplyBody, response: Response
+    *, app: InApp, caller: Staff, review_id: UUID, match: OptionalIfMatch, body: ReplyBody, response: Response
 ) -> ReplyResource:
     """For staff of the visit's practice, to a published review. A new one needs no `If-Match`, a change does."""
     reply, is_new = await app.replies.put(caller, review_id, match, body.text)

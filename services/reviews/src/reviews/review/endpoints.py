@@ -58,7 +58,7 @@ async def of_practice(app: InApp, caller: Staff, practice_id: UUID, paging: Page
 
 
 @router.get(
-    "/{review_id}",
+    "/{review_id:uuid}",
     summary="Get one's own review",
     response_model=OwnReview,
     responses={304: {"description": "The version that `If-None-Match` names."}, **READ},
@@ -73,7 +73,7 @@ async def get(
     return _shown(review, response)
 
 
-@router.put("/{review_id}", summary="Replace one's own review", responses=CHANGE)
+@router.put("/{review_id:uuid}", summary="Replace one's own review", responses=CHANGE)
 async def replace(
     *, app: InApp, caller: InPrincipal, review_id: UUID, match: IfMatch, body: ReviewBody, response: Response
 ) -> OwnReview:
@@ -81,7 +81,7 @@ async def replace(
     return _shown(await app.reviews.replace(caller, review_id, match, body.content()), response)
 
 
-@router.delete("/{review_id}", summary="Withdraw one's own review", status_code=204, responses=REMOVE)
+@router.delete("/{review_id:uuid}", summary="Withdraw one's own review", status_code=204, responses=REMOVE)
 async def withdraw(app: InApp, caller: InPrincipal, review_id: UUID, match: IfMatch) -> None:
     """For its author, at any time and for good: the visit can't be reviewed again."""
     await app.reviews.withdraw(caller, review_id, match)

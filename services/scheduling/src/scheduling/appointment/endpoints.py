@@ -4,13 +4,12 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from millrace_platform.authentication import InPrincipal, Principal, Role, require
-from millrace_platform.errors import FieldError, Unprocessable
 from millrace_platform.idempotency import InIdempotencyKey
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
-from millrace_platform.preconditions import IfNoneMatch, Tags, etag, parse_tags
+from millrace_platform.preconditions import IfNoneMatch, OptionalIfMatch, etag
 from scheduling.appointment.model import Action
 from scheduling.appointment.repository import Position, positions_before
 from scheduling.appointment.schemas import AppointmentPage, AppointmentResource, BookBody, CancelBody, MoveBody
@@ -27,20 +26,6 @@ _cursors = Cursors("appointments", tuple[datetime, UUID])
 InPatient: TypeAlias = Annotated[Principal, Depends(require(Role.PATIENT))]
 InStaff: TypeAlias = Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN))]
 
-
-async def _match(
-    if_match: Annotated[str | None, Header(description="ETag of the version to change; may be left out.")] = None,
-) -> Tags | None:
-    if if_match is None:
-        return None
-    try:
-        return parse_tags(if_match)
-    except ValueError as error:
-        wrong = FieldError(field="If-Match", detail="Not a list of entity tags.", remedy="Send the ETag as it came.")
-        raise Unprocessable(errors=[wrong]) from error
-
-
-InMatch: TypeAlias = Annotated[Tags | None, Depends(_match)]
 _CHANGE = problems(400, 401, 404, 409, 412, 422)
 _CHANGE_WITH_BODY = problems(400, 401, 404, 409, 412, 415, 422)
 _REPORT = problems(400, 401, 403, 404, 409, 412, 422)
@@ -107,7 +92,7 @@ async def get(
 
 @router.post("/{appointment_id}/confirm", summary="Confirm", response_model=AppointmentResource, responses=_CHANGE)
 async def confirm(
-    booking: InBooking, caller: InPrincipal, key: InIdempotencyKey, appointment_id: UUID, match: InMatch
+    booking: InBooking, caller: InPrincipal, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
     """The visit will take place: by the patient or the practice."""
     return (await booking.appointments.confirm(caller, key, appointment_id, match)).response()
@@ -122,7 +107,7 @@ async def cancel(
     caller: InPrincipal,
     key: InIdempotencyKey,
     appointment_id: UUID,
-    match: InMatch,
+    match: OptionalIfMatch,
     body: CancelBody,
 ) -> Response:
     """By the patient until the practice's deadline, by the practice while the appointment stands."""
@@ -141,7 +126,7 @@ async def reschedule(
     caller: InPrincipal,
     key: InIdempotencyKey,
     appointment_id: UUID,
-    match: InMatch,
+    match: OptionalIfMatch,
     body: MoveBody,
 ) -> Response:
     """At the same place. The old time is free exactly when the new one is taken; it is to be confirmed again."""
@@ -158,7 +143,7 @@ async def reschedule(
     responses=_REPORT,
 )
 async def arrived(
-    booking: InBooking, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: InMatch
+    booking: InBooking, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
     """For the practice."""
     return (await booking.appointments.report(caller, key, appointment_id, match, Action.ARRIVE)).response()
@@ -171,7 +156,7 @@ async def arrived(
     responses=_REPORT,
 )
 async def completed(
-    booking: InBooking, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: InMatch
+    booking: InBooking, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
     """For the practice, once the patient arrived. The patient may review the visit then."""
     return (await booking.appointments.report(caller, key, appointment_id, match, Action.COMPLETE)).response()
@@ -181,7 +166,7 @@ async def completed(
     "/{appointment_id}/no_show", summary="Say that nobody came", response_model=AppointmentResource, responses=_REPORT
 )
 async def no_show(
-    booking: InBooking, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: InMatch
+    booking: InBooking, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
     """For the practice, after the visit's start."""
     return (await booking.appointments.report(caller, key, appointment_id, match, Action.MISS)).response()

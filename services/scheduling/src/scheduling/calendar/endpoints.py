@@ -1,33 +1,17 @@
 """REST for calendars, by provider-location."""
 
-from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Response
 
 from millrace_platform.authentication import InPrincipal
-from millrace_platform.errors import FieldError, Unprocessable
-from millrace_platform.preconditions import IfMatch, IfNoneMatch, Tags, etag, parse_tags
+from millrace_platform.preconditions import IfMatch, IfNoneMatch, OptionalIfMatch, etag
 from scheduling.calendar.model import Written
 from scheduling.calendar.schemas import CalendarBody, CalendarResource
 from scheduling.dependencies import InScheduling
 from scheduling.http import NO_STORE, problems
 
 router = APIRouter(prefix="/v1/calendars/{provider_location_id}", tags=["calendars"])
-
-
-async def _match(if_match: Annotated[str | None, Header(description="ETag to change.")] = None) -> Tags | None:
-    """None where the header is absent: that is how the first calendar is made."""
-    if if_match is None:
-        return None
-    try:
-        return parse_tags(if_match)
-    except ValueError as error:
-        wrong = FieldError(field="If-Match", detail="Not a list of entity tags.", remedy="Send the ETag as it came.")
-        raise Unprocessable(errors=[wrong]) from error
-
-
-InMatch: TypeAlias = Annotated[Tags | None, Depends(_match)]
 
 
 @router.get("", summary="Get a calendar", response_model=CalendarResource, responses=problems(401, 404, 422))
@@ -54,7 +38,7 @@ async def put(
     scheduling: InScheduling,
     caller: InPrincipal,
     provider_location_id: UUID,
-    match: InMatch,
+    match: OptionalIfMatch,
     body: CalendarBody,
     response: Response,
 ) -> CalendarResource:

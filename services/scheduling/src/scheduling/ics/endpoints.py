@@ -34,7 +34,9 @@ async def list_(booking: InBooking, caller: InPrincipal, response: Response) -> 
     return FeedList(items=[FeedResource.of(feed) for feed in await booking.feeds.own(caller)])
 
 
-@router.delete("/feeds/{feed_id}", summary="Revoke a calendar feed", status_code=204, responses=problems(401, 404, 422))
+@router.delete(
+    "/feeds/{feed_id:uuid}", summary="Revoke a calendar feed", status_code=204, responses=problems(401, 404, 422)
+)
 async def revoke(booking: InBooking, caller: InPrincipal, feed_id: UUID) -> None:
     """Its address shows nothing any more."""
     await booking.feeds.revoke(caller, feed_id)

@@ -1,0 +1,103 @@
+"""Reviews: what is published is everybody's; authors keep theirs, the visit's practice replies, moderators decide."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+
+from tests.e2e.tenancy import visits
+from tests.e2e.tenancy.directory import new_npi
+from tests.e2e.tenancy.rows import Actor, Ids, Row, Thing, World, everyone, only
+from tests.support.platform import wait_for
+
+ANY_VERSION = {"If-Match": "*"}
+STARS: Mapping[str, Any] = {"overall": 4, "bedside_manner": 4, "wait_time": 3, "text": "Listened."}
+
+
+def author(status: int) -> Mapping[Actor, int]:
+    return only(status, Actor.PATIENT, others=404)
+
+
+def practice(status: int) -> Mapping[Actor, int]:
+    """The staff of the visit's practice."""
+    return {**only(status, Actor.STAFF, others=403), Actor.OTHER_STAFF: 404}
+
+
+def moderators(status: int) -> Mapping[Actor, int]:
+    return only(status, Actor.SUPPORT, Actor.ADMIN, others=403)
+
+
+def practice_and_moderators(status: int) -> Mapping[Actor, int]:
+    return {**practice(status), **dict.fromkeys((Actor.SUPPORT, Actor.ADMIN), status)}
+
+
+def provider(world: World) -> Thing:
+    return Thing({"npi": visits.place(world)["npi"]})
+
+
+def own_practice(world: World) -> Thing:
+    return Thing({"practice_id": world.practice})
+
+
+def visit(world: World) -> Thing:
+    """A completed one of which the service has heard."""
+    appointment = visits.completed(world)
+    url = world.platform.variables["MILLRACE_REVIEWS_DATABASE_URL"]
+
+    async def known() -> bool:
+        connection = await asyncpg.connect(url)
+        try:
+            query = "SELECT count(*) FROM visit WHERE id = $1 AND completed_at IS NOT NULL"
+            return bool(await connection.fetchval(query, appointment))
+        finally:
+            await connection.close()
+
+    wait_for(lambda: asyncio.run(known()), seconds=visits.FEED_SECONDS, what="the visit's way to reviews")
+    return Thing({"appointment_id": appointment})
+
+
+def passing_review(world: World) -> Thing:
+    return Thing({"review_id": visits.reviewed(world)})
+
+
+def review(world: World) -> Thing:
+    """One that the operation leaves published."""
+    return world.once("review", lambda: passing_review(world))
+
+
+def answered_review(world: World) -> Thing:
+    thing = review(world)
+    url = f"{world.url('reviews')}/v1/reviews/{thing.ids['review_id']}/reply"
+    headers = {**world.actors[Actor.STAFF].headers, **ANY_VERSION}
+    answer = world.http.put(url, json={"text": "Thank you."}, headers=headers)
+    if answer.status_code == 412:
+        answer = world.http.put(url, json={"text": "Thank you."}, headers=world.actors[Actor.STAFF].headers)
+    answer.raise_for_status()
+    return thing
+
+
+def of_visit(ids: Ids) -> dict[str, Any]:
+    return {**STARS, "appointment_id": ids["appointment_id"]}
+
+
+R = "/v1/reviews/{review_id}"
+
+ROWS: dict[str, Row] = {
+    "GET /v1/reviews": Row(everyone(200), provider, query=("npi",), unknown=200, makers={"npi": new_npi}),
+    "POST /v1/reviews": Row({**only(201, Actor.PATIENT, others=403), Actor.OTHER_PATIENT: 404}, visit, body=of_visit),
+    "GET /v1/reviews/practices/{practice_id}": Row(practice(200), own_practice),
+    f"GET {R}": Row(author(200), review),
+    f"PUT {R}": Row(author(200), review, body=lambda _: STARS, headers=ANY_VERSION),
+    f"DELETE {R}": Row(author(204), passing_review, headers=ANY_VERSION),
+    f"GET {R}/moderation": Row(moderators(200), review),
+    f"PUT {R}/moderation": Row(moderators(200), review, body=lambda _: {"state": "published"}, headers=ANY_VERSION),
+    f"PUT {R}/flag": Row(
+        {**everyone(204), Actor.ANONYMOUS: 401, Actor.OTHER_STAFF: 404, Actor.SUPPORT: 403, Actor.ADMIN: 403},
+        review,
+        body=lambda _: {"reason": "off_topic"},
+    ),
+    f"GET {R}/reply": Row(practice_and_moderators(200), answered_review),
+    f"PUT {R}/reply": Row(practice(200), answered_review, body=lambda _: {"text": "Thanks."}, headers=ANY_VERSION),
+    f"DELETE {R}/reply": Row(practice_and_moderators(204), answered_review, headers=ANY_VERSION),
+}
