@@ -188,9 +188,10 @@ class Searches:
     async def _entries(self, generation: Generation, found: _Found, page: Page) -> list[bytes]:
         """Of the rows of the page."""
         places = [place_of(row, found.kept.ends) for row in page.rows]
-        keys = [openings_key_beside(found.keys[part]) for part, _ in places]
-        columns = await self._values(generation, self._kinds.openings, keys)
-        return [entry_at(column, place) for column, (_, place) in zip(columns, places, strict=True)]
+        parts = sorted({part for part, _ in places})
+        keys = [openings_key_beside(found.keys[part]) for part in parts]
+        columns = dict(zip(parts, await self._values(generation, self._kinds.openings, keys), strict=True))
+        return [entry_at(columns[part], place) for part, place in places]
 
     async def _area(self, generation: Generation, keys: tuple[bytes, ...]) -> _Kept:
         parts = await self._values(generation, self._kinds.partitions, keys)

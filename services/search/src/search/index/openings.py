@@ -18,7 +18,6 @@ UNKNOWN: Final = b"null"
 _WIDTH: Final = OPENINGS.itemsize
 _COUNT: Final = (1 << COUNT_BITS) - 1
 _ALL_COUNTS: Final = (1 << COUNT_BITS * COUNTED_DAYS) - 1
-_TIMES: Final = tuple(f"T{minute // 60:02d}:{minute % 60:02d}:00" for minute in range(24 * 60))
 _PAIRS: Final = tuple(f"{pair & _COUNT},{pair >> COUNT_BITS}" for pair in range(1 << 2 * COUNT_BITS))
 """Two counts as text, by their bits."""
 
@@ -52,11 +51,7 @@ def rendered(entry: bytes, tick: int) -> bytes:
     if not since or not today - DAYS < since <= today + 1:
         return UNKNOWN
     now = today, minute
-    times = [
-        f'"{_date(first[0])}{_TIMES[first[1]]}{_offset(zone, first[0], first[1] // 60)}"'
-        for first in [first for first in firsts if first >= now][:SHOWN_TIMES]
-    ]
-    shown = ",".join(times)
+    shown = ",".join([_moment(zone, *first) for first in firsts if first >= now][:SHOWN_TIMES])
     return f'{{"from":"{_date(today)}","counts":[{_counts(since, counts, today)}],"first":[{shown}]}}'.encode()
 
 
@@ -85,6 +80,7 @@ def _date(day: int) -> str:
 
 
 @functools.lru_cache(maxsize=65_536)
-def _offset(zone: int, day: int, hour: int) -> str:
-    """From UTC, as RFC 3339 has it, when the place's clock first shows that hour."""
-    return datetime.combine(date_of(day), time(hour), zone_info(zone)).isoformat()[-6:]
+def _moment(zone: int, day: int, minute: int) -> str:
+    """RFC 3339 in quotes; the offset is that of when the place's clock first shows the hour."""
+    shown = datetime.combine(date_of(day), time(*divmod(minute, 60)), zone_info(zone))
+    return f'"{shown.isoformat()}"'
