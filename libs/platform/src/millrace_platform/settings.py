@@ -46,6 +46,7 @@ class PlatformSettings(BaseSettings):
     projector_url: str = "http://127.0.0.1:8003"
     search_url: str = "http://127.0.0.1:8004"
     patients_url: str = "http://127.0.0.1:8005"
+    scheduling_url: str = "http://127.0.0.1:8006"
     reviews_url: str = "http://127.0.0.1:8007"
     notifications_url: str = "http://127.0.0.1:8008"
 
