@@ -372,7 +372,7 @@ class TestRoles:
 
 
 async def test_who_waits_for_mail_gets_it_when_it_comes(service: Service) -> None:
-    waiting = asyncio.create_task(service.client.get("/internal/patients/outbox", params={"wait": 10}))
+    waiting = asyncio.create_task(service.client.get("/internal/patients/outbox", params={"wait": 8}))
     await service.post("/v1/auth/sign-up", {"email": "a@example.org"})
     (mail,) = (await waiting).json()["items"]
     assert (mail["kind"], mail["to"]) == ("verify_email", "a@example.org")

@@ -43,10 +43,3 @@ async def test_who_was_erased_or_never_was_has_none(service: Service) -> None:
     assert (await service.client.delete(account.path, headers=account.headers)).status_code == 204
     for patient in (account.id, UNKNOWN):
         assert (await service.client.get(path(patient), headers=PURPOSE)).status_code == 404
-
-
-async def test_the_sender_of_mail_may_wait_for_some(service: Service) -> None:
-    async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(service.client.get("/internal/patients/outbox", params={"wait": 10}))
-        await service.post("/v1/auth/sign-up", {"email": "ada@example.org"})
-    assert [mail["to"] for mail in waiting.result().json()["items"]] == ["ada@example.org"]

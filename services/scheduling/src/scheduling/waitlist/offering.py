@@ -54,7 +54,10 @@ class Offering:
             await asyncio.sleep(self.pause)
 
     async def once(self) -> None:
-        """Offers that lapsed first: the time is for the next one then."""
+        """Offers that lapsed first: the time is for the next one then.
+
+        All at one moment: what lapses between the two would be offered twice.
+        """
         async with self.units.begin() as work:
             if not await repository.round_is_ours(work.session):
                 return
@@ -63,10 +66,8 @@ class Offering:
                 await became(work, offered, OfferState.LAPSED)
                 await repository.set_state(work.session, offered.entry.id, EntryState.WAITING)
             await repository.drop_late(work.session, work.now.date() - timedelta(1))
-        async with self.units.begin() as work:
-            if await repository.round_is_ours(work.session):
-                for news in await repository.news(work.session, AT_ONCE):
-                    await self._serve(work, news)
+            for news in await repository.news(work.session, AT_ONCE):
+                await self._serve(work, news)
 
     async def _serve(self, work: Work, news: News) -> None:
         """Offer the first time that suits; where there is none, wait for the next change."""
