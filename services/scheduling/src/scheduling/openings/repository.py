@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, DateTime, and_, delete, exists, func, inse
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from millrace_platform.database import ReadSession, Session
-from millrace_platform.database_errors import problems_of_database
+from millrace_platform.database_errors import problems_of_driver
 from scheduling.calendar.tables import calendars
 from scheduling.openings.tables import dirty_openings, openings
 from scheduling.place.tables import places
@@ -79,10 +79,9 @@ def _among(weeks: Sequence[tuple[UUID, date]]) -> ColumnElement[bool]:
 async def tell(session: Session, changed: Sequence[tuple[UUID, date, bytes | None]]) -> None:
     """Write the next versions of rows that are locked, and wake the streams. It is the transaction's last step."""
     await session.execute(select(func.pg_advisory_xact_lock(ORDER_LOCK)))
-    connection = await session.driver()
-    with problems_of_database():
-        await connection.executemany(_TELL, changed)
-        await connection.execute(_WAKE, CHANNEL, list({place_id for place_id, _, _ in changed}))
+    with problems_of_driver(session.driver):
+        await session.driver.executemany(_TELL, changed)
+        await session.driver.execute(_WAKE, CHANNEL, list({place_id for place_id, _, _ in changed}))
 
 
 async def read_after(session: ReadSession, place_ids: Sequence[UUID], seq: int, since: date, limit: int) -> list[Told]:
