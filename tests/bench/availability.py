@@ -1,7 +1,10 @@
 """Availability of 50 provider-locations on 14 days, over HTTP, with calendars as they are in use."""
 
+import json
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -32,6 +35,7 @@ ASKED: Final = 50
 DAYS: Final = 14
 QUERIES: Final = 200
 SECONDS: Final = 8.0
+TOLD_WITHIN: Final = 180.0
 ZONES: Final = ("America/New_York", "America/Chicago", "America/Denver", "America/Phoenix", "America/Los_Angeles")
 NAMESPACE: Final = UUID("1b0a4f0e-7f0c-4f5c-9d0e-55d5b0f9a001")
 
@@ -86,14 +90,24 @@ def _served(database_url: str, home: Path) -> Iterator[int]:
             **ministack.CREDENTIALS,
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{nothing}",
             "MILLRACE_SCHEDULING_DATABASE_URL": database_url,
-            # Openings that wait to be told are work of another kind; it is measured with freshness.
-            "MILLRACE_SCHEDULING_OPENINGS_INTERVAL": "3600",
             "MILLRACE_LISTEN_PORT": str(port),
             "MILLRACE_LOG_LEVEL": "error",
         },
     )
     with running(spec, home / "scheduling.log"):
+        wait_until_told(port)
         yield port
+
+
+def wait_until_told(port: int) -> None:
+    """Until the openings of all the calendars that were just made are told: that happens once in their life."""
+    deadline = time.monotonic() + TOLD_WITHIN
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/internal/scheduling/status", timeout=10) as answer:
+            if json.load(answer)["openings"]["backlog"] == 0:
+                return
+        time.sleep(0.2)
+    raise TimeoutError(f"openings aren't told within {TOLD_WITHIN:.0f} s")
 
 
 def _ask(wanted: Load) -> Report:

@@ -23,7 +23,7 @@ from millrace_local.ports import free_ports
 from millrace_local.process import ProcessSpec, http_probe
 from millrace_local.servers import ministack
 from millrace_local.testing import running
-from tests.bench.availability import ASKED, DAYS, NAMESPACE, PLACES
+from tests.bench.availability import ASKED, DAYS, NAMESPACE, PLACES, wait_until_told
 from tests.bench.booking_load import Load, Opening, Report, spread
 
 CLIENTS: Final = 32
@@ -127,6 +127,7 @@ def _served(database_url: str, home: Path, jwks_url: str) -> Iterator[int]:
     port, nothing = free_ports(2, Random())
     spec = spec_of(port, nothing, database_url, jwks_url)
     with running(spec, home / "scheduling.log"):
+        wait_until_told(port)
         yield port
 
 

@@ -7,14 +7,14 @@ from millrace_platform.clock import Clock, SystemClock
 from millrace_platform.ids import Ids, Uuid7
 from scheduling import internal
 from scheduling.availability import endpoints as availability
-from scheduling.booking.composition import ROUTED
+from scheduling.booking.composition import ROUTERS
 from scheduling.bootstrap import AWS, Feeds, starter
 from scheduling.calendar import endpoints as calendars
 from scheduling.claim.repository import Take, take
 from scheduling.openings import endpoints as openings
 from scheduling.settings import SchedulingSettings
 
-MODULES = (calendars, availability, openings, internal, *ROUTED)
+MODULES = (calendars, availability, openings, internal)
 
 
 def create(
@@ -32,6 +32,6 @@ def create(
         settings,
         name="scheduling",
         title="Millrace scheduling",
-        routers=[module.router for module in MODULES],
+        routers=[*ROUTERS, *(module.router for module in MODULES)],
         start=starter(settings, feeds, clock, ids or Uuid7(clock), guard),
     )

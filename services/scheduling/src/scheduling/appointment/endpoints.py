@@ -10,6 +10,7 @@ from millrace_platform.authentication import InPrincipal, Principal, Role, requi
 from millrace_platform.idempotency import InIdempotencyKey
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 from millrace_platform.preconditions import IfNoneMatch, OptionalIfMatch, etag
+from millrace_platform.routing import DirectRoute
 from scheduling.appointment.model import Action
 from scheduling.appointment.repository import Position, positions_before
 from scheduling.appointment.schemas import AppointmentPage, AppointmentResource, BookBody, CancelBody, MoveBody
@@ -18,6 +19,7 @@ from scheduling.hold.schemas import Start
 from scheduling.http import NO_STORE, problems
 
 router = APIRouter(prefix="/v1/appointments", tags=["appointments"])
+direct = APIRouter(prefix="/v1/appointments", tags=["appointments"], route_class=DirectRoute)
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 END = datetime(2200, 1, 1, tzinfo=UTC)
@@ -31,7 +33,7 @@ _CHANGE_WITH_BODY = problems(400, 401, 404, 409, 412, 415, 422)
 _REPORT = problems(400, 401, 403, 404, 409, 412, 422)
 
 
-@router.post(
+@direct.post(
     "",
     summary="Book a hold",
     status_code=201,

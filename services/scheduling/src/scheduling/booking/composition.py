@@ -29,7 +29,14 @@ from scheduling.waitlist import endpoints as waitlist_endpoints
 from scheduling.waitlist.offering import Offering
 from scheduling.waitlist.service import WaitlistService
 
-ROUTED = (holds, feeds, appointments, waitlist_endpoints)
+ROUTERS = (
+    holds.direct,
+    appointments.direct,
+    holds.router,
+    feeds.router,
+    appointments.router,
+    waitlist_endpoints.router,
+)
 """In this order: `/feeds` isn't the id of an appointment."""
 
 

@@ -7,17 +7,19 @@ from fastapi import APIRouter, Depends, Response
 
 from millrace_platform.authentication import Principal, Role, require
 from millrace_platform.idempotency import InIdempotencyKey
+from millrace_platform.routing import DirectRoute
 from scheduling.booking.dependencies import InBooking
 from scheduling.booking.source import InAddress
 from scheduling.hold.schemas import HoldBody, HoldResource
 from scheduling.http import NO_STORE, problems
 
 router = APIRouter(prefix="/v1/holds", tags=["holds"])
+direct = APIRouter(prefix="/v1/holds", tags=["holds"], route_class=DirectRoute)
 
 InPatient: TypeAlias = Annotated[Principal, Depends(require(Role.PATIENT))]
 
 
-@router.post(
+@direct.post(
     "",
     summary="Hold a time",
     status_code=201,

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from millrace_platform.routing import DirectRoute
 from search.find.parameters import SearchParameters, search_of
-from search.find.route import QueryRoute
 from search.find.schemas import EXAMPLE, SearchAnswer
 from search.find.service import Searches
 from search.schemas import problems
 
-router = APIRouter(tags=["search"], route_class=QueryRoute)
+router = APIRouter(tags=["search"], route_class=DirectRoute)
 
 
 @router.get(

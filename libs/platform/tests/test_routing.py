@@ -1,0 +1,112 @@
+"""A direct route answers as FastAPI's own does."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field
+
+from millrace_platform.errors import Forbidden
+from millrace_platform.problems import install_problem_handlers
+from millrace_platform.routing import DirectRoute
+
+JSON = {"Content-Type": "application/json"}
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    count: int
+    name: str = "a"
+
+
+class Filter(BaseModel):
+    limit: int = Field(default=3, le=10)
+
+
+async def caller(request: Request, x_caller: Annotated[str | None, Header()] = None) -> str:
+    if x_caller is None:
+        raise Forbidden(f"No stranger at {request.url.path}.")
+    return x_caller
+
+
+async def guest(known: Annotated[str, Depends(caller)]) -> str:
+    return known.upper()
+
+
+async def write(request: Request, who: Annotated[str, Depends(guest)], body: Body) -> Response:
+    return Response(f"{request.method} {who} {body.count} {body.name}")
+
+
+async def read(parameters: Annotated[Filter, Query()]) -> Response:
+    return Response(str(parameters.limit))
+
+
+def client_of(route_class: type[APIRoute]) -> httpx.AsyncClient:
+    app = FastAPI()
+    install_problem_handlers(app)
+    router = APIRouter(route_class=route_class)
+    router.post("/things")(write)
+    router.get("/other")(read)
+    app.include_router(router)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "headers", "content", "status"),
+    [
+        ("POST", "/things", {"X-Caller": "jo", **JSON}, b'{"count": 1}', 200),
+        ("POST", "/things", {"X-Caller": "jo", "Content-Type": "application/json; charset=utf-8"}, b'{"count":1}', 200),
+        ("POST", "/things", {"X-Caller": "jo", **JSON}, b'{"count": "x", "more": 1}', 422),
+        ("POST", "/things", {"X-Caller": "jo", **JSON}, b'{"count": ', 422),
+        ("POST", "/things", {"X-Caller": "jo", **JSON}, b"\xff", 422),
+        ("POST", "/things", {"X-Caller": "jo", **JSON}, b"", 422),
+        ("POST", "/things", {"X-Caller": "jo", "Content-Type": "text/plain"}, b'{"count": 1}', 415),
+        ("POST", "/things", {"X-Caller": "jo"}, b'{"count": 1}', 415),
+        ("POST", "/things", JSON, b'{"count": 1}', 403),
+        ("PUT", "/things", JSON, b'{"count": 1}', 405),
+        ("GET", "/other", {}, b"", 200),
+        ("GET", "/other?limit=7", {}, b"", 200),
+        ("GET", "/other?limit=11", {}, b"", 422),
+        ("DELETE", "/other", {}, b"", 405),
+    ],
+)
+async def test_it_answers_as_fastapi_does(
+    method: str, url: str, headers: Mapping[str, str], content: bytes, status: int
+) -> None:
+    answers = []
+    for route_class in (APIRoute, DirectRoute):
+        async with client_of(route_class) as client:
+            answers.append(await client.request(method, url, headers=headers, content=content))
+    ours, theirs = answers
+    assert ours.status_code == theirs.status_code == status
+    assert (ours.content, dict(ours.headers)) == (theirs.content, dict(theirs.headers))
+
+
+async def test_it_is_described_as_by_fastapi() -> None:
+    documents: list[Any] = []
+    for route_class in (APIRoute, DirectRoute):
+        app = FastAPI()
+        router = APIRouter(route_class=route_class)
+        router.post("/things")(write)
+        router.get("/other")(read)
+        app.include_router(router)
+        documents.append(app.openapi())
+    assert documents[0] == documents[1]
+
+
+async def two_bodies(one: Body, other: Filter) -> Response:
+    return Response(f"{one}{other}")
+
+
+async def of_the_path(number: int) -> Response:
+    return Response(str(number))
+
+
+@pytest.mark.parametrize(("path", "endpoint"), [("/a", two_bodies), ("/{number}", of_the_path), ("/a", of_the_path)])
+def test_what_it_cannot_give_is_refused_at_once(path: str, endpoint: Any) -> None:
+    with pytest.raises(TypeError):
+        APIRouter(route_class=DirectRoute).post(path)(endpoint)
