@@ -1,7 +1,8 @@
 """`python -m tests.bench [NAME …]`: measure what the platform promises, and keep the table.
 
-Names: consumers, importing, rebuild, search, freshness, availability; all of them when none is given. Every server is
-started for the occasion, on loopback, and stopped. The table goes to the terminal and to `results/`, one file a name.
+Names: consumers, importing, rebuild, search, freshness, availability, bookings, booked; all of them when none is given.
+Every server is started for the occasion, on loopback, and stopped. The table goes to the terminal and to `results/`,
+one file a name.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import platform
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,14 @@ from typing import Final
 from millrace_local.ports import free_ports
 from millrace_local.servers import ministack, postgres, redis
 from millrace_local.testing import run_aside, running
-from tests.bench import availability, bookings, feeds, freshness, importing, rebuild, search
+from tests.bench import availability, booked, bookings, feeds, freshness, importing, rebuild, search
 from tests.support.platform import running_platform
 
 RESULTS: Final = Path(__file__).with_name("results")
 REBUILT: Final = 1_000_000
 IMPORTED: Final = 100_000
 FRESHNESS_PROVIDERS: Final = 2_000
+BOOKING_PATIENTS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +121,33 @@ def freshness_of_searches() -> Outcome:
             variables["MILLRACE_DIRECTORY_URL"], variables["MILLRACE_SEARCH_URL"], started.token("admin")
         )
         measured = asyncio.run(freshness.freshness(places))
+    return _situations(measured, "changes")
+
+
+def booked_times() -> Outcome:
+    """From a time that is taken to the search that doesn't show it, on a whole platform."""
+    with _directory() as home, running_platform(home / "home", demo_providers=FRESHNESS_PROVIDERS) as started:
+        variables = started.variables
+        tokens = [started.token("patient")["Authorization"].removeprefix("Bearer ") for _ in range(BOOKING_PATIENTS)]
+        places = booked.Places(
+            variables["MILLRACE_DIRECTORY_URL"],
+            variables["MILLRACE_SCHEDULING_URL"],
+            variables["MILLRACE_SEARCH_URL"],
+            tokens,
+        )
+        measured = asyncio.run(booked.booked(places))
+    return _situations(measured, "bookings")
+
+
+def _situations(measured: Mapping[str, Mapping[str, float]], what: str) -> Outcome:
+    """Milliseconds by situation, and how much was made of what was to happen meanwhile."""
     figures = [
         Figure(f"{name}, {percentile[:3]}", values[percentile], "ms", "<= 1000" if percentile == "p99_ms" else "")
         for name, values in measured.items()
         for percentile in ("p50_ms", "p99_ms")
     ]
-    figures += [
-        Figure("changes made meanwhile", values["changes_per_s"], "changes/s")
-        for values in measured.values()
-        if "changes_per_s" in values
-    ]
+    made = (values["per_second"] for values in measured.values() if "per_second" in values)
+    figures += [Figure(f"{what} made meanwhile", each, f"{what}/s") for each in made]
     return Outcome(tuple(figures))
 
 
@@ -185,6 +204,7 @@ BENCHMARKS: Final[dict[str, Callable[[], Outcome]]] = {
     "freshness": freshness_of_searches,
     "availability": availability_of_many,
     "bookings": bookings_of_many,
+    "booked": booked_times,
 }
 
 

@@ -1,7 +1,7 @@
 """Clients that hold a time and book it, over and over; a process of its own, beside the service that it loads.
 
 `python -m tests.bench.booking_load` reads a `Load` on stdin, and writes a `Report`. Closed loop: each client has one
-connection and begins the next booking as soon as the last one is done.
+connection and begins the next booking as soon as the last one is done, or when the next is due at the load's rate.
 """
 
 import asyncio
@@ -25,13 +25,17 @@ class Opening(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """A client for each token. Whatever is done in the first `warm_up` seconds isn't measured."""
+    """A client for each token. Whatever is done in the first `warm_up` seconds isn't measured.
+
+    `rate` is how many bookings a second all clients make together at most; 0 for no bound.
+    """
 
     port: int
     tokens: list[str]
     openings: list[Opening]
     warm_up: float
     seconds: float
+    rate: float = 0.0
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,12 +83,15 @@ class Run:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._openings = iter(load.openings)
+        self._turns = itertools.count()
+        self._began = 0.0
         self._bookings: list[float] = []
         self._requests: list[float] = []
         self._refused = 0
 
     async def run(self) -> Report:
-        begin = time.perf_counter() + self._load.warm_up
+        self._began = time.perf_counter()
+        begin = self._began + self._load.warm_up
         end = begin + self._load.seconds
         async with asyncio.TaskGroup() as group:
             for number, token in enumerate(self._load.tokens):
@@ -103,7 +110,7 @@ class Run:
     async def _client(self, token: str, number: int, begin: float, end: float) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._load.port)
         client = Client(reader, writer, token, number)
-        while (started := time.perf_counter()) < end:
+        while (started := await self._due()) < end:
             before = len(client.requests)
             booked = await self._book(client)
             done = time.perf_counter()
@@ -114,6 +121,12 @@ class Run:
                 else:
                     self._refused += 1
         writer.close()
+
+    async def _due(self) -> float:
+        """The time when the next booking may begin, which is now."""
+        if self._load.rate:
+            await asyncio.sleep(self._began + next(self._turns) / self._load.rate - time.perf_counter())
+        return time.perf_counter()
 
     async def _book(self, client: Client) -> bool:
         """Whether the next opening could be had. Raises RuntimeError on an answer that shouldn't be."""

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,27 +41,31 @@ def bookings(database_url: str, home: Path) -> Report:
         wanted = Load(
             port=port,
             tokens=[token(key) for _ in range(CLIENTS)],
-            openings=spread(openings(port)),
+            openings=spread(openings(port, [str(uuid5(NAMESPACE, str(number))) for number in range(PLACES)])),
             warm_up=WARM_UP,
             seconds=SECONDS,
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.booking_load"],
-            input=msgspec.json.encode(wanted),
-            stdout=subprocess.PIPE,
-            check=True,
-            timeout=WARM_UP + SECONDS + 60,
-        )
+        return loaded(wanted)
+
+
+def loaded(wanted: Load) -> Report:
+    """What comes of a load, made by a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.booking_load"],
+        input=msgspec.json.encode(wanted),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=wanted.warm_up + wanted.seconds + 60,
+    )
     return msgspec.json.decode(done.stdout, type=Report)
 
 
-def openings(port: int) -> list[Opening]:
-    """Times that are free at the demo's places."""
+def openings(port: int, places: Sequence[str]) -> list[Opening]:
+    """Times that are free at these places."""
     first = datetime.now(UTC).date() + timedelta(2)
     days = f"from={first}&to={first + timedelta(DAYS)}"
-    places = [str(uuid5(NAMESPACE, str(number))) for number in range(PLACES)]
     found: list[Opening] = []
-    for at in range(0, PLACES, ASKED):
+    for at in range(0, len(places), ASKED):
         asked = "&".join(f"provider_location={place}" for place in places[at : at + ASKED])
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/availability?{days}&{asked}", timeout=10) as answer:
             for place in json.load(answer)["provider_locations"]:

@@ -54,7 +54,7 @@ async def freshness(places: Places) -> dict[str, dict[str, float]]:
     (report,) = reports
     if report.refused:
         raise RuntimeError(f"{report.refused} changes were refused")
-    return {"idle": idle, f"{CHANGES_PER_SECOND} changes/s": {**busy, "changes_per_s": report.per_second}}
+    return {"idle": idle, f"{CHANGES_PER_SECOND} changes/s": {**busy, "per_second": report.per_second}}
 
 
 async def _targets(places: Places) -> list[dict[str, Any]]:
@@ -72,8 +72,8 @@ async def _sample(places: Places, probes: list[dict[str, Any]]) -> dict[str, flo
     numbers = iter(range(SAMPLES))
 
     async def work(own: list[dict[str, Any]]) -> None:
-        writer = Client(_port(places.directory), places.headers)
-        reader = Client(_port(places.search))
+        writer = Client(port_of(places.directory), places.headers)
+        reader = Client(port_of(places.search))
         for _, probe in zip(numbers, itertools.cycle(own), strict=False):
             taken.append(await _visible_after(writer, reader, probe))
         writer.close()
@@ -82,7 +82,12 @@ async def _sample(places: Places, probes: list[dict[str, Any]]) -> dict[str, flo
     async with asyncio.TaskGroup() as group:
         for number in range(SAMPLERS):
             group.create_task(work(probes[number::SAMPLERS]))
-    taken.sort()
+    return percentiles(taken)
+
+
+def percentiles(taken: list[float]) -> dict[str, float]:
+    """Of measured milliseconds."""
+    taken = sorted(taken)
     return {
         "p50_ms": taken[len(taken) // 2],
         "p99_ms": taken[min(len(taken) - 1, int(len(taken) * 0.99))],
@@ -125,7 +130,7 @@ async def _change(writer: Client, target: dict[str, Any]) -> str:
 async def _changing(places: Places, targets: list[dict[str, Any]]) -> AsyncIterator[list[Report]]:
     """Change provider-locations at a steady rate beside the block; afterwards the list holds the report."""
     load = Load(
-        port=_port(places.directory),
+        port=port_of(places.directory),
         authorization=places.headers["Authorization"],
         targets=[Target(target["id"], target["version"]) for target in targets],
         rate=CHANGES_PER_SECOND,
@@ -153,7 +158,7 @@ def _reports(answer: bytes) -> Iterator[Report]:
         yield msgspec.json.decode(answer, type=Report)
 
 
-def _port(url: str) -> int:
+def port_of(url: str) -> int:
     port = urlsplit(url).port
     if port is None:
         raise ValueError(f"{url} has no port")
