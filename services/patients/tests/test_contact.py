@@ -1,7 +1,5 @@
 """Where messages to a patient go, as the service that sends them sees it."""
 
-import asyncio
-
 from .running import PROFILE, Service
 
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
