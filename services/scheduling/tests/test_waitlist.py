@@ -122,6 +122,19 @@ async def test_only_what_was_asked_for_is_offered(service: Service) -> None:
     assert [each["state"] for each in [*await entries(later), *await entries(video)]] == ["waiting"] * 2
 
 
+async def test_a_line_longer_than_a_round_is_looked_at_to_its_end(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduling.waitlist.offering.AT_ONCE", 2)
+    place, booked = await full_shop(service)
+    for _ in range(4):
+        await join(patient_of(service), place, mode="video")
+    last = patient_of(service)
+    await join(last, place)
+    await cancel(booked[0])
+    assert (await offer(last))["start"] == "2026-11-19T14:00:00Z"
+
+
 async def test_joining_is_bounded_and_checked(service: Service) -> None:
     place, ada = await shop(service), patient_of(service)
     again = {"provider_location_id": place, **DAY}

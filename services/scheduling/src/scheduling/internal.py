@@ -28,7 +28,7 @@ _COUNTS = select(
 )
 
 
-@router.post("/replay", summary="Send openings and appointments again", responses=problems(422))
+@router.post("/replay", summary="Send openings, appointments and offers again", responses=problems(422))
 async def send_again(
     scheduling: InScheduling, after: str | None = None, limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE
 ) -> Replayed:

@@ -1,7 +1,7 @@
 """Looks after the line: whose offer lapsed, and whose turn it is where time came free.
 
-Where openings of a place changed since somebody in line was looked at, they are looked at anew; so nothing has to be
-told to the line when time comes free, however that comes, and nothing is lost when a process dies.
+Where openings of a place changed, its line is looked at anew; so nothing has to be told to the line when time comes
+free, however that comes, and nothing is lost when a process dies.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ from scheduling.waitlist.wire import event_of
 
 AT_ONCE = 100
 """Entries that one transaction looks at."""
+CHANGES = 10_000
+"""Changes of openings that one transaction takes note of; the next one goes on behind them."""
 TRIES = 3
 """How many times are tried to be held for one entry: others may be faster."""
 
@@ -66,7 +68,8 @@ class Offering:
                 await became(work, offered, OfferState.LAPSED)
                 await repository.set_state(work.session, offered.entry.id, EntryState.WAITING)
             await repository.drop_late(work.session, work.now.date() - timedelta(1))
-            for news in await repository.news(work.session, AT_ONCE):
+            seq = await repository.mark(work.session, CHANGES)
+            for news in await repository.marked(work.session, seq, AT_ONCE):
                 await self._serve(work, news)
 
     async def _serve(self, work: Work, news: News) -> None:
