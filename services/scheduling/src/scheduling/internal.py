@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
+from millrace_platform.openapi import problems
+from millrace_platform.responses import json_response
 from scheduling.calendar.tables import calendars
 from scheduling.dependencies import InScheduling
-from scheduling.http import json_response, problems
 from scheduling.openings.tables import dirty_openings
 from scheduling.place.tables import places
 from scheduling.replay import Replayed, replay

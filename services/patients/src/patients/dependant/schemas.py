@@ -3,9 +3,9 @@
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
+from millrace_platform.resources import Body, Schema, Version
 from patients.patient.schemas import PersonFields
 from patients.record.model import Record
-from patients.schemas import Body, Schema, Version
 
 
 class DependantFields(PersonFields):

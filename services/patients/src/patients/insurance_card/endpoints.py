@@ -4,10 +4,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from millrace_platform.preconditions import IfMatch, etag
+from millrace_platform.preconditions import IfMatch
+from millrace_platform.responses import NO_STORE, tagged
 from patients.access import InCaller
 from patients.dependencies import InPatients
-from patients.http import CHANGE, CREATE, NO_STORE, READ
+from patients.http import CHANGE, CREATE, READ
 from patients.insurance_card.schemas import InsuranceCardBody, InsuranceCardList, InsuranceCardResource
 from patients.record.model import Record
 
@@ -69,5 +70,5 @@ async def delete(patients: InPatients, caller: InCaller, patient_id: UUID, recor
 
 
 def _shown(record: Record, response: Response) -> InsuranceCardResource:
-    response.headers.update({**NO_STORE, "ETag": etag(record.version)})
+    response.headers.update(tagged(record.version))
     return InsuranceCardResource.of(record)

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import Field
 
+from millrace_platform.resources import Body, Schema, Text, Version
 from patients.record.model import Record
-from patients.schemas import Body, Schema, Text, Version
 
 PlanId = Annotated[
     str,

@@ -8,9 +8,9 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from millrace_platform.fields import Date
+from millrace_platform.resources import Body, Phone, Schema, Text, Version
 from patients.audit.model import Link
 from patients.record.model import Record
-from patients.schemas import Body, Phone, Schema, Text, Version
 
 EARLIEST_BIRTH = date(1890, 1, 1)
 
