@@ -4,13 +4,12 @@ Where openings of a place changed, its line is looked at anew; so nothing has to
 free, however that comes, and nothing is lost when a process dies.
 """
 
-import asyncio
-import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from millrace_platform.errors import Problem
 from millrace_platform.ids import Ids
+from millrace_platform.rounds import in_rounds
 from scheduling.availability import repository as timetables
 from scheduling.availability.model import Bounds
 from scheduling.availability.service import NOTHING_TAKEN, times_of
@@ -34,8 +33,6 @@ CHANGES = 10_000
 TRIES = 3
 """How many times are tried to be held for one entry: others may be faster."""
 
-_log = logging.getLogger("scheduling.waitlist")
-
 
 @dataclass(frozen=True, slots=True)
 class Offering:
@@ -47,13 +44,8 @@ class Offering:
     pause: float
 
     async def run(self) -> None:
-        """One round after the other until it is cancelled; a round that fails is made up by the next."""
-        while True:
-            try:
-                await self.once()
-            except (Problem, OSError) as error:
-                _log.warning("a round failed", extra={"reason": type(error).__name__})
-            await asyncio.sleep(self.pause)
+        """See `in_rounds`."""
+        await in_rounds(self.once, name="waitlist", pause=self.pause, passing=(Problem, OSError))
 
     async def once(self) -> None:
         """Offers that lapsed first: the time is for the next one then.
