@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from tests.support.waiting import until
+
 from .booking import NINE, patient_of, shop
-from .running import Service, until
+from .running import Service
 from .test_waitlist import cancel, full_shop, join, offer
 
 

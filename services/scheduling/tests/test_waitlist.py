@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from scheduling.waitlist.model import OFFER_LIFETIME, PER_PATIENT
+from tests.support.waiting import until
 
 from .booking import HALF_PAST_NINE, NINE, Client, key, patient_of, shop, times
-from .running import Service, until
+from .running import Service
 
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 DAY = {"from": "2026-11-19", "to": "2026-11-19"}
