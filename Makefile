@@ -17,7 +17,7 @@ up: $(INSTALLED) ## Run the whole platform on http://127.0.0.1:8080 until Ctrl-C
 
 .PHONY: test
 test: $(INSTALLED) ## Run all tests but those of chaos and deploy-check; ARGS="-k name" goes to pytest
-	$(BIN)/pytest -m "not chaos and not deploy" $(ARGS)
+	$(BIN)/pytest -m "not chaos and not deploy" --numprocesses auto --maxprocesses 4 $(ARGS)
 
 .PHONY: check
 check: $(INSTALLED) ## Lint, format, types, layers, schemas, locks: everything that needs no running server

@@ -261,6 +261,24 @@ async def test_a_key_that_was_withdrawn_is_no_longer_taken(
         await verifier.verify(token(exp=clock.now + 900))
 
 
+async def test_what_was_verified_once_is_not_good_for_ever(
+    verifier: Verifier, issuer: Issuer, clock: ManualClock
+) -> None:
+    short, long = token(), token(exp=NOW + 9_000)
+    for each in (short, long, short, long):
+        await verifier.verify(each)
+    clock.now += 931
+    with pytest.raises(InvalidTokenError, match="exp"):
+        await verifier.verify(short)
+    await verifier.verify(long)
+    issuer.keys = {"k1": OTHER}
+    clock.now += 301
+    with pytest.raises(InvalidTokenError):
+        await verifier.verify(token({"kid": "k2"}))  # waits for the fetch
+    with pytest.raises(InvalidTokenError, match="signature"):
+        await verifier.verify(long)
+
+
 async def test_keys_stay_in_use_while_the_issuer_is_down_but_not_for_ever(
     verifier: Verifier, issuer: Issuer, clock: ManualClock
 ) -> None:

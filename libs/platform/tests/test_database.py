@@ -1,15 +1,17 @@
 """Sessions on a real PostgreSQL."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, Table, Text, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from millrace_platform.database import Database, ReadSession, open_database, sqlalchemy_url
@@ -56,7 +58,7 @@ async def test_a_transaction_is_rolled_back_where_its_block_raises(database: Dat
 async def test_the_driver_is_in_the_same_transaction_from_the_start(database: Database) -> None:
     with pytest.raises(LookupError):
         async with database.transaction() as session:
-            driver = await session.driver()
+            driver = session.driver
             await driver.copy_records_to_table("thing", columns=("id", "name"), records=[(1, "a")])
             assert await names(session) == ["a"]
             raise LookupError
@@ -115,6 +117,33 @@ async def test_a_connection_that_is_lost_on_the_way(database: Database, postgres
                     await session.execute(select(1))
         async with database.transaction() as session:
             assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
+
+
+async def test_connections_that_are_lost_while_nobody_uses_them(database: Database, postgres_dsn: str) -> None:
+    """All are made anew before anybody fails."""
+    async with database.transaction() as first, database.transaction() as second:
+        idle = [first.driver, second.driver]
+        pids = [each.get_server_pid() for each in idle]
+    other = await asyncpg.connect(postgres_dsn)
+    try:
+        await other.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid", pids)
+    finally:
+        await other.close()
+    async with asyncio.timeout(10):
+        while not all(each.is_closed() for each in idle):  # noqa: ASYNC110 # nothing tells of it
+            await asyncio.sleep(0)
+    async with database.transaction() as first, database.transaction() as second:
+        assert not {first.driver.get_server_pid(), second.driver.get_server_pid()} & set(pids)
+
+
+async def test_what_is_given_up_on_the_way_leaves_nothing(postgres_dsn: str) -> None:
+    async with open_database(postgres_dsn, name="test", pool_size=1, seconds=5) as database:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), database.transaction() as session:
+                await session.execute(text("CREATE TABLE half (id int)"))
+                await session.execute(text("SELECT pg_sleep(60)"))
+        async with database.read() as after:
+            assert await after.scalar(select(func.to_regclass("half"))) is None
 
 
 async def test_text_with_nul(database: Database) -> None:

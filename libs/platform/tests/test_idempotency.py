@@ -40,7 +40,7 @@ async def units(postgres_dsn: str) -> AsyncIterator[UnitsOfWork]:
     clock = StoppedClock()
     async with open_database(postgres_dsn, name="test", pool_size=12, seconds=5) as database:
         async with database.transaction() as session:
-            driver = await session.driver()
+            driver = session.driver
             await driver.execute(f"{OUTBOX_DDL}; {IDEMPOTENCY_DDL}; CREATE TABLE thing (id serial)")
         yield UnitsOfWork(database, Envelopes("/services/sample", clock, Uuid7(clock)))
 

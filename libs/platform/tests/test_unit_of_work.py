@@ -30,7 +30,7 @@ async def units(postgres_dsn: str) -> AsyncIterator[UnitsOfWork]:
     clock = StoppedClock()
     async with open_database(postgres_dsn, name="test", pool_size=2, seconds=5) as database:
         async with database.transaction() as session:
-            await (await session.driver()).execute(OUTBOX_DDL)
+            await session.driver.execute(OUTBOX_DDL)
         yield UnitsOfWork(database, Envelopes("/services/directory", clock, Uuid7(clock)))
 
 

@@ -31,6 +31,8 @@ ALGORITHM = "RS256"
 TOKEN_USE = "access"  # noqa: S105 # a kind of token, not one
 TOKEN_LIMIT = 8_192
 """Characters of a token."""
+VERIFIED_LIMIT = 2_048
+"""Tokens that are remembered as verified: some megabytes."""
 LEEWAY = 30.0
 """Seconds that clocks may differ."""
 GROUPS_LIMIT = 200
@@ -87,19 +89,33 @@ class InvalidTokenError(Exception):
 
 
 class Verifier:
-    """Verifies access tokens."""
+    """Verifies access tokens.
+
+    The signature of one token by one key is verified once. Whether the key is still in the set, and the time and
+    everything else in the claims, is looked at each time.
+    """
 
     def __init__(self, rules: Rules, keys: Keys, clock: Clock) -> None:
         self._rules = rules
         self._keys = keys
         self._clock = clock
+        self._verified: dict[str, tuple[RSAKey, Mapping[str, Any]]] = {}
 
     async def verify(self, token: str) -> Principal:
         """Raises `InvalidTokenError`, and `Unavailable` while the issuer's keys can't be had."""
         key = await self._keys.key(key_id(token))
         if key is None:
             raise InvalidTokenError("unknown key")
-        return principal_of(verified_claims(token, key), self._rules, self._clock.time())
+        return principal_of(self._claims(token, key), self._rules, self._clock.time())
+
+    def _claims(self, token: str, key: RSAKey) -> Mapping[str, Any]:
+        by, claims = self._verified.get(token, (None, {}))
+        if by is not key:
+            claims = verified_claims(token, key)
+            if len(self._verified) >= VERIFIED_LIMIT:
+                del self._verified[next(iter(self._verified))]
+            self._verified[token] = key, claims
+        return claims
 
 
 def key_id(token: str) -> str:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Never, TypeAlias, TypeVar, TypeVarTuple, overload
 
 import asyncpg
+from asyncpg.transaction import Transaction
 from opentelemetry import trace
-from sqlalchemy import CompoundSelect, CursorResult, Executable, Select, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import CompoundSelect, CursorResult, Executable, Select, event, select
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from millrace_platform.database_errors import problems_of_database
+from millrace_platform.database_errors import problems_of_database, problems_of_driver
 from millrace_platform.database_tracing import trace_statements
 from millrace_platform.errors import Unavailable
 from millrace_platform.tracing import is_recording
@@ -50,7 +51,15 @@ class ReadSession:
 
 
 class Session(ReadSession):
-    """One transaction that may write. `IntegrityError` passes unchanged: only the service knows what it means."""
+    """One transaction that may write. `IntegrityError` passes unchanged: only the service knows what it means.
+
+    `driver` is the driver's connection in this transaction, for COPY and for what must not wait for more: a statement
+    takes it a third of the time. Its errors are the driver's own (`problems_of_database` reads them too).
+    """
+
+    def __init__(self, connection: AsyncConnection, driver: asyncpg.Connection) -> None:
+        super().__init__(connection)
+        self.driver = driver
 
     @overload
     async def execute(self, statement: TypedReturnsRows[*Ts], parameters: Parameters = None) -> CursorResult[*Ts]: ...
@@ -61,16 +70,6 @@ class Session(ReadSession):
     async def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[*tuple[Any, ...]]:
         with problems_of_database():
             return await self._connection.execute(statement, parameters)
-
-    async def driver(self) -> asyncpg.Connection:
-        """The driver's connection within this transaction, for COPY and other things of PostgreSQL's own."""
-        with problems_of_database():
-            raw = await self._connection.get_raw_connection()
-            connection: asyncpg.Connection = raw.driver_connection
-            if not connection.is_in_transaction():
-                # SQLAlchemy begins the transaction with its first statement.
-                await self._connection.execute(select(1))
-            return connection
 
 
 ReadSessions: TypeAlias = Callable[[], AbstractAsyncContextManager[ReadSession]]
@@ -86,26 +85,49 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
         """A read-only transaction."""
-        with problems_of_database():
-            connection = await self.engine.connect()
-        async with _closing(connection):
-            await connection.execution_options(postgresql_readonly=True)
+        async with self._begun(readonly=True) as (connection, _):
             yield ReadSession(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Committed where the block ends, rolled back where it raises."""
+        async with self._begun(readonly=False) as (connection, driver):
+            yield Session(connection, driver)
+
+    @asynccontextmanager
+    async def _begun(self, *, readonly: bool) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
+        """The transaction is the driver's: SQLAlchemy would begin its own with its first statement and not before."""
         with problems_of_database():
             connection = await self.engine.connect()
         async with _closing(connection):
-            yield Session(connection)
-            with problems_of_database():
-                await connection.commit()
+            driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
+            transaction = driver.transaction(readonly=readonly)
+            with problems_of_driver(driver):
+                await transaction.start()
+            try:
+                yield connection, driver
+                with problems_of_driver(driver):
+                    await transaction.commit()
+            except BaseException:
+                await _roll_back(driver, transaction)
+                raise
 
     async def check(self) -> None:
         """Raises when the database doesn't answer: a check for `/readyz`."""
         async with self.read() as session:
             await session.scalar(select(1))
+
+
+async def _roll_back(driver: asyncpg.Connection, transaction: Transaction) -> None:
+    """A connection whose transaction can't be ended doesn't go back to the pool."""
+    if driver.is_closed() or not driver.is_in_transaction():
+        return
+    try:
+        with problems_of_driver(driver):
+            await transaction.rollback()
+    except BaseException:
+        driver.terminate()
+        raise
 
 
 @asynccontextmanager
@@ -143,8 +165,9 @@ def create_engine(url: str, *, name: str, pool_size: int, seconds: float) -> Asy
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=seconds,
-        pool_pre_ping=True,
         pool_recycle=1800,
+        # Transactions are begun by `Database`.
+        isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         connect_args={
             "timeout": seconds,
@@ -153,9 +176,19 @@ def create_engine(url: str, *, name: str, pool_size: int, seconds: float) -> Asy
             "server_settings": {"application_name": name, "statement_timeout": str(int(seconds * 1000))},
         },
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
     if is_recording():
         trace_statements(engine.sync_engine, trace.get_tracer("millrace.database"))
     return engine
+
+
+def _refuse_closed(connection: Any, _record: object, _fairy: object) -> None:
+    """The pool makes a new connection for one that the server has closed, and doubts those as old as it.
+
+    The driver knows without asking: a ping would cost each transaction three ways to the server.
+    """
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
 
 
 def sqlalchemy_url(url: str) -> str:

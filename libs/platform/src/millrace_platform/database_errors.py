@@ -28,7 +28,6 @@ def problems_of_database() -> Iterator[None]:
             raise
         raise problem from error
     except asyncpg.PostgresError as error:
-        # From the driver's own connection (`Session.driver`).
         problem = problem_of(DBAPIError(None, None, error))
         if problem is None:
             raise
@@ -37,6 +36,18 @@ def problems_of_database() -> Iterator[None]:
         # A TimeoutError is an OSError too: it is the driver's, which waited for the server in vain. An
         # InternalClientError is what the driver makes of a request between the server's farewell and the closed socket.
         raise Unavailable("The database can't be reached.") from error
+
+
+@contextmanager
+def problems_of_driver(connection: asyncpg.Connection) -> Iterator[None]:
+    """The same for what is asked of the driver's own connection (`Session.driver`)."""
+    with problems_of_database():
+        try:
+            yield
+        except asyncpg.InterfaceError as error:
+            if connection.is_closed():
+                raise Unavailable("The database can't be reached.") from error
+            raise
 
 
 def problem_of(error: DBAPIError) -> Problem | None:

@@ -18,10 +18,10 @@ from uuid import UUID
 
 import msgspec
 from fastapi import Depends, Header, Request, Response
-from sqlalchemy import DateTime, Text, Uuid, bindparam, text
+from sqlalchemy import DateTime, Uuid, bindparam, text
 
 from millrace_platform.database import Session
-from millrace_platform.database_errors import problems_of_database
+from millrace_platform.database_errors import problems_of_driver
 from millrace_platform.errors import FieldError, Problem
 
 LIFETIME = timedelta(hours=24)
@@ -48,10 +48,10 @@ _SWEPT_AT_ONCE = 10_000
 
 # The lock isn't waited for. It may be had just after another's commit that this statement's snapshot doesn't show:
 # then the row can't be written, and everything is undone and looked up again.
-_LOOK_UP = text("""
-SELECT pg_try_advisory_xact_lock(:lock) AS locked, fingerprint, status, headers, body
-FROM (SELECT 1) AS always LEFT JOIN idempotency ON owner = :owner AND key = :key
-""").bindparams(bindparam("owner", type_=Uuid), bindparam("key", type_=Text))
+_LOOK_UP = """
+SELECT pg_try_advisory_xact_lock($3) AS locked, fingerprint, status, headers, body
+FROM (SELECT 1) AS always LEFT JOIN idempotency ON owner = $1 AND key = $2
+"""
 _KEEP = """
 INSERT INTO idempotency (owner, key, fingerprint, status, headers, body, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING status
@@ -132,24 +132,24 @@ class _CameFirstError(Exception):
 
 
 async def _look_up(session: Session, owner: UUID, key: IdempotencyKey) -> Answer | None:
-    found = (await session.execute(_LOOK_UP, {"owner": owner, "key": key.key, "lock": _lock(owner, key)})).one()
-    if found.status is None:
-        if not found.locked:
+    with problems_of_driver(session.driver):
+        (found,) = await session.driver.fetch(_LOOK_UP, owner, key.key, _lock(owner, key))
+    if found["status"] is None:
+        if not found["locked"]:
             raise _problem(
                 409, "idempotency-key-in-use", "A request with this key is under way", "Wait, then repeat it."
             )
         return None
-    if found.fingerprint != key.fingerprint:
+    if found["fingerprint"] != key.fingerprint:
         raise _problem(422, "idempotency-key-reused", "The key came with another request", "Make a new key.")
-    return Answer(found.status, found.body, msgspec.json.decode(found.headers))
+    return Answer(found["status"], found["body"], msgspec.json.decode(found["headers"]))
 
 
 async def _keep(session: Session, owner: UUID, key: IdempotencyKey, now: datetime, answer: Answer) -> None:
     headers = msgspec.json.encode(answer.headers).decode()
-    connection = await session.driver()
-    with problems_of_database():
-        row = owner, key.key, key.fingerprint, answer.status, headers, answer.body, now
-        kept = await connection.fetch(_KEEP, *row)
+    row = owner, key.key, key.fingerprint, answer.status, headers, answer.body, now
+    with problems_of_driver(session.driver):
+        kept = await session.driver.fetch(_KEEP, *row)
     if not kept:
         raise _CameFirstError
 

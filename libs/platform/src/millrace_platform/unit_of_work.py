@@ -19,7 +19,7 @@ from millrace_feeds.outbox import (
 from millrace_feeds.tracing import current_traceparent
 from millrace_platform.clock import Clock, rfc3339
 from millrace_platform.database import Database, Session
-from millrace_platform.database_errors import problems_of_database
+from millrace_platform.database_errors import problems_of_driver
 from millrace_platform.ids import Ids
 
 Action = Literal["created", "updated", "deleted"]
@@ -122,10 +122,9 @@ async def put(session: Session, envelopes: Iterable[Envelope]) -> None:
     records = [outbox_record(envelope) for envelope in envelopes]
     if not records:
         return
-    connection = await session.driver()
-    with problems_of_database():
+    with problems_of_driver(session.driver):
         if len(records) == 1:
-            await connection.fetch(OUTBOX_INSERT_AND_NOTIFY, *records[0])
+            await session.driver.fetch(OUTBOX_INSERT_AND_NOTIFY, *records[0])
             return
-        await connection.copy_records_to_table(OUTBOX_TABLE, columns=OUTBOX_COLUMNS, records=records)
-        await connection.execute(NOTIFY_STATEMENT)
+        await session.driver.copy_records_to_table(OUTBOX_TABLE, columns=OUTBOX_COLUMNS, records=records)
+        await session.driver.execute(NOTIFY_STATEMENT)

@@ -10,7 +10,7 @@ from directory.fan_out import follow
 from directory.feed import Change, emit, emit_one
 from directory.wire import E, Kind, Written
 from millrace_platform.database import Database, Session
-from millrace_platform.database_errors import problems_of_database
+from millrace_platform.database_errors import problems_of_driver
 from millrace_platform.unit_of_work import Envelopes
 
 
@@ -32,8 +32,8 @@ class Work:
     async def follow(self, events: Iterable[Event]) -> None:
         """Do what the events mean to others, and tell of that too."""
         for event in events:
-            with problems_of_database():
-                async for change in follow(await self.session.driver(), event, self.now()):
+            with problems_of_driver(self.session.driver):
+                async for change in follow(self.session.driver, event, self.now()):
                     await self.emit(change)
 
     def now(self) -> datetime:

@@ -10,7 +10,7 @@ from sqlalchemy import Text, cast, delete, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
-from millrace_platform.database_errors import problems_of_database
+from millrace_platform.database_errors import problems_of_driver
 from scheduling.calendar.model import Calendar
 from scheduling.calendar.tables import calendars
 from scheduling.slot.model import segments_of
@@ -100,9 +100,8 @@ async def drop_days_before(session: Session, day: date) -> None:
 
 async def write_slots(session: Session, made: Iterable[tuple[UUID, date, list[int]]]) -> None:
     """Add rows of slots (see `rows_of`), in bulk."""
-    connection = await session.driver()
-    with problems_of_database():
-        await connection.copy_records_to_table(slots.name, columns=SLOT_COLUMNS, records=made)
+    with problems_of_driver(session.driver):
+        await session.driver.copy_records_to_table(slots.name, columns=SLOT_COLUMNS, records=made)
 
 
 def reach(calendar: Calendar, today: date) -> date:

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from millrace_platform.database import Session
-from millrace_platform.database_errors import problems_of_database
+from millrace_platform.database_errors import problems_of_driver
 from scheduling.calendar.repository import SLOT_COLUMNS, reach
 from scheduling.calendar.tables import calendars
 from scheduling.demo.model import PATTERNS, Booking, bookings, calendar_of, segments_on
@@ -129,6 +129,5 @@ async def _write(work: Work, rows: Rows, place_ids: Sequence[UUID]) -> None:
 
 
 async def _copy(session: Session, table: str, columns: Sequence[str], records: Sequence[tuple[Any, ...]]) -> None:
-    connection = await session.driver()
-    with problems_of_database():
-        await connection.copy_records_to_table(table, columns=columns, records=records)
+    with problems_of_driver(session.driver):
+        await session.driver.copy_records_to_table(table, columns=columns, records=records)

@@ -1,6 +1,6 @@
 """Weeks of openings."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 from scheduling.slot.zones import monday
@@ -27,9 +27,3 @@ def weeks_between(first: datetime, last: datetime) -> Iterator[date]:
 def current_week(now: datetime) -> date:
     """The oldest week that isn't over everywhere."""
     return monday((now - _ZONES).date())
-
-
-def span(weeks: Iterable[date]) -> tuple[date, date]:
-    """The first and the last day of all these weeks."""
-    ordered = sorted(weeks)
-    return ordered[0], ordered[-1] + WEEK - timedelta(1)

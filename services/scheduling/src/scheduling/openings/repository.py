@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, DateTime, and_, delete, exists, func, insert, literal, or_, select, tuple_
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import DateTime, delete, exists, func, insert, literal, select, tuple_
 
 from millrace_platform.database import ReadSession, Session
-from millrace_platform.database_errors import problems_of_database
 from scheduling.calendar.tables import calendars
 from scheduling.openings.tables import dirty_openings, openings
 from scheduling.place.tables import places
 from scheduling.slot.tables import slots
+from scheduling.statements import fetch
 
 _MOMENT = DateTime(timezone=True)
 CHANNEL = "millrace_openings"
@@ -21,8 +20,28 @@ ORDER_LOCK = 0x6D696C6C_6F70656E
 """Advisory lock ("millopen") under which `seq` is given: it rises in the order of the commits."""
 
 
+_TAKE = """
+DELETE FROM dirty_openings
+WHERE seq = ANY (ARRAY(SELECT seq FROM dirty_openings ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED))
+RETURNING npi, first, last
+"""
+_PROVIDERS = """
+SELECT p.id, p.npi FROM places p WHERE p.npi = ANY ($1) AND EXISTS (SELECT FROM calendars c WHERE c.place_id = p.id)
+"""
+_ADD = """
+INSERT INTO openings (place_id, week, version, seq) SELECT place_id, week, 0, 0
+FROM unnest($1::uuid[], $2::date[]) AS each (place_id, week) ON CONFLICT DO NOTHING
+"""
+_LOCK = """
+SELECT o.place_id, o.week, o.version, o.seq, o.data
+FROM unnest($1::uuid[], $2::date[]) AS each (place_id, week) JOIN openings o USING (place_id, week)
+ORDER BY o.place_id, o.week FOR UPDATE OF o
+"""
+_IN_ORDER = "SELECT pg_advisory_xact_lock($1)"
 _TELL = """
-UPDATE openings SET version = version + 1, seq = nextval('openings_seq'), data = $3 WHERE place_id = $1 AND week = $2
+UPDATE openings o SET version = o.version + 1, seq = nextval('openings_seq'), data = each.data
+FROM unnest($1::uuid[], $2::date[], $3::bytea[]) AS each (place_id, week, data)
+WHERE o.place_id = each.place_id AND o.week = each.week
 """
 _WAKE = "SELECT pg_notify($1, id::text) FROM unnest($2::uuid[]) AS id"
 
@@ -54,35 +73,21 @@ async def mark(session: Session, npi: str, first: datetime, last: datetime) -> N
 
 async def take(session: Session, limit: int) -> list[Mark]:
     """Remove the oldest marks that nobody else is at; they come back unless the transaction commits."""
-    oldest = select(dirty_openings.c.seq).order_by(dirty_openings.c.seq).limit(limit).with_for_update(skip_locked=True)
-    taken = delete(dirty_openings).where(dirty_openings.c.seq.in_(oldest.scalar_subquery()))
-    columns = dirty_openings.c.npi, dirty_openings.c.first, dirty_openings.c.last
-    return [Mark(*row) for row in await session.execute(taken.returning(*columns))]
+    return [Mark(*row) for row in await fetch(session, _TAKE, limit)]
 
 
 async def lock(session: Session, weeks: Sequence[tuple[UUID, date]]) -> dict[tuple[UUID, date], Told]:
     """What was told of these places and weeks; they stay locked. What was never told has version 0 from now on."""
-    ordered = sorted(set(weeks))
-    rows = [{"place_id": place_id, "week": week, "version": 0, "seq": 0} for place_id, week in ordered]
-    await session.execute(upsert(openings).values(rows).on_conflict_do_nothing())
-    found = select(openings).where(_among(ordered)).order_by(openings.c.place_id, openings.c.week).with_for_update()
-    return {(row.place_id, row.week): Told(*row) for row in await session.execute(found)}
-
-
-def _among(weeks: Sequence[tuple[UUID, date]]) -> ColumnElement[bool]:
-    by_week: dict[date, list[UUID]] = {}
-    for place_id, week in weeks:
-        by_week.setdefault(week, []).append(place_id)
-    return or_(*(and_(openings.c.week == week, openings.c.place_id.in_(ids)) for week, ids in by_week.items()))
+    columns = tuple(zip(*sorted(set(weeks)), strict=True))
+    await fetch(session, _ADD, *columns)
+    return {(row[0], row[1]): Told(*row) for row in await fetch(session, _LOCK, *columns)}
 
 
 async def tell(session: Session, changed: Sequence[tuple[UUID, date, bytes | None]]) -> None:
     """Write the next versions of rows that are locked, and wake the streams. It is the transaction's last step."""
-    await session.execute(select(func.pg_advisory_xact_lock(ORDER_LOCK)))
-    connection = await session.driver()
-    with problems_of_database():
-        await connection.executemany(_TELL, changed)
-        await connection.execute(_WAKE, CHANNEL, list({place_id for place_id, _, _ in changed}))
+    await fetch(session, _IN_ORDER, ORDER_LOCK)
+    await fetch(session, _TELL, *zip(*changed, strict=True))
+    await fetch(session, _WAKE, CHANNEL, list({place_id for place_id, _, _ in changed}))
 
 
 async def read_after(session: ReadSession, place_ids: Sequence[UUID], seq: int, since: date, limit: int) -> list[Told]:
@@ -92,11 +97,9 @@ async def read_after(session: ReadSession, place_ids: Sequence[UUID], seq: int, 
     return [Told(*row) for row in rows]
 
 
-async def providers(session: ReadSession, npis: Collection[str]) -> list[tuple[UUID, str]]:
+async def providers(session: Session, npis: Collection[str]) -> list[tuple[UUID, str]]:
     """Places of these providers that have or had openings to tell of, deleted ones too."""
-    known = exists().where(calendars.c.place_id == places.c.id)
-    rows = await session.execute(select(places.c.id, places.c.npi).where(places.c.npi.in_(npis), known))
-    return [(row.id, row.npi) for row in rows]
+    return [(row[0], row[1]) for row in await fetch(session, _PROVIDERS, list(npis))]
 
 
 async def outdated(session: Session, before: date, limit: int) -> list[tuple[str, Told]]:

@@ -11,9 +11,8 @@ from millrace_platform.errors import Problem
 from millrace_platform.rounds import in_batches, in_rounds
 from scheduling.availability import repository as availability
 from scheduling.availability.repository import Timetable
-from scheduling.availability.service import NOTHING_TAKEN
 from scheduling.openings import repository
-from scheduling.openings.model import current_week, span, weeks_between
+from scheduling.openings.model import current_week, weeks_between
 from scheduling.openings.repository import Mark, Told
 from scheduling.openings.wire import is_empty, openings_event, week_data
 from scheduling.slot.model import Occupied
@@ -58,13 +57,10 @@ class Teller:
         weeks = _touched(marks, npi_of, work.now)
         if not weeks:
             return
-        # Only behind this lock is it read what is booked: what comes later has a mark of its own that is still there.
+        # Only behind this lock it is read what is booked: what comes later has a mark of its own that is still there.
         told = await repository.lock(work.session, sorted(weeks))
-        first, last = span(week for _, week in weeks)
-        places = sorted({place_id for place_id, _ in weeks})
-        timetables = await availability.timetables(work.session, places, first, last)
-        occupied = await availability.occupied(work.session, sorted(set(npi_of.values())), first, last, work.now)
-        changed = await asyncio.to_thread(_changes, told, timetables, occupied, work.now.timestamp())
+        found = await availability.weeks(work.session, list(told), work.now)
+        changed = await asyncio.to_thread(_changes, told, found, work.now.timestamp())
         if changed:
             work.record(
                 *(openings_event(npi_of[p], p, week, told[p, week].version + 1, data) for p, week, data in changed)
@@ -87,14 +83,14 @@ def _touched(marks: Sequence[Mark], npi_of: Mapping[UUID, str], now: datetime) -
 
 
 def _changes(
-    told: Mapping[Week, Told], timetables: Mapping[UUID, Timetable], occupied: Mapping[str, Occupied], now: float
+    told: Mapping[Week, Told], found: Mapping[Week, tuple[Timetable, Occupied]], now: float
 ) -> list[tuple[UUID, date, bytes | None]]:
     changed: list[tuple[UUID, date, bytes | None]] = []
     for (place_id, week), before in told.items():
-        timetable = timetables.get(place_id)
         data = None
-        if timetable is not None:
-            data = week_data(timetable, week, occupied.get(timetable.npi, NOTHING_TAKEN), now)
+        if (place_id, week) in found:
+            timetable, occupied = found[place_id, week]
+            data = week_data(timetable, week, occupied, now)
         was_silent = before.version == 0 and is_empty(data)
         if data != before.data and not was_silent:
             changed.append((place_id, week, data))
