@@ -1,6 +1,5 @@
 """The service as it runs, with a clock to turn, a feed in memory, and stand-ins for SES and `patients`."""
 
-import asyncio
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -252,10 +251,3 @@ def _bench(database: Database, clock: ManualClock, seed: int) -> Bench:
         dispatcher=Dispatcher(database, receiver, SECRETS, False, clock, ids, random, figures),
         account_mails=AccountMails(database=database, outbox=patients, interval=1.0, figures=figures, **sending),
     )
-
-
-async def until(condition: Callable[[], bool], *, within: float = 20.0) -> None:
-    """Return as soon as the condition holds."""
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 # what is waited for doesn't know of the test
-            await asyncio.sleep(0.01)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from millrace_platform.ids import Uuid7
 from millrace_platform.preconditions import Tags
 from notifications.delivery import repository
 from notifications.delivery.model import GIVE_UP_AFTER, State, next_attempt
@@ -317,6 +318,36 @@ class TestSignatures:
 
 def secret_place(generation: int) -> SecretPlace:
     return SecretPlace(SECRETS.current, generation)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 1_000])
+async def test_all_that_is_old_goes_batch_by_batch(parts: Bench, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifications.sweep.BATCH", batch)
+    to = await endpoint(parts)
+    await parts.tell(*(appointment(FRIDAY, identifier=f"a{n}") for n in range(5)))
+    await parts.deliver_due()
+    parts.clock.turn(days=29)
+    await Sweep(parts.database, parts.clock).once()
+    assert len(await log(parts, to)) == 5
+    parts.clock.turn(days=2)
+    await Sweep(parts.database, parts.clock).once()
+    assert await log(parts, to) == []
+
+
+async def test_a_message_that_was_sent_again_is_kept_with_its_log(parts: Bench) -> None:
+    to = await endpoint(parts)
+    await parts.tell(appointment(FRIDAY), appointment(FRIDAY, identifier="a2"))
+    await parts.deliver_due()
+    parts.clock.turn(days=29)
+    kept = (await log(parts, to))[0].message_id
+    async with parts.database.transaction() as session:
+        await repository.add(session, [(to.id, kept)], Uuid7(), parts.clock.now)
+    parts.clock.turn(days=2)
+    await Sweep(parts.database, parts.clock).once()
+    assert [each.message_id for each in await log(parts, to)] == [kept, kept]
+    parts.clock.turn(days=29)
+    await Sweep(parts.database, parts.clock).once()
+    assert await log(parts, to) == []
 
 
 async def test_old_messages_are_forgotten_with_their_log(parts: Bench) -> None:

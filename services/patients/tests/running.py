@@ -1,10 +1,9 @@
 """The service as it runs, with a clock to turn, a stream in memory, and the steps that most tests begin with."""
 
-import asyncio
 import base64
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -24,24 +23,12 @@ from millrace_platform.database import Database, open_database
 from patients.main import create
 from patients.migrate import prepare
 from patients.settings import PatientsSettings
+from tests.support.clock import ManualClock
+from tests.support.waiting import until
 
 PASSWORD = "a quiet sentence about rivers"
-START = 1_800_000_000.0
 PROFILE = {"given_name": "Ada", "family_name": "Lovelace", "birth_date": "1980-12-10"}
 STREAM = "changes"
-
-
-class ManualClock:
-    """Stands until it is turned."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @cache
@@ -157,13 +144,6 @@ class Service:
 
         await until(lambda: len(found()) >= count)
         return found()
-
-
-async def until(condition: Callable[[], bool], *, within: float = 20.0) -> None:
-    """Return as soon as the condition holds."""
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 # what is waited for doesn't know of the test
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -21,8 +21,9 @@ from patients.signing.ring import GivenKeys, SigningKeysError, StoredKeys
 from patients.signing.tables import signing_key
 from patients.sweep import Sweep
 from patients.throttle.tables import throttle
+from tests.support.clock import ManualClock
 
-from .running import ManualClock, Service, running, settings_for
+from .running import Service, running, settings_for
 
 DAY = 86_400.0
 

@@ -1,7 +1,6 @@
 """The service as it is deployed, on emulated Kinesis and DynamoDB and a real Redis."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +16,7 @@ from millrace_feeds.provision import create_dead_letters_table, create_stream
 from millrace_reference.npi import npi_check_digit
 from projector.main import create
 from projector.provision import init
+from tests.support.waiting import until
 
 NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_000_000, 100_000_050))]
 TABLES = {"truth": "TRUTH", "leases": "PROJECTOR_LEASES", "dead-letters": "DEAD_LETTERS"}
@@ -48,12 +48,6 @@ async def running() -> AsyncIterator[httpx.AsyncClient]:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://projector") as client:
             yield client
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
-        while not await condition():  # noqa: ASYNC110 # other processes bring it about
-            await asyncio.sleep(0.05)
 
 
 async def test_entities_are_projected_counted_and_survive_a_loss_of_memory(

@@ -25,9 +25,9 @@ from refinery.ordering import Limits
 from refinery.refiner import Refiner
 from refinery.states import MemoryStateStore
 from refinery.sweep import Sweep, read_to_tip
+from tests.support.waiting import until
 
 from .factories import change, practice
-from .waiting import until
 
 FAST = Backoff(first=0.001, ceiling=0.01)
 SETTINGS = ConsumerSettings(poll_interval=0.01, batch_records=20, read_backoff=FAST, retry=RetryPolicy(backoff=FAST))

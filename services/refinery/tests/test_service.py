@@ -14,9 +14,9 @@ from millrace_feeds.provision import create_dead_letters_table, create_stream
 from millrace_feeds.transport import TRIM_HORIZON, Transport
 from refinery.main import create
 from refinery.provision import init
+from tests.support.waiting import until
 
 from .factories import change, practice
-from .waiting import until_true
 
 STREAMS = ("changes", "entities")
 TABLES = ("refinery", "refinery-leases", "dead-letters")
@@ -67,14 +67,14 @@ async def test_changes_come_out_as_entities_and_a_restart_repeats_nothing(names:
             return len(await read_all(transport, names["entities"])) == count
 
         async with running() as client:
-            await until_true(lambda: emitted(200))
+            await until(lambda: emitted(200))
             status = (await client.get("/internal/refinery/status")).json()
         assert status["changes"]["emitted"] == 200
         assert status["consumer"]["shards"]
         assert status["versions_skipped"] == 0
         async with running():
             await publisher.publish([*changes, change(practice(key="k0"), 3)])
-            await until_true(lambda: emitted(201))
+            await until(lambda: emitted(201))
         assert {(each.subject, each.entityversion) for each in await read_all(transport, names["entities"])} == {
             *((each.subject, each.entityversion) for each in changes),
             ("practice/k0", 3),
@@ -88,4 +88,4 @@ async def test_it_is_ready_once_it_reads_and_says_so(names: dict[str, str]) -> N
         async def ready() -> bool:
             return (await client.get("/readyz")).status_code == 200
 
-        await until_true(ready)
+        await until(ready)

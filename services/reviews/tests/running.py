@@ -1,8 +1,7 @@
 """The service as it runs, with a clock to turn, feeds in memory, and the steps that most tests begin with."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -34,26 +33,14 @@ from reviews.feed import is_away
 from reviews.main import create
 from reviews.migrate import migrate
 from reviews.settings import ReviewsSettings
+from tests.support.clock import START, ManualClock
+from tests.support.waiting import until
 
-START = 1_800_000_000.0
 DAY = 86_400.0
 NPI, OTHER_NPI = "1679576722", "1234567893"
 PRACTICE, OTHER_PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 STARS = {"overall": 5, "bedside_manner": 4, "wait_time": 3}
-
-
-class ManualClock:
-    """Stands until it is turned."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @cache
@@ -240,13 +227,6 @@ def envelope(contract: Contract[Any], entity: Entity, version: int, deleted: boo
             data=msgspec.Raw(b"null" if deleted else msgspec.json.encode(entity)),
         )
     )
-
-
-async def until(condition: Callable[[], Awaitable[bool]], *, within: float = 20.0) -> None:
-    """Return as soon as the condition holds."""
-    async with asyncio.timeout(within):
-        while not await condition():  # noqa: ASYNC110 # what is waited for doesn't know of the test
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

@@ -16,8 +16,9 @@ from reviews.clock import now_of
 from reviews.schema import metadata
 from reviews.summary.model import Averages, Prior, Totals, averages
 from reviews.sweep import Sweep
+from tests.support.clock import ManualClock
 
-from .running import DAY, NPI, OTHER_NPI, STARS, ManualClock, Service, appointment_of, running, settings_for
+from .running import DAY, NPI, OTHER_NPI, STARS, Service, appointment_of, running, settings_for
 
 CANARY = "Zqxcanary"
 

@@ -16,8 +16,9 @@ from reviews.review.screening import Finding, screen
 from reviews.summary.model import Averages, Prior, Totals, averages
 from reviews.visit.model import Obstacle, obstacle
 from reviews.visit.wire import visit_of
+from tests.support.clock import ManualClock
 
-from .running import ManualClock, appointment_of, envelope
+from .running import appointment_of, envelope
 
 LINK = frozenset({Finding.LINK})
 CLEAN: frozenset[Finding] = frozenset()

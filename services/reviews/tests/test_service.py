@@ -20,8 +20,10 @@ from millrace_platform.ids import Uuid7
 from reviews.bootstrap import Surroundings
 from reviews.main import create
 from reviews.settings import ReviewsSettings
+from tests.support.clock import ManualClock
+from tests.support.waiting import until
 
-from .running import NPI, STARS, ManualClock, appointment_of, caller_of, envelope, until, verifiers
+from .running import NPI, STARS, appointment_of, caller_of, envelope, verifiers
 
 VARIABLES = {
     "entities": "ENTITIES_STREAM",

@@ -1,8 +1,7 @@
 """The service as it runs, with a clock to turn, feeds in memory, and the steps that most tests begin with."""
 
-import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +30,8 @@ from scheduling.main import create
 from scheduling.migrate import migrate
 from scheduling.place.handlers import is_away
 from scheduling.settings import SchedulingSettings
+from tests.support.clock import ManualClock
+from tests.support.waiting import until
 
 START = 1_795_000_000.0
 """2026-11-18T11:06:40Z, a Wednesday."""
@@ -45,19 +46,6 @@ CALENDAR: dict[str, Any] = {
     "grid_minutes": 30,
     "horizon_days": 14,
 }
-
-
-class ManualClock:
-    """Stands until it is turned."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 class NamedCallers:
@@ -152,16 +140,6 @@ class Service:
         return {each.subject: each for each in sorted(found, key=lambda each: each.entityversion)}
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], *, within: float = 20.0) -> None:
-    """Return as soon as the condition holds."""
-    async with asyncio.timeout(within):
-        while True:
-            held = condition()
-            if held if isinstance(held, bool) else await held:
-                return
-            await asyncio.sleep(0.01)
-
-
 def feeds_on(stream: MemoryTransport, clock: ManualClock) -> Feeds:
     @asynccontextmanager
     async def transport(settings: SchedulingSettings) -> AsyncIterator[Transport]:
@@ -190,7 +168,7 @@ async def running(
 ) -> AsyncIterator[Service]:
     """Prepare the database and run the service on it."""
     await migrate(settings.scheduling_database_url)
-    clock = clock or ManualClock()
+    clock = clock or ManualClock(START)
     stream = MemoryTransport()
     stream.create_stream(CHANGES)
     stream.create_stream(ENTITIES)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import until
+
 from .booking import HALF_PAST_NINE, NINE, TEN, Client, key, patient_of, shop, staff_of, times
-from .running import ADMIN, Service, bearer, until
+from .running import ADMIN, Service, bearer
 
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 START_OF_NINE = 1_795_096_800.0

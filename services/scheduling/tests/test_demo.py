@@ -10,8 +10,9 @@ from scheduling.demo.loading import load
 from scheduling.demo.model import PATTERNS, calendar_of
 from scheduling.slot.model import segments_of
 from scheduling.unit_of_work import Units
+from tests.support.waiting import until
 
-from .running import Service, until
+from .running import Service
 from .test_availability import starts
 
 

@@ -8,9 +8,10 @@ from millrace_contracts.entities import Patient
 from millrace_contracts.registry import PATIENT
 from millrace_platform.unit_of_work import Event
 from scheduling.claim.model import NOBODY
+from tests.support.waiting import until
 
 from .booking import HALF_PAST_NINE, NINE, TEN, patient_of, shop, staff_of, times
-from .running import Service, until
+from .running import Service
 
 TABLES = ("claims", "appointments", "idempotency", "waitlist_entries", "ics_feeds", "waitlist_offers")
 

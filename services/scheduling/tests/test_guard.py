@@ -19,9 +19,10 @@ from scheduling.claim.tables import claims
 from scheduling.statements import first
 from tests.support.booking_clients import Clients, slot_at
 from tests.support.booking_history import Slot, violations
+from tests.support.waiting import until
 
 from .booking import NINE, key, patient_of, shop
-from .running import Service, bearer, running, settings_for, until
+from .running import Service, bearer, running, settings_for
 
 OPENING = datetime(2026, 11, 19, 14, tzinfo=UTC)
 MINUTES = 30

@@ -7,9 +7,10 @@ from sqlalchemy import func, select
 
 from scheduling.claim.tables import claims
 from scheduling.hold.model import LIFETIME, PER_ADDRESS, PER_PATIENT
+from tests.support.waiting import until
 
 from .booking import HALF_PAST_NINE, NINE, TEN, Client, patient_of, shop, staff_of, times
-from .running import Service, until
+from .running import Service
 
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 SECONDS = LIFETIME.total_seconds()

@@ -14,8 +14,9 @@ from millrace_contracts.entities import Availability
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import PROVIDER_LOCATION, entity_of
 from millrace_platform.unit_of_work import Event
+from tests.support.waiting import until
 
-from .running import ADMIN, CALENDAR, Service, running, settings_for, until
+from .running import ADMIN, CALENDAR, Service, running, settings_for
 from .test_availability import claim, starts
 
 

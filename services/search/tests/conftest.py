@@ -1,7 +1,6 @@
 """The service as it is deployed, on a Redis of its own."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,15 +15,9 @@ from millrace_readmodel.bulk import load
 from millrace_readmodel.cards import Card
 from millrace_readmodel.openings import NOTHING
 from search.main import create
+from tests.support.waiting import until
 
 GENERATION = 1
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Returns once the condition holds; fails after 10 seconds."""
-    async with asyncio.timeout(10):
-        while not await condition():  # noqa: ASYNC110 # what is waited for lies behind HTTP or in Redis
-            await asyncio.sleep(0.005)
 
 
 @dataclass

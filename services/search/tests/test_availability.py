@@ -8,8 +8,9 @@ import pytest
 from millrace_readmodel import layout
 from millrace_readmodel.cards import Card
 from millrace_readmodel.openings import NOTHING
+from tests.support.waiting import until
 
-from .conftest import Site, until
+from .conftest import Site
 from .factories import NEW_YORK, card, npi, openings
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)

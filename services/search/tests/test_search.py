@@ -8,8 +8,9 @@ import pytest
 
 from millrace_readmodel import layout
 from millrace_readmodel.cards import decode_card, encode_card
+from tests.support.waiting import until
 
-from .conftest import Site, until
+from .conftest import Site
 from .factories import NEW_YORK, card, npi
 
 NORTH_MILE = 1 / 69.09

@@ -7,8 +7,9 @@ import httpx
 
 from millrace_readmodel import layout
 from millrace_readmodel.bulk import load
+from tests.support.waiting import until
 
-from .conftest import Site, until
+from .conftest import Site
 from .factories import card, npi
 
 PEOPLE = 30

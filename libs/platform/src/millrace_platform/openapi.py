@@ -45,6 +45,27 @@ HEADERS: Final[Mapping[str, Any]] = {
 """Headers that are refused with a status of their own where they are missing, so FastAPI isn't told to require them."""
 
 
+PROBLEMS: Final[Mapping[int, str]] = {
+    400: "A header is missing or can't be understood.",
+    401: "No valid access token.",
+    403: "Not for the role of the caller.",
+    404: "There is no such resource, or the caller may not know of it.",
+    409: "It conflicts with what is there.",
+    412: "The resource has another version than `If-Match` names.",
+    415: "The body isn't JSON.",
+    422: "Fields are invalid; `errors` names each with its remedy.",
+    428: "`If-Match` is missing.",
+    429: "Too many requests; `Retry-After` says how long to wait.",
+    503: "The service can't answer now.",
+}
+"""What the statuses of problems mean, where a service has nothing more exact to say."""
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """An endpoint's `responses`: its problems, each with what it means everywhere."""
+    return described_problems(PROBLEMS, *statuses)
+
+
 def described_problems(descriptions: Mapping[int, str], *statuses: int) -> dict[int | str, dict[str, Any]]:
     """An endpoint's `responses`: its problems, each with what it means in this service."""
     content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

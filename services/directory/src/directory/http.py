@@ -1,7 +1,8 @@
 """The directory's manners over HTTP: resources with entity tags, pages, merge patches, and how they are documented."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
@@ -14,9 +15,10 @@ from directory.merge_patch import merge
 from directory.reading import Page
 from directory.schemas import Body
 from directory.wire import CLEAN, Written
-from millrace_platform.openapi import described_problems
+from millrace_platform.openapi import PROBLEMS, described_problems
 from millrace_platform.pagination import CursorText, Limit, next_link
 from millrace_platform.preconditions import Tags, etag
+from millrace_platform.responses import json_response
 
 MERGE_PATCH = "application/merge-patch+json"
 B = TypeVar("B", bound=Body)
@@ -54,10 +56,6 @@ def listed(request: Request, page: Page[Any]) -> Response:
     return json_response(body, headers={} if page.next is None else {"Link": next_link(request, page.next)})
 
 
-def json_response(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(body), status, headers, media_type="application/json")
-
-
 def patched(schema: type[B], patch: dict[str, Any]) -> Callable[[Written[Any]], B]:
     """Applies a merge patch to the resource that the client sees; what comes out must be a valid body."""
 
@@ -92,23 +90,15 @@ async def _paging(limit: Limit = 50, cursor: CursorText = None) -> Paging:
 Paged: TypeAlias = Annotated[Paging, Depends(_paging)]
 
 
-_PROBLEMS = {
-    401: "No valid access token.",
-    403: "Not for the role of the caller.",
-    404: "There is no such resource; to be changed, none of the caller's.",
-    409: "It is there already, or others need it.",
-    412: "The resource has another version than `If-Match` names.",
-    415: "The body isn't JSON.",
-    422: "Fields are invalid; `errors` names each with its remedy.",
-    428: "`If-Match` is missing.",
-    503: "The service, or who issues access tokens, can't answer now.",
-}
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of an endpoint's problems."""
-    return described_problems(_PROBLEMS, *statuses)
-
+problems = partial(
+    described_problems,
+    {
+        **PROBLEMS,
+        404: "There is no such resource; to be changed, none of the caller's.",
+        409: "It is there already, or others need it.",
+        503: "The service, or who issues access tokens, can't answer now.",
+    },
+)
 
 LIST = problems(422)
 READ = {304: {"description": "The version that `If-None-Match` names."}, **problems(404, 422)}

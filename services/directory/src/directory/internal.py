@@ -7,10 +7,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from directory.dependencies import InDirectory
-from directory.http import json_response, problems
+from directory.http import problems
 from directory.snapshot import NDJSON, snapshot
 from directory.status import status
 from millrace_platform.middleware import prolong
+from millrace_platform.responses import json_response
 
 STALL = 60.0
 """Seconds that each part of the snapshot may take, the database's and the reader's share together."""

@@ -4,9 +4,10 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from directory.http import json_response, problems
-from directory.schemas import Schema
+from directory.http import problems
 from millrace_platform.errors import NotFound
+from millrace_platform.resources import Schema
+from millrace_platform.responses import json_response
 from millrace_reference.specialties import Specialty, all_specialties, specialty
 from millrace_reference.text import closest
 from millrace_reference.visit_reasons import VisitReason, all_visit_reasons, visit_reason

@@ -4,15 +4,15 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter, Response
 
 from millrace_platform.errors import NotFound
+from millrace_platform.openapi import problems
+from millrace_platform.resources import Schema
+from millrace_platform.responses import NO_STORE, json_response
 from notifications.delivery import repository as deliveries
 from notifications.dependencies import InNotifications
-from notifications.http import NO_STORE, problems
 from notifications.moments import now_of
-from notifications.schemas import Schema
 from notifications.timer import repository as timers
 
 router = APIRouter(prefix="/internal/notifications", tags=["internal"])
@@ -65,4 +65,4 @@ async def status(notifications: InNotifications) -> Response:
         "consumer": asdict(notifications.consumer()),
         "tzdata": version("tzdata"),
     }
-    return Response(msgspec.json.encode(figures), headers=NO_STORE, media_type="application/json")
+    return json_response(figures)

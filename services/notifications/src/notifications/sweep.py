@@ -1,12 +1,14 @@
 """Removes what has had its time: settled timers, messages with their deliveries, notes of account mails."""
 
-import asyncio
-import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeAlias
 
 from millrace_platform.clock import Clock
-from millrace_platform.database import Database
+from millrace_platform.database import Database, Session
+from millrace_platform.rounds import in_batches, in_rounds
 from notifications.account_mail import repository as account_mails
 from notifications.delivery import repository as deliveries
 from notifications.moments import now_of
@@ -14,11 +16,15 @@ from notifications.timer import repository as timers
 
 PAUSE = 3600.0
 """Seconds between two rounds."""
+BATCH = 1_000
+"""Rows that one transaction removes; with a message go its deliveries and their attempts."""
 KEPT = timedelta(days=30)
+"""What was sent, and the log of deliveries."""
 ACCOUNT_MAILS_KEPT = timedelta(days=3)
 """`patients` keeps a mail for a day: what was sent can't come again after that."""
 
-_log = logging.getLogger("notifications.sweep")
+Forget: TypeAlias = Callable[[Session, datetime, int], Awaitable[int]]
+"""Removes up to so many rows from before a moment; how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +35,19 @@ class Sweep:
     clock: Clock
 
     async def run(self) -> None:
-        """One round after the other until it is cancelled; a round that fails is made up by the next."""
-        while True:
-            try:
-                await self.once()
-            except Exception as error:
-                _log.warning("sweep failed", extra={"reason": type(error).__name__})
-            await asyncio.sleep(PAUSE)
+        """See `in_rounds`."""
+        await in_rounds(self.once, name="sweep", pause=PAUSE)
 
     async def once(self) -> None:
         """One round."""
         now = now_of(self.clock)
+        for forget_old, kept in (
+            (timers.forget_old, KEPT),
+            (deliveries.forget_old, KEPT),
+            (account_mails.forget_old, ACCOUNT_MAILS_KEPT),
+        ):
+            await in_batches(partial(self._batch, forget_old, now - kept), BATCH)
+
+    async def _batch(self, forget_old: Forget, before: datetime) -> int:
         async with self.database.transaction() as session:
-            await timers.forget_old(session, now - KEPT)
-            await deliveries.forget_old(session, now - KEPT)
-            await account_mails.forget_old(session, now - ACCOUNT_MAILS_KEPT)
+            return await forget_old(session, before, BATCH)

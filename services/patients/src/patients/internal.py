@@ -10,13 +10,14 @@ from fastapi import APIRouter, Header, Query, Response
 from sqlalchemy import func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
+from millrace_platform.resources import Schema
+from millrace_platform.responses import NO_STORE, json_response
 from millrace_platform.unit_of_work import put
 from patients.audit.model import Purpose
 from patients.dependencies import InPatients, Patients
-from patients.http import NO_STORE, json_response, problems
+from patients.http import problems
 from patients.mail.stored import Waiting
 from patients.patient.repository import states_after
-from patients.schemas import Schema
 from patients.wire import State, patient_event
 
 router = APIRouter(prefix="/internal/patients", tags=["internal"])

@@ -1,9 +1,8 @@
 """Removes what has had its time: challenges, counts, sessions, mail."""
 
-import asyncio
-import logging
 from dataclasses import dataclass
 
+from millrace_platform.rounds import in_rounds
 from patients.challenge.service import Challenges
 from patients.mail.stored import StoredMail
 from patients.session.service import Sessions
@@ -12,8 +11,6 @@ from patients.unit_of_work import Units
 
 PAUSE = 300.0
 """Seconds between two rounds."""
-
-_log = logging.getLogger("patients.sweep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +24,8 @@ class Sweep:
     mail: StoredMail
 
     async def run(self) -> None:
-        """One round after the other until it is cancelled; a round that fails is made up by the next."""
-        while True:
-            try:
-                await self.once()
-            except Exception as error:
-                _log.warning("sweep failed", extra={"reason": type(error).__name__})
-            await asyncio.sleep(PAUSE)
+        """See `in_rounds`."""
+        await in_rounds(self.once, name="sweep", pause=PAUSE)
 
     async def once(self) -> None:
         """One round."""

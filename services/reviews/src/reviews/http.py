@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request, Response
 
-from millrace_platform.openapi import described_problems
+from millrace_platform.openapi import problems
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
-
-NO_STORE = {"Cache-Control": "no-store"}
-"""For all that isn't public."""
 
 _CURSORS = Cursors("reviews", int)
 _LAST = 2**63 - 1
@@ -50,22 +47,6 @@ async def _paging(request: Request, limit: Limit = 20, cursor: CursorText = None
 
 Paged: TypeAlias = Annotated[Paging, Depends(_paging)]
 """An endpoint's parameter."""
-
-_PROBLEMS = {
-    401: "No valid access token.",
-    403: "Not for the role of the caller.",
-    404: "There is no such resource, or the caller may not know of it.",
-    409: "It conflicts with what is there.",
-    412: "The resource has another version than `If-Match` names.",
-    415: "The body isn't JSON.",
-    422: "Fields are invalid; `errors` names each with its remedy.",
-    428: "`If-Match` is missing.",
-}
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of an endpoint's problems."""
-    return described_problems(_PROBLEMS, *statuses)
 
 
 LIST = problems(422)

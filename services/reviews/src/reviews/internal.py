@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Query, Response
 
+from millrace_platform.openapi import problems
+from millrace_platform.resources import Npi, Schema
+from millrace_platform.responses import json_response
 from reviews.dependencies import InApp
-from reviews.http import NO_STORE, problems
-from reviews.schemas import Npi, Schema
 from reviews.status import status
 from reviews.summary.service import Page
 
@@ -42,4 +42,4 @@ async def recompute(app: InApp, after: After = None) -> Walked:
 @router.get("/status", summary="Show the figures")
 async def show_status(app: InApp) -> Response:
     """Of reviews by state, the outbox, the relay and the consumer."""
-    return Response(msgspec.json.encode(await status(app)), media_type="application/json", headers=NO_STORE)
+    return json_response(await status(app))

@@ -1,8 +1,8 @@
-"""What the REST resources have in common."""
+"""Fields that several of the REST resources have."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 TEXT_LIMIT = 4_000
@@ -39,36 +39,4 @@ ReplyText = Annotated[
     AfterValidator(_not_empty),
 ]
 OptionalProse = Annotated[Prose | None, AfterValidator(_or_none)]
-Npi = Annotated[str, Field(pattern=r"^[0-9]{10}$", description="National Provider Identifier, ten digits.")]
 Month = Annotated[str, Field(description="Of the visit.", examples=["2026-11"])]
-Version = Annotated[
-    int, Field(ge=1, description="Rises by one with each change; in quotes it is the resource's ETag.", examples=[3])
-]
-Next = Annotated[
-    str | None,
-    Field(description="Cursor of the next page, null on the last one. The `Link` header has its URL."),
-]
-
-
-class Schema(BaseModel):
-    """Base of all resources."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class Body(Schema):
-    """Base of what clients send: unknown fields are refused.
-
-    What a GET shows beyond that (`read_only`) may be sent back and is ignored, so that a client can change what it got.
-    """
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    read_only: ClassVar[frozenset[str]] = frozenset()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_read_only(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            return {name: value for name, value in data.items() if name not in cls.read_only}
-        return data

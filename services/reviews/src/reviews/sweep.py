@@ -1,10 +1,9 @@
 """Forgets visits that nobody can review any more: who was at which provider is not kept without need."""
 
-import asyncio
-import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
+from millrace_platform.rounds import in_batches, in_rounds
 from millrace_platform.unit_of_work import UnitsOfWork
 from reviews.clock import Now
 from reviews.visit import repository as visits
@@ -16,8 +15,6 @@ GRACE = timedelta(days=31)
 CHUNK = 5_000
 """Visits that one transaction removes."""
 
-_log = logging.getLogger("reviews.sweep")
-
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
@@ -28,18 +25,15 @@ class Sweep:
     window: timedelta
 
     async def run(self) -> None:
-        """One round after the other until it is cancelled; a round that fails is made up by the next."""
-        while True:
-            try:
-                await self.once()
-            except Exception as error:
-                _log.warning("sweep failed", extra={"reason": type(error).__name__})
-            await asyncio.sleep(PAUSE)
+        """See `in_rounds`."""
+        await in_rounds(self.once, name="sweep", pause=PAUSE)
 
     async def once(self) -> None:
         """One round."""
         before = self.now() - self.window - GRACE
-        removed = CHUNK
-        while removed == CHUNK:
+
+        async def batch() -> int:
             async with self.units.begin() as work:
-                removed = await visits.remove_old(work.session, before, CHUNK)
+                return await visits.remove_old(work.session, before, CHUNK)
+
+        await in_batches(batch, CHUNK)

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
+from millrace_platform.openapi import problems
+from millrace_platform.responses import json_response
 from scheduling.calendar.tables import calendars
 from scheduling.dependencies import InScheduling
-from scheduling.http import json_response, problems
 from scheduling.openings.tables import dirty_openings
 from scheduling.place.tables import places
 from scheduling.replay import Replayed, replay
@@ -28,7 +29,7 @@ _COUNTS = select(
 )
 
 
-@router.post("/replay", summary="Send openings and appointments again", responses=problems(422))
+@router.post("/replay", summary="Send openings, appointments and offers again", responses=problems(422))
 async def send_again(
     scheduling: InScheduling, after: str | None = None, limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE
 ) -> Replayed:

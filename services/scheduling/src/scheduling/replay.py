@@ -14,6 +14,8 @@ from scheduling.appointment.wire import event_of
 from scheduling.openings import repository as openings
 from scheduling.openings.wire import openings_event
 from scheduling.unit_of_work import Units
+from scheduling.waitlist import repository as waitlist
+from scheduling.waitlist.wire import event_of as offer_event
 
 Keyed: TypeAlias = tuple[str, Event]
 """An event and the key behind which the next one is found."""
@@ -40,11 +42,25 @@ async def _openings(session: Session, after: str | None, limit: int) -> list[Key
 
 
 async def _appointments(session: Session, after: str | None, limit: int) -> list[Keyed]:
-    found = await appointments.list_after(session, UUID(after or str(UUID(int=0))), limit)
+    found = await appointments.list_after(session, _behind(after), limit)
     return [(str(each.id), event_of(each)) for each in found]
 
 
-SOURCES: Sequence[tuple[str, Source]] = (("openings", _openings), ("appointments", _appointments))
+async def _offers(session: Session, after: str | None, limit: int) -> list[Keyed]:
+    # Only those that stand: of one that was taken or lapsed nobody keeps anything.
+    found = await waitlist.offers_after(session, _behind(after), limit)
+    return [(str(each.offer.id), offer_event(each.entry, each.offer, each.place)) for each in found]
+
+
+def _behind(after: str | None) -> UUID:
+    return UUID(int=0) if after is None else UUID(after)
+
+
+SOURCES: Sequence[tuple[str, Source]] = (
+    ("openings", _openings),
+    ("appointments", _appointments),
+    ("waitlist-offers", _offers),
+)
 """What is sent, in this order; a cursor is `<source>:<key>`."""
 
 

@@ -9,7 +9,7 @@ from scheduling.openings.tables import dirty_openings, openings
 from scheduling.place.tables import places
 from scheduling.slot.tables import slots
 from scheduling.tables import metadata
-from scheduling.waitlist.tables import waitlist_entries, waitlist_offers
+from scheduling.waitlist.tables import waitlist_entries, waitlist_offers, waitlist_progress
 
 __all__ = [
     "address_key",
@@ -25,4 +25,5 @@ __all__ = [
     "slots",
     "waitlist_entries",
     "waitlist_offers",
+    "waitlist_progress",
 ]

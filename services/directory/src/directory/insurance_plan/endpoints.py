@@ -9,8 +9,9 @@ from directory.http import CHANGE, CREATE, LIST, READ, MergePatch, Paged, change
 from directory.insurance_plan.schemas import InsurancePlanBody, InsurancePlanResource
 from directory.insurance_plan.tables import insurance_plan
 from directory.reading import Filters
-from directory.schemas import PageOf, PlanId, Text
+from directory.schemas import PlanId
 from millrace_platform.preconditions import IfMatch, IfNoneMatch
+from millrace_platform.resources import PageOf, Text
 
 router = APIRouter(prefix="/v1/directory/insurance-plans", tags=["insurance-plans"])
 

@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from directory.insurance_plan.model import InsurancePlan
-from directory.schemas import Body, PlanId, Schema, Text, Version
+from directory.schemas import Body, PlanId
+from millrace_platform.resources import Schema, Text, Version
 
 Year = Annotated[int, Field(ge=2000, le=2100)]
 

@@ -10,8 +10,8 @@ from directory.http import CHANGE, CREATE, LIST, READ, MergePatch, Paged, change
 from directory.location.schemas import LocationBody, LocationResource
 from directory.location.tables import location
 from directory.reading import Filters
-from directory.schemas import PageOf
 from millrace_platform.preconditions import IfMatch, IfNoneMatch
+from millrace_platform.resources import PageOf
 
 router = APIRouter(prefix="/v1/directory/locations", tags=["locations"])
 

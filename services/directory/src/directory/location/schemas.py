@@ -6,8 +6,9 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from directory.location.model import Location
-from directory.schemas import Body, Phone, Schema, Text, Version
+from directory.schemas import Body
 from millrace_contracts.entities import location_id
+from millrace_platform.resources import Phone, Schema, Text, Version
 
 
 class AddressBody(Schema):

@@ -1,4 +1,4 @@
-"""Run migrations on the connection that the caller hands over, in the caller's transaction (`directory.migrate`)."""
+"""Run migrations on the connection that the caller hands over, in the caller's transaction."""
 
 from alembic import context
 

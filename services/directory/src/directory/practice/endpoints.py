@@ -10,8 +10,8 @@ from directory.http import CHANGE, CREATE, LIST, READ, MergePatch, Paged, change
 from directory.practice.schemas import PracticeBody, PracticeResource
 from directory.practice.tables import practice
 from directory.reading import Filters
-from directory.schemas import Npi, PageOf
 from millrace_platform.preconditions import IfMatch, IfNoneMatch
+from millrace_platform.resources import Npi, PageOf
 
 router = APIRouter(prefix="/v1/directory/practices", tags=["practices"])
 

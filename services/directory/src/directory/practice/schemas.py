@@ -5,8 +5,9 @@ from uuid import UUID
 from pydantic import Field
 
 from directory.practice.model import Practice
-from directory.schemas import Body, Npi, Phone, Schema, Text, Version
+from directory.schemas import Body
 from millrace_contracts.entities import practice_id
+from millrace_platform.resources import Npi, Phone, Schema, Text, Version
 
 
 class _Fields(Schema):

@@ -9,8 +9,9 @@ from directory.http import CHANGE, CREATE, LIST, READ, MergePatch, Paged, change
 from directory.provider.schemas import ProviderBody, ProviderResource
 from directory.provider.tables import provider
 from directory.reading import Filters
-from directory.schemas import Npi, PageOf, Taxonomy
+from directory.schemas import Taxonomy
 from millrace_platform.preconditions import IfMatch, IfNoneMatch
+from millrace_platform.resources import Npi, PageOf
 
 router = APIRouter(prefix="/v1/directory/providers", tags=["providers"])
 

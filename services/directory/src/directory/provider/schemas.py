@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from directory.provider.model import Provider
-from directory.schemas import Body, Npi, Schema, Taxonomy, Text, Version
+from directory.schemas import Body, Taxonomy
+from millrace_platform.resources import Npi, Schema, Text, Version
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
 

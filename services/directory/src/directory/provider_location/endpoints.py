@@ -11,8 +11,8 @@ from directory.location.tables import location
 from directory.provider_location.schemas import ProviderLocationBody, ProviderLocationResource
 from directory.provider_location.tables import provider_location
 from directory.reading import Filters
-from directory.schemas import Npi, PageOf
 from millrace_platform.preconditions import IfMatch, IfNoneMatch
+from millrace_platform.resources import Npi, PageOf
 
 router = APIRouter(prefix="/v1/directory/provider-locations", tags=["provider-locations"])
 

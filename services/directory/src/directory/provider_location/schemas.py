@@ -6,8 +6,9 @@ from pydantic import Field, StrictBool
 
 from directory.location.schemas import AddressBody
 from directory.provider_location.model import ProviderLocation
-from directory.schemas import Body, Npi, Phone, PlanId, Schema, Taxonomy, Version
+from directory.schemas import Body, PlanId, Taxonomy
 from millrace_contracts.entities import provider_location_id
+from millrace_platform.resources import Npi, Phone, Schema, Version
 
 
 class _Fields(Schema):

@@ -4,10 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
+from millrace_platform.rounds import remove
 from notifications.account_mail.tables import account_mail
 from notifications.leases import held, is_free, take
 
@@ -41,5 +42,6 @@ async def postpone(session: Session, identifier: UUID, lease: UUID, until: datet
     await session.execute(mine.values(due_at=until, attempts=account_mail.c.attempts + 1, lease=None, lease_until=None))
 
 
-async def forget_old(session: Session, before: datetime) -> None:
-    await session.execute(delete(account_mail).where(account_mail.c.first_seen_at < before))
+async def forget_old(session: Session, before: datetime, limit: int) -> int:
+    """Remove up to so many that were seen first before that moment; how many."""
+    return await remove(session, account_mail.c.id, account_mail.c.first_seen_at < before, limit=limit)

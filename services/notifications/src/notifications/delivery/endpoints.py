@@ -6,11 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
+from millrace_platform.resources import PageOf
 from notifications.delivery.model import State
 from notifications.delivery.schemas import DeliveryResource, DeliveryWithAttempts, Redelivered, RedeliveryBody
 from notifications.dependencies import InNotifications, InStaff
 from notifications.http import POST, READ
-from notifications.schemas import PageOf
 
 router = APIRouter(prefix="/v1/webhooks/{endpoint_id}", tags=["webhooks"])
 cursors = Cursors("deliveries", UUID)

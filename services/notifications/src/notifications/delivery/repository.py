@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, insert, or_, select
 
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.ids import Ids
+from millrace_platform.rounds import remove
 from notifications.delivery.model import Attempt, Claimed, Delivery, Message, State
 from notifications.delivery.tables import attempt, delivery, message
 from notifications.leases import held, is_free, take
@@ -117,9 +118,13 @@ async def missed(
     return list((await session.execute(query.limit(REDELIVER_LIMIT))).scalars())
 
 
-async def forget_old(session: Session, before: datetime) -> None:
-    """Messages with all that belongs to them."""
-    await session.execute(delete(message).where(message.c.created_at < before))
+async def forget_old(session: Session, before: datetime, limit: int) -> int:
+    """Remove up to so many messages with all that belongs to them; how many.
+
+    One that was sent again since stays: its newest deliveries aren't old.
+    """
+    again = exists().where(delivery.c.message_id == message.c.id, delivery.c.created_at >= before)
+    return await remove(session, message.c.id, message.c.created_at < before, ~again, limit=limit)
 
 
 async def counts(session: ReadSession, now: datetime) -> tuple[int, datetime | None]:

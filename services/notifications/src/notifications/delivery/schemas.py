@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
+from millrace_platform.resources import Body, Schema
 from notifications.delivery.model import Attempt, Delivery, State
-from notifications.schemas import Body, Schema
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """Beyond these a time can't be had in every zone."""

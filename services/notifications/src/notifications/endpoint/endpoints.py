@@ -9,6 +9,8 @@ from millrace_platform.authentication import Principal
 from millrace_platform.errors import FieldError, NotFound, Unprocessable
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 from millrace_platform.preconditions import IfMatch, etag
+from millrace_platform.resources import PageOf
+from millrace_platform.responses import tagged
 from notifications.dependencies import InNotifications, InStaff
 from notifications.endpoint.model import Endpoint
 from notifications.endpoint.schemas import (
@@ -18,8 +20,7 @@ from notifications.endpoint.schemas import (
     NewEndpointBody,
     RotationBody,
 )
-from notifications.http import CHANGE, LIST, NO_STORE, POST, READ
-from notifications.schemas import PageOf
+from notifications.http import CHANGE, LIST, POST, READ
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 cursors = Cursors("webhooks", UUID)
@@ -114,5 +115,5 @@ def _shown(endpoint: Endpoint, response: Response) -> EndpointResource:
 
 
 def _with_secret(notifications: InNotifications, endpoint: Endpoint, response: Response) -> EndpointWithSecret:
-    response.headers.update({**NO_STORE, "ETag": etag(endpoint.version)})
+    response.headers.update(tagged(endpoint.version))
     return EndpointWithSecret.with_secret(endpoint, notifications.endpoints.secret_of(endpoint))

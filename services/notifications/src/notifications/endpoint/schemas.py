@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import Field
 
+from millrace_platform.resources import Body, Schema, Text, Version
 from notifications.endpoint.model import LONGEST_OVERLAP, OVERLAP, Endpoint, EventType
 from notifications.endpoint.service import Wanted
-from notifications.schemas import Body, Schema, Text, Version
 
 Url = Annotated[
     str,

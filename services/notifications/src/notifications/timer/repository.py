@@ -6,11 +6,12 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.ids import Ids
+from millrace_platform.rounds import remove
 from notifications.leases import LEASE, held, is_free, take
 from notifications.timer.model import Claimed, Facts, Kind, NewTimer
 from notifications.timer.tables import timer
@@ -98,8 +99,9 @@ async def postpone(session: Session, claimed: Claimed, until: datetime, reason: 
     await session.execute(later)
 
 
-async def forget_old(session: Session, before: datetime) -> None:
-    await session.execute(delete(timer).where(timer.c.settled_at < before))
+async def forget_old(session: Session, before: datetime, limit: int) -> int:
+    """Remove up to so many that were done with before that moment; how many."""
+    return await remove(session, timer.c.id, timer.c.settled_at < before, limit=limit)
 
 
 async def waiting(session: ReadSession, now: datetime) -> dict[str, tuple[int, timedelta | None]]:

@@ -7,7 +7,6 @@ import secrets
 from patients.crypto.service_keys import mac
 
 NONCE_BYTES = 16
-MAC_BYTES = 32
 
 
 def device_token(key: bytes, account: bytes) -> str:

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 
 from millrace_platform.authentication import InPrincipal, Principal, Role, require
+from millrace_platform.responses import NO_STORE
 from patients.account.schemas import (
     AccountCreated,
     Credentials,
@@ -18,7 +19,7 @@ from patients.account.schemas import (
 )
 from patients.challenge.service import ChallengeKind
 from patients.dependencies import InIdentity, InSource
-from patients.http import NO_STORE, problems
+from patients.http import problems
 
 router = APIRouter(prefix="/v1/auth", tags=["accounts"])
 

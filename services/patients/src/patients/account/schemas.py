@@ -6,9 +6,9 @@ from uuid import UUID
 from pydantic import Field, SecretStr, StringConstraints
 
 from millrace_platform.authentication import Role
+from millrace_platform.resources import Body, Schema
 from patients.account.model import PASSWORD_MAXIMUM, PASSWORD_MINIMUM, Account
 from patients.account.signing_in import SignedIn
-from patients.schemas import Body, Schema
 
 Email = Annotated[
     str,

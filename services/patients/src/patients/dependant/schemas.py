@@ -1,11 +1,9 @@
 """Dependants over HTTP."""
 
-from typing import Any, ClassVar, Literal
-from uuid import UUID
+from typing import Literal
 
 from patients.patient.schemas import PersonFields
-from patients.record.model import Record
-from patients.schemas import Body, Schema, Version
+from patients.record.schemas import RecordBody, RecordList, RecordResource
 
 
 class DependantFields(PersonFields):
@@ -14,27 +12,13 @@ class DependantFields(PersonFields):
     relationship: Literal["child", "spouse", "partner", "parent", "sibling", "ward", "other"]
 
 
-class DependantBody(DependantFields, Body):
+class DependantBody(DependantFields, RecordBody):
     """The whole state of a dependant."""
 
-    read_only: ClassVar[frozenset[str]] = frozenset({"id", "version"})
 
-    def content(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
-
-
-class DependantResource(DependantFields):
+class DependantResource(RecordResource, DependantFields):
     """A dependant."""
 
-    id: UUID
-    version: Version
 
-    @classmethod
-    def of(cls, record: Record) -> "DependantResource":
-        return cls.model_validate({**record.content, "id": record.id, "version": record.version})
-
-
-class DependantList(Schema):
+class DependantList(RecordList[DependantResource]):
     """All dependants of a patient."""
-
-    items: list[DependantResource]

@@ -1,12 +1,12 @@
 """Insurance cards over HTTP."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
-from patients.record.model import Record
-from patients.schemas import Body, Schema, Text, Version
+from millrace_platform.resources import Schema, Text
+from patients.record.schemas import RecordBody, RecordList, RecordResource
 
 PlanId = Annotated[
     str,
@@ -25,27 +25,13 @@ class InsuranceCardFields(Schema):
     dependant_id: UUID | None = None
 
 
-class InsuranceCardBody(InsuranceCardFields, Body):
+class InsuranceCardBody(InsuranceCardFields, RecordBody):
     """The whole state of an insurance card."""
 
-    read_only: ClassVar[frozenset[str]] = frozenset({"id", "version"})
 
-    def content(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
-
-
-class InsuranceCardResource(InsuranceCardFields):
+class InsuranceCardResource(RecordResource, InsuranceCardFields):
     """An insurance card."""
 
-    id: UUID
-    version: Version
 
-    @classmethod
-    def of(cls, record: Record) -> "InsuranceCardResource":
-        return cls.model_validate({**record.content, "id": record.id, "version": record.version})
-
-
-class InsuranceCardList(Schema):
+class InsuranceCardList(RecordList[InsuranceCardResource]):
     """All insurance cards of a patient."""
-
-    items: list[InsuranceCardResource]

@@ -1,33 +1,19 @@
 """REST for patients. A patient's id is that of the account: `subject` of a sign-in."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
-from millrace_platform.errors import FieldError, Unprocessable
-from millrace_platform.preconditions import Tags, etag, parse_tags
+from millrace_platform.preconditions import OptionalIfMatch
+from millrace_platform.responses import NO_STORE, tagged
 from patients.access import InCaller
 from patients.dependencies import InPatients
-from patients.http import CHANGE, NO_STORE, READ
+from patients.http import CHANGE, READ
 from patients.patient.schemas import AccessList, AccessResource, Export, ProfileBody, ProfileResource
 from patients.record.model import Record
 
 router = APIRouter(prefix="/v1/patients/{patient_id}", tags=["patients"])
-
-
-def _match(if_match: Annotated[str | None, Header(description="ETag of the profile to change.")] = None) -> Tags | None:
-    """None where the header is absent: that is how the first profile is made."""
-    if if_match is None:
-        return None
-    try:
-        return parse_tags(if_match)
-    except ValueError as error:
-        wrong = FieldError(field="If-Match", detail="Not a list of entity tags.", remedy="Send the ETag as it came.")
-        raise Unprocessable(errors=[wrong]) from error
-
-
-InMatch: TypeAlias = Annotated[Tags | None, Depends(_match)]
 
 
 @router.get("", summary="Get a patient's profile", responses=READ)
@@ -40,7 +26,13 @@ async def get(patients: InPatients, caller: InCaller, patient_id: UUID, response
     "", summary="Make or replace a patient's profile", responses={201: {"description": "It is the first."}, **CHANGE}
 )
 async def put(
-    *, patients: InPatients, caller: InCaller, patient_id: UUID, match: InMatch, body: ProfileBody, response: Response
+    *,
+    patients: InPatients,
+    caller: InCaller,
+    patient_id: UUID,
+    match: OptionalIfMatch,
+    body: ProfileBody,
+    response: Response,
 ) -> ProfileResource:
     """For the patient. The first profile needs no `If-Match`; every later one does."""
     record, is_first = await patients.patients.put(caller, patient_id, match, body.content())
@@ -79,5 +71,5 @@ async def accesses(
 
 
 def _shown(record: Record, response: Response) -> ProfileResource:
-    response.headers.update({**NO_STORE, "ETag": etag(record.version)})
+    response.headers.update(tagged(record.version))
     return ProfileResource.of(record)

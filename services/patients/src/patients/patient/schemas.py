@@ -1,16 +1,16 @@
 """Profiles over HTTP."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from millrace_platform.fields import Date
+from millrace_platform.resources import Phone, Schema, Text
 from patients.audit.model import Link
-from patients.record.model import Record
-from patients.schemas import Body, Phone, Schema, Text, Version
+from patients.record.schemas import RecordBody, RecordResource
 
 EARLIEST_BIRTH = date(1890, 1, 1)
 
@@ -55,24 +55,12 @@ class ProfileFields(PersonFields):
     language: Language | None = None
 
 
-class ProfileBody(ProfileFields, Body):
+class ProfileBody(ProfileFields, RecordBody):
     """A patient's whole profile."""
 
-    read_only: ClassVar[frozenset[str]] = frozenset({"id", "version"})
 
-    def content(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
-
-
-class ProfileResource(ProfileFields):
+class ProfileResource(RecordResource, ProfileFields):
     """A patient's profile."""
-
-    id: UUID
-    version: Version
-
-    @classmethod
-    def of(cls, record: Record) -> "ProfileResource":
-        return cls.model_validate({**record.content, "id": record.id, "version": record.version})
 
 
 class AccessResource(Schema):

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
+from millrace_platform.resources import Schema
+from millrace_platform.responses import NO_STORE
 from patients.access import InCaller
 from patients.dependencies import InPatients
-from patients.http import NO_STORE, problems
-from patients.schemas import Schema
+from patients.http import problems
 
 router = APIRouter(prefix="/v1/patients/{patient_id}/practices", tags=["shares"])
 

@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from millrace_platform.authentication import ALGORITHM
+from millrace_platform.responses import json_response
 from patients.dependencies import InIdentity
-from patients.http import json_response
 
 router = APIRouter(prefix="/v1/auth/.well-known", tags=["tokens"])
 

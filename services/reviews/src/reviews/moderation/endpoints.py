@@ -5,10 +5,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from millrace_platform.preconditions import IfMatch, etag
+from millrace_platform.openapi import problems
+from millrace_platform.preconditions import IfMatch
+from millrace_platform.responses import NO_STORE, tagged
 from reviews.access import Moderator, Reporter
 from reviews.dependencies import InApp
-from reviews.http import NO_STORE, ROLE_CHANGE, ROLE_LIST, ROLE_READ, Paged, problems
+from reviews.http import ROLE_CHANGE, ROLE_LIST, ROLE_READ, Paged
 from reviews.moderation.model import Case
 from reviews.moderation.schemas import CaseResource, Cases, DecisionBody, FlagBody
 from reviews.moderation.service import Queue
@@ -63,5 +65,5 @@ async def flag(app: InApp, caller: Reporter, review_id: UUID, body: FlagBody) ->
 
 
 def _shown(case: Case, response: Response) -> CaseResource:
-    response.headers.update({**NO_STORE, "ETag": etag(case.review.version)})
+    response.headers.update(tagged(case.review.version))
     return CaseResource.of_case(case)

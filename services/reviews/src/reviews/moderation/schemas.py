@@ -5,11 +5,11 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from millrace_platform.resources import Body, Next, Schema, Version
 from reviews.moderation.model import Case
 from reviews.review.model import Reason, State
 from reviews.review.schemas import PublicReview
 from reviews.review.screening import Finding, screen
-from reviews.schemas import Body, Next, Schema, Version
 
 
 class CaseResource(PublicReview):

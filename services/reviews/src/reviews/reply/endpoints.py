@@ -4,10 +4,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from millrace_platform.preconditions import IfMatch, OptionalIfMatch, etag
+from millrace_platform.preconditions import IfMatch, OptionalIfMatch
+from millrace_platform.responses import tagged
 from reviews.access import Staff, StaffOrModerator
 from reviews.dependencies import InApp
-from reviews.http import NO_STORE, ROLE_CHANGE, ROLE_READ, ROLE_REMOVE
+from reviews.http import ROLE_CHANGE, ROLE_READ, ROLE_REMOVE
 from reviews.reply.repository import Reply
 from reviews.reply.schemas import ReplyBody, ReplyResource
 
@@ -39,5 +40,5 @@ async def remove(app: InApp, caller: StaffOrModerator, review_id: UUID, match: I
 
 
 def _shown(reply: Reply, response: Response) -> ReplyResource:
-    response.headers.update({**NO_STORE, "ETag": etag(reply.version)})
+    response.headers.update(tagged(reply.version))
     return ReplyResource(text=reply.text or "", version=reply.version)

@@ -4,7 +4,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from reviews.schemas import Body, ReplyText, Schema, Version
+from millrace_platform.resources import Body, Schema, Version
+from reviews.schemas import ReplyText
 
 
 class ReplyBody(Body):

@@ -6,13 +6,14 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from millrace_platform.authentication import InPrincipal
-from millrace_platform.preconditions import IfMatch, IfNoneMatch, etag
+from millrace_platform.preconditions import IfMatch, IfNoneMatch
+from millrace_platform.resources import Npi
+from millrace_platform.responses import NO_STORE, tagged
 from reviews.access import Patient, Staff
 from reviews.dependencies import InApp
-from reviews.http import CHANGE, CREATE, LIST, NO_STORE, OWN_LIST, READ, REMOVE, ROLE_READ, Paged
+from reviews.http import CHANGE, CREATE, LIST, OWN_LIST, READ, REMOVE, ROLE_READ, Paged
 from reviews.review.model import Review
 from reviews.review.schemas import NewReviewBody, OwnReview, OwnReviews, PublicReview, PublicReviews, ReviewBody
-from reviews.schemas import Npi
 
 router = APIRouter(prefix="/v1/reviews", tags=["reviews"])
 
@@ -69,7 +70,7 @@ async def get(
     """For its author."""
     review = await app.reviews.get(caller, review_id)
     if known.match_weakly(review.version):
-        return Response(status_code=304, headers={**NO_STORE, "ETag": etag(review.version)})
+        return Response(status_code=304, headers=tagged(review.version))
     return _shown(review, response)
 
 
@@ -88,5 +89,5 @@ async def withdraw(app: InApp, caller: InPrincipal, review_id: UUID, match: IfMa
 
 
 def _shown(review: Review, response: Response) -> OwnReview:
-    response.headers.update({**NO_STORE, "ETag": etag(review.version)})
+    response.headers.update(tagged(review.version))
     return OwnReview.of(review)

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from pydantic import Field
 
+from millrace_platform.resources import Body, Next, Npi, Schema, Version
 from reviews.review.model import Content, Reason, Review, State
-from reviews.schemas import Body, Month, Next, Npi, OptionalProse, Schema, Stars, Version
+from reviews.schemas import Month, OptionalProse, Stars
 
 
 class ReviewFields(Schema):

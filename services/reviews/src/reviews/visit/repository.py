@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, FromClause, Select, delete, exists, func, or_, select, union_all, update
+from sqlalchemy import ColumnElement, FromClause, Select, exists, func, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
+from millrace_platform.rounds import remove
 from reviews.patient import repository as patients
 from reviews.place.tables import place
 from reviews.review.tables import review
@@ -54,9 +55,7 @@ async def remove_old(session: Session, before: datetime, limit: int) -> int:
     """Remove up to so many visits of a month before that moment's, unless they were reviewed or completed since."""
     is_over = or_(visit.c.completed_at.is_(None), visit.c.completed_at < before)
     is_reviewed = exists().where(review.c.appointment_id == visit.c.id)
-    old = select(visit.c.id).where(visit.c.month < f"{before:%Y-%m}", is_over, ~is_reviewed).limit(limit)
-    removed = await session.execute(delete(visit).where(visit.c.id.in_(old)).returning(visit.c.id))
-    return len(removed.all())
+    return await remove(session, visit.c.id, visit.c.month < f"{before:%Y-%m}", is_over, ~is_reviewed, limit=limit)
 
 
 async def forget(session: Session, patient_id: str) -> None:

@@ -8,15 +8,16 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from millrace_platform.authentication import InPrincipal, Principal, Role, require
 from millrace_platform.idempotency import InIdempotencyKey
+from millrace_platform.openapi import problems
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 from millrace_platform.preconditions import IfNoneMatch, OptionalIfMatch, etag
+from millrace_platform.responses import NO_STORE
 from millrace_platform.routing import DirectRoute
 from scheduling.appointment.model import Action
 from scheduling.appointment.repository import Position, positions_before
 from scheduling.appointment.schemas import AppointmentPage, AppointmentResource, BookBody, CancelBody, MoveBody
 from scheduling.booking.dependencies import InBooking
 from scheduling.hold.schemas import Start
-from scheduling.http import NO_STORE, problems
 
 router = APIRouter(prefix="/v1/appointments", tags=["appointments"])
 direct = APIRouter(prefix="/v1/appointments", tags=["appointments"], route_class=DirectRoute)

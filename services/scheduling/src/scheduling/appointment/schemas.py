@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from millrace_platform.resources import Body, Schema, Version
 from scheduling.appointment.model import REASONS, Appointment, Party, State
 from scheduling.hold.schemas import Start, VisitFields
-from scheduling.schemas import Body, Schema, Version
 from scheduling.slot.zones import zone
 
 _REASONS = "; ".join(f"by the {party}: {', '.join(codes)}" for party, codes in REASONS.items())

@@ -6,6 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from millrace_platform.errors import FieldError, NotFound, Unprocessable
+from millrace_platform.openapi import problems
+from millrace_platform.responses import NO_STORE
 from millrace_reference.text import closest
 from millrace_reference.visit_reasons import all_visit_reasons, visit_reason
 from scheduling.availability.schemas import (
@@ -17,7 +19,6 @@ from scheduling.availability.schemas import (
     last_day,
 )
 from scheduling.dependencies import InScheduling
-from scheduling.http import NO_STORE, problems
 from scheduling.slot.zones import zone
 
 router = APIRouter(prefix="/v1/availability", tags=["availability"])

@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from millrace_contracts.entities import Mode, PatientKind
+from millrace_platform.resources import Schema
 from scheduling.availability.explanation import DETAILS, Reason
 from scheduling.availability.model import Wanted
-from scheduling.schemas import Schema
 
 PLACES = 50
 DAYS = 31

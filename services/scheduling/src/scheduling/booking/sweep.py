@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from millrace_platform import idempotency
 from millrace_platform.errors import Problem
+from millrace_platform.rounds import in_batches
 from scheduling.claim import repository as claims
 from scheduling.unit_of_work import Units
 
@@ -37,10 +38,11 @@ class Sweep:
 
     async def lapse(self) -> None:
         """The time of holds that have lapsed is free again, and told so."""
-        lapsed = claims.LAPSED_AT_ONCE
-        while lapsed == claims.LAPSED_AT_ONCE:
-            async with self.units.begin() as work:
-                lapsed = await claims.lapse(work.session, work.now)
+        await in_batches(self._lapse, claims.LAPSED_AT_ONCE)
+
+    async def _lapse(self) -> int:
+        async with self.units.begin() as work:
+            return await claims.lapse(work.session, work.now)
 
     async def tidy(self) -> None:
         """Remove old answers and old claims."""

@@ -5,11 +5,12 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from millrace_platform.authentication import InPrincipal
-from millrace_platform.preconditions import IfMatch, IfNoneMatch, OptionalIfMatch, etag
+from millrace_platform.openapi import problems
+from millrace_platform.preconditions import IfMatch, IfNoneMatch, OptionalIfMatch
+from millrace_platform.responses import tagged
 from scheduling.calendar.model import Written
 from scheduling.calendar.schemas import CalendarBody, CalendarResource
 from scheduling.dependencies import InScheduling
-from scheduling.http import NO_STORE, problems
 
 router = APIRouter(prefix="/v1/calendars/{provider_location_id}", tags=["calendars"])
 
@@ -21,7 +22,7 @@ async def get(
     """For staff of the place's practice."""
     written = await scheduling.parts.calendars.get(caller, provider_location_id)
     if known.match_weakly(written.version):
-        return Response(status_code=304, headers={**NO_STORE, "ETag": etag(written.version)})
+        return Response(status_code=304, headers=tagged(written.version))
     return _shown(written, response)
 
 
@@ -61,5 +62,5 @@ async def delete(scheduling: InScheduling, caller: InPrincipal, provider_locatio
 
 
 def _shown(written: Written, response: Response) -> CalendarResource:
-    response.headers.update({**NO_STORE, "ETag": etag(written.version)})
+    response.headers.update(tagged(written.version))
     return CalendarResource.of(written)

@@ -1,13 +1,13 @@
 """Extends slots day by day, so that they reach the horizon of each calendar."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 from millrace_platform.errors import Problem
+from millrace_platform.rounds import in_rounds
 from scheduling.calendar import repository
 from scheduling.calendar.repository import Stored
 from scheduling.openings.repository import mark_places
@@ -15,8 +15,6 @@ from scheduling.unit_of_work import Units
 
 AT_ONCE = 100
 """Calendars of one transaction."""
-
-_log = logging.getLogger("scheduling.extension")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +25,8 @@ class Extension:
     interval: float
 
     async def run(self) -> None:
-        """One round after the other until it is cancelled; a round that fails is made up by the next."""
-        while True:
-            try:
-                await self.once()
-            except Problem as error:
-                _log.warning("extension failed", extra={"reason": str(error)})
-            await asyncio.sleep(self.interval)
+        """See `in_rounds`."""
+        await in_rounds(self.once, name="extension", pause=self.interval, passing=Problem)
 
     async def once(self) -> int:
         """One round; how many calendars were extended."""

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from millrace_contracts.entities import Mode, PatientKind
+from millrace_platform.resources import Body, Version
 from millrace_reference.text import closest
 from millrace_reference.visit_reasons import all_visit_reasons, visit_reason
 from scheduling.calendar.model import (
@@ -20,7 +21,6 @@ from scheduling.calendar.model import (
     VisitType,
     Written,
 )
-from scheduling.schemas import Body, Version
 from scheduling.slot.zones import UnknownZoneError, zone
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Depends, Response
 
 from millrace_platform.authentication import Principal, Role, require
 from millrace_platform.idempotency import InIdempotencyKey
+from millrace_platform.openapi import problems
+from millrace_platform.responses import NO_STORE
 from millrace_platform.routing import DirectRoute
 from scheduling.booking.dependencies import InBooking
 from scheduling.booking.source import InAddress
 from scheduling.hold.schemas import HoldBody, HoldResource
-from scheduling.http import NO_STORE, problems
 
 router = APIRouter(prefix="/v1/holds", tags=["holds"])
 direct = APIRouter(prefix="/v1/holds", tags=["holds"], route_class=DirectRoute)

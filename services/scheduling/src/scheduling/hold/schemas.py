@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from millrace_contracts.entities import Mode, PatientKind
+from millrace_platform.resources import Body, Schema
 from scheduling.hold.asking import Asked
 from scheduling.hold.model import Hold
-from scheduling.schemas import Body, Schema
 from scheduling.slot.zones import zone
 
 Reason = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, examples=["annual-physical"])]

@@ -6,8 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 
 from millrace_platform.authentication import InPrincipal
+from millrace_platform.openapi import problems
+from millrace_platform.responses import NO_STORE
 from scheduling.booking.dependencies import InBooking
-from scheduling.http import NO_STORE, problems
 from scheduling.ics.document import MEDIA_TYPE, document
 from scheduling.ics.schemas import FeedBody, FeedList, FeedResource, NewFeed
 

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from millrace_platform.resources import Body, Schema
 from scheduling.ics.model import Feed
-from scheduling.schemas import Body, Schema
 
 Npi = Annotated[str, StringConstraints(pattern=r"^[12]\d{9}$")]
 

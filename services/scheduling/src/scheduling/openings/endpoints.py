@@ -7,9 +7,10 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from millrace_platform.middleware import prolong
+from millrace_platform.openapi import problems
+from millrace_platform.responses import NO_STORE
 from scheduling.availability.schemas import PlaceIds
 from scheduling.dependencies import InScheduling
-from scheduling.http import NO_STORE, problems
 
 router = APIRouter(prefix="/v1/availability", tags=["availability"])
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from millrace_platform.errors import Problem
+from millrace_platform.rounds import in_batches, in_rounds
 from scheduling.availability import repository as availability
 from scheduling.availability.repository import Timetable
 from scheduling.openings import repository
@@ -104,20 +105,14 @@ class Aging:
     interval: float
 
     async def run(self) -> None:
-        """One round after the other until it is cancelled; a round that fails is made up by the next."""
-        while True:
-            try:
-                await self.once()
-            except Problem as error:
-                _log.warning("openings can't be aged", extra={"reason": str(error)})
-            await asyncio.sleep(self.interval)
+        """See `in_rounds`."""
+        await in_rounds(self.once, name="aging", pause=self.interval, passing=Problem)
 
     async def once(self) -> None:
         """One round."""
         async with self.units.begin() as work:
             await repository.mark_aging(work.session, work.now)
-        while await self._withdraw() == OUTDATED:
-            pass
+        await in_batches(self._withdraw, OUTDATED)
         async with self.units.begin() as work:
             await repository.forget(work.session, current_week(work.now))
 

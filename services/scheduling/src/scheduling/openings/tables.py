@@ -24,7 +24,7 @@ openings = Table(
     Column("place_id", Uuid, ForeignKey("places.id"), primary_key=True),
     Column("week", Date, primary_key=True, index=True),
     Column("version", BigInteger, nullable=False),
-    Column("seq", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False, index=True),
     Column("data", LargeBinary),
 )
 """`week` is its Monday, `data` the entity as it was told, null for none; `seq` rises with every change of any row, in

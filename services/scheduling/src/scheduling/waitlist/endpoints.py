@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends, Response
 
 from millrace_platform.authentication import Principal, Role, require
 from millrace_platform.idempotency import InIdempotencyKey
+from millrace_platform.openapi import problems
+from millrace_platform.responses import NO_STORE
 from scheduling.booking.dependencies import InBooking
-from scheduling.http import NO_STORE, problems
 from scheduling.waitlist.schemas import EntryList, EntryResource, JoinBody
 
 router = APIRouter(prefix="/v1/waitlist", tags=["waitlist"])

@@ -1,16 +1,15 @@
 """Looks after the line: whose offer lapsed, and whose turn it is where time came free.
 
-Where openings of a place changed since somebody in line was looked at, they are looked at anew; so nothing has to be
-told to the line when time comes free, however that comes, and nothing is lost when a process dies.
+Where openings of a place changed, its line is looked at anew; so nothing has to be told to the line when time comes
+free, however that comes, and nothing is lost when a process dies.
 """
 
-import asyncio
-import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from millrace_platform.errors import Problem
 from millrace_platform.ids import Ids
+from millrace_platform.rounds import in_rounds
 from scheduling.availability import repository as timetables
 from scheduling.availability.model import Bounds
 from scheduling.availability.service import NOTHING_TAKEN, times_of
@@ -29,10 +28,10 @@ from scheduling.waitlist.wire import event_of
 
 AT_ONCE = 100
 """Entries that one transaction looks at."""
+CHANGES = 10_000
+"""Changes of openings that one transaction takes note of; the next one goes on behind them."""
 TRIES = 3
 """How many times are tried to be held for one entry: others may be faster."""
-
-_log = logging.getLogger("scheduling.waitlist")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +44,8 @@ class Offering:
     pause: float
 
     async def run(self) -> None:
-        """One round after the other until it is cancelled; a round that fails is made up by the next."""
-        while True:
-            try:
-                await self.once()
-            except (Problem, OSError) as error:
-                _log.warning("a round failed", extra={"reason": type(error).__name__})
-            await asyncio.sleep(self.pause)
+        """See `in_rounds`."""
+        await in_rounds(self.once, name="waitlist", pause=self.pause, passing=(Problem, OSError))
 
     async def once(self) -> None:
         """Offers that lapsed first: the time is for the next one then.
@@ -66,7 +60,8 @@ class Offering:
                 await became(work, offered, OfferState.LAPSED)
                 await repository.set_state(work.session, offered.entry.id, EntryState.WAITING)
             await repository.drop_late(work.session, work.now.date() - timedelta(1))
-            for news in await repository.news(work.session, AT_ONCE):
+            seq = await repository.mark(work.session, CHANGES)
+            for news in await repository.marked(work.session, seq, AT_ONCE):
                 await self._serve(work, news)
 
     async def _serve(self, work: Work, news: News) -> None:

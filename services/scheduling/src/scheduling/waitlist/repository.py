@@ -36,20 +36,29 @@ SELECT {_ENTRY}, {_OFFER}, {_PLACE} FROM waitlist_offers o JOIN waitlist_entries
 JOIN places p ON p.id = e.place_id WHERE o.state = 'offered' AND {{condition}} ORDER BY o.id LIMIT 100
 FOR UPDATE OF o, e
 """
+_STANDING = f"""
+SELECT {_ENTRY}, {_OFFER}, {_PLACE} FROM waitlist_offers o JOIN waitlist_entries e ON e.id = o.entry_id
+JOIN places p ON p.id = e.place_id WHERE o.state = 'offered' AND o.id > $1 ORDER BY o.id LIMIT $2
+"""
 _ADD_OFFER = """
 INSERT INTO waitlist_offers (id, version, state, entry_id, claim_id, start, minutes, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 _SET_OFFER = "UPDATE waitlist_offers SET version = $2, state = $3 WHERE id = $1"
 _STARTS = "SELECT start FROM waitlist_offers WHERE entry_id = $1"
-# The whole line of a place, if anybody in it has to be looked at: who joins just as time comes free isn't the first.
-_NEWS = f"""
-SELECT {_ENTRY}, {_PLACE}, news.seq FROM waitlist_entries e JOIN places p ON p.id = e.place_id
-CROSS JOIN LATERAL (SELECT max(seq) AS seq FROM openings o WHERE o.place_id = e.place_id) news
-WHERE e.state = 'waiting' AND EXISTS (
-    SELECT 1 FROM waitlist_entries n WHERE n.place_id = e.place_id AND n.state = 'waiting' AND n.seen < news.seq
+_PROGRESS = "SELECT seq FROM waitlist_progress FOR UPDATE"
+_ADVANCE = "UPDATE waitlist_progress SET seq = $1"
+# `seq` rises in the order of the commits: what comes later stands behind.
+_CHANGES = "SELECT place_id, seq FROM openings WHERE seq > $1 ORDER BY seq LIMIT $2"
+# The whole line of a place, if anybody in it is new: who joins just as time comes free isn't the first.
+_MARK = """
+UPDATE waitlist_entries SET seen = -1 WHERE state = 'waiting' AND seen <> -1 AND place_id IN (
+    SELECT unnest($1::uuid[]) UNION SELECT place_id FROM waitlist_entries WHERE state = 'waiting' AND seen = 0
 )
-ORDER BY e.place_id, e.id LIMIT $1 FOR UPDATE OF e
+"""
+_MARKED = f"""
+SELECT {_ENTRY}, {_PLACE} FROM waitlist_entries e JOIN places p ON p.id = e.place_id
+WHERE e.state = 'waiting' AND e.seen = -1 ORDER BY e.place_id, e.id LIMIT $1 FOR UPDATE OF e
 """
 _LATE = "UPDATE waitlist_entries SET state = 'done' WHERE state = 'waiting' AND last_day < $1"
 _FORGET = "DELETE FROM waitlist_entries WHERE patient_id = $1"
@@ -66,7 +75,7 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Somebody in line at a place whose openings changed; `seq` is the last change."""
+    """Somebody in line at a place whose openings changed; `seq` is up to which change they are looked at."""
 
     entry: Entry
     place: Place
@@ -118,7 +127,7 @@ async def lock(session: Session, entry_id: UUID, patient_id: UUID) -> Entry | No
 
 
 async def set_state(session: Session, entry_id: UUID, state: EntryState, seen: int = 0) -> None:
-    """`seen` 0: its openings are looked at anew."""
+    """`seen` 0: the line is looked at anew."""
     await first(session, _SET, entry_id, state.value, seen)
 
 
@@ -142,6 +151,11 @@ async def offers_of_patient(session: Session, patient_id: UUID) -> list[Offered]
 async def lapsing(session: Session, now: datetime) -> list[Offered]:
     """Offers that stand though their time is over, locked."""
     return [_offered_of(row) for row in await fetch(session, _WITH_OFFER.format(condition="o.expires_at <= $1"), now)]
+
+
+async def offers_after(session: Session, offer_id: UUID, limit: int) -> list[Offered]:
+    """Offers that stand, in the order of their ids."""
+    return [_offered_of(row) for row in await fetch(session, _STANDING, offer_id, limit)]
 
 
 async def add_offer(session: Session, entry_id: UUID, offer: Offer) -> None:
@@ -168,9 +182,24 @@ async def offered_starts(session: Session, entry_id: UUID) -> frozenset[datetime
     return frozenset(row["start"] for row in await fetch(session, _STARTS, entry_id))
 
 
-async def news(session: Session, limit: int) -> list[News]:
-    """Who is in line where openings changed since somebody was looked at: by place, in the order of the line."""
-    return [News(_entry_of(row), _place_of(row), row["seq"]) for row in await fetch(session, _NEWS, limit)]
+async def mark(session: Session, changes: int) -> int:
+    """Have the lines looked at where somebody is new, or where openings changed, up to so many changes behind the last.
+
+    Returns up to which change that was. It costs what changed, however many wait.
+    """
+    seq: int = (await first(session, _PROGRESS))["seq"]
+    rows = await fetch(session, _CHANGES, seq, changes)
+    if rows:
+        seq = rows[-1]["seq"]
+        await first(session, _ADVANCE, seq)
+    await fetch(session, _MARK, list({row["place_id"] for row in rows}))
+    # Before the first change of all, as 0 is who has to be looked at.
+    return max(seq, 1)
+
+
+async def marked(session: Session, seq: int, limit: int) -> list[News]:
+    """Who is to be looked at: by place, in the order of the line."""
+    return [News(_entry_of(row), _place_of(row), seq) for row in await fetch(session, _MARKED, limit)]
 
 
 async def drop_late(session: Session, today: date) -> None:

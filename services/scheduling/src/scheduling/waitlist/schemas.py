@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from millrace_contracts.entities import Mode, PatientKind
+from millrace_platform.resources import Body, Schema
 from scheduling.hold.schemas import Reason
-from scheduling.schemas import Body, Schema
 from scheduling.waitlist.model import Entry, EntryState, Offer
 
 FirstDay = Annotated[date, Field(alias="from", description="The first day, on the calendar of the place.")]

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -36,8 +37,17 @@ waitlist_entries = Table(
     CheckConstraint("state IN ('waiting', 'offered', 'done')", name="state"),
     Index("waitlist_entries_place_id_id_idx", "place_id", "id", postgresql_where=text("state = 'waiting'")),
     Index("waitlist_entries_patient_id_id_idx", "patient_id", "id"),
+    Index(
+        "waitlist_entries_seen_place_id_id_idx",
+        "seen",
+        "place_id",
+        "id",
+        postgresql_where=text("state = 'waiting' AND seen <= 0"),
+    ),
+    Index("waitlist_entries_last_day_idx", "last_day", postgresql_where=text("state = 'waiting'")),
 )
-"""Ids rise with time: their order is the line. `seen` is up to which change of openings was looked at."""
+"""Ids rise with time: their order is the line. `seen` is up to which change of openings was looked at: 0 for none yet,
+so that the whole line has to be looked at; -1 where it is looked at next."""
 
 waitlist_offers = Table(
     "waitlist_offers",
@@ -51,4 +61,14 @@ waitlist_offers = Table(
     Column("minutes", Integer, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("state IN ('offered', 'taken', 'lapsed')", name="state"),
+    Index("waitlist_offers_expires_at_idx", "expires_at", postgresql_where=text("state = 'offered'")),
 )
+
+waitlist_progress = Table(
+    "waitlist_progress",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="id"),
+)
+"""Up to which change of openings the lines of their places are marked to be looked at."""
