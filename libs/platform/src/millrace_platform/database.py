@@ -54,7 +54,7 @@ class Session(ReadSession):
     """One transaction that may write. `IntegrityError` passes unchanged: only the service knows what it means.
 
     `driver` is the driver's connection in this transaction, for COPY and for what must not wait for more: a statement
-    takes it a third of the time. Its errors are the driver's own (`problems_of_database` reads them too).
+    takes it half of the time. Its errors are the driver's own (`problems_of_database` reads them too).
     """
 
     def __init__(self, connection: AsyncConnection, driver: asyncpg.Connection) -> None:
