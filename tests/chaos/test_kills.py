@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.platform import Platform, wait_for
 
-PROVIDERS = 3000
+PROVIDERS = 1500
 DRAIN_SECONDS = 300
 VERIFY_SECONDS = "30"
 seeds = itertools.count(100)
