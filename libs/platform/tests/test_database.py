@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from asyncpg.transaction import Transaction
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -144,6 +145,32 @@ async def test_what_is_given_up_on_the_way_leaves_nothing(postgres_dsn: str) -> 
                 await session.execute(text("SELECT pg_sleep(60)"))
         async with database.read() as after:
             assert await after.scalar(select(func.to_regclass("half"))) is None
+
+
+@pytest.mark.parametrize("step", ["start", "commit", "rollback"])
+@pytest.mark.parametrize("error", [TimeoutError, asyncio.CancelledError])
+async def test_a_transaction_that_is_given_up_while_it_begins_or_ends(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, step: str, error: type[BaseException]
+) -> None:
+    """The next one is not within it."""
+    async with open_database(postgres_dsn, name="test", pool_size=1, seconds=5) as database:
+        with monkeypatch.context() as patch, pytest.raises((Unavailable, LookupError, asyncio.CancelledError)):
+
+            async def given_up(transaction: Transaction) -> None:
+                if step == "start":
+                    await real(transaction)
+                raise error
+
+            real = getattr(Transaction, step)
+            patch.setattr(Transaction, step, given_up)
+            async with database.read() as session:
+                await session.scalar(select(1))
+                if step == "rollback":
+                    raise LookupError
+        async with database.transaction() as writing:
+            await writing.execute(text("CREATE TABLE written (id int)"))
+        async with database.read() as reading:
+            assert await reading.scalar(select(func.to_regclass("written"))) is not None
 
 
 async def test_text_with_nul(database: Database) -> None:

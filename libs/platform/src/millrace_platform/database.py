@@ -102,9 +102,9 @@ class Database:
         async with _closing(connection):
             driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
             transaction = driver.transaction(readonly=readonly)
-            with problems_of_driver(driver):
-                await transaction.start()
             try:
+                with problems_of_driver(driver):
+                    await transaction.start()
                 yield connection, driver
                 with problems_of_driver(driver):
                     await transaction.commit()
@@ -119,12 +119,14 @@ class Database:
 
 
 async def _roll_back(driver: asyncpg.Connection, transaction: Transaction) -> None:
-    """A connection whose transaction can't be ended doesn't go back to the pool."""
-    if driver.is_closed() or not driver.is_in_transaction():
-        return
+    """A connection whose transaction can't be ended doesn't go back to the pool.
+
+    Nor does one that was given up while its transaction began or ended: nobody knows what the server made of it.
+    """
     try:
-        with problems_of_driver(driver):
-            await transaction.rollback()
+        await transaction.rollback()
+    except Exception:
+        driver.terminate()
     except BaseException:
         driver.terminate()
         raise
