@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text, update
 
 from scheduling.claim.tables import claims
 from scheduling.hold.model import LIFETIME, PER_ADDRESS, PER_PATIENT
@@ -29,6 +29,25 @@ async def test_a_hold_keeps_the_time_for_five_minutes(service: Service) -> None:
     service.clock.now += SECONDS
     assert (await ada.get(held.headers["Location"])).status_code == 404
     assert (await patient_of(service).hold(place)).status_code == 201
+
+
+async def test_a_hold_that_is_just_being_ended_is_no_obstacle(service: Service) -> None:
+    place = await shop(service)
+    hold_id = (await patient_of(service).hold(place)).json()["id"]
+    async with service.database.transaction() as session, asyncio.TaskGroup() as group:
+        await session.execute(update(claims).where(claims.c.id == hold_id).values(live=False))
+        service.clock.now += SECONDS
+        held = group.create_task(patient_of(service).hold(place))
+        await until(lambda: waits(service))
+        await session.driver.execute("COMMIT")
+    assert held.result().status_code == 201
+
+
+async def waits(service: Service) -> bool:
+    """Whether somebody waits for a row that another has locked."""
+    async with service.database.read() as session:
+        waiting = text("wait_event_type = 'Lock' AND datname = current_database()")
+        return bool(await session.scalar(select(func.count()).select_from(text("pg_stat_activity")).where(waiting)))
 
 
 async def test_a_time_that_is_taken_is_a_409_with_the_nearest_others(service: Service) -> None:

@@ -40,20 +40,29 @@ WITH freed AS (
 SELECT 1 FROM freed
 """
 _KEEP = "UPDATE claims SET kind = 'appointment', expires_at = NULL, address = NULL WHERE id = $1"
-_LAPSE = """
-WITH lapsed AS (
-    UPDATE claims SET live = false, address = NULL
-    WHERE id = ANY (ARRAY(SELECT id FROM claims WHERE live AND kind = 'hold' AND expires_at <= $1 {among}
-        ORDER BY expires_at LIMIT {most} FOR UPDATE SKIP LOCKED))
-    RETURNING npi, occupied
+_LAPSE: Final = """
+), lapsed AS (
+    UPDATE claims SET live = false, address = NULL WHERE id IN (SELECT id FROM locked) RETURNING npi, occupied
 ), told AS (
     INSERT INTO dirty_openings (npi, first, last) SELECT npi, lower(occupied), upper(occupied) FROM lapsed
 )
-SELECT count(*) AS number FROM lapsed
 """
 LAPSED_AT_ONCE: Final = 500
-_LAPSE_ALL = _LAPSE.format(among="", most=LAPSED_AT_ONCE)
-_LAPSE_HERE = _LAPSE.format(among="AND npi = $2 AND occupied && tstzrange($3, $4)", most=LAPSED_AT_ONCE)
+_LAPSE_ALL = f"""
+WITH locked AS MATERIALIZED (
+    SELECT id FROM claims WHERE live AND kind = 'hold' AND expires_at <= $1
+    ORDER BY expires_at LIMIT {LAPSED_AT_ONCE} FOR UPDATE SKIP LOCKED
+{_LAPSE} SELECT count(*) AS number FROM lapsed
+"""  # noqa: S608 # constants
+# Whoever else is about to lapse one is waited for: it is no obstacle either, as soon as they are done.
+_LAPSE_HERE = f"""
+WITH here AS MATERIALIZED (
+    SELECT id FROM claims
+    WHERE live AND kind = 'hold' AND expires_at <= $1 AND npi = $2 AND occupied && tstzrange($3, $4)
+), locked AS MATERIALIZED (
+    SELECT id FROM claims WHERE id IN (SELECT id FROM here) AND live ORDER BY id FOR UPDATE
+{_LAPSE} SELECT count(*) AS number FROM here
+"""  # noqa: S608 # constants
 # Visits and their buffers last at most a day and a half: the index on (npi, start) narrows it down.
 _OTHERS = """
 SELECT 1 FROM claims WHERE npi = $1 AND live AND start > $2::timestamptz - interval '2 days' AND start < $3
