@@ -63,10 +63,10 @@ class Load:
                 if held is not None and held.status_code == httpx.codes.CREATED:
                     made = self._post(client, "/v1/appointments", {"hold_id": held.json()["id"]}, {201})
                     if made is not None:
-                        self.booked.append((person, made.json()["id"]))
+                        self.booked.append((person, f"/v1/appointments/{made.json()['id']}"))
 
     def _post(self, client: httpx.Client, path: str, body: dict[str, str], expected: set[int]) -> httpx.Response | None:
-        """Under a key of its own, and again under it while the outcome is unknown, as a client does that wants to know."""
+        """Under a key of its own, and again under it while the outcome is unknown."""
         key, deadline = secrets.token_hex(16), time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             answer = self._ask(client, "POST", path, expected, json=body, headers={"Idempotency-Key": key})
@@ -93,11 +93,7 @@ class Load:
 
     def lost(self) -> list[str]:
         """Appointments that were acknowledged and aren't there any more."""
-        return [
-            id
-            for person, id in self.booked
-            if person.ask("GET", f"/v1/appointments/{id}", 200).json()["state"] != "booked"
-        ]
+        return [path for person, path in self.booked if person.ask("GET", path, 200).json()["state"] != "booked"]
 
 
 def free_times(http: httpx.Client) -> Iterator[tuple[str, str]]:

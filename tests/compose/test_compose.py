@@ -1,4 +1,4 @@
-"""The platform in containers: what users do, kills, and replacements under load. One stack for all, so in this order."""
+"""The platform in containers: what users do, kills, replacements under load. One stack for all, so in this order."""
 
 import shlex
 import subprocess
@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -82,7 +83,8 @@ def patient(command: str) -> str:
     awaited = {"/v1/reviews -H": "published", "/v1/providers/$NPI |": "'count': 1"}
     for mark, answer in awaited.items():
         if mark in command:
-            return f'until {{ {command}\n}} > answered 2>/dev/null && grep -q "{answer}" answered; do :; done; cat answered'
+            asked = f'until {{ {command}\n}} > answered 2>/dev/null && grep -q "{answer}" answered; do :; done'
+            return f"{asked}; cat answered"
     return command
 
 
@@ -95,7 +97,8 @@ def somebody(http: httpx.Client) -> str:
         if each["accepted_plans"]
     )
     asked = (
-        f"specialty={taxonomy}&near={zip}&radius_mi=10&plan={plan}&available_within=7d" for taxonomy, zip, plan in near
+        f"specialty={taxonomy}&near={place}&radius_mi=10&plan={plan}&available_within=7d"
+        for taxonomy, place, plan in near
     )
     day = str(datetime.now(UTC).date() + timedelta(3))
     for query in (ASKED_THERE, *asked):
@@ -211,7 +214,7 @@ class Leases:
 
     def __init__(self, platform: Platform) -> None:
         self._variables: Mapping[str, str] = platform.variables
-        self._dynamodb = get_session().create_client(
+        self._dynamodb: Any = get_session().create_client(
             "dynamodb",
             region_name=self._variables["AWS_REGION"],
             endpoint_url=self._variables["AWS_ENDPOINT_URL"],

@@ -12,7 +12,17 @@ from pydantic_settings import BaseSettings
 from millrace_local import routes
 from millrace_platform.settings import PlatformSettings
 from tests.deploy.parity import ADAPTERS, COMPOSE_ENVIRONMENT, DELIVERED_BY_FARGATE, ENVIRONMENT, ON_AWS, Described
-from tests.deploy.places import APP, COMPOSE, COPILOT, ECS, HTTP_SERVICES, REPOSITORY, SERVICES, STREAM_SERVICES
+from tests.deploy.places import (
+    APP,
+    COMPOSE,
+    COPILOT,
+    DOCKERFILE,
+    ECS,
+    HTTP_SERVICES,
+    REPOSITORY,
+    SERVICES,
+    STREAM_SERVICES,
+)
 from tests.deploy.running import PRESENT
 from tests.deploy.templates import Evaluation, exports, load
 
@@ -109,6 +119,15 @@ def test_compose_runs_a_service_as_it_is_deployed(service: str) -> None:
     for name in here.variables.keys() & there.variables.keys():
         if name.startswith("MILLRACE_LISTEN_") or name.endswith(("_STREAM", "_TABLE")):
             assert here.variables[name] == there.variables[name], name
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_copilot_and_compose_build_the_same_image(service: str) -> None:
+    there = yaml.safe_load((COPILOT / service / "manifest.yml").read_text())["image"]["build"]
+    here = yaml.safe_load(COMPOSE.read_text())["services"][service]["build"]
+    assert here["dockerfile"] == there["dockerfile"] == str(DOCKERFILE.relative_to(REPOSITORY))
+    assert here["context"] == there["context"] == "."
+    assert here["args"]["SERVICE"] == there["args"]["SERVICE"] == service
 
 
 def test_no_reason_outlives_its_difference() -> None:
