@@ -51,6 +51,17 @@ deploy-tools: $(INSTALLED) ## Make the environment of cfn-lint, checkov and copi
 images: ## Build the images of all services and of the command
 	MILLRACE_REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) docker compose build
 
+.PHONY: sbom
+sbom: ## Write what is in each image, as CycloneDX, to .millrace/sbom
+	docker buildx bake --file compose.yaml --set '*.target=sbom' --set '*.output=type=local,dest=.millrace/sbom'
+
+.PHONY: secrets
+secrets: .env ## Make up passwords for Compose, in .env; the first start takes them
+.env:
+	@umask 077; for name in POSTGRES DIRECTORY PATIENTS SCHEDULING REVIEWS NOTIFICATIONS PROJECTOR_CACHE SEARCH_CACHE GRAFANA; do \
+	  echo "$${name}_PASSWORD=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')"; \
+	done > $@
+
 .PHONY: compose-test
 compose-test: $(INSTALLED) ## Run the platform in containers: end to end, kills and replacements under load; needs Docker
 	$(BIN)/pytest -m compose tests/compose $(ARGS)
