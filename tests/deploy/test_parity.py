@@ -14,6 +14,7 @@ from millrace_platform.settings import PlatformSettings
 from tests.deploy.parity import ADAPTERS, COMPOSE_ENVIRONMENT, DELIVERED_BY_FARGATE, ENVIRONMENT, ON_AWS, Described
 from tests.deploy.places import (
     APP,
+    BALANCER,
     COMPOSE,
     COPILOT,
     DOCKERFILE,
@@ -128,6 +129,13 @@ def test_copilot_and_compose_build_the_same_image(service: str) -> None:
     assert here["dockerfile"] == there["dockerfile"] == str(DOCKERFILE.relative_to(REPOSITORY))
     assert here["context"] == there["context"] == "."
     assert here["args"]["SERVICE"] == there["args"]["SERVICE"] == service
+
+
+def test_the_load_balancer_of_compose_leads_to_what_is_internal_as_the_local_edge_does() -> None:
+    (names,) = re.findall(r"~\^/internal/\(\?<internal>([a-z|]+)\)", BALANCER.read_text())
+    assert {f"/internal/{name}" for name in names.split("|")} == {
+        path for path, _ in routes.RULES if path.startswith("/internal/")
+    }
 
 
 def test_no_reason_outlives_its_difference() -> None:
