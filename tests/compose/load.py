@@ -17,6 +17,8 @@ from tests.support.people import Person
 SPECIALTY = "family-medicine"
 PAUSE_SECONDS = 0.05
 """Between two requests of one person."""
+KEPT = 5
+"""One booking of so many is not given up."""
 FREE_DAYS = 3
 PATIENCE_SECONDS = 120.0
 
@@ -32,7 +34,7 @@ class Failure:
 
 @dataclass
 class Load:
-    """`booked` are appointments that were acknowledged, with who booked."""
+    """`booked` are appointments that were acknowledged and not given up, with who booked."""
 
     url: str
     people: Sequence[Person]
@@ -53,17 +55,25 @@ class Load:
                 self._ask(client, "GET", path, {200})
 
     def book(self, person: Person) -> None:
-        """One time after the other: hold, book, until the end."""
+        """One time after the other: hold, book, and give most of them up, so that there are times enough."""
         with httpx.Client(base_url=self.url, timeout=30, headers=person.headers) as client:
-            while not self.ended.wait(PAUSE_SECONDS):
+            for number in itertools.count():
+                if self.ended.wait(PAUSE_SECONDS):
+                    return
                 place, start = next(self.times)
                 wanted = {"provider_location_id": place, "start": start, "patient": "new", "mode": "in_person"}
                 # Somebody else may have been faster.
                 held = self._post(client, "/v1/holds", wanted, {201, 409})
-                if held is not None and held.status_code == httpx.codes.CREATED:
-                    made = self._post(client, "/v1/appointments", {"hold_id": held.json()["id"]}, {201})
-                    if made is not None:
-                        self.booked.append((person, f"/v1/appointments/{made.json()['id']}"))
+                if held is None or held.status_code != httpx.codes.CREATED:
+                    continue
+                made = self._post(client, "/v1/appointments", {"hold_id": held.json()["id"]}, {201})
+                if made is None:
+                    continue
+                path = f"/v1/appointments/{made.json()['id']}"
+                if number % KEPT:
+                    self._post(client, f"{path}/cancel", {"reason": "other"}, {200})
+                else:
+                    self.booked.append((person, path))
 
     def _post(self, client: httpx.Client, path: str, body: dict[str, str], expected: set[int]) -> httpx.Response | None:
         """Under a key of its own, and again under it while the outcome is unknown."""
@@ -97,7 +107,7 @@ class Load:
 
 
 def free_times(http: httpx.Client) -> Iterator[tuple[str, str]]:
-    """Times that a new patient may book, each once: a time of each place, then the next of each."""
+    """Times that a new patient may book, over and over: a time of each place, then the next of each."""
     places = http.get("/v1/search", params={"specialty": SPECIALTY, "near": "10001", "radius_mi": 100, "limit": 50})
     today = datetime.now(UTC).date()
     asked = {
@@ -112,7 +122,7 @@ def free_times(http: httpx.Client) -> Iterator[tuple[str, str]]:
         openings = answer.raise_for_status().json()["provider_locations"][0]["openings"]
         # Every fourth: visits are longer than the grid, and a time that overlaps one that is taken is taken.
         by_place.append([(card["id"], opening["start"]) for opening in openings[::4]])
-    return (found for row in itertools.zip_longest(*by_place) for found in row if found is not None)
+    return itertools.cycle([found for row in itertools.zip_longest(*by_place) for found in row if found is not None])
 
 
 @contextlib.contextmanager
