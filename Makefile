@@ -16,8 +16,8 @@ up: $(INSTALLED) ## Run the whole platform on http://127.0.0.1:8080 until Ctrl-C
 	@exec $(BIN)/millrace up
 
 .PHONY: test
-test: $(INSTALLED) ## Run all tests but those of chaos and deploy-check; ARGS="-k name" goes to pytest
-	$(BIN)/pytest -m "not chaos and not deploy" --numprocesses auto --maxprocesses 4 $(ARGS)
+test: $(INSTALLED) ## Run all tests but those of chaos, deploy-check and compose-test; ARGS="-k name" goes to pytest
+	$(BIN)/pytest -m "not chaos and not deploy and not compose" --numprocesses auto --maxprocesses 4 $(ARGS)
 
 .PHONY: check
 check: $(INSTALLED) ## Lint, format, types, layers, schemas, locks: everything that needs no running server
@@ -46,6 +46,25 @@ deploy-tools: $(INSTALLED) ## Make the environment of cfn-lint, checkov and copi
 	  $(BIN)/uv venv --quiet --clear --no-project --python $(BIN)/python .millrace/deploy-tools && \
 	  $(BIN)/uv pip install --quiet --python .millrace/deploy-tools/bin/python --require-hashes \
 	    --requirement tests/deploy/tools.lock && cp tests/deploy/tools.lock .millrace/deploy-tools/; }
+
+.PHONY: images
+images: ## Build the images of all services and of the command
+	MILLRACE_REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) docker compose build
+
+.PHONY: sbom
+sbom: ## Write what is in each image, as CycloneDX, to .millrace/sbom
+	docker buildx bake --file compose.yaml --set '*.target=sbom' --set '*.output=type=local,dest=.millrace/sbom'
+
+.PHONY: secrets
+secrets: .env ## Make up passwords for Compose, in .env; the first start takes them
+.env:
+	@umask 077; for name in POSTGRES DIRECTORY PATIENTS SCHEDULING REVIEWS NOTIFICATIONS PROJECTOR_CACHE SEARCH_CACHE GRAFANA; do \
+	  echo "$${name}_PASSWORD=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')"; \
+	done > $@
+
+.PHONY: compose-test
+compose-test: $(INSTALLED) ## Run the platform in containers: end to end, kills and replacements under load; needs Docker
+	$(BIN)/pytest -m compose tests/compose $(ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure search, freshness, consumers and rebuild; keeps the table in tests/bench/results

@@ -1,16 +1,19 @@
 """One description of a deployed service, and an adapter for each way to deploy it that reads its files into that."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from tests.deploy.places import APP, COPILOT, DOMAIN, ECS, SERVICES
+from tests.deploy.places import APP, BALANCER, COMPOSE, COPILOT, DOCKERFILE, DOMAIN, ECS, SERVICES
 from tests.deploy.templates import Evaluation, load
 
 ENVIRONMENT = "prod"
+COMPOSE_ENVIRONMENT = "local"
+"""In names of streams and tables; described as if it were `ENVIRONMENT`."""
 DELIVERED_BY_FARGATE = {"AWS_REGION"}
 """Variables that one of the files may leave to Fargate, which sets them itself."""
 
@@ -19,8 +22,9 @@ DELIVERED_BY_FARGATE = {"AWS_REGION"}
 class Described:
     """A service as it is deployed. Values of variables are those of `prod`; an imported one is `<export NAME>`.
 
-    `health` are the paths that are probed; `secrets` are by variable, each with what it comes from; `tasks` are the
-    fewest and the most.
+    `health` are the paths that are probed; `secrets` are by variable, each with what it comes from. `size` is processor
+    and memory of a task; `tasks` are the fewest and the most, None where a person decides that, and then there are no
+    alarms either.
     """
 
     port: int
@@ -29,9 +33,9 @@ class Described:
     command: tuple[str, ...]
     variables: Mapping[str, str]
     secrets: Mapping[str, str]
-    size: tuple[int, int]
-    tasks: tuple[int, int]
-    rollback_alarms: frozenset[str]
+    size: tuple[int | None, int]
+    tasks: tuple[int, int] | None = None
+    rollback_alarms: frozenset[str] = frozenset()
     sidecar_images: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -129,8 +133,47 @@ def _prefixes(conditions: list[Any]) -> frozenset[str]:
     return frozenset(f"/v1/{segment}" for segment in pattern[len("^/v1/(") : -len(")(/.*)?$")].split("|"))
 
 
-ADAPTERS: dict[str, Callable[[str], Described]] = {"copilot": copilot, "ecs": ecs}
+def compose(service: str) -> Described:
+    """From `compose.yaml`, the Dockerfile of all services and the load balancer's configuration.
+
+    A value that is composed of a password is a secret, by the name of the password.
+    """
+    declared = yaml.safe_load(COMPOSE.read_text())["services"][service]
+    dockerfile = DOCKERFILE.read_text()
+    variables, secrets = {}, {}
+    for name, value in declared["environment"].items():
+        if password := re.search(r"\$\{(\w+_PASSWORD):-", value):
+            secrets[name] = f"<password {password[1]}>"
+        else:
+            variables[name] = value.replace(f"{APP}-{COMPOSE_ENVIRONMENT}-", f"{APP}-{ENVIRONMENT}-")
+    return Described(
+        port=int(_one(r"proxy_pass http://\$service:([0-9]+);", BALANCER.read_text())),
+        health=_probed([_one(r"HEALTHCHECK .*\\\n\s+CMD (.*)", dockerfile)]),
+        prefixes=_balanced(BALANCER.read_text()).get(service, frozenset()),
+        command=(*json.loads(_one(r"ENTRYPOINT (.*)", dockerfile)), *declared["command"]),
+        variables=variables,
+        secrets=secrets,
+        size=(None, int(declared["deploy"]["resources"]["limits"]["memory"].removesuffix("M"))),
+    )
+
+
+def _one(pattern: str, text: str) -> str:
+    """What the pattern's group matches, the same wherever it does."""
+    (found,) = set(re.findall(pattern, text))
+    return str(found)
+
+
+def _balanced(text: str) -> dict[str, frozenset[str]]:
+    """`~^/v1/(a|b)(/|$) service;` as /v1/a and /v1/b, by service."""
+    found: dict[str, set[str]] = {}
+    for names, service in re.findall(r"~\^/v1/\(?([a-z|-]+)\)?\(/\|\$\) ([a-z]+);", text):
+        found.setdefault(service, set()).update(f"/v1/{name}" for name in names.split("|"))
+    return {service: frozenset(prefixes) for service, prefixes in found.items()}
+
+
+ADAPTERS: dict[str, Callable[[str], Described]] = {"copilot": copilot, "ecs": ecs, "compose": compose}
 """Every way to deploy that is held against the others; one more joins by one more adapter."""
+ON_AWS = ("copilot", "ecs")
 
 
 def described(adapter: str) -> dict[str, Described]:

@@ -5,6 +5,9 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 COPILOT = REPOSITORY / "copilot"
 ECS = REPOSITORY / "ecs"
+COMPOSE = REPOSITORY / "compose.yaml"
+DOCKERFILE = REPOSITORY / "services" / "Dockerfile"
+BALANCER = REPOSITORY / "compose" / "nginx.conf"
 
 APP = "millrace"
 ENVIRONMENTS = ("dev", "staging", "prod")

@@ -47,8 +47,9 @@ def misspelt(document: Any, path: tuple[str | int, ...], key: str) -> Any:
 
 
 def ours(path: tuple[str | int, ...]) -> bool:
-    """Whether keys below this are names that we give: of variables, secrets, sidecars, volumes, deployments."""
-    return bool(path) and path[-1] in {"variables", "secrets", "sidecars", "volumes", "deployments", "post_deployments"}
+    """Whether keys below this are names that we give: of variables, secrets, arguments, sidecars, volumes and so on."""
+    given = {"variables", "secrets", "args", "sidecars", "volumes", "deployments", "post_deployments"}
+    return bool(path) and path[-1] in given
 
 
 @pytest.mark.parametrize(("manifest", "schema"), MANIFESTS, ids=lambda value: getattr(value, "parent", value))

@@ -1,4 +1,4 @@
-"""Copilot, ECS, the services' own settings and the local platform agree."""
+"""Copilot, ECS, Compose, the services' own settings and the local platform agree."""
 
 import importlib
 import importlib.util
@@ -6,12 +6,24 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 from pydantic_settings import BaseSettings
 
 from millrace_local import routes
 from millrace_platform.settings import PlatformSettings
-from tests.deploy.parity import ADAPTERS, DELIVERED_BY_FARGATE, ENVIRONMENT, Described
-from tests.deploy.places import APP, COPILOT, ECS, HTTP_SERVICES, REPOSITORY, SERVICES, STREAM_SERVICES
+from tests.deploy.parity import ADAPTERS, COMPOSE_ENVIRONMENT, DELIVERED_BY_FARGATE, ENVIRONMENT, ON_AWS, Described
+from tests.deploy.places import (
+    APP,
+    BALANCER,
+    COMPOSE,
+    COPILOT,
+    DOCKERFILE,
+    ECS,
+    HTTP_SERVICES,
+    REPOSITORY,
+    SERVICES,
+    STREAM_SERVICES,
+)
 from tests.deploy.running import PRESENT
 from tests.deploy.templates import Evaluation, exports, load
 
@@ -20,8 +32,32 @@ NOT_SETTINGS = {
     "PGPASSWORD": "asyncpg's own, so that addresses of databases are no secrets",
     "OTEL_TRACES_SAMPLER": "the SDK's own",
     "OTEL_TRACES_SAMPLER_ARG": "the SDK's own",
+    "AWS_ACCESS_KEY_ID": "botocore's own",
+    "AWS_SECRET_ACCESS_KEY": "botocore's own",
 }
 """Variables that are no setting of a service: whose they are."""
+
+ONLY_ON_AWS = {
+    "PGSSLMODE": "within one machine there is nothing to encrypt for",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "compose.observability.yaml adds it",
+    "OTEL_TRACES_SAMPLER": "one's own traces are all worth keeping",
+    "OTEL_TRACES_SAMPLER_ARG": "as before",
+    "MILLRACE_AUTH_CLIENT_IDS": "the local issuer's is the default",
+    "MILLRACE_PATIENTS_IDENTITY": "accounts are kept by `patients` itself",
+    "MILLRACE_PATIENTS_KMS_KEY_ID": "the master key is a file on a volume",
+}
+ONLY_IN_COMPOSE = {
+    "AWS_ENDPOINT_URL": "the emulator",
+    "AWS_REGION": "Fargate says it",
+    "AWS_ACCESS_KEY_ID": "on ECS the task has a role",
+    "AWS_SECRET_ACCESS_KEY": "as before",
+    "MILLRACE_AUTH_JWKS_URL": "the issuer's address is the load balancer's on the host",
+    "MILLRACE_PATIENTS_MASTER_KEY_FILE": "in place of KMS",
+    "MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE": "in place of a secret",
+    "MILLRACE_NOTIFICATIONS_SHOW_MAILS": "there is no mail server",
+    "MILLRACE_NOTIFICATIONS_WEBHOOK_LOOPBACK": "webhooks may be tried out",
+}
+"""Variables that one environment has and the other hasn't: why."""
 
 NAMES = {"App": APP, "Env": ENVIRONMENT}
 
@@ -62,14 +98,64 @@ def made(kind: str) -> set[str]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_way_to_deploy_a_service_is_the_same(service: str) -> None:
-    one, *others = (ADAPTERS[name](service) for name in ADAPTERS)
+def test_every_way_to_deploy_a_service_on_aws_is_the_same(service: str) -> None:
+    one, *others = (ADAPTERS[name](service) for name in ON_AWS)
     for other in others:
         for attribute in ("port", "health", "prefixes", "command", "secrets", "size", "tasks", "rollback_alarms"):
             assert getattr(one, attribute) == getattr(other, attribute), attribute
         assert comparable(one) == comparable(other)
         shared = one.sidecar_images.keys() & other.sidecar_images.keys()
         assert {name: one.sidecar_images[name] for name in shared} == {n: other.sidecar_images[n] for n in shared}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_compose_runs_a_service_as_it_is_deployed(service: str) -> None:
+    here, there = ADAPTERS["compose"](service), ADAPTERS["copilot"](service)
+    for attribute in ("port", "health", "prefixes", "command"):
+        assert getattr(here, attribute) == getattr(there, attribute), attribute
+    assert here.size[1] == there.size[1], "memory"
+    sealed = {"MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS"}  # a key file in Compose
+    assert here.secrets.keys() == there.secrets.keys() - sealed
+    assert here.variables.keys() - ONLY_IN_COMPOSE.keys() == there.variables.keys() - ONLY_ON_AWS.keys()
+    for name in here.variables.keys() & there.variables.keys():
+        if name.startswith("MILLRACE_LISTEN_") or name.endswith(("_STREAM", "_TABLE")):
+            assert here.variables[name] == there.variables[name], name
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_copilot_and_compose_build_the_same_image(service: str) -> None:
+    there = yaml.safe_load((COPILOT / service / "manifest.yml").read_text())["image"]["build"]
+    here = yaml.safe_load(COMPOSE.read_text())["services"][service]["build"]
+    assert here["dockerfile"] == there["dockerfile"] == str(DOCKERFILE.relative_to(REPOSITORY))
+    assert here["context"] == there["context"] == "."
+    assert here["args"]["SERVICE"] == there["args"]["SERVICE"] == service
+
+
+def test_the_load_balancer_of_compose_leads_to_what_is_internal_as_the_local_edge_does() -> None:
+    (names,) = re.findall(r"~\^/internal/\(\?<internal>([a-z|]+)\)", BALANCER.read_text())
+    assert {f"/internal/{name}" for name in names.split("|")} == {
+        path for path, _ in routes.RULES if path.startswith("/internal/")
+    }
+
+
+def test_no_reason_outlives_its_difference() -> None:
+    here = {name for service in SERVICES for name in ADAPTERS["compose"](service).variables}
+    there = {name for service in SERVICES for name in ADAPTERS["copilot"](service).variables}
+    assert there & here & ONLY_ON_AWS.keys() == there & here & ONLY_IN_COMPOSE.keys() == set()
+    assert ONLY_ON_AWS.keys() <= there
+    assert ONLY_IN_COMPOSE.keys() <= here
+
+
+def test_compose_makes_what_its_services_use() -> None:
+    """`init` is told of the same streams, tables and keys."""
+    declared = yaml.safe_load(COMPOSE.read_text())["services"]
+    told = declared["init"]["environment"]
+    for service in SERVICES:
+        own = declared[service]["environment"]
+        for name, value in own.items():
+            if name.endswith(("_STREAM", "_TABLE", "_KEY_FILE")):
+                assert told[name] == value, f"{service} {name}"
+                assert name.endswith("_KEY_FILE") or value.startswith(f"{APP}-{COMPOSE_ENVIRONMENT}-"), name
 
 
 def comparable(description: Described) -> dict[str, str]:
@@ -88,7 +174,8 @@ def test_a_service_is_told_where_each_thing_of_its_own_is(way: Any, service: str
     description = way(service)
     given = description.variables.keys() | description.secrets.keys()
     own = {v for v in variables_of(settings_of(service)) if v.startswith(f"MILLRACE_{service.upper()}_")}
-    assert {v for v in own if v.endswith(("_DATABASE_URL", "_TABLE", "_KMS_KEY_ID"))} - given == set()
+    kept_here = {name.replace("_MASTER_KEY_FILE", "_KMS_KEY_ID") for name in given}
+    assert {v for v in own if v.endswith(("_DATABASE_URL", "_TABLE", "_KMS_KEY_ID"))} - given - kept_here == set()
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -123,7 +210,7 @@ def test_streams_tables_and_alarms_that_are_named_are_made(way: Any, service: st
     assert {v for k, v in named.items() if k.endswith("_STREAM")} <= made("AWS::Kinesis::Stream")
     assert {v for k, v in named.items() if k.endswith("_TABLE")} <= made("AWS::DynamoDB::Table")
     assert description.rollback_alarms <= made("AWS::CloudWatch::Alarm")
-    assert description.rollback_alarms
+    assert description.rollback_alarms or description.tasks is None
 
 
 @pytest.mark.parametrize("service", SERVICES)

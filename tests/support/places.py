@@ -15,6 +15,7 @@ from tests.support.platform import Platform
 
 def places(platform: Platform, telemetry: Receiver) -> dict[str, bytes]:
     """What lies where, by place: streams, tables of DynamoDB, databases, Redis, the log of all processes, telemetry."""
+    assert platform.log is not None, "somebody else's platform"
     variables = platform.variables
     return {
         **dict(_streams(variables)),

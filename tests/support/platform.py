@@ -3,13 +3,14 @@
 import contextlib
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,12 +43,27 @@ def free_port() -> int:
 
 @dataclass
 class Platform:
-    """A running platform. `variables` is what `platform.env` tells the command line."""
+    """A running platform. `variables` is what `platform.env` tells the command line.
+
+    `process` and `log` are there where we started it. `command` is how `millrace` is called, in `environment`.
+    """
 
     home: Path
     url: str
-    process: subprocess.Popen[bytes]
-    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    log: Path | None = None
+    command: Sequence[str] = (str(MILLRACE),)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    @classmethod
+    def running(cls) -> "Platform | None":
+        """The one that `MILLRACE_TEST_URL` names, which somebody else started: its home with `platform.env` is
+        `MILLRACE_TEST_HOME`, its command `MILLRACE_TEST_COMMAND`."""
+        if not (url := os.environ.get("MILLRACE_TEST_URL")):
+            return None
+        return cls(
+            Path(os.environ["MILLRACE_TEST_HOME"]), url, command=shlex.split(os.environ["MILLRACE_TEST_COMMAND"])
+        )
 
     @property
     def variables(self) -> dict[str, str]:
@@ -57,7 +73,7 @@ class Platform:
     def millrace(self, *arguments: str, check: bool = True, seconds: float = 240) -> subprocess.CompletedProcess[str]:
         """Run a `millrace` command against this platform."""
         done = subprocess.run(
-            [str(MILLRACE), *arguments],
+            [*self.command, *arguments],
             env=self._environment(),
             capture_output=True,
             text=True,
@@ -71,7 +87,7 @@ class Platform:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a `millrace` command and leave it running."""
         return subprocess.Popen(
-            [str(MILLRACE), *arguments],
+            [*self.command, *arguments],
             env=self._environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -80,7 +96,7 @@ class Platform:
         )
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "MILLRACE_HOME": str(self.home), "COLUMNS": "200", "NO_COLOR": "1"}
+        return {**self.environment, "MILLRACE_HOME": str(self.home), "COLUMNS": "200", "NO_COLOR": "1"}
 
     def token(self, *roles: str, practices: Sequence[str] = ()) -> dict[str, str]:
         """The headers of a caller in these roles, for some minutes; of no account, so it opens no personal data."""
@@ -91,9 +107,12 @@ class Platform:
     def process_of(self, pattern: str) -> psutil.Process:
         """The one descendant of the supervisor whose command line matches the regular expression `pattern`."""
 
+        assert self.process is not None, "somebody else's platform"
+        supervisor = psutil.Process(self.process.pid)
+
         def found() -> psutil.Process | None:
             matching = []
-            for child in psutil.Process(self.process.pid).children(recursive=True):
+            for child in supervisor.children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                     if re.search(pattern, " ".join(child.cmdline())) and child.status() != psutil.STATUS_ZOMBIE:
                         matching.append(child)
@@ -111,6 +130,8 @@ class Platform:
         return {}
 
     def tail(self) -> str:
+        if self.log is None:
+            return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-60:])
 
 

@@ -67,6 +67,16 @@ class Home:
         return self.root / "demo.pending"
 
     @property
+    def demo_decided(self) -> Path:
+        """In containers: there once a new platform has its demo data, or was to have none."""
+        return self.root / "demo.decided"
+
+    @property
+    def beat(self) -> Path:
+        """In containers: the last beat that the AWS emulator was told; see `containers.emulator`."""
+        return self.root / "emulator.beat"
+
+    @property
     def variables(self) -> Path:
         """The environment of the running platform; there only while it is ready."""
         return self.root / "platform.env"

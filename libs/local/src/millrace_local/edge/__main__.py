@@ -1,8 +1,10 @@
-"""`python -m millrace_local.edge`: serve the edge on a listener that the supervisor hands down."""
+"""`python -m millrace_local.edge`: serve the edge on a listener that the supervisor hands down, or, in a container, on
+`MILLRACE_LISTEN_HOST` and `MILLRACE_LISTEN_PORT`."""
 
 import asyncio
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvicorn
@@ -35,10 +37,16 @@ def server_config(edge: Edge) -> uvicorn.Config:
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     upstreams = {name: os.environ[f"MILLRACE_{name.upper()}_URL"] for name in SERVICES}
-    edge = Edge(upstreams, Path(os.environ["MILLRACE_EDGE_READY_FILE"]))
-    listener = socket.socket(fileno=int(os.environ["MILLRACE_EDGE_DESCRIPTOR"]))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    ready_file = os.environ.get("MILLRACE_EDGE_READY_FILE")
+    edge = Edge(upstreams, Path(ready_file) if ready_file else None)
+    with _listener(os.environ) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(uvicorn.Server(server_config(edge)).serve(sockets=[listener]))
+
+
+def _listener(environment: Mapping[str, str]) -> socket.socket:
+    if descriptor := environment.get("MILLRACE_EDGE_DESCRIPTOR"):
+        return socket.socket(fileno=int(descriptor))
+    return socket.create_server((environment["MILLRACE_LISTEN_HOST"], int(environment["MILLRACE_LISTEN_PORT"])))
 
 
 if __name__ == "__main__":

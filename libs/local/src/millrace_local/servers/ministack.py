@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uv import find_uv_bin
-
 from millrace_local.ports import LOOPBACK
 from millrace_local.process import ProcessSpec, http_probe
 
@@ -107,6 +105,8 @@ def _locked() -> str:
 
 
 def _uv(*arguments: str) -> None:
+    from uv import find_uv_bin  # noqa: PLC0415 - in a container there is neither uv nor a need of it
+
     try:
         done = subprocess.run(  # noqa: S603 - our own binary, no shell
             [find_uv_bin(), "--no-config", *arguments],

@@ -1,0 +1,17 @@
+#!/bin/bash
+# A database for each service that has one, and a role that reaches no other. Does no harm the next time; a password that
+# has changed is changed.
+set -euo pipefail
+
+psql=(psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --host postgres --username postgres --dbname postgres)
+"${psql[@]}" --command 'REVOKE ALL ON DATABASE postgres FROM PUBLIC'
+for service in directory patients scheduling reviews notifications; do
+  password=${service^^}_PASSWORD
+  "${psql[@]}" --set "service=$service" --set "password=${!password}" <<'SQL'
+SELECT format('CREATE ROLE %I', :'service') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'service') \gexec
+ALTER ROLE :"service" LOGIN PASSWORD :'password';
+SELECT format('CREATE DATABASE %1$I OWNER %1$I', :'service')
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'service') \gexec
+REVOKE ALL ON DATABASE :"service" FROM PUBLIC;
+SQL
+done

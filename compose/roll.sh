@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Replaces services by their newest image, one after the other, without a request that fails: compose/roll.sh [SERVICE...]
+#
+# A second container starts and is healthy before the first is told to stop. That one refuses new connections, ends its
+# requests and hands its leases over; meanwhile the load balancer tries the other.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Consumers before producers, as on ECS.
+services=(refinery projector directory patients scheduling reviews notifications search)
+(($# == 0)) || services=("$@")
+
+for service in "${services[@]}"; do
+  mapfile -t former < <(docker compose ps --quiet "$service")
+  ((${#former[@]})) || { echo "$service does not run" >&2; exit 1; }
+  echo "$service: starting"
+  docker compose up --detach --wait --quiet-pull --no-deps --no-recreate --scale "$service=$((2 * ${#former[@]}))" "$service"
+  echo "$service: stopping"
+  docker stop "${former[@]}" >/dev/null
+  docker rm "${former[@]}" >/dev/null
+  echo "$service: replaced"
+done

@@ -1,0 +1,1 @@
+"""What a platform of containers needs once or all the time, and `millrace up` does itself."""

@@ -1,0 +1,45 @@
+"""`millrace load-demo`: the demo data of a new platform whose services run already."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from millrace_local.cli import DEMO_PROVIDERS
+from millrace_local.containers.running import command
+from millrace_local.home import Home
+from millrace_local.up.demo import Command, Demo
+from millrace_local.up.progress import NotDrainedError, until_drained
+from millrace_local.up.supervisor import CommandError
+
+STANDSTILL_SECONDS = 120.0
+
+
+def load_demo(
+    providers: Annotated[int, typer.Option(min=0, help="Made-up providers; 0 leaves the platform empty.")] = (
+        DEMO_PROVIDERS
+    ),
+) -> None:
+    """Load made-up data into a new platform, through its importers. Does nothing the next time."""
+    try:
+        asyncio.run(load(Home.of(os.environ), providers, os.environ, command))
+    except (CommandError, NotDrainedError) as error:
+        typer.echo(f"millrace load-demo: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+async def load(home: Home, providers: int, variables: Mapping[str, str], run: Command) -> None:
+    """What was decided at the first time stands: a platform with real data never gets made-up ones. A load that broke
+    off is repeated. Raises what `run` does, and NotDrainedError."""
+    if home.demo_decided.exists():
+        return
+    if providers:
+        demo = Demo(providers, home.demo, home.demo_pending, run)
+        await demo.make()
+        await demo.load()
+        await until_drained(variables, asyncio.get_running_loop().time, STANDSTILL_SECONDS)
+        await demo.fill_calendars()
+        demo.done()
+    home.demo_decided.touch()

@@ -1,0 +1,58 @@
+"""Demo data are loaded once, or never."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from millrace_local.containers import demo
+from millrace_local.home import Home
+from millrace_local.up.supervisor import CommandError
+
+
+class Commands:
+    """What was run; `broken` fails."""
+
+    def __init__(self, broken: str = "") -> None:
+        self.run: list[str] = []
+        self.broken = broken
+
+    async def __call__(self, *arguments: str) -> None:
+        self.run.append(" ".join(arguments[:2]))
+        if arguments[0] == self.broken:
+            raise CommandError(arguments[0])
+
+
+LOADED = ["demo --providers", "import nppes", "import qhp", "calendars demo"]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    async def drained(*_: object) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(demo, "until_drained", drained)
+    return Home(tmp_path)
+
+
+async def load(home: Home, providers: int, commands: Commands) -> list[str]:
+    variables: Mapping[str, str] = {}
+    await demo.load(home, providers, variables, commands)
+    return commands.run
+
+
+async def test_data_are_loaded_once(home: Home) -> None:
+    assert await load(home, 5, Commands()) == LOADED
+    assert await load(home, 5, Commands()) == []
+
+
+async def test_a_load_that_broke_off_is_repeated(home: Home) -> None:
+    with pytest.raises(CommandError):
+        await load(home, 5, Commands(broken="calendars"))
+    assert await load(home, 5, Commands()) == LOADED
+
+
+async def test_a_platform_that_was_to_be_empty_stays_so(home: Home) -> None:
+    assert await load(home, 0, Commands()) == []
+    assert await load(home, 5, Commands()) == []

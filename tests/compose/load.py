@@ -1,0 +1,141 @@
+"""People who search and book through the load balancer all the time, and remember what they were answered."""
+
+import contextlib
+import itertools
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import httpx
+
+from tests.support.people import Person
+
+SPECIALTY = "family-medicine"
+PAUSE_SECONDS = 0.05
+"""Between two requests of one person."""
+KEPT = 5
+"""One booking of so many is not given up."""
+FREE_DAYS = 3
+PATIENCE_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that was not answered as it should have been."""
+
+    at: float
+    request: str
+    what: str
+
+
+@dataclass
+class Load:
+    """`booked` are appointments that were acknowledged and not given up, with who booked."""
+
+    url: str
+    people: Sequence[Person]
+    times: Iterator[tuple[str, str]]
+    failures: list[Failure] = field(default_factory=list)
+    booked: list[tuple[Person, str]] = field(default_factory=list)
+    answers: Counter[str] = field(default_factory=Counter)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def search(self) -> None:
+        """Searches, provider pages and what the directory knows, until the end."""
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            for path in itertools.cycle(
+                (f"/v1/search?specialty={SPECIALTY}&near=10001&radius_mi=50", "/v1/specialties")
+            ):
+                if self.ended.wait(PAUSE_SECONDS):
+                    return
+                self._ask(client, "GET", path, {200})
+
+    def book(self, person: Person) -> None:
+        """One time after the other: hold, book, and give most of them up, so that there are times enough."""
+        with httpx.Client(base_url=self.url, timeout=30, headers=person.headers) as client:
+            for number in itertools.count():
+                if self.ended.wait(PAUSE_SECONDS):
+                    return
+                place, start = next(self.times)
+                wanted = {"provider_location_id": place, "start": start, "patient": "new", "mode": "in_person"}
+                # Somebody else may have been faster.
+                held = self._post(client, "/v1/holds", wanted, {201, 409})
+                if held is None or held.status_code != httpx.codes.CREATED:
+                    continue
+                made = self._post(client, "/v1/appointments", {"hold_id": held.json()["id"]}, {201})
+                if made is None:
+                    continue
+                path = f"/v1/appointments/{made.json()['id']}"
+                if number % KEPT:
+                    self._post(client, f"{path}/cancel", {"reason": "other"}, {200})
+                else:
+                    self.booked.append((person, path))
+
+    def _post(self, client: httpx.Client, path: str, body: dict[str, str], expected: set[int]) -> httpx.Response | None:
+        """Under a key of its own, and again under it while the outcome is unknown."""
+        key, deadline = secrets.token_hex(16), time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            answer = self._ask(client, "POST", path, expected, json=body, headers={"Idempotency-Key": key})
+            if answer is not None:
+                return answer
+            if self.ended.wait(PAUSE_SECONDS):
+                return None
+        return None
+
+    def _ask(
+        self, client: httpx.Client, method: str, path: str, expected: set[int], **options: object
+    ) -> httpx.Response | None:
+        """The answer if it is an expected one; else the failure is noted."""
+        try:
+            answer = client.request(method, path, **options)  # type: ignore[arg-type] # options of httpx's own
+        except httpx.TransportError as error:
+            self.failures.append(Failure(time.monotonic(), f"{method} {path}", repr(error)))
+            return None
+        self.answers[f"{method} {answer.status_code}"] += 1
+        if answer.status_code in expected:
+            return answer
+        self.failures.append(Failure(time.monotonic(), f"{method} {path}", f"{answer.status_code} {answer.text[:200]}"))
+        return None
+
+    def lost(self) -> list[str]:
+        """Appointments that were acknowledged and aren't there any more."""
+        return [path for person, path in self.booked if person.ask("GET", path, 200).json()["state"] != "booked"]
+
+
+def free_times(http: httpx.Client) -> Iterator[tuple[str, str]]:
+    """Times that a new patient may book, over and over: a time of each place, then the next of each."""
+    places = http.get("/v1/search", params={"specialty": SPECIALTY, "near": "10001", "radius_mi": 100, "limit": 50})
+    today = datetime.now(UTC).date()
+    asked = {
+        "from": str(today + timedelta(FREE_DAYS)),
+        "to": str(today + timedelta(30)),
+        "patient": "new",
+        "mode": "in_person",
+    }
+    by_place = []
+    for card in places.raise_for_status().json()["results"]:
+        answer = http.get("/v1/availability", params={**asked, "provider_location": card["id"]})
+        openings = answer.raise_for_status().json()["provider_locations"][0]["openings"]
+        # Every fourth: visits are longer than the grid, and a time that overlaps one that is taken is taken.
+        by_place.append([(card["id"], opening["start"]) for opening in openings[::4]])
+    return itertools.cycle([found for row in itertools.zip_longest(*by_place) for found in row if found is not None])
+
+
+@contextlib.contextmanager
+def under_load(url: str, people: Sequence[Person], times: Iterator[tuple[str, str]]) -> Iterator[Load]:
+    """Some who search, and `people`, who book, for the length of the block."""
+    load = Load(url, people, times)
+    threads = [threading.Thread(target=load.search) for _ in range(2)]
+    threads += [threading.Thread(target=load.book, args=(person,)) for person in people]
+    for thread in threads:
+        thread.start()
+    try:
+        yield load
+    finally:
+        load.ended.set()
+        for thread in threads:
+            thread.join(timeout=PATIENCE_SECONDS)

@@ -1,0 +1,125 @@
+"""A whole platform of containers for tests: a project and a port of its own, taken down with its volumes."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.platform import REPOSITORY, Platform, wait_for
+
+PROJECT = "millrace-test"
+FILES = ("compose.yaml", "tests/compose/ports.yaml")
+START_SECONDS = 900.0
+"""With the images to build first, where they aren't yet."""
+SERVICES = ("refinery", "projector", "directory", "patients", "scheduling", "reviews", "notifications", "search")
+STORES = ("postgres", "valkey", "ministack")
+AROUND = ("operator", "edge", "nginx")
+
+
+def missing() -> str | None:
+    """What is missing for Compose, in one line."""
+    if shutil.which("docker") is None:
+        return "docker is not installed: https://docs.docker.com/engine/install/"
+    asked = {"docker info": ("info",), "docker compose version": ("compose", "version")}
+    for command, arguments in asked.items():
+        done = subprocess.run(("docker", *arguments), capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            return f"`{command}` says: {done.stderr.strip()}"
+    return None
+
+
+@dataclass
+class Stack:
+    """`port` is the load balancer's on loopback; `home` gets the variables that reach the containers from here."""
+
+    port: int
+    home: Path
+    demo_providers: int
+    platform: Platform = field(init=False)
+
+    def __post_init__(self) -> None:
+        command = ("docker", "compose", "exec", "--no-TTY", "operator", "millrace")
+        self.platform = Platform(
+            self.home, f"http://127.0.0.1:{self.port}", command=command, environment=self.environment
+        )
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Leads `docker compose` to this stack."""
+        return {
+            **os.environ,
+            "COMPOSE_PROJECT_NAME": PROJECT,
+            "COMPOSE_FILE": os.pathsep.join(str(REPOSITORY / name) for name in FILES),
+            "COMPOSE_PROGRESS": "plain",
+            "MILLRACE_PORT": str(self.port),
+            "MILLRACE_DEMO_PROVIDERS": str(self.demo_providers),
+        }
+
+    def compose(self, *arguments: str, seconds: float = 120.0) -> str:
+        """Run `docker compose`; what it printed. AssertionError with what it said when it fails."""
+        done = self.run(("docker", "compose", *arguments), seconds)
+        assert done.returncode == 0, (
+            f"docker compose {' '.join(arguments)}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        )
+        return done.stdout
+
+    def run(self, command: Sequence[str], seconds: float) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            command, env=self.environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=seconds, check=False
+        )
+
+    def up(self) -> None:
+        """As a user does. Afterwards all answer."""
+        self.compose("up", "--build", "--detach", "--wait", "--quiet-pull", seconds=START_SECONDS)
+        self.publish()
+
+    def down(self, *arguments: str) -> None:
+        self.compose("down", "--timeout", "60", *arguments, seconds=300.0)
+
+    def publish(self) -> None:
+        """Tell the platform's variables anew: ports of loopback change with each start."""
+        found = json.loads(self.compose("config", "--format", "json"))["services"]["operator"]["environment"]
+        reached = {name: self._reached(value) for name, value in found.items()}
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.platform.home.joinpath("platform.env").write_text("".join(f"{k}={v}\n" for k, v in reached.items()))
+
+    def _reached(self, value: str) -> str:
+        def loopback(match: "re.Match[str]") -> str:
+            return self.compose("port", match[1], match[2]).split()[0]
+
+        return re.sub(rf"\b({'|'.join((*SERVICES, *STORES))}):([0-9]{{4}})\b", loopback, value)
+
+    def healthy(self) -> bool:
+        """Whether the load balancer says that every service is ready."""
+        try:
+            return httpx.get(f"{self.platform.url}/healthz", timeout=5).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def wait_until_healthy(self, container: str) -> None:
+        """The container's own check first: the platform's may not have seen yet that it was away."""
+
+        def checked() -> bool:
+            states: list[Any] = [
+                json.loads(line) for line in self.compose("ps", "--format", "json", container).splitlines()
+            ]
+            return bool(states) and all(state["Health"] == "healthy" for state in states)
+
+        wait_for(checked, seconds=120, what=f"a healthy {container}")
+        wait_for(self.healthy, seconds=120, what="a healthy platform")
+
+    def logs(self) -> str:
+        return self.run(("docker", "compose", "logs", "--no-color", "--tail", "40"), 60.0).stdout
+
+
+def require_docker() -> None:
+    if (reason := missing()) is not None:
+        pytest.exit(f"make compose-test needs a Docker engine and the Compose plugin. {reason}", returncode=1)

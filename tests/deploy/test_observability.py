@@ -1,0 +1,96 @@
+"""Dashboards and alert rules beside Compose ask for metrics that there are."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.places import REPOSITORY, SERVICES
+
+REFERENCE = REPOSITORY / "docs" / "reference" / "metrics.md"
+DASHBOARDS = sorted((REPOSITORY / "compose" / "grafana" / "dashboards").glob("*.json"))
+RULES = REPOSITORY / "compose" / "rules.yaml"
+OBSERVED = REPOSITORY / "compose.observability.yaml"
+UNITS = {"s": "_seconds", "ms": "_milliseconds"}
+"""What Prometheus makes of a unit; what is counted has none."""
+ENDINGS = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",), "gauge": ("",)}
+TOPICS = {"search", "freshness", "lag", "booking", "error"}
+
+
+def named() -> dict[str, str]:
+    """The name that a series has in Prometheus, with the metric of the reference that it is of."""
+    rows = re.findall(r"^\| `([a-z.]+)` \| (\w+) \| (\w+) \|", REFERENCE.read_text(), re.MULTILINE)
+    return {
+        name.replace(".", "_") + UNITS.get(unit, "") + ending: name
+        for name, unit, kind in rows
+        for ending in ENDINGS[kind]
+    }
+
+
+def asked(expression: str) -> set[str]:
+    """The series that an expression names."""
+    return set(re.findall(r"\b(?:http|millrace)_[a-z_]+(?=[{\[)])", re.sub(r"\([a-z_, ]+\) \(", "(", expression)))
+
+
+def panels(dashboard: Path) -> Iterator[tuple[str, list[str]]]:
+    for panel in json.loads(dashboard.read_text())["panels"]:
+        yield panel["title"], [target["expr"] for target in panel["targets"]]
+
+
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
+def test_a_dashboard_asks_for_metrics_of_the_reference(dashboard: Path) -> None:
+    for title, expressions in panels(dashboard):
+        for expression in expressions:
+            assert asked(expression), f"{title}: {expression}"
+            assert asked(expression) <= named().keys(), f"{title}: {expression}"
+
+
+def test_an_alert_asks_for_metrics_of_the_reference() -> None:
+    for rule in rules():
+        assert asked(rule["expr"]), rule["alert"]
+        assert asked(rule["expr"]) <= named().keys(), rule["alert"]
+        assert rule["annotations"]["summary"]
+
+
+def test_every_metric_of_ours_is_on_a_dashboard() -> None:
+    expressions = [e for dashboard in DASHBOARDS for _, found in panels(dashboard) for e in found]
+    shown = {named()[series] for expression in expressions for series in asked(expression)}
+    assert set(named().values()) == shown
+
+
+def test_there_is_a_panel_for_each_topic() -> None:
+    titles = " ".join(title for dashboard in DASHBOARDS for title, _ in panels(dashboard)).lower()
+    assert {topic for topic in TOPICS if topic not in titles} == set()
+
+
+def test_every_service_is_told_of_the_collector() -> None:
+    declared = yaml.safe_load(OBSERVED.read_text())["services"]
+    endpoints = {declared[service]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] for service in SERVICES}
+    assert endpoints == {"http://collector:4318"}
+
+
+def test_what_is_provisioned_is_mounted() -> None:
+    """The files that are named in containers are those of the repository."""
+    for service in yaml.safe_load(OBSERVED.read_text())["services"].values():
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert not source.startswith("./") or (REPOSITORY / source).exists(), volume
+
+
+@pytest.mark.parametrize(
+    ("expression", "series"),
+    [
+        ("max by (application, stream) (millrace_feeds_lag_milliseconds) > 3", {"millrace_feeds_lag_milliseconds"}),
+        ('sum by (http_route) (rate(http_a_count{http_b="c"}[1m]))', {"http_a_count"}),
+    ],
+)
+def test_series_are_found_in_an_expression(expression: str, series: set[str]) -> None:
+    assert asked(expression) == series
