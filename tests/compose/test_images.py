@@ -15,7 +15,7 @@ from tests.support.platform import REPOSITORY
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 
 OURS_MEBIBYTES = 190
-"""What an image adds to python:3.13-slim, on disk. What is pulled is about a third of it."""
+"""What an image adds to python:3.13-slim, on disk."""
 INSTALLED = """
 import importlib.metadata, json
 print(json.dumps({found.metadata["Name"]: found.version for found in importlib.metadata.distributions()}))
