@@ -90,3 +90,21 @@ async def test_what_others_hold_is_passed_by(database: Database) -> None:
         async with database.transaction() as session:
             assert await remove(session, row.c.id, row.c.age > 5, limit=100) == 5
     assert await left(database) == 5
+
+
+async def test_rounds_end_when_they_are_cancelled_and_fail_at_once() -> None:
+    begun = asyncio.Event()
+
+    async def fails_when_it_ends() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise LookupError
+
+    rounds = asyncio.create_task(in_rounds(fails_when_it_ends, name="test", pause=0))
+    await begun.wait()
+    rounds.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await rounds

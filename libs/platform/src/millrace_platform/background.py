@@ -9,6 +9,18 @@ Task = Callable[[], Awaitable[None]]
 _log = logging.getLogger("millrace.background")
 
 
+def require_running() -> None:
+    """Raise `CancelledError` where the current task was cancelled, whatever became of that.
+
+    Loops that outlive errors ask it after each.
+    A TaskGroup that is cancelled while one of its tasks fails tells of the failure alone (up to Python 3.12); so does
+    whatever else fails while it is cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class TaskEndedError(RuntimeError):
     """A background task returned, though it should run until it is cancelled."""
 

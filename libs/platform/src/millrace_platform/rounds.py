@@ -7,6 +7,7 @@ from typing import Never
 
 from sqlalchemy import Column, ColumnElement, delete, select
 
+from millrace_platform.background import require_running
 from millrace_platform.database import Session
 from millrace_platform.errors import Problem
 
@@ -31,6 +32,7 @@ async def in_rounds(
         except passing as error:
             reason = str(error) if isinstance(error, Problem) else type(error).__name__
             _log.warning("a round failed", extra={"task": name, "reason": reason})
+            require_running()
         await sleep(pause)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from millrace_platform.background import require_running
 from millrace_readmodel.bulk import RepeatedError
 from millrace_readmodel.generations import pointers
 from millrace_readmodel.rebuild import LockLostError, Rebuild, RebuildRunningError, Rebuilt, at_once, clean_up, running
@@ -51,6 +52,7 @@ class Keeper:
                 if not is_away(error):
                     raise
                 logger.warning("the read model can't be looked after: %s", error)
+            require_running()
             await self._wait()
 
     async def look(self) -> None:

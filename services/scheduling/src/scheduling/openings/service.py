@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from millrace_platform.background import require_running
 from millrace_platform.errors import Problem
 from millrace_platform.rounds import in_batches, in_rounds
 from scheduling.availability import repository as availability
@@ -42,6 +43,7 @@ class Teller:
             except Problem as error:
                 _log.warning("openings can't be told", extra={"reason": str(error)})
                 is_done = True
+                require_running()
             await asyncio.sleep(self.interval if is_done else 0)
 
     async def once(self) -> int:
