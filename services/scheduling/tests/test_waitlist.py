@@ -1,9 +1,13 @@
 """The line for a place: whose turn it is when time comes free."""
 
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from millrace_platform.database import Session
+from scheduling.waitlist import repository
 from scheduling.waitlist.model import OFFER_LIFETIME, PER_PATIENT
 from tests.support.waiting import until
 
@@ -101,6 +105,27 @@ async def test_when_an_offer_lapses_it_is_the_next_ones(service: Service) -> Non
     await until(waits_again)
     await cancel(booked[1])
     assert (await offer(ada))["start"] == "2026-11-19T14:30:00Z"
+
+
+async def test_what_comes_free_while_the_line_is_looked_at_is_the_first_ones(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, booked = await full_shop(service)
+    ada, bob = patient_of(service), patient_of(service)
+    line: list[str] = []
+
+    async def offered_starts(session: Session, entry_id: UUID) -> frozenset[datetime]:
+        # The round has been at the first, and found nothing; now it is at the second.
+        if str(entry_id) in line[1:] and len(booked) > 1:
+            await cancel(booked.pop())
+        return await real(session, entry_id)
+
+    real = repository.offered_starts
+    monkeypatch.setattr(repository, "offered_starts", offered_starts)
+    line += [(await join(each, place))["id"] for each in (ada, bob)]
+    assert (await offer(ada))["start"] == "2026-11-19T14:30:00Z"
+    assert len(booked) == 1
+    assert [each["state"] for each in await entries(bob)] == ["waiting"]
 
 
 @pytest.mark.parametrize("how", ["gives the hold up", "leaves the line"])

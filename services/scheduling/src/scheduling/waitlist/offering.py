@@ -6,22 +6,26 @@ free, however that comes, and nothing is lost when a process dies.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from millrace_platform.errors import Problem
 from millrace_platform.ids import Ids
 from millrace_platform.rounds import in_rounds
 from scheduling.availability import repository as timetables
 from scheduling.availability.model import Bounds
+from scheduling.availability.repository import Timetable
 from scheduling.availability.service import NOTHING_TAKEN, times_of
 from scheduling.claim import repository as claims
-from scheduling.claim.model import Owner
+from scheduling.claim.model import Owner, Span
 from scheduling.claim.repository import Claim, Take
 from scheduling.hold.asking import NotOfferedError, NoVisitTypeError, visit_and_span
-from scheduling.slot.windows import day_begins
-from scheduling.slot.zones import moment_of
+from scheduling.place.model import Place
+from scheduling.slot.model import Occupied
+from scheduling.slot.windows import day_begins, merged
+from scheduling.slot.zones import minute_of, moment_of
 from scheduling.unit_of_work import Units, Work
 from scheduling.waitlist import repository
-from scheduling.waitlist.model import OFFER_LIFETIME, EntryState, Offer, OfferState, candidates
+from scheduling.waitlist.model import DAYS, OFFER_LIFETIME, EntryState, Offer, OfferState, candidates
 from scheduling.waitlist.repository import News
 from scheduling.waitlist.service import became
 from scheduling.waitlist.wire import event_of
@@ -61,24 +65,27 @@ class Offering:
                 await repository.set_state(work.session, offered.entry.id, EntryState.WAITING)
             await repository.drop_late(work.session, work.now.date() - timedelta(1))
             seq = await repository.mark(work.session, CHANGES)
+            views: dict[UUID, _View | None] = {}
             for news in await repository.marked(work.session, seq, AT_ONCE):
-                await self._serve(work, news)
+                if news.place.id not in views:
+                    views[news.place.id] = await _view(work, news.place)
+                await self._serve(work, news, views[news.place.id])
 
-    async def _serve(self, work: Work, news: News) -> None:
+    async def _serve(self, work: Work, news: News, view: "_View | None") -> None:
         """Offer the first time that suits; where there is none, wait for the next change."""
         before = await repository.offered_starts(work.session, news.entry.id)
-        for start in candidates(await _free(work, news), before, TRIES):
-            if (offer := await self._held(work, news, start)) is not None:
+        free = [] if view is None else view.free(news, work.now)
+        for start in candidates(free, before, TRIES):
+            if view is not None and (offer := await self._held(work, news, view, start)) is not None:
                 await repository.add_offer(work.session, news.entry.id, offer)
                 await repository.set_state(work.session, news.entry.id, EntryState.OFFERED, news.seq)
                 work.record(event_of(news.entry, offer, news.place))
                 return
         await repository.set_state(work.session, news.entry.id, EntryState.WAITING, news.seq)
 
-    async def _held(self, work: Work, news: News, start: datetime) -> Offer | None:
+    async def _held(self, work: Work, news: News, view: "_View", start: datetime) -> Offer | None:
         """An offer whose time is held; None where it can't be had."""
-        entry, day = news.entry, start.date()
-        found = (await timetables.timetables(work.session, [entry.place_id], day - _DAY, day + _DAY))[entry.place_id]
+        entry, found = news.entry, view.timetable
         if found.calendar is None:
             return None
         try:
@@ -89,21 +96,44 @@ class Offering:
         offer = Offer(self.ids(), 1, OfferState.OFFERED, self.ids(), start, visit.minutes, expires_at)
         owner = Owner(entry.patient_id, entry.dependant_id)
         claim = Claim(offer.claim_id, owner, visit, occupied, expires_at, offer.id)
+        # Whether it was taken now or before, it isn't for the next in line.
+        view.take(occupied)
         return offer if await self.take(work.session, claim, work.now) else None
 
 
 _DAY = timedelta(1)
 
 
-async def _free(work: Work, news: News) -> list[datetime]:
-    """Times within the entry's days that are free, in order."""
-    entry, zone = news.entry, news.place.time_zone
-    first, last = entry.first_day - _DAY, entry.last_day + _DAY
-    found = (await timetables.timetables(work.session, [entry.place_id], first, last)).get(entry.place_id)
+@dataclass(slots=True)
+class _View:
+    """A place as it was when the round came to it.
+
+    All who wait there are looked at with this one: what comes free meanwhile would go to whoever is looked at next,
+    though others stand before them.
+    """
+
+    timetable: Timetable
+    taken: list[tuple[int, int]]
+
+    def free(self, news: News, now: datetime) -> list[datetime]:
+        """Times within the entry's days that are free, in order."""
+        entry, zone = news.entry, news.place.time_zone
+        within = Bounds(day_begins(zone, entry.first_day), day_begins(zone, entry.last_day + _DAY))
+        wanted = entry.asked(now).wanted
+        times = times_of(self.timetable, Occupied(self.taken), wanted, within, now.timestamp())
+        return [moment_of(start) for start, _ in times.starts]
+
+    def take(self, span: Span) -> None:
+        self.taken = merged([*self.taken, (minute_of(span.begin), minute_of(span.end))])
+
+
+async def _view(work: Work, place: Place) -> _View | None:
+    """None where there is no such place any more."""
+    first, last = work.now.date() - _DAY, work.now.date() + timedelta(DAYS + 2)
+    found = (await timetables.timetables(work.session, [place.id], first, last)).get(place.id)
     if found is None:
-        return []
-    occupied = await timetables.occupied(work.session, [found.npi], first, last, work.now)
-    within = Bounds(day_begins(zone, entry.first_day), day_begins(zone, entry.last_day + _DAY))
-    wanted = entry.asked(work.now).wanted
-    times = times_of(found, occupied.get(found.npi, NOTHING_TAKEN), wanted, within, work.now.timestamp())
-    return [moment_of(start) for start, _ in times.starts]
+        return None
+    occupied = (await timetables.occupied(work.session, [found.npi], first, last, work.now)).get(
+        found.npi, NOTHING_TAKEN
+    )
+    return _View(found, list(zip(occupied.begins, occupied.ends, strict=True)))
