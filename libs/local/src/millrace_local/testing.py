@@ -9,7 +9,9 @@ import contextlib
 import itertools
 import os
 import random
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -26,6 +28,9 @@ from millrace_local.servers import ministack, postgres, redis
 T = TypeVar("T")
 START_SECONDS = 60.0
 POLL_SECONDS = 0.02
+MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
+MEMORY_NEEDED = 2 << 30
+"""Bytes that are free where tests' databases are kept in memory: a disk that others write to may stop for seconds."""
 UniqueName = Callable[[str], str]
 
 
@@ -82,12 +87,22 @@ def _free_port() -> int:
 @pytest.fixture(scope="session")
 def embedded_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres]:
     """A PostgreSQL for the session that forgets everything when the machine fails."""
-    directory = tmp_path_factory.mktemp("postgres")
-    settings = {**postgres.SETTINGS, **postgres.UNSAFE_SETTINGS}
-    server = postgres.Postgres(directory, _free_port(), settings)
-    server.prepare()
-    with running(server.spec(), directory / "log"):
-        yield server
+    with _quick_directory(tmp_path_factory) as directory:
+        settings = {**postgres.SETTINGS, **postgres.UNSAFE_SETTINGS}
+        server = postgres.Postgres(directory, _free_port(), settings)
+        server.prepare()
+        with running(server.spec(), tmp_path_factory.mktemp("postgres") / "log"):
+            yield server
+
+
+@contextlib.contextmanager
+def _quick_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """In memory, and gone with the block, where there is room for it."""
+    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < MEMORY_NEEDED:
+        yield tmp_path_factory.mktemp("database")
+        return
+    with tempfile.TemporaryDirectory(prefix="millrace-", dir=MEMORY) as directory:
+        yield Path(directory)
 
 
 @pytest.fixture

@@ -25,8 +25,15 @@ SETTINGS: Mapping[str, str] = {
     "log_checkpoints": "off",
     "log_line_prefix": "",
 }
-# A test's data needs to survive nothing.
-UNSAFE_SETTINGS: Mapping[str, str] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# A test's data needs to survive nothing, and may lie in memory.
+UNSAFE_SETTINGS: Mapping[str, str] = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "256MB",
+    "log_min_duration_statement": "1s",
+    "log_lock_waits": "on",
+}
 
 
 class InitialisationError(RuntimeError):
