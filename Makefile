@@ -67,7 +67,7 @@ compose-test: $(INSTALLED) ## Run the platform in containers: end to end, kills 
 	$(BIN)/pytest -m compose tests/compose $(ARGS)
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure search, freshness, consumers and rebuild; keeps the table in tests/bench/results
+bench: $(INSTALLED) ## Measure what is promised; keeps the tables in tests/bench/results; ARGS="search" or ARGS=--strict
 	$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: install

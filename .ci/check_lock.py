@@ -39,8 +39,9 @@ def direct_requirements() -> Iterator[str]:
     """What our projects ask for, without each other."""
     files = [REPOSITORY / "pyproject.toml", *REPOSITORY.glob("*/*/pyproject.toml")]
     for project in (tomllib.loads(file.read_text()) for file in files):
-        wanted = [*project["project"]["dependencies"], *project.get("dependency-groups", {}).get("dev", [])]
-        yield from (requirement for requirement in wanted if not requirement.startswith("millrace-"))
+        groups = [project["project"]["dependencies"], project.get("dependency-groups", {}).get("dev", [])]
+        groups += project["project"].get("optional-dependencies", {}).values()
+        yield from (requirement for group in groups for requirement in group if not requirement.startswith("millrace-"))
 
 
 def closure(direct: Iterable[str]) -> Iterator[Requirement]:

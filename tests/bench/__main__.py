@@ -2,7 +2,8 @@
 
 Names: consumers, importing, rebuild, search, freshness, availability, bookings, booked; all of them when none is given.
 Every server is started for the occasion, on loopback, and stopped. The table goes to the terminal and to `results/`,
-one file a name.
+one file a name. What is promised is for two cores of a common machine; `--strict` makes a figure that misses
+its bound an error.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import platform
 import random
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,13 +24,18 @@ from millrace_local.ports import free_ports
 from millrace_local.servers import ministack, postgres, redis
 from millrace_local.testing import run_aside, running
 from tests.bench import availability, booked, bookings, feeds, freshness, importing, rebuild, search
-from tests.support.platform import running_platform
+from tests.support.platform import Platform, running_platform, wait_for
 
 RESULTS: Final = Path(__file__).with_name("results")
 REBUILT: Final = 1_000_000
 IMPORTED: Final = 100_000
 FRESHNESS_PROVIDERS: Final = 2_000
+TOLERATED: Final = 0.95
+"""Of a rate that a load was to have: its beginning counts too."""
+QUIET_WITHIN: Final = 120.0
 BOOKING_PATIENTS: Final = 12
+PACE: Final = 5_000_000
+"""Additions of a loop that tells how fast the machine is now: machines of one kind differ, and so do their hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +122,18 @@ def searches() -> Outcome:
 
 def freshness_of_searches() -> Outcome:
     """From the commit in the directory to the search that shows it, on a whole platform."""
-    with _directory() as home, running_platform(home / "home", demo_providers=FRESHNESS_PROVIDERS) as started:
+    with _quiet_platform() as started:
         variables = started.variables
         places = freshness.Places(
             variables["MILLRACE_DIRECTORY_URL"], variables["MILLRACE_SEARCH_URL"], started.token("admin")
         )
         measured = asyncio.run(freshness.freshness(places))
-    return _situations(measured, "changes")
+    return _situations(measured, "changes", freshness.CHANGES_PER_SECOND)
 
 
 def booked_times() -> Outcome:
     """From a time that is taken to the search that doesn't show it, on a whole platform."""
-    with _directory() as home, running_platform(home / "home", demo_providers=FRESHNESS_PROVIDERS) as started:
+    with _quiet_platform() as started:
         variables = started.variables
         tokens = [started.token("patient")["Authorization"].removeprefix("Bearer ") for _ in range(BOOKING_PATIENTS)]
         places = booked.Places(
@@ -136,18 +143,18 @@ def booked_times() -> Outcome:
             tokens,
         )
         measured = asyncio.run(booked.booked(places))
-    return _situations(measured, "bookings")
+    return _situations(measured, "bookings", booked.BOOKINGS_PER_SECOND)
 
 
-def _situations(measured: Mapping[str, Mapping[str, float]], what: str) -> Outcome:
-    """Milliseconds by situation, and how much was made of what was to happen meanwhile."""
+def _situations(measured: Mapping[str, Mapping[str, float]], what: str, rate: int) -> Outcome:
+    """Milliseconds by situation, and how much was made of what was to happen `rate` times a second meanwhile."""
     figures = [
         Figure(f"{name}, {percentile[:3]}", values[percentile], "ms", "<= 1000" if percentile == "p99_ms" else "")
         for name, values in measured.items()
         for percentile in ("p50_ms", "p99_ms")
     ]
     made = (values["per_second"] for values in measured.values() if "per_second" in values)
-    figures += [Figure(f"{what} made meanwhile", each, f"{what}/s") for each in made]
+    figures += [Figure(f"{what} made meanwhile", each, f"{what}/s", f">= {TOLERATED * rate:.0f}") for each in made]
     return Outcome(tuple(figures))
 
 
@@ -215,6 +222,14 @@ def _directory() -> Iterator[Path]:
 
 
 @contextmanager
+def _quiet_platform() -> Iterator[Platform]:
+    """One whose demo data have arrived everywhere: that they do happens once."""
+    with _directory() as home, running_platform(home / "home", demo_providers=FRESHNESS_PROVIDERS) as started:
+        wait_for(started.is_quiet, seconds=QUIET_WITHIN, what="a quiet platform")
+        yield started
+
+
+@contextmanager
 def _redis() -> Iterator[str]:
     port = _port()
     with _directory() as home, running(redis.spec(home, port), home / "log"):
@@ -225,10 +240,23 @@ def _port() -> int:
     return free_ports(1, random.Random())[0]
 
 
+def _pace() -> float:
+    """Seconds; the best of three."""
+    return min(_loop() for _ in range(3))
+
+
+def _loop() -> float:
+    began, total = time.perf_counter(), 0
+    for number in range(PACE):
+        total += number * number
+    return time.perf_counter() - began
+
+
 def table(name: str, outcome: Outcome) -> str:
     """Markdown: the figures, then the details."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    lines = [f"# {name}", "", f"Measured on {machine}, load included.", ""]
+    pace = f"a loop of {PACE:,} squares and additions takes {_pace():.2f} s here"
+    lines = [f"# {name}", "", f"Measured on {machine}, load included; {pace}.", ""]
     lines += ["| figure | value | bound | |", "| --- | ---: | ---: | --- |"]
     for figure in outcome.figures:
         verdict = {None: "", True: "kept", False: "**not kept**"}[figure.kept]
@@ -239,21 +267,25 @@ def table(name: str, outcome: Outcome) -> str:
 
 
 def main() -> None:
-    """Measure what was asked for, print the tables and keep them. Exits 1 if a bound isn't kept."""
+    """Measure what was asked for, print the tables and keep them."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    names = parser.parse_args().names or list(BENCHMARKS)
+    parser.add_argument("--strict", action="store_true", help="exit with 1 where a bound isn't kept")
+    arguments = parser.parse_args()
+    names = arguments.names or list(BENCHMARKS)
     if unknown := set(names) - BENCHMARKS.keys():
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     RESULTS.mkdir(exist_ok=True)
-    kept = True
+    missed: list[str] = []
     for name in names:
         outcome = BENCHMARKS[name]()
         text = table(name, outcome)
         print(text, flush=True)
         (RESULTS / f"{name}.md").write_text(text)
-        kept = kept and all(figure.kept is not False for figure in outcome.figures)
-    sys.exit(0 if kept else 1)
+        missed += (f"{name}: {figure.name}" for figure in outcome.figures if figure.kept is False)
+    if missed:
+        print("Not kept:", *missed, sep="\n  ", file=sys.stderr)
+    sys.exit(1 if missed and arguments.strict else 0)
 
 
 if __name__ == "__main__":

@@ -149,6 +149,7 @@ async def _changing(places: Places, targets: list[dict[str, Any]]) -> AsyncItera
     try:
         yield reports
     finally:
+        process.stdin.close()
         answer, _ = await asyncio.wait_for(process.communicate(), 30)
         reports.extend(_reports(answer))
 

@@ -49,20 +49,9 @@ def assert_consistent(platform: Platform, demo: Path) -> None:
     """The platform comes back, everything imported is there, and all three copies agree."""
     wait_for(lambda: healthy(platform), seconds=90, what="a healthy platform after the kill")
     platform.millrace("import", "nppes", str(demo / "nppes.csv"))
-    wait_for(lambda: drained(platform), seconds=DRAIN_SECONDS, what="the end of what is on its way")
+    wait_for(platform.is_quiet, seconds=DRAIN_SECONDS, what="the end of what is on its way")
     verified = platform.millrace("verify", "--wait", VERIFY_SECONDS, check=False)
     assert verified.returncode == 0, f"{verified.stdout}\n{verified.stderr}\n{platform.tail()}"
-
-
-def drained(platform: Platform) -> bool:
-    """Whether nothing is on its way: no row in the outbox, no replay, no record unread or in work."""
-    directory = platform.status("directory")
-    pages = [platform.status(name) for name in ("refinery", "projector")]
-    if not directory or not all(pages):
-        return False
-    shards = [shard for page in pages for shard in page["consumer"]["shards"]]
-    idle = all(shard["lag_ms"] == 0 and shard["in_flight"] == 0 for shard in shards)
-    return bool(directory["outbox"]["backlog"] == 0 and directory["replay"]["state"] != "running" and shards and idle)
 
 
 def healthy(platform: Platform) -> bool:

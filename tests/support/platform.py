@@ -129,6 +129,17 @@ class Platform:
                 return body
         return {}
 
+    def is_quiet(self) -> bool:
+        """Whether nothing is on its way: no row in an outbox, no replay, no openings to tell, no record unread."""
+        directory, scheduling = self.status("directory"), self.status("scheduling")
+        readers = [self.status(name) for name in ("refinery", "projector")]
+        if not directory or not scheduling or not all(readers):
+            return False
+        waiting = [directory["outbox"]["backlog"], scheduling["outbox"]["backlog"], scheduling["openings"]["backlog"]]
+        shards = [shard for reader in readers for shard in reader["consumer"]["shards"]]
+        waiting += (shard[name] for shard in shards for name in ("lag_ms", "in_flight"))
+        return bool(shards) and not any(waiting) and directory["replay"]["state"] != "running"
+
     def tail(self) -> str:
         if self.log is None:
             return ""
