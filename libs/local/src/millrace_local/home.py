@@ -54,10 +54,6 @@ class Home:
         return self.root / "notifications-webhook-key"
 
     @property
-    def bytecode(self) -> Path:
-        return self.root / "bytecode"
-
-    @property
     def demo(self) -> Path:
         return self.root / "demo"
 

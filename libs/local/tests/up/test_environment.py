@@ -9,7 +9,6 @@ from millrace_local.process import launch_environment
 from millrace_local.routes import SERVICES
 from millrace_local.up.environment import (
     Ports,
-    bytecode_variables,
     identity_variables,
     notifications_variables,
     platform_variables,
@@ -64,12 +63,6 @@ def test_mails_are_shown_and_lead_to_the_edge() -> None:
     assert variables["MILLRACE_NOTIFICATIONS_PUBLIC_URL"] == "http://127.0.0.1:8080"
     assert variables["MILLRACE_NOTIFICATIONS_SHOW_MAILS"] == "true"
     assert variables["MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE"] == "/home/key"
-
-
-def test_bytecode_is_kept_where_it_does_not_litter_sources() -> None:
-    forbidding = {"PYTHONDONTWRITEBYTECODE": "1"}
-    assert bytecode_variables(Path("/home/bytecode"), forbidding)["PYTHONPYCACHEPREFIX"] == "/home/bytecode"
-    assert bytecode_variables(Path("/home/bytecode"), {}) == {}
 
 
 def test_each_service_has_a_listener_of_its_own() -> None:

@@ -19,8 +19,8 @@ class Patience:
     """Seconds: for a first record, for a lull that counts as the end of the load, and in all."""
 
     arrival: float = 15.0
-    lull: float = 1.0
-    load: float = 60.0
+    lull: float = 3.0
+    load: float = 180.0
 
 
 class FirstLoad:

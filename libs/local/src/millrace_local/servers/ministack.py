@@ -5,7 +5,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from millrace_local.ports import LOOPBACK
@@ -30,7 +30,7 @@ class InstallationError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Ministack:
-    """One ministack: its environment (may be shared), its state, its port, and variables that it gets besides ours.
+    """One ministack: its environment (may be shared), its state, and its port.
 
     The state is written at a clean stop only. A `running` marker beside it tells the next start that the last one
     didn't stop cleanly, so that what is stored is older than what was acknowledged.
@@ -39,7 +39,6 @@ class Ministack:
     environment: Path
     directory: Path
     port: int
-    variables: Mapping[str, str] = field(default_factory=dict)
     services: str = SERVICES
 
     @property
@@ -60,7 +59,6 @@ class Ministack:
     def spec(self) -> ProcessSpec:
         """The server process."""
         variables = {
-            **self.variables,
             **CREDENTIALS,
             "BIND_HOST": LOOPBACK,
             "GATEWAY_PORT": str(self.port),
@@ -96,7 +94,8 @@ def install(environment: Path) -> None:
             return
         _uv("venv", "--quiet", "--clear", "--no-project", "--python", sys.executable, str(environment))
         python = str(environment / "bin" / "python")
-        _uv("pip", "install", "--quiet", "--python", python, "--require-hashes", "--requirement", str(LOCK))
+        options = ("--quiet", "--compile-bytecode", "--require-hashes")
+        _uv("pip", "install", *options, "--python", python, "--requirement", str(LOCK))
         (environment / "installed.sha256").write_text(_locked())
 
 

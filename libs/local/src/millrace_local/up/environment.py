@@ -81,14 +81,6 @@ def notifications_variables(port: int, webhook_key: Path) -> dict[str, str]:
     }
 
 
-def bytecode_variables(cache: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Where the processes keep their bytecode when the user wants none beside the sources: without any, each of a dozen
-    processes would compile all its imports anew, some seconds of work every time."""
-    if not environment.get("PYTHONDONTWRITEBYTECODE"):
-        return {}
-    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(cache)}
-
-
 def service_variables(service: str, ports: Ports, shared: Mapping[str, str]) -> dict[str, str]:
     """The environment of one service: the shared one, its own listener, and its name among the readers of streams.
 

@@ -19,7 +19,6 @@ from millrace_local.up.child import Child, Clock
 from millrace_local.up.demo import Demo
 from millrace_local.up.environment import (
     Ports,
-    bytecode_variables,
     identity_variables,
     notifications_variables,
     platform_variables,
@@ -59,8 +58,7 @@ class Platform:
         self._clock = clock
         self._ports = ports
         self._postgres = Postgres(home.postgres, ports.postgres)
-        self._bytecode = bytecode_variables(home.bytecode, options.environment)
-        self._aws = Ministack(home.ministack, home.aws, ports.aws, self._bytecode)
+        self._aws = Ministack(home.ministack, home.aws, ports.aws)
         self._demo = Demo(options.demo_providers, home.demo, home.demo_pending, self._command)
         self._variables: dict[str, str] = {}
         self._stores: list[Child] = []
@@ -134,7 +132,7 @@ class Platform:
             name=name,
             command=(sys.executable, "-m", name),
             ready=http_probe(f"{self._ports.service_url(name)}/readyz"),
-            environment={**self._bytecode, **service_variables(name, self._ports, self._variables)},
+            environment=service_variables(name, self._ports, self._variables),
             stop_seconds=SERVICE_STOP_SECONDS,
         )
 
@@ -147,13 +145,13 @@ class Platform:
             name="edge",
             command=(sys.executable, "-m", "millrace_local.edge"),
             ready=http_probe(f"http://{LOOPBACK}:{self._options.port}/"),
-            environment={**self._bytecode, **self._variables, **variables},
+            environment={**self._variables, **variables},
         )
 
     async def _command(self, *arguments: str) -> None:
         command = (sys.executable, "-m", "millrace_local", *arguments)
         home = {"MILLRACE_HOME": str(self._options.home.root)}
-        await self._supervisor.command(arguments[0], command, {**self._bytecode, **self._variables, **home})
+        await self._supervisor.command(arguments[0], command, {**self._variables, **home})
 
     async def _restore_aws(self, clean: bool) -> None:
         """ministack is back: with its state after a clean stop, else with an older one or none at all."""
