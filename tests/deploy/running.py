@@ -18,7 +18,6 @@ from millrace_local.ports import free_ports
 from millrace_local.process import ProcessSpec, http_probe, launch_environment
 from millrace_local.servers.postgres import Postgres
 from millrace_local.testing import run_aside, running
-from millrace_local.up.environment import bytecode_variables
 from tests.deploy.places import APP, DOMAIN, ECS, REPOSITORY, SERVICES
 from tests.deploy.recorder import Recorder, recorder
 from tests.deploy.stacks import Cloud
@@ -153,7 +152,6 @@ def _environment(
     """The template's variables; only addresses, and what stands for secrets, are this machine's."""
     given = variables(service, deployed.exports)
     given |= deployed.cloud.variables
-    given |= bytecode_variables(REPOSITORY / ".millrace" / "bytecode", os.environ)
     given |= {
         "AWS_ENDPOINT_URL": deployed.recorders[service].endpoint,
         "MILLRACE_LISTEN_HOST": "127.0.0.1",
