@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import random
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from millrace_local.ports import free_ports
 from millrace_local.process import ProcessSpec, http_probe, launch_environment
 from millrace_local.servers.postgres import Postgres
 from millrace_local.testing import run_aside, running
-from tests.deploy.places import APP, DOMAIN, ECS, REPOSITORY, SERVICES
+from tests.deploy.places import APP, DOMAIN, ECS, SERVICES
 from tests.deploy.recorder import Recorder, recorder
 from tests.deploy.stacks import Cloud
 from tests.deploy.templates import Evaluation, load
