@@ -40,6 +40,10 @@ def import_providers(deployed: Deployment, files: Path, *, seed: int) -> None:
     deployed.run("directory", str(MILLRACE), "import", "nppes", str(files / "nppes.csv"))
 
 
+UNREADABLE = "provider-location/nobody"
+"""A key that every consumer takes: who goes by keys doesn't see what other records hold."""
+
+
 @pytest.fixture(scope="module")
 def searched(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The first search that finds anybody, after an import; besides, a record on each stream that nobody can read."""
@@ -47,7 +51,7 @@ def searched(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> 
     import_providers(deployed, directory / "first", seed=7)
     kinesis = deployed.cloud.client("kinesis")
     for stream in ("changes", "entities"):
-        kinesis.put_record(StreamName=f"{APP}-{ENVIRONMENT}-{stream}", Data=b"not an envelope", PartitionKey="nobody")
+        kinesis.put_record(StreamName=f"{APP}-{ENVIRONMENT}-{stream}", Data=b"not an envelope", PartitionKey=UNREADABLE)
 
     entries = httpx.get(f"{deployed.url('directory')}/v1/directory/provider-locations", params={"limit": 1}, timeout=10)
     (entry,) = entries.json()["items"]
