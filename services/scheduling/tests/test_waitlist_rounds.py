@@ -39,6 +39,8 @@ READ = text("SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_
 async def a_round(database: Database, changes: int = 10_000) -> tuple[int, int]:
     """A round, without what is offered: how many are looked at, and how many rows of all tables are read for that."""
     async with database.transaction() as session:
+        # Former transactions count as well until the server has collected what it knows of them, once a second.
+        before = (await session.execute(READ)).scalar_one()
         assert await repository.lapsing(session, NOW) == []
         await repository.drop_late(session, NOW.date())
         seq = await repository.mark(session, changes)
@@ -46,7 +48,7 @@ async def a_round(database: Database, changes: int = 10_000) -> tuple[int, int]:
         read = (await session.execute(READ)).scalar_one()
         if found:
             await session.execute(SETTLE, {"seq": seq})
-        return len(found), int(read)
+        return len(found), int(read - before)
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ async def test_where_openings_changed_only_that_line_is_looked_at(database: Data
         await session.execute(changed, {"place": place})
     found, read = await a_round(database)
     # A place is looked up for each, or all places are read once.
-    assert (found, read < 10 * EACH + PLACES) == (EACH, True), read
+    assert (found, EACH <= read < 10 * EACH + PLACES) == (EACH, True), read
     assert (await a_round(database))[0] == 0
 
 
