@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.platform import REPOSITORY
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="images are Linux's, and so is what they load")
+
 EXTENSION = "uvloop.loop"
 LOADED = """
 import importlib.machinery, importlib.util, sys

@@ -26,7 +26,7 @@ from millrace_feeds.settings import (
     RelaySettings,
     RetryPolicy,
 )
-from millrace_feeds.testing import VirtualClock
+from millrace_feeds.testing import VirtualClock, elapse
 from millrace_feeds.transport import SHARD_END, Limits, Record
 
 from .slow_outbox import Outbox
@@ -69,11 +69,11 @@ class Gate:
     async def wire(self) -> AsyncIterator[None]:
         """One request: it may stall or fail on its way, before or after it took effect."""
         await self.passed()
-        await asyncio.sleep(self._world.latency())
+        await elapse(self._world.latency())
         if self._world.chance(self._world.store_failures):
             raise Unavailable("connection refused")
         yield
-        await asyncio.sleep(self._world.latency())
+        await elapse(self._world.latency())
         await self.passed()
         if self._world.chance(self._world.store_failures):
             raise Unavailable("read timed out")
@@ -262,12 +262,12 @@ class World:
     async def write(self, key: str, versions: int) -> None:
         """One key's transactions, one after the other, each inserted some time before it is committed."""
         for version in range(1, versions + 1):
-            await asyncio.sleep(self.random.uniform(0.0, 3.0))
+            await elapse(self.random.uniform(0.0, 3.0))
             body = str(version).encode()
             if self.chance(0.03):
                 body = self.random.choice([POISON, UNREADABLE]) + body
             row = self.outbox.insert(key, version, body)
-            await asyncio.sleep(self.random.choice([0.0, 0.01, 2.0]) * self.random.random())
+            await elapse(self.random.choice([0.0, 0.01, 2.0]) * self.random.random())
             self.outbox.rows[row.seq] = row
             self.written[key].append((version, body))
 
@@ -286,7 +286,7 @@ class World:
 
     async def reshard(self) -> None:
         while True:
-            await asyncio.sleep(self.random.uniform(3.0, 12.0))
+            await elapse(self.random.uniform(3.0, 12.0))
             shards = self.transport.open_shards(STREAM)
             at = self.random.randrange(len(shards))
             if len(shards) < 4 and self.chance(0.6):
@@ -325,7 +325,7 @@ class Worker:
     async def pause(self, seconds: float) -> None:
         """It comes back as if no time had passed, with everything it had in hand."""
         self._gate.close()
-        await asyncio.sleep(seconds)
+        await elapse(seconds)
         self._gate.open()
 
     async def stop(self) -> None:
@@ -336,7 +336,7 @@ class Worker:
 async def trouble(world: World, workers: list[Worker], ended: list[Worker]) -> None:
     """Workers come and go; at least one is kept."""
     while True:
-        await asyncio.sleep(world.random.uniform(1.0, 6.0))
+        await elapse(world.random.uniform(1.0, 6.0))
         victim = world.random.choice(workers)
         what = world.random.choice(["kill", "stop", "pause", "pause", "join"])
         if what == "pause":
@@ -361,7 +361,7 @@ async def simulate(seed: int, *, keys: int = 12, most_versions: int = 16, patien
     async with asyncio.TaskGroup() as group:
         for number in range(keys):
             group.create_task(world.write(f"key-{number}", world.random.randint(1, most_versions)))
-    await asyncio.sleep(world.random.uniform(0.0, 10.0))
+    await elapse(world.random.uniform(0.0, 10.0))
     disturbance.cancel()
     background[1].cancel()
     world.heal()
@@ -369,8 +369,8 @@ async def simulate(seed: int, *, keys: int = 12, most_versions: int = 16, patien
     for _ in range(int(patience)):
         if not world.outbox.rows and not world.lost():
             break
-        await asyncio.sleep(1.0)
-    await asyncio.sleep(3.0)
+        await elapse(1.0)
+    await elapse(3.0)
     for task in [*background, *(worker.task for worker in (*workers, *ended))]:
         task.cancel()
     return world

@@ -14,7 +14,7 @@ from millrace_feeds.lag import read_lag
 from millrace_feeds.lease import Lease, MemoryLeaseStore
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.settings import Backoff, ConsumerSettings, LeaseSettings, RetryPolicy
-from millrace_feeds.testing import VirtualClock, run_virtual
+from millrace_feeds.testing import VirtualClock, elapse, run_virtual
 from millrace_feeds.transport import LATEST, SHARD_END, Outgoing, Record
 
 STREAM = "changes"
@@ -52,7 +52,7 @@ class Collector:
 
     async def handle(self, records: Sequence[Record]) -> None:
         self.started += 1
-        await asyncio.sleep(self.seconds)
+        await elapse(self.seconds)
         for record in records:
             self.fail(record)
         self.applied += records
@@ -110,7 +110,7 @@ def test_records_are_applied_and_the_checkpoint_follows() -> None:
         consumer = place.consumer(handler)
         place.start(consumer)
         await place.put(*((f"key-{n}", b"%d" % n) for n in range(50)))
-        await asyncio.sleep(3)
+        await elapse(3)
         assert Counter(handler.bodies) == Counter(b"%d" % n for n in range(50))
         last = place.transport.records(STREAM, "shardId-000000000000")[-1]
         assert await place.checkpoints() == {"shardId-000000000000": last.sequence}
@@ -131,7 +131,7 @@ def test_a_poison_record_is_parked_with_its_reason_and_holds_up_no_other_key() -
         place, handler = Place(), Collector(fail)
         place.start(place.consumer(handler))
         await place.put(("a", b"1"), ("b", b"poison"), ("c", b"1"), ("b", b"2"))
-        await asyncio.sleep(10)
+        await elapse(10)
         assert sorted(handler.applied, key=lambda record: record.key) == sorted(
             (record for record in place.transport.records(STREAM, "shardId-000000000000") if record.body != b"poison"),
             key=lambda record: record.key,
@@ -155,9 +155,9 @@ def test_while_a_record_is_retried_other_keys_go_on() -> None:
         place, handler = Place(), Collector(fail)
         place.start(place.consumer(handler, settings=slow))
         await place.put(("bad", b"0"))
-        await asyncio.sleep(1)
+        await elapse(1)
         await place.put(("good", b"1"), ("good", b"2"))
-        await asyncio.sleep(2)
+        await elapse(2)
         assert handler.bodies == [b"1", b"2"]
         assert await place.checkpoints() == {"shardId-000000000000": "TRIM_HORIZON"}
 
@@ -173,7 +173,7 @@ def test_an_invalid_record_is_parked_at_once_and_the_rest_is_applied() -> None:
         place, handler = Place(), Collector(fail)
         place.start(place.consumer(handler))
         await place.put(("a", b"1"), ("b", b""), ("c", b"3"))
-        await asyncio.sleep(2)
+        await elapse(2)
         assert handler.bodies == [b"1", b"3"]
         assert [(letter.key, letter.reason) for letter in await place.parked()] == [("b", "no body")]
 
@@ -192,10 +192,10 @@ def test_while_a_store_is_away_nothing_is_parked(error: Exception) -> None:
         place, handler = Place(), Collector(fail)
         place.start(place.consumer(handler))
         await place.put(("a", b"1"), ("b", b"2"))
-        await asyncio.sleep(600)
+        await elapse(600)
         assert handler.bodies == []
         away = False
-        await asyncio.sleep(6)
+        await elapse(6)
         assert sorted(handler.bodies) == [b"1", b"2"]
         assert await place.parked() == []
 
@@ -213,7 +213,7 @@ def test_a_handler_that_hangs_on_a_record_parks_it() -> None:
         place, handler = Place(), Hanging()
         place.start(place.consumer(handler))
         await place.put(("a", b"hang"), ("b", b"2"))
-        await asyncio.sleep(300)
+        await elapse(300)
         assert handler.bodies == [b"2"]
         assert [letter.reason for letter in await place.parked()] == ["HandlerTooSlow: the handler took more than 30 s"]
 
@@ -225,7 +225,7 @@ def test_a_cancelled_consumer_finishes_its_call_and_gives_its_leases_back() -> N
         place, handler = Place(), Collector(seconds=2.0)
         task = place.start(place.consumer(handler))
         await place.put(("a", b"1"))
-        await asyncio.sleep(1)
+        await elapse(1)
         assert (handler.started, handler.bodies) == (1, [])
         await cancelled(task)
         assert handler.bodies == [b"1"]
@@ -246,13 +246,13 @@ def test_a_newcomer_gets_its_share_and_nothing_is_applied_twice() -> None:
         async def write() -> None:
             for n in range(300):
                 await place.put((f"key-{n % 20}", b"%d" % n))
-                await asyncio.sleep(0.1)
+                await elapse(0.1)
 
         writing = asyncio.create_task(write())
-        await asyncio.sleep(5)
+        await elapse(5)
         place.start(other)
         await writing
-        await asyncio.sleep(5)
+        await elapse(5)
         assert (len(one.status().shards), len(other.status().shards)) == (2, 2)
         assert Counter(first.bodies + second.bodies) == Counter(b"%d" % n for n in range(300))
 
@@ -266,9 +266,9 @@ def test_after_a_crash_the_namesake_goes_on_at_once_and_others_after_the_failove
         await place.put(("a", b"1"))
         await place.leases.create(Lease("shardId-000000000000", owner="worker", counter=7, checkpoint="TRIM_HORIZON"))
         place.start(place.consumer(handler, name))
-        await asyncio.sleep(wait - 3.5)
+        await elapse(wait - 3.5)
         applied_early = list(handler.bodies)
-        await asyncio.sleep(3.5)
+        await elapse(3.5)
         assert handler.bodies == [b"1"]
         assert applied_early == ([b"1"] if name == "worker" else [])
 
@@ -290,8 +290,8 @@ def test_children_of_a_reshard_start_after_their_parents_end() -> None:
                 place.transport.merge(STREAM, shards[0].shard_id, shards[1].shard_id)
             else:
                 place.transport.split(STREAM, shards[0].shard_id)
-            await asyncio.sleep(0.3)
-        await asyncio.sleep(40)
+            await elapse(0.3)
+        await elapse(40)
         for key in {key for key, _ in written}:
             mine = [record.body for record in handler.applied if record.key == key]
             assert mine == [body for k, body in written if k == key]
@@ -306,9 +306,9 @@ def test_starting_at_the_tip_passes_over_what_was_there() -> None:
         place, handler = Place(), Collector()
         await place.put(("a", b"before"))
         place.start(place.consumer(handler, settings=replace(SETTINGS, start=LATEST)))
-        await asyncio.sleep(3)
+        await elapse(3)
         await place.put(("a", b"after"))
-        await asyncio.sleep(3)
+        await elapse(3)
         assert handler.bodies == [b"after"]
 
     run_virtual(scenario())
@@ -320,15 +320,15 @@ def test_a_stream_that_vanishes_is_waited_for_and_read_from_its_new_start() -> N
         consumer = place.consumer(handler)
         place.start(consumer)
         await place.put(("a", b"1"))
-        await asyncio.sleep(3)
+        await elapse(3)
         place.transport.delete_stream(STREAM)
-        await asyncio.sleep(60)
+        await elapse(60)
         assert not consumer.healthy
         with pytest.raises(Unavailable):
             await consumer.check()
         place.transport.create_stream(STREAM)
         await place.put(("a", b"2"), ("b", b"3"))
-        await asyncio.sleep(60)
+        await elapse(60)
         assert handler.bodies == [b"1", b"2", b"3"]
         assert consumer.healthy
 
@@ -341,13 +341,13 @@ def test_a_lease_table_that_vanishes_costs_repeats_but_no_record() -> None:
         consumer = place.consumer(handler)
         place.start(consumer)
         await place.put(("a", b"1"))
-        await asyncio.sleep(3)
+        await elapse(3)
         place.leases.vanish()
-        await asyncio.sleep(60)
+        await elapse(60)
         assert not consumer.healthy
         place.leases.gone = False
         await place.put(("a", b"2"))
-        await asyncio.sleep(60)
+        await elapse(60)
         assert handler.bodies[-1] == b"2"
         assert set(handler.bodies) == {b"1", b"2"}
         assert consumer.healthy
@@ -367,11 +367,11 @@ def test_a_redriven_record_is_on_its_stream_again_and_its_letter_gone() -> None:
         place, handler = Place(), Collector(fail)
         place.start(place.consumer(handler))
         await place.put(("a", b"1"))
-        await asyncio.sleep(5)
+        await elapse(5)
         (letter,) = await place.parked()
         broken = False
         await redrive(place.letters, place.transport, letter.id)
-        await asyncio.sleep(5)
+        await elapse(5)
         assert handler.bodies == [b"1"]
         assert await place.parked() == []
         with pytest.raises(UnknownLetter):
@@ -391,7 +391,7 @@ def test_lag_is_the_age_of_the_first_record_behind_the_checkpoint() -> None:
         (first, other) = await read_lag(place.transport, STREAM, place.leases, VirtualClock())
         assert (first.lag_ms, first.worker, other.lag_ms) == (0, "one", None)
         await place.put(("a", b"1"))
-        await asyncio.sleep(7)
+        await elapse(7)
         (first, _) = await read_lag(place.transport, STREAM, place.leases, VirtualClock())
         assert first.lag_ms == 7_000
 

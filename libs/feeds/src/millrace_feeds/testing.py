@@ -51,6 +51,13 @@ class VirtualClock:
         return self._skew + asyncio.get_running_loop().time()
 
 
+async def elapse(seconds: float) -> None:
+    """Let virtual time pass: all that is due until then has happened. Raises RuntimeError where time is real."""
+    if not isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
+        raise RuntimeError("time is real here: wait for the condition")
+    await asyncio.sleep(seconds)
+
+
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on a loop with virtual time."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:

@@ -113,6 +113,36 @@ def test_files_that_cannot_be_used(tmp_path: Path, name: str, data: bytes, messa
             pass
 
 
+@pytest.mark.parametrize("spoil", [slice(-40, -20), slice(20, 40)], ids=["end", "begin"])
+def test_a_member_of_lzma_that_is_damaged(tmp_path: Path, spoil: slice) -> None:
+    file, member = tmp_path / "damaged.zip", "npidata_pfile_20050523-20260607.csv"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as zipped:
+        zipped.writestr(member, TEXT)
+        begin = 30 + len(member)
+        size = zipped.infolist()[0].compress_size
+    data = bytearray(file.read_bytes())
+    packed = data[begin : begin + size]
+    packed[spoil] = bytes(20)
+    file.write_bytes(data[:begin] + packed + data[begin + size :])
+    with pytest.raises(UnusableFileError, match=r"damaged|can't be read"), LineSource(file) as source:
+        reader = ChunkReader(source)
+        while reader.next() is not None:
+            pass
+
+
+@pytest.mark.parametrize(("at", "value"), [(6, 1), (8, 97)], ids=["password", "unknown method"])
+def test_a_member_that_nobody_can_unpack(tmp_path: Path, at: int, value: int) -> None:
+    file = tmp_path / "locked.zip"
+    with zipfile.ZipFile(file, "w") as zipped:
+        zipped.writestr("npidata_pfile_20050523-20260607.csv", TEXT)
+    data = bytearray(file.read_bytes())
+    directory = data.index(b"PK\x01\x02")
+    data[at] = data[directory + at + 2] = value
+    file.write_bytes(data)
+    with pytest.raises(UnusableFileError, match="can't be read"), LineSource(file):
+        pass
+
+
 def test_a_zip_without_the_file(tmp_path: Path) -> None:
     file = tmp_path / "other.zip"
     with zipfile.ZipFile(file, "w") as zipped:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import lzma
 import re
 import zipfile
 import zlib
@@ -18,7 +19,8 @@ _ZIP = b"PK\x03\x04"
 _BLOCK = 1 << 20
 _LONGEST_LINE = 1 << 20
 _MEMBER = re.compile(r"(?:.*/)?npidata_pfile_(?!.*fileheader).*\.csv", re.IGNORECASE)
-_DAMAGE = (EOFError, OSError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+_DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
+"""What a file that can't be unpacked raises; `RuntimeError` is zipfile's for a password or a method that it lacks."""
 
 
 def digest_of(path: Path, progress: Callable[[int], None]) -> str:

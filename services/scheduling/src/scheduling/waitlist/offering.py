@@ -73,15 +73,20 @@ class Offering:
 
     async def _serve(self, work: Work, news: News, view: "_View | None") -> None:
         """Offer the first time that suits; where there is none, wait for the next change."""
+        offer = None if view is None else await self._offer(work, news, view)
+        if offer is None:
+            await repository.set_state(work.session, news.entry.id, EntryState.WAITING, news.seq)
+            return
+        await repository.add_offer(work.session, news.entry.id, offer)
+        await repository.set_state(work.session, news.entry.id, EntryState.OFFERED, news.seq)
+        work.record(event_of(news.entry, offer, news.place))
+
+    async def _offer(self, work: Work, news: News, view: "_View") -> Offer | None:
         before = await repository.offered_starts(work.session, news.entry.id)
-        free = [] if view is None else view.free(news, work.now)
-        for start in candidates(free, before, TRIES):
-            if view is not None and (offer := await self._held(work, news, view, start)) is not None:
-                await repository.add_offer(work.session, news.entry.id, offer)
-                await repository.set_state(work.session, news.entry.id, EntryState.OFFERED, news.seq)
-                work.record(event_of(news.entry, offer, news.place))
-                return
-        await repository.set_state(work.session, news.entry.id, EntryState.WAITING, news.seq)
+        for start in candidates(view.free(news, work.now), before, TRIES):
+            if (offer := await self._held(work, news, view, start)) is not None:
+                return offer
+        return None
 
     async def _held(self, work: Work, news: News, view: "_View", start: datetime) -> Offer | None:
         """An offer whose time is held; None where it can't be had."""
