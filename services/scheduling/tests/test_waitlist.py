@@ -1,12 +1,16 @@
 """The line for a place: whose turn it is when time comes free."""
 
-from datetime import datetime
+import asyncio
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from millrace_platform.database import Session
+from scheduling.openings import repository as openings
+from scheduling.openings.repository import Mark
 from scheduling.waitlist import repository
 from scheduling.waitlist.model import OFFER_LIFETIME, PER_PATIENT
 from tests.support.waiting import until
@@ -54,12 +58,14 @@ async def full_shop(service: Service) -> tuple[str, list[tuple[Client, dict[str,
         patient = patient_of(service)
         booked.append((patient, await patient.book(place, start)))
 
-    def told() -> bool:
-        events = [each for each in service.latest("availability").values() if place in each.subject]
-        return bool(events) and not any(b"2026-11-19" in bytes(each.data) for each in events)
-
-    await until(told)
+    await until(lambda: is_told_free(service, place) is False)
     return place, booked
+
+
+def is_told_free(service: Service, place: str) -> bool | None:
+    """Whether the day has openings by the last that was told of the place; None where nothing was."""
+    events = [each for each in service.latest("availability").values() if place in each.subject]
+    return any(b"2026-11-19" in bytes(each.data) for each in events) if events else None
 
 
 async def cancel(booked: tuple[Client, dict[str, Any]]) -> None:
@@ -140,6 +146,39 @@ async def test_what_is_declined_is_the_next_ones(service: Service, how: str) -> 
     assert (await ada.delete(path)).status_code == 204
     assert (await offer(bob))["start"] == "2026-11-19T14:00:00Z"
     assert len(await entries(ada)) == (1 if how == "gives the hold up" else 0)
+
+
+async def test_what_is_declined_before_the_openings_know_of_it_is_the_next_ones(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, booked = await full_shop(service)
+    ada, bob = patient_of(service), patient_of(service)
+    told_free, free_again = asyncio.Event(), asyncio.Event()
+    looked_at: set[str] = set()
+
+    async def offered_starts(session: Session, entry_id: UUID) -> frozenset[datetime]:
+        looked_at.add(str(entry_id))
+        return await real_starts(session, entry_id)
+
+    async def tell(session: Session, changed: Sequence[tuple[UUID, date, bytes | None]]) -> None:
+        await real_tell(session, changed)
+        told_free.set()
+
+    async def take(session: Session, limit: int) -> list[Mark]:
+        # Between the two the openings aren't looked at: they never know that the time was held.
+        return await real_take(session, limit) if free_again.is_set() or not told_free.is_set() else []
+
+    real_starts, real_tell, real_take = repository.offered_starts, openings.tell, openings.take
+    monkeypatch.setattr(repository, "offered_starts", offered_starts)
+    monkeypatch.setattr(openings, "tell", tell)
+    monkeypatch.setattr(openings, "take", take)
+    first, second = [(await join(each, place))["id"] for each in (ada, bob)]
+    await until(lambda: looked_at == {first, second})
+    await cancel(booked[0])
+    await offer(ada)
+    assert (await ada.delete(f"/v1/waitlist/{first}")).status_code == 204
+    free_again.set()
+    assert (await offer(bob))["start"] == "2026-11-19T14:00:00Z"
 
 
 async def test_only_what_was_asked_for_is_offered(service: Service) -> None:

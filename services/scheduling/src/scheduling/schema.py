@@ -9,13 +9,14 @@ from scheduling.openings.tables import dirty_openings, openings
 from scheduling.place.tables import places
 from scheduling.slot.tables import slots
 from scheduling.tables import metadata
-from scheduling.waitlist.tables import waitlist_entries, waitlist_offers, waitlist_progress
+from scheduling.waitlist.tables import dirty_lines, waitlist_entries, waitlist_offers
 
 __all__ = [
     "address_key",
     "appointments",
     "calendars",
     "claims",
+    "dirty_lines",
     "dirty_openings",
     "ics_feeds",
     "idempotency",
@@ -25,5 +26,4 @@ __all__ = [
     "slots",
     "waitlist_entries",
     "waitlist_offers",
-    "waitlist_progress",
 ]

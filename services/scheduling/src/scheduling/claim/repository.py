@@ -27,7 +27,7 @@ WITH taken AS (
     ON CONFLICT DO NOTHING
     RETURNING npi, occupied
 ), told AS (
-    INSERT INTO dirty_openings (npi, first, last) SELECT npi, lower(occupied), upper(occupied) FROM taken
+    INSERT INTO dirty_openings (npi, first, last, frees) SELECT npi, lower(occupied), upper(occupied), false FROM taken
 )
 SELECT 1 FROM taken
 """

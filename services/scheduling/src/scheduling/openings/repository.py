@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import DateTime, delete, exists, func, insert, literal, select, tuple_
+from sqlalchemy import DateTime, delete, exists, false, func, insert, literal, select, tuple_
 
 from millrace_platform.database import ReadSession, Session
 from scheduling.calendar.tables import calendars
@@ -20,10 +20,17 @@ ORDER_LOCK = 0x6D696C6C_6F70656E
 """Advisory lock ("millopen") under which `seq` is given: it rises in the order of the commits."""
 
 
+# The waitlist is told of the marks and not of what is told here: time that came free and was taken again meanwhile, or
+# the other way round, leaves openings as they were.
 _TAKE = """
-DELETE FROM dirty_openings
-WHERE seq = ANY (ARRAY(SELECT seq FROM dirty_openings ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED))
-RETURNING npi, first, last
+WITH taken AS (
+    DELETE FROM dirty_openings
+    WHERE seq = ANY (ARRAY(SELECT seq FROM dirty_openings ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED))
+    RETURNING npi, first, last, frees
+), passed_on AS (
+    INSERT INTO dirty_lines (npi) SELECT DISTINCT npi FROM taken WHERE frees
+)
+SELECT npi, first, last FROM taken
 """
 _PROVIDERS = """
 SELECT p.id, p.npi FROM places p WHERE p.npi = ANY ($1) AND EXISTS (SELECT FROM calendars c WHERE c.place_id = p.id)
@@ -72,7 +79,10 @@ async def mark(session: Session, npi: str, first: datetime, last: datetime) -> N
 
 
 async def take(session: Session, limit: int) -> list[Mark]:
-    """Remove the oldest marks that nobody else is at; they come back unless the transaction commits."""
+    """Remove the oldest marks that nobody else is at, and mark the lines of whom they free time of.
+
+    They come back unless the transaction commits.
+    """
     return [Mark(*row) for row in await fetch(session, _TAKE, limit)]
 
 
@@ -139,11 +149,11 @@ async def mark_aging(session: Session, now: datetime) -> None:
     notice = func.make_interval(0, 0, 0, 0, 0, calendars.c.document["minimum_notice"].as_integer())
     today = exists().where(slots.c.place_id == calendars.c.place_id, slots.c.day <= now.date() + timedelta(1))
     marks = (
-        select(places.c.npi, literal(now, _MOMENT), literal(now, _MOMENT) + notice)
+        select(places.c.npi, literal(now, _MOMENT), literal(now, _MOMENT) + notice, false())
         .join(calendars, calendars.c.place_id == places.c.id)
         .where(calendars.c.document.is_not(None), today)
     )
-    await session.execute(insert(dirty_openings).from_select(["npi", "first", "last"], marks))
+    await session.execute(insert(dirty_openings).from_select(["npi", "first", "last", "frees"], marks))
 
 
 async def mark_places(session: Session, place_ids: Sequence[UUID], first: datetime, last: datetime) -> None:

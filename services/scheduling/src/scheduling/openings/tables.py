@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 
 from scheduling.tables import metadata
@@ -24,7 +26,7 @@ openings = Table(
     Column("place_id", Uuid, ForeignKey("places.id"), primary_key=True),
     Column("week", Date, primary_key=True, index=True),
     Column("version", BigInteger, nullable=False),
-    Column("seq", BigInteger, nullable=False, index=True),
+    Column("seq", BigInteger, nullable=False),
     Column("data", LargeBinary),
 )
 """`week` is its Monday, `data` the entity as it was told, null for none; `seq` rises with every change of any row, in
@@ -37,5 +39,7 @@ dirty_openings = Table(
     Column("npi", Text, nullable=False),
     Column("first", DateTime(timezone=True), nullable=False),
     Column("last", DateTime(timezone=True), nullable=False),
+    Column("frees", Boolean, nullable=False, server_default=text("true")),
 )
-"""A log: times of a provider that were touched. Writers never wait for each other on it, nor for its reader."""
+"""A log: times of a provider that were touched, and whether any of them may have come free. Writers never wait for each
+other on it, nor for its reader."""

@@ -1,7 +1,7 @@
 """Looks after the line: whose offer lapsed, and whose turn it is where time came free.
 
-Where openings of a place changed, its line is looked at anew; so nothing has to be told to the line when time comes
-free, however that comes, and nothing is lost when a process dies.
+Whatever may free time marks it for the openings; the lines there are looked at anew. So nothing else has to be told to
+a line, however time comes free, and nothing is lost when a process dies.
 """
 
 from dataclasses import dataclass
@@ -25,15 +25,14 @@ from scheduling.slot.windows import day_begins, merged
 from scheduling.slot.zones import minute_of, moment_of
 from scheduling.unit_of_work import Units, Work
 from scheduling.waitlist import repository
-from scheduling.waitlist.model import DAYS, OFFER_LIFETIME, EntryState, Offer, OfferState, candidates
-from scheduling.waitlist.repository import News
+from scheduling.waitlist.model import DAYS, OFFER_LIFETIME, Entry, EntryState, Offer, OfferState, candidates
 from scheduling.waitlist.service import became
 from scheduling.waitlist.wire import event_of
 
 AT_ONCE = 100
 """Entries that one transaction looks at."""
-CHANGES = 10_000
-"""Changes of openings that one transaction takes note of; the next one goes on behind them."""
+MARKS = 1_000
+"""Marks of lines that one transaction takes; the next one goes on behind them."""
 TRIES = 3
 """How many times are tried to be held for one entry: others may be faster."""
 
@@ -62,39 +61,38 @@ class Offering:
             for offered in await repository.lapsing(work.session, work.now):
                 await claims.release(work.session, offered.offer.claim_id)
                 await became(work, offered, OfferState.LAPSED)
-                await repository.set_state(work.session, offered.entry.id, EntryState.WAITING)
+                await repository.set_waiting(work.session, offered.entry.id)
             await repository.drop_late(work.session, work.now.date() - timedelta(1))
-            seq = await repository.mark(work.session, CHANGES)
+            await repository.mark(work.session, MARKS)
             views: dict[UUID, _View | None] = {}
-            for news in await repository.marked(work.session, seq, AT_ONCE):
-                if news.place.id not in views:
-                    views[news.place.id] = await _view(work, news.place)
-                await self._serve(work, news, views[news.place.id])
+            for entry, place in await repository.due(work.session, AT_ONCE):
+                if place.id not in views:
+                    views[place.id] = await _view(work, place)
+                await self._serve(work, entry, place, views[place.id])
 
-    async def _serve(self, work: Work, news: News, view: "_View | None") -> None:
-        """Offer the first time that suits; where there is none, wait for the next change."""
-        offer = None if view is None else await self._offer(work, news, view)
-        if offer is None:
-            await repository.set_state(work.session, news.entry.id, EntryState.WAITING, news.seq)
-            return
-        await repository.add_offer(work.session, news.entry.id, offer)
-        await repository.set_state(work.session, news.entry.id, EntryState.OFFERED, news.seq)
-        work.record(event_of(news.entry, offer, news.place))
+    async def _serve(self, work: Work, entry: Entry, place: Place, view: "_View | None") -> None:
+        """Offer the first time that suits."""
+        await repository.looked_at(work.session, entry.id)
+        offer = None if view is None else await self._offer(work, entry, view)
+        if offer is not None:
+            await repository.add_offer(work.session, entry.id, offer)
+            await repository.set_state(work.session, entry.id, EntryState.OFFERED)
+            work.record(event_of(entry, offer, place))
 
-    async def _offer(self, work: Work, news: News, view: "_View") -> Offer | None:
-        before = await repository.offered_starts(work.session, news.entry.id)
-        for start in candidates(view.free(news, work.now), before, TRIES):
-            if (offer := await self._held(work, news, view, start)) is not None:
+    async def _offer(self, work: Work, entry: Entry, view: "_View") -> Offer | None:
+        before = await repository.offered_starts(work.session, entry.id)
+        for start in candidates(view.free(entry, work.now), before, TRIES):
+            if (offer := await self._held(work, entry, view, start)) is not None:
                 return offer
         return None
 
-    async def _held(self, work: Work, news: News, view: "_View", start: datetime) -> Offer | None:
+    async def _held(self, work: Work, entry: Entry, view: "_View", start: datetime) -> Offer | None:
         """An offer whose time is held; None where it can't be had."""
-        entry, found = news.entry, view.timetable
+        found = view.timetable
         if found.calendar is None:
             return None
         try:
-            visit, occupied = visit_and_span(entry.asked(start), news.place, found.calendar, found.segments, work.now)
+            visit, occupied = visit_and_span(entry.asked(start), view.place, found.calendar, found.segments, work.now)
         except (NotOfferedError, NoVisitTypeError):
             return None
         expires_at = work.now + OFFER_LIFETIME
@@ -117,12 +115,13 @@ class _View:
     though others stand before them.
     """
 
+    place: Place
     timetable: Timetable
     taken: list[tuple[int, int]]
 
-    def free(self, news: News, now: datetime) -> list[datetime]:
+    def free(self, entry: Entry, now: datetime) -> list[datetime]:
         """Times within the entry's days that are free, in order."""
-        entry, zone = news.entry, news.place.time_zone
+        zone = self.place.time_zone
         within = Bounds(day_begins(zone, entry.first_day), day_begins(zone, entry.last_day + _DAY))
         wanted = entry.asked(now).wanted
         times = times_of(self.timetable, Occupied(self.taken), wanted, within, now.timestamp())
@@ -141,4 +140,4 @@ async def _view(work: Work, place: Place) -> _View | None:
     occupied = (await timetables.occupied(work.session, [found.npi], first, last, work.now)).get(
         found.npi, NOTHING_TAKEN
     )
-    return _View(found, list(zip(occupied.begins, occupied.ends, strict=True)))
+    return _View(place, found, list(zip(occupied.begins, occupied.ends, strict=True)))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from millrace_platform.database import Session
@@ -17,7 +17,9 @@ _ENTRY: Final = """e.id, e.place_id, e.patient_id, e.dependant_id, e.visit_reaso
 _OFFER: Final = "o.id AS offer_id, o.version, o.state AS offer_state, o.claim_id, o.start, o.minutes, o.expires_at"
 _PLACE: Final = "p.npi, p.practice_id, p.time_zone, p.version AS place_version"
 # ruff: noqa: S608 # constants
+# Whoever joins or comes back has the whole line looked at: who joins just as time comes free isn't the first.
 _ADD = """
+WITH news AS (INSERT INTO dirty_lines (npi) SELECT npi FROM places WHERE id = $2)
 INSERT INTO waitlist_entries (id, place_id, patient_id, dependant_id, visit_reason, mode, patient_kind, first_day,
     last_day, state, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -30,7 +32,12 @@ LEFT JOIN waitlist_offers o ON o.entry_id = e.id AND o.state = 'offered'
 WHERE e.patient_id = $1 AND e.state <> 'done' ORDER BY e.id LIMIT $2
 """
 _FIND = f"SELECT {_ENTRY} FROM waitlist_entries e WHERE e.id = $1 AND e.patient_id = $2 FOR UPDATE"
-_SET = "UPDATE waitlist_entries SET state = $2, seen = $3 WHERE id = $1"
+_SET = "UPDATE waitlist_entries SET state = $2 WHERE id = $1"
+_SET_WAITING = """
+WITH entry AS (UPDATE waitlist_entries SET state = 'waiting', due = false WHERE id = $1 RETURNING place_id)
+INSERT INTO dirty_lines (npi) SELECT npi FROM places JOIN entry ON places.id = place_id
+"""
+_LOOKED_AT = "UPDATE waitlist_entries SET due = false WHERE id = $1"
 _WITH_OFFER = f"""
 SELECT {_ENTRY}, {_OFFER}, {_PLACE} FROM waitlist_offers o JOIN waitlist_entries e ON e.id = o.entry_id
 JOIN places p ON p.id = e.place_id WHERE o.state = 'offered' AND {{condition}} ORDER BY o.id LIMIT 100
@@ -46,19 +53,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 _SET_OFFER = "UPDATE waitlist_offers SET version = $2, state = $3 WHERE id = $1"
 _STARTS = "SELECT start FROM waitlist_offers WHERE entry_id = $1"
-_PROGRESS = "SELECT seq FROM waitlist_progress FOR UPDATE"
-_ADVANCE = "UPDATE waitlist_progress SET seq = $1"
-# `seq` rises in the order of the commits: what comes later stands behind.
-_CHANGES = "SELECT place_id, seq FROM openings WHERE seq > $1 ORDER BY seq LIMIT $2"
-# The whole line of a place, if anybody in it is new: who joins just as time comes free isn't the first.
-_MARK = """
-UPDATE waitlist_entries SET seen = -1 WHERE state = 'waiting' AND seen <> -1 AND place_id IN (
-    SELECT unnest($1::uuid[]) UNION SELECT place_id FROM waitlist_entries WHERE state = 'waiting' AND seen = 0
-)
+_TAKE = """
+DELETE FROM dirty_lines WHERE seq = ANY (ARRAY(SELECT seq FROM dirty_lines ORDER BY seq LIMIT $1)) RETURNING npi
 """
-_MARKED = f"""
+_MARK = """
+UPDATE waitlist_entries e SET due = true FROM places p
+WHERE p.id = e.place_id AND p.npi = ANY ($1) AND e.state = 'waiting' AND NOT e.due
+"""
+_DUE = f"""
 SELECT {_ENTRY}, {_PLACE} FROM waitlist_entries e JOIN places p ON p.id = e.place_id
-WHERE e.state = 'waiting' AND e.seen = -1 ORDER BY e.place_id, e.id LIMIT $1 FOR UPDATE OF e
+WHERE e.state = 'waiting' AND e.due ORDER BY e.place_id, e.id LIMIT $1 FOR UPDATE OF e
 """
 _LATE = "UPDATE waitlist_entries SET state = 'done' WHERE state = 'waiting' AND last_day < $1"
 _FORGET = "DELETE FROM waitlist_entries WHERE patient_id = $1"
@@ -71,15 +75,6 @@ class Offered:
     entry: Entry
     offer: Offer
     place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """Somebody in line at a place whose openings changed; `seq` is up to which change they are looked at."""
-
-    entry: Entry
-    place: Place
-    seq: int
 
 
 async def round_is_ours(session: Session) -> bool:
@@ -126,9 +121,19 @@ async def lock(session: Session, entry_id: UUID, patient_id: UUID) -> Entry | No
     return None if row is None else _entry_of(row)
 
 
-async def set_state(session: Session, entry_id: UUID, state: EntryState, seen: int = 0) -> None:
-    """`seen` 0: the line is looked at anew."""
-    await first(session, _SET, entry_id, state.value, seen)
+async def set_state(session: Session, entry_id: UUID, state: Literal[EntryState.OFFERED, EntryState.DONE]) -> None:
+    """The entry isn't in line any more."""
+    await first(session, _SET, entry_id, state.value)
+
+
+async def set_waiting(session: Session, entry_id: UUID) -> None:
+    """Back in line, at its old place."""
+    await first(session, _SET_WAITING, entry_id)
+
+
+async def looked_at(session: Session, entry_id: UUID) -> None:
+    """Nothing was found for this entry; it waits for time to come free."""
+    await first(session, _LOOKED_AT, entry_id)
 
 
 async def offer_of(session: Session, offer_id: UUID) -> Offered | None:
@@ -182,24 +187,16 @@ async def offered_starts(session: Session, entry_id: UUID) -> frozenset[datetime
     return frozenset(row["start"] for row in await fetch(session, _STARTS, entry_id))
 
 
-async def mark(session: Session, changes: int) -> int:
-    """Have the lines looked at where somebody is new, or where openings changed, up to so many changes behind the last.
-
-    Returns up to which change that was. It costs what changed, however many wait.
-    """
-    seq: int = (await first(session, _PROGRESS))["seq"]
-    rows = await fetch(session, _CHANGES, seq, changes)
-    if rows:
-        seq = rows[-1]["seq"]
-        await first(session, _ADVANCE, seq)
-    await fetch(session, _MARK, list({row["place_id"] for row in rows}))
-    # Before the first change of all, as 0 is who has to be looked at.
-    return max(seq, 1)
+async def mark(session: Session, limit: int) -> None:
+    """Make the lines due whose marks are the oldest. It costs what was marked, however many wait."""
+    npis = {row["npi"] for row in await fetch(session, _TAKE, limit)}
+    if npis:
+        await fetch(session, _MARK, list(npis))
 
 
-async def marked(session: Session, seq: int, limit: int) -> list[News]:
+async def due(session: Session, limit: int) -> list[tuple[Entry, Place]]:
     """Who is to be looked at: by place, in the order of the line."""
-    return [News(_entry_of(row), _place_of(row), seq) for row in await fetch(session, _MARKED, limit)]
+    return [(_entry_of(row), _place_of(row)) for row in await fetch(session, _DUE, limit)]
 
 
 async def drop_late(session: Session, today: date) -> None:

@@ -67,7 +67,7 @@ class WaitlistService:
         offered = await repository.offer_of(work.session, offer_id)
         if offered is not None:
             await became(work, offered, OfferState.LAPSED)
-            await repository.set_state(work.session, offered.entry.id, EntryState.WAITING)
+            await repository.set_waiting(work.session, offered.entry.id)
 
     async def forget(self, work: Work, patient_id: UUID) -> None:
         """Take a patient out of all lines, without a trace. The holds of offers are given up elsewhere."""

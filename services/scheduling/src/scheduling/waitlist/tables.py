@@ -2,14 +2,15 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Integer,
-    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -31,23 +32,16 @@ waitlist_entries = Table(
     Column("first_day", Date, nullable=False),
     Column("last_day", Date, nullable=False),
     Column("state", Text, nullable=False),
-    Column("seen", BigInteger, nullable=False, server_default=text("0")),
+    Column("due", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("last_day >= first_day", name="days"),
     CheckConstraint("state IN ('waiting', 'offered', 'done')", name="state"),
     Index("waitlist_entries_place_id_id_idx", "place_id", "id", postgresql_where=text("state = 'waiting'")),
     Index("waitlist_entries_patient_id_id_idx", "patient_id", "id"),
-    Index(
-        "waitlist_entries_seen_place_id_id_idx",
-        "seen",
-        "place_id",
-        "id",
-        postgresql_where=text("state = 'waiting' AND seen <= 0"),
-    ),
+    Index("waitlist_entries_due_place_id_id_idx", "place_id", "id", postgresql_where=text("state = 'waiting' AND due")),
     Index("waitlist_entries_last_day_idx", "last_day", postgresql_where=text("state = 'waiting'")),
 )
-"""Ids rise with time: their order is the line. `seen` is up to which change of openings was looked at: 0 for none yet,
-so that the whole line has to be looked at; -1 where it is looked at next."""
+"""Ids rise with time: their order is the line. `due` is who is looked at next."""
 
 waitlist_offers = Table(
     "waitlist_offers",
@@ -64,11 +58,11 @@ waitlist_offers = Table(
     Index("waitlist_offers_expires_at_idx", "expires_at", postgresql_where=text("state = 'offered'")),
 )
 
-waitlist_progress = Table(
-    "waitlist_progress",
+dirty_lines = Table(
+    "dirty_lines",
     metadata,
-    Column("id", SmallInteger, primary_key=True, autoincrement=False),
-    Column("seq", BigInteger, nullable=False),
-    CheckConstraint("id = 1", name="id"),
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("npi", Text, nullable=False),
 )
-"""Up to which change of openings the lines of their places are marked to be looked at."""
+"""A log: providers whose time may have come free, or in whose lines somebody is new. Writers never wait for each other
+on it, nor for its reader."""
