@@ -82,6 +82,15 @@ def test_init_runs_what_every_package_brings(installed: list[importlib.metadata.
     assert done == ["provisioned", "provisioned"]
 
 
+def test_init_runs_what_is_named_and_nothing_else(installed: list[importlib.metadata.EntryPoint]) -> None:
+    installed += [entry_point(name, f"{__name__}:provision", plugins.INIT) for name in ("a", "b")]
+    done.clear()
+    assert call("init", "b")[0] == 0
+    assert done == ["provisioned"]
+    assert call("init", "b", "c") == (2, "millrace init: nothing here is named c: there are a, b\n")
+    assert done == ["provisioned"]
+
+
 def millrace(home: Path, *arguments: str, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "MILLRACE_HOME": str(home), **variables}
     command = [sys.executable, "-m", "millrace_local", *arguments]

@@ -1,18 +1,19 @@
 """The `millrace` command. Other packages mount theirs by entry points, which are loaded when they are called."""
 
 import asyncio
-import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint
 from typing import Annotated, cast
 
 import typer
 from rich.console import Console
 
+from millrace_local import preparation
 from millrace_local.home import Home
-from millrace_local.plugins import COMMANDS, INIT, BrokenPluginError, load, plugins
+from millrace_local.plugins import COMMANDS, BrokenPluginError, load, plugins
+from millrace_local.preparation import UnknownStepError
 from millrace_local.up.platform import Options
 from millrace_local.up.run import run
 
@@ -77,26 +78,19 @@ def up(
     raise typer.Exit(run(Options(home, _port(), demo_providers, os.environ)))
 
 
-def init() -> None:
+def init(
+    names: Annotated[list[str] | None, typer.Argument(help="Packages; all of them when none is given.")] = None,
+) -> None:
     """Create what the packages own: streams, tables, schemas. Does no harm when it is there already."""
     try:
-        steps = [(entry_point.name, load(entry_point)) for entry_point in plugins(INIT)]
+        chosen = preparation.steps(names or preparation.registered())
+    except UnknownStepError as error:
+        errors.print(f"millrace init: {error}")
+        raise typer.Exit(2) from None
     except BrokenPluginError as error:
         errors.print(str(error))
         raise typer.Exit(1) from None
-    asyncio.run(_initialise(steps))
-
-
-async def _initialise(steps: Sequence[tuple[str, object]]) -> None:
-    # One after the other: Alembic keeps the migration that runs in module globals.
-    for name, step in steps:
-        await _run_step(name, step)
-
-
-async def _run_step(name: str, step: object) -> None:
-    if not inspect.iscoroutinefunction(step):
-        raise TypeError(f"{INIT} {name} is not an asynchronous function")
-    await cast(Callable[[], Awaitable[None]], step)()
+    asyncio.run(preparation.run(chosen))
 
 
 def _port() -> int:

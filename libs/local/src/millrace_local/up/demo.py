@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 SEED = 1
 
@@ -13,6 +14,9 @@ Command = Callable[..., Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Demo:
     """`providers` made-up providers in `directory`, until they are loaded. `command` runs a `millrace` command."""
+
+    OWNER: ClassVar = "directory"
+    """The service that takes the files in."""
 
     providers: int
     directory: Path

@@ -29,6 +29,8 @@ from millrace_local.up.progress import until_drained
 from millrace_local.up.recovery import OWNERS, RETRY_SECONDS, replay_everything
 from millrace_local.up.supervisor import CommandError, Supervisor, all_ready
 
+FEEDS = "feeds"
+"""Who makes the streams that all share."""
 STANDSTILL_SECONDS = 120.0
 SERVICE_STOP_SECONDS = 30.0  # a service takes up to 25 to finish its work
 
@@ -118,19 +120,21 @@ class Platform:
         await all_ready(self._stores)
         for name in DATABASES:
             await self._postgres.create_database(name)
-        await self._command("init")
 
     async def _start_services(self) -> None:
+        """Each prepares what it owns, and passes over streams that aren't there yet."""
         services = self._supervisor.start(*(self._service(name) for name in SERVICES))
         edge = self._supervisor.start(self._edge(), descriptors=(self._listener.fileno(),))
+        await self._command("init", FEEDS)
         if self._demo.wanted:
+            await all_ready([each for each in services if each.spec.name == Demo.OWNER])
             await self._demo.load()
         await all_ready([*services, *edge])
 
     def _service(self, name: str) -> ProcessSpec:
         return ProcessSpec(
             name=name,
-            command=(sys.executable, "-m", name),
+            command=(sys.executable, "-m", "millrace_local.prepared", name),
             ready=http_probe(f"{self._ports.service_url(name)}/readyz"),
             environment=service_variables(name, self._ports, self._variables),
             stop_seconds=SERVICE_STOP_SECONDS,

@@ -22,10 +22,9 @@ async def put(session: Session, places: Sequence[Place]) -> None:
     """Take over what is newer than what is known. Each id once."""
     if not places:
         return
-    statement = insert(place).values([asdict(each) for each in sorted(places, key=lambda each: each.id)])
+    statement = insert(place)
     newer = {"version": statement.excluded.version, "practice_id": statement.excluded.practice_id}
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[place.c.id], set_=newer, where=place.c.version < statement.excluded.version
-        )
+    taken = statement.on_conflict_do_update(
+        index_elements=[place.c.id], set_=newer, where=place.c.version < statement.excluded.version
     )
+    await session.execute(taken, [asdict(each) for each in sorted(places, key=lambda each: each.id)])

@@ -31,13 +31,12 @@ async def put(session: Session, visits: Sequence[Visit]) -> None:
         return
     living = await patients.hold(session, (each.patient_id for each in visits if each.patient_id is not None))
     kept = [each if each.patient_id in living else replace(each, patient_id=None) for each in visits]
-    statement = insert(visit).values([asdict(each) for each in sorted(kept, key=lambda each: each.id)])
+    statement = insert(visit)
     newer = {column.name: statement.excluded[column.name] for column in visit.c if column is not visit.c.id}
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[visit.c.id], set_=newer, where=visit.c.version < statement.excluded.version
-        )
+    taken = statement.on_conflict_do_update(
+        index_elements=[visit.c.id], set_=newer, where=visit.c.version < statement.excluded.version
     )
+    await session.execute(taken, [asdict(each) for each in sorted(kept, key=lambda each: each.id)])
 
 
 def of_practice(practice_id: str) -> Select[str]:

@@ -25,7 +25,7 @@ async def put(session: Session, found: Sequence[Place]) -> list[Place]:
         return []
     # In one order, whoever writes: two consumers during a handover mustn't wait for each other.
     rows = [asdict(place) for place in sorted(found, key=lambda place: place.id)]
-    statement = insert(places).values(rows)
+    statement = insert(places)
     newer = statement.on_conflict_do_update(
         index_elements=[places.c.id],
         set_={
@@ -36,5 +36,5 @@ async def put(session: Session, found: Sequence[Place]) -> list[Place]:
         },
         where=places.c.version < statement.excluded.version,
     )
-    written = set((await session.execute(newer.returning(places.c.id))).scalars())
+    written = set((await session.execute(newer.returning(places.c.id), rows)).scalars())
     return [place for place in found if place.id in written]
