@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -13,8 +13,11 @@ import uvicorn
 from millrace_contracts.entities import Availability
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import PROVIDER_LOCATION, entity_of
+from millrace_platform.errors import Unavailable
 from millrace_platform.unit_of_work import Event
-from tests.support.waiting import until
+from scheduling.openings.service import Teller
+from scheduling.unit_of_work import Units, Work
+from tests.support.waiting import ends_cancelled, until
 
 from .running import ADMIN, CALENDAR, Service, running, settings_for
 from .test_availability import claim, starts
@@ -212,3 +215,26 @@ async def test_a_silent_stream_sends_heartbeats_and_ends_with_the_service(postgr
             with pytest.raises(EOFError):
                 while True:
                     assert await events.next() == {"comment": "still here"}
+
+
+class BrokenUnits:
+    """Their database goes away just when who uses them is told to end."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Work]:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise Unavailable("The database can't be reached.")
+        yield
+
+
+async def test_telling_ends_when_it_is_cancelled_and_fails_at_once() -> None:
+    units = BrokenUnits()
+    telling = asyncio.create_task(Teller(cast(Units, units), interval=3600).run())
+    await units.begun.wait()
+    assert await ends_cancelled(telling)
