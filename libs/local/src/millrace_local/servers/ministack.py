@@ -69,6 +69,8 @@ class Ministack:
             "LOG_LEVEL": "WARNING",
             # ministack removes its containers from the Docker it finds, another ministack's too: show it none.
             "DOCKER_HOST": f"unix://{self.directory}/no-docker",
+            # Its environment is ours: what it imports is compiled once, and the most of it never.
+            "PYTHONDONTWRITEBYTECODE": "",
         }
         return ProcessSpec(
             name="ministack",
@@ -94,8 +96,7 @@ def install(environment: Path) -> None:
             return
         _uv("venv", "--quiet", "--clear", "--no-project", "--python", sys.executable, str(environment))
         python = str(environment / "bin" / "python")
-        options = ("--quiet", "--compile-bytecode", "--require-hashes")
-        _uv("pip", "install", *options, "--python", python, "--requirement", str(LOCK))
+        _uv("pip", "install", "--quiet", "--require-hashes", "--python", python, "--requirement", str(LOCK))
         (environment / "installed.sha256").write_text(_locked())
 
 
