@@ -1,21 +1,25 @@
-"""ministack with three repairs: a script for the Python of ministack's own environment.
+"""ministack with four repairs: a script for the Python of ministack's own environment.
 
 For each GetRecords its Kinesis copies all records of the stream in order to drop the expired ones, so that reading gets
 slower with all that was ever written. Records lie in the order of their arrival: unless the first one is expired, none
 is. And for each request it walks through all iterators that were handed out in the last five minutes, of which every
 GetRecords makes one, to forget the expired ones. An expired one is refused anyway: forgetting may wait.
 
+For each conditional write of an item it checks the grammar of the condition, of which there are a handful in all.
+
 Stopping it writes its state as JSON piece by piece, which takes several times as long as making one text of it.
 """
 
 import json
 import time
+from functools import lru_cache
 from typing import Any, TextIO
 
 from ministack.app import main
-from ministack.services import kinesis
+from ministack.services import dynamodb, kinesis
 
 FORGET_SECONDS = 10.0
+CONDITIONS = 256
 
 drop_expired = kinesis._expire_records
 forget_expired = kinesis._expire_iterators
@@ -44,6 +48,7 @@ def dump(value: object, file: TextIO, **options: Any) -> None:
     file.write(json.dumps(value, **options))
 
 
+dynamodb._condition_syntax_error = lru_cache(CONDITIONS)(dynamodb._condition_syntax_error)
 json.dump = dump  # type: ignore[assignment] # its options go to `dumps`
 kinesis._expire_records = expire_records
 kinesis._expire_iterators = expire_iterators
