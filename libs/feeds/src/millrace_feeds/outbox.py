@@ -10,6 +10,7 @@ from millrace_feeds.transport import Limits
 
 OUTBOX_TABLE = "outbox"
 NOTIFY_CHANNEL = "millrace_outbox"
+_RECORD_BYTES = Limits().record_bytes
 
 OUTBOX_DDL = f"""
 CREATE TABLE IF NOT EXISTS {OUTBOX_TABLE} (
@@ -46,6 +47,6 @@ def outbox_record(envelope: Envelope) -> tuple[str, int, str | None, bytes]:
     """
     body = encode(envelope)
     weight = len(body) + len(envelope.partitionkey.encode())
-    if weight > Limits().record_bytes:
+    if weight > _RECORD_BYTES:
         raise RecordTooLarge(f"{envelope.subject}: {weight} bytes are more than a record may weigh")
     return (envelope.partitionkey, envelope.entityversion, envelope.traceparent, body)

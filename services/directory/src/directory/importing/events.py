@@ -10,6 +10,7 @@ from sqlalchemy import any_, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
+from directory.events import Action
 from directory.feed import Change, events_of
 from directory.wire import Kind, Row
 from millrace_feeds.outbox import NOTIFY_STATEMENT, OUTBOX_COLUMNS, OUTBOX_TABLE, outbox_record
@@ -40,15 +41,20 @@ class Emitter:
         """Put the rows' events, as the rows stand now, into the outbox; the commit wakes the relay."""
         for start in range(0, len(change.keys), FETCHED_ROWS):
             rows = await self._connection.fetch(_select_by_keys(change.kind), change.keys[start : start + FETCHED_ROWS])
-            await self._connection.copy_records_to_table(
-                OUTBOX_TABLE, columns=OUTBOX_COLUMNS, records=self._records(change, rows)
-            )
-        if change.keys:
-            self.told[f"{change.kind.contract.name} {change.action}"] += len(change.keys)
-            await self._connection.execute(NOTIFY_STATEMENT)
+            await self.tell(change.kind, change.action, rows)
 
-    def _records(self, change: Change, rows: Sequence[Row]) -> Iterator[tuple[str, int, str | None, bytes]]:
+    async def tell(self, kind: Kind[Any], action: Action, rows: Sequence[Row]) -> None:
+        """As `emit`, of rows that are at hand as they stand now."""
+        await self._connection.copy_records_to_table(
+            OUTBOX_TABLE, columns=OUTBOX_COLUMNS, records=self._records(kind, action, rows)
+        )
+        await self._connection.execute(NOTIFY_STATEMENT)
+        self.told[f"{kind.contract.name} {action}"] += len(rows)
+
+    def _records(
+        self, kind: Kind[Any], action: Action, rows: Sequence[Row]
+    ) -> Iterator[tuple[str, int, str | None, bytes]]:
         # Made while they are copied: the database takes the first of them in while the next ones are encoded.
         for start in range(0, len(rows), ENCODED_ROWS):
-            events = events_of(change.kind, rows[start : start + ENCODED_ROWS], change.action)
+            events = events_of(kind, rows[start : start + ENCODED_ROWS], action)
             yield from map(outbox_record, self._envelopes.of(events))
