@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from asyncpg import Connection
 
-from directory.events import Action
 from directory.importing import statements
 from directory.importing.events import Emitter
 from directory.importing.rows import LocationRow, PracticeRow, ProviderLocationRow, ProviderRow
@@ -77,7 +76,6 @@ class Adder:
         if not rows:
             return
         rows.sort(key=itemgetter(kind.order[0].name))
-        await self._connection.copy_records_to_table(
-            kind.key.table.name, columns=columns, records=map(itemgetter(*columns), rows)
-        )
-        await self._emitter.tell(kind, Action.CREATED, rows)
+        records = map(itemgetter(*columns), rows)
+        adding = self._connection.copy_records_to_table(kind.key.table.name, columns=columns, records=records)
+        await self._emitter.tell_added(kind, rows, adding)

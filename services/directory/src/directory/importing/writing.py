@@ -101,9 +101,7 @@ class Writer:
         self, rows: dict[str, LocationRow], new: Sequence[PracticeRow], known: Sequence[PracticeRow]
     ) -> set[str]:
         """Have all these places; gives those that weren't there. A live one stays as it is."""
-        live = {
-            row["id"]: row["live"] for row in await self._connection.fetch(statements.KNOWN_LOCATIONS, list(rows))
-        }
+        live = {row["id"]: row["live"] for row in await self._connection.fetch(statements.KNOWN_LOCATIONS, list(rows))}
         searched = live.keys() | {row.location_id for row in known}
         created: set[str] = set()
         if back := [row for key, row in rows.items() if key in searched and not live.get(key)]:
