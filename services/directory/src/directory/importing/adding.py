@@ -30,7 +30,7 @@ Place = Mapping[str, Any]
 
 
 class Adder:
-    """Adds rows kind by kind, in the order of their keys. Knows the locations that it added."""
+    """Adds rows kind by kind. Knows the locations that it added."""
 
     def __init__(self, connection: Connection, emitter: Emitter) -> None:
         self._connection = connection
@@ -44,7 +44,7 @@ class Adder:
         """`practices` are all those that are at one of these locations: the one with the lowest NPI has it."""
         best = {
             row.location_id: {"practice_id": row.id, "practice_name": row.name, "phone": row.phone}
-            for row in sorted(practices, key=itemgetter(1), reverse=True)
+            for row in sorted(practices, key=lambda row: row.npi, reverse=True)
         }
         added = [{**row._asdict(), **best.get(row.id, _NO_PRACTICE), **_FIRST} for row in rows]
         await self._add(LOCATIONS, _LOCATION, added)
@@ -75,6 +75,7 @@ class Adder:
     async def _add(self, kind: Kind[Any], columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
+        # Provider-locations by NPI, as most of their indexes and a foreign key are: by id each would be looked for anew.
         rows.sort(key=itemgetter(kind.order[0].name))
         records = map(itemgetter(*columns), rows)
         adding = self._connection.copy_records_to_table(kind.key.table.name, columns=columns, records=records)

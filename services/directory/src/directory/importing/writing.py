@@ -63,7 +63,9 @@ class Writer:
         new_there = [row for row in there if row.npi not in known]
         await self._stage("staged_provider", [row for row in providers if row.npi in known])
         await self._stage("staged_provider_location", [row for row in there if row.npi in known])
-        await self._connection.fetchval(statements.LOCK_LOCATIONS, self._adder.elsewhere(new_there))
+        elsewhere = self._adder.elsewhere(new_there)
+        if known or elsewhere:
+            await self._connection.fetchval(statements.LOCK_LOCATIONS, elsewhere)
         if known:
             await self._written(PROVIDERS, statements.WRITE_PROVIDERS)
         await self._adder.providers([row for row in providers if row.npi not in known])
