@@ -75,7 +75,7 @@ class Adder:
     async def _add(self, kind: Kind[Any], columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
-        # Provider-locations by NPI, as most of their indexes and a foreign key are: by id each would be looked for anew.
+        # Provider-locations by NPI, as most of their indexes and a foreign key are: by id each is looked for anew.
         rows.sort(key=itemgetter(kind.order[0].name))
         records = map(itemgetter(*columns), rows)
         adding = self._connection.copy_records_to_table(kind.key.table.name, columns=columns, records=records)
