@@ -38,7 +38,7 @@ class Contract(Generic[E]):
         return f"urn:millrace:{self.name}:{self.version}"
 
     def subject(self, entity: E) -> str:
-        return "/".join((self.name, *(str(getattr(entity, field)) for field in self.key)))
+        return "/".join([self.name, *[str(getattr(entity, field)) for field in self.key]])
 
     def decode(self, data: bytes | msgspec.Raw) -> E:
         """Raises `ContractError` naming the field."""

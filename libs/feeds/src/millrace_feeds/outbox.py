@@ -4,12 +4,15 @@ A writer inserts its rows *after* it has locked or written the aggregate's row, 
 rows have rising `seq` in version order, however late each transaction commits. Then it notifies `NOTIFY_CHANNEL`.
 """
 
+from typing import TypeAlias
+
 from millrace_contracts.envelope import Envelope, encode
 from millrace_feeds.errors import RecordTooLarge
 from millrace_feeds.transport import Limits
 
 OUTBOX_TABLE = "outbox"
 NOTIFY_CHANNEL = "millrace_outbox"
+_RECORD_BYTES = Limits().record_bytes
 
 OUTBOX_DDL = f"""
 CREATE TABLE IF NOT EXISTS {OUTBOX_TABLE} (
@@ -39,13 +42,17 @@ OUTBOX_INSERT_AND_NOTIFY = f"WITH put AS ({OUTBOX_INSERT}) {NOTIFY_STATEMENT}"
 """Both in one round trip, for a single row."""
 
 
-def outbox_record(envelope: Envelope) -> tuple[str, int, str | None, bytes]:
+OutboxRecord: TypeAlias = tuple[str, int, str | None, bytes]
+"""A row as a writer fills it, in the order of `OUTBOX_COLUMNS`."""
+
+
+def outbox_record(envelope: Envelope) -> OutboxRecord:
     """The row of an envelope in the order of `OUTBOX_COLUMNS`.
 
     Raises `RecordTooLarge`: better the change fails than an event that no stream takes holds its key for ever.
     """
     body = encode(envelope)
     weight = len(body) + len(envelope.partitionkey.encode())
-    if weight > Limits().record_bytes:
+    if weight > _RECORD_BYTES:
         raise RecordTooLarge(f"{envelope.subject}: {weight} bytes are more than a record may weigh")
     return (envelope.partitionkey, envelope.entityversion, envelope.traceparent, body)

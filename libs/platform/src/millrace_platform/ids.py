@@ -9,6 +9,8 @@ from millrace_platform.clock import Clock, SystemClock
 
 Ids: TypeAlias = Callable[[], UUID]
 """Where new identifiers come from; a test passes its own."""
+EventIds: TypeAlias = Callable[[], UUID | str]
+"""Where the identifiers of events come from: they are only written down."""
 
 _COUNTER_BITS = 42
 _COUNTER_LIMIT = 1 << _COUNTER_BITS
@@ -30,6 +32,14 @@ class Uuid7:
         self._counter = 0
 
     def __call__(self) -> UUID:
+        return UUID(int=self._next())
+
+    def text(self) -> str:
+        """As `str` of the next identifier, in half the time."""
+        digits = f"{self._next():032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    def _next(self) -> int:
         self._advance(int(self._clock.time() * 1000))
         counter = self._counter
         value = self._millisecond << 80
@@ -37,7 +47,7 @@ class Uuid7:
         value |= (counter >> 30) << 64
         value |= 0b10 << 62
         value |= (counter & 0x3FFFFFFF) << _RANDOM_BITS
-        return UUID(int=value | self._random_bits(_RANDOM_BITS))
+        return value | self._random_bits(_RANDOM_BITS)
 
     def _advance(self, now: int) -> None:
         if now > self._millisecond:

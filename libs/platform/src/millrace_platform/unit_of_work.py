@@ -20,15 +20,14 @@ from millrace_feeds.tracing import current_traceparent
 from millrace_platform.clock import Clock, rfc3339
 from millrace_platform.database import Database, Session
 from millrace_platform.database_errors import problems_of_driver
-from millrace_platform.ids import Ids
+from millrace_platform.ids import EventIds
 
 Action = Literal["created", "updated", "deleted"]
 
 _DELETED = b"null"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """An aggregate's step to `version`. `data` is its whole state after it as JSON, `null` when it was deleted."""
 
     entity: str
@@ -57,7 +56,7 @@ class Envelopes:
 
     source: str
     clock: Clock
-    ids: Ids
+    ids: EventIds
 
     def of(self, events: Iterable[Event], *, replay: bool = False) -> list[Envelope]:
         """All with this moment as their time and with the running span as their trace."""

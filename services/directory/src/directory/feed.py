@@ -8,7 +8,7 @@ from directory.events import Action, Key
 from directory.wire import E, Kind, Row, Written
 from millrace_platform.clock import Clock
 from millrace_platform.database import Session
-from millrace_platform.ids import Ids
+from millrace_platform.ids import EventIds
 from millrace_platform.unit_of_work import Envelopes, Event, put
 
 SOURCE = "/services/directory"
@@ -25,7 +25,7 @@ class Change:
     action: Action
 
 
-def directory_envelopes(clock: Clock, ids: Ids) -> Envelopes:
+def directory_envelopes(clock: Clock, ids: EventIds) -> Envelopes:
     """What puts events into envelopes with the directory as their source."""
     return Envelopes(SOURCE, clock, ids)
 

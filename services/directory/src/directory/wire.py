@@ -28,8 +28,7 @@ NULL = b"null"
 _encoder = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class Written(Generic[E]):
+class Written(msgspec.Struct, Generic[E], frozen=True):
     """An entity as it stands at a version. A tombstone (`deleted`) still shows the last state."""
 
     subject: str

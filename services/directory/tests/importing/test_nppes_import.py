@@ -1,5 +1,6 @@
 """NPPES files into the directory: what is there afterwards, and what is told of it."""
 
+import asyncio
 import csv
 import functools
 from pathlib import Path
@@ -8,11 +9,17 @@ import asyncpg
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
+from directory.events import Action
+from directory.feed import Change, directory_envelopes
 from directory.importing import session
 from directory.importing.errors import BusyError, DatabaseFault, UnusableFileError
+from directory.importing.events import Emitter
 from directory.importing.nppes import TWO_PRIMARY
 from directory.importing.session import LOCK_KEY
+from directory.provider_location.wire import PROVIDER_LOCATIONS
 from millrace_contracts.entities import Location, ProviderLocation, location_id, practice_id, provider_location_id
+from millrace_feeds.clock import SystemClock
+from millrace_platform.ids import Uuid7
 from millrace_reference.demo.files import write_demo
 
 from .support import (
@@ -187,6 +194,52 @@ async def test_a_new_name_of_a_practice_reaches_its_provider_locations(directory
     told = [event for event in await directory.told() if event.entity == "provider-location"]
     assert [event.entityversion for event in told] == [2]
     assert b"NEW NAME" in bytes(told[0].data)
+
+
+@pytest.mark.parametrize(("new", "best"), [(3, 3), (9, 5)])
+async def test_the_lowest_npi_has_the_location_whoever_was_known_before(
+    directory: Directory, new: int, best: int
+) -> None:
+    await directory.nppes(organization(5))
+    await directory.nppes(organization(5, where=MAIN), organization(new, where=MAIN), individual(1, where=MAIN))
+    assert str(await directory.practice_at("12 MAIN ST")) == practice_id(npi(best))
+
+
+async def test_new_rows_are_told_as_they_stand_in_the_tables(directory: Directory) -> None:
+    await directory.nppes(organization(3), individual(1))
+    await directory.told()
+    await directory.nppes(individual(2), individual(4, where=MAIN), organization(5, where=MAIN))
+    told = {event.subject: event.data for event in await directory.told() if event.entity == "provider-location"}
+    keys = await directory.connection.fetch("SELECT id FROM provider_location WHERE npi <> $1", npi(1))
+    async with directory.connection.transaction():
+        emitter = Emitter(directory.connection, directory_envelopes(SystemClock(), Uuid7()))
+        await emitter.emit(Change(PROVIDER_LOCATIONS, [key["id"] for key in keys], Action.UPDATED))
+    assert {event.subject: event.data for event in await directory.told()} == told
+
+
+async def test_an_organization_that_becomes_a_person(directory: Directory) -> None:
+    await directory.nppes(organization(3))
+    await directory.told()
+    await directory.nppes(individual(3))
+    assert await directory.changes() == [("provider-location.created", 1), ("provider.created", 1)]
+
+
+async def test_a_provider_whom_someone_adds_meanwhile(directory: Directory) -> None:
+    adding = directory.connection.transaction()
+    await adding.start()
+    await directory.connection.execute(
+        "INSERT INTO provider (npi, version, last_name, first_name, taxonomy) VALUES ($1, 1, 'BY HAND', 'MARIA', $2)",
+        *(npi(1), DENTIST),
+    )
+    importing = asyncio.create_task(directory.nppes(individual(1)))
+    async with asyncio.timeout(30):
+        while not await directory.connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await directory.connection.execute("SELECT pg_sleep(0.02)")
+        await adding.commit()
+        await importing
+    assert await directory.changes() == [
+        ("location.created", 1), ("provider-location.created", 1), ("provider.updated", 2),
+    ]  # fmt: skip
 
 
 async def test_a_practice_is_known_by_its_npi(directory: Directory) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import pickle
 import tempfile
 import zipfile
 from pathlib import Path
@@ -17,7 +18,7 @@ from directory.importing.errors import UnusableFileError
 from directory.importing.json_array import JsonArray
 from directory.importing.source import LineSource, digest_of
 
-from .support import content, individual
+from .support import content, deactivated, individual, organization
 
 TEXT = content(individual(number) for number in range(1, 8))
 
@@ -61,6 +62,16 @@ def test_a_limit(published: Path) -> None:
         reader = ChunkReader(source, size=3, limit=5)
         counts = [len(chunk.individuals) for chunk in iter(reader.next, None)]
     assert counts == [3, 2]
+
+
+def test_a_chunk_reaches_another_process_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "file.csv"
+    odd = {"Healthcare Provider Primary Taxonomy Switch_1": "N"}
+    file.write_text(content([individual(1, odd), organization(2), deactivated(3), individual(4) | {"NPI": "1"}]))
+    with LineSource(file) as source:
+        chunk = ChunkReader(source).next()
+    assert chunk is not None
+    assert pickle.loads(pickle.dumps(chunk)) == chunk  # noqa: S301 # our own
 
 
 def test_of_several_rows_of_one_npi_the_last_one_counts(tmp_path: Path) -> None:

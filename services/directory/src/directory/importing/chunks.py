@@ -1,9 +1,12 @@
 """The rows of an NPPES file in chunks, each with the position behind it."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
+
+import msgspec
 
 from directory.importing.errors import UnusableFileError
 from directory.importing.figures import DEACTIVATIONS, INDIVIDUALS, ORGANIZATIONS, Figures
@@ -42,7 +45,8 @@ class Chunk:
                 npi, kind = item.provider.npi, INDIVIDUALS
                 self._forget(npi)
                 self.individuals[npi] = item
-                self.figures.warnings.update(item.warnings)
+                if item.warnings:
+                    self.figures.warnings.update(item.warnings)
             case Organization():
                 npi, kind = item.practice.npi, ORGANIZATIONS
                 self._forget(npi)
@@ -61,6 +65,18 @@ class Chunk:
     def reject(self, reject: Reject) -> None:
         self.rejects.append(reject)
         self.figures.rejected[reject.reason] += 1
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
+        # To another process as one message: to pickle row by row takes both of them as long as to parse the rows.
+        return type(self).unpacked, (_pack(self),)
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Self:
+        """The chunk that was pickled as this."""
+        return msgspec.msgpack.decode(packed, type=cls, dec_hook=lambda kind, counts: kind(counts))
+
+
+_pack = msgspec.msgpack.Encoder().encode
 
 
 class ChunkReader:

@@ -116,6 +116,7 @@ def _send_chunks(reading: Reading, sender: Connection) -> None:
             reader = reading.open(source)
             while (chunk := reader.next()) is not None:
                 sender.send(chunk)
+                del chunk  # while it is held, the collector goes through all its rows
                 collect()
         sender.send(None)
     except ImportFault as fault:

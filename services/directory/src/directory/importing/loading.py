@@ -19,7 +19,7 @@ from directory.importing.session import ImportSession, import_session
 from directory.importing.source import digest_of
 from directory.importing.writing import Writer
 from millrace_platform.clock import Clock
-from millrace_platform.ids import Ids
+from millrace_platform.ids import EventIds
 
 
 class Progress(Protocol):
@@ -47,7 +47,7 @@ class NppesImport:
     rejects: Path | None
     limit: int | None
     clock: Clock
-    ids: Ids
+    ids: EventIds
     chunk_rows: int = CHUNK_ROWS
     small_bytes: int = SMALL_BYTES
 
@@ -80,7 +80,6 @@ class _Load:
     async def all_of(self, following: NextChunk) -> None:
         while (chunk := await following()) is not None:
             await self._chunk(chunk)
-            await self.session.grown(chunk.figures.rows)
         if self.order.limit is None:
             await self.session.run("import nppes end", self._finish)
 
@@ -112,9 +111,10 @@ async def write_chunk(writer: Writer, chunk: Chunk) -> None:
     individuals, organizations = chunk.individuals.values(), chunk.organizations.values()
     gone = sorted(chunk.deactivated)
     await writer.organizations(
-        (each.practice for each in organizations),
+        [each.practice for each in organizations],
         chain((each.location for each in organizations), (each.location for each in individuals)),
         gone,
     )
-    await writer.individuals((each.provider for each in individuals), (each.there for each in individuals), gone)
-    await writer.remember_individuals()
+    await writer.individuals(
+        [each.provider for each in individuals], [each.there for each in individuals], gone, remember=True
+    )

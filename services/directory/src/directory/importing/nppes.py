@@ -1,9 +1,8 @@
 """Rows of the NPPES dissemination file as providers, practices and departures: pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import itemgetter
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from directory.importing.errors import UnusableFileError
 from directory.importing.rows import (
@@ -57,8 +56,7 @@ _CODES = tuple(f"Healthcare Provider Taxonomy Code_{number}" for number in range
 _SWITCHES = tuple(f"Healthcare Provider Primary Taxonomy Switch_{number}" for number in range(1, TAXONOMIES + 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Individual:
+class Individual(NamedTuple):
     """A person with a practice address."""
 
     provider: ProviderRow
@@ -67,16 +65,14 @@ class Individual:
     warnings: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Organization:
+class Organization(NamedTuple):
     """A practice at its address."""
 
     practice: PracticeRow
     location: LocationRow
 
 
-@dataclass(frozen=True, slots=True)
-class Deactivated:
+class Deactivated(NamedTuple):
     """An NPI that is no longer in use."""
 
     npi: str

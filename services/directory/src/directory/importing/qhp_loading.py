@@ -26,7 +26,7 @@ from directory.importing.session import ImportSession, import_session
 from directory.importing.writing import Writer
 from directory.insurance_plan.wire import INSURANCE_PLANS
 from millrace_platform.clock import Clock
-from millrace_platform.ids import Ids
+from millrace_platform.ids import EventIds
 
 MOST_PLANS = 200_000
 
@@ -40,7 +40,7 @@ class QhpImport:
     plans: Path
     rejects: Path | None
     clock: Clock
-    ids: Ids
+    ids: EventIds
 
 
 async def import_qhp(order: QhpImport, progress: Progress) -> Figures:
@@ -57,7 +57,6 @@ async def import_qhp(order: QhpImport, progress: Progress) -> Figures:
             chunks = chunks_of(records)
             while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
                 await load.providers(chunk)
-                await session.grown(chunk.size)
                 progress.importing(records.consumed, figures)
     return figures
 

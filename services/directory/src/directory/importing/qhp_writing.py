@@ -79,13 +79,14 @@ class QhpWriter:
         practices = [practice_row(each.npi, each.name, each.places[0][1], each.places[0][0].id) for each in facilities]
         await self._writer.organizations(practices, places, [])
         await self._writer.individuals(
-            map(_provider_row, people),
-            (
+            [_provider_row(each) for each in people],
+            [
                 provider_location_row(each.npi, place.id, each.taxonomies[0], phone)
                 for each in people
                 for place, phone in each.places
-            ),
+            ],
             [],
+            remember=False,
         )
 
     async def _update(self, people: Sequence[Person], plans: frozenset[str]) -> None:

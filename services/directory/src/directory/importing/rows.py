@@ -74,6 +74,8 @@ def optional(value: str) -> str | None:
     return text(value) or None
 
 
+# Many rows in a row have the same address: those of one practice.
+@lru_cache(8_192)
 def location_row(line1: str, line2: str, city: str, state: str, zip_code: str) -> LocationRow:
     """The location at an address in the United States or a territory. Raises `Rejected`."""
     digits = zip_code.replace("-", "").strip()
@@ -81,12 +83,7 @@ def location_row(line1: str, line2: str, city: str, state: str, zip_code: str) -
         raise Rejected("no ZIP code")
     if len(digits) not in _ZIP_LENGTHS or not (digits.isascii() and digits.isdigit()):
         raise Rejected("not a ZIP code")
-    return _location(text(line1), optional(line2), text(city), text(state).upper(), digits)
-
-
-# Many rows in a row have the same address: those of one practice.
-@lru_cache(8_192)
-def _location(line1: str, line2: str | None, city: str, state: str, digits: str) -> LocationRow:
+    line1, city, state = text(line1), text(city), text(state).upper()
     if not line1 or not city:
         raise Rejected("no practice address")
     if state not in STATES:
@@ -94,8 +91,9 @@ def _location(line1: str, line2: str | None, city: str, state: str, digits: str)
     zip5 = digits[:5]
     if place(zip5) is None:
         raise Rejected("unknown ZIP code")
-    key = location_id(line1=line1, line2=line2, city=city, state=state, zip5=zip5)
-    return LocationRow(key, line1, line2, city, state, digits)
+    second = optional(line2)
+    key = location_id(line1=line1, line2=second, city=city, state=state, zip5=zip5)
+    return LocationRow(key, line1, second, city, state, digits)
 
 
 def provider_location_row(npi: str, location: str, taxonomy: str, phone: str | None) -> ProviderLocationRow:

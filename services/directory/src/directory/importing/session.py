@@ -11,13 +11,14 @@ import asyncpg
 from asyncpg import Connection
 from opentelemetry import trace
 
+from directory.events import Action
 from directory.feed import directory_envelopes
 from directory.importing.errors import BusyError, DatabaseFault
 from directory.importing.events import Emitter
 from directory.importing.memory import collect, collecting_by_chunk
-from directory.importing.statements import ANALYZE, STAGING
+from directory.importing.statements import ANALYZE, ANALYZED_ROWS, STAGING
 from millrace_platform.clock import Clock
-from millrace_platform.ids import Ids, Uuid7
+from millrace_platform.ids import EventIds, Uuid7
 from millrace_platform.unit_of_work import Envelopes
 
 LOCK_KEY = 0x6D696C6C_696D7074
@@ -27,9 +28,13 @@ CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 300.0
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.2
+GROWTH = 4
+"""By how many times the rows that they had the tables grow before the planner is told again."""
 
 _tracer = trace.get_tracer("directory.importing")
-_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# A row that was nowhere when the batch looked, and that someone else added before the batch did.
+_ADDED_TWICE = asyncpg.UniqueViolationError
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, _ADDED_TWICE)
 _FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 Batch = Callable[[Connection, Emitter], Awaitable[None]]
@@ -41,27 +46,34 @@ class ImportSession:
 
     connection: Connection
     envelopes: Envelopes
-    _rows: int = 0
+    _created: int = 0
     _analyzed: int = 0
+    """Rows that the tables had when the planner was last told, and those that came since."""
 
-    async def grown(self, rows: int) -> None:
-        """A chunk of so many rows was brought in: have the planner know when the tables may have doubled."""
-        collect()
-        self._rows += rows
-        if self._rows >= 2 * self._analyzed:
-            await self.connection.execute(ANALYZE)
-            self._analyzed = self._rows
+    async def analyze(self) -> None:
+        """Have the planner know the tables as they are now."""
+        await self.connection.execute(ANALYZE)
+        self._analyzed, self._created = await self.connection.fetchval(ANALYZED_ROWS), 0
 
     async def run(self, name: str, batch: Batch) -> Emitter:
         """Commit a batch with its events; again when it lost against another writer. Gives what was told."""
         for attempt in range(ATTEMPTS):
             try:
-                return await self._once(name, batch)
+                emitter = await self._once(name, batch)
             except _AGAIN:
                 if attempt == ATTEMPTS - 1:
                     raise
                 await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
+            else:
+                await self._committed(emitter)
+                return emitter
         raise AssertionError("the last attempt returns or raises")
+
+    async def _committed(self, emitter: Emitter) -> None:
+        collect()
+        self._created += sum(count for event, count in emitter.told.items() if event.endswith(Action.CREATED))
+        if self._created >= GROWTH * self._analyzed:
+            await self.analyze()
 
     async def _once(self, name: str, batch: Batch) -> Emitter:
         emitter = Emitter(self.connection, self.envelopes)
@@ -73,7 +85,7 @@ class ImportSession:
 
 
 @asynccontextmanager
-async def import_session(database_url: str, clock: Clock, ids: Ids) -> AsyncIterator[ImportSession]:
+async def import_session(database_url: str, clock: Clock, ids: EventIds) -> AsyncIterator[ImportSession]:
     """A connection that no other import has. Raises `DatabaseFault` (also from within the block) and `BusyError`."""
     with database_faults():
         connection = await _connect(database_url)
@@ -82,15 +94,15 @@ async def import_session(database_url: str, clock: Clock, ids: Ids) -> AsyncIter
             await _lock(connection)
             await connection.execute(STAGING)
             session = ImportSession(connection, directory_envelopes(clock, ids))
-            await session.grown(0)
+            await session.analyze()
             yield session
     finally:
         connection.terminate()
 
 
-def fast_ids() -> Ids:
+def fast_ids() -> EventIds:
     """Identifiers of events without a system call for each: they need to be unique, not unpredictable."""
-    return Uuid7(random_bits=Random(secrets.randbits(128)).getrandbits)  # noqa: S311 # see above
+    return Uuid7(random_bits=Random(secrets.randbits(128)).getrandbits).text  # noqa: S311 # see above
 
 
 @contextmanager

@@ -20,6 +20,18 @@ CREATE TEMP TABLE IF NOT EXISTS staged_provider_location (
 ) ON COMMIT DELETE ROWS;
 """
 
+# What is told apart before anything is written: rows that are nowhere yet are copied straight into the tables.
+KNOWN_PRACTICES = """
+SELECT npi FROM practice WHERE npi = ANY($1)
+UNION ALL SELECT id::text FROM practice WHERE id = ANY($2)
+UNION ALL SELECT npi FROM imported_address WHERE npi = ANY($1)
+"""
+KNOWN_LOCATIONS = "SELECT id::text, deleted_at IS NULL AS live FROM location WHERE id = ANY($1)"
+KNOWN_PROVIDERS = """
+SELECT npi FROM provider WHERE npi = ANY($1)
+UNION ALL SELECT npi FROM imported_address WHERE npi = ANY($1)
+"""
+
 # A practice is known by its NPI; one that came by REST may have another id than an import gives.
 WRITE_PRACTICES = """
 WITH differing AS (
@@ -61,7 +73,7 @@ ON CONFLICT (id) DO UPDATE SET
     version = l.version + 1, line1 = excluded.line1, line2 = excluded.line2, city = excluded.city,
     state = excluded.state, zip = excluded.zip, practice_id = excluded.practice_id, phone = excluded.phone,
     deleted_at = NULL
-RETURNING id
+RETURNING id::text
 """  # noqa: S608 # made of constants
 
 WRITE_PROVIDERS = """
@@ -89,25 +101,30 @@ SELECT npi, created FROM differing JOIN written USING (npi)
 _DIFFERING_PROVIDER_LOCATIONS = """
     FROM staged_provider_location AS s
     LEFT JOIN provider_location AS p ON p.npi = s.npi AND p.location_id = s.location_id
-    {join}
     WHERE p.id IS NULL OR p.deleted_at IS NOT NULL OR (p.taxonomy, p.phone) IS DISTINCT FROM (s.taxonomy, s.phone)
 """
 
 # A place that changes meanwhile waits, then sees what was written here and carries it along.
 LOCK_LOCATIONS = f"""
 SELECT count(*) FROM (
-    SELECT l.id
-    {_DIFFERING_PROVIDER_LOCATIONS.format(join="JOIN location AS l ON l.id = s.location_id")}
-    ORDER BY l.id FOR SHARE OF l
+    SELECT id FROM location
+    WHERE id = ANY($1 || ARRAY(SELECT s.location_id {_DIFFERING_PROVIDER_LOCATIONS}))
+    ORDER BY id FOR SHARE
 ) AS locked
 """  # noqa: S608 # made of constants
+
+PLACES = """
+SELECT l.id::text AS location_id, l.line1, l.line2, l.city, l.state, l.zip, l.practice_id, p.name AS practice_name
+FROM location AS l LEFT JOIN practice AS p ON p.id = l.practice_id
+WHERE l.id = ANY($1)
+"""
 
 # What comes back starts without plans: those it had may be gone by now.
 WRITE_PROVIDER_LOCATIONS = f"""
 WITH differing AS (
     SELECT coalesce(p.id, s.id) AS id, s.npi, s.location_id, s.taxonomy, s.phone,
            p.id IS NULL OR p.deleted_at IS NOT NULL AS created
-    {_DIFFERING_PROVIDER_LOCATIONS.format(join="")}
+    {_DIFFERING_PROVIDER_LOCATIONS}
 ), written AS (
     INSERT INTO provider_location AS p (id, version, npi, location_id, taxonomy, phone)
     SELECT id, 1, npi, location_id, taxonomy, phone FROM differing ORDER BY id
@@ -122,7 +139,7 @@ SELECT id, created FROM differing JOIN written USING (id)
 """  # noqa: S608 # made of constants
 
 MOVED_ORGANIZATIONS = """
-SELECT a.location_id FROM staged_practice AS s JOIN imported_address AS a ON a.npi = s.npi
+SELECT a.location_id::text FROM staged_practice AS s JOIN imported_address AS a ON a.npi = s.npi
 WHERE a.location_id <> s.location_id
 """
 
@@ -175,7 +192,7 @@ WHERE practice.id = live.id
 RETURNING practice.id
 """
 
-LOCATIONS_OF_PRACTICES = "SELECT id FROM location WHERE practice_id = ANY($1) AND deleted_at IS NULL"
+LOCATIONS_OF_PRACTICES = "SELECT id::text FROM location WHERE practice_id = ANY($1) AND deleted_at IS NULL"
 
 DELETE_PROVIDERS = """
 UPDATE provider SET version = version + 1, deleted_at = $2
@@ -185,6 +202,14 @@ RETURNING provider.npi
 """
 
 # The planner takes a table without statistics for one whose rows are nearly all tombstones, and goes through all of it.
-ANALYZE = "ANALYZE practice, location, provider, provider_location, insurance_plan, imported_address"
+# What the importers' conditions speak of is enough: it is the names and addresses that take long to sort.
+ANALYZE = """
+ANALYZE practice (id, npi, deleted_at), location (id, practice_id, deleted_at), provider (npi, deleted_at),
+    provider_location (id, npi, location_id, deleted_at), insurance_plan (id, deleted_at), imported_address
+"""
+ANALYZED_ROWS = """
+SELECT sum(reltuples)::bigint FROM pg_class
+WHERE oid = ANY('{practice, location, provider, provider_location}'::regclass[])
+"""
 
 FORGET_ADDRESSES = "DELETE FROM imported_address WHERE npi = ANY($1)"
