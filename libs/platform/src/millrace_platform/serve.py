@@ -1,5 +1,6 @@
 """Run a service as a process: `serve("directory.main:create")`."""
 
+import gc
 import importlib
 import logging
 import os
@@ -25,6 +26,8 @@ DRAIN_SECONDS = 25
 """How long requests under way may go on after SIGTERM."""
 DEADLINE_SECONDS = 29.0
 """After this the process ends whatever still runs; ECS kills after 30 s."""
+YOUNG_OBJECTS = 10_000
+"""So many more objects than before make the collector look at the young ones: some requests' worth, in a millisecond."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -42,6 +45,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        _leave_alone_what_stays()
         _log.info("listening", extra={"addresses": self._addresses()})
 
     def _addresses(self) -> list[str]:
@@ -60,6 +64,16 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._background.stop()
         await super().shutdown(sockets)
+
+
+def _leave_alone_what_stays() -> None:
+    """Keep the collector from what lives as long as the process: modules, routes, models, some 200,000 objects.
+
+    Looking through them takes 0.1 s and more, in which nobody is answered.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 def serve(factory: str) -> None:
