@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import text
 
 from millrace_platform.background import Task
-from millrace_platform.database import Database, Session
+from millrace_platform.database import Database, ReadSession
 from scheduling.appointment import endpoints as appointments
 from scheduling.appointment.moving import Moving
 from scheduling.appointment.service import AppointmentService
@@ -50,7 +50,7 @@ class Started:
     tasks: Mapping[str, Task]
 
 
-async def nearest(session: Session, asked: Asked, now: datetime) -> Sequence[datetime]:
+async def nearest(session: ReadSession, asked: Asked, now: datetime) -> Sequence[datetime]:
     return await availability.nearest(session, asked.place_id, asked.start, asked.wanted, now)
 
 
@@ -61,7 +61,7 @@ async def booking_of(parts: Parts, *, guard: Take = take) -> Started:
     waitlist = WaitlistService(units, ids)
     service = AppointmentService(units, waitlist)
     booking = Booking(
-        holds=HoldService(units, ids, guard, judge, waitlist),
+        holds=HoldService(units, ids, judge, waitlist),
         appointments=service,
         moving=Moving(service, ids, guard, judge),
         waitlist=waitlist,
