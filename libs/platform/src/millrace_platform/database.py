@@ -1,5 +1,6 @@
 """PostgreSQL through SQLAlchemy: an engine with bounds, and sessions whose type says whether they may write."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -95,9 +96,15 @@ ReadSessions: TypeAlias = Callable[[], AbstractAsyncContextManager[ReadSession]]
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Hands out sessions. Each holds a connection of the pool until its block ends."""
+    """Hands out sessions. Each holds a connection of the pool until its block ends.
+
+    `turns` has one for each connection of the pool, and gives them in the order in which they were asked for, within
+    `seconds`. The pool itself would give a connection to whoever asks as it comes back, and not to those who wait.
+    """
 
     engine: AsyncEngine
+    turns: asyncio.Semaphore
+    seconds: float
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -120,9 +127,15 @@ class Database:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
         with problems_of_database():
-            connection = await self.engine.connect()
-        async with _closing(connection):
-            yield connection, (await connection.get_raw_connection()).driver_connection
+            async with asyncio.timeout(self.seconds):
+                await self.turns.acquire()
+        try:
+            with problems_of_database():
+                connection = await self.engine.connect()
+            async with _closing(connection):
+                yield connection, (await connection.get_raw_connection()).driver_connection
+        finally:
+            self.turns.release()
 
     async def check(self) -> None:
         """Raises when the database doesn't answer: a check for `/readyz`."""
@@ -178,7 +191,7 @@ async def open_database(url: str, *, name: str, pool_size: int, seconds: float) 
     """A database with a bounded pool, closed at the end of the block; see `create_engine`."""
     engine = create_engine(url, name=name, pool_size=pool_size, seconds=seconds)
     try:
-        yield Database(engine)
+        yield Database(engine, asyncio.Semaphore(pool_size), seconds)
     finally:
         await engine.dispose()
 
