@@ -27,7 +27,7 @@ DRAIN_SECONDS = 25
 DEADLINE_SECONDS = 29.0
 """After this the process ends whatever still runs; ECS kills after 30 s."""
 YOUNG_OBJECTS = 10_000
-"""So many more objects than before make the collector look at the young ones: some requests' worth, in a millisecond."""
+"""So many more than before make the collector look at the young ones: some requests' worth, in about a millisecond."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2

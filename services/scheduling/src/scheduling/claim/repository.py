@@ -38,7 +38,7 @@ taken AS (
 )"""  # noqa: S608 # constants
 
 
-TAKE: Final = f"WITH {taking()} SELECT 1 FROM taken"
+TAKE: Final = f"WITH {taking()} SELECT 1 FROM taken"  # noqa: S608 # constants
 _RELEASE = """
 WITH freed AS (
     UPDATE claims SET live = false, address = NULL WHERE id = $1 AND live RETURNING npi, occupied
