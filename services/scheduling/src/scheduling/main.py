@@ -25,7 +25,7 @@ def create(
     ids: Ids | None = None,
     guard: Take = take,
 ) -> FastAPI:
-    """Nothing is opened before the lifespan begins. Tests pass feeds in memory, a clock, ids, and a guard of claims."""
+    """Nothing is opened before the lifespan begins. Tests pass feeds in memory, a clock, ids, and a guard of moves."""
     settings = settings or SchedulingSettings()
     clock = clock or SystemClock()
     return create_app(

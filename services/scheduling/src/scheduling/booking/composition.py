@@ -55,7 +55,10 @@ async def nearest(session: ReadSession, asked: Asked, now: datetime) -> Sequence
 
 
 async def booking_of(parts: Parts, *, guard: Take = take) -> Started:
-    """Wire it. `guard` takes time: the tests of the guard have one that guards nothing."""
+    """Wire it. `guard` takes the time of moves and offers: the tests of the guard have one that guards nothing.
+
+    Holds are guarded by the constraints of `claims` alone.
+    """
     settings = parts.settings
     units, ids, judge = parts.units, parts.ids, Judge(nearest)
     waitlist = WaitlistService(units, ids)
