@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from millrace_contracts.envelope import Envelope, decode
-from millrace_feeds.errors import RecordTooLarge
+from millrace_feeds.errors import RecordTooLarge, Unavailable
+from millrace_feeds.forwarder import AWAY
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.outbox import NOTIFY_STATEMENT, OUTBOX_COLUMNS, OUTBOX_DDL, OUTBOX_INSERT, outbox_record
 from millrace_feeds.publisher import Publisher
@@ -123,6 +124,35 @@ async def test_a_notification_wakes_the_relay(database: Connection, postgres_dsn
         for version in range(1, 6):
             await write(database, envelope("practice/a", version))
             await until(lambda version=version: len(stream.written) == version)  # type: ignore[misc]
+
+
+class Away(Stream):
+    """A stream that can be away. `asked` has the number of rows of each request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away = True
+        self.asked: list[int] = []
+
+    async def put_records(self, stream: str, records: Sequence[Outgoing]) -> Sequence[str | None]:
+        self.asked.append(len(records))
+        if self.is_away:
+            raise Unavailable("away")
+        return await super().put_records(stream, records)
+
+
+async def test_a_stream_that_is_away_is_asked_with_single_rows(database: Connection, postgres_dsn: str) -> None:
+    """Whole requests are as much work for the process as if they were taken."""
+    stream = Away()
+    await write(database, *(envelope(f"practice/{number}", 1) for number in range(2_000)))
+    async with running(relay_of(postgres_dsn, stream)) as relay:
+        most_at_once = 3
+        await until(lambda: len(stream.asked) > 2 * (AWAY + most_at_once))
+        assert set(stream.asked[AWAY + most_at_once :]) == {1}
+        assert relay.status().failing == "away"
+        stream.is_away = False
+        await emptied(database)
+    assert len(stream.written) == 2_000
 
 
 async def test_without_a_notification_the_poll_finds_rows(database: Connection, postgres_dsn: str) -> None:

@@ -1,6 +1,7 @@
 """A service as the tests of this package run it, in this process or in one of its own."""
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -48,6 +49,11 @@ async def write(key: str, item: Item) -> Item:
 @router.post("/bytes")
 async def size(request: Request) -> int:
     return len(await request.body())
+
+
+@router.get("/frozen")
+async def frozen() -> int:
+    return gc.get_freeze_count()
 
 
 @router.get("/boom")

@@ -67,6 +67,39 @@ async def test_the_driver_is_in_the_same_transaction_from_the_start(database: Da
         assert await names(session) == []
 
 
+async def test_outside_of_transactions_each_statement_is_committed(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.driver.execute("INSERT INTO thing VALUES (1, 'a')")
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await connection.driver.execute("INSERT INTO thing VALUES (2, 'b'), (1, 'c')")
+        with pytest.raises(LookupError):
+            async with connection.transaction() as session:
+                await session.execute(insert(thing).values(id=3, name="c"))
+                raise LookupError
+        async with database.read() as session:
+            assert await names(session) == await names(connection) == ["a"]
+
+
+async def test_connections_are_given_in_the_order_in_which_they_are_asked_for(postgres_dsn: str) -> None:
+    given: list[int] = []
+
+    async def ask(database: Database, number: int, *, again: bool) -> None:
+        async with database.connection():
+            given.append(number)
+        if again:
+            await ask(database, number, again=False)
+
+    async with (
+        open_database(postgres_dsn, name="test", pool_size=1, seconds=5) as database,
+        asyncio.TaskGroup() as group,
+        database.connection(),
+    ):
+        for number in range(4):
+            group.create_task(ask(database, number, again=True))
+        await asyncio.sleep(0)
+    assert given == [0, 1, 2, 3, 0, 1, 2, 3]
+
+
 async def test_the_database_refuses_what_a_read_session_should_not_do(database: Database) -> None:
     async with database.read() as session:
         with pytest.raises(Unavailable) as caught:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -19,8 +20,12 @@ from millrace_platform.idempotency import (
     Answer,
     IdempotencyKey,
     InIdempotencyKey,
+    at_once,
+    beside_kept,
     fingerprint,
     forget,
+    keeping,
+    kept_row,
     once,
     sweep,
 )
@@ -117,6 +122,64 @@ async def test_what_was_refused_is_judged_anew(units: UnitsOfWork) -> None:
         await asking(units, refuse)
     assert await things(units) == 0
     assert (await asking(units)).status == 201
+
+
+LOOK = beside_kept("SELECT count(*) AS things FROM thing WHERE id < $3")
+MAKE = f"""
+WITH made AS (INSERT INTO thing (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id), {keeping("made", 2)}
+SELECT id FROM made
+"""  # noqa: S608 # constants
+
+
+def asking_at_once(units: UnitsOfWork, key: IdempotencyKey = KEY, thing: int = 1) -> Awaitable[Answer]:
+    """Makes the thing, by one statement; a thing that is there already is a 409."""
+
+    async def asking() -> Answer:
+        async with units.database.connection() as connection:
+
+            async def look() -> Any:
+                (row,) = await connection.driver.fetch(LOOK, OWNER, key.key, 100)
+                return row
+
+            async def act(found: Any) -> Answer:
+                answer = Answer(201, f'{{"before": {found["things"]}}}'.encode())
+                if not await connection.driver.fetch(MAKE, thing, *kept_row(OWNER, key, NOW, answer)):
+                    raise Conflict("It is there.")
+                return answer
+
+            return await at_once(key, look, act)
+
+    return asking()
+
+
+@pytest.fixture
+async def unique(units: UnitsOfWork) -> None:
+    async with units.begin() as work:
+        await work.session.execute(text("ALTER TABLE thing ADD PRIMARY KEY (id)"))
+
+
+@pytest.mark.usefixtures("unique")
+async def test_what_is_one_statement_takes_effect_once_too(units: UnitsOfWork) -> None:
+    first = await asking_at_once(units)
+    assert first.body == b'{"before": 0}'
+    assert [await asking_at_once(units) for _ in range(5)] == [first] * 5
+    with pytest.raises(Conflict):
+        await asking_at_once(units, IdempotencyKey("other", KEY.fingerprint))
+    with pytest.raises(Problem) as caught:
+        await asking_at_once(units, IdempotencyKey(KEY.key, b"other"))
+    assert caught.value.status == 422
+    assert await things(units) == 1
+
+
+@pytest.mark.usefixtures("unique")
+async def test_of_many_at_once_all_get_the_answer_of_one_statement(units: UnitsOfWork) -> None:
+    """Whether a repetition meets the other at its effect (the same thing) or at its key (another one)."""
+    for number in range(20):
+        key = IdempotencyKey(f"k{number}", b"same")
+        of_one = [asking_at_once(units, key, thing=number) for _ in range(6)]
+        of_another = [asking_at_once(units, key, thing=50 + number) for _ in range(6)]
+        assert len({answer.body for answer in await asyncio.gather(*of_one, *of_another)}) == 1
+    assert await things(units) == 20
 
 
 async def test_answers_are_kept_for_a_day_or_until_they_are_to_be_forgotten(units: UnitsOfWork) -> None:

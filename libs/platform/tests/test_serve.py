@@ -33,6 +33,14 @@ async def test_a_request_in_flight_is_answered_before_the_process_ends(number: s
     assert service.log[-1]["event"] == "stopped"
 
 
+async def test_the_collector_passes_over_what_a_started_service_is_made_of() -> None:
+    async with serving() as service, service.connection() as (reader, writer):
+        writer.write(b"GET /v1/frozen HTTP/1.1\r\nhost: sample\r\nconnection: close\r\n\r\n")
+        status, rest = await answer(reader)
+    assert status == 200
+    assert int(rest.splitlines()[-1]) > 10_000
+
+
 async def refuses_connections(service: Service) -> None:
     while True:
         try:

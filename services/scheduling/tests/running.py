@@ -24,8 +24,8 @@ from millrace_platform.authentication import InvalidTokenError, Principal, Role
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, Event
+from scheduling.booking.guard import Guard
 from scheduling.bootstrap import Feeds
-from scheduling.claim.repository import Take, take
 from scheduling.main import create
 from scheduling.migrate import migrate
 from scheduling.place.handlers import is_away
@@ -164,7 +164,7 @@ def feeds_on(stream: MemoryTransport, clock: ManualClock) -> Feeds:
 
 @asynccontextmanager
 async def running(
-    settings: SchedulingSettings, clock: ManualClock | None = None, *, guard: Take = take
+    settings: SchedulingSettings, clock: ManualClock | None = None, *, guard: Guard | None = None
 ) -> AsyncIterator[Service]:
     """Prepare the database and run the service on it."""
     await migrate(settings.scheduling_database_url)

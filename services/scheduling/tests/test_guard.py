@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -12,11 +12,14 @@ import pytest
 from sqlalchemy import select, text
 
 from millrace_contracts.registry import APPOINTMENT
-from millrace_platform.database import Session
+from millrace_platform.database import Connection, Session
 from scheduling.appointment.tables import appointments
+from scheduling.booking.guard import Guard
 from scheduling.claim.repository import TAKE, Claim, row_of
 from scheduling.claim.tables import claims
-from scheduling.statements import first
+from scheduling.hold import repository as holds
+from scheduling.hold.model import Held
+from scheduling.statements import Statements, first
 from tests.support.booking_clients import Clients, slot_at
 from tests.support.booking_history import Slot, violations
 from tests.support.waiting import until
@@ -126,18 +129,29 @@ async def test_no_slot_is_taken_twice_while_connections_die(postgres_dsn: str, s
 
 async def check_then_insert(session: Session, claim: Claim, now: datetime) -> bool:
     """What a guard must not be: two who look at the same time both find it free."""
-    looked_at = text("SELECT 1 FROM claims WHERE live AND npi = :npi AND occupied && tstzrange(:begin, :end)")
-    span = claim.occupied
-    found = await session.execute(looked_at, {"npi": claim.visit.npi, "begin": span.begin, "end": span.end})
-    if found.first() is not None:
+    if await is_taken(session, claim):
         return False
     await first(session, TAKE, *row_of(claim, now))
     return True
 
 
+async def check_then_hold(
+    connection: Connection, claim: Claim, answer: Sequence[object], now: datetime
+) -> tuple[bool, Held]:
+    """The same for holds."""
+    if await is_taken(connection, claim):
+        return False, Held(0, 0)
+    return await holds.take(connection, claim, answer, now)
+
+
+async def is_taken(session: Statements, claim: Claim) -> bool:
+    looked_at = "SELECT 1 FROM claims WHERE live AND npi = $1 AND occupied && tstzrange($2, $3)"
+    return await first(session, looked_at, claim.visit.npi, claim.occupied.begin, claim.occupied.end) is not None
+
+
 async def test_without_the_guard_double_bookings_are_found(postgres_dsn: str) -> None:
     """The control: the same clients, the same checker, no guard."""
-    async with running(settings_for(postgres_dsn), guard=check_then_insert) as service:
+    async with running(settings_for(postgres_dsn), guard=Guard(check_then_insert, check_then_hold)) as service:
         async with service.database.transaction() as session:
             await session.execute(text("ALTER TABLE claims DROP CONSTRAINT claims_npi_occupied_excl"))
             await session.execute(text("DROP INDEX claims_place_id_start_key"))

@@ -42,6 +42,19 @@ OUTBOX_INSERT_AND_NOTIFY = f"WITH put AS ({OUTBOX_INSERT}) {NOTIFY_STATEMENT}"
 """Both in one round trip, for a single row."""
 
 
+def telling(effect: str, first: int) -> str:
+    """A CTE that writes a row for each of the CTE `effect`; its arguments are an `outbox_record`, from `$first` on.
+
+    Let the statement end with `NOTIFY_STATEMENT FROM effect`.
+    """
+    key, version, traceparent, body = range(first, first + 4)
+    return f"""
+told AS (
+    INSERT INTO {OUTBOX_TABLE} ({", ".join(OUTBOX_COLUMNS)})
+    SELECT ${key}::text, ${version}::bigint, ${traceparent}::text, ${body}::bytea FROM {effect}
+)"""  # noqa: S608 # constants
+
+
 OutboxRecord: TypeAlias = tuple[str, int, str | None, bytes]
 """A row as a writer fills it, in the order of `OUTBOX_COLUMNS`."""
 

@@ -46,11 +46,11 @@ class OutgoingQueue:
         self._ready.extend(parcels)
         self._held += len(self._ready) - before
 
-    def take(self) -> list[Parcel]:
-        """The next request, within the transport's limits; empty where every ready key is in flight."""
+    def take(self, most: int | None = None) -> list[Parcel]:
+        """The next request, of `most` parcels and within the transport's limits; empty where all keys are in flight."""
         batch: list[Parcel] = []
         weight = 0
-        while self._ready and len(batch) < self._limits.records:
+        while self._ready and len(batch) < (most or self._limits.records):
             parcel = self._ready[0]
             if parcel.key in self._busy:
                 self._waiting.setdefault(parcel.key, []).append(self._ready.popleft())

@@ -1,5 +1,6 @@
 """PostgreSQL through SQLAlchemy: an engine with bounds, and sessions whose type says whether they may write."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -72,50 +73,89 @@ class Session(ReadSession):
             return await self._connection.execute(statement, parameters)
 
 
+class Connection(ReadSession):
+    """A connection of the pool outside of any transaction: each statement is one of its own, committed as it ends.
+
+    For what is a single statement, and what is looked at before it. `driver` and its errors are as in `Session`.
+    """
+
+    def __init__(self, connection: AsyncConnection, driver: asyncpg.Connection) -> None:
+        super().__init__(connection)
+        self.driver = driver
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """Committed where the block ends, rolled back where it raises."""
+        async with _begun(self.driver, readonly=False):
+            yield Session(self._connection, self.driver)
+
+
 ReadSessions: TypeAlias = Callable[[], AbstractAsyncContextManager[ReadSession]]
 """Opens a session for one read; `Database.read` is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Hands out sessions. Each holds a connection of the pool until its block ends."""
+    """Hands out sessions. Each holds a connection of the pool until its block ends.
+
+    `turns` has one for each connection of the pool, and gives them in the order in which they were asked for, within
+    `seconds`. The pool itself would give a connection to whoever asks as it comes back, and not to those who wait.
+    """
 
     engine: AsyncEngine
+    turns: asyncio.Semaphore
+    seconds: float
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
         """A read-only transaction."""
-        async with self._begun(readonly=True) as (connection, _):
+        async with self._connected() as (connection, driver), _begun(driver, readonly=True):
             yield ReadSession(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Committed where the block ends, rolled back where it raises."""
-        async with self._begun(readonly=False) as (connection, driver):
+        async with self._connected() as (connection, driver), _begun(driver, readonly=False):
             yield Session(connection, driver)
 
     @asynccontextmanager
-    async def _begun(self, *, readonly: bool) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
-        """The transaction is the driver's: SQLAlchemy would begin its own with its first statement and not before."""
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Outside of any transaction."""
+        async with self._connected() as (connection, driver):
+            yield Connection(connection, driver)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
         with problems_of_database():
-            connection = await self.engine.connect()
-        async with _closing(connection):
-            driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
-            transaction = driver.transaction(readonly=readonly)
-            try:
-                with problems_of_driver(driver):
-                    await transaction.start()
-                yield connection, driver
-                with problems_of_driver(driver):
-                    await transaction.commit()
-            except BaseException:
-                await _roll_back(driver, transaction)
-                raise
+            async with asyncio.timeout(self.seconds):
+                await self.turns.acquire()
+        try:
+            with problems_of_database():
+                connection = await self.engine.connect()
+            async with _closing(connection):
+                yield connection, (await connection.get_raw_connection()).driver_connection
+        finally:
+            self.turns.release()
 
     async def check(self) -> None:
         """Raises when the database doesn't answer: a check for `/readyz`."""
         async with self.read() as session:
             await session.scalar(select(1))
+
+
+@asynccontextmanager
+async def _begun(driver: asyncpg.Connection, *, readonly: bool) -> AsyncIterator[None]:
+    """The transaction is the driver's: SQLAlchemy would begin its own with its first statement and not before."""
+    transaction = driver.transaction(readonly=readonly)
+    try:
+        with problems_of_driver(driver):
+            await transaction.start()
+        yield
+        with problems_of_driver(driver):
+            await transaction.commit()
+    except BaseException:
+        await _roll_back(driver, transaction)
+        raise
 
 
 async def _roll_back(driver: asyncpg.Connection, transaction: Transaction) -> None:
@@ -151,7 +191,7 @@ async def open_database(url: str, *, name: str, pool_size: int, seconds: float) 
     """A database with a bounded pool, closed at the end of the block; see `create_engine`."""
     engine = create_engine(url, name=name, pool_size=pool_size, seconds=seconds)
     try:
-        yield Database(engine)
+        yield Database(engine, asyncio.Semaphore(pool_size), seconds)
     finally:
         await engine.dispose()
 

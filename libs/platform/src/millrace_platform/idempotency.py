@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Protocol, TypeAlias, TypeVar
+from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from fastapi import Depends, Header, Request, Response
 from sqlalchemy import DateTime, Uuid, bindparam, text
@@ -52,10 +53,8 @@ _LOOK_UP = """
 SELECT pg_try_advisory_xact_lock($3) AS locked, fingerprint, status, headers, body
 FROM (SELECT 1) AS always LEFT JOIN idempotency ON owner = $1 AND key = $2
 """
-_KEEP = """
-INSERT INTO idempotency (owner, key, fingerprint, status, headers, body, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING status
-"""
+_INSERT = "INSERT INTO idempotency (owner, key, fingerprint, status, headers, body, created_at)"
+_KEEP = f"{_INSERT} VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING status"
 _SWEEP = text("""
 DELETE FROM idempotency WHERE ctid = ANY (ARRAY(SELECT ctid FROM idempotency WHERE created_at < :before LIMIT :most))
 """).bindparams(bindparam("before", type_=DateTime(timezone=True)))
@@ -116,6 +115,62 @@ async def once(
             continue
 
 
+async def at_once(
+    key: IdempotencyKey, look: Callable[[], Awaitable[Any]], act: Callable[[Any], Awaitable[Answer]]
+) -> Answer:
+    """As `once`, for what is one statement that keeps the answer too, and needs no transaction begun and ended for it.
+
+    `look` has a row of a statement made by `beside_kept`; `act` gets it where nothing is kept, and has its effect by a
+    statement with `keeping`. Nothing is locked between the two: whoever repeats a request while it takes effect waits
+    for that one statement, and gets its answer.
+    """
+    refusal: Problem | None = None
+    while True:
+        row = await look()
+        if row["status"] is not None:
+            return _repeated(row, key)
+        if refusal is not None:
+            raise refusal
+        try:
+            return await act(row)
+        except asyncpg.UniqueViolationError as error:
+            if error.table_name != "idempotency":
+                raise
+        except Problem as problem:
+            # What refuses it may be its own repetition, committed since it was looked up.
+            if problem.status >= 500:
+                raise
+            refusal = problem
+
+
+def beside_kept(query: str) -> str:
+    """What is kept under a key, and where nothing is, the row of `query` (or nulls) behind it.
+
+    `$1` is the owner, `$2` the key; those of the query come behind.
+    """
+    return f"""
+SELECT kept.fingerprint, kept.status, kept.headers, kept.body, found.*
+FROM (SELECT 1) AS always LEFT JOIN idempotency kept ON kept.owner = $1 AND kept.key = $2
+LEFT JOIN LATERAL ({query}) AS found ON kept.status IS NULL
+"""  # noqa: S608 # constants
+
+
+def keeping(effect: str, first: int) -> str:
+    """A CTE that keeps an answer if the CTE `effect` has a row; its arguments are a `kept_row`, from `$first` on.
+
+    Where the key came first with another request, the whole statement fails.
+    """
+    types = ("uuid", "text", "bytea", "smallint", "text", "bytea", "timestamptz")
+    values = ", ".join(f"${number}::{each}" for number, each in enumerate(types, first))
+    return f"kept AS ({_INSERT} SELECT {values} FROM {effect})"  # noqa: S608 # constants
+
+
+def kept_row(owner: UUID, key: IdempotencyKey, now: datetime, answer: Answer) -> tuple[object, ...]:
+    """The answer as it lies in the table."""
+    headers = msgspec.json.encode(answer.headers).decode()
+    return owner, key.key, key.fingerprint, answer.status, headers, answer.body, now
+
+
 async def sweep(session: Session, now: datetime) -> int:
     """Remove some thousand answers that have had their time; how many."""
     result = await session.execute(_SWEEP, {"before": now - LIFETIME, "most": _SWEPT_AT_ONCE})
@@ -140,16 +195,19 @@ async def _look_up(session: Session, owner: UUID, key: IdempotencyKey) -> Answer
                 409, "idempotency-key-in-use", "A request with this key is under way", "Wait, then repeat it."
             )
         return None
+    return _repeated(found, key)
+
+
+def _repeated(found: Any, key: IdempotencyKey) -> Answer:
+    """The answer that is kept in a row."""
     if found["fingerprint"] != key.fingerprint:
         raise _problem(422, "idempotency-key-reused", "The key came with another request", "Make a new key.")
     return Answer(found["status"], found["body"], msgspec.json.decode(found["headers"]))
 
 
 async def _keep(session: Session, owner: UUID, key: IdempotencyKey, now: datetime, answer: Answer) -> None:
-    headers = msgspec.json.encode(answer.headers).decode()
-    row = owner, key.key, key.fingerprint, answer.status, headers, answer.body, now
     with problems_of_driver(session.driver):
-        kept = await session.driver.fetch(_KEEP, *row)
+        kept = await session.driver.fetch(_KEEP, *kept_row(owner, key, now, answer))
     if not kept:
         raise _CameFirstError
 

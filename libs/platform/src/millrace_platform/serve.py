@@ -26,6 +26,8 @@ DRAIN_SECONDS = 25
 """How long requests under way may go on after SIGTERM."""
 DEADLINE_SECONDS = 29.0
 """After this the process ends whatever still runs; ECS kills after 30 s."""
+YOUNG_OBJECTS = 10_000
+"""So many more than before make the collector look at the young ones: some requests' worth, in about a millisecond."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -43,6 +45,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        _leave_alone_what_stays()
         _log.info("listening", extra={"addresses": self._addresses()})
 
     def _addresses(self) -> list[str]:
@@ -61,6 +64,17 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._background.stop()
         await super().shutdown(sockets)
+
+
+def _leave_alone_what_stays() -> None:
+    """Keep the collector from what lives as long as the process: modules, routes, models, some 200,000 objects.
+
+    Looking through them takes 0.1 s and more, in which nobody is answered.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
+    gc.enable()
 
 
 def serve(factory: str) -> None:
@@ -84,7 +98,7 @@ def serve(factory: str) -> None:
 
 def _create(factory: str) -> FastAPI:
     module, _, function = factory.partition(":")
-    # Imports make many objects and no garbage; and as those stay, nobody needs to look at them ever again.
+    # Imports make many objects and no garbage: it is looked for once the server has started.
     gc.disable()
     try:
         app = getattr(importlib.import_module(module), function)()
@@ -92,9 +106,6 @@ def _create(factory: str) -> FastAPI:
         for problem in error.errors(include_input=False, include_url=False):
             sys.stderr.write(f"{_variable(str(problem['loc'][0]))}: {problem['msg']}\n")
         sys.exit(EXIT_USAGE)
-    finally:
-        gc.freeze()
-        gc.enable()
     if not isinstance(app, FastAPI):
         raise TypeError(f"{factory} didn't make an application")
     return app

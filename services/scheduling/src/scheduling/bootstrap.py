@@ -23,9 +23,9 @@ from millrace_platform.unit_of_work import Envelopes
 from scheduling.availability.service import AvailabilityService
 from scheduling.booking.composition import booking_of
 from scheduling.booking.erasure import Handlers
+from scheduling.booking.guard import Guard
 from scheduling.calendar.extension import Extension
 from scheduling.calendar.service import CalendarService
-from scheduling.claim.repository import Take
 from scheduling.composition import SOURCE, Parts
 from scheduling.dependencies import Scheduling
 from scheduling.openings.hub import Hub
@@ -68,7 +68,7 @@ AWS = Feeds(lambda settings: open_transport(_aws(settings)), _consumer)
 
 
 def starter(
-    settings: SchedulingSettings, feeds: Feeds, clock: Clock, ids: Ids, guard: Take
+    settings: SchedulingSettings, feeds: Feeds, clock: Clock, ids: Ids, guard: Guard
 ) -> Callable[[FastAPI, AsyncExitStack], Awaitable[Running]]:
     """How the service starts: opens its stores, wires the parts, names tasks and checks."""
 
@@ -78,7 +78,7 @@ def starter(
         publisher = Publisher(transport=transport, stream=settings.changes_stream)
         relay = Relay(database_url=settings.scheduling_database_url, publisher=publisher, clock=clock)
         parts = _parts(settings, database, clock, ids)
-        booked = await booking_of(parts, guard=guard)
+        booked = await booking_of(parts, guard)
         handler = Handlers((PlaceHandler(parts.units, parts.calendars), booked.erasure))
         consumer = await stack.enter_async_context(feeds.consumer(settings, handler))
         app.state.booking, app.state.addresses = booked.booking, booked.addresses

@@ -8,9 +8,9 @@ from millrace_platform.ids import Ids, Uuid7
 from scheduling import internal
 from scheduling.availability import endpoints as availability
 from scheduling.booking.composition import ROUTERS
+from scheduling.booking.guard import Guard
 from scheduling.bootstrap import AWS, Feeds, starter
 from scheduling.calendar import endpoints as calendars
-from scheduling.claim.repository import Take, take
 from scheduling.openings import endpoints as openings
 from scheduling.settings import SchedulingSettings
 
@@ -23,7 +23,7 @@ def create(
     feeds: Feeds = AWS,
     clock: Clock | None = None,
     ids: Ids | None = None,
-    guard: Take = take,
+    guard: Guard | None = None,
 ) -> FastAPI:
     """Nothing is opened before the lifespan begins. Tests pass feeds in memory, a clock, ids, and a guard of claims."""
     settings = settings or SchedulingSettings()
@@ -33,5 +33,5 @@ def create(
         name="scheduling",
         title="Millrace scheduling",
         routers=[*ROUTERS, *(module.router for module in MODULES)],
-        start=starter(settings, feeds, clock, ids or Uuid7(clock), guard),
+        start=starter(settings, feeds, clock, ids or Uuid7(clock), guard or Guard()),
     )

@@ -35,7 +35,12 @@ class Units:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Work]:
         """Committed with its events where the block ends, rolled back where it raises."""
-        async with self.database.transaction() as session:
-            work = Work(session, self.now())
+        async with self.database.transaction() as session, self.within(session) as work:
             yield work
-            await put(session, self.envelopes.of(work.events))
+
+    @asynccontextmanager
+    async def within(self, session: Session) -> AsyncIterator[Work]:
+        """A transaction that is begun and ended elsewhere; the events are the last that is written in the block."""
+        work = Work(session, self.now())
+        yield work
+        await put(session, self.envelopes.of(work.events))

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from scheduling.claim.model import Visit
+from scheduling.hold.model import Hold
 
 
 class State(StrEnum):
@@ -126,6 +127,21 @@ class Appointment:
     moved_from: datetime | None = None
     cancellation: Cancellation | None = None
     completed_at: datetime | None = None
+
+    @classmethod
+    def of_hold(cls, hold: Hold, now: datetime) -> "Appointment":
+        """The hold, booked. It keeps its id and its time."""
+        return cls(
+            id=hold.id,
+            version=1,
+            state=State.BOOKED,
+            claim_id=hold.id,
+            patient_id=hold.patient_id,
+            dependant_id=hold.dependant_id,
+            visit=hold.visit,
+            created_at=now,
+            updated_at=now,
+        )
 
     def confirmed(self, now: datetime) -> "Appointment":
         """Somebody said that the visit will take place."""

@@ -75,7 +75,7 @@ class Moving:
             before.mode,
         )
         shop = await holds.shop(work.session, before.place_id, start)
-        visit, occupied = await self.judge.visit(work, asked, shop)
+        visit, occupied = await self.judge.visit(work.session, asked, shop, work.now)
         if appointment.patient_id is None:
             raise nothing_there("appointment", appointment.id)
         owner = Owner(appointment.patient_id, appointment.dependant_id)
@@ -88,4 +88,4 @@ class Moving:
             await claims.release(work.session, appointment.claim_id)
             if await self.take(work.session, claim, work.now):
                 return visit, claim.id
-        raise await self.judge.taken(work, asked, visit.time_zone)
+        raise await self.judge.taken(work.session, asked, visit.time_zone, work.now)

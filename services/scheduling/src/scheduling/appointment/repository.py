@@ -1,15 +1,18 @@
 """Rows of appointments."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from millrace_feeds.outbox import NOTIFY_STATEMENT, telling
 from millrace_platform.database import Session
+from millrace_platform.idempotency import keeping
 from scheduling.appointment.model import Appointment, Cancellation, Party, State
 from scheduling.claim.repository import visit_of
 from scheduling.place.model import Place
-from scheduling.statements import fetch, first
+from scheduling.statements import Statements, fetch, first
 
 _COLUMNS: Final = """a.id, a.version, a.state, a.claim_id, a.patient_id, a.dependant_id, a.place_id, a.npi, a.time_zone,
     a.start, a.minutes, a.visit_type, a.visit_reason, a.mode, a.patient_kind, a.sequence, a.moved_from, a.cancelled_by,
@@ -30,17 +33,15 @@ WITH claim AS (
     UPDATE claims SET kind = 'appointment', expires_at = NULL, address = NULL
     WHERE id = $1 AND patient_id = $2 AND kind = 'hold' AND live AND expires_at > $3
     RETURNING *
-), a AS (
+), made AS (
     INSERT INTO appointments (id, version, state, claim_id, patient_id, dependant_id, place_id, npi, time_zone, start,
         minutes, visit_type, visit_reason, mode, patient_kind, sequence, created_at, updated_at)
-    SELECT claim.id, 1, 'booked', claim.id, claim.patient_id, claim.dependant_id, claim.place_id, claim.npi,
-        p.time_zone, claim.start, claim.minutes, claim.visit_type, claim.visit_reason, claim.mode,
-        claim.patient_kind, 0, $3, $3
-    FROM claim JOIN places p ON p.id = claim.place_id
-    RETURNING *
-)
-SELECT {_COLUMNS}, p.practice_id, claim.offer_id
-FROM a JOIN claim ON claim.id = a.id JOIN places p ON p.id = a.place_id
+    SELECT id, 1, 'booked', id, patient_id, dependant_id, place_id, npi, $4, start, minutes, visit_type, visit_reason,
+        mode, patient_kind, 0, $3, $3
+    FROM claim
+    RETURNING id
+), {keeping("made", 5)}, {telling("made", 12)}
+{NOTIFY_STATEMENT} FROM made
 """  # noqa: S608 # constants
 _SAVE: Final = """
 UPDATE appointments SET version = $2, state = $3, claim_id = $4, patient_id = $5, dependant_id = $6, start = $7,
@@ -61,22 +62,19 @@ class Stored:
     notice: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """An appointment that was just made; `offer_id` where its hold was an offer of the waitlist."""
-
-    appointment: Appointment
-    offer_id: UUID | None
-
-
 Position = tuple[datetime, UUID]
 """The sort key of a list: start, id."""
 
 
-async def book(session: Session, hold_id: UUID, patient_id: UUID, now: datetime) -> Booked | None:
-    """Make an appointment of the patient's running hold; None where there is no such hold."""
-    row = await first(session, _BOOK, hold_id, patient_id, now)
-    return None if row is None else Booked(_appointment_of(row), row["offer_id"])
+async def book(
+    session: Statements, appointment: Appointment, answer: Sequence[object], event: Sequence[object]
+) -> bool:
+    """Make the patient's running hold this appointment; False where it doesn't run any more.
+
+    Keeps the answer (its `kept_row`) and tells of it (`outbox_record`).
+    """
+    at, zone = appointment.created_at, appointment.visit.time_zone
+    return await first(session, _BOOK, appointment.id, appointment.patient_id, at, zone, *answer, *event) is not None
 
 
 async def find(session: Session, appointment_id: UUID, *, lock: bool = False) -> Stored | None:

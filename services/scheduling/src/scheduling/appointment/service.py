@@ -1,13 +1,16 @@
 """Booking, and every later step of an appointment: one transaction with its event."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from millrace_feeds.outbox import outbox_record
 from millrace_platform.authentication import Principal, Role
+from millrace_platform.database import Connection
 from millrace_platform.errors import Conflict, FieldError, Forbidden, Problem, Unprocessable
-from millrace_platform.idempotency import Answer, IdempotencyKey, once
+from millrace_platform.idempotency import Answer, IdempotencyKey, at_once, kept_row, once
 from millrace_platform.preconditions import Tags, etag
 from scheduling.access import keeps
 from scheduling.appointment import repository
@@ -28,6 +31,7 @@ from scheduling.appointment.wire import event_of
 from scheduling.booking.problems import hold_lapsed, hold_used, nothing_there
 from scheduling.claim import repository as claims
 from scheduling.hold import repository as holds
+from scheduling.hold.repository import Kept
 from scheduling.hold.service import Offers
 from scheduling.place import repository as places
 from scheduling.unit_of_work import Units, Work
@@ -44,17 +48,37 @@ class AppointmentService:
 
     async def book(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> Answer:
         """Make an appointment of a hold. Problems: 404, 409 where it lapsed or was booked, and those of the key."""
+        patient_id, now = caller.subject, self.units.now()
+        async with self.units.database.connection() as connection:
 
-        async def effect(work: Work) -> Answer:
-            booked = await repository.book(work.session, hold_id, caller.subject, work.now)
-            if booked is None:
-                raise await _no_hold(work, hold_id, caller.subject)
-            if booked.offer_id is not None:
-                await self.offers.taken(work, booked.offer_id)
-            work.record(event_of(booked.appointment))
-            return answer_of(booked.appointment, status=201)
+            async def look() -> Any:
+                return await holds.look_at_hold(connection, patient_id, key, hold_id)
 
-        return await once(self.units.begin, caller.subject, key, self.units.now(), effect)
+            async def act(found: Any) -> Answer:
+                kept = holds.kept_of(found)
+                if kept is None or not kept.runs(now):
+                    raise _no_hold(kept, hold_id, now)
+                appointment = Appointment.of_hold(kept.hold, now)
+                answer = answer_of(appointment, status=201)
+                row = kept_row(patient_id, key, now, answer)
+                if not await self._book(connection, appointment, row, kept.offer_id):
+                    raise _no_hold(await holds.find(connection, hold_id, patient_id), hold_id, now)
+                return answer
+
+            return await at_once(key, look, act)
+
+    async def _book(
+        self, connection: Connection, appointment: Appointment, answer: Sequence[object], offer_id: UUID | None
+    ) -> bool:
+        (envelope,) = self.units.envelopes.of([event_of(appointment)])
+        event = outbox_record(envelope)
+        if offer_id is None:
+            return await repository.book(connection, appointment, answer, event)
+        async with connection.transaction() as session, self.units.within(session) as work:
+            booked = await repository.book(session, appointment, answer, event)
+            if booked:
+                await self.offers.taken(work, offer_id)
+        return booked
 
     async def get(self, caller: Principal, appointment_id: UUID) -> Appointment:
         """Problems: 404."""
@@ -177,15 +201,14 @@ def _reported(appointment: Appointment, action: Action, now: datetime) -> Appoin
     return appointment.missed(now)
 
 
-async def _no_hold(work: Work, hold_id: UUID, patient_id: UUID) -> Problem:
+def _no_hold(kept: Kept | None, hold_id: UUID, now: datetime) -> Problem:
     """Why a hold can't be booked."""
-    kept = await holds.find(work.session, hold_id, patient_id)
     if kept is None:
         return nothing_there("hold", hold_id)
     if kept.booked:
         return hold_used(hold_id)
     # Where it still runs by now, it was given up or lapsed while this was looked up.
-    return hold_lapsed() if not kept.runs(work.now) else Conflict("The hold is being changed. Send the request again.")
+    return hold_lapsed() if not kept.runs(now) else Conflict("The hold is being changed. Send the request again.")
 
 
 def answer_of(appointment: Appointment, *, status: int = 200) -> Answer:

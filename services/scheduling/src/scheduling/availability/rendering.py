@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 
 import msgspec
 
@@ -42,17 +43,15 @@ def start_texts(zone: str, starts: Sequence[int]) -> list[str]:
 
 def openings_json(zone: str, times: Sequence[tuple[int, int]], visit_types: Sequence[VisitType], wanted: Wanted) -> str:
     """A JSON list of the contract's openings, for `availability.model.free_times`."""
-    tails: dict[int, str] = {}
-    parts: list[str] = []
-    for text, (_, mask) in zip(start_texts(zone, [start for start, _ in times]), times, strict=True):
-        tail = tails.get(mask)
-        if tail is None:
-            tail = tails[mask] = _tail(mask, visit_types, wanted)
-        parts.append(text + tail)
+    texts = start_texts(zone, [start for start, _ in times])
+    of_types = tuple(visit_types)
+    tails = {mask: _tail(mask, of_types, wanted) for mask in {mask for _, mask in times}}
+    parts = [text + tails[mask] for text, (_, mask) in zip(texts, times, strict=True)]
     return _HEAD + _NEXT.join(parts) + "]" if parts else "[]"
 
 
-def _tail(mask: int, visit_types: Sequence[VisitType], wanted: Wanted) -> str:
+@lru_cache(maxsize=4096)
+def _tail(mask: int, visit_types: tuple[VisitType, ...], wanted: Wanted) -> str:
     """All of an opening behind its start."""
     offer = offer_of(chosen_by(mask, visit_types), wanted)
     return f'","minutes":{offer.minutes},"modes":{_json(offer.modes)},"patients":{_json(offer.patients)}}}'

@@ -98,7 +98,8 @@ class AvailabilityService:
     async def read(self, place_ids: Sequence[UUID], first: date, last: date, wanted: Wanted) -> str:
         """What can be booked on these days on the wall of each place, as the JSON of the response."""
         now = self.now()
-        async with self.database.read() as session:
+        # A transaction around the two would only cost its beginning and its end: each sees what is committed by then.
+        async with self.database.connection() as session:
             found = await repository.timetables(session, place_ids, first, last)
             npis = [each.npi for each in found.values() if each.calendar is not None]
             occupied = await repository.occupied(session, npis, first, last, now)

@@ -9,16 +9,16 @@ from functools import partial
 from sqlalchemy import text
 
 from millrace_platform.background import Task
-from millrace_platform.database import Database, Session
+from millrace_platform.database import Database, ReadSession
 from scheduling.appointment import endpoints as appointments
 from scheduling.appointment.moving import Moving
 from scheduling.appointment.service import AppointmentService
 from scheduling.availability import service as availability
 from scheduling.booking.dependencies import Booking
 from scheduling.booking.erasure import Erasure
+from scheduling.booking.guard import Guard
 from scheduling.booking.source import Addresses
 from scheduling.booking.sweep import Sweep
-from scheduling.claim.repository import Take, take
 from scheduling.composition import Parts
 from scheduling.hold import endpoints as holds
 from scheduling.hold.asking import Asked
@@ -50,26 +50,26 @@ class Started:
     tasks: Mapping[str, Task]
 
 
-async def nearest(session: Session, asked: Asked, now: datetime) -> Sequence[datetime]:
+async def nearest(session: ReadSession, asked: Asked, now: datetime) -> Sequence[datetime]:
     return await availability.nearest(session, asked.place_id, asked.start, asked.wanted, now)
 
 
-async def booking_of(parts: Parts, *, guard: Take = take) -> Started:
-    """Wire it. `guard` takes time: the tests of the guard have one that guards nothing."""
+async def booking_of(parts: Parts, guard: Guard) -> Started:
+    """Wire it."""
     settings = parts.settings
     units, ids, judge = parts.units, parts.ids, Judge(nearest)
     waitlist = WaitlistService(units, ids)
     service = AppointmentService(units, waitlist)
     booking = Booking(
-        holds=HoldService(units, ids, guard, judge, waitlist),
+        holds=HoldService(units, ids, guard.hold, judge, waitlist),
         appointments=service,
-        moving=Moving(service, ids, guard, judge),
+        moving=Moving(service, ids, guard.take, judge),
         waitlist=waitlist,
         feeds=FeedService(units, ids, partial(secrets.token_urlsafe, 32)),
     )
     addresses = Addresses(await _address_key(parts.database), settings.scheduling_proxy_hops)
     sweep = Sweep(units, settings.scheduling_lapse_interval)
-    offering = Offering(units, ids, guard, settings.scheduling_waitlist_interval)
+    offering = Offering(units, ids, guard.take, settings.scheduling_waitlist_interval)
     tasks = {"sweep": sweep.run, "waitlist": offering.run}
     return Started(booking, addresses, Erasure(units, waitlist), tasks)
 

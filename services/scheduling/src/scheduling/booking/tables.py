@@ -42,6 +42,6 @@ address_key = Table(
 """Hides the addresses of those who hold times; made once, at random."""
 
 Index("claims_patient_id_idx", claims.c.patient_id)
-Index("claims_address_idx", claims.c.address, postgresql_where=text("live AND kind = 'hold'"))
+Index("claims_address_idx", claims.c.address, postgresql_where=text("address IS NOT NULL"))
 Index("claims_expires_at_idx", claims.c.expires_at, postgresql_where=text("live AND kind = 'hold'"))
 Index("claims_created_at_idx", claims.c.created_at, postgresql_where=text("NOT live"))

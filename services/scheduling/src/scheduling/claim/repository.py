@@ -15,22 +15,30 @@ import asyncpg
 
 from millrace_platform.database import Session
 from scheduling.claim.model import NOBODY, Owner, Span, Visit
-from scheduling.statements import fetch, first
+from scheduling.statements import Statements, fetch, first
 
-# A plain insert would wait on the exclusion, and of hundreds who want one slot many would wait in a circle.
-TAKE: Final = """
-WITH taken AS (
+
+def taking(source: str = "") -> str:
+    """CTEs that take time, where the FROM clause `source` has a row: `taken` has one where it could be had.
+
+    Their arguments are a `row_of`.
+    """
+    # A plain insert would wait on the exclusion, and of hundreds who want one slot many would wait in a circle.
+    return f"""
+taken AS (
     INSERT INTO claims (id, place_id, npi, patient_id, dependant_id, start, minutes, occupied, kind, live, expires_at,
         visit_type, visit_reason, mode, patient_kind, address, offer_id, extended, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, tstzrange($8, $9), $10, true, $11, $12, $13, $14, $15, $16, $17,
-        $17::uuid IS NOT NULL, $18)
+    SELECT $1::uuid, $2::uuid, $3::text, $4::uuid, $5::uuid, $6::timestamptz, $7::integer,
+        tstzrange($8::timestamptz, $9::timestamptz), $10::text, true, $11::timestamptz, $12::text, $13::text, $14::text,
+        $15::text, $16::bytea, $17::uuid, $17::uuid IS NOT NULL, $18::timestamptz {source}
     ON CONFLICT DO NOTHING
     RETURNING npi, occupied
-), told AS (
+), marked AS (
     INSERT INTO dirty_openings (npi, first, last, frees) SELECT npi, lower(occupied), upper(occupied), false FROM taken
-)
-SELECT 1 FROM taken
-"""
+)"""  # noqa: S608 # constants
+
+
+TAKE: Final = f"WITH {taking()} SELECT 1 FROM taken"  # noqa: S608 # constants
 _RELEASE = """
 WITH freed AS (
     UPDATE claims SET live = false, address = NULL WHERE id = $1 AND live RETURNING npi, occupied
@@ -106,13 +114,18 @@ async def take(session: Session, claim: Claim, now: datetime) -> bool:
     row = row_of(claim, now)
     if await first(session, TAKE, *row) is not None:
         return True
+    return await lapse_here(session, claim, now) and await first(session, TAKE, *row) is not None
+
+
+async def lapse_here(session: Statements, claim: Claim, now: datetime) -> bool:
+    """Give holds up whose time is over and which are in the way of the claim; whether there were any."""
     span = claim.occupied
     lapsed = await first(session, _LAPSE_HERE, now, claim.visit.npi, span.begin, span.end)
-    return lapsed["number"] > 0 and await first(session, TAKE, *row) is not None
+    return bool(lapsed["number"])
 
 
 def row_of(claim: Claim, now: datetime) -> tuple[object, ...]:
-    """The arguments of `TAKE`."""
+    """The arguments of `taking`, 18 of them."""
     owner, visit = claim.owner, claim.visit
     return (
         claim.id,

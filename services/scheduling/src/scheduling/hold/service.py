@@ -4,26 +4,26 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from millrace_platform.authentication import Principal
-from millrace_platform.database import Session
+from millrace_platform.database import Connection, ReadSession
 from millrace_platform.errors import Conflict, Problem, TooManyRequests
-from millrace_platform.idempotency import Answer, IdempotencyKey, once
+from millrace_platform.idempotency import Answer, IdempotencyKey, at_once, kept_row, once
 from millrace_platform.ids import Ids
 from scheduling.booking.problems import hold_lapsed, hold_used, no_visit_type, nothing_there, slot_taken
 from scheduling.claim import repository as claims
 from scheduling.claim.model import Owner, Span, Visit
-from scheduling.claim.repository import Claim, Take
+from scheduling.claim.repository import Claim
 from scheduling.hold import repository
 from scheduling.hold.asking import Asked, NotOfferedError, NoVisitTypeError, visit_and_span
 from scheduling.hold.model import LIFETIME, ExtendedBeforeError, Held, Hold, TooManyHoldsError
-from scheduling.hold.repository import Kept, Shop
+from scheduling.hold.repository import Kept, Shop, TakeHold
 from scheduling.hold.schemas import HoldResource, local_text
 from scheduling.unit_of_work import Units, Work
 
-Nearest: TypeAlias = Callable[[Session, Asked, datetime], Awaitable[Sequence[datetime]]]
+Nearest: TypeAlias = Callable[[ReadSession, Asked, datetime], Awaitable[Sequence[datetime]]]
 """The nearest other times at which such a visit can take place."""
 
 
@@ -45,22 +45,24 @@ class Judge:
 
     nearest: Nearest
 
-    async def visit(self, work: Work, asked: Asked, shop: Shop | None) -> tuple[Visit, Span]:
+    async def visit(self, session: ReadSession, asked: Asked, shop: Shop | None, now: datetime) -> tuple[Visit, Span]:
         """Problems: 404, 409 with alternatives, 422."""
         if shop is None:
             raise nothing_there("provider-location", asked.place_id)
         if shop.calendar is None:
             raise slot_taken([], "The provider takes no bookings here.")
         try:
-            return visit_and_span(asked, shop.place, shop.calendar, shop.segments, work.now)
+            return visit_and_span(asked, shop.place, shop.calendar, shop.segments, now)
         except NoVisitTypeError:
             raise no_visit_type() from None
         except NotOfferedError as error:
-            raise await self.taken(work, asked, shop.calendar.time_zone, str(error)) from None
+            raise await self.taken(session, asked, shop.calendar.time_zone, now, str(error)) from None
 
-    async def taken(self, work: Work, asked: Asked, time_zone: str, detail: str | None = None) -> Problem:
+    async def taken(
+        self, session: ReadSession, asked: Asked, time_zone: str, now: datetime, detail: str | None = None
+    ) -> Problem:
         """The problem of a time that can't be had."""
-        starts = [local_text(each, time_zone) for each in await self.nearest(work.session, asked, work.now)]
+        starts = [local_text(each, time_zone) for each in await self.nearest(session, asked, now)]
         return slot_taken(starts) if detail is None else slot_taken(starts, detail)
 
 
@@ -70,7 +72,7 @@ class HoldService:
 
     units: Units
     ids: Ids
-    take: Take
+    take: TakeHold
     judge: Judge
     offers: Offers
 
@@ -78,30 +80,31 @@ class HoldService:
         self, caller: Principal, key: IdempotencyKey, asked: Asked, dependant_id: UUID | None, address: bytes
     ) -> Answer:
         """Problems: 404, 409 with alternatives, 422, 429, and those of the key."""
+        owner, now = Owner(caller.subject, dependant_id, address), self.units.now()
+        async with self.units.database.connection() as connection:
 
-        async def effect(work: Work) -> Answer:
-            owner = Owner(caller.subject, dependant_id, address)
-            return _answer(201, await self._hold(work, asked, owner, address))
+            async def look() -> Any:
+                return await repository.look_at_shop(connection, owner.patient_id, key, asked.place_id, asked.start)
 
-        return await once(self.units.begin, caller.subject, key, self.units.now(), effect)
+            async def act(found: Any) -> Answer:
+                visit, occupied = await self.judge.visit(connection, asked, repository.shop_of(found), now)
+                hold = Hold(self.ids(), owner.patient_id, owner.dependant_id, visit, now + LIFETIME)
+                claim = Claim(hold.id, owner, visit, occupied, hold.expires_at)
+                answer = _answer(201, hold)
+                if not await self._take(connection, claim, kept_row(owner.patient_id, key, now, answer), now):
+                    raise await self.judge.taken(connection, asked, visit.time_zone, now)
+                return answer
 
-    async def _hold(self, work: Work, asked: Asked, owner: Owner, address: bytes) -> Hold:
-        found = await repository.shop_and_held(
-            work.session,
-            asked.place_id,
-            asked.start,
-            patient_id=owner.patient_id,
-            address=address,
-            now=work.now,
-        )
-        shop, held = found if found is not None else (None, None)
-        visit, occupied = await self.judge.visit(work, asked, shop)
-        if held is not None:
-            _require_room(held, work.now)
-        hold = Hold(self.ids(), owner.patient_id, owner.dependant_id, visit, work.now + LIFETIME)
-        if not await self.take(work.session, Claim(hold.id, owner, visit, occupied, hold.expires_at), work.now):
-            raise await self.judge.taken(work, asked, visit.time_zone)
-        return hold
+            return await at_once(key, look, act)
+
+    async def _take(self, connection: Connection, claim: Claim, answer: Sequence[object], now: datetime) -> bool:
+        """Whether the time could be had; holds that have lapsed are no obstacle. Problems: 429."""
+        taken, held = await self.take(connection, claim, answer, now)
+        if not taken:
+            _require_room(held, now)
+            if await claims.lapse_here(connection, claim, now):
+                taken, held = await self.take(connection, claim, answer, now)
+        return taken
 
     async def get(self, caller: Principal, hold_id: UUID) -> Hold:
         """Problems: 404, also for one that was given up or booked."""
