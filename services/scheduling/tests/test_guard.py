@@ -155,8 +155,8 @@ async def test_without_the_guard_double_bookings_are_found(postgres_dsn: str) ->
         async with service.database.transaction() as session:
             await session.execute(text("ALTER TABLE claims DROP CONSTRAINT claims_npi_occupied_excl"))
             await session.execute(text("DROP INDEX claims_place_id_start_key"))
-        work = await clients_of(service, slots=2, seed=1)
-        await work.run(bookings=150, at_once=40)
+        work = await clients_of(service, slots=14, seed=1)
+        await work.run(bookings=500, at_once=40)
         found = violations(work.operations, await taken_at_last(service))
         assert any("owned by" in each for each in found)
 
