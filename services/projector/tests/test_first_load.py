@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,20 @@ class Hall:
 )
 async def test_it_waits_for_the_end_of_the_load(arrivals: Callable[[float], bool], seconds: float) -> None:
     assert await Hall(arrivals).waited() == pytest.approx(seconds, abs=0.25)
+
+
+async def test_openings_are_no_load() -> None:
+    opening = replace(RECORD, key="availability/1234567893/x/2026-W48")
+    hall = Hall(lambda now: 3 < now < 9)
+    other = ExitStack()
+
+    async def sleep(seconds: float) -> None:
+        await hall.sleep(seconds)
+        other.close()
+        other.enter_context(hall.as_of.applying([opening]))
+
+    await FirstLoad(hall, hall.as_of, hall, PATIENCE, sleep=sleep).over()
+    assert hall.now == pytest.approx(10.0, abs=0.25)
 
 
 async def test_a_truth_that_holds_something_is_read_at_once() -> None:

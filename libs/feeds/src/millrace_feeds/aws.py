@@ -43,6 +43,11 @@ class AwsSettings:
         )
 
     @property
+    def verify(self) -> bool | None:
+        """Without encryption there is nobody to verify; to load the roots of all authorities for that takes a while."""
+        return False if (self.endpoint_url or "").startswith("http://") else None
+
+    @property
     def region_name(self) -> str | None:
         """botocore itself reads only AWS_DEFAULT_REGION; containers on ECS are given AWS_REGION."""
         return self.region or os.environ.get("AWS_REGION")
@@ -72,7 +77,11 @@ async def kinesis_client(settings: AwsSettings | None = None) -> "AsyncIterator[
     settings = settings or AwsSettings()
     config = settings.config().merge(AioConfig(retries={"mode": "standard", "total_max_attempts": 1}))
     async with _session().create_client(
-        "kinesis", region_name=settings.region_name, endpoint_url=settings.endpoint_url, config=config
+        "kinesis",
+        region_name=settings.region_name,
+        endpoint_url=settings.endpoint_url,
+        verify=settings.verify,
+        config=config,
     ) as client:
         yield client
 
@@ -82,6 +91,10 @@ async def dynamodb_client(settings: AwsSettings | None = None) -> "AsyncIterator
     """A DynamoDB client."""
     settings = settings or AwsSettings()
     async with _session().create_client(
-        "dynamodb", region_name=settings.region_name, endpoint_url=settings.endpoint_url, config=settings.config()
+        "dynamodb",
+        region_name=settings.region_name,
+        endpoint_url=settings.endpoint_url,
+        verify=settings.verify,
+        config=settings.config(),
     ) as client:
         yield client

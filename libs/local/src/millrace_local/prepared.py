@@ -1,4 +1,4 @@
-"""`python -m millrace_local.prepared NAME`: run what `millrace init` runs for a package, then the package itself.
+"""`python -m millrace_local.prepared NAME [OTHER …]`: run what `millrace init` runs for packages, then the first one.
 
 In one process, as the imports of a service take longer than all the rest of its start.
 """
@@ -15,8 +15,10 @@ def main() -> None:
     """Ends as the package's `__main__` does. A package may have nothing to make."""
     # Imports make many objects and no garbage; the service looks for it once it is imported.
     gc.disable()
-    _, name = sys.argv
-    asyncio.run(run(steps([name] if name in registered() else [])))
+    _, name, *others = sys.argv
+    # All of rich, for a command line of httpx's own that nobody calls.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
+    asyncio.run(run(steps([*others, name] if name in registered() else others)))
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 

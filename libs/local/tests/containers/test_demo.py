@@ -29,10 +29,11 @@ LOADED = ["demo --providers", "import nppes", "import qhp", "calendars demo"]
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    async def drained(*_: object) -> None:
+    async def at_once(*_: object) -> None:
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(demo, "until_drained", drained)
+    monkeypatch.setattr("millrace_local.up.demo.until_drained", at_once)
+    monkeypatch.setattr("millrace_local.up.demo.until_served", at_once)
     return Home(tmp_path)
 
 

@@ -9,10 +9,13 @@ from typing import Protocol
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from millrace_contracts.registry import AVAILABILITY
 from millrace_feeds.clock import Clock
 from millrace_feeds.status import ShardStatus
 from millrace_feeds.transport import Record
 from millrace_readmodel import layout
+
+_OPENINGS = f"{AVAILABILITY.name}/"
 
 logger = logging.getLogger(__name__)
 
@@ -26,20 +29,26 @@ class AsOf:
     def __init__(self) -> None:
         self._applying: dict[str, dict[int, float]] = {}
         self._applied: dict[str, float] = {}
-        self.calls = 0
-        """Times that records were applied, or began to be."""
+        self._calls = 0
+        self.loads = 0
+        """Times that records were applied, or began to be; without those of openings alone."""
+        self._loading = 0
 
     @property
-    def is_applying(self) -> bool:
-        return any(self._applying.values())
+    def is_loading(self) -> bool:
+        """Whether records are being applied, other than of openings."""
+        return self._loading > 0
 
     @contextmanager
     def applying(self, records: Sequence[Record]) -> Iterator[None]:
         """Around applying records of one shard; they count as applied unless the block raises."""
         shard = records[0].shard_id
         running = self._applying.setdefault(shard, {})
-        self.calls += 1
-        call = self.calls
+        is_load = any(not record.key.startswith(_OPENINGS) for record in records)
+        self.loads += is_load
+        self._loading += is_load
+        self._calls += 1
+        call = self._calls
         running[call] = min(record.arrived for record in records)
         try:
             yield
@@ -47,6 +56,7 @@ class AsOf:
             self._applied[shard] = max(latest, self._applied.get(shard, 0.0))
         finally:
             del running[call]
+            self._loading -= is_load
 
     def complete(self, shard: ShardStatus, now: float) -> float | None:
         """The time up to which a shard is applied; None while that isn't known."""

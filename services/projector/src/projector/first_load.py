@@ -1,5 +1,8 @@
 """Waiting for the first load: while an empty truth is being filled, writing the read model record by record costs more
-than making it once at the end."""
+than making it once at the end.
+
+Openings don't count: each is written for itself and leaves all else of its provider as it is.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,13 +46,13 @@ class FirstLoad:
 
     async def over(self) -> None:
         """Returns at once where anything was applied before, else when the records rest or patience ends."""
-        if self._as_of.calls or not await self._truth.is_empty():
+        if self._as_of.loads or not await self._truth.is_empty():
             return
         began = quiet_since = self._clock.monotonic()
         seen = 0
         while (now := self._clock.monotonic()) - began < self._patience.load:
-            if self._as_of.calls != seen or self._as_of.is_applying:
-                seen, quiet_since = self._as_of.calls, now
+            if self._as_of.loads != seen or self._as_of.is_loading:
+                seen, quiet_since = self._as_of.loads, now
             if now - quiet_since >= (self._patience.lull if seen else self._patience.arrival):
                 return
             await self._sleep(self._patience.lull / 10)

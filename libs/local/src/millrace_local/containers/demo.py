@@ -11,10 +11,8 @@ from millrace_local.cli import DEMO_PROVIDERS
 from millrace_local.containers.running import command
 from millrace_local.home import Home
 from millrace_local.up.demo import Command, Demo
-from millrace_local.up.progress import NotDrainedError, until_drained
+from millrace_local.up.progress import NotDrainedError
 from millrace_local.up.supervisor import CommandError
-
-STANDSTILL_SECONDS = 120.0
 
 
 def load_demo(
@@ -39,7 +37,6 @@ async def load(home: Home, providers: int, variables: Mapping[str, str], run: Co
         demo = Demo(providers, home.demo, home.demo_pending, run)
         await demo.make()
         await demo.load()
-        await until_drained(variables, asyncio.get_running_loop().time, STANDSTILL_SECONDS)
-        await demo.fill_calendars()
+        await demo.arrived(variables, asyncio.get_running_loop().time)
         demo.done()
     home.demo_decided.touch()

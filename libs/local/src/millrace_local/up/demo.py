@@ -1,22 +1,22 @@
 """The demo data of a new home: made up, then loaded through the same importers as real files."""
 
+import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+
+from millrace_local.up.child import Clock
+from millrace_local.up.progress import PLACES, until_drained, until_served
 
 SEED = 1
 
-Command = Callable[..., Awaitable[None]]
+Command = Callable[..., Coroutine[None, None, None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
     """`providers` made-up providers in `directory`, until they are loaded. `command` runs a `millrace` command."""
-
-    OWNER: ClassVar = "directory"
-    """The service that takes the files in."""
 
     providers: int
     directory: Path
@@ -46,9 +46,19 @@ class Demo:
             "import", "qhp", str(self.directory / "qhp-providers.json"), str(self.directory / "qhp-plans.json")
         )
 
-    async def fill_calendars(self) -> None:
-        """Give half of the providers a calendar. Needs the provider-locations to have come through the feeds."""
-        await self.command("calendars", "demo", "--places", str(self.providers // 2), "--seed", str(SEED))
+    async def arrived(self, variables: Mapping[str, str], clock: Clock) -> None:
+        """Give half of the providers a calendar once all have come through the feeds, and wait until they are searched.
+
+        Raises NotDrainedError, and what the command does.
+        """
+        await until_drained(variables, PLACES, clock)
+        calendars = self.command("calendars", "demo", "--places", str(self.providers // 2), "--seed", str(SEED))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(until_served(variables, clock))
+                group.create_task(calendars)
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     def done(self) -> None:
         """Forget the files: the data are in."""

@@ -5,7 +5,7 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from millrace_local.home import Home
@@ -25,13 +25,12 @@ from millrace_local.up.environment import (
     service_variables,
 )
 from millrace_local.up.output import Output
-from millrace_local.up.progress import until_drained
+from millrace_local.up.progress import OWNER
 from millrace_local.up.recovery import OWNERS, RETRY_SECONDS, replay_everything
 from millrace_local.up.supervisor import CommandError, Supervisor, all_ready
 
-FEEDS = "feeds"
-"""Who makes the streams that all share."""
-STANDSTILL_SECONDS = 120.0
+BESIDES: Mapping[str, Sequence[str]] = {"refinery": ("feeds",)}
+"""What a service prepares beside what its package owns. Who reads one stream and writes the other makes both."""
 SERVICE_STOP_SECONDS = 30.0  # a service takes up to 25 to finish its work
 
 
@@ -79,8 +78,7 @@ class Platform:
         if self._aws_is_behind:
             await self._replay()
         if self._demo.wanted:
-            await until_drained(self._variables, self._clock, STANDSTILL_SECONDS)
-            await self._demo.fill_calendars()
+            await self._demo.arrived(self._variables, self._clock)
             self._demo.done()
         self._options.home.write_variables(self._variables)
         self._output.say(summary(self._options, self._clock() - began))
@@ -125,16 +123,15 @@ class Platform:
         """Each prepares what it owns, and passes over streams that aren't there yet."""
         services = self._supervisor.start(*(self._service(name) for name in SERVICES))
         edge = self._supervisor.start(self._edge(), descriptors=(self._listener.fileno(),))
-        await self._command("init", FEEDS)
         if self._demo.wanted:
-            await all_ready([each for each in services if each.spec.name == Demo.OWNER])
+            await all_ready([each for each in services if each.spec.name == OWNER])
             await self._demo.load()
         await all_ready([*services, *edge])
 
     def _service(self, name: str) -> ProcessSpec:
         return ProcessSpec(
             name=name,
-            command=(sys.executable, "-m", "millrace_local.prepared", name),
+            command=(sys.executable, "-m", "millrace_local.prepared", name, *BESIDES.get(name, ())),
             ready=http_probe(f"{self._ports.service_url(name)}/readyz"),
             environment=service_variables(name, self._ports, self._variables),
             stop_seconds=SERVICE_STOP_SECONDS,

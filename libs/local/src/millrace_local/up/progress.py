@@ -1,18 +1,23 @@
-"""Whether everything that was written has arrived at its readers."""
+"""Whether what was imported has arrived at its readers."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import httpx
 
 from millrace_local.up.child import Clock
 
-STAGES = ("directory", "refinery", "projector")
+OWNER = "directory"
+"""The service that takes imports in."""
+PLACES = (OWNER, "refinery", "scheduling")
+"""The way of what is imported to where calendars are made of it."""
 # Longer than a record can be on its way between two stages without either of them counting it.
 SETTLED_SECONDS = 1.5
 POLL_SECONDS = 0.25
 ASK_SECONDS = 5.0
+STANDSTILL_SECONDS = 120.0
 
 WORK = {"backlog", "pending", "in_flight", "lag_ms"}
 DONE = {"published", "handled"}
@@ -21,7 +26,7 @@ Figures = tuple[float | None, ...]
 
 
 class NotDrainedError(RuntimeError):
-    """The feeds have not come to rest; the text says for how long nothing moved."""
+    """What was imported did not arrive; the text says for how long nothing moved."""
 
 
 def figures_at_rest(statuses: Mapping[str, Any]) -> Figures | None:
@@ -30,12 +35,12 @@ def figures_at_rest(statuses: Mapping[str, Any]) -> Figures | None:
     `statuses` are the status pages by stage: a stage has work while any `backlog` or `pending` (rows of an outbox),
     `in_flight` (records) or `lag_ms` in it isn't 0, or a consumer doesn't know its lag yet.
     """
-    if any(statuses.get(stage) is None for stage in STAGES):
+    if any(status is None for status in statuses.values()):
         return None
-    values = [value for stage in STAGES for value in _values(statuses[stage], WORK)]
+    values = [value for status in statuses.values() for value in _values(status, WORK)]
     if any(value != 0 for value in values):
         return None
-    consumers = [list(_values(statuses[stage], {"lag_ms"})) for stage in ("refinery", "projector")]
+    consumers = [list(_values(status, {"lag_ms"})) for stage, status in statuses.items() if stage != OWNER]
     if not all(consumers):
         return None
     return tuple(_done(statuses))
@@ -47,26 +52,44 @@ def work_done(statuses: Mapping[str, Any]) -> float:
 
 
 def _done(statuses: Mapping[str, Any]) -> Iterator[float | None]:
-    return (value for stage in STAGES for value in _values(statuses[stage], DONE))
+    return (value for status in statuses.values() for value in _values(status, DONE))
 
 
-async def until_drained(variables: Mapping[str, str], clock: Clock, patience: float) -> None:
-    """Wait until all stages are at rest and stay so for a while. Raises NotDrainedError where nothing moves for
-    `patience` seconds: a slow machine takes its time, a broken stage doesn't move."""
-    async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
-        rest: Figures | None = None
-        most = -1.0
-        since = moved = clock()
-        while rest is None or clock() - since < SETTLED_SECONDS:
-            if clock() - moved > patience:
-                raise NotDrainedError(f"the demo data did not arrive in the search: nothing moved for {patience:.0f} s")
-            answers = await asyncio.gather(*(_status(client, variables, stage) for stage in STAGES))
-            statuses = dict(zip(STAGES, answers, strict=True))
+async def until_drained(variables: Mapping[str, str], stages: Sequence[str], clock: Clock) -> None:
+    """Wait until all these stages are at rest and stay so for a while. Raises NotDrainedError."""
+    rest: Figures | None = None
+    since = clock()
+    async with aclosing(_statuses(variables, stages, clock)) as seen:
+        async for statuses in seen:
             if (figures := figures_at_rest(statuses)) != rest:
                 rest, since = figures, clock()
+            if rest is not None and clock() - since >= SETTLED_SECONDS:
+                return
+
+
+async def until_served(variables: Mapping[str, str], clock: Clock) -> None:
+    """Wait for the first read model, which the projector makes of all that was imported. Raises NotDrainedError."""
+    async with aclosing(_statuses(variables, ["projector"], clock)) as seen:
+        async for statuses in seen:
+            if (status := statuses["projector"]) is not None and status["read_model"]["generation"] is not None:
+                return
+
+
+async def _statuses(
+    variables: Mapping[str, str], stages: Sequence[str], clock: Clock
+) -> AsyncGenerator[Mapping[str, Any], None]:
+    """Their status pages, again and again. Raises NotDrainedError where nothing moves for STANDSTILL_SECONDS: a slow
+    machine takes its time, a broken stage doesn't move."""
+    most, moved = -1.0, clock()
+    async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
+        while clock() - moved <= STANDSTILL_SECONDS:
+            answers = await asyncio.gather(*(_status(client, variables, stage) for stage in stages))
+            statuses = dict(zip(stages, answers, strict=True))
             if (done := work_done(statuses)) > most:
                 most, moved = done, clock()
+            yield statuses
             await asyncio.sleep(POLL_SECONDS)
+    raise NotDrainedError(f"the demo data did not arrive: nothing moved for {STANDSTILL_SECONDS:.0f} s")
 
 
 async def _status(client: httpx.AsyncClient, variables: Mapping[str, str], stage: str) -> Any:
