@@ -25,7 +25,7 @@ from millrace_local.up.environment import (
     service_variables,
 )
 from millrace_local.up.output import Output
-from millrace_local.up.progress import OWNER
+from millrace_local.up.progress import OWNER, WAY
 from millrace_local.up.recovery import OWNERS, RETRY_SECONDS, replay_everything
 from millrace_local.up.supervisor import CommandError, Supervisor, all_ready
 
@@ -115,18 +115,20 @@ class Platform:
             self._aws.spec(),
             restored={"ministack": self._restore_aws},
         )
+        await all_ready([each for each in self._stores if each.spec.name == "postgres"])
+        await asyncio.gather(*(self._postgres.create_database(name) for name in DATABASES))
         await all_ready(self._stores)
-        for name in DATABASES:
-            await self._postgres.create_database(name)
 
     async def _start_services(self) -> None:
         """Each prepares what it owns, and passes over streams that aren't there yet."""
-        services = self._supervisor.start(*(self._service(name) for name in SERVICES))
+        early = self._supervisor.start(*(self._service(name) for name in WAY))
+        if self._demo.wanted:
+            await all_ready([each for each in early if each.spec.name == OWNER])
+        late = self._supervisor.start(*(self._service(name) for name in SERVICES if name not in WAY))
         edge = self._supervisor.start(self._edge(), descriptors=(self._listener.fileno(),))
         if self._demo.wanted:
-            await all_ready([each for each in services if each.spec.name == OWNER])
             await self._demo.load()
-        await all_ready([*services, *edge])
+        await all_ready([*early, *late, *edge])
 
     def _service(self, name: str) -> ProcessSpec:
         return ProcessSpec(

@@ -11,6 +11,8 @@ from millrace_local.up.child import Clock
 
 OWNER = "directory"
 """The service that takes imports in."""
+WAY = (OWNER, "refinery", "projector")
+"""The way of what is imported to where it is searched."""
 PLACES = (OWNER, "refinery", "scheduling")
 """The way of what is imported to where calendars are made of it."""
 # Longer than a record can be on its way between two stages without either of them counting it.
