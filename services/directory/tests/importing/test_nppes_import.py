@@ -4,6 +4,7 @@ import asyncio
 import csv
 import functools
 from pathlib import Path
+from uuid import RFC_4122, UUID
 
 import asyncpg
 import pytest
@@ -15,7 +16,7 @@ from directory.importing import session
 from directory.importing.errors import BusyError, DatabaseFault, UnusableFileError
 from directory.importing.events import Emitter
 from directory.importing.nppes import TWO_PRIMARY
-from directory.importing.session import LOCK_KEY
+from directory.importing.session import COUNTED_DIGITS, LOCK_KEY, fast_ids
 from directory.provider_location.wire import PROVIDER_LOCATIONS
 from millrace_contracts.entities import Location, ProviderLocation, location_id, practice_id, provider_location_id
 from millrace_feeds.clock import SystemClock
@@ -343,3 +344,10 @@ async def test_each_batch_is_a_span_that_its_envelopes_carry(
     assert None not in carried
     assert carried[:3] == [carried[0]] * 3
     assert len(set(carried)) == 2
+
+
+def test_identifiers_of_events_differ_and_rise() -> None:
+    ids = fast_ids()
+    made = [ids() for _ in range(3 * 16**COUNTED_DIGITS)]
+    assert made == sorted(set(made), key=str)
+    assert {(UUID(str(each)).version, UUID(str(each)).variant) for each in made} == {(7, RFC_4122)}

@@ -8,8 +8,9 @@ import asyncio
 import multiprocessing
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeAlias
@@ -43,12 +44,18 @@ class Reading:
         return reader
 
 
+Parser: TypeAlias = Callable[[Reading], AbstractAsyncContextManager[NextChunk]]
+"""Begins to read, ahead by one chunk. To be called once."""
+
+
 @asynccontextmanager
-async def chunks_of(reading: Reading, *, small_bytes: int = SMALL_BYTES) -> AsyncIterator[NextChunk]:
-    """Reads ahead by one chunk."""
-    beside = in_thread if reading.file.stat().st_size <= small_bytes else in_process
-    async with beside(reading) as following:
-        yield following
+async def parser_of(file: Path, *, small_bytes: int = SMALL_BYTES) -> AsyncIterator[Parser]:
+    """A process starts at once, while the import still finds out where to read from."""
+    if await asyncio.to_thread(lambda: file.stat().st_size) <= small_bytes:
+        yield in_thread
+        return
+    async with _process() as connection:
+        yield partial(in_process, connection)
 
 
 @asynccontextmanager
@@ -61,18 +68,25 @@ async def in_thread(reading: Reading) -> AsyncIterator[NextChunk]:
 
 
 @asynccontextmanager
-async def in_process(reading: Reading) -> AsyncIterator[NextChunk]:
-    """Parses in another process, which ends with this one however that ends: only this one reads its pipe."""
+async def in_process(connection: Connection, reading: Reading) -> AsyncIterator[NextChunk]:
+    """Has the other process parse."""
+    connection.send(reading)
+    async with _ahead(lambda: _receive(connection)) as following:
+        yield following
+
+
+@asynccontextmanager
+async def _process() -> AsyncIterator[Connection]:
+    """A process that parses, and ends with this one however that ends: only this one has the other end of its pipe."""
     context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send_chunks, args=(reading, sender), daemon=True, name="millrace-import-parser")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_send_chunks, args=(theirs,), daemon=True, name="millrace-import-parser")
     process.start()
-    sender.close()
+    theirs.close()
     try:
-        async with _ahead(lambda: _receive(receiver)) as following:
-            yield following
+        yield ours
     finally:
-        receiver.close()
+        ours.close()
         process.terminate()
         await asyncio.to_thread(process.join, STOP_SECONDS)
 
@@ -98,28 +112,29 @@ async def _ahead(read: Callable[[], Chunk | None]) -> AsyncIterator[NextChunk]:
             ahead.exception()
 
 
-def _receive(receiver: Connection) -> Chunk | None:
+def _receive(connection: Connection) -> Chunk | None:
     try:
-        received = receiver.recv()
-    except EOFError:
+        received = connection.recv()
+    except (EOFError, ConnectionError):
         raise ImportFault("The process that reads the file ended unexpectedly; start the import again.") from None
     if isinstance(received, ImportFault):
         raise received
     return received if isinstance(received, Chunk) else None
 
 
-def _send_chunks(reading: Reading, sender: Connection) -> None:
+def _send_chunks(connection: Connection) -> None:
     # Ctrl-C reaches the whole group: the import decides what to do about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
+        reading: Reading = connection.recv()
         with LineSource(reading.file) as source, collecting_by_chunk():
             reader = reading.open(source)
             while (chunk := reader.next()) is not None:
-                sender.send(chunk)
+                connection.send(chunk)
                 del chunk  # while it is held, the collector goes through all its rows
                 collect()
-        sender.send(None)
+        connection.send(None)
     except ImportFault as fault:
-        sender.send(fault)
-    except BrokenPipeError:
+        connection.send(fault)
+    except (EOFError, ConnectionError):
         return  # nobody reads any more

@@ -11,7 +11,7 @@ from asyncpg import Connection
 
 from directory.importing.chunks import CHUNK_ROWS, Chunk, check_header
 from directory.importing.events import Emitter
-from directory.importing.feeding import SMALL_BYTES, NextChunk, Reading, chunks_of
+from directory.importing.feeding import SMALL_BYTES, NextChunk, Parser, Reading, parser_of
 from directory.importing.figures import Figures
 from directory.importing.rejects import RejectsFile
 from directory.importing.runs import Run
@@ -58,15 +58,22 @@ async def import_nppes(order: NppesImport, progress: Progress) -> Figures:
     Raises `ImportFault`; what was committed by then stays, and the next import of the same file goes on behind it.
     """
     check_header(order.file)
-    digest = await asyncio.to_thread(digest_of, order.file, progress.reading)
-    async with import_session(order.database_url, order.clock, order.ids) as session:
-        run = await Run.find(session.connection, digest, order.file, order.rejects)
-        progress.begin(run.line)
-        reading = Reading(order.file, run.offset, run.line, order.limit, order.chunk_rows)
-        with RejectsFile(order.rejects, run.rejects_bytes) as rejects:
-            async with chunks_of(reading, small_bytes=order.small_bytes) as following:
-                await _Load(order, session, run, rejects, progress).all_of(following)
-        return run.figures
+    async with parser_of(order.file, small_bytes=order.small_bytes) as parsed:
+        digest = await asyncio.to_thread(digest_of, order.file, progress.reading)
+        async with import_session(order.database_url, order.clock, order.ids) as session:
+            return await _import(order, session, parsed, digest, progress)
+
+
+async def _import(
+    order: NppesImport, session: ImportSession, parsed: Parser, digest: str, progress: Progress
+) -> Figures:
+    run = await Run.find(session.connection, digest, order.file, order.rejects)
+    progress.begin(run.line)
+    reading = Reading(order.file, run.offset, run.line, order.limit, order.chunk_rows)
+    with RejectsFile(order.rejects, run.rejects_bytes) as rejects:
+        async with parsed(reading) as following:
+            await _Load(order, session, run, rejects, progress).all_of(following)
+    return run.figures
 
 
 @dataclass(frozen=True, slots=True)
