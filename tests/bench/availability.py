@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from scheduling.place.model import Place
 from scheduling.place.repository import put
 from scheduling.unit_of_work import Units
 from tests.bench.search_load import Load, Report
+from tests.support.platform import wait_for
 
 PLACES: Final = 2_500
 ASKED: Final = 50
@@ -101,13 +101,12 @@ def _served(database_url: str, home: Path) -> Iterator[int]:
 
 def wait_until_told(port: int) -> None:
     """Until the openings of all the calendars that were just made are told: that happens once in their life."""
-    deadline = time.monotonic() + TOLD_WITHIN
-    while time.monotonic() < deadline:
+
+    def are_told() -> bool:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/internal/scheduling/status", timeout=10) as answer:
-            if json.load(answer)["openings"]["backlog"] == 0:
-                return
-        time.sleep(0.2)
-    raise TimeoutError(f"openings aren't told within {TOLD_WITHIN:.0f} s")
+            return bool(json.load(answer)["openings"]["backlog"] == 0)
+
+    wait_for(are_told, seconds=TOLD_WITHIN, what="telling the openings")
 
 
 def _ask(wanted: Load) -> Report:

@@ -36,6 +36,7 @@ from millrace_readmodel.bulk import load
 from millrace_readmodel.layout import AS_OF_KEY, GENERATION_KEY
 from tests.bench import synthetic
 from tests.bench.search_load import Load, Report
+from tests.support.platform import wait_for
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -99,7 +100,7 @@ def _measure(url: str, size: int, seconds: float) -> Measured:
     measured = Measured(size, asyncio.run(_load(url, size)))
     paths = queries()
     with _served(["-m", "search"], {"MILLRACE_REDIS_URL": url}) as port:
-        _until(lambda: _is_filled(port))
+        wait_for(lambda: _is_filled(port), seconds=START_SECONDS, what="a filled read model")
         _ask(Load(port=port, paths=paths, first=0, connections=16, seconds=WARM_UP * seconds))
         measured.search = _reports(port, paths, seconds)
         measured.booking = _booking_reports(port, seconds)
@@ -217,7 +218,7 @@ def _redis(directory: Path) -> Iterator[str]:
     port = free_ports(1, random.Random())[0]
     spec = embedded.spec(directory, port)
     with _process(list(spec.launch_command()), spec.launch_environment()):
-        _until(lambda: asyncio.run(_answers(spec)))
+        wait_for(lambda: asyncio.run(_answers(spec)), seconds=START_SECONDS, what="an answer of the server")
         yield embedded.url(port)
 
 
@@ -238,7 +239,7 @@ def _served(arguments: list[str], environment: dict[str, str]) -> Iterator[int]:
     }
     with _process([sys.executable, *arguments], {**os.environ, **own, **environment}):
         probe = f"http://127.0.0.1:{port}/v1/search?specialty=dermatology&near=10001"
-        _until(lambda: _is_answered(probe))
+        wait_for(lambda: _is_answered(probe), seconds=START_SECONDS, what="an answer")
         yield port
 
 
@@ -275,14 +276,6 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(30)
-
-
-def _until(condition: Any) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("a server did not start")
-        time.sleep(0.1)
 
 
 def table(results: Results) -> str:

@@ -86,3 +86,13 @@ async def test_who_waits_too_long_for_another_gives_up(
         await other.close()
     await made.apply(postgres_dsn)
     assert await asked(postgres_dsn, "SELECT to_regclass('one')::text") == "one"
+
+
+async def test_a_file_that_is_named_otherwise_than_its_revision_is_refused(made: Migrations, postgres_dsn: str) -> None:
+    add(made, "CREATE TABLE one (id int)")
+    add(made, "CREATE TABLE two (id int)")
+    versions = made.folder / "versions"
+    (versions / "0002.py").rename(versions / "0000_two.py")
+    with pytest.raises(ValueError, match="revision 0002"):
+        await made.apply(postgres_dsn)
+    assert await asked(postgres_dsn, "SELECT to_regclass('two')") is None

@@ -19,11 +19,11 @@ from millrace_local.up.supervisor import Supervisor
 SECONDS = 10.0
 # Touches a file when it is up, and leaves when told to.
 OBEDIENT = """
-import pathlib, signal, sys, time
+import pathlib, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: (print("leaving", flush=True), sys.exit(0)))
 pathlib.Path(sys.argv[1]).touch()
 print("hello", flush=True)
-while True: time.sleep(60)
+while True: signal.pause()
 """
 DEAF = OBEDIENT.replace('lambda *_: (print("leaving", flush=True), sys.exit(0))', "signal.SIG_IGN")
 

@@ -57,8 +57,9 @@ class Pages:
         return self.now
 
 
-def read_model(generation: int | None, handled: int = 0) -> dict[str, Any]:
-    return {"projector": {"read_model": {"generation": generation}, "handled": handled}}
+def read_model(generation: int | None, *as_of: float, handled: int = 0) -> dict[str, Any]:
+    shards = {str(number): each for number, each in enumerate(as_of)}
+    return {"projector": {"read_model": {"generation": generation, "as_of": shards}, "handled": handled}}
 
 
 @pytest.fixture
@@ -73,9 +74,15 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pages]:
 
 
 async def test_the_first_read_model_is_waited_for(pages: Callable[..., Pages]) -> None:
-    made = pages({"projector": None}, read_model(None), read_model(None), read_model(7))
-    await progress.until_served({}, made.clock)
-    assert made.now == 4
+    made = pages({"projector": None}, read_model(None), read_model(None, 9, 9), read_model(7), read_model(7, 5, 9))
+    await progress.until_served({}, 5.0, made.clock)
+    assert made.now == 5
+
+
+async def test_a_read_model_that_lacks_the_last_of_it_is_not_enough(pages: Callable[..., Pages]) -> None:
+    made = pages(read_model(7, 9, 4), read_model(7, 9, 4.9), read_model(7, 9, 5))
+    await progress.until_served({}, 5.0, made.clock)
+    assert made.now == 3
 
 
 async def test_work_that_comes_back_begins_the_rest_anew(pages: Callable[..., Pages]) -> None:
@@ -89,5 +96,5 @@ async def test_work_that_comes_back_begins_the_rest_anew(pages: Callable[..., Pa
 async def test_what_doesnt_move_is_given_up(pages: Callable[..., Pages]) -> None:
     made = pages(read_model(None), read_model(None, handled=3), read_model(None, handled=3))
     with pytest.raises(progress.NotDrainedError, match="nothing moved for 120 s"):
-        await progress.until_served({}, made.clock)
+        await progress.until_served({}, 5.0, made.clock)
     assert made.now == 2 + progress.STANDSTILL_SECONDS + 1

@@ -15,6 +15,9 @@ from millrace_local.up.supervisor import CommandError, all_ready
 
 from .conftest import DEAF, SECONDS, Stage, process_id, until
 
+PAUSE = "import signal; signal.alarm(600); signal.pause()"
+"""A program that waits to be killed; should nobody do it, it ends all the same."""
+
 
 def is_running(process: int) -> bool:
     try:
@@ -81,10 +84,10 @@ async def test_a_child_that_does_not_listen_is_killed(stage: Stage) -> None:
 
 
 async def test_what_a_child_started_goes_with_it(stage: Stage) -> None:
-    program = "import pathlib, subprocess, sys, time\n"
-    program += "other = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+    program = "import pathlib, signal, subprocess, sys\n"
+    program += f"other = subprocess.Popen([sys.executable, '-c', {PAUSE!r}])\n"
     program += "file = pathlib.Path(sys.argv[1]); new = file.with_suffix('.new')\n"
-    program += "new.write_text(str(other.pid)); new.rename(file); time.sleep(600)"
+    program += "new.write_text(str(other.pid)); new.rename(file); signal.pause()"
     (child,) = stage.supervisor.start(stage.dummy("parent", program))
     await asyncio.wait_for(all_ready([child]), SECONDS)
     grandchild = int(stage.up_file("parent").read_text())
@@ -108,13 +111,12 @@ async def test_a_command_that_fails_is_an_error_and_shows_what_it_said(stage: St
 
 
 def test_children_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
-    program = """
-import subprocess, sys, time
+    program = f"""
+import signal, subprocess, sys
 from millrace_local.process import launch_command
-import signal
-child = subprocess.Popen(launch_command([sys.executable, "-c", "import time; time.sleep(600)"], signal.SIGTERM))
+child = subprocess.Popen(launch_command([sys.executable, "-c", {PAUSE!r}], signal.SIGTERM))
 print(child.pid, flush=True)
-time.sleep(600)
+signal.pause()
 """
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     assert parent.stdout is not None

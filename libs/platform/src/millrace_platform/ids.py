@@ -32,14 +32,6 @@ class Uuid7:
         self._counter = 0
 
     def __call__(self) -> UUID:
-        return UUID(int=self._next())
-
-    def text(self) -> str:
-        """As `str` of the next identifier, in half the time."""
-        digits = f"{self._next():032x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-    def _next(self) -> int:
         self._advance(int(self._clock.time() * 1000))
         counter = self._counter
         value = self._millisecond << 80
@@ -47,7 +39,7 @@ class Uuid7:
         value |= (counter >> 30) << 64
         value |= 0b10 << 62
         value |= (counter & 0x3FFFFFFF) << _RANDOM_BITS
-        return value | self._random_bits(_RANDOM_BITS)
+        return UUID(int=value | self._random_bits(_RANDOM_BITS))
 
     def _advance(self, now: int) -> None:
         if now > self._millisecond:

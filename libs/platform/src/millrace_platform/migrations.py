@@ -23,7 +23,10 @@ class Migrations:
     lock_key: int
 
     async def apply(self, database_url: str) -> None:
-        """Upgrade to head in one transaction: all revisions are applied or none. Raises on a lock held for 60 s."""
+        """Upgrade to head in one transaction: all revisions are applied or none.
+
+        Raises on a lock held for 60 s, and ValueError where files don't bear the names that they should.
+        """
         engine = create_async_engine(sqlalchemy_url(database_url))
         try:
             async with engine.begin() as connection:
@@ -47,6 +50,8 @@ class Migrations:
         config.set_main_option("script_location", str(self.folder).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if (head := _revision(connection)) != self._newest():
+            raise ValueError(f"{self.folder}: the file of revision {head} must bear its name and sort last")
 
 
 def _revision(connection: Connection) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -37,6 +38,6 @@ async def load(home: Home, providers: int, variables: Mapping[str, str], run: Co
         demo = Demo(providers, home.demo, home.demo_pending, run)
         await demo.make()
         await demo.load()
-        await demo.arrived(variables, asyncio.get_running_loop().time)
+        await demo.arrived(variables, asyncio.get_running_loop().time, time.time)
         demo.done()
     home.demo_decided.touch()

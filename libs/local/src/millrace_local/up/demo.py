@@ -46,16 +46,17 @@ class Demo:
             "import", "qhp", str(self.directory / "qhp-providers.json"), str(self.directory / "qhp-plans.json")
         )
 
-    async def arrived(self, variables: Mapping[str, str], clock: Clock) -> None:
+    async def arrived(self, variables: Mapping[str, str], clock: Clock, wall_clock: Clock) -> None:
         """Give half of the providers a calendar once all have come through the feeds, and wait until they are searched.
 
         Raises NotDrainedError, and what the command does.
         """
         await until_drained(variables, PLACES, clock)
+        moment = wall_clock()
         calendars = self.command("calendars", "demo", "--places", str(self.providers // 2), "--seed", str(SEED))
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(until_served(variables, clock))
+                group.create_task(until_served(variables, moment, clock))
                 group.create_task(calendars)
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None

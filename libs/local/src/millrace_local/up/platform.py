@@ -5,6 +5,7 @@ import os
 import random
 import socket
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ class Platform:
         if self._aws_is_behind:
             await self._replay()
         if self._demo.wanted:
-            await self._demo.arrived(self._variables, self._clock)
+            await self._demo.arrived(self._variables, self._clock, time.time)
             self._demo.done()
         self._options.home.write_variables(self._variables)
         self._output.say(summary(self._options, self._clock() - began))

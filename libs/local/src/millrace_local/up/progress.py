@@ -69,12 +69,20 @@ async def until_drained(variables: Mapping[str, str], stages: Sequence[str], clo
                 return
 
 
-async def until_served(variables: Mapping[str, str], clock: Clock) -> None:
-    """Wait for the first read model, which the projector makes of all that was imported. Raises NotDrainedError."""
+async def until_served(variables: Mapping[str, str], moment: float, clock: Clock) -> None:
+    """Wait for a read model that holds all that was on the feed at a moment (unix seconds). Raises NotDrainedError.
+
+    What comes later isn't waited for: the projector needs never be at rest.
+    """
     async with aclosing(_statuses(variables, ["projector"], clock)) as seen:
         async for statuses in seen:
-            if (status := statuses["projector"]) is not None and status["read_model"]["generation"] is not None:
+            if (status := statuses["projector"]) is not None and _holds(status["read_model"], moment):
                 return
+
+
+def _holds(read_model: Mapping[str, Any], moment: float) -> bool:
+    complete = min(read_model["as_of"].values(), default=0.0)
+    return read_model["generation"] is not None and complete >= moment
 
 
 async def _statuses(
