@@ -95,6 +95,7 @@ async def test_a_place_that_is_gone_has_no_openings(service: Service) -> None:
 class TestTime:
     async def test_the_slots_follow_the_horizon(self, service: Service) -> None:
         place = await service.place(calendar=CALENDAR)
+        await until(lambda: len(weeks(service)) == 3)
         assert (await starts(service, place, to="2026-12-18"))[-1] == "2026-12-01T16:30:00-05:00"
         service.clock.now += 2 * 86_400
         assert await upkeep(service, "extension").once() == 1
