@@ -23,7 +23,7 @@ test: $(INSTALLED) ## Run all tests but those of chaos, deploy-check and compose
 check: $(INSTALLED) ## Lint, format, types, layers, schemas, locks: everything that needs no running server
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy libs services tests .ci
+	$(BIN)/mypy libs services tests .ci conftest.py
 	$(BIN)/lint-imports
 	$(BIN)/python -m millrace_contracts.schemas check --history
 	$(BIN)/python .ci/check_lock.py

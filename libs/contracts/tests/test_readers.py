@@ -28,7 +28,7 @@ def encoded(*parts: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_written_is_read(contract: Contract[Entity], data: st.DataObject) -> None:
     entity = data.draw(entities(contract.type))
     assert contract.decode(msgspec.json.encode(entity)) == entity
@@ -36,7 +36,7 @@ def test_what_is_written_is_read(contract: Contract[Entity], data: st.DataObject
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_unknown_fields_are_ignored(contract: Contract[Entity], data: st.DataObject) -> None:
     entity = data.draw(entities(contract.type))
     later = {"added_later": data.draw(st.sampled_from([1, None, "text", [1], {"deep": {"er": True}}]))}

@@ -42,7 +42,7 @@ def test_schemas_are_valid_and_carry_their_version() -> None:
 
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_is_written_is_as_its_schema_says(contract: Contract[Entity], data: st.DataObject) -> None:
     entity = data.draw(entities(contract.type))
     Draft202012Validator(schemas()[contract.name]).validate(json.loads(msgspec.json.encode(entity)))

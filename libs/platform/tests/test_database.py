@@ -117,7 +117,7 @@ async def test_a_broken_rule_is_for_the_service(database: Database) -> None:
 
 
 async def test_a_statement_that_takes_too_long(postgres_dsn: str) -> None:
-    async with open_database(postgres_dsn, name="test", pool_size=1, seconds=0.05) as database:
+    async with open_database(postgres_dsn, name="test", pool_size=1, seconds=2) as database:
         with pytest.raises(TimedOut):
             await sleep_in(database)
 
@@ -128,7 +128,7 @@ async def sleep_in(database: Database) -> None:
 
 
 async def test_a_pool_without_a_free_connection(postgres_dsn: str) -> None:
-    async with open_database(postgres_dsn, name="test", pool_size=1, seconds=0.5) as database, database.read():
+    async with open_database(postgres_dsn, name="test", pool_size=1, seconds=2) as database, database.read():
         with pytest.raises(Unavailable):
             await database.check()
 

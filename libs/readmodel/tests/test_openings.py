@@ -109,13 +109,13 @@ plain = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(plain, max_size=60), st.sampled_from(ZONES), st.integers(TODAY - 5, TODAY + 5))
 def test_an_entry_tells_what_the_openings_are(openings: list[Plain], zone: int, since: int) -> None:
     assert told(entry(openings, zone, since)) == expected(openings, since)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.data(), st.lists(plain, max_size=40), st.sampled_from(ZONES))
 def test_a_merged_week_is_as_if_made_anew(data: st.DataObject, openings: list[Plain], zone: int) -> None:
     before = entry(openings, zone)
@@ -129,7 +129,6 @@ def test_a_merged_week_is_as_if_made_anew(data: st.DataObject, openings: list[Pl
         assert told(after) == expected(booked, TODAY)
 
 
-@settings(deadline=None)
 @given(st.lists(plain, max_size=30), st.lists(st.integers(1, 70_000), min_size=2, max_size=8, unique=True))
 def test_weeks_in_any_order_leave_the_newest(openings: list[Plain], versions: list[int]) -> None:
     """As long as versions in question lie less than 32,768 apart."""

@@ -83,7 +83,7 @@ class Moves(RuleBasedStateMachine):
 
 
 TestMoves = Moves.TestCase
-TestMoves.settings = settings(max_examples=50, stateful_step_count=20, deadline=None)
+TestMoves.settings = settings(max_examples=50, stateful_step_count=20)
 
 stars = st.integers(1, 5)
 priors = st.builds(Prior, mean=st.floats(1, 5), weight=st.floats(0, 1000))

@@ -268,7 +268,6 @@ def test_the_service_does_what_the_model_does(served: Service, loop: Loop, examp
         settings=settings(
             max_examples=examples,
             stateful_step_count=20,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             derandomize=True,
             # Each step is two requests or three: shrinking would take longer than reading what failed.

@@ -154,7 +154,7 @@ def cases(draw: st.DrawFn) -> tuple[Calendar, date]:
     return draw(calendars(zone, day)), day
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(cases())
 def test_slots_are_those_of_the_oracle(case: tuple[Calendar, date]) -> None:
     agrees(*case)
@@ -162,7 +162,7 @@ def test_slots_are_those_of_the_oracle(case: tuple[Calendar, date]) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
-@settings(max_examples=5_000, deadline=None)
+@settings(max_examples=5_000)
 @given(cases())
 def test_slots_are_those_of_the_oracle_at_length(case: tuple[Calendar, date]) -> None:
     agrees(*case)
@@ -176,7 +176,7 @@ def agrees(calendar: Calendar, day: date) -> None:
     assert all(segment.end <= segment.until for segment in segments)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cases())
 def test_no_moment_belongs_to_two_days(case: tuple[Calendar, date]) -> None:
     calendar, day = case
@@ -202,7 +202,7 @@ types = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(taken(), st.lists(types, min_size=1, max_size=3), st.sampled_from((5, 15, 20)), st.integers(0, 300))
 @example([], [VisitType(id="v", name="V", minutes=30)], 15, 7)
 def test_free_times_overlap_nothing(windows: list[tuple[int, int]], kinds: list[VisitType], grid: int, at: int) -> None:

@@ -80,7 +80,7 @@ wanted = st.builds(
 moments = st.sampled_from([MIDNIGHT + timedelta(hours=hours) for hours in (-9, -1, 0, 7, 12, 13, 17, 23)])
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(rows, wanted, moments, st.integers(0, 12))
 def test_rows_are_found_by_their_openings_and_ordered_by_the_soonest(
     made: list[Row | None], wanted: Wanted, moment: datetime, cut: int

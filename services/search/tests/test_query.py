@@ -66,7 +66,7 @@ def counted(facets: Facets) -> dict[str, Counter[Any]]:
     }
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(rows(), queries(), st.integers(0, 30), st.booleans())
 def test_a_query_finds_counts_and_orders_as_the_oracle(made: list[Row], query: Query, cut: int, named: bool) -> None:
     if named:
@@ -102,7 +102,6 @@ def pages(area_bytes: list[bytes], query: Query) -> list[Page]:
     return found
 
 
-@settings(deadline=None)
 @given(rows(), queries(), st.randoms(use_true_random=False))
 def test_pages_together_are_all_matches_once_wherever_rows_stand(made: list[Row], query: Query, chance: Any) -> None:
     shuffled = [chance.sample(made, len(made)) for _ in range(3)]
@@ -111,7 +110,6 @@ def test_pages_together_are_all_matches_once_wherever_rows_stand(made: list[Row]
     assert set(found) == {row.id for row in oracle.matches(made, query)}
 
 
-@settings(deadline=None)
 @given(rows(), queries(), st.randoms(use_true_random=False))
 def test_changes_between_pages_repeat_nobody_and_skip_nobody_unchanged(
     made: list[Row], query: Query, chance: Any
