@@ -12,7 +12,7 @@ from asyncpg.transaction import Transaction
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from sqlalchemy import Column, Integer, MetaData, Table, Text, func, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, Table, Text, event, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from millrace_platform.database import Database, ReadSession, open_database, sqlalchemy_url
@@ -98,6 +98,19 @@ async def test_connections_are_given_in_the_order_in_which_they_are_asked_for(po
             group.create_task(ask(database, number, again=True))
         await asyncio.sleep(0)
     assert given == [0, 1, 2, 3, 0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(60.0, 1), (0.0, 3)])
+async def test_the_pool_is_asked_now_and_then(
+    database: Database, monkeypatch: pytest.MonkeyPatch, seconds: float, asked: int
+) -> None:
+    """It knows which connections are too old."""
+    monkeypatch.setattr("millrace_platform.database.KEPT_SECONDS", seconds)
+    checkouts: list[object] = []
+    event.listen(database.engine.sync_engine, "checkout", lambda *_: checkouts.append(None))
+    for _ in range(3):
+        await database.check()
+    assert len(checkouts) == asked
 
 
 async def test_the_database_refuses_what_a_read_session_should_not_do(database: Database) -> None:

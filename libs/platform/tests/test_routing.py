@@ -8,10 +8,14 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.middleware import Middleware
+from starlette.types import Receive, Scope, Send
 
+from millrace_platform.context import UNMATCHED, route_template
 from millrace_platform.errors import Forbidden
+from millrace_platform.middleware import Faults
 from millrace_platform.problems import install_problem_handlers
-from millrace_platform.routing import DirectRoute
+from millrace_platform.routing import DirectRoute, DirectRoutes
 
 JSON = {"Content-Type": "application/json"}
 
@@ -46,9 +50,9 @@ async def read(parameters: Annotated[Filter, Query()]) -> Response:
 
 
 def client_of(route_class: type[APIRoute]) -> httpx.AsyncClient:
-    app = FastAPI()
+    app = FastAPI(middleware=[Middleware(Faults), Middleware(DirectRoutes)])
     install_problem_handlers(app)
-    router = APIRouter(route_class=route_class)
+    router = APIRouter(route_class=route_class, prefix="/v1")
     router.post("/things")(write)
     router.get("/other")(read)
     app.include_router(router)
@@ -80,10 +84,43 @@ async def test_it_answers_as_fastapi_does(
     answers = []
     for route_class in (APIRoute, DirectRoute):
         async with client_of(route_class) as client:
-            answers.append(await client.request(method, url, headers=headers, content=content))
+            answers.append(await client.request(method, f"/v1{url}", headers=headers, content=content))
     ours, theirs = answers
     assert ours.status_code == theirs.status_code == status
     assert (ours.content, dict(ours.headers)) == (theirs.content, dict(theirs.headers))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "asked"),
+    [
+        ("GET", "/v1/other", False),
+        ("GET", "/v1/other?limit=11", True),
+        ("HEAD", "/v1/other", True),
+        ("GET", "/v1/others", True),
+        ("GET", "/v1/other/", True),
+    ],
+)
+async def test_the_application_is_asked_for_all_else(method: str, path: str, asked: bool) -> None:
+    app = FastAPI()
+    router = APIRouter(route_class=DirectRoute)
+    router.get("/v1/other")(read)
+    app.include_router(router)
+    scopes: list[Scope] = []
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = app
+        scopes.append(scope)
+        await layer(scope, receive, send)
+
+    async def everything(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = None
+        await Response("asked")(scope, receive, send)
+
+    layer = DirectRoutes(everything)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://test") as client:
+        answer = await client.request(method, path)
+    assert (answer.headers["content-length"] == "5") is asked
+    assert [route_template(scope) for scope in scopes] == [UNMATCHED if asked else "/v1/other"]
 
 
 async def test_it_is_described_as_by_fastapi() -> None:

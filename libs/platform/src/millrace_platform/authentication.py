@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Protocol, TypeAlias
+from typing import Annotated, Any, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -88,34 +88,46 @@ class InvalidTokenError(Exception):
     """The token isn't good; the reason is for logs and tests, not for the caller."""
 
 
+class _Verified(NamedTuple):
+    """A token whose signature is that of `key`, and whom it names."""
+
+    key_id: str
+    key: RSAKey
+    claims: Mapping[str, Any]
+    principal: Principal
+
+
 class Verifier:
     """Verifies access tokens.
 
-    The signature of one token by one key is verified once. Whether the key is still in the set, and the time and
-    everything else in the claims, is looked at each time.
+    The signature of one token by one key is verified once. Whether the key is still in the set, and the time, is looked
+    at each time.
     """
 
     def __init__(self, rules: Rules, keys: Keys, clock: Clock) -> None:
         self._rules = rules
         self._keys = keys
         self._clock = clock
-        self._verified: dict[str, tuple[RSAKey, Mapping[str, Any]]] = {}
+        self._verified: dict[str, _Verified] = {}
 
     async def verify(self, token: str) -> Principal:
         """Raises `InvalidTokenError`, and `Unavailable` while the issuer's keys can't be had."""
-        key = await self._keys.key(key_id(token))
+        known = self._verified.get(token)
+        kid = key_id(token) if known is None else known.key_id
+        key = await self._keys.key(kid)
         if key is None:
             raise InvalidTokenError("unknown key")
-        return principal_of(self._claims(token, key), self._rules, self._clock.time())
-
-    def _claims(self, token: str, key: RSAKey) -> Mapping[str, Any]:
-        by, claims = self._verified.get(token, (None, {}))
-        if by is not key:
+        if known is None or known.key is not key:
             claims = verified_claims(token, key)
-            if len(self._verified) >= VERIFIED_LIMIT:
-                del self._verified[next(iter(self._verified))]
-            self._verified[token] = key, claims
-        return claims
+            known = _Verified(kid, key, claims, principal_of(claims, self._rules))
+            self._remember(token, known)
+        require_time(known.claims, self._rules, self._clock.time())
+        return known.principal
+
+    def _remember(self, token: str, verified: _Verified) -> None:
+        if len(self._verified) >= VERIFIED_LIMIT:
+            del self._verified[next(iter(self._verified))]
+        self._verified[token] = verified
 
 
 def key_id(token: str) -> str:
@@ -148,8 +160,8 @@ def verified_claims(token: str, key: RSAKey) -> Mapping[str, Any]:
     return claims
 
 
-def principal_of(claims: Mapping[str, Any], rules: Rules, now: float) -> Principal:
-    """Who the claims say calls, at the Unix time `now`. Raises `InvalidTokenError` where one breaks the rules."""
+def principal_of(claims: Mapping[str, Any], rules: Rules) -> Principal:
+    """Who the claims say calls, whenever that is. Raises `InvalidTokenError` where one breaks the rules."""
     if claims.get("iss") != rules.issuer:
         raise InvalidTokenError("iss")
     if claims.get("token_use") != TOKEN_USE:
@@ -157,12 +169,6 @@ def principal_of(claims: Mapping[str, Any], rules: Rules, now: float) -> Princip
     client = claims.get("client_id")
     if not isinstance(client, str) or client not in rules.client_ids:
         raise InvalidTokenError("client_id")
-    expires = _moment(claims, "exp")
-    if now >= expires + rules.leeway:
-        raise InvalidTokenError("exp")
-    for name in ("iat", "nbf"):
-        if (name == "iat" or name in claims) and _moment(claims, name) > now + rules.leeway:
-            raise InvalidTokenError(name)
     groups = _groups(claims)
     session = claims.get("origin_jti")
     return Principal(
@@ -170,9 +176,18 @@ def principal_of(claims: Mapping[str, Any], rules: Rules, now: float) -> Princip
         roles=frozenset(role for role in Role if role in groups) or frozenset({Role.PATIENT}),
         practices=frozenset(group.removeprefix(PRACTICE_GROUP) for group in groups if group.startswith(PRACTICE_GROUP)),
         authenticated_at=_moment(claims, "auth_time"),
-        expires_at=expires,
+        expires_at=_moment(claims, "exp"),
         session=session if isinstance(session, str) else None,
     )
+
+
+def require_time(claims: Mapping[str, Any], rules: Rules, now: float) -> None:
+    """Raises `InvalidTokenError` unless the claims hold at the Unix time `now`."""
+    if now >= _moment(claims, "exp") + rules.leeway:
+        raise InvalidTokenError("exp")
+    for name in ("iat", "nbf"):
+        if (name == "iat" or name in claims) and _moment(claims, name) > now + rules.leeway:
+            raise InvalidTokenError(name)
 
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:

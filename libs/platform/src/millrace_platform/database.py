@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Never, TypeAlias, TypeVar, TypeVarTuple, overload
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, Never, TypeAlias, TypeVar, TypeVarTuple, overload
 
 import asyncpg
 from asyncpg.transaction import Transaction
@@ -23,6 +23,10 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+KEPT_SECONDS: Final = 60.0
+"""How long a connection that is used over and over stays out of the pool."""
 
 
 class ReadSession:
@@ -105,6 +109,8 @@ class Database:
     engine: AsyncEngine
     turns: asyncio.Semaphore
     seconds: float
+    _kept: list["_Kept"] = field(default_factory=list)
+    """Those that nobody uses now; they are still taken from the pool, so that most requests don't ask it."""
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -126,21 +132,62 @@ class Database:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
-        with problems_of_database():
-            async with asyncio.timeout(self.seconds):
-                await self.turns.acquire()
-        try:
+        if self.turns.locked():
             with problems_of_database():
-                connection = await self.engine.connect()
-            async with _closing(connection):
-                yield connection, (await connection.get_raw_connection()).driver_connection
+                async with asyncio.timeout(self.seconds):
+                    await self.turns.acquire()
+        else:
+            await self.turns.acquire()
+        try:
+            kept = await self._taken()
+            try:
+                yield kept.connection, kept.driver
+            finally:
+                if kept.is_good():
+                    self._kept.append(kept)
+                else:
+                    await _give_back(kept.connection)
         finally:
             self.turns.release()
+
+    async def _taken(self) -> "_Kept":
+        while self._kept:
+            kept = self._kept.pop()
+            if kept.is_good():
+                return kept
+            with suppress(Unavailable):
+                await _give_back(kept.connection)
+        with problems_of_database():
+            connection = await self.engine.connect()
+        driver = (await connection.get_raw_connection()).driver_connection
+        return _Kept(connection, driver, asyncio.get_running_loop().time() + KEPT_SECONDS)
+
+    async def close(self) -> None:
+        """Give back what nobody uses, and close the pool."""
+        while self._kept:
+            with suppress(Unavailable):
+                await _give_back(self._kept.pop().connection)
+        await self.engine.dispose()
 
     async def check(self) -> None:
         """Raises when the database doesn't answer: a check for `/readyz`."""
         async with self.read() as session:
             await session.scalar(select(1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A connection, to be given back to the pool at the loop's time `until`: it knows which ones are too old."""
+
+    connection: AsyncConnection
+    driver: asyncpg.Connection
+    until: float
+
+    def is_good(self) -> bool:
+        """Whether the next one may have it. A statement that was cancelled leaves it `invalidated`."""
+        return not (
+            self.driver.is_closed() or self.connection.invalidated or asyncio.get_running_loop().time() >= self.until
+        )
 
 
 @asynccontextmanager
@@ -172,28 +219,25 @@ async def _roll_back(driver: asyncpg.Connection, transaction: Transaction) -> No
         raise
 
 
-@asynccontextmanager
-async def _closing(connection: AsyncConnection) -> AsyncIterator[None]:
-    """Gives the connection back. Raises 503 where it was lost: whatever was done in the block, it didn't end well."""
+async def _give_back(connection: AsyncConnection) -> None:
+    """To the pool. Raises 503 where it was lost: whatever was done on it, it didn't end well."""
     try:
-        yield
-    finally:
-        try:
-            await connection.aclose()
-        except (DBAPIError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-            if not connection.closed:
-                await connection.invalidate()
-            raise Unavailable("The database can't be reached.") from error
+        await connection.aclose()
+    except (DBAPIError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        if not connection.closed:
+            await connection.invalidate()
+        raise Unavailable("The database can't be reached.") from error
 
 
 @asynccontextmanager
 async def open_database(url: str, *, name: str, pool_size: int, seconds: float) -> AsyncIterator[Database]:
     """A database with a bounded pool, closed at the end of the block; see `create_engine`."""
     engine = create_engine(url, name=name, pool_size=pool_size, seconds=seconds)
+    database = Database(engine, asyncio.Semaphore(pool_size), seconds)
     try:
-        yield Database(engine, asyncio.Semaphore(pool_size), seconds)
+        yield database
     finally:
-        await engine.dispose()
+        await database.close()
 
 
 def create_engine(url: str, *, name: str, pool_size: int, seconds: float) -> AsyncEngine:

@@ -241,7 +241,8 @@ async def _idempotency_key(
         slug = "idempotency-key-missing" if idempotency_key is None else "idempotency-key-invalid"
         remedy = "Send 1 to 255 visible characters of ASCII, e.g. a UUID."
         raise _problem(400, slug, "The request needs an Idempotency-Key", remedy)
-    target = request.url.path + ("?" + request.url.query if request.url.query else "")
+    query = request.scope["query_string"].decode("latin-1")
+    target = f"{request.scope['path']}?{query}" if query else request.scope["path"]
     return IdempotencyKey(match[1] or match[2], fingerprint(request.method, target, await request.body()))
 
 

@@ -1,7 +1,7 @@
 """The layers around every request, as plain ASGI: a request crosses all of them in some microseconds.
 
 From the outside in: `tracing.Tracing` where telemetry is exported, `RequestContext` (id, log line, metrics), `Faults`
-(any exception becomes a problem), `Bounds` (header, body, time, number at once).
+(any exception becomes a problem), `Bounds` (header, body, time, number at once), `routing.DirectRoutes`.
 """
 
 import asyncio

@@ -1,17 +1,18 @@
 """Routes for endpoints that are asked most: described like any other, answered in half the time."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from fastapi import HTTPException, Request, Response, params
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic import BaseModel, ValidationError
-from starlette.types import Message, Receive, Scope, Send
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from millrace_platform.errors import problem_of_status
 
 Resolver: TypeAlias = Callable[[Request], Awaitable[Any]]
 
-_NOT_ALLOWED = 405
 _JSON = "application/json"
 
 
@@ -20,9 +21,8 @@ class DirectRoute(APIRoute):
 
     They are `Request`, a model as `Query()`, an optional text as `Header()`, a model as the JSON body, and dependencies
     with such parameters but no body; the path has none. Anything else is refused with a `TypeError` when the route is
-    made. FastAPI's own handler finds that out anew for each request, and keeps stacks of what to close. The description
-    of the API follows from the signature as ever. A parameter of the query that is given twice counts as the last one;
-    a body that isn't good is told of by FastAPI's own handler.
+    made. The description of the API follows from the signature as ever. A parameter of the query that is given twice
+    counts as the last one. It needs `DirectRoutes`; without them, and for what isn't valid, it is a route like others.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -34,26 +34,65 @@ class DirectRoute(APIRoute):
         self._body: tuple[str, type[BaseModel]] | None = next(iter(bodies.items()), None)
         self._resolvers = {name: _resolver(name, each) for name, each in types.items() if name not in bodies}
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        methods = self.methods or set()
-        if scope["method"] not in methods:
-            raise HTTPException(_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(methods))})
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+        """None once it is answered. A request that isn't valid is to be received from what is returned, once more."""
         request = Request(scope, receive)
         values: dict[str, Any] = {}
         if self._body is not None:
             name, model = self._body
-            content = await request.body()
             try:
-                if request.headers.get("content-type") != _JSON:
-                    raise ValueError
+                content = await request.body()
+            except HTTPException as error:
+                raise problem_of_status(error.status_code, error.detail) from None
+            receive = _sent_again(content)
+            if request.headers.get("content-type") != _JSON:
+                return receive
+            try:
                 values[name] = model.model_validate_json(content)
-            except ValueError:  # pydantic's errors are such
-                await super().handle(scope, _sent_again(content), send)
-                return
-        for parameter, resolve in self._resolvers.items():
-            values[parameter] = await resolve(request)
+            except ValidationError:
+                return receive
+        try:
+            for parameter, resolve in self._resolvers.items():
+                values[parameter] = await resolve(request)
+        except ValidationError:
+            return receive
         response: Response = await self.endpoint(**values)
         await response(scope, receive, send)
+        return None
+
+
+class DirectRoutes:
+    """The innermost layer: asks the application's direct routes, and the application for everything else.
+
+    FastAPI looks a request's route and dependencies up anew each time, and keeps stacks of what to close. It is its
+    handlers that tell what isn't valid.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._routes: Mapping[tuple[str, str], tuple[DirectRoute, RouteContext]] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if self._routes is None:
+                self._routes = dict(_direct_routes(scope["app"].routes))
+            found = self._routes.get((scope["method"], scope["path"]))
+            if found is not None:
+                route, context = found
+                scope["route"] = context
+                again = await route.answer(scope, receive, send)
+                if again is None:
+                    return
+                receive = again
+        await self._app(scope, receive, send)
+
+
+def _direct_routes(routes: Sequence[BaseRoute]) -> Iterator[tuple[tuple[str, str], tuple[DirectRoute, RouteContext]]]:
+    for context in iter_route_contexts(routes):
+        route = context.original_route
+        if isinstance(route, DirectRoute) and context.path is not None:
+            for method in route.methods or ():
+                yield (method, context.path), (route, context)
 
 
 def _types(call: Callable[..., Any]) -> dict[str, Any]:
@@ -103,11 +142,7 @@ def _header(name: str) -> Resolver:
 
 def _query(model: type[BaseModel]) -> Resolver:
     async def resolve(request: Request) -> BaseModel:
-        try:
-            return model.model_validate(dict(request.query_params))
-        except ValidationError as error:
-            errors: list[Mapping[str, Any]] = [*error.errors(include_url=False)]
-            raise RequestValidationError([{**each, "loc": ("query", *each["loc"])} for each in errors]) from error
+        return model.model_validate(dict(request.query_params))
 
     return resolve
 
