@@ -5,7 +5,7 @@ from uuid import RFC_4122, UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millrace_platform.ids import Uuid7
+from millrace_platform.ids import Entropy, Uuid7
 
 
 class SetClock:
@@ -35,6 +35,25 @@ def test_the_example_of_the_rfc() -> None:
     made = Uuid7(SetClock(1_645_557_742.0), lambda count: bits[count])()
     # The counter's uppermost bit begins as 0, so that it has room to rise.
     assert made == UUID("017f22e2-79b0-74c3-98c4-dc0c0c07398f")
+
+
+@given(st.lists(st.integers(1, 64), min_size=1, max_size=40))
+def test_no_random_bit_is_given_twice(sizes: list[int]) -> None:
+    """From a source that counts: each number is the next bytes, but for what is left at the end of a draw."""
+    drawn = 0
+
+    def source(size: int) -> bytes:
+        nonlocal drawn
+        drawn += size
+        return bytes(at % 251 for at in range(drawn - size, drawn))
+
+    entropy, at = Entropy(source), 0
+    for bits in sizes:
+        size = -(-bits // 8)
+        at = at if at + size <= drawn else drawn
+        expected = int.from_bytes(bytes(each % 251 for each in range(at, at + size))) >> (size * 8 - bits)
+        assert entropy(bits) == expected
+        at += size
 
 
 @given(st.lists(st.floats(0, 2**37), min_size=2, max_size=30))

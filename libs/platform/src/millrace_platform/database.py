@@ -115,23 +115,21 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
         """A read-only transaction."""
-        async with self._connected() as (connection, driver), _begun(driver, readonly=True):
-            yield ReadSession(connection)
+        async with self.connection() as connection, _begun(connection.driver, readonly=True):
+            yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Committed where the block ends, rolled back where it raises."""
-        async with self._connected() as (connection, driver), _begun(driver, readonly=False):
-            yield Session(connection, driver)
+        async with self.connection() as connection, connection.transaction() as session:
+            yield session
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """Outside of any transaction."""
-        async with self._connected() as (connection, driver):
-            yield Connection(connection, driver)
+        return _Lease(self)
 
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
+    async def take(self) -> "_Kept":
+        """Wait for the next turn, and have a connection that is good."""
         if self.turns.locked():
             with problems_of_database():
                 async with asyncio.timeout(self.seconds):
@@ -139,14 +137,18 @@ class Database:
         else:
             await self.turns.acquire()
         try:
-            kept = await self._taken()
-            try:
-                yield kept.connection, kept.driver
-            finally:
-                if kept.is_good():
-                    self._kept.append(kept)
-                else:
-                    await _give_back(kept.connection)
+            return await self._taken()
+        except BaseException:
+            self.turns.release()
+            raise
+
+    async def release(self, kept: "_Kept") -> None:
+        """Let the next one have it. Raises 503 where it was lost."""
+        try:
+            if kept.is_good():
+                self._kept.append(kept)
+            else:
+                await _give_back(kept.connection)
         finally:
             self.turns.release()
 
@@ -188,6 +190,22 @@ class _Kept:
         return not (
             self.driver.is_closed() or self.connection.invalidated or asyncio.get_running_loop().time() >= self.until
         )
+
+
+class _Lease(AbstractAsyncContextManager[Connection]):
+    """A connection for a block. A class, because most requests need one, and a generator takes twice as long."""
+
+    __slots__ = ("_database", "_kept")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> Connection:
+        self._kept = kept = await self._database.take()
+        return Connection(kept.connection, kept.driver)
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._database.release(self._kept)
 
 
 @asynccontextmanager

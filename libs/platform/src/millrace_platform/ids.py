@@ -1,6 +1,6 @@
 """Identifiers: UUIDv7 (RFC 9562, section 5.7) that rise within a process even where the clock stands or steps back."""
 
-import secrets
+import os
 from collections.abc import Callable
 from typing import TypeAlias
 from uuid import UUID
@@ -16,6 +16,25 @@ _COUNTER_BITS = 42
 _COUNTER_LIMIT = 1 << _COUNTER_BITS
 _SEED_LIMIT = _COUNTER_LIMIT >> 1
 _RANDOM_BITS = 32
+_DRAWN = 1024
+"""Bytes."""
+
+
+class Entropy:
+    """Random bits of the system's source, which is asked for a kilobyte at a time. Not for use after a fork."""
+
+    def __init__(self, source: Callable[[int], bytes] = os.urandom) -> None:
+        self._source = source
+        self._bytes = b""
+        self._at = 0
+
+    def __call__(self, bits: int) -> int:
+        """As `secrets.randbits`."""
+        size = -(-bits // 8)
+        if self._at + size > len(self._bytes):
+            self._bytes, self._at = self._source(max(_DRAWN, size)), 0
+        begin, self._at = self._at, self._at + size
+        return int.from_bytes(self._bytes[begin : self._at]) >> (size * 8 - bits)
 
 
 class Uuid7:
@@ -25,9 +44,9 @@ class Uuid7:
     (RFC 9562, section 6.2, method 1), then 32 random bits. When the clock steps back, the last millisecond goes on.
     """
 
-    def __init__(self, clock: Clock | None = None, random_bits: Callable[[int], int] = secrets.randbits) -> None:
+    def __init__(self, clock: Clock | None = None, random_bits: Callable[[int], int] | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._random_bits = random_bits
+        self._random_bits = random_bits or Entropy()
         self._millisecond = -1
         self._counter = 0
 

@@ -2,10 +2,13 @@
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 UNKNOWN = "unknown"
 IPV6_NETWORK = 64
 """Bits: a household or a machine gets a whole network of addresses (RFC 6177)."""
+ADDRESS_LIMIT = 64
+"""Characters."""
 
 
 def source_of(peer: str | None, forwarded_for: Iterable[str], hops: int) -> str:
@@ -16,9 +19,11 @@ def source_of(peer: str | None, forwarded_for: Iterable[str], hops: int) -> str:
     """
     claimed = [entry.strip() for value in forwarded_for for entry in value.split(",")]
     chain = [*claimed, peer or UNKNOWN]
-    return _network(chain[-1 - hops] if hops < len(chain) else chain[0])
+    text = chain[-1 - hops] if hops < len(chain) else chain[0]
+    return _network(text) if len(text) <= ADDRESS_LIMIT else UNKNOWN
 
 
+@lru_cache(maxsize=2048)
 def _network(text: str) -> str:
     try:
         address = ipaddress.ip_address(text)
