@@ -29,6 +29,7 @@ class Body(BaseModel):
 
 class Filter(BaseModel):
     limit: int = Field(default=3, le=10)
+    kinds: list[int] = Field(default=[], alias="kind")
 
 
 async def caller(request: Request, x_caller: Annotated[str | None, Header()] = None) -> str:
@@ -46,7 +47,7 @@ async def write(request: Request, who: Annotated[str, Depends(guest)], body: Bod
 
 
 async def read(parameters: Annotated[Filter, Query()]) -> Response:
-    return Response(str(parameters.limit))
+    return Response(f"{parameters.limit} {parameters.kinds}")
 
 
 def client_of(route_class: type[APIRoute]) -> httpx.AsyncClient:
@@ -75,6 +76,8 @@ def client_of(route_class: type[APIRoute]) -> httpx.AsyncClient:
         ("GET", "/other", {}, b"", 200),
         ("GET", "/other?limit=7", {}, b"", 200),
         ("GET", "/other?limit=11", {}, b"", 422),
+        ("GET", "/other?kind=1&limit=7&kind=2", {}, b"", 200),
+        ("GET", "/other?kind=1&kind=b", {}, b"", 422),
         ("DELETE", "/other", {}, b"", 405),
     ],
 )
@@ -119,7 +122,7 @@ async def test_the_application_is_asked_for_all_else(method: str, path: str, ask
     layer = DirectRoutes(everything)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://test") as client:
         answer = await client.request(method, path)
-    assert (answer.headers["content-length"] == "5") is asked
+    assert (answer.content in (b"asked", b"")) is asked
     assert [route_template(scope) for scope in scopes] == [UNMATCHED if asked else "/v1/other"]
 
 

@@ -22,7 +22,8 @@ class DirectRoute(APIRoute):
     They are `Request`, a model as `Query()`, an optional text as `Header()`, a model as the JSON body, and dependencies
     with such parameters but no body; the path has none. Anything else is refused with a `TypeError` when the route is
     made. The description of the API follows from the signature as ever. A parameter of the query that is given twice
-    counts as the last one. It needs `DirectRoutes`; without them, and for what isn't valid, it is a route like others.
+    counts as the last one, unless it is a list. It needs `DirectRoutes`: without them, and for what isn't valid, it is
+    a route like others.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -141,8 +142,11 @@ def _header(name: str) -> Resolver:
 
 
 def _query(model: type[BaseModel]) -> Resolver:
+    lists = [field.alias or name for name, field in model.model_fields.items() if get_origin(field.annotation) is list]
+
     async def resolve(request: Request) -> BaseModel:
-        return model.model_validate(dict(request.query_params))
+        given = request.query_params
+        return model.model_validate({**given, **{name: given.getlist(name) for name in lists if name in given}})
 
     return resolve
 

@@ -7,14 +7,21 @@ from millrace_platform.clock import Clock, SystemClock
 from millrace_platform.ids import Ids, Uuid7
 from scheduling import internal
 from scheduling.availability import endpoints as availability
-from scheduling.booking.composition import ROUTERS
+from scheduling.booking import composition as booking
 from scheduling.booking.guard import Guard
 from scheduling.bootstrap import AWS, Feeds, starter
 from scheduling.calendar import endpoints as calendars
 from scheduling.openings import endpoints as openings
 from scheduling.settings import SchedulingSettings
 
-MODULES = (calendars, availability, openings, internal)
+ROUTERS = (
+    *booking.ROUTERS,
+    calendars.router,
+    availability.direct,
+    availability.router,
+    openings.router,
+    internal.router,
+)
 
 
 def create(
@@ -32,6 +39,6 @@ def create(
         settings,
         name="scheduling",
         title="Millrace scheduling",
-        routers=[*ROUTERS, *(module.router for module in MODULES)],
+        routers=ROUTERS,
         start=starter(settings, feeds, clock, ids or Uuid7(clock), guard or Guard()),
     )

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from millrace_platform.errors import FieldError, NotFound, Unprocessable
 from millrace_platform.openapi import problems
 from millrace_platform.responses import NO_STORE
+from millrace_platform.routing import DirectRoute
 from millrace_reference.text import closest
 from millrace_reference.visit_reasons import all_visit_reasons, visit_reason
 from scheduling.availability.schemas import (
@@ -22,13 +23,14 @@ from scheduling.dependencies import InScheduling
 from scheduling.slot.zones import zone
 
 router = APIRouter(prefix="/v1/availability", tags=["availability"])
+direct = APIRouter(prefix="/v1/availability", tags=["availability"], route_class=DirectRoute)
 
 YEARS = range(2000, 2100)
 WESTERNMOST = timedelta(hours=12)
 """How long after UTC a day ends in the last zone."""
 
 
-@router.get("", summary="Find times that can be booked", response_model=AvailabilityResource, responses=problems(422))
+@direct.get("", summary="Find times that can be booked", response_model=AvailabilityResource, responses=problems(422))
 async def read(scheduling: InScheduling, parameters: Annotated[AvailabilityParameters, Query()]) -> Response:
     """Times of up to 50 provider-locations on up to 31 days, each with the offset and the zone of its place.
 

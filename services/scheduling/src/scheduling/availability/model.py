@@ -2,8 +2,9 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from millrace_contracts.entities import Mode, PatientKind
@@ -68,8 +69,12 @@ class Bounds(NamedTuple):
 def bounds(calendar: Calendar, now: float) -> Bounds:
     """What notice and horizon leave at a moment (unix seconds)."""
     earliest = math.ceil(now / 60) + calendar.minimum_notice
-    today = local_day(calendar.time_zone, int(now) // 60)
-    return Bounds(earliest, day_begins(calendar.time_zone, today + timedelta(calendar.horizon_days)))
+    return Bounds(earliest, _horizon(calendar.time_zone, calendar.horizon_days, int(now) // 60))
+
+
+@lru_cache(maxsize=1024)
+def _horizon(zone: str, days: int, minute: int) -> int:
+    return day_begins(zone, local_day(zone, minute) + timedelta(days))
 
 
 def segments_from(numbers: Sequence[int]) -> list[Segment]:
@@ -77,40 +82,100 @@ def segments_from(numbers: Sequence[int]) -> list[Segment]:
     return [Segment(*numbers[at : at + 3]) for at in range(0, len(numbers), 3)]
 
 
-def free_times(
-    visit_types: Sequence[VisitType], segments: Sequence[Segment], grid: int, occupied: Occupied, within: Bounds
-) -> list[tuple[int, int]]:
-    """Starts at which a visit type fits, in order, each with a bit for every type that does (the first is 1).
+class Run(NamedTuple):
+    """Times at which the same visit types fit, each by its bit (the first is 1)."""
 
-    This is the loop that every answer about openings runs; it makes nothing beyond its result.
+    starts: range
+    mask: int
+
+
+class _Need(NamedTuple):
+    """What a visit type asks of the time around its start: minutes free before, and open and free from it on."""
+
+    bit: int
+    before: int
+    open: int
+    after: int
+
+
+class _Needs(NamedTuple):
+    """Those of all visit types, and the most and the least that any of them asks for."""
+
+    each: tuple[_Need, ...]
+    most: _Need
+    least: _Need
+
+
+@lru_cache(maxsize=4096)
+def _needs_of(visit_types: tuple[VisitType, ...]) -> _Needs:
+    each = tuple(
+        _Need(1 << bit, kind.buffer_before, kind.minutes, kind.minutes + kind.buffer_after)
+        for bit, kind in enumerate(visit_types)
+    )
+    every = (1 << len(each)) - 1
+    _, *asked = zip(*each, strict=True)
+    return _Needs(each, _Need(every, *map(max, asked)), _Need(every, *map(min, asked)))
+
+
+def free_runs(
+    visit_types: Sequence[VisitType], segments: Iterable[Segment], grid: int, occupied: Occupied, within: Bounds
+) -> list[Run]:
+    """Starts at which a visit type fits, in order.
+
+    Every answer about openings runs this: it goes from gap to gap between what is taken. In the middle of a gap all
+    visit types fit; only at its edges, where it may be too narrow for some, each time is looked at.
     """
-    found: list[tuple[int, int]] = []
+    found: list[Run] = []
     if not visit_types:
         return found
-    every = (1 << len(visit_types)) - 1
-    ample_before = max(each.buffer_before for each in visit_types)
-    ample_open = max(each.minutes for each in visit_types)
-    ample_after = max(each.minutes + each.buffer_after for each in visit_types)
+    needs, most, least = _needs_of(tuple(visit_types))
+    every, most_before, most_open, most_after = most
+    _, least_before, least_open, least_after = least
     begins, ends = occupied.begins, occupied.ends
     taken = len(begins)
-    for first, end, until in segments:
-        skipped = max(0, -((first - within.first) // grid)) if first < within.first else 0
-        start_at = first + skipped * grid
-        index = bisect_right(begins, start_at)
-        for start in range(start_at, min(end, within.before), grid):
-            while index < taken and begins[index] <= start:
+    for first, last, until in segments:
+        end = min(last, within.before)
+        at = first if within.first <= first else within.first + (first - within.first) % grid
+        index = bisect_right(begins, at)
+        while at < end:
+            begin = ends[index - 1] if index else -FREE
+            close = begins[index] if index < taken else FREE
+            if begin + least_before > at:
+                at = begin + least_before
+                at += (first - at) % grid
+            stop = min(end, close - least_after + 1, until - least_open + 1)
+            if at < stop:
+                middle = at if begin + most_before <= at else begin + most_before
+                middle += (first - middle) % grid
+                middle_end = min(stop, close - most_after + 1, until - most_open + 1)
+                if middle < middle_end:
+                    if at < middle:
+                        found += _edge(needs, range(at, middle, grid), begin, close, until)
+                    found.append(Run(range(middle, middle_end, grid), every))
+                    at = middle_end + (first - middle_end) % grid
+                if at < stop:
+                    found += _edge(needs, range(at, stop, grid), begin, close, until)
+            if index == taken:
+                break
+            if close > at:
+                at = close + (first - close) % grid
+            index += 1
+            while index < taken and begins[index] <= at:
                 index += 1
-            before = start - ends[index - 1] if index else FREE
-            after = begins[index] - start if index < taken else FREE
-            if before >= ample_before and after >= ample_after and until - start >= ample_open:
-                found.append((start, every))
-            elif before >= 0 and (mask := _mask(visit_types, start, until, (before, after))):
-                found.append((start, mask))
     return found
 
 
-def _mask(visit_types: Sequence[VisitType], start: int, until: int, room: tuple[int, int]) -> int:
-    return sum(1 << bit for bit, each in enumerate(visit_types) if fits(each, start, until, room))
+def _edge(needs: Sequence[_Need], starts: range, begin: int, close: int, until: int) -> list[Run]:
+    """Of times in the gap from `begin` to `close` for which only some visit types may have room."""
+    found: list[Run] = []
+    for start in starts:
+        mask = 0
+        for bit, before, open_, after in needs:
+            if start - begin >= before and close - start >= after and until - start >= open_:
+                mask |= bit
+        if mask:
+            found.append(Run(range(start, start + 1), mask))
+    return found
 
 
 def chosen_by(mask: int, visit_types: Sequence[VisitType]) -> list[VisitType]:

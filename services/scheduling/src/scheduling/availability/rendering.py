@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from scheduling.availability.model import Wanted, chosen_by, offer_of
+from scheduling.availability.model import Run, Wanted, chosen_by, offer_of
 from scheduling.calendar.model import DAY, VisitType
 from scheduling.slot.zones import EPOCH_ORDINAL, stretches
 
@@ -20,34 +20,37 @@ def offset_text(offset: int) -> str:
     return f"{sign}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
 
 
-def start_texts(zone: str, starts: Sequence[int]) -> list[str]:
-    """Rising minutes as RFC 3339 in the offset of the zone at each."""
-    found: list[str] = []
-    if not starts:
-        return found
-    pending = iter(stretches(zone, starts[0], starts[-1] + 1))
+def openings_json(zone: str, runs: Sequence[Run], visit_types: Sequence[VisitType], wanted: Wanted) -> str:
+    """A JSON list of the contract's openings, for `availability.model.free_runs`.
+
+    Starts are RFC 3339 in the offset of the zone at each.
+    """
+    if not runs:
+        return "[]"
+    of_types = tuple(visit_types)
+    tails = {mask: _tail(mask, of_types, wanted) for mask in {run.mask for run in runs}}
+    pending = iter(stretches(zone, runs[0].starts[0], runs[-1].starts[-1] + 1))
     ends = day_ends = -(1 << 60)
     offset, suffix, prefix = 0, "", ""
-    for start in starts:
-        while start >= ends:
-            _, ends, offset = next(pending)
-            suffix = offset_text(offset)
-            day_ends = -(1 << 60)
-        if start >= day_ends:
-            day = (start + offset) // DAY
-            prefix = date.fromordinal(day + EPOCH_ORDINAL).isoformat()
-            day_ends = (day + 1) * DAY - offset
-        found.append(prefix + _CLOCK[(start + offset) % DAY] + suffix)
-    return found
-
-
-def openings_json(zone: str, times: Sequence[tuple[int, int]], visit_types: Sequence[VisitType], wanted: Wanted) -> str:
-    """A JSON list of the contract's openings, for `availability.model.free_times`."""
-    texts = start_texts(zone, [start for start, _ in times])
-    of_types = tuple(visit_types)
-    tails = {mask: _tail(mask, of_types, wanted) for mask in {mask for _, mask in times}}
-    parts = [text + tails[mask] for text, (_, mask) in zip(texts, times, strict=True)]
-    return _HEAD + _NEXT.join(parts) + "]" if parts else "[]"
+    parts: list[str] = []
+    for starts, mask in runs:
+        at, step = starts.start, starts.step
+        while at < starts.stop:
+            while at >= ends:
+                _, ends, offset = next(pending)
+                suffix = offset_text(offset)
+                day_ends = -(1 << 60)
+            if at >= day_ends:
+                day = (at + offset) // DAY
+                prefix = date.fromordinal(day + EPOCH_ORDINAL).isoformat()
+                day_ends = (day + 1) * DAY - offset
+            # Within a day and an offset, texts differ by their clock alone.
+            stop = min(starts.stop, ends, day_ends)
+            clocks = _CLOCK[(at + offset) % DAY : (stop - 1 + offset) % DAY + 1 : step]
+            tail = suffix + tails[mask]
+            parts.append(prefix + f"{tail}{_NEXT}{prefix}".join(clocks) + tail)
+            at += len(clocks) * step
+    return _HEAD + _NEXT.join(parts) + "]"
 
 
 @lru_cache(maxsize=4096)

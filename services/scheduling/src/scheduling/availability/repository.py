@@ -2,48 +2,64 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Text, Uuid, and_, any_, cast, func, literal, or_, select, true
-from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
-
-from millrace_platform.database import ReadSession, Session
 from scheduling.availability.explanation import Taken
 from scheduling.availability.model import segments_from
 from scheduling.calendar.model import Calendar
 from scheduling.calendar.repository import decoded
-from scheduling.calendar.tables import calendars
-from scheduling.claim.tables import claims
-from scheduling.place.tables import places
 from scheduling.slot.model import Occupied, Segment
-from scheduling.slot.tables import slots
-from scheduling.statements import fetch
+from scheduling.statements import Statements, fetch
 
-_FAR = timedelta(days=1)
-"""More than a visit with its buffers reaches from its start."""
-_WEEKS = """
-SELECT each.place_id, each.week, p.npi, p.practice_id, p.time_zone, c.document::text AS document, (
+
+def numbers_of(place: str, first: str, last: str) -> str:
+    """An expression: the numbers of all slots of a place on the days from `first` to `last`, for `segments_from`."""
+    return f"""(
     SELECT array_agg(segment.minute ORDER BY s.day, segment.number)
     FROM slots s, unnest(s.segments) WITH ORDINALITY AS segment (minute, number)
-    WHERE s.place_id = each.place_id AND s.day BETWEEN each.week AND each.week + 6
-) AS numbers
+    WHERE s.place_id = {place} AND s.day BETWEEN {first} AND {last}
+)"""  # noqa: S608 # constants
+
+
+def _minute(moment: str) -> str:
+    return f"extract(epoch FROM {moment})::bigint / 60"
+
+
+_COLUMNS: Final = "p.npi, p.practice_id, p.time_zone, c.document::text AS document"
+_TIMETABLES: Final = f"""
+SELECT p.id, {_COLUMNS}, {numbers_of("p.id", "$2", "$3")} AS numbers
+FROM places p LEFT JOIN calendars c ON c.place_id = p.id
+WHERE p.id = ANY($1::uuid[]) AND NOT p.deleted
+"""  # noqa: S608 # constants
+_WEEKS: Final = f"""
+SELECT each.place_id, each.week, {_COLUMNS}, {numbers_of("p.id", "each.week", "each.week + 6")} AS numbers
 FROM unnest($1::uuid[], $2::date[]) AS each (place_id, week)
 JOIN places p ON p.id = each.place_id LEFT JOIN calendars c ON c.place_id = p.id
 WHERE NOT p.deleted
-"""
-# Claims reach at most a day and a half from their start, and the days of a zone a day from those of UTC.
-_TAKEN_IN_WEEKS = """
-SELECT each.npi, each.week, array_agg(extract(epoch FROM lower(c.occupied))::bigint / 60),
-    array_agg(extract(epoch FROM upper(c.occupied))::bigint / 60)
-FROM unnest($1::text[], $2::date[]) AS each (npi, week) JOIN claims c ON c.npi = each.npi AND c.live
-    AND c.start >= timezone('UTC', (each.week - 2)::timestamp) AND c.start < timezone('UTC', (each.week + 9)::timestamp)
-    AND (c.expires_at IS NULL OR c.expires_at > $3)
+"""  # noqa: S608 # constants
+_BEGIN, _END = _minute("lower(c.occupied)"), _minute("upper(c.occupied)")
+# Claims reach at most a day and a half from their start, and the days of a zone a day from those of UTC. A hold whose
+# time is over is none any more.
+_REACHING: Final = """c.live
+    AND c.start >= timezone('UTC', {first} - interval '2 days')
+    AND c.start < timezone('UTC', {last} + interval '3 days')
+    AND (c.expires_at IS NULL OR c.expires_at > {now})"""
+_TAKEN_IN_WEEKS: Final = f"""
+SELECT each.npi, each.week, array_agg({_BEGIN}), array_agg({_END})
+FROM unnest($1::text[], $2::date[]) AS each (npi, week)
+JOIN claims c ON c.npi = each.npi AND {_REACHING.format(first="each.week", last="(each.week + 6)", now="$3")}
 GROUP BY each.npi, each.week
-"""
-_number = func.unnest(slots.c.segments).table_valued("number", with_ordinality="position").render_derived()
+"""  # noqa: S608 # constants
+_OF_DAYS: Final = (
+    f"FROM claims c WHERE c.npi = ANY($1::text[]) AND {_REACHING.format(first='$2::date', last='$3::date', now='$4')}"
+)
+# Arrays, because a thousand rows cost the client more than the database.
+_OCCUPIED: Final = f"SELECT c.npi, array_agg({_BEGIN}), array_agg({_END}) {_OF_DAYS} GROUP BY c.npi"
+_START = _minute("c.start")
+_TAKEN: Final = f"SELECT c.kind = 'hold', {_START}, {_START} + c.minutes, {_BEGIN}, {_END} {_OF_DAYS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +74,14 @@ class Timetable:
     segments: list[Segment]
 
 
-async def timetables(session: ReadSession, place_ids: Sequence[UUID], first: date, last: date) -> dict[UUID, Timetable]:
+async def timetables(session: Statements, place_ids: Sequence[UUID], first: date, last: date) -> dict[UUID, Timetable]:
     """Of the places that there are."""
-    numbers = (
-        select(func.array_agg(aggregate_order_by(_number.c.number, slots.c.day, _number.c.position)))
-        .select_from(slots.join(_number, true()))
-        .where(slots.c.place_id == places.c.id, slots.c.day.between(first, last))
-        .correlate(places)
-        .scalar_subquery()
-        .label("numbers")
-    )
-    query = (
-        select(places, cast(calendars.c.document, Text).label("document"), numbers)
-        .select_from(places.outerjoin(calendars, calendars.c.place_id == places.c.id))
-        .where(places.c.id == any_(literal(list(place_ids), ARRAY(Uuid))), ~places.c.deleted)
-    )
-    rows = (await session.execute(query)).mappings()
+    rows = await fetch(session, _TIMETABLES, place_ids, first, last)
     return {row["id"]: _timetable(row["id"], row) for row in rows}
 
 
 async def weeks(
-    session: Session, wanted: Sequence[tuple[UUID, date]], now: datetime
+    session: Statements, wanted: Sequence[tuple[UUID, date]], now: datetime
 ) -> dict[tuple[UUID, date], tuple[Timetable, Occupied]]:
     """Places in the weeks of Mondays, each with what is taken of its provider's time."""
     rows = await fetch(session, _WEEKS, *zip(*wanted, strict=True))
@@ -108,37 +111,16 @@ def calendar_from(document: str) -> Calendar:
     return decoded(document)
 
 
-def _minute(moment: ColumnElement[datetime]) -> ColumnElement[int]:
-    return cast(func.extract("epoch", moment) / 60, BigInteger)
-
-
-_BEGIN, _END = _minute(func.lower(claims.c.occupied)), _minute(func.upper(claims.c.occupied))
-
-
-def _taken(npis: Sequence[str], first: date, last: date, now: datetime) -> ColumnElement[bool]:
-    """Live claims of the providers that can reach into these days; a hold whose time is over is none any more."""
-    begin = datetime(first.year, first.month, first.day, tzinfo=UTC) - 2 * _FAR
-    end = datetime(last.year, last.month, last.day, tzinfo=UTC) + 3 * _FAR
-    unexpired = or_(claims.c.expires_at.is_(None), claims.c.expires_at > now)
-    theirs = claims.c.npi == any_(literal(list(npis), ARRAY(Text)))
-    return and_(claims.c.live, theirs, claims.c.start.between(begin, end), unexpired)
-
-
 async def occupied(
-    session: ReadSession, npis: Sequence[str], first: date, last: date, now: datetime
+    session: Statements, npis: Sequence[str], first: date, last: date, now: datetime
 ) -> Mapping[str, Occupied]:
     """By provider: whoever is at one place is at no other."""
     if not npis:
         return {}
-    # Arrays, because a thousand rows cost the client more than the database.
-    query = select(claims.c.npi, func.array_agg(_BEGIN), func.array_agg(_END)).group_by(claims.c.npi)
-    rows = await session.execute(query.where(_taken(npis, first, last, now)))
+    rows = await fetch(session, _OCCUPIED, npis, first, last, now)
     return {npi: Occupied(zip(begins, ends, strict=True)) for npi, begins, ends in rows}
 
 
-async def taken(session: ReadSession, npi: str, day: date, now: datetime) -> list[Taken]:
+async def taken(session: Statements, npi: str, day: date, now: datetime) -> list[Taken]:
     """What occupies a provider on a day and those beside it."""
-    begin = _minute(claims.c.start)
-    query = select(claims.c.kind == "hold", begin, begin + claims.c.minutes, _BEGIN, _END)
-    rows = await session.execute(query.where(_taken([npi], day, day, now)))
-    return [Taken(*row) for row in rows]
+    return [Taken(*row) for row in await fetch(session, _TAKEN, [npi], day, day, now)]

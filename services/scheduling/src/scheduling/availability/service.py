@@ -1,20 +1,22 @@
 """Answers what can be booked, and why something can't."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from uuid import UUID
 
 from millrace_platform.clock import Clock
-from millrace_platform.database import Database, ReadSession
+from millrace_platform.database import Database
 from scheduling.availability import repository
 from scheduling.availability.explanation import Reason, reasons
-from scheduling.availability.model import Bounds, Wanted, bounds, free_times, offered
+from scheduling.availability.model import Bounds, Run, Wanted, bounds, free_runs, offered
 from scheduling.availability.rendering import openings_json
 from scheduling.availability.repository import Timetable
 from scheduling.calendar.model import VisitType
 from scheduling.slot.model import Occupied
 from scheduling.slot.zones import minute_of, moment_of
+from scheduling.statements import Statements
 
 NEAREST_DAYS = 14
 """How far from a time others are looked for."""
@@ -32,11 +34,15 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The times of one place: starts in minutes, each with the visit types that fit, by their bits."""
+    """The times of one place, with the visit types that their bits stand for."""
 
     timetable: Timetable
     visit_types: Sequence[VisitType]
-    starts: list[tuple[int, int]]
+    runs: list[Run]
+
+    def starts(self) -> Iterator[int]:
+        """Minutes, in order."""
+        return chain.from_iterable(run.starts for run in self.runs)
 
 
 def times_of(timetable: Timetable, occupied: Occupied, wanted: Wanted, within: Bounds | None, now: float) -> Times:
@@ -48,10 +54,10 @@ def times_of(timetable: Timetable, occupied: Occupied, wanted: Wanted, within: B
     if within is not None:
         allowed = Bounds(max(allowed.first, within.first), min(allowed.before, within.before))
     types = offered(calendar, wanted)
-    return Times(timetable, types, free_times(types, timetable.segments, calendar.grid_minutes, occupied, allowed))
+    return Times(timetable, types, free_runs(types, timetable.segments, calendar.grid_minutes, occupied, allowed))
 
 
-async def judge(session: ReadSession, place_id: UUID, start: datetime, wanted: Wanted, now: datetime) -> Judgement:
+async def judge(session: Statements, place_id: UUID, start: datetime, wanted: Wanted, now: datetime) -> Judgement:
     """Look at one time in the session's transaction. Only the insert of a claim decides; this is what can be told."""
     minute = minute_of(start)
     day = moment_of(minute).date()
@@ -66,7 +72,7 @@ async def judge(session: ReadSession, place_id: UUID, start: datetime, wanted: W
 
 
 async def nearest(
-    session: ReadSession, place_id: UUID, around: datetime, wanted: Wanted, now: datetime, *, limit: int = 5
+    session: Statements, place_id: UUID, around: datetime, wanted: Wanted, now: datetime, *, limit: int = 5
 ) -> list[datetime]:
     """Times that can be booked instead, the nearest first."""
     centre = minute_of(around)
@@ -77,7 +83,7 @@ async def nearest(
         return []
     occupied = await repository.occupied(session, [found.npi], first, last, now)
     times = times_of(found, occupied.get(found.npi, NOTHING_TAKEN), wanted, None, now.timestamp())
-    ordered = sorted((abs(start - centre), start) for start, _ in times.starts if start != centre)
+    ordered = sorted((abs(start - centre), start) for start in times.starts() if start != centre)
     return [moment_of(start) for _, start in ordered[:limit]]
 
 
@@ -92,7 +98,7 @@ class AvailabilityService:
         return datetime.fromtimestamp(self.clock.time(), UTC)
 
     async def judge(self, place_id: UUID, start: datetime, wanted: Wanted) -> Judgement:
-        async with self.database.read() as session:
+        async with self.database.connection() as session:
             return await judge(session, place_id, start, wanted, self.now())
 
     async def read(self, place_ids: Sequence[UUID], first: date, last: date, wanted: Wanted) -> str:
@@ -115,6 +121,6 @@ def _place_json(
     if timetable is None or timetable.calendar is None:
         return f'{{"provider_location_id":"{place_id}","bookable":false,"time_zone":null,"openings":[]}}'
     times = times_of(timetable, occupied.get(timetable.npi, NOTHING_TAKEN), wanted, None, now)
-    openings = openings_json(timetable.time_zone, times.starts, times.visit_types, wanted)
+    openings = openings_json(timetable.time_zone, times.runs, times.visit_types, wanted)
     zone = timetable.time_zone
     return f'{{"provider_location_id":"{place_id}","bookable":true,"time_zone":"{zone}","openings":{openings}}}'

@@ -9,7 +9,7 @@ from functools import partial
 from sqlalchemy import text
 
 from millrace_platform.background import Task
-from millrace_platform.database import Database, ReadSession
+from millrace_platform.database import Database
 from scheduling.appointment import endpoints as appointments
 from scheduling.appointment.moving import Moving
 from scheduling.appointment.service import AppointmentService
@@ -25,6 +25,7 @@ from scheduling.hold.asking import Asked
 from scheduling.hold.service import HoldService, Judge
 from scheduling.ics import endpoints as feeds
 from scheduling.ics.service import FeedService
+from scheduling.statements import Statements
 from scheduling.waitlist import endpoints as waitlist_endpoints
 from scheduling.waitlist.offering import Offering
 from scheduling.waitlist.service import WaitlistService
@@ -50,7 +51,7 @@ class Started:
     tasks: Mapping[str, Task]
 
 
-async def nearest(session: ReadSession, asked: Asked, now: datetime) -> Sequence[datetime]:
+async def nearest(session: Statements, asked: Asked, now: datetime) -> Sequence[datetime]:
     return await availability.nearest(session, asked.place_id, asked.start, asked.wanted, now)
 
 

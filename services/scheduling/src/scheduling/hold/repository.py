@@ -9,7 +9,7 @@ from uuid import UUID
 from millrace_platform.database import Connection, Session
 from millrace_platform.idempotency import IdempotencyKey, beside_kept, keeping
 from scheduling.availability.model import segments_from
-from scheduling.availability.repository import calendar_from
+from scheduling.availability.repository import calendar_from, numbers_of
 from scheduling.calendar.model import Calendar
 from scheduling.claim.repository import Claim, row_of, taking, visit_of
 from scheduling.hold.model import PER_ADDRESS, PER_PATIENT, Held, Hold
@@ -17,18 +17,19 @@ from scheduling.place.model import Place
 from scheduling.slot.model import Segment
 from scheduling.statements import Statements, first
 
-# The day of a calendar may be the day before or after that of UTC.
-_PLACE = """
-SELECT p.id, p.npi, p.practice_id, p.time_zone, p.version, c.document::text AS document, (
-    SELECT array_agg(each.minute ORDER BY s.day, each.number)
-    FROM slots s, unnest(s.segments) WITH ORDINALITY AS each (minute, number)
-    WHERE s.place_id = p.id AND s.day BETWEEN {day} - 1 AND {day} + 1
-) AS segments
+
+def _shop_at(place: str, day: str) -> str:
+    # The day of a calendar may be the day before or after that of UTC.
+    return f"""
+SELECT p.id, p.npi, p.practice_id, p.time_zone, p.version, c.document::text AS document,
+    {numbers_of("p.id", f"{day} - 1", f"{day} + 1")} AS segments
 FROM places p LEFT JOIN calendars c ON c.place_id = p.id
 WHERE p.id = {place} AND NOT p.deleted
-"""
-_SHOP: Final = _PLACE.format(place="$1", day="$2::date")
-_LOOK_AT_SHOP: Final = beside_kept(_PLACE.format(place="$3", day="$4::date"))
+"""  # noqa: S608 # constants
+
+
+_SHOP: Final = _shop_at("$1", "$2::date")
+_LOOK_AT_SHOP: Final = beside_kept(_shop_at("$3", "$4::date"))
 # Holds of one patient come one after the other from `holds_of` on: see its migration.
 _TAKE: Final = f"""
 WITH held AS MATERIALIZED (

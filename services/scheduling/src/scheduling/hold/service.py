@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from millrace_platform.authentication import Principal
-from millrace_platform.database import Connection, ReadSession
+from millrace_platform.database import Connection
 from millrace_platform.errors import Conflict, Problem, TooManyRequests
 from millrace_platform.idempotency import Answer, IdempotencyKey, at_once, kept_row, once
 from millrace_platform.ids import Ids
@@ -21,9 +21,10 @@ from scheduling.hold.asking import Asked, NotOfferedError, NoVisitTypeError, vis
 from scheduling.hold.model import LIFETIME, ExtendedBeforeError, Held, Hold, TooManyHoldsError
 from scheduling.hold.repository import Kept, Shop, TakeHold
 from scheduling.hold.schemas import HoldResource, local_text
+from scheduling.statements import Statements
 from scheduling.unit_of_work import Units, Work
 
-Nearest: TypeAlias = Callable[[ReadSession, Asked, datetime], Awaitable[Sequence[datetime]]]
+Nearest: TypeAlias = Callable[[Statements, Asked, datetime], Awaitable[Sequence[datetime]]]
 """The nearest other times at which such a visit can take place."""
 
 
@@ -45,7 +46,7 @@ class Judge:
 
     nearest: Nearest
 
-    async def visit(self, session: ReadSession, asked: Asked, shop: Shop | None, now: datetime) -> tuple[Visit, Span]:
+    async def visit(self, session: Statements, asked: Asked, shop: Shop | None, now: datetime) -> tuple[Visit, Span]:
         """Problems: 404, 409 with alternatives, 422."""
         if shop is None:
             raise nothing_there("provider-location", asked.place_id)
@@ -59,7 +60,7 @@ class Judge:
             raise await self.taken(session, asked, shop.calendar.time_zone, now, str(error)) from None
 
     async def taken(
-        self, session: ReadSession, asked: Asked, time_zone: str, now: datetime, detail: str | None = None
+        self, session: Statements, asked: Asked, time_zone: str, now: datetime, detail: str | None = None
     ) -> Problem:
         """The problem of a time that can't be had."""
         starts = [local_text(each, time_zone) for each in await self.nearest(session, asked, now)]

@@ -23,7 +23,7 @@ def week_data(timetable: Timetable, week: date, occupied: Occupied, now: float) 
     zone = timetable.time_zone
     within = Bounds(day_begins(zone, week), day_begins(zone, week + timedelta(7)))
     times = times_of(timetable, occupied, ANYTHING, within, now)
-    openings = openings_json(zone, times.starts, times.visit_types, ANYTHING)
+    openings = openings_json(zone, times.runs, times.visit_types, ANYTHING)
     return (
         f'{{"provider_location_id":"{timetable.place_id}","npi":"{timetable.npi}","week":"{week_name(week)}",'
         f'"time_zone":"{zone}","openings":{openings}}}'

@@ -125,7 +125,7 @@ class _View:
         within = Bounds(day_begins(zone, entry.first_day), day_begins(zone, entry.last_day + _DAY))
         wanted = entry.asked(now).wanted
         times = times_of(self.timetable, Occupied(self.taken), wanted, within, now.timestamp())
-        return [moment_of(start) for start, _ in times.starts]
+        return [moment_of(start) for start in times.starts()]
 
     def take(self, span: Span) -> None:
         self.taken = merged([*self.taken, (minute_of(span.begin), minute_of(span.end))])
