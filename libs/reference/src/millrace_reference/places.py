@@ -2,16 +2,15 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from sys import intern
+from typing import NamedTuple
 
 from millrace_reference.tables import rows
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A ZIP code's centroid in WGS 84 degrees, its city and state, and its IANA time zone."""
 
     zip: str

@@ -32,10 +32,10 @@ def directory_envelopes(clock: Clock, ids: EventIds) -> Envelopes:
 
 def events_of(kind: Kind[Any], rows: Iterable[Row], action: Action = Action.UPDATED) -> Iterator[Event]:
     """The events of rows of the kind's `query`. A tombstone's event is a deletion, whatever the action is."""
-    contract = kind.contract
+    name, schema = kind.contract.name, kind.contract.dataschema
     for written in map(kind.written, rows):
         verb = Action.DELETED if written.deleted else action
-        yield Event(contract.name, contract.dataschema, written.subject, verb, written.version, written.data)
+        yield Event(name, schema, written.subject, verb, written.version, written.data)
 
 
 async def emit(session: Session, envelopes: Envelopes, change: Change) -> None:

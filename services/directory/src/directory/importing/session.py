@@ -109,11 +109,13 @@ def fast_ids() -> EventIds:
     """
     fresh = Uuid7(random_bits=Random(secrets.randbits(128)).getrandbits)  # noqa: S311 # see above
 
+    counts = [f"{number:0{COUNTED_DIGITS}x}" for number in range(16**COUNTED_DIGITS)]
+
     def counted() -> Iterator[str]:
         while True:
             text = str(fresh())
             head, first = text[:-COUNTED_DIGITS], int(text[-COUNTED_DIGITS:], 16)
-            yield from (f"{head}{number:0{COUNTED_DIGITS}x}" for number in range(first, 16**COUNTED_DIGITS))
+            yield from map(head.__add__, counts[first:])
 
     return counted().__next__
 
