@@ -1,6 +1,6 @@
 """A direct route answers as FastAPI's own does."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 import httpx
@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from millrace_platform.context import UNMATCHED, route_template
 from millrace_platform.errors import Forbidden
-from millrace_platform.middleware import Faults
+from millrace_platform.middleware import Bounds, Faults
 from millrace_platform.problems import install_problem_handlers
 from millrace_platform.routing import DirectRoute, DirectRoutes
 
@@ -51,7 +51,8 @@ async def read(parameters: Annotated[Filter, Query()]) -> Response:
 
 
 def client_of(route_class: type[APIRoute]) -> httpx.AsyncClient:
-    app = FastAPI(middleware=[Middleware(Faults), Middleware(DirectRoutes)])
+    bounds = Middleware(Bounds, header_count=100, head_size=10_000, body_size=1_000, seconds=5.0, at_once=10)
+    app = FastAPI(middleware=[Middleware(Faults), bounds, Middleware(DirectRoutes)])
     install_problem_handlers(app)
     router = APIRouter(route_class=route_class, prefix="/v1")
     router.post("/things")(write)
@@ -91,6 +92,22 @@ async def test_it_answers_as_fastapi_does(
     ours, theirs = answers
     assert ours.status_code == theirs.status_code == status
     assert (ours.content, dict(ours.headers)) == (theirs.content, dict(theirs.headers))
+
+
+async def test_a_body_that_turns_out_too_large() -> None:
+    """Its length wasn't announced."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b" " * 400
+
+    answers = []
+    for route_class in (APIRoute, DirectRoute):
+        async with client_of(route_class) as client:
+            answers.append(await client.post("/v1/things", headers={"X-Caller": "jo", **JSON}, content=pieces()))
+    ours, theirs = answers
+    assert ours.status_code == theirs.status_code == 413
+    assert ours.content == theirs.content
 
 
 @pytest.mark.parametrize(
