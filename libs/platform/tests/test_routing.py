@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from millrace_platform.context import UNMATCHED, route_template
 from millrace_platform.errors import Forbidden
-from millrace_platform.middleware import Bounds, Faults
+from millrace_platform.ids import Uuid7
+from millrace_platform.middleware import Bounds, Faults, RequestContext
 from millrace_platform.problems import install_problem_handlers
 from millrace_platform.routing import DirectRoute, DirectRoutes
 
@@ -141,6 +142,26 @@ async def test_the_application_is_asked_for_all_else(method: str, path: str, ask
         answer = await client.request(method, path)
     assert (answer.content in (b"asked", b"")) is asked
     assert [route_template(scope) for scope in scopes] == [UNMATCHED if asked else "/v1/other"]
+
+
+async def test_layers_around_learn_the_route_of_a_head_too() -> None:
+    """`RequestContext` answers HEAD with a scope of its own."""
+    app = FastAPI()
+    router = APIRouter(route_class=DirectRoute)
+    router.get("/v1/other")(read)
+    app.include_router(router)
+    inner = RequestContext(DirectRoutes(app), ids=Uuid7())
+    scopes: list[Scope] = []
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = app
+        scopes.append(scope)
+        await inner(scope, receive, send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://test") as client:
+        assert (await client.head("/v1/other")).status_code == 200
+        assert (await client.head("/v1/other?limit=11")).status_code == 422
+    assert [route_template(scope) for scope in scopes] == ["/v1/other", "/v1/other"]
 
 
 async def test_it_is_described_as_by_fastapi() -> None:

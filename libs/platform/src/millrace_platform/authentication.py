@@ -100,8 +100,8 @@ class _Verified(NamedTuple):
 class Verifier:
     """Verifies access tokens.
 
-    The signature of one token by one key is verified once. Whether the key is still in the set, and the time, is looked
-    at each time.
+    The signature of one token by one key is verified once, where its claims keep the rules. Whether the key is still
+    in the set, and the time, is looked at each time.
     """
 
     def __init__(self, rules: Rules, keys: Keys, clock: Clock) -> None:

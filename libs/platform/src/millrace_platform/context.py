@@ -9,6 +9,8 @@ request_id: ContextVar[str | None] = ContextVar("millrace_request_id", default=N
 """Id of the request at hand; None outside of any."""
 
 UNMATCHED = "(unmatched)"
+EFFECTIVE_ROUTE = "effective_route_context"
+"""FastAPI's key in `scope["fastapi"]`."""
 
 
 def is_probe(path: str) -> bool:
@@ -21,6 +23,6 @@ def route_template(scope: Scope) -> str:
 
     FastAPI keeps the full template of a route from an included router beside the route, which knows only its own part.
     """
-    included: Any = scope.get("fastapi", {}).get("effective_route_context")
+    included: Any = scope.get("fastapi", {}).get(EFFECTIVE_ROUTE)
     route = included or scope.get("route")
     return getattr(route, "path_format", None) or UNMATCHED

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from millrace_platform.context import EFFECTIVE_ROUTE
 from millrace_platform.errors import problem_of_status
 
 Resolver: TypeAlias = Callable[[Request], Awaitable[Any]]
@@ -81,10 +82,13 @@ class DirectRoutes:
             found = self._routes.get((scope["method"], scope["path"]))
             if found is not None:
                 route, context = found
-                scope["route"] = context
+                # Where FastAPI keeps it: the layers around share it, also those that see another scope (HEAD).
+                shared = scope.setdefault("fastapi", {})
+                shared[EFFECTIVE_ROUTE] = context
                 again = await route.answer(scope, receive, send)
                 if again is None:
                     return
+                del shared[EFFECTIVE_ROUTE]
                 receive = again
         await self._app(scope, receive, send)
 

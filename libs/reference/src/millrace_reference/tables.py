@@ -12,7 +12,4 @@ def rows(name: str, package: str = "millrace_reference.data") -> Iterator[dict[s
     content = files(package).joinpath(name).read_bytes()
     if name.endswith(".gz"):
         content = gzip.decompress(content)
-    read = csv.reader(io.StringIO(content.decode(), newline=""))
-    names = next(read)
-    # csv.DictReader takes three times as long, and one of the tables is long.
-    return (dict(zip(names, row, strict=True)) for row in read)
+    yield from csv.DictReader(io.StringIO(content.decode(), newline=""))

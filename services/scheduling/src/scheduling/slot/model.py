@@ -1,6 +1,5 @@
 """The grid of slots that a calendar makes, day by day, and what of it fits beside what is taken."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -66,13 +65,6 @@ class Occupied:
         ordered = sorted(windows)
         self.begins = [begin for begin, _ in ordered]
         self.ends = [end for _, end in ordered]
-
-    def room(self, start: int) -> Window:
-        """Free minutes before `start` and from it on; before is negative where it is taken itself."""
-        after = bisect_right(self.begins, start)
-        free_before = start - self.ends[after - 1] if after else FREE
-        free_after = self.begins[after] - start if after < len(self.begins) else FREE
-        return free_before, free_after
 
 
 def fits(visit_type: VisitType, start: int, until: int, room: Window) -> bool:
