@@ -91,7 +91,7 @@ $(INSTALLED): requirements.lock pyproject.toml $(PROJECTS)
 lock: $(INSTALLED) ## Choose the newest versions of all dependencies and write them with hashes to the three locks
 	$(BIN)/uv pip compile --quiet --upgrade $(COMPILE) --group dev pyproject.toml $(PROJECTS) \
 	  $(addprefix --no-emit-package millrace-,$(notdir $(PACKAGES))) --output-file requirements.lock
-	echo "ministack==1.5.33" | $(BIN)/uv pip compile --quiet --upgrade $(COMPILE) - \
+	printf '%s\n' ministack==1.5.33 uvicorn httptools uvloop | $(BIN)/uv pip compile --quiet --upgrade $(COMPILE) - \
 	  --output-file libs/local/src/millrace_local/ministack.lock
 	$(BIN)/uv pip compile --quiet --upgrade $(COMPILE) tests/deploy/tools.in --output-file tests/deploy/tools.lock
 

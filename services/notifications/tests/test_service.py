@@ -19,9 +19,10 @@ from notifications.patients_client import PatientsAwayError, open_patients
 from notifications.provision import init
 
 from .receiving import Receiver, receiving
-from .running import Feed, ManualClock, appointment, place, provider
+from .running import ADA, Feed, ManualClock, appointment, place, provider
 
-CONTACT = b'{"email": "%s@example.org", "given_name": "Ada"}'
+ANA, BEA = "01890a5d-ac96-774b-bcce-00000000000a", "01890a5d-ac96-774b-bcce-00000000000b"
+CONTACT = b'{"items": [{"patient_id": "%s", "email": "%s@example.org", "given_name": "Ada"}]}'
 TABLES = {"leases": "MILLRACE_NOTIFICATIONS_LEASES_TABLE", "dead-letters": "MILLRACE_DEAD_LETTERS_TABLE"}
 
 
@@ -73,7 +74,7 @@ async def test_a_booking_on_the_feed_becomes_a_mail(
     entities = (provider(), place(), appointment(datetime.now(UTC) + timedelta(days=3)))
     records = [feed.record(entity) for entity in entities]
     async with (
-        receiving(body=CONTACT % name.encode()) as patients,
+        receiving(body=CONTACT % (ADA.encode(), name.encode())) as patients,
         running(patients, monkeypatch) as client,
         open_transport() as transport,
         asyncio.timeout(60),
@@ -87,28 +88,47 @@ async def test_a_booking_on_the_feed_becomes_a_mail(
     async with httpx.AsyncClient() as http:
         messages = (await http.get(f"{aws_endpoint}/_ministack/ses/messages")).json()["messages"]
     assert [each["To"] for account in messages.values() for each in account].count([f"{name}@example.org"]) == 1
-    (asked,) = [each for each in patients.requests if each.line.startswith("GET /internal/patients/0")]
+    (asked,) = [each for each in patients.requests if each.line.startswith("POST /internal/patients/contacts ")]
+    assert asked.body == b'{"patient_ids":["%s"]}' % ADA.encode()
     assert asked.headers["purpose-of-use"] == "HOPERAT"
 
 
 class TestPatientsOverHttp:
     async def test_an_answer_is_taken_apart(self) -> None:
-        async with receiving(body=CONTACT % b"ada") as server, open_patients(url(server)) as patients:
-            contact = await patients.contact("a/../b")
+        async with receiving(body=CONTACT % (ANA.encode(), b"ada")) as server, open_patients(url(server)) as patients:
+            contact = await patients.contact(ANA)
             assert contact is not None
             assert (contact.email, contact.given_name) == ("ada@example.org", "Ada")
             assert "ada" not in repr(contact)
-            assert server.requests[0].line == "GET /internal/patients/a%2F..%2Fb/contact HTTP/1.1"
 
-    @pytest.mark.parametrize("status", ["404 Not Found", "422 No"])
-    async def test_nobody_is_none(self, status: str) -> None:
-        async with receiving(head=f"HTTP/1.1 {status}\r\n") as server, open_patients(url(server)) as patients:
-            assert await patients.contact("a") is None
+    async def test_those_who_ask_together_share_a_request(self) -> None:
+        async with receiving(body=CONTACT % (ANA.encode(), b"ada")) as server, open_patients(url(server)) as patients:
+            found = await asyncio.gather(*map(patients.contact, (ANA, BEA, ANA)))
+            assert [each is not None for each in found] == [True, False, True]
+            assert [each.body for each in server.requests] == [
+                b'{"patient_ids":["%s","%s"]}' % (ANA.encode(), BEA.encode())
+            ]
+            await patients.contact(ANA)
+            assert len(server.requests) == 2
+
+    async def test_who_gives_up_leaves_nobody_waiting(self) -> None:
+        async with receiving(body=CONTACT % (ANA.encode(), b"ada")) as server, open_patients(url(server)) as patients:
+            first, second = (asyncio.create_task(patients.contact(each)) for each in (ANA, BEA))
+            await asyncio.sleep(0)
+            first.cancel()
+            with pytest.raises(PatientsAwayError):
+                await second
+            assert await patients.contact(ANA) is not None
+
+    async def test_what_is_no_id_is_nobodys(self) -> None:
+        async with receiving() as server, open_patients(url(server)) as patients:
+            assert await patients.contact("a/../b") is None
+            assert server.requests == []
 
     @pytest.mark.parametrize(("head", "body"), [("HTTP/1.1 503 No\r\n", b""), ("HTTP/1.1 200 OK\r\n", b'{"email": 1}')])
     async def test_what_is_no_answer_is_away(self, head: str, body: bytes) -> None:
         async with receiving(head=head, body=body) as server, open_patients(url(server)) as patients:
-            for asking in (patients.contact("a"), patients.waiting()):
+            for asking in (patients.contact(ANA), patients.waiting()):
                 with pytest.raises(PatientsAwayError) as raised:
                     await asking
                 assert raised.value.__cause__ is None

@@ -12,7 +12,8 @@ from tests.support.accounts import Account
 from tests.support.platform import Platform, wait_for
 
 NO_CANARIES = frozenset(
-    {"sex", "language", "state", "relationship", "roles", "practices", "dependant_id", "device_token", "refresh_token"}
+    {"sex", "language", "state", "relationship", "roles", "practices"}
+    | {"patient_ids", "dependant_id", "device_token", "refresh_token"}
 )
 """Fields of few values, ids of others, and tokens, which are looked for as they are given out."""
 

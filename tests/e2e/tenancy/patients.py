@@ -106,7 +106,13 @@ ROWS: dict[str, Row] = {
     f"GET {ROLES}": Row(only(200, Actor.ADMIN, others=403), account),
     f"PUT {ROLES}": Row(only(200, Actor.ADMIN, others=403), account, body=lambda _: {"roles": ["patient"]}),
     # No load balancer leads here.
-    "GET /internal/patients/{patient_id}/contact": Row(everyone(200), patient, headers={"Purpose-Of-Use": "HOPERAT"}),
+    "POST /internal/patients/contacts": Row(
+        everyone(200),
+        patient,
+        body=lambda ids: {"patient_ids": list(ids.values())},
+        headers={"Purpose-Of-Use": "HOPERAT"},
+        unknown=200,
+    ),
     "DELETE /internal/patients/outbox/{mail_id}": Row(everyone(204), some_mail, unknown=204),
     "POST /internal/patients/replay": Row(
         everyone(200), lambda _: Thing({"after": str(uuid4())}), query=("after",), unknown=200

@@ -83,11 +83,13 @@ class Forwarder:
                 group.create_task(self._send())
 
     async def _fill(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             while (room := self._settings.window - len(self._known)) <= 0:
                 self._room.clear()
                 await self._room.wait()
             limit = min(room, self._settings.fetch_rows)
+            looked = loop.time()
             rows = await self._outbox.fetch(self._known.keys(), limit)
             self._known.update((row.seq, row.created) for row in rows)
             self._queue.add(Parcel(row.seq, row.key, row.body, row.traceparent) for row in in_version_order(rows))
@@ -95,6 +97,7 @@ class Forwarder:
                 self._work.set()
             if len(rows) < limit:
                 await self._outbox.wait(self._settings.poll_interval)
+                await asyncio.sleep(looked + self._settings.gather - loop.time())
 
     async def _send(self) -> None:
         while True:

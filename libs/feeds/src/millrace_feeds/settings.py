@@ -71,11 +71,16 @@ class PublisherSettings:
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """`window` bounds the rows in memory; `lock_id` is the advisory lock of a database's one active relay."""
+    """`window` bounds the rows in memory; `lock_id` is the advisory lock of a database's one active relay.
+
+    `gather` is the time between two looks at the outbox that a row may lengthen: what is committed meanwhile shares a
+    request, which costs much more than its rows. Where nothing was for so long, a row goes at once.
+    """
 
     window: int = 4_000
     fetch_rows: int = 2_000
     poll_interval: float = 1.0
+    gather: float = 0.04
     standby_interval: float = 1.0
     database_timeout: float = 30.0
     lock_id: int = 0x6D696C6C72616365

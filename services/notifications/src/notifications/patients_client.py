@@ -1,10 +1,10 @@
 """What is asked of `patients`: addresses at the moment of sending, and the mails of accounts."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote
 from uuid import UUID
 
 import httpx
@@ -45,6 +45,14 @@ class AccountMail:
     token: str = field(repr=False)
 
 
+class _Found(Contact, frozen=True, kw_only=True):
+    patient_id: str
+
+
+class _Contacts(msgspec.Struct, frozen=True):
+    items: tuple[_Found, ...]
+
+
 class _Page(msgspec.Struct, frozen=True):
     items: tuple[AccountMail, ...]
 
@@ -65,19 +73,52 @@ class AccountOutbox(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Question:
+    """For whose contacts is asked, and what came of it: `found`, or the reason why not."""
+
+    patient_ids: set[str] = field(default_factory=set)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    found: Mapping[str, Contact] | None = None
+    reason: str = "given up"
+
+
 class PatientsClient:
-    """Both over HTTP."""
+    """Both over HTTP. Contacts asked for in one turn of the loop, as the letters of a round do, are one question."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
+        self._question: _Question | None = None
 
     async def contact(self, patient_id: str) -> Contact | None:
-        path = f"/internal/patients/{quote(patient_id, safe='')}/contact"
-        answer = await self._request("GET", path, headers={"Purpose-Of-Use": PURPOSE})
-        # An id that isn't one of theirs is refused as unreadable: there is nobody behind it either.
-        if answer.status_code in (404, 422):
+        if not _is_uuid(patient_id):
             return None
-        return _decoded(answer, Contact)
+        if self._question is not None:
+            question = self._question
+            question.patient_ids.add(patient_id)
+            await question.answered.wait()
+        else:
+            question = self._question = _Question({patient_id})
+            await self._ask(question)
+        if question.found is None:
+            raise PatientsAwayError(question.reason)
+        return question.found.get(patient_id)
+
+    async def _ask(self, question: _Question) -> None:
+        """Whoever else asks in this turn is in the question; whatever becomes of it, nobody is left waiting."""
+        try:
+            await asyncio.sleep(0)
+            self._question = None
+            wanted = {"patient_ids": sorted(question.patient_ids)}
+            headers = {"Purpose-Of-Use": PURPOSE}
+            answer = await self._request("POST", "/internal/patients/contacts", json=wanted, headers=headers)
+            question.found = {each.patient_id: each for each in _decoded(answer, _Contacts).items}
+        except PatientsAwayError as error:
+            question.reason = str(error)
+        finally:
+            if self._question is question:
+                self._question = None
+            question.answered.set()
 
     async def waiting(self) -> Sequence[AccountMail]:
         answer = await self._request("GET", f"/internal/patients/outbox?wait={WAIT}", timeout=WAIT_TIMEOUT)
@@ -103,6 +144,15 @@ def _decoded(answer: httpx.Response, kind: type[T]) -> T:
     except msgspec.DecodeError:
         # Its text may quote the answer.
         raise PatientsAwayError("unreadable") from None
+
+
+def _is_uuid(text: str) -> bool:
+    """What isn't one is no patient's id, and would have the whole question refused."""
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
+from pydantic import Field
 from sqlalchemy import func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
@@ -43,11 +44,24 @@ class WaitingMails(Schema):
     items: list[WaitingMail]
 
 
+class Asked(Schema):
+    """Whose contacts are asked for."""
+
+    patient_ids: Annotated[list[UUID], Field(min_length=1, max_length=100)]
+
+
 class ContactResource(Schema):
     """Where messages go: the profile's address, else the account's. `given_name` is null without a profile."""
 
+    patient_id: UUID
     email: str
     given_name: str | None
+
+
+class ContactResources(Schema):
+    """Of those who have an address."""
+
+    items: list[ContactResource]
 
 
 class Replayed(Schema):
@@ -95,17 +109,22 @@ async def sent(patients: InPatients, mail_id: UUID) -> None:
         await patients.mail.remove(work.session, mail_id)
 
 
-@router.get("/{patient_id}/contact", summary="Show where messages to a patient go", responses=problems(404, 422))
-async def contact(
+@router.post("/contacts", summary="Show where messages to patients go", responses=problems(422))
+async def contacts(
     patients: InPatients,
-    patient_id: UUID,
+    asked: Asked,
     purpose_of_use: Annotated[Purpose, Header(description="Why (HL7 PurposeOfUse).")],
     response: Response,
-) -> ContactResource:
-    """Each answer is on the patient's trail; 404 for who was erased, or has no address."""
+) -> ContactResources:
+    """Each contact that is shown is on its patient's trail. Who was erased, or has no address, is left out."""
     response.headers.update(NO_STORE)
-    found = await patients.contacts.get(patient_id, purpose_of_use)
-    return ContactResource(email=found.email, given_name=found.given_name)
+    found = await patients.contacts.of(dict.fromkeys(asked.patient_ids), purpose_of_use)
+    return ContactResources(
+        items=[
+            ContactResource(patient_id=patient_id, email=each.email, given_name=each.given_name)
+            for patient_id, each in found.items()
+        ]
+    )
 
 
 @router.post("/replay", summary="Send patients' states again", responses=problems(422))

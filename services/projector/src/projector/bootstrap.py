@@ -18,7 +18,7 @@ from projector.status import Skipped, Status
 from projector.stores import open_stores
 
 APPLICATION = "projector"
-READS_PER_SECOND = 3.0
+READS_PER_SECOND = 3.5
 """Of each shard of `entities`; see decision 0016."""
 
 

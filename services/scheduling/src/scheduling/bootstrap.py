@@ -36,7 +36,7 @@ from scheduling.settings import SchedulingSettings
 from scheduling.unit_of_work import Units
 
 APPLICATION = "scheduling"
-READS_PER_SECOND = 1.0
+READS_PER_SECOND = 0.5
 """Of each shard of `entities`; see decision 0016."""
 
 

@@ -1,4 +1,4 @@
-"""ministack with four repairs: a script for the Python of ministack's own environment.
+"""ministack with five repairs: a script for the Python of ministack's own environment.
 
 For each GetRecords its Kinesis copies all records of the stream in order to drop the expired ones, so that reading gets
 slower with all that was ever written. Records lie in the order of their arrival: unless the first one is expired, none
@@ -8,18 +8,27 @@ GetRecords makes one, to forget the expired ones. An expired one is refused anyw
 For each conditional write of an item it checks the grammar of the condition, of which there are a handful in all.
 
 Stopping it writes its state as JSON piece by piece, which takes several times as long as making one text of it.
+
+Half of its time goes to its server, which reads and writes HTTP in Python. It is an ASGI application like any other:
+where uvicorn is there, uvicorn serves it. ministack's own image has none.
 """
 
+import importlib.util
 import json
+import os
+import signal
+import sys
 import time
 from functools import lru_cache
 from typing import Any, TextIO
 
-from ministack.app import main
+from ministack.app import app, main
 from ministack.services import dynamodb, kinesis
 
 FORGET_SECONDS = 10.0
 CONDITIONS = 256
+KEEP_ALIVE_SECONDS = 75
+DRAIN_SECONDS = 10
 
 drop_expired = kinesis._expire_records
 forget_expired = kinesis._expire_iterators
@@ -48,10 +57,29 @@ def dump(value: object, file: TextIO, **options: Any) -> None:
     file.write(json.dumps(value, **options))
 
 
+def serve() -> None:
+    """As ministack's `main` does, by uvicorn; ends with exit code 0 after SIGTERM, the state written."""
+    import uvicorn  # noqa: PLC0415 # not everywhere
+
+    # uvicorn raises the signal once more when it has shut down.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    uvicorn.run(
+        app,
+        host=os.environ["BIND_HOST"],
+        port=int(os.environ["GATEWAY_PORT"]),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
 dynamodb._condition_syntax_error = lru_cache(CONDITIONS)(dynamodb._condition_syntax_error)
 json.dump = dump  # type: ignore[assignment] # its options go to `dumps`
 kinesis._expire_records = expire_records
 kinesis._expire_iterators = expire_iterators
 
 if __name__ == "__main__":
-    main()
+    (serve if importlib.util.find_spec("uvicorn") else main)()

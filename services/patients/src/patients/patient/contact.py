@@ -1,11 +1,11 @@
 """Where messages to a person go, for the service that sends them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy import select
 
-from patients.access import is_not_there
 from patients.account.repository import EMAIL
 from patients.account.tables import account
 from patients.audit.model import Deed, Entry, Purpose
@@ -30,14 +30,16 @@ class Contacts:
     units: Units
     vault: Vault
 
-    async def get(self, patient_id: UUID, purpose: Purpose) -> Contact:
-        """The address of the profile, else that of the account. Problems: 404 where there is none (any more)."""
+    async def of(self, patient_ids: Collection[UUID], purpose: Purpose) -> dict[UUID, Contact]:
+        """The address of the profile, else that of the account; who was erased, or has none, is left out."""
+        found: dict[UUID, Contact] = {}
         async with self.units.begin() as work:
-            key = await self.vault.find(work.session, patient_id)
-            found = None if key is None else await _contact(work, key)
-            if found is None:
-                raise is_not_there()
-            work.note(_handed_out(patient_id, purpose))
+            for patient_id in patient_ids:
+                key = await self.vault.find(work.session, patient_id)
+                contact = None if key is None else await _contact(work, key)
+                if contact is not None:
+                    found[patient_id] = contact
+                    work.note(_handed_out(patient_id, purpose))
         return found
 
 

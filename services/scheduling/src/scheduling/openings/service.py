@@ -30,21 +30,26 @@ _log = logging.getLogger("scheduling.openings")
 
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """Any number may run at once. A mark is gone with the commit of what it led to, and not before."""
+    """Any number may run at once. A mark is gone with the commit of what it led to, and not before.
+
+    `interval` is the time between the beginnings of two rounds, in seconds.
+    """
 
     units: Units
     interval: float
 
     async def run(self) -> None:
         """Until it is cancelled. What fails is done again: the marks stay."""
+        loop = asyncio.get_running_loop()
         while True:
+            began = loop.time()
             try:
                 is_done = await self.once() < MARKS
             except Problem as error:
                 _log.warning("openings can't be told", extra={"reason": str(error)})
                 is_done = True
                 require_running()
-            await asyncio.sleep(self.interval if is_done else 0)
+            await asyncio.sleep(began + self.interval - loop.time() if is_done else 0)
 
     async def once(self) -> int:
         """Tell what the oldest marks touch; how many marks that were."""
