@@ -1,4 +1,4 @@
-"""Reads calendars with their slots, and what is taken: a query each, however many places are asked for."""
+"""Reads calendars with their slots, and what is taken, in a query or two however many places are asked for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,17 +28,11 @@ def _minute(moment: str) -> str:
     return f"extract(epoch FROM {moment})::bigint / 60"
 
 
-_COLUMNS: Final = "p.npi, p.practice_id, p.time_zone, c.document::text AS document"
+_COLUMNS: Final = "p.npi, p.practice_id, p.time_zone, calendars.document::text AS document"
 _TIMETABLES: Final = f"""
 SELECT p.id, {_COLUMNS}, {numbers_of("p.id", "$2", "$3")} AS numbers
-FROM places p LEFT JOIN calendars c ON c.place_id = p.id
+FROM places p LEFT JOIN calendars ON calendars.place_id = p.id
 WHERE p.id = ANY($1::uuid[]) AND NOT p.deleted
-"""  # noqa: S608 # constants
-_WEEKS: Final = f"""
-SELECT each.place_id, each.week, {_COLUMNS}, {numbers_of("p.id", "each.week", "each.week + 6")} AS numbers
-FROM unnest($1::uuid[], $2::date[]) AS each (place_id, week)
-JOIN places p ON p.id = each.place_id LEFT JOIN calendars c ON c.place_id = p.id
-WHERE NOT p.deleted
 """  # noqa: S608 # constants
 _BEGIN, _END = _minute("lower(c.occupied)"), _minute("upper(c.occupied)")
 # Claims reach at most a day and a half from their start, and the days of a zone a day from those of UTC. A hold whose
@@ -47,11 +41,17 @@ _REACHING: Final = """c.live
     AND c.start >= timezone('UTC', {first} - interval '2 days')
     AND c.start < timezone('UTC', {last} + interval '3 days')
     AND (c.expires_at IS NULL OR c.expires_at > {now})"""
-_TAKEN_IN_WEEKS: Final = f"""
-SELECT each.npi, each.week, array_agg({_BEGIN}), array_agg({_END})
-FROM unnest($1::text[], $2::date[]) AS each (npi, week)
-JOIN claims c ON c.npi = each.npi AND {_REACHING.format(first="each.week", last="(each.week + 6)", now="$3")}
-GROUP BY each.npi, each.week
+_WEEKS: Final = f"""
+SELECT each.place_id, each.week, {_COLUMNS}, {numbers_of("p.id", "each.week", "each.week + 6")} AS numbers,
+    taken.begins, taken.ends
+FROM unnest($1::uuid[], $2::date[]) AS each (place_id, week)
+JOIN places p ON p.id = each.place_id
+LEFT JOIN calendars ON calendars.place_id = p.id
+CROSS JOIN LATERAL (
+    SELECT array_agg({_BEGIN}) AS begins, array_agg({_END}) AS ends FROM claims c
+    WHERE c.npi = p.npi AND {_REACHING.format(first="each.week", last="(each.week + 6)", now="$3")}
+) AS taken
+WHERE NOT p.deleted
 """  # noqa: S608 # constants
 _OF_DAYS: Final = (
     f"FROM claims c WHERE c.npi = ANY($1::text[]) AND {_REACHING.format(first='$2::date', last='$3::date', now='$4')}"
@@ -84,17 +84,12 @@ async def weeks(
     session: Statements, wanted: Sequence[tuple[UUID, date]], now: datetime
 ) -> dict[tuple[UUID, date], tuple[Timetable, Occupied]]:
     """Places in the weeks of Mondays, each with what is taken of its provider's time."""
-    rows = await fetch(session, _WEEKS, *zip(*wanted, strict=True))
-    found = {(row["place_id"], row["week"]): _timetable(row["place_id"], row) for row in rows}
-    keys = sorted({(timetable.npi, week) for (_, week), timetable in found.items()})
-    taken: dict[tuple[str, date], Occupied] = {}
-    if keys:
-        for npi, week, begins, ends in await fetch(session, _TAKEN_IN_WEEKS, *zip(*keys, strict=True), now):
-            taken[npi, week] = Occupied(zip(begins, ends, strict=True))
-    nothing = Occupied(())
     return {
-        (place_id, week): (timetable, taken.get((timetable.npi, week), nothing))
-        for (place_id, week), timetable in found.items()
+        (row["place_id"], row["week"]): (
+            _timetable(row["place_id"], row),
+            Occupied(zip(row["begins"] or (), row["ends"] or (), strict=True)),
+        )
+        for row in await fetch(session, _WEEKS, *zip(*wanted, strict=True), now)
     }
 
 

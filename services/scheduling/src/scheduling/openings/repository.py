@@ -1,6 +1,6 @@
 """Marks of what was touched, and rows of what was told."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -30,10 +30,9 @@ WITH taken AS (
 ), passed_on AS (
     INSERT INTO dirty_lines (npi) SELECT DISTINCT npi FROM taken WHERE frees
 )
-SELECT npi, first, last FROM taken
-"""
-_PROVIDERS = """
-SELECT p.id, p.npi FROM places p WHERE p.npi = ANY ($1) AND EXISTS (SELECT FROM calendars c WHERE c.place_id = p.id)
+SELECT npi, first, last, ARRAY(
+    SELECT p.id FROM places p WHERE p.npi = taken.npi AND EXISTS (SELECT FROM calendars c WHERE c.place_id = p.id)
+) FROM taken
 """
 _ADD = """
 INSERT INTO openings (place_id, week, version, seq) SELECT place_id, week, 0, 0
@@ -44,13 +43,18 @@ SELECT o.place_id, o.week, o.version, o.seq, o.data
 FROM unnest($1::uuid[], $2::date[]) AS each (place_id, week) JOIN openings o USING (place_id, week)
 ORDER BY o.place_id, o.week FOR UPDATE OF o
 """
-_IN_ORDER = "SELECT pg_advisory_xact_lock($1)"
+# No number is drawn before the lock is had, which every row is joined with.
 _TELL = """
-UPDATE openings o SET version = o.version + 1, seq = nextval('openings_seq'), data = each.data
-FROM unnest($1::uuid[], $2::date[], $3::bytea[]) AS each (place_id, week, data)
-WHERE o.place_id = each.place_id AND o.week = each.week
+WITH in_order AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock($4)
+), told AS (
+    UPDATE openings o SET version = o.version + 1, seq = nextval('openings_seq'), data = each.data
+    FROM in_order, unnest($1::uuid[], $2::date[], $3::bytea[]) AS each (place_id, week, data)
+    WHERE o.place_id = each.place_id AND o.week = each.week
+    RETURNING o.place_id
+)
+SELECT pg_notify($5, place_id::text) FROM (SELECT DISTINCT place_id FROM told) AS places
 """
-_WAKE = "SELECT pg_notify($1, id::text) FROM unnest($2::uuid[]) AS id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,15 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A stretch of a provider's time that was touched."""
+    """A stretch of a provider's time that was touched.
+
+    `place_ids` are its places that have or had openings to tell of, deleted ones too.
+    """
 
     npi: str
     first: datetime
     last: datetime
+    place_ids: Sequence[UUID]
 
 
 async def mark(session: Session, npi: str, first: datetime, last: datetime) -> None:
@@ -95,9 +103,7 @@ async def lock(session: Session, weeks: Sequence[tuple[UUID, date]]) -> dict[tup
 
 async def tell(session: Session, changed: Sequence[tuple[UUID, date, bytes | None]]) -> None:
     """Write the next versions of rows that are locked, and wake the streams. It is the transaction's last step."""
-    await fetch(session, _IN_ORDER, ORDER_LOCK)
-    await fetch(session, _TELL, *zip(*changed, strict=True))
-    await fetch(session, _WAKE, CHANNEL, list({place_id for place_id, _, _ in changed}))
+    await fetch(session, _TELL, *zip(*changed, strict=True), ORDER_LOCK, CHANNEL)
 
 
 async def read_after(session: ReadSession, place_ids: Sequence[UUID], seq: int, since: date, limit: int) -> list[Told]:
@@ -105,11 +111,6 @@ async def read_after(session: ReadSession, place_ids: Sequence[UUID], seq: int, 
     mine = openings.c.place_id.in_(place_ids), openings.c.week >= since, openings.c.seq > seq
     rows = await session.execute(select(openings).where(*mine).order_by(openings.c.seq).limit(limit))
     return [Told(*row) for row in rows]
-
-
-async def providers(session: Session, npis: Collection[str]) -> list[tuple[UUID, str]]:
-    """Places of these providers that have or had openings to tell of, deleted ones too."""
-    return [(row[0], row[1]) for row in await fetch(session, _PROVIDERS, list(npis))]
 
 
 async def outdated(session: Session, before: date, limit: int) -> list[tuple[str, Told]]:
