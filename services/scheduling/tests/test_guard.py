@@ -13,13 +13,13 @@ from sqlalchemy import select, text
 
 from millrace_contracts.registry import APPOINTMENT
 from millrace_platform.database import Connection, Session
+from millrace_platform.statements import Statements, first
 from scheduling.appointment.tables import appointments
 from scheduling.booking.guard import Guard
 from scheduling.claim.repository import TAKE, Claim, row_of
 from scheduling.claim.tables import claims
 from scheduling.hold import repository as holds
 from scheduling.hold.model import Held
-from scheduling.statements import Statements, first
 from tests.support.booking_clients import Clients, slot_at
 from tests.support.booking_history import Slot, violations
 from tests.support.waiting import until

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from directory.events import Action, Key
-from directory.wire import E, Kind, Row, Written
+from directory.wire import E, Kind, Row, Written, by_keys
 from millrace_platform.clock import Clock
 from millrace_platform.database import Session
 from millrace_platform.ids import EventIds
+from millrace_platform.statements import fetch, first
 from millrace_platform.unit_of_work import Envelopes, Event, put
 
 SOURCE = "/services/directory"
@@ -41,12 +42,12 @@ def events_of(kind: Kind[Any], rows: Iterable[Row], action: Action = Action.UPDA
 async def emit(session: Session, envelopes: Envelopes, change: Change) -> None:
     """Put the events of changed rows into the outbox, in the session's transaction; its commit wakes the relay."""
     for start in range(0, len(change.keys), CHUNK):
-        rows = await session.execute(change.kind.by_keys(change.keys[start : start + CHUNK]))
-        await put(session, envelopes.of(events_of(change.kind, rows.mappings(), change.action)))
+        rows = await fetch(session, by_keys(change.kind), change.keys[start : start + CHUNK])
+        await put(session, envelopes.of(events_of(change.kind, rows, change.action)))
 
 
 async def emit_one(session: Session, envelopes: Envelopes, kind: Kind[E], key: Key, action: Action) -> Written[E]:
     """As `emit`, of one changed row, which it returns as it was told."""
-    row = (await session.execute(kind.by_keys([key]))).mappings().one()
+    row = await first(session, by_keys(kind), [key])
     await put(session, envelopes.of(events_of(kind, [row], action)))
     return kind.written(row)

@@ -34,7 +34,7 @@ class Reader(Generic[E]):
     async def get(self, key: Key) -> Written[E]:
         """Raises a 404 problem."""
         async with self.sessions() as session:
-            row = (await session.execute(self.kind.by_keys([key]))).mappings().one_or_none()
+            row = (await session.execute(self.kind.query.where(self.kind.key == key))).mappings().one_or_none()
         if row is None or row["deleted"]:
             raise is_not_there(self.kind, key)
         return self.kind.written(row)

@@ -13,9 +13,10 @@ from directory.reading import Reader
 from directory.repository import Repository
 from directory.rules import Violation
 from directory.unit_of_work import Units, Work
-from directory.wire import E, Written
+from directory.wire import E, Written, by_keys
 from directory.writer import Writer
 from millrace_platform.preconditions import Tags
+from millrace_platform.statements import first
 from millrace_reference.refine import UnrefinableError, refine
 
 
@@ -131,5 +132,4 @@ class Service(Generic[S, E]):
         return written
 
     async def _written(self, work: Work, key: Key) -> Written[E]:
-        rows = await work.session.execute(self._kind.by_keys([key]))
-        return self._kind.written(rows.mappings().one())
+        return self._kind.written(await first(work.session, by_keys(self._kind), [key]))

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import Column, ColumnElement, Select, any_, bindparam, literal, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
-from directory.events import Key
 from millrace_contracts.entities import Entity
 from millrace_contracts.registry import Contract
 
@@ -65,10 +66,6 @@ class Kind(Generic[E]):
         entity = self.entity(row)
         return Written(self.contract.subject(entity), row["version"], row["deleted"], entity)
 
-    def by_keys(self, keys: Sequence[Key]) -> Select[Any]:
-        """The rows with these keys."""
-        return self.query.where(self.key == any_(bindparam("keys", keys, type_=ARRAY(self.key.type))))
-
     def behind(self, position: Sequence[Any] | None) -> Select[Any]:
         """The rows behind a position (values of `order`), all where it is None; in the order of their subjects."""
         query = self.query.order_by(*self.order)
@@ -86,3 +83,11 @@ class Kind(Generic[E]):
     def position(self, row: Row) -> tuple[Any, ...]:
         """Where the row stands in `order`."""
         return tuple(row[column.key] for column in self.order)
+
+
+@cache
+def by_keys(kind: Kind[Any]) -> str:
+    """The kind's query for the rows with an array of keys, `$1`, as the driver takes it."""
+    query = kind.query.where(kind.key == any_(bindparam("keys", type_=ARRAY(kind.key.type))))
+    # SQLAlchemy publishes its dialects without types.
+    return str(query.compile(dialect=asyncpg_dialect()))  # type: ignore[no-untyped-call]

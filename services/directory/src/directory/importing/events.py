@@ -3,32 +3,20 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
-from functools import cache
 from itertools import chain
 from typing import Any
 
 from asyncpg import Connection
-from sqlalchemy import any_, bindparam
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 from directory.events import Action
 from directory.feed import Change, events_of
-from directory.wire import Kind, Row
+from directory.wire import Kind, Row, by_keys
 from millrace_feeds.outbox import NOTIFY_STATEMENT, OUTBOX_COLUMNS, OUTBOX_TABLE, OutboxRecord, outbox_record
 from millrace_platform.unit_of_work import Envelopes
 
 FETCHED_ROWS = 5_000
 """Rows that are read at a time: what a change of very many rows holds in memory."""
 ENCODED_ROWS = 250
-
-
-@cache
-def _select_by_keys(kind: Kind[Any]) -> str:
-    """The kind's query by an array of keys, `$1`, for asyncpg."""
-    query = kind.query.where(kind.key == any_(bindparam("keys", type_=ARRAY(kind.key.type))))
-    # SQLAlchemy publishes its dialects without types.
-    return str(query.compile(dialect=asyncpg_dialect()))  # type: ignore[no-untyped-call]
 
 
 class Emitter:
@@ -44,7 +32,7 @@ class Emitter:
     async def emit(self, change: Change) -> None:
         """Put the rows' events, as the rows stand now, into the outbox; the commit wakes the relay."""
         for start in range(0, len(change.keys), FETCHED_ROWS):
-            rows = await self._connection.fetch(_select_by_keys(change.kind), change.keys[start : start + FETCHED_ROWS])
+            rows = await self._connection.fetch(by_keys(change.kind), change.keys[start : start + FETCHED_ROWS])
             await self.tell(change.kind, change.action, rows)
 
     async def tell(self, kind: Kind[Any], action: Action, rows: Sequence[Row]) -> None:

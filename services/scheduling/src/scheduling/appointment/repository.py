@@ -9,10 +9,10 @@ from uuid import UUID
 from millrace_feeds.outbox import NOTIFY_STATEMENT, telling
 from millrace_platform.database import Session
 from millrace_platform.idempotency import keeping
+from millrace_platform.statements import Statements, fetch, first
 from scheduling.appointment.model import Appointment, Cancellation, Party, State
 from scheduling.claim.repository import visit_of
 from scheduling.place.model import Place
-from scheduling.statements import Statements, fetch, first
 
 _COLUMNS: Final = """a.id, a.version, a.state, a.claim_id, a.patient_id, a.dependant_id, a.place_id, a.npi, a.time_zone,
     a.start, a.minutes, a.visit_type, a.visit_reason, a.mode, a.patient_kind, a.sequence, a.moved_from, a.cancelled_by,

@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
+from millrace_platform.statements import Statements, fetch
 from scheduling.availability.explanation import Taken
 from scheduling.availability.model import segments_from
 from scheduling.calendar.model import Calendar
 from scheduling.calendar.repository import decoded
 from scheduling.slot.model import Occupied, Segment
-from scheduling.statements import Statements, fetch
 
 
 def numbers_of(place: str, first: str, last: str) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from millrace_platform.clock import Clock
 from millrace_platform.database import Database
+from millrace_platform.statements import Statements
 from scheduling.availability import repository
 from scheduling.availability.explanation import Reason, reasons
 from scheduling.availability.model import Bounds, Run, Wanted, bounds, free_runs, offered
@@ -16,7 +17,6 @@ from scheduling.availability.repository import Timetable
 from scheduling.calendar.model import VisitType
 from scheduling.slot.model import Occupied
 from scheduling.slot.zones import minute_of, moment_of
-from scheduling.statements import Statements
 
 NEAREST_DAYS = 14
 """How far from a time others are looked for."""

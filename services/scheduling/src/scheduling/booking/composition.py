@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from millrace_platform.background import Task
 from millrace_platform.database import Database
+from millrace_platform.statements import Statements
 from scheduling.appointment import endpoints as appointments
 from scheduling.appointment.moving import Moving
 from scheduling.appointment.service import AppointmentService
@@ -25,7 +26,6 @@ from scheduling.hold.asking import Asked
 from scheduling.hold.service import HoldService, Judge
 from scheduling.ics import endpoints as feeds
 from scheduling.ics.service import FeedService
-from scheduling.statements import Statements
 from scheduling.waitlist import endpoints as waitlist_endpoints
 from scheduling.waitlist.offering import Offering
 from scheduling.waitlist.service import WaitlistService

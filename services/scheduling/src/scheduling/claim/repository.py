@@ -14,8 +14,8 @@ from uuid import UUID
 import asyncpg
 
 from millrace_platform.database import Session
+from millrace_platform.statements import Statements, fetch, first
 from scheduling.claim.model import NOBODY, Owner, Span, Visit
-from scheduling.statements import Statements, fetch, first
 
 
 def taking(source: str = "") -> str:

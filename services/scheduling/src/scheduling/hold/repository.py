@@ -8,6 +8,7 @@ from uuid import UUID
 
 from millrace_platform.database import Connection, Session
 from millrace_platform.idempotency import IdempotencyKey, beside_kept, keeping
+from millrace_platform.statements import Statements, first
 from scheduling.availability.model import segments_from
 from scheduling.availability.repository import calendar_from, numbers_of
 from scheduling.calendar.model import Calendar
@@ -15,7 +16,6 @@ from scheduling.claim.repository import Claim, row_of, taking, visit_of
 from scheduling.hold.model import PER_ADDRESS, PER_PATIENT, Held, Hold
 from scheduling.place.model import Place
 from scheduling.slot.model import Segment
-from scheduling.statements import Statements, first
 
 
 def _shop_at(place: str, day: str) -> str:

@@ -12,6 +12,7 @@ from millrace_platform.database import Connection
 from millrace_platform.errors import Conflict, Problem, TooManyRequests
 from millrace_platform.idempotency import Answer, IdempotencyKey, at_once, kept_row, once
 from millrace_platform.ids import Ids
+from millrace_platform.statements import Statements
 from scheduling.booking.problems import hold_lapsed, hold_used, no_visit_type, nothing_there, slot_taken
 from scheduling.claim import repository as claims
 from scheduling.claim.model import Owner, Span, Visit
@@ -21,7 +22,6 @@ from scheduling.hold.asking import Asked, NotOfferedError, NoVisitTypeError, vis
 from scheduling.hold.model import LIFETIME, ExtendedBeforeError, Held, Hold, TooManyHoldsError
 from scheduling.hold.repository import Kept, Shop, TakeHold
 from scheduling.hold.schemas import HoldResource, local_text
-from scheduling.statements import Statements
 from scheduling.unit_of_work import Units, Work
 
 Nearest: TypeAlias = Callable[[Statements, Asked, datetime], Awaitable[Sequence[datetime]]]

@@ -5,10 +5,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from millrace_platform.database import Session
+from millrace_platform.statements import fetch, first
 from scheduling.appointment.model import Appointment
 from scheduling.appointment.repository import select_appointments
 from scheduling.ics.model import Feed
-from scheduling.statements import fetch, first
 
 _COLUMNS: Final = "id, patient_id, place_id, npi, practice_id, created_by, created_at"
 # ruff: noqa: S608 # constants

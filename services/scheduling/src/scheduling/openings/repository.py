@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import DateTime, delete, exists, false, func, insert, literal, select, tuple_
 
 from millrace_platform.database import ReadSession, Session
+from millrace_platform.statements import fetch
 from scheduling.calendar.tables import calendars
 from scheduling.openings.tables import dirty_openings, openings
 from scheduling.place.tables import places
 from scheduling.slot.tables import slots
-from scheduling.statements import fetch
 
 _MOMENT = DateTime(timezone=True)
 CHANNEL = "millrace_openings"

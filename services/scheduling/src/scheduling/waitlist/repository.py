@@ -6,8 +6,8 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from millrace_platform.database import Session
+from millrace_platform.statements import fetch, first
 from scheduling.place.model import Place
-from scheduling.statements import fetch, first
 from scheduling.waitlist.model import Entry, EntryState, Offer, OfferState
 
 ROUND_LOCK: Final = 0x6D696C6C_77616974
