@@ -20,16 +20,21 @@ from millrace_platform.tracing import RequestMeter, Tracing
 
 TASKS_TIMEOUT = 24.0
 """Seconds that background tasks have to finish what they have in flight once the process was told to stop."""
+SUPPORTING_TIMEOUT = 2.0
+"""As `TASKS_TIMEOUT`, of those that requests depend on."""
 
 
 @dataclass(frozen=True)
 class Running:
     """What a service runs beside its requests, by name.
 
-    Tasks run until they are cancelled; one that raises or returns brings the process down. Checks make `/readyz`.
+    Tasks run until they are cancelled; one that raises or returns brings the process down. They are cancelled as soon
+    as no new requests are taken; `supporting` ones, which requests depend on, once the last request is answered.
+    Checks make `/readyz`.
     """
 
     tasks: Mapping[str, Task] = field(default_factory=dict)
+    supporting: Mapping[str, Task] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
 
 
@@ -79,8 +84,11 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        supporting = Background()
+        supporting.on_failure = lambda: background.fail(str(supporting.failed))
         async with AsyncExitStack() as stack:
             running = await start(app, stack)
+            supporting.start(running.supporting)
             background.start(running.tasks)
             readiness.open(running.checks)
             try:
@@ -88,6 +96,8 @@ def _lifespan(
             finally:
                 background.stop()
                 await background.join(TASKS_TIMEOUT)
+                supporting.stop()
+                await supporting.join(SUPPORTING_TIMEOUT)
 
     return lifespan
 

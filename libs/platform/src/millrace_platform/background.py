@@ -70,10 +70,11 @@ class Background:
                 raise TaskEndedError(name)
         except Exception:
             _log.exception("background task failed", extra={"task": name})
-            self._fail(name)
+            self.fail(name)
             raise
 
-    def _fail(self, name: str) -> None:
+    def fail(self, name: str) -> None:
+        """Note the failure of a task, one of these or one that these depend on."""
         if self.failed is None:
             self.failed = name
             if not self.stopping:

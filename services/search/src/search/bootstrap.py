@@ -40,6 +40,6 @@ async def start(settings: SearchSettings, app: FastAPI, stack: AsyncExitStack) -
     app.state.providers = Providers(truth, SystemClock())
 
     return Running(
-        tasks={"near cache": near.run, "lexicon": lexicons.run, "as of": as_of.run},
+        supporting={"near cache": near.run, "lexicon": lexicons.run, "as of": as_of.run},
         checks={"read model": near.check, "truth": truth.check},
     )
