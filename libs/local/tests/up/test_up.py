@@ -22,17 +22,22 @@ SECONDS = 90.0
 SERVICE = """
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+UNSERVED = Path(__file__).parents[1] / "unserved"
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        body = b'{"replay": {"state": "done"}, "next": null}'
+        generation = b"null" if UNSERVED.exists() else b"1"
+        read_model = b'{"generation": %s, "as_of": {}}' % generation
+        body = b'{"replay": {"state": "done"}, "next": null, "read_model": %s}' % read_model
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
     do_POST = do_GET
     def log_message(self, *_):
-        if self.command == "POST":
+        if self.command == "POST" or self.path.endswith("/status"):
             print("asked for", self.path, flush=True)
 
 ThreadingHTTPServer(("127.0.0.1", int(os.environ["MILLRACE_LISTEN_PORT"])), Handler).serve_forever()
@@ -40,7 +45,10 @@ ThreadingHTTPServer(("127.0.0.1", int(os.environ["MILLRACE_LISTEN_PORT"])), Hand
 
 
 def write_stand_ins(directory: Path) -> None:
-    """Packages with the services' names that answer 200 to everything and have nothing to initialise."""
+    """Packages with the services' names that answer 200 to everything and have nothing to initialise.
+
+    While `directory` has a file `unserved`, they tell of no read model.
+    """
     for service in SERVICES:
         (directory / service).mkdir(parents=True)
         (directory / service / "__init__.py").touch()
@@ -102,11 +110,11 @@ def environment(tmp_path: Path) -> Mapping[str, str]:
 
 
 @contextlib.contextmanager
-def started(environment: Mapping[str, str]) -> Iterator[Up]:
+def started(environment: Mapping[str, str], demo_providers: int = 0) -> Iterator[Up]:
     home = Path(environment["MILLRACE_HOME"])
     home.mkdir(exist_ok=True)
     log = home / "up.log"
-    command = [sys.executable, "-m", "millrace_local", "up", "--demo-providers", "0"]
+    command = [sys.executable, "-m", "millrace_local", "up", "--demo-providers", str(demo_providers)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -134,6 +142,18 @@ def test_it_comes_up_and_goes_down_in_order(environment: Mapping[str, str]) -> N
     assert not any(map(command_line, children))
     assert not (up.home / "platform.env").exists()
     assert up.log.read_text().endswith("stopped\n")
+
+
+def test_a_later_start_is_ready_once_searches_can_be_answered(environment: Mapping[str, str]) -> None:
+    with started(environment) as up:
+        up.until_ready()
+    unserved = Path(environment["PYTHONPATH"]) / "unserved"
+    unserved.touch()
+    with started(environment, demo_providers=1) as up:
+        up.until(lambda: "asked for /internal/projector/status" in up.log.read_text())
+        assert not answers(f"{up.url}/healthz")
+        unserved.unlink()
+        up.until_ready()
 
 
 def test_a_ministack_that_lost_its_state_has_everything_sent_again(environment: Mapping[str, str]) -> None:

@@ -1,9 +1,11 @@
-"""ministack with five repairs: a script for the Python of ministack's own environment.
+"""ministack with six repairs: a script for the Python of ministack's own environment.
 
 For each GetRecords its Kinesis copies all records of the stream in order to drop the expired ones, so that reading gets
 slower with all that was ever written. Records lie in the order of their arrival: unless the first one is expired, none
 is. And for each request it walks through all iterators that were handed out in the last five minutes, of which every
 GetRecords makes one, to forget the expired ones. An expired one is refused anyway: forgetting may wait.
+
+For each page of a scan it compares all items with where the page before ended. They lie in the order of their keys.
 
 For each conditional write of an item it checks the grammar of the condition, of which there are a handful in all.
 
@@ -19,6 +21,7 @@ import os
 import signal
 import sys
 import time
+from bisect import bisect_right
 from functools import lru_cache
 from typing import Any, TextIO
 
@@ -52,6 +55,16 @@ def expire_iterators() -> None:
         forget_expired()
 
 
+def behind(items: list[dict[str, Any]], start: dict[str, Any], table: dict[str, Any]) -> list[dict[str, Any]]:
+    """The items whose keys come after that of `start`."""
+    names = [name for name in (table["pk_name"], table["sk_name"]) if name]
+
+    def key(item: dict[str, Any]) -> tuple[str, ...]:
+        return tuple(dynamodb._extract_key_val(item.get(name)) for name in names)
+
+    return items[bisect_right(items, key(start), key=key) :]
+
+
 def dump(value: object, file: TextIO, **options: Any) -> None:
     """As `json.dump`, in one text."""
     file.write(json.dumps(value, **options))
@@ -77,6 +90,7 @@ def serve() -> None:
 
 
 dynamodb._condition_syntax_error = lru_cache(CONDITIONS)(dynamodb._condition_syntax_error)
+dynamodb._apply_exclusive_start_key_scan = behind
 json.dump = dump  # type: ignore[assignment] # its options go to `dumps`
 kinesis._expire_records = expire_records
 kinesis._expire_iterators = expire_iterators

@@ -26,7 +26,7 @@ from millrace_local.up.environment import (
     service_variables,
 )
 from millrace_local.up.output import Output
-from millrace_local.up.progress import OWNER, WAY
+from millrace_local.up.progress import OWNER, WAY, until_served
 from millrace_local.up.recovery import OWNERS, RETRY_SECONDS, replay_everything
 from millrace_local.up.supervisor import CommandError, Supervisor, all_ready
 
@@ -81,6 +81,9 @@ class Platform:
         if self._demo.wanted:
             await self._demo.arrived(self._variables, self._clock, time.time)
             self._demo.done()
+        elif self._demo.providers > 0:
+            # Redis keeps nothing, so the read model is made of the truth at each start.
+            await until_served(self._variables, 0.0, self._clock)
         self._options.home.write_variables(self._variables)
         self._output.say(summary(self._options, self._clock() - began))
 
