@@ -26,7 +26,7 @@ from millrace_local.up.environment import (
     service_variables,
 )
 from millrace_local.up.output import Output
-from millrace_local.up.progress import OWNER, WAY, until_served
+from millrace_local.up.progress import OWNER, WAY, NotDrainedError, until_served
 from millrace_local.up.recovery import OWNERS, RETRY_SECONDS, replay_everything
 from millrace_local.up.supervisor import CommandError, Supervisor, all_ready
 
@@ -82,10 +82,17 @@ class Platform:
             await self._demo.arrived(self._variables, self._clock, time.time)
             self._demo.done()
         elif self._demo.providers > 0:
-            # Redis keeps nothing, so the read model is made of the truth at each start.
-            await until_served(self._variables, 0.0, self._clock)
+            await self._served()
         self._options.home.write_variables(self._variables)
         self._output.say(summary(self._options, self._clock() - began))
+
+    async def _served(self) -> None:
+        """Redis keeps nothing, so the read model is made of the truth at each start. Of a large one that takes long,
+        which is no reason to give the others up."""
+        try:
+            await until_served(self._variables, 0.0, self._clock)
+        except NotDrainedError:
+            self._output.say("the read model is still being made: searches are answered when it is")
 
     def has_stopped(self) -> None:
         """Note how the processes have ended, once all have."""
