@@ -32,7 +32,7 @@ class Announcing:
     async def remove(self, seqs: Sequence[int]) -> None:
         self._rows = [row for row in self._rows if row.seq not in seqs]
 
-    async def wait(self, seconds: float) -> None:  # noqa: ARG002 # none of these scenes lasts so long
+    async def wait(self, _seconds: float) -> None:
         await self._announced.wait()
 
 
