@@ -22,11 +22,11 @@ from millrace_platform.clock import SystemClock
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes
-from scheduling.demo.loading import load
-from scheduling.migrate import migrate
-from scheduling.place.model import Place
-from scheduling.place.repository import put
-from scheduling.unit_of_work import Units
+from millrace_scheduling.demo.loading import load
+from millrace_scheduling.migrate import migrate
+from millrace_scheduling.place.model import Place
+from millrace_scheduling.place.repository import put
+from millrace_scheduling.unit_of_work import Units
 from tests.bench.search_load import Load, Report
 from tests.support.platform import wait_for
 
@@ -84,7 +84,7 @@ def _served(database_url: str, home: Path) -> Iterator[int]:
     port, nothing = free_ports(2, Random())
     spec = ProcessSpec(
         name="scheduling",
-        command=(sys.executable, "-m", "scheduling"),
+        command=(sys.executable, "-m", "millrace_scheduling"),
         ready=http_probe(f"http://127.0.0.1:{port}/readyz"),
         environment={
             **ministack.CREDENTIALS,

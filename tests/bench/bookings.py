@@ -139,7 +139,7 @@ def spec_of(port: int, nothing: int, database_url: str, jwks_url: str) -> Proces
     """The service on a port. On the port `nothing` should be the feeds, and isn't."""
     return ProcessSpec(
         name="scheduling",
-        command=(sys.executable, "-m", "scheduling"),
+        command=(sys.executable, "-m", "millrace_scheduling"),
         ready=http_probe(f"http://127.0.0.1:{port}/readyz"),
         environment={
             **ministack.CREDENTIALS,

@@ -4,10 +4,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from directory.importing.figures import Figures
-from directory.importing.loading import NppesImport, import_nppes
-from directory.importing.session import fast_ids
-from directory.migrate import migrate
+from millrace_directory.importing.figures import Figures
+from millrace_directory.importing.loading import NppesImport, import_nppes
+from millrace_directory.importing.session import fast_ids
+from millrace_directory.migrate import migrate
 from millrace_feeds.clock import SystemClock
 from millrace_reference.demo.files import NPPES_FILE, write_demo
 

@@ -1,8 +1,8 @@
 """Search at 10,000, 100,000 and 1,000,000 provider-locations, beside an endpoint that does nothing.
 
 `python -m tests.bench.search [--sizes 10000,100000,1000000] [--seconds 4]`: starts a Redis of its own, loads synthetic
-read models, and for each starts `python -m search` and the floor (`search_floor`) in turn, each one worker. Closed loop
-over 1, 4 and 16 connections, and open loop at half of what 16 reached. Everything stays on loopback.
+read models, and for each starts `python -m millrace_search` and the floor (`search_floor`) in turn, each one worker: closed
+loop over 1, 4 and 16 connections, and open loop at half of what 16 reached. Everything stays on loopback.
 """
 
 import argparse
@@ -99,7 +99,7 @@ def bench(sizes: Sequence[int] = SIZES, seconds: float = 4.0) -> Results:
 def _measure(url: str, size: int, seconds: float) -> Measured:
     measured = Measured(size, asyncio.run(_load(url, size)))
     paths = queries()
-    with _served(["-m", "search"], {"MILLRACE_REDIS_URL": url}) as port:
+    with _served(["-m", "millrace_search"], {"MILLRACE_REDIS_URL": url}) as port:
         wait_for(lambda: _is_filled(port), seconds=START_SECONDS, what="a filled read model")
         _ask(Load(port=port, paths=paths, first=0, connections=16, seconds=WARM_UP * seconds))
         measured.search = _reports(port, paths, seconds)

@@ -24,10 +24,10 @@ from millrace_platform.clock import SystemClock
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes
-from scheduling.migrate import migrate
-from scheduling.place.model import Place
-from scheduling.place.repository import put
-from scheduling.unit_of_work import Units
+from millrace_scheduling.migrate import migrate
+from millrace_scheduling.place.model import Place
+from millrace_scheduling.place.repository import put
+from millrace_scheduling.unit_of_work import Units
 from tests.bench.bookings import keys_served, spec_of, token
 from tests.support.booking_clients import Clients, slot_at
 from tests.support.booking_history import Slot, violations

@@ -80,7 +80,8 @@ def test_an_image_has_what_the_lock_says_and_its_inventory_tells(stack: Stack, t
 
 
 def test_a_bad_setting_ends_a_confined_service_with_its_name(stack: Stack) -> None:
-    arguments = ("run", "--rm", *CONFINED, "--env", "MILLRACE_LISTEN_PORT=none", image("search"), "-m", "search")
+    command = (image("search"), "-m", "millrace_search")
+    arguments = ("run", "--rm", *CONFINED, "--env", "MILLRACE_LISTEN_PORT=none", *command)
     done = subprocess.run(("docker", *arguments), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("MILLRACE_LISTEN_PORT: ")

@@ -89,9 +89,9 @@ def migration(service: str) -> str:
     """
     # Its key of keys comes with it.
     if service == "patients":
-        return "import asyncio, patients.migrate as m; asyncio.run(m.init())"
+        return "import asyncio, millrace_patients.migrate as m; asyncio.run(m.init())"
     url = f"os.environ['MILLRACE_{service.upper()}_DATABASE_URL']"
-    return f"import asyncio, os, {service}.migrate as m; asyncio.run(m.migrate({url}))"
+    return f"import asyncio, os, millrace_{service}.migrate as m; asyncio.run(m.migrate({url}))"
 
 
 @dataclass
@@ -137,7 +137,7 @@ def deployment(
                 deployed.run(service, sys.executable, "-c", migration(service))
             spec = ProcessSpec(
                 name=service,
-                command=(sys.executable, "-m", service),
+                command=(sys.executable, "-m", f"millrace_{service}"),
                 ready=http_probe(f"{deployed.url(service)}/readyz"),
                 environment=environment,
             )

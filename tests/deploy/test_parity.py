@@ -64,9 +64,9 @@ NAMES = {"App": APP, "Env": ENVIRONMENT}
 
 def settings_of(service: str) -> type[BaseSettings]:
     """The class that the service reads its environment into."""
-    if importlib.util.find_spec(f"{service}.settings") is None:
+    if importlib.util.find_spec(f"millrace_{service}.settings") is None:
         return PlatformSettings
-    module = importlib.import_module(f"{service}.settings")
+    module = importlib.import_module(f"millrace_{service}.settings")
     (own,) = (
         value
         for value in vars(module).values()
@@ -184,7 +184,7 @@ def test_a_service_listens_where_it_is_probed(way: Any, service: str) -> None:
     assert description.variables["MILLRACE_LISTEN_HOST"] == "0.0.0.0"  # noqa: S104 - within a container
     assert description.variables["MILLRACE_LISTEN_PORT"] == str(description.port) == "8000"
     assert description.health == {"/healthz"}
-    assert description.command == ("python", "-m", service)
+    assert description.command == ("python", "-m", f"millrace_{service}")
 
 
 @pytest.mark.parametrize("service", SERVICES)

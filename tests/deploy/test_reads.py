@@ -1,9 +1,9 @@
 """A Kinesis shard grants five reads a second to all of its readers together."""
 
-from notifications.bootstrap import READS_PER_SECOND as NOTIFICATIONS
-from projector.bootstrap import READS_PER_SECOND as PROJECTOR
-from reviews.bootstrap import READS_PER_SECOND as REVIEWS
-from scheduling.bootstrap import READS_PER_SECOND as SCHEDULING
+from millrace_notifications.bootstrap import READS_PER_SECOND as NOTIFICATIONS
+from millrace_projector.bootstrap import READS_PER_SECOND as PROJECTOR
+from millrace_reviews.bootstrap import READS_PER_SECOND as REVIEWS
+from millrace_scheduling.bootstrap import READS_PER_SECOND as SCHEDULING
 
 GRANTED = 5.0
 """GetRecords calls a second and shard: Kinesis Data Streams, quotas and limits."""

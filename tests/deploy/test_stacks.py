@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from millrace_feeds import provision
-from projector import provision as projector
-from refinery import provision as refinery
+from millrace_projector import provision as projector
+from millrace_refinery import provision as refinery
 from tests.deploy.places import APP, ECS
 from tests.deploy.running import ENVIRONMENT
 from tests.deploy.stacks import Cloud

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from directory.migrate import migrate
+from millrace_directory.migrate import migrate
 
 from .running import Directory, running_directory
 

@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 import httpx
 
-from directory.main import create
 from millrace_contracts.envelope import Envelope, decode
 from millrace_contracts.registry import entity_of
+from millrace_directory.main import create
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.transport import Record, Transport
 from millrace_platform.authentication import Role

@@ -96,7 +96,7 @@ async def test_a_deleted_provider_location_stays_out_of_it(directory: Directory)
 
 
 async def test_more_than_one_chunk_follows(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("directory.feed.CHUNK", 2)
+    monkeypatch.setattr("millrace_directory.feed.CHUNK", 2)
     practice, _, subjects = await _crowd(directory, 5)
     await directory.put(f"practices/{practice}", {"name": "Lakeside Clinic"}, 1)
     told = await directory.told()

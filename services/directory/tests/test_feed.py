@@ -7,9 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from directory.replay import LOCK_KEY
 from millrace_contracts.envelope import decode
 from millrace_contracts.registry import contract_of, entity_of
+from millrace_directory.replay import LOCK_KEY
 
 from .running import Directory, npi, running_directory
 
@@ -81,7 +81,7 @@ async def test_the_snapshot_holds_the_last_word_of_the_feed_in_subject_order(dir
 
 
 async def test_the_snapshot_comes_in_parts(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("directory.snapshot.ROWS", 2)
+    monkeypatch.setattr("millrace_directory.snapshot.ROWS", 2)
     for number in range(1, 6):
         await directory.create_provider(number)
     subjects = [line["subject"] for line in await _snapshot(directory)]
@@ -91,7 +91,7 @@ async def test_the_snapshot_comes_in_parts(directory: Directory, monkeypatch: py
 async def test_a_replay_tells_everything_again_under_the_same_versions(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("directory.replay.CHUNK", 2)
+    monkeypatch.setattr("millrace_directory.replay.CHUNK", 2)
     await _world(directory)
     for number in range(2, 7):
         await directory.create_provider(number)
@@ -114,7 +114,7 @@ async def test_a_replay_tells_everything_again_under_the_same_versions(
 
 
 async def test_a_replay_waits_for_the_outbox(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("directory.replay.Replay._room", _full)
+    monkeypatch.setattr("millrace_directory.replay.Replay._room", _full)
     async with running_directory(database_url, relaying=False) as directory:
         await _world(directory)
         before = await directory.database.fetchval("SELECT count(*) FROM outbox")
@@ -142,7 +142,7 @@ async def test_a_replay_that_fails_says_so_and_the_next_one_runs(
 ) -> None:
     await _world(directory)
     with monkeypatch.context() as patch:
-        patch.setattr("directory.replay.events_of", _broken)
+        patch.setattr("millrace_directory.replay.events_of", _broken)
         assert (await _replayed(directory))["state"] == "failed"
     assert (await _replayed(directory))["state"] == "done"
     assert (await directory.http.get("/readyz")).status_code == 200

@@ -1,7 +1,7 @@
 """The migrations make what the code expects."""
 
-from directory.migrate import migrate
-from directory.schema import metadata
+from millrace_directory.migrate import migrate
+from millrace_directory.schema import metadata
 from tests.support.migrations import differences
 
 # What an import or the feed keeps in this database is theirs to describe.

@@ -6,18 +6,18 @@ from uuid import UUID
 
 import pytest
 
-from directory.events import Event
-from directory.insurance_plan.events import PlanWithdrawn
-from directory.insurance_plan.model import InsurancePlan
-from directory.location.events import LocationMoved
-from directory.location.model import Location
-from directory.merge_patch import merge
-from directory.model import State
-from directory.practice.events import PracticeRenamed
-from directory.practice.model import Practice
-from directory.provider.events import ProviderLeft
-from directory.provider.model import Provider
-from directory.provider_location.model import ProviderLocation
+from millrace_directory.events import Event
+from millrace_directory.insurance_plan.events import PlanWithdrawn
+from millrace_directory.insurance_plan.model import InsurancePlan
+from millrace_directory.location.events import LocationMoved
+from millrace_directory.location.model import Location
+from millrace_directory.merge_patch import merge
+from millrace_directory.model import State
+from millrace_directory.practice.events import PracticeRenamed
+from millrace_directory.practice.model import Practice
+from millrace_directory.provider.events import ProviderLeft
+from millrace_directory.provider.model import Provider
+from millrace_directory.provider_location.model import ProviderLocation
 
 ID = UUID(int=7)
 PRACTICE = Practice(id=ID, name="Lakeside Family Medicine", npi="1234567893", phone="(312) 555-0142")

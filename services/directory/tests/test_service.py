@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from directory.main import create
-from directory.migrate import init
 from millrace_contracts.envelope import Envelope, decode
+from millrace_directory.main import create
+from millrace_directory.migrate import init
 from millrace_feeds.assembly import open_transport
 from millrace_feeds.aws import kinesis_client
 from millrace_feeds.provision import create_stream

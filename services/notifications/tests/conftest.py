@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from millrace_local.servers.postgres import Postgres
-from notifications.migrate import migrate
+from millrace_notifications.migrate import migrate
 
 from .running import Bench, bench, place, provider
 

@@ -15,24 +15,24 @@ from millrace_contracts import registry
 from millrace_contracts.entities import Address, Appointment, Entity, Patient, Provider, ProviderLocation, WaitlistOffer
 from millrace_contracts.envelope import Envelope, encode
 from millrace_feeds.transport import Record
+from millrace_notifications.account_mail.forwarder import AccountMails
+from millrace_notifications.delivery.dispatcher import Dispatcher
+from millrace_notifications.delivery.fan_out import FanOut
+from millrace_notifications.endpoint.model import Secrets
+from millrace_notifications.feed.handler import FeedHandler
+from millrace_notifications.feed.visits import Visits
+from millrace_notifications.figures import Figures
+from millrace_notifications.mail.memory import MemoryMailer
+from millrace_notifications.mail.pace import Pace
+from millrace_notifications.network.client import Answer, PostFailedError
+from millrace_notifications.network.urls import Target
+from millrace_notifications.patients_client import AccountMail, Contact, PatientsAwayError
+from millrace_notifications.timer.sender import LetterSender
+from millrace_notifications.timer.service import Timers
+from millrace_notifications.worker import Worker
 from millrace_platform.clock import rfc3339
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Uuid7
-from notifications.account_mail.forwarder import AccountMails
-from notifications.delivery.dispatcher import Dispatcher
-from notifications.delivery.fan_out import FanOut
-from notifications.endpoint.model import Secrets
-from notifications.feed.handler import FeedHandler
-from notifications.feed.visits import Visits
-from notifications.figures import Figures
-from notifications.mail.memory import MemoryMailer
-from notifications.mail.pace import Pace
-from notifications.network.client import Answer, PostFailedError
-from notifications.network.urls import Target
-from notifications.patients_client import AccountMail, Contact, PatientsAwayError
-from notifications.timer.sender import LetterSender
-from notifications.timer.service import Timers
-from notifications.worker import Worker
 
 START = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 """A Monday; ten in the morning in New York."""

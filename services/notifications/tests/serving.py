@@ -16,12 +16,12 @@ from millrace_feeds.handler import Handler
 from millrace_feeds.lease import MemoryLeaseStore
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.transport import Outgoing, Record
+from millrace_notifications.keys import provide_key
+from millrace_notifications.mail.memory import MemoryMailer
+from millrace_notifications.mail.model import Mailer
+from millrace_notifications.main import create
+from millrace_notifications.settings import NotificationsSettings
 from millrace_platform.authentication import InvalidTokenError, Principal, Role
-from notifications.keys import provide_key
-from notifications.mail.memory import MemoryMailer
-from notifications.mail.model import Mailer
-from notifications.main import create
-from notifications.settings import NotificationsSettings
 
 STREAM = "entities"
 NOBODY_LISTENS = "http://127.0.0.1:9"

@@ -5,9 +5,9 @@ import uuid
 
 import pytest
 
-from notifications.account_mail.letters import letter
-from notifications.mail.letter import as_html, as_text
-from notifications.patients_client import AccountMail, PatientsAwayError
+from millrace_notifications.account_mail.letters import letter
+from millrace_notifications.mail.letter import as_html, as_text
+from millrace_notifications.patients_client import AccountMail, PatientsAwayError
 
 from .running import URL, Bench
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.network.addresses import may_reach
-from notifications.network.client import GuardedPoster, PostFailedError, open_poster
-from notifications.network.guarded import AddressRefusedError, GuardedNetwork, NameUnknownError
-from notifications.network.urls import UrlRefusedError, target_of
+from millrace_notifications.network.addresses import may_reach
+from millrace_notifications.network.client import GuardedPoster, PostFailedError, open_poster
+from millrace_notifications.network.guarded import AddressRefusedError, GuardedNetwork, NameUnknownError
+from millrace_notifications.network.urls import UrlRefusedError, target_of
 
 from .receiving import Receiver, certificate, receiving
 

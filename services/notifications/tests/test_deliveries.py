@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from millrace_notifications.delivery import repository
+from millrace_notifications.delivery.model import GIVE_UP_AFTER, State, next_attempt
+from millrace_notifications.delivery.service import DeliveryService
+from millrace_notifications.endpoint.model import Endpoint, EventType, SecretPlace
+from millrace_notifications.endpoint.service import EndpointService, Wanted
+from millrace_notifications.sweep import Sweep
 from millrace_platform.ids import Uuid7
 from millrace_platform.preconditions import Tags
-from notifications.delivery import repository
-from notifications.delivery.model import GIVE_UP_AFTER, State, next_attempt
-from notifications.delivery.service import DeliveryService
-from notifications.endpoint.model import Endpoint, EventType, SecretPlace
-from notifications.endpoint.service import EndpointService, Wanted
-from notifications.sweep import Sweep
 
 from .running import OTHER_PRACTICE, PRACTICE, SECRETS, Bench, appointment, bench, place
 
@@ -322,7 +322,7 @@ def secret_place(generation: int) -> SecretPlace:
 
 @pytest.mark.parametrize("batch", [1, 2, 1_000])
 async def test_all_that_is_old_goes_batch_by_batch(parts: Bench, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.sweep.BATCH", batch)
+    monkeypatch.setattr("millrace_notifications.sweep.BATCH", batch)
     to = await endpoint(parts)
     await parts.tell(*(appointment(FRIDAY, identifier=f"a{n}") for n in range(5)))
     await parts.deliver_due()

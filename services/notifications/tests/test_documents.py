@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from notifications.delivery.signing import signed_headers
-from notifications.endpoint.model import SECRET_BYTES, SecretPlace
+from millrace_notifications.delivery.signing import signed_headers
+from millrace_notifications.endpoint.model import SECRET_BYTES, SecretPlace
 
 from .running import SECRETS
 

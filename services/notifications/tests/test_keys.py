@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
-from notifications.endpoint.model import SecretPlace, UnknownKeyError
-from notifications.keys import WebhookKeyError, open_secrets, provide_key
-from notifications.settings import NotificationsSettings
+from millrace_notifications.endpoint.model import SecretPlace, UnknownKeyError
+from millrace_notifications.keys import WebhookKeyError, open_secrets, provide_key
+from millrace_notifications.settings import NotificationsSettings
 
 ENDPOINT = UUID(int=7)
 

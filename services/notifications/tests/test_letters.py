@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
-from notifications.patients_client import AccountMail, Contact
-from notifications.timer.tables import timer
+from millrace_notifications.patients_client import AccountMail, Contact
+from millrace_notifications.timer.tables import timer
 
 from .running import ADA, START, Bench, appointment, bench, erased, offer, place, provider
 

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from millrace_feeds.aws import AwsSettings
-from notifications.mail.memory import KEPT, MemoryMailer, RecentMails
-from notifications.mail.model import Mail, MailAwayError, Mailer, MailRefusedError
-from notifications.mail.ses import open_ses
-from notifications.provision import create_identity
+from millrace_notifications.mail.memory import KEPT, MemoryMailer, RecentMails
+from millrace_notifications.mail.model import Mail, MailAwayError, Mailer, MailRefusedError
+from millrace_notifications.mail.ses import open_ses
+from millrace_notifications.provision import create_identity
 
 SENDER = "Millrace <no-reply@millrace.example>"
 

@@ -1,7 +1,7 @@
 """The migrations make what the code expects."""
 
-from notifications.migrate import migrate
-from notifications.schema import metadata
+from millrace_notifications.migrate import migrate
+from millrace_notifications.schema import metadata
 from tests.support.migrations import differences
 
 

@@ -1,6 +1,6 @@
 """How fast mail may leave."""
 
-from notifications.mail.pace import Pace
+from millrace_notifications.mail.pace import Pace
 
 from .running import ManualClock
 

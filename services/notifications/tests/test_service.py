@@ -14,9 +14,9 @@ from millrace_feeds.assembly import open_transport
 from millrace_feeds.aws import dynamodb_client, kinesis_client
 from millrace_feeds.provision import create_dead_letters_table, create_stream
 from millrace_feeds.transport import Outgoing
-from notifications.main import create
-from notifications.patients_client import PatientsAwayError, open_patients
-from notifications.provision import init
+from millrace_notifications.main import create
+from millrace_notifications.patients_client import PatientsAwayError, open_patients
+from millrace_notifications.provision import init
 
 from .receiving import Receiver, receiving
 from .running import ADA, Feed, ManualClock, appointment, place, provider

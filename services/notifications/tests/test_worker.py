@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from millrace_feeds.testing import run_virtual
-from notifications.worker import DRAIN_SECONDS, PAUSE_AFTER_FAILURE, Worker
+from millrace_notifications.worker import DRAIN_SECONDS, PAUSE_AFTER_FAILURE, Worker
 
 
 class Pile:

@@ -18,11 +18,11 @@ from pydantic import SecretStr
 from millrace_contracts.envelope import Envelope, decode
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.transport import Transport
+from millrace_patients.main import create
+from millrace_patients.migrate import prepare
+from millrace_patients.settings import PatientsSettings
 from millrace_platform.authentication import Role
 from millrace_platform.database import Database, open_database
-from patients.main import create
-from patients.migrate import prepare
-from patients.settings import PatientsSettings
 from tests.support.clock import ManualClock
 from tests.support.waiting import until
 

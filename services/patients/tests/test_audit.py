@@ -13,16 +13,16 @@ from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
 from millrace_feeds.transport import TRIM_HORIZON
+from millrace_patients.account.cli import app as accounts_command
+from millrace_patients.audit.cli import app as audit_command
+from millrace_patients.audit.model import Head
+from millrace_patients.audit.repository import AuditTrail
+from millrace_patients.audit.tables import audit_entry, audit_head
+from millrace_patients.audit.verification import verify
+from millrace_patients.crypto.open import open_kms
+from millrace_patients.crypto.service_keys import load_service_keys
+from millrace_patients.schema import metadata
 from millrace_platform.logging import JsonFormatter
-from patients.account.cli import app as accounts_command
-from patients.audit.cli import app as audit_command
-from patients.audit.model import Head
-from patients.audit.repository import AuditTrail
-from patients.audit.tables import audit_entry, audit_head
-from patients.audit.verification import verify
-from patients.crypto.open import open_kms
-from patients.crypto.service_keys import load_service_keys
-from patients.schema import metadata
 
 from .running import PASSWORD, STREAM, Account, Service, running, settings_for
 
@@ -128,7 +128,7 @@ async def test_who_changes_it_past_the_database_is_found(service: Service) -> No
 
 
 async def test_a_long_chain_is_checked_in_pieces(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patients.audit.verification.BATCH", 3)
+    monkeypatch.setattr("millrace_patients.audit.verification.BATCH", 3)
     ada = await service.patient("ada@example.org")
     for _ in range(7):
         await service.client.get(ada.path, headers=ada.headers)

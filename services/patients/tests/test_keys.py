@@ -8,19 +8,19 @@ from aiobotocore.session import get_session
 from joserfc.jwk import OctKey, RSAKey
 from sqlalchemy import func, select
 
-from patients.challenge.tables import challenge
-from patients.composition import open_core
-from patients.crypto.kms import KeyRefusedError
-from patients.crypto.kms_aws import AwsKms, open_aws_kms
-from patients.crypto.kms_local import MasterKeyError
-from patients.crypto.service_keys import NoRootKeyError
-from patients.mail.tables import outbound_mail
-from patients.migrate import migrate, prepare
-from patients.session.tables import refresh_token, session_table
-from patients.signing.ring import GivenKeys, SigningKeysError, StoredKeys
-from patients.signing.tables import signing_key
-from patients.sweep import Sweep
-from patients.throttle.tables import throttle
+from millrace_patients.challenge.tables import challenge
+from millrace_patients.composition import open_core
+from millrace_patients.crypto.kms import KeyRefusedError
+from millrace_patients.crypto.kms_aws import AwsKms, open_aws_kms
+from millrace_patients.crypto.kms_local import MasterKeyError
+from millrace_patients.crypto.service_keys import NoRootKeyError
+from millrace_patients.mail.tables import outbound_mail
+from millrace_patients.migrate import migrate, prepare
+from millrace_patients.session.tables import refresh_token, session_table
+from millrace_patients.signing.ring import GivenKeys, SigningKeysError, StoredKeys
+from millrace_patients.signing.tables import signing_key
+from millrace_patients.sweep import Sweep
+from millrace_patients.throttle.tables import throttle
 from tests.support.clock import ManualClock
 
 from .running import Service, running, settings_for

@@ -1,7 +1,7 @@
 """The migrations make what the code expects."""
 
-from patients.migrate import migrate
-from patients.schema import metadata
+from millrace_patients.migrate import migrate
+from millrace_patients.schema import metadata
 from tests.support.migrations import differences
 
 

@@ -8,9 +8,9 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import select
 
-from patients.account.tables import account as account_table
-from patients.person.tables import person
-from patients.record.tables import record
+from millrace_patients.account.tables import account as account_table
+from millrace_patients.person.tables import person
+from millrace_patients.record.tables import record
 
 from .running import PASSWORD, PROFILE, Account, Service, running, settings_for
 

@@ -10,18 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from millrace_patients.access import Need, may
+from millrace_patients.account.device import device_token, known_device
+from millrace_patients.account.model import normalized_email
+from millrace_patients.audit.model import START, Deed, Entry, Head, Link, Purpose, digest_of, faults
+from millrace_patients.crypto.kms import KeyRefusedError
+from millrace_patients.crypto.kms_local import (
+    LocalKms,
+    MasterKeyError,
+    decode_master_key,
+    ensure_master_key,
+    read_master_key,
+)
+from millrace_patients.crypto.sealing import SealBrokenError, derive, seal, unseal
+from millrace_patients.crypto.service_keys import ServiceKeys, mac
+from millrace_patients.signing.model import MARGIN, KeyAge, Rotation
+from millrace_patients.throttle.model import DEVICE, MAIL, SOURCE, WINDOW, Count, Policy, at_account, current
 from millrace_platform.authentication import Principal, Role
 from millrace_platform.source import UNKNOWN, source_of
-from patients.access import Need, may
-from patients.account.device import device_token, known_device
-from patients.account.model import normalized_email
-from patients.audit.model import START, Deed, Entry, Head, Link, Purpose, digest_of, faults
-from patients.crypto.kms import KeyRefusedError
-from patients.crypto.kms_local import LocalKms, MasterKeyError, decode_master_key, ensure_master_key, read_master_key
-from patients.crypto.sealing import SealBrokenError, derive, seal, unseal
-from patients.crypto.service_keys import ServiceKeys, mac
-from patients.signing.model import MARGIN, KeyAge, Rotation
-from patients.throttle.model import DEVICE, MAIL, SOURCE, WINDOW, Count, Policy, at_account, current
 
 KEY = bytes(range(32))
 ONE, TWO = UUID(int=1), UUID(int=2)

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from patients.signing.cli import token
+from millrace_patients.signing.cli import token
 
 from .running import running, settings_for
 

@@ -12,11 +12,11 @@ from millrace_contracts import registry
 from millrace_contracts.entities import Address, Availability, InsurancePlan, Opening, Provider, ProviderLocation
 from millrace_contracts.envelope import Envelope, encode
 from millrace_feeds.transport import Record
+from millrace_projector.settings import ProjectorSettings
+from millrace_projector.stores import Stores, open_stores
 from millrace_readmodel.dynamodb import truth_client
 from millrace_readmodel.truth import create_table
 from millrace_reference.refine import refine
-from projector.settings import ProjectorSettings
-from projector.stores import Stores, open_stores
 
 NPI = "1234567893"
 

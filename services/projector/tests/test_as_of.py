@@ -6,8 +6,8 @@ import pytest
 from redis.asyncio import Redis
 
 from millrace_feeds.status import ShardStatus
+from millrace_projector.as_of import AsOf, AsOfWriter
 from millrace_readmodel import layout
-from projector.as_of import AsOf, AsOfWriter
 
 
 def status(shard: str = "shard-0", lag_ms: int | None = 0, in_flight: int = 0) -> ShardStatus:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from millrace_feeds.transport import Record
-from projector.as_of import AsOf
-from projector.first_load import FirstLoad, Patience
+from millrace_projector.as_of import AsOf
+from millrace_projector.first_load import FirstLoad, Patience
 
 PATIENCE = Patience(arrival=15.0, lull=1.0, load=60.0)
 RECORD = Record(stream="entities", shard_id="shard-0", sequence="1", key="k", body=b"", arrived=0.0)

@@ -5,8 +5,8 @@ from typing import cast
 
 from redis.exceptions import ConnectionError as RedisAway
 
-from projector.keeper import Keeper
-from projector.stores import Stores
+from millrace_projector.keeper import Keeper
+from millrace_projector.stores import Stores
 from tests.support.waiting import ends_cancelled
 
 

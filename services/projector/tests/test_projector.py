@@ -10,16 +10,16 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from millrace_feeds.errors import InvalidRecord, Unavailable
+from millrace_projector.as_of import AsOf
+from millrace_projector.handler import Projector, is_away
+from millrace_projector.keeper import Keeper
+from millrace_projector.stores import Stores
 from millrace_readmodel import layout
 from millrace_readmodel.audit import Audit, Difference
 from millrace_readmodel.cards import decode_card
 from millrace_readmodel.generations import AbsentError, ReadModel, pointers
 from millrace_readmodel.rebuild import LockLostError
 from millrace_reference.npi import npi_check_digit
-from projector.as_of import AsOf
-from projector.handler import Projector, is_away
-from projector.keeper import Keeper
-from projector.stores import Stores
 
 NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_000_000, 100_000_030))]
 

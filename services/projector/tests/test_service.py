@@ -13,9 +13,9 @@ from millrace_contracts.envelope import decode
 from millrace_feeds.assembly import open_publisher
 from millrace_feeds.aws import dynamodb_client, kinesis_client
 from millrace_feeds.provision import create_dead_letters_table, create_stream
+from millrace_projector.main import create
+from millrace_projector.provision import init
 from millrace_reference.npi import npi_check_digit
-from projector.main import create
-from projector.provision import init
 from tests.support.waiting import until
 
 NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_000_000, 100_000_050))]

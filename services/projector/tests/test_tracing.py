@@ -8,9 +8,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-import projector.tracing
 from millrace_contracts.envelope import Envelope, decode
-from projector.tracing import Projection
+from millrace_projector import tracing
+from millrace_projector.tracing import Projection
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -20,7 +20,7 @@ def exported(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(projector.tracing, "_tracer", provider.get_tracer("test"))
+    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
     return exporter
 
 

@@ -11,15 +11,15 @@ import typer
 from redis import Redis as BlockingRedis
 from typer.testing import CliRunner
 
+from millrace_projector.as_of import AsOf
+from millrace_projector.cli import rebuild, verify
+from millrace_projector.handler import Projector
+from millrace_projector.keeper import Keeper
+from millrace_projector.settings import ProjectorSettings
+from millrace_projector.stores import Stores
 from millrace_readmodel import layout
 from millrace_readmodel.generations import ReadModel
 from millrace_reference.npi import npi_check_digit
-from projector.as_of import AsOf
-from projector.cli import rebuild, verify
-from projector.handler import Projector
-from projector.keeper import Keeper
-from projector.settings import ProjectorSettings
-from projector.stores import Stores
 
 Invoke = Callable[..., Any]
 NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_000_000, 100_000_009))]

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from millrace_contracts.envelope import Envelope, decode
 from millrace_feeds.clock import SystemClock
 from millrace_feeds.transport import Record
-from refinery.figures import Figures
-from refinery.ordering import KeyState, Limits
-from refinery.refiner import Refiner
-from refinery.states import MemoryStateStore
+from millrace_refinery.figures import Figures
+from millrace_refinery.ordering import KeyState, Limits
+from millrace_refinery.refiner import Refiner
+from millrace_refinery.states import MemoryStateStore
 
 from .factories import change, practice, record
 

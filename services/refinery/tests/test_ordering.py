@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millrace_contracts.envelope import Envelope
-from refinery.ordering import Arrival, Conflict, Decision, Drop, Emit, Hold, KeyState, Limits, arrive, expire, settle
+from millrace_refinery.ordering import (
+    Arrival,
+    Conflict,
+    Decision,
+    Drop,
+    Emit,
+    Hold,
+    KeyState,
+    Limits,
+    arrive,
+    expire,
+    settle,
+)
 
 LIMITS = Limits(wait=5.0)
 SHARD = "shardId-000000000000"

@@ -20,11 +20,11 @@ from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.publisher import Publisher
 from millrace_feeds.settings import Backoff, ConsumerSettings, PublisherSettings, RetryPolicy
 from millrace_feeds.transport import Outgoing
-from refinery.figures import Figures
-from refinery.ordering import Limits
-from refinery.refiner import Refiner
-from refinery.states import MemoryStateStore
-from refinery.sweep import Sweep, read_to_tip
+from millrace_refinery.figures import Figures
+from millrace_refinery.ordering import Limits
+from millrace_refinery.refiner import Refiner
+from millrace_refinery.states import MemoryStateStore
+from millrace_refinery.sweep import Sweep, read_to_tip
 from tests.support.waiting import until
 
 from .factories import change, practice

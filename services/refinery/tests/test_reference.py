@@ -10,7 +10,7 @@ import pytest
 from millrace_contracts.entities import Address, Entity, Opening, Position
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import CONTRACTS
-from refinery.settings import RefinerySettings
+from millrace_refinery.settings import RefinerySettings
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 

@@ -10,10 +10,10 @@ from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import entity_of
 from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.transport import Record
-from refinery.figures import Figures
-from refinery.ordering import Limits
-from refinery.refiner import Refiner
-from refinery.states import MemoryStateStore
+from millrace_refinery.figures import Figures
+from millrace_refinery.ordering import Limits
+from millrace_refinery.refiner import Refiner
+from millrace_refinery.states import MemoryStateStore
 
 from .factories import SHARD, change, practice, raw_record, record
 

@@ -12,8 +12,8 @@ from millrace_feeds.assembly import open_publisher, open_transport
 from millrace_feeds.aws import dynamodb_client, kinesis_client
 from millrace_feeds.provision import create_dead_letters_table, create_stream
 from millrace_feeds.transport import TRIM_HORIZON, Transport
-from refinery.main import create
-from refinery.provision import init
+from millrace_refinery.main import create
+from millrace_refinery.provision import init
 from tests.support.waiting import until
 
 from .factories import change, practice

@@ -7,9 +7,9 @@ import pytest
 
 from millrace_feeds.aws import AwsSettings, dynamodb_client
 from millrace_feeds.errors import Throttled
-from refinery.dynamodb import DynamoDBStateStore, create_table
-from refinery.ordering import Arrival, Held, KeyState
-from refinery.states import Due, MemoryStateStore, StateStore
+from millrace_refinery.dynamodb import DynamoDBStateStore, create_table
+from millrace_refinery.ordering import Arrival, Held, KeyState
+from millrace_refinery.states import Due, MemoryStateStore, StateStore
 
 from .factories import change, practice
 

@@ -8,8 +8,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from millrace_feeds.tracing import context_of
-from refinery import tracing
-from refinery.cleaning import Change, clean
+from millrace_refinery import tracing
+from millrace_refinery.cleaning import Change, clean
 
 from .factories import change, practice, record
 

@@ -28,11 +28,11 @@ from millrace_platform.authentication import Verifier, rules_of
 from millrace_platform.clock import Clock, rfc3339
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Uuid7
-from reviews.bootstrap import Surroundings
-from reviews.feed import is_away
-from reviews.main import create
-from reviews.migrate import migrate
-from reviews.settings import ReviewsSettings
+from millrace_reviews.bootstrap import Surroundings
+from millrace_reviews.feed import is_away
+from millrace_reviews.main import create
+from millrace_reviews.migrate import migrate
+from millrace_reviews.settings import ReviewsSettings
 from tests.support.clock import START, ManualClock
 from tests.support.waiting import until
 

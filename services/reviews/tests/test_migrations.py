@@ -1,7 +1,7 @@
 """The migrations make what the code expects."""
 
-from reviews.migrate import migrate
-from reviews.schema import metadata
+from millrace_reviews.migrate import migrate
+from millrace_reviews.schema import metadata
 from tests.support.migrations import differences
 
 

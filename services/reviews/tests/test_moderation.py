@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from reviews.moderation.tables import decision
+from millrace_reviews.moderation.tables import decision
 
 from .running import OTHER_PRACTICE, PRACTICE, STARS, UNKNOWN, Service
 

@@ -24,12 +24,12 @@ from millrace_platform.authentication import InvalidTokenError, Principal, Role
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, Event
-from scheduling.booking.guard import Guard
-from scheduling.bootstrap import Feeds
-from scheduling.main import create
-from scheduling.migrate import migrate
-from scheduling.place.handlers import is_away
-from scheduling.settings import SchedulingSettings
+from millrace_scheduling.booking.guard import Guard
+from millrace_scheduling.bootstrap import Feeds
+from millrace_scheduling.main import create
+from millrace_scheduling.migrate import migrate
+from millrace_scheduling.place.handlers import is_away
+from millrace_scheduling.settings import SchedulingSettings
 from tests.support.clock import ManualClock
 from tests.support.waiting import until
 

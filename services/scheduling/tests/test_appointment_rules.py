@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from scheduling.appointment.model import (
+from millrace_scheduling.appointment.model import (
     TRANSITIONS,
     Action,
     Appointment,
@@ -18,8 +18,8 @@ from scheduling.appointment.model import (
     TooLateError,
     WrongStateError,
 )
-from scheduling.claim.model import Visit
-from scheduling.hold.model import LIFETIME, ExtendedBeforeError, Held, Hold, TooManyHoldsError
+from millrace_scheduling.claim.model import Visit
+from millrace_scheduling.hold.model import LIFETIME, ExtendedBeforeError, Held, Hold, TooManyHoldsError
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 START = NOW + timedelta(days=1)

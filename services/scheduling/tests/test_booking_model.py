@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from scheduling.hold.model import LIFETIME, PER_PATIENT
+from millrace_scheduling.hold.model import LIFETIME, PER_PATIENT
 
 from .booking import Client, key, patient_of, shop, staff_of, times
 from .running import START, Service, running, settings_for

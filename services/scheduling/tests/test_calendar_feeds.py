@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from icalendar import Calendar
 
-from scheduling.ics.document import time_zone
-from scheduling.slot.zones import zone
+from millrace_scheduling.ics.document import time_zone
+from millrace_scheduling.slot.zones import zone
 
 from .booking import HALF_PAST_NINE, NINE, TEN, Client, patient_of, shop, staff_of
 from .running import PRACTICE, Service, bearer

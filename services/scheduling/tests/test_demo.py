@@ -6,10 +6,10 @@ from sqlalchemy import text
 
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes
-from scheduling.demo.loading import load
-from scheduling.demo.model import PATTERNS, calendar_of
-from scheduling.slot.model import segments_of
-from scheduling.unit_of_work import Units
+from millrace_scheduling.demo.loading import load
+from millrace_scheduling.demo.model import PATTERNS, calendar_of
+from millrace_scheduling.slot.model import segments_of
+from millrace_scheduling.unit_of_work import Units
 from tests.support.waiting import until
 
 from .running import Service

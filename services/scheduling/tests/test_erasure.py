@@ -8,7 +8,7 @@ from sqlalchemy import text
 from millrace_contracts.entities import Patient
 from millrace_contracts.registry import PATIENT
 from millrace_platform.unit_of_work import Event
-from scheduling.claim.model import NOBODY
+from millrace_scheduling.claim.model import NOBODY
 from tests.support.waiting import until
 
 from .booking import HALF_PAST_NINE, NINE, TEN, patient_of, shop, staff_of, times

@@ -14,12 +14,12 @@ from sqlalchemy import select, text
 from millrace_contracts.registry import APPOINTMENT
 from millrace_platform.database import Connection, Session
 from millrace_platform.statements import Statements, first
-from scheduling.appointment.tables import appointments
-from scheduling.booking.guard import Guard
-from scheduling.claim.repository import TAKE, Claim, row_of
-from scheduling.claim.tables import claims
-from scheduling.hold import repository as holds
-from scheduling.hold.model import Held
+from millrace_scheduling.appointment.tables import appointments
+from millrace_scheduling.booking.guard import Guard
+from millrace_scheduling.claim.repository import TAKE, Claim, row_of
+from millrace_scheduling.claim.tables import claims
+from millrace_scheduling.hold import repository as holds
+from millrace_scheduling.hold.model import Held
 from tests.support.booking_clients import Clients, slot_at
 from tests.support.booking_history import Slot, violations
 from tests.support.waiting import until

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from sqlalchemy import func, select, text, update
 
-from scheduling.claim.tables import claims
-from scheduling.hold.model import LIFETIME, PER_ADDRESS, PER_PATIENT
+from millrace_scheduling.claim.tables import claims
+from millrace_scheduling.hold.model import LIFETIME, PER_ADDRESS, PER_PATIENT
 from tests.support.waiting import until
 
 from .booking import HALF_PAST_NINE, NINE, TEN, Client, patient_of, shop, staff_of, times

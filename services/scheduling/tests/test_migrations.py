@@ -1,7 +1,7 @@
 """The migrations make what the code expects."""
 
-from scheduling.migrate import migrate
-from scheduling.schema import metadata
+from millrace_scheduling.migrate import migrate
+from millrace_scheduling.schema import metadata
 from tests.support.migrations import differences
 
 

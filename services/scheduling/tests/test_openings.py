@@ -15,8 +15,8 @@ from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import PROVIDER_LOCATION, entity_of
 from millrace_platform.errors import Unavailable
 from millrace_platform.unit_of_work import Event
-from scheduling.openings.service import Teller
-from scheduling.unit_of_work import Units, Work
+from millrace_scheduling.openings.service import Teller
+from millrace_scheduling.unit_of_work import Units, Work
 from tests.support.waiting import ends_cancelled, until
 
 from .running import ADMIN, CALENDAR, Service, running, settings_for

@@ -14,8 +14,8 @@ from millrace_platform.clock import SystemClock
 from millrace_platform.errors import Unavailable
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, Event
-from scheduling.place.handlers import PlaceHandler, is_away
-from scheduling.place.wire import place_of
+from millrace_scheduling.place.handlers import PlaceHandler, is_away
+from millrace_scheduling.place.wire import place_of
 
 from .running import ADMIN, CALENDAR, PRACTICE, STAFF, Service
 

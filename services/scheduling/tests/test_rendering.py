@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scheduling.availability.model import ANYTHING, Run
-from scheduling.availability.rendering import openings_json
-from scheduling.calendar.model import VisitType
+from millrace_scheduling.availability.model import ANYTHING, Run
+from millrace_scheduling.availability.rendering import openings_json
+from millrace_scheduling.calendar.model import VisitType
 
 TYPES = (VisitType(id="a", name="A", minutes=30), VisitType(id="b", name="B", minutes=20))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,12 +10,12 @@ from dateutil.zoneinfo import get_zonefile_instance
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scheduling.availability.model import Bounds, free_runs
-from scheduling.calendar.holidays import federal_holidays
-from scheduling.calendar.model import Block, Calendar, ExtraHours, Hours, VisitType
-from scheduling.slot.model import Occupied, segments_of
-from scheduling.slot.windows import hours_of
-from scheduling.slot.zones import minute_of
+from millrace_scheduling.availability.model import Bounds, free_runs
+from millrace_scheduling.calendar.holidays import federal_holidays
+from millrace_scheduling.calendar.model import Block, Calendar, ExtraHours, Hours, VisitType
+from millrace_scheduling.slot.model import Occupied, segments_of
+from millrace_scheduling.slot.windows import hours_of
+from millrace_scheduling.slot.zones import minute_of
 
 ZONES = (
     "America/New_York",

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from millrace_platform.database import Session
-from scheduling.openings import repository as openings
-from scheduling.openings.repository import Mark
-from scheduling.waitlist import repository
-from scheduling.waitlist.model import OFFER_LIFETIME, PER_PATIENT
+from millrace_scheduling.openings import repository as openings
+from millrace_scheduling.openings.repository import Mark
+from millrace_scheduling.waitlist import repository
+from millrace_scheduling.waitlist.model import OFFER_LIFETIME, PER_PATIENT
 from tests.support.waiting import until
 
 from .booking import HALF_PAST_NINE, NINE, Client, key, patient_of, shop, times
@@ -195,7 +195,7 @@ async def test_only_what_was_asked_for_is_offered(service: Service) -> None:
 async def test_a_line_longer_than_a_round_is_looked_at_to_its_end(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scheduling.waitlist.offering.AT_ONCE", 2)
+    monkeypatch.setattr("millrace_scheduling.waitlist.offering.AT_ONCE", 2)
     place, booked = await full_shop(service)
     for _ in range(4):
         await join(patient_of(service), place, mode="video")

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from millrace_platform.database import Database, open_database
-from scheduling.migrate import migrate
-from scheduling.openings import repository as openings
-from scheduling.waitlist import repository
+from millrace_scheduling.migrate import migrate
+from millrace_scheduling.openings import repository as openings
+from millrace_scheduling.waitlist import repository
 
 PLACES, EACH = 500, 20
 FILL = (

@@ -14,7 +14,7 @@ from millrace_readmodel import layout
 from millrace_readmodel.bulk import load
 from millrace_readmodel.cards import Card
 from millrace_readmodel.openings import NOTHING
-from search.main import create
+from millrace_search.main import create
 from tests.support.waiting import until
 
 GENERATION = 1

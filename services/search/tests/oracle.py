@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace_readmodel.layout import ROW
-from search.engine.query import Query
+from millrace_search.engine.query import Query
 
 EARTH_RADIUS_MI = 3958.7613
 SEXES = (1, 2, 3)

@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from millrace_readmodel.layout import cell_of
-from search.engine.cover import cells
-from search.engine.sphere import EARTH_RADIUS_MI, Circle
+from millrace_search.engine.cover import cells
+from millrace_search.engine.sphere import EARTH_RADIUS_MI, Circle
 
 
 def towards(circle: Circle, bearing: float, distance: float) -> tuple[float, float]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.engine.cursor import MOST_SHOWN, InvalidCursorError, decode, encode
+from millrace_search.engine.cursor import MOST_SHOWN, InvalidCursorError, decode, encode
 
 IDS = st.integers(0, 2**64 - 1)
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from millrace_readmodel import zones
 from millrace_readmodel.layout import DAYS, ROW
 from millrace_readmodel.openings import NOTHING, Week, entry_of, part_of
-from search.engine.openings import ALL_KINDS, ALL_PARTS, NEVER, Bookable, Wanted, clock, openings_of
-from search.index.openings import TICK, belongs, entry_at, place_of, rendered
+from millrace_search.engine.openings import ALL_KINDS, ALL_PARTS, NEVER, Bookable, Wanted, clock, openings_of
+from millrace_search.index.openings import TICK, belongs, entry_at, place_of, rendered
 
 from .factories import card, openings
 

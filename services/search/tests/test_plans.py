@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from search.index.plans import Plans, PlanSets
+from millrace_search.index.plans import Plans, PlanSets
 
 
 def test_a_plan_is_accepted_by_the_sets_that_hold_it() -> None:

@@ -19,7 +19,7 @@ from millrace_contracts.entities import (
 from millrace_readmodel.cards import Collection
 from millrace_readmodel.openings import WeekItem
 from millrace_readmodel.zones import week_number
-from search.provider.service import Providers
+from millrace_search.provider.service import Providers
 
 from .conftest import Site
 from .factories import npi

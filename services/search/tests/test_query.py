@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.engine.area import EMPTY, area_of
-from search.engine.query import ID_MASK, After, Facets, Page, Query, run
-from search.engine.sphere import Circle, miles, squared_chord
+from millrace_search.engine.area import EMPTY, area_of
+from millrace_search.engine.query import ID_MASK, After, Facets, Page, Query, run
+from millrace_search.engine.sphere import Circle, miles, squared_chord
 
 from . import oracle
 from .oracle import Row, packed

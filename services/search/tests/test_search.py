@@ -242,7 +242,7 @@ async def test_a_cursor_is_for_its_search_only(site: Site) -> None:
 
 
 async def test_a_beginning_that_too_many_share_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.find.names.MOST_WORDS", 3)
+    monkeypatch.setattr("millrace_search.find.names.MOST_WORDS", 3)
     await site.serve([card(number) for number in range(1, 6)])
     error = await site.refusal(name="love")
     assert (error["field"], error["remedy"]) == ("name", "Give more letters of the name.")

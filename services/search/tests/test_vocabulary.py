@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.index.vocabulary import SHORTEST_WITH_TYPO, Vocabulary, slips
-from search.suggest.catalog import Catalog
+from millrace_search.index.vocabulary import SHORTEST_WITH_TYPO, Vocabulary, slips
+from millrace_search.suggest.catalog import Catalog
 
 WORDS = st.text("abc", min_size=1, max_size=6)
 

@@ -1,4 +1,4 @@
-"""`python -m millrace_local.prepared NAME [OTHER …]`: run what `millrace init` runs for packages, then the first one.
+"""`python -m millrace_local.prepared SERVICE [OTHER …]`: run what `millrace init` runs for these, then the service.
 
 In one process, as the imports of a service take longer than all the rest of its start.
 """
@@ -19,7 +19,7 @@ def main() -> None:
     # All of rich, for a command line of httpx's own that nobody calls.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
     asyncio.run(run(steps([*others, name] if name in registered() else others)))
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
+    runpy.run_module(f"millrace_{name}", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Run a service as a process: `serve("directory.main:create")`."""
+"""Run a service as a process: `serve("millrace_directory.main:create")`."""
 
 import gc
 import importlib

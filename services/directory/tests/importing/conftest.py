@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from directory.migrate import migrate
+from millrace_directory.migrate import migrate
 
 from .support import Directory
 

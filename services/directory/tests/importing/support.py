@@ -10,12 +10,12 @@ from uuid import UUID
 
 import asyncpg
 
-from directory.importing.figures import Figures
-from directory.importing.loading import NppesImport, import_nppes
-from directory.importing.qhp_loading import QhpImport, import_qhp
 from millrace_contracts.entities import Entity
 from millrace_contracts.envelope import Envelope, decode
 from millrace_contracts.registry import entity_of
+from millrace_directory.importing.figures import Figures
+from millrace_directory.importing.loading import NppesImport, import_nppes
+from millrace_directory.importing.qhp_loading import QhpImport, import_qhp
 from millrace_feeds.clock import SystemClock
 from millrace_platform.ids import Uuid7
 from millrace_reference.npi import npi_check_digit

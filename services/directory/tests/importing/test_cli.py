@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from directory.importing.cli import app
+from millrace_directory.importing.cli import app
 
 from .support import Directory, content, individual
 

@@ -10,15 +10,15 @@ import asyncpg
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from directory.events import Action
-from directory.feed import Change, directory_envelopes
-from directory.importing import session
-from directory.importing.errors import BusyError, DatabaseFault, UnusableFileError
-from directory.importing.events import Emitter
-from directory.importing.nppes import TWO_PRIMARY
-from directory.importing.session import COUNTED_DIGITS, LOCK_KEY, fast_ids
-from directory.provider_location.wire import PROVIDER_LOCATIONS
 from millrace_contracts.entities import Location, ProviderLocation, location_id, practice_id, provider_location_id
+from millrace_directory.events import Action
+from millrace_directory.feed import Change, directory_envelopes
+from millrace_directory.importing import session
+from millrace_directory.importing.errors import BusyError, DatabaseFault, UnusableFileError
+from millrace_directory.importing.events import Emitter
+from millrace_directory.importing.nppes import TWO_PRIMARY
+from millrace_directory.importing.session import COUNTED_DIGITS, LOCK_KEY, fast_ids
+from millrace_directory.provider_location.wire import PROVIDER_LOCATIONS
 from millrace_feeds.clock import SystemClock
 from millrace_platform.ids import Uuid7
 from millrace_reference.demo.files import write_demo
@@ -310,7 +310,7 @@ async def test_a_damaged_file_keeps_what_came_before(directory: Directory, tmp_p
 
 
 async def test_two_imports_at_once(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("directory.importing.session.LOCK_SECONDS", 1.0)
+    monkeypatch.setattr("millrace_directory.importing.session.LOCK_SECONDS", 1.0)
     await directory.connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
     with pytest.raises(BusyError):
         await directory.nppes(individual(1))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from directory.importing.errors import UnusableFileError
-from directory.importing.nppes import (
+from millrace_directory.importing.errors import UnusableFileError
+from millrace_directory.importing.nppes import (
     NO_PRIMARY,
     TWO_PRIMARY,
     UNKNOWN_SECONDARY,
@@ -14,7 +14,7 @@ from directory.importing.nppes import (
     Usable,
     is_deactivated,
 )
-from directory.importing.rows import Rejected
+from millrace_directory.importing.rows import Rejected
 from millrace_reference.nppes import COLUMNS
 
 from .support import CARDIOLOGY, INTERNAL, Row, address, deactivated, individual, npi, organization

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from directory.importing.errors import UnusableFileError
-from directory.importing.figures import Figures
-from directory.importing.qhp import (
+from millrace_contracts.entities import InsurancePlan, practice_id
+from millrace_directory.importing.errors import UnusableFileError
+from millrace_directory.importing.figures import Figures
+from millrace_directory.importing.qhp import (
     UNKNOWN_ACCEPTING,
     UNKNOWN_LANGUAGE,
     UNKNOWN_PLAN,
@@ -19,8 +20,7 @@ from directory.importing.qhp import (
     read_plan,
     read_provider,
 )
-from directory.importing.rows import Rejected
-from millrace_contracts.entities import InsurancePlan, practice_id
+from millrace_directory.importing.rows import Rejected
 from millrace_reference.demo.files import write_demo
 
 from .support import DERMATOLOGY, Directory, address, deactivated, individual, npi, organization

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from directory.importing import json_array
-from directory.importing.chunks import ChunkReader
-from directory.importing.errors import UnusableFileError
-from directory.importing.json_array import JsonArray
-from directory.importing.source import LineSource, digest_of
+from millrace_directory.importing import json_array
+from millrace_directory.importing.chunks import ChunkReader
+from millrace_directory.importing.errors import UnusableFileError
+from millrace_directory.importing.json_array import JsonArray
+from millrace_directory.importing.source import LineSource, digest_of
 
 from .support import content, deactivated, individual, organization
 

@@ -1,0 +1,38 @@
+"""Insurance plans as REST resources."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from millrace_directory.insurance_plan.model import InsurancePlan
+from millrace_directory.schemas import Body, PlanId
+from millrace_platform.resources import Schema, Text, Version
+
+Year = Annotated[int, Field(ge=2000, le=2100)]
+
+
+class _Fields(Schema):
+    id: PlanId = Field(examples=["12345IL0010001"])
+    name: Text = Field(examples=["Lakeshore Silver PPO"])
+    issuer: Text | None = Field(None, examples=["Lakeshore Health"])
+    years: list[Year] = Field([], max_length=50, description="Plan years.", examples=[[2026]])
+    network_tiers: list[Text] = Field([], max_length=50, examples=[["PREFERRED"]])
+
+
+class InsurancePlanBody(_Fields, Body):
+    """The whole state of an insurance plan."""
+
+    def state(self) -> InsurancePlan:
+        return InsurancePlan(
+            id=self.id,
+            name=self.name,
+            issuer=self.issuer,
+            years=tuple(sorted(set(self.years))),
+            network_tiers=tuple(dict.fromkeys(self.network_tiers)),
+        )
+
+
+class InsurancePlanResource(_Fields):
+    """An insurance plan."""
+
+    version: Version

@@ -1,0 +1,61 @@
+"""Locations as REST resources."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from millrace_contracts.entities import location_id
+from millrace_directory.location.model import Location
+from millrace_directory.schemas import Body
+from millrace_platform.resources import Phone, Schema, Text, Version
+
+
+class AddressBody(Schema):
+    """A postal address in the United States or a territory."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    line1: Text = Field(examples=["1200 N Lake Shore Dr"])
+    line2: Text | None = Field(None, examples=["Suite 4"])
+    city: Text = Field(examples=["Chicago"])
+    state: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="USPS code.", examples=["IL"])]
+    zip: Annotated[str, Field(pattern=r"^[0-9]{5}(-?[0-9]{4})?$", description="ZIP or ZIP+4.", examples=["60610"])]
+
+
+class _Fields(Schema):
+    address: AddressBody
+    practice_id: UUID | None = Field(None, description="The practice that runs the location.")
+    phone: Phone | None = Field(None, examples=["(312) 555-0142"])
+
+
+class LocationBody(_Fields, Body):
+    """The whole state of a location."""
+
+    read_only = Body.read_only | {"practice_name"}
+
+    id: UUID | None = Field(None, description="Left out, it follows from the address.")
+
+    def derived_id(self) -> UUID:
+        """The id of the location at this address."""
+        address = self.address
+        return UUID(
+            location_id(
+                line1=address.line1,
+                line2=address.line2,
+                city=address.city,
+                state=address.state,
+                zip5=address.zip[:5],
+            )
+        )
+
+    def state(self, key: UUID) -> Location:
+        return Location(id=self.id or key, practice_id=self.practice_id, phone=self.phone, **self.address.model_dump())
+
+
+class LocationResource(_Fields):
+    """A location."""
+
+    id: UUID
+    version: Version
+    practice_name: str | None = Field(None, examples=["Lakeside Family Medicine"])

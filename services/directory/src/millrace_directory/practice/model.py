@@ -1,0 +1,30 @@
+"""A practice and its rules."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from millrace_directory.events import Event
+from millrace_directory.model import State
+from millrace_directory.practice.events import PracticeRenamed
+from millrace_directory.rules import Violation, check_npi, check_phone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Practice(State):
+    """An organization that runs locations. `npi` is its organizational NPI when it has one."""
+
+    id: UUID
+    name: str
+    npi: str | None = None
+    phone: str | None = None
+
+    def violations(self) -> Iterator[Violation]:
+        if self.npi is not None:
+            yield from check_npi("npi", self.npi)
+        yield from check_phone("phone", self.phone)
+
+    def consequences(self, after: Self | None) -> Iterator[Event]:
+        if after is not None and after.name != self.name:
+            yield PracticeRenamed(self.id)

@@ -1,0 +1,107 @@
+"""Endpoints over HTTP."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from millrace_notifications.endpoint.model import LONGEST_OVERLAP, OVERLAP, Endpoint, EventType
+from millrace_notifications.endpoint.service import Wanted
+from millrace_platform.resources import Body, Schema, Text, Version
+
+Url = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        pattern=r"^[^\x00-\x20\x7f]+$",
+        description="An https address on the public internet.",
+        examples=["https://ehr.example.com/hooks/millrace"],
+    ),
+]
+Events = Annotated[
+    list[EventType], Field(min_length=1, max_length=len(EventType), description="What the endpoint is told of.")
+]
+
+
+class EndpointBody(Body):
+    """An endpoint's whole writable state."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset(
+        {"id", "practice_id", "version", "disabled_because", "created_at", "previous_secret_until"}
+    )
+
+    url: Url
+    description: Text | None = None
+    events: Events = Field(default_factory=lambda: list(EventType), description="Without it: all.")
+    enabled: bool = True
+
+    def wanted(self) -> Wanted:
+        return Wanted(self.url, self.description, tuple(dict.fromkeys(self.events)), self.enabled)
+
+
+class NewEndpointBody(EndpointBody):
+    """A new endpoint."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset()
+
+    practice_id: Annotated[UUID | None, Field(description="Needed only by who works for several practices.")] = None
+
+
+class EndpointResource(Schema):
+    """Where a practice is told what becomes of its appointments."""
+
+    id: UUID
+    practice_id: str
+    version: Version
+    url: str
+    description: str | None
+    events: list[EventType]
+    enabled: bool
+    disabled_because: Literal["by_practice", "failing", "gone"] | None = Field(
+        description="`failing`: no attempt succeeded for five days. `gone`: it answered 410."
+    )
+    previous_secret_until: datetime | None = Field(description="Until when the secret before signs as well.")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> "EndpointResource":
+        return cls(**_fields(endpoint))
+
+
+class EndpointWithSecret(EndpointResource):
+    """An endpoint with its new secret, which isn't shown again."""
+
+    secret: str = Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="])
+
+    @classmethod
+    def with_secret(cls, endpoint: Endpoint, secret: str) -> "EndpointWithSecret":
+        return cls(**_fields(endpoint), secret=secret)
+
+
+class RotationBody(Body):
+    """How a secret gives way to a new one."""
+
+    overlap: Annotated[
+        int,
+        Field(ge=0, le=int(LONGEST_OVERLAP.total_seconds()), description="Seconds that the old one goes on signing."),
+    ] = int(OVERLAP.total_seconds())
+
+    def overlap_time(self) -> timedelta:
+        return timedelta(seconds=self.overlap)
+
+
+def _fields(endpoint: Endpoint) -> dict[str, object]:
+    return {
+        "id": endpoint.id,
+        "practice_id": endpoint.practice_id,
+        "version": endpoint.version,
+        "url": endpoint.url,
+        "description": endpoint.description,
+        "events": list(endpoint.events),
+        "enabled": endpoint.disabled is None,
+        "disabled_because": endpoint.disabled,
+        "previous_secret_until": endpoint.previous_until,
+        "created_at": endpoint.created_at,
+    }

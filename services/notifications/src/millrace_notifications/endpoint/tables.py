@@ -1,0 +1,26 @@
+"""The table of endpoints. Of a secret only its place is here."""
+
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Column, DateTime, Index, Integer, Table, Text, Uuid
+
+from millrace_notifications.tables import metadata
+
+endpoint = Table(
+    "endpoint",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("practice_id", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("description", Text),
+    Column("events", ARRAY(Text), nullable=False),
+    Column("disabled", Text),
+    Column("secret_key", Text, nullable=False),
+    Column("secret_generation", Integer, nullable=False),
+    Column("previous_key", Text),
+    Column("previous_generation", Integer),
+    Column("previous_until", DateTime(timezone=True)),
+    Column("failing_since", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("disabled IN ('by_practice', 'failing', 'gone')", name="disabled"),
+    Index("endpoint_practice_id_id_idx", "practice_id", "id"),
+)

@@ -1,0 +1,60 @@
+"""Reads the whole trail and says what is wrong with it."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import select
+
+from millrace_patients.audit.model import START, Head, Link, faults
+from millrace_patients.audit.repository import heads, links_after
+from millrace_patients.audit.tables import audit_entry
+from millrace_platform.database import Database, ReadSession
+
+BATCH = 1000
+
+
+async def verify(database: Database, key: bytes, anchors: Iterable[Head] = ()) -> tuple[list[Head], list[str]]:
+    """The heads as they are now, and all faults. Entries that come in meanwhile are left for the next time."""
+    found: list[str] = []
+    # Each chain is read up to the head that it had here: what is appended meanwhile is no fault.
+    async with database.read() as session:
+        current = await heads(session)
+    for head in current:
+        found += await _faults_of_chain(database, key, head)
+    for anchor in anchors:
+        found += await _faults_of_anchor(database, anchor)
+    return current, found
+
+
+async def _faults_of_chain(database: Database, key: bytes, head: Head) -> list[str]:
+    position = Head(head.chain, 0, START)
+    while True:
+        async with database.read() as session:
+            links = await links_after(session, head.chain, position.seq, BATCH)
+        links = [link for link in links if link.seq <= head.seq]
+        ends = len(links) < BATCH
+        # A batch is judged as a chain that begins where the last one ended.
+        end = head if ends else _head_of(links[-1])
+        found = list(faults(key, links, end, start=position))
+        if found or ends:
+            return found
+        position = end
+
+
+def _head_of(link: Link) -> Head:
+    return Head(link.chain, link.seq, link.digest)
+
+
+async def _faults_of_anchor(database: Database, anchor: Head) -> Sequence[str]:
+    if anchor.seq == 0:
+        return []
+    async with database.read() as session:
+        digest = await _digest(session, anchor)
+    if digest == anchor.digest:
+        return []
+    return [f"chain {anchor.chain}: entry {anchor.seq} isn't the one that was noted in the anchor"]
+
+
+async def _digest(session: ReadSession, anchor: Head) -> bytes | None:
+    query = select(audit_entry.c.digest).where(audit_entry.c.chain == anchor.chain, audit_entry.c.seq == anchor.seq)
+    digest: bytes | None = await session.scalar(query)
+    return digest

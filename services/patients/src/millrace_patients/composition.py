@@ -1,0 +1,60 @@
+"""What the service and its commands both need: the database, the KMS, the service's own keys, the issuer of tokens."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from millrace_patients.crypto.kms import Kms
+from millrace_patients.crypto.open import open_kms
+from millrace_patients.crypto.service_keys import ServiceKeys, load_service_keys
+from millrace_patients.settings import PatientsSettings
+from millrace_patients.signing.model import Rotation
+from millrace_patients.signing.ring import GivenKeys, KeyRing, StoredKeys
+from millrace_patients.signing.tokens import Issuer
+from millrace_platform.clock import Clock
+from millrace_platform.database import Database, open_database
+from millrace_platform.ids import Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Open while the block of `open_core` runs."""
+
+    database: Database
+    kms: Kms
+    keys: ServiceKeys
+
+
+@asynccontextmanager
+async def open_core(settings: PatientsSettings) -> AsyncIterator[Core]:
+    """Raises `MasterKeyError` or `NoRootKeyError` where `millrace init` has to run first."""
+    async with (
+        open_database(
+            settings.patients_database_url,
+            name="patients",
+            pool_size=settings.database_pool_size,
+            seconds=settings.database_timeout,
+        ) as database,
+        open_kms(settings) as kms,
+    ):
+        yield Core(database, kms, await load_service_keys(database, kms))
+
+
+async def open_ring(settings: PatientsSettings, core: Core, clock: Clock) -> KeyRing:
+    """The keys that sign access tokens: those that were given, else those that are made and rotated here."""
+    if settings.patients_signing_keys is not None:
+        return GivenKeys(settings.patients_signing_keys.get_secret_value())
+    rotation = Rotation(
+        period=settings.patients_signing_key_period,
+        ahead=settings.patients_signing_key_ahead,
+        token=settings.patients_access_token_lifetime,
+    )
+    stored = StoredKeys(core.database, core.keys.signing, rotation, clock)
+    await stored.refresh()
+    return stored
+
+
+def issuer_of(settings: PatientsSettings, ring: KeyRing, clock: Clock, ids: Ids) -> Issuer:
+    return Issuer(
+        ring, settings.auth_issuer, settings.auth_client_ids[0], settings.patients_access_token_lifetime, clock, ids
+    )

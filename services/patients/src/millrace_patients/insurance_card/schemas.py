@@ -1,0 +1,37 @@
+"""Insurance cards over HTTP."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from millrace_patients.record.schemas import RecordBody, RecordList, RecordResource
+from millrace_platform.resources import Schema, Text
+
+PlanId = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="As in `/v1/insurance-plans`.", examples=["11512NC0100031"]),
+]
+Number = Annotated[str, Field(pattern=r"^[A-Za-z0-9 ./-]{1,40}$")]
+
+
+class InsuranceCardFields(Schema):
+    """What stands on the card. `dependant_id` names whose it is where it isn't the patient's own."""
+
+    plan_id: PlanId
+    member_id: Number
+    group_number: Number | None = None
+    subscriber_name: Text | None = Field(None, description="Where the patient isn't the subscriber.")
+    dependant_id: UUID | None = None
+
+
+class InsuranceCardBody(InsuranceCardFields, RecordBody):
+    """The whole state of an insurance card."""
+
+
+class InsuranceCardResource(RecordResource, InsuranceCardFields):
+    """An insurance card."""
+
+
+class InsuranceCardList(RecordList[InsuranceCardResource]):
+    """All insurance cards of a patient."""

@@ -1,0 +1,134 @@
+"""Profiles over HTTP."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from millrace_patients.audit.model import Link
+from millrace_patients.record.schemas import RecordBody, RecordResource
+from millrace_platform.fields import Date
+from millrace_platform.resources import Phone, Schema, Text
+
+EARLIEST_BIRTH = date(1890, 1, 1)
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2}$", description="ISO 639-1 code.", examples=["es"])]
+Sex = Literal["F", "M", "X"]
+
+
+class AddressFields(Schema):
+    """A postal address in the United States."""
+
+    line1: Text
+    line2: Text | None = None
+    city: Text
+    state: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["NY"])]
+    zip: Annotated[str, Field(pattern=r"^[0-9]{5}(-[0-9]{4})?$", examples=["10001"])]
+
+
+class PersonFields(Schema):
+    """What is known of a person."""
+
+    given_name: Text = Field(examples=["Ada"])
+    family_name: Text = Field(examples=["Lovelace"])
+    birth_date: Date
+    sex: Sex | None = None
+
+    @field_validator("birth_date")
+    @classmethod
+    def _plausible(cls, value: date) -> date:
+        if value < EARLIEST_BIRTH:
+            raise PydanticCustomError(
+                "birth_date", "It is too long ago.", {"remedy": "Give the date of birth as YYYY-MM-DD."}
+            )
+        return value
+
+
+class ProfileFields(PersonFields):
+    """What is known of a patient. `email` is where messages go; the account's own address is for signing in."""
+
+    email: Annotated[str | None, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] = None
+    phone: Phone | None = None
+    address: AddressFields | None = None
+    language: Language | None = None
+
+
+class ProfileBody(ProfileFields, RecordBody):
+    """A patient's whole profile."""
+
+
+class ProfileResource(RecordResource, ProfileFields):
+    """A patient's profile."""
+
+
+class AccessResource(Schema):
+    """One access to a patient's data."""
+
+    seq: int = Field(description="Its place in the trail.")
+    at: datetime
+    actor: UUID | None = Field(description="Whose account it was; null for the service itself.")
+    roles: list[str]
+    deed: str
+    what: str
+    purpose: str = Field(description="A code of HL7's PurposeOfUse.")
+
+    @classmethod
+    def of(cls, link: Link) -> "AccessResource":
+        entry = link.entry
+        return cls(
+            seq=link.seq,
+            at=link.at,
+            actor=entry.actor,
+            roles=entry.roles.split(",") if entry.roles else [],
+            deed=entry.deed.value,
+            what=entry.what,
+            purpose=entry.purpose.value,
+        )
+
+
+class AccessList(Schema):
+    """A page of the trail, newest first."""
+
+    items: list[AccessResource]
+    next: int | None = Field(description="Give it as `before` for the next page; null on the last one.")
+
+
+class ShareExport(Schema):
+    """A practice that the patient shares with."""
+
+    practice_id: UUID
+    since: datetime
+
+
+class SessionExport(Schema):
+    """A session."""
+
+    id: UUID
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class AccountExport(Schema):
+    """The account."""
+
+    email: str
+    roles: list[str]
+    practices: list[UUID]
+    created_at: datetime
+    sessions: list[SessionExport]
+
+
+class Export(Schema):
+    """All that is held of a person, but for the password's hash and the hashes of tokens."""
+
+    id: UUID
+    exported_at: datetime
+    account: AccountExport | None
+    profile: dict[str, Any] | None
+    dependants: list[dict[str, Any]]
+    insurance_cards: list[dict[str, Any]]
+    practices: list[ShareExport]
+    accesses: list[AccessResource] = Field(description="The newest 1,000; `/accesses` has all.")

@@ -1,0 +1,129 @@
+"""Commands on patients: the profile, and their end."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from millrace_patients.access import Access, Caller, Need, is_not_there
+from millrace_patients.account import repository as accounts
+from millrace_patients.audit.model import Deed, Link
+from millrace_patients.audit.repository import links_of_person
+from millrace_patients.challenge.service import Challenges
+from millrace_patients.mail.stored import StoredMail
+from millrace_patients.patient import repository
+from millrace_patients.person.vault import PersonKey
+from millrace_patients.record import repository as records
+from millrace_patients.record.model import Record, RecordKind
+from millrace_patients.record.service import Content
+from millrace_patients.session.service import Sessions
+from millrace_patients.sharing import repository as shares
+from millrace_patients.unit_of_work import Units, Work
+from millrace_patients.wire import patient_event
+from millrace_platform.authentication import require_recent
+from millrace_platform.clock import Clock
+from millrace_platform.errors import PreconditionFailed, PreconditionRequired
+from millrace_platform.preconditions import Tags
+
+RECENT = 300.0
+"""Seconds: how fresh a sign-in must be for what can't be undone."""
+PROFILE = RecordKind.PROFILE
+
+
+@dataclass(frozen=True, slots=True)
+class PatientService:
+    """Each method commits before it returns. A patient's id is that of the account."""
+
+    units: Units
+    access: Access
+    sessions: Sessions
+    challenges: Challenges
+    mail: StoredMail
+    clock: Clock
+
+    async def get(self, caller: Caller, patient_id: UUID) -> Record:
+        """The profile. Problems: 404."""
+        async with self.units.begin() as work:
+            key = await self.access.enter(work, caller, patient_id, Need.IDENTITY)
+            found = await _profile(work, key)
+            if found is None:
+                raise is_not_there()
+            work.note(caller.entry(patient_id, Deed.READ, PROFILE))
+        return found
+
+    async def put(self, caller: Caller, patient_id: UUID, match: Tags | None, content: Content) -> tuple[Record, bool]:
+        """The profile as it is then, and whether it is the first: that makes the person a patient.
+
+        Problems: 404; 412; 428 where there is a profile and `match` is None.
+        """
+        async with self.units.begin() as work:
+            await self._begin_person(work, caller, patient_id)
+            key = await self.access.enter(work, caller, patient_id, Need.CHANGE)
+            before = await _profile(work, key)
+            if before is None:
+                if match is not None:
+                    raise PreconditionFailed("There is no profile yet. Leave If-Match out to make it.")
+                return await self._create(work, caller, key, content), True
+            return await self._replace(work, caller, key, before=before, match=match, content=content), False
+
+    async def erase(self, caller: Caller, patient_id: UUID) -> None:
+        """Forget the person: the key first, then all that lay under it. Ids and the audit trail stay.
+
+        Problems: 401 unless the password was given in the last minutes, 404.
+        """
+        async with self.units.begin() as work:
+            await self.access.enter(work, caller, patient_id, Need.CHANGE)
+            require_recent(caller.principal, self.clock, RECENT)
+            await self.access.vault.shred(work.session, patient_id, work.now)
+            await self._forget_account(work, patient_id)
+            await records.remove_all(work.session, patient_id, work.now)
+            await shares.remove_all(work.session, patient_id)
+            version = await repository.erase(work.session, patient_id)
+            if version is not None:
+                work.record(patient_event(patient_id, "erased", version))
+            work.note(caller.entry(patient_id, Deed.ERASE, "all"))
+
+    async def accesses(self, caller: Caller, patient_id: UUID, before: int | None, limit: int) -> list[Link]:
+        """Who did what with the patient's data, newest first. Problems: 404."""
+        async with self.units.begin() as work:
+            await self.access.enter(work, caller, patient_id, Need.OWN)
+            found = await links_of_person(work.session, patient_id, before=before, limit=limit)
+            work.note(caller.entry(patient_id, Deed.READ, "accesses"))
+        return found
+
+    async def _begin_person(self, work: Work, caller: Caller, patient_id: UUID) -> None:
+        """Of who signed up with another issuer nothing is here before the first profile."""
+        if self.access.sessions is not None or not caller.is_patient(patient_id):
+            return
+        if await self.access.vault.find(work.session, patient_id) is None:
+            await self.access.vault.create(work.session, patient_id, work.now)
+
+    async def _create(self, work: Work, caller: Caller, key: PersonKey, content: Content) -> Record:
+        if await repository.add(work.session, key.owner):
+            work.record(patient_event(key.owner, "active", 1))
+        made = Record(key.owner, 1, content)
+        await records.add(work.session, key, PROFILE, made)
+        work.note(caller.entry(key.owner, Deed.CREATE, PROFILE))
+        return made
+
+    async def _replace(
+        self, work: Work, caller: Caller, key: PersonKey, *, before: Record, match: Tags | None, content: Content
+    ) -> Record:
+        if match is None:
+            raise PreconditionRequired("There is a profile. Read it and send its ETag as If-Match.")
+        match.require(before.version)
+        if before.content == content:
+            return before
+        after = Record(key.owner, before.version + 1, content)
+        await records.advance(work.session, key, PROFILE, after)
+        work.note(caller.entry(key.owner, Deed.UPDATE, PROFILE))
+        return after
+
+    async def _forget_account(self, work: Work, identifier: UUID) -> None:
+        index = await accounts.erase(work.session, identifier)
+        await self.sessions.forget(work.session, identifier)
+        if index is not None:
+            await self.challenges.forget(work.session, index)
+            await self.mail.forget(work.session, index)
+
+
+async def _profile(work: Work, key: PersonKey) -> Record | None:
+    return await records.find(work.session, key, PROFILE, key.owner)

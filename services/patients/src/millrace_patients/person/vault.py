@@ -1,0 +1,90 @@
+"""Each person's own data key: who loses it (`shred`) is forgotten, wherever sealed data still lies."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from millrace_patients.crypto.kms import Context, Kms
+from millrace_patients.crypto.sealing import seal, unseal
+from millrace_patients.person.tables import person
+from millrace_platform.clock import Clock
+from millrace_platform.database import ReadSession, Session
+
+CACHE_SIZE = 1024
+CACHE_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class PersonKey:
+    """Seals and opens what belongs to one person."""
+
+    owner: UUID
+    plain: bytes = field(repr=False)
+
+    def seal(self, data: bytes, place: str) -> bytes:
+        """`place` tells one sealed thing of the person from another, e.g. `email`."""
+        return seal(self.plain, data, f"{self.owner}/{place}")
+
+    def unseal(self, sealed: bytes, place: str) -> bytes:
+        """Raises `SealBrokenError` where this isn't what was sealed there."""
+        return unseal(self.plain, sealed, f"{self.owner}/{place}")
+
+
+class Vault:
+    """Keys of persons, wrapped by the KMS in the database; some are kept unwrapped for some minutes."""
+
+    def __init__(self, kms: Kms, clock: Clock) -> None:
+        self._kms = kms
+        self._clock = clock
+        self._unwrapped: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
+
+    async def create(self, session: Session, owner: UUID, now: datetime) -> bool:
+        """Begin a person; False where the id is taken, be it by a tombstone."""
+        made = await self._kms.generate(_context(owner))
+        row = {"id": owner, "wrapped_key": made.wrapped, "created_at": now}
+        statement = insert(person).values(row).on_conflict_do_nothing().returning(person.c.id)
+        return (await session.execute(statement)).first() is not None
+
+    async def find(self, session: ReadSession, owner: UUID) -> PersonKey | None:
+        """The person's key, None for an unknown or erased person."""
+        return await self._key(owner, await session.scalar(_wrapped(owner)))
+
+    async def hold(self, session: Session, owner: UUID) -> PersonKey | None:
+        """As `find`, for who writes: all writes for a person, erasure too, come one after the other."""
+        return await self._key(owner, await session.scalar(_wrapped(owner).with_for_update()))
+
+    async def shred(self, session: Session, owner: UUID, now: datetime) -> bool:
+        """Destroy the key, once all who write for the person have ended; False where there is none (any more)."""
+        wrapped = await session.scalar(_wrapped(owner).with_for_update())
+        if wrapped is None:
+            return False
+        await session.execute(update(person).where(person.c.id == owner).values(wrapped_key=None, erased_at=now))
+        self._unwrapped.pop(wrapped, None)
+        return True
+
+    async def _key(self, owner: UUID, wrapped: bytes | None) -> PersonKey | None:
+        if wrapped is None:
+            return None
+        cached = self._unwrapped.get(wrapped)
+        if cached is not None and self._clock.monotonic() < cached[0]:
+            self._unwrapped.move_to_end(wrapped)
+            return PersonKey(owner, cached[1])
+        plain = await self._kms.unwrap(wrapped, _context(owner))
+        self._unwrapped[wrapped] = (self._clock.monotonic() + CACHE_SECONDS, plain)
+        self._unwrapped.move_to_end(wrapped)
+        if len(self._unwrapped) > CACHE_SIZE:
+            self._unwrapped.popitem(last=False)
+        return PersonKey(owner, plain)
+
+
+def _context(owner: UUID) -> Context:
+    return {"purpose": "patients-person", "person": str(owner)}
+
+
+def _wrapped(owner: UUID) -> Select[Any]:
+    return select(person.c.wrapped_key).where(person.c.id == owner)

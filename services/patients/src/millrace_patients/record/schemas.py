@@ -1,0 +1,36 @@
+"""What the resources of records have in common."""
+
+from typing import Any, ClassVar, Generic, Self, TypeVar
+from uuid import UUID
+
+from millrace_patients.record.model import Record
+from millrace_platform.resources import Body, Schema, Version
+
+R = TypeVar("R", bound="RecordResource")
+
+
+class RecordBody(Body):
+    """The whole state of a record."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset({"id", "version"})
+
+    def content(self) -> dict[str, Any]:
+        """What is sealed."""
+        return self.model_dump(mode="json")
+
+
+class RecordResource(Schema):
+    """A record as it is shown."""
+
+    id: UUID
+    version: Version
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        return cls.model_validate({**record.content, "id": record.id, "version": record.version})
+
+
+class RecordList(Schema, Generic[R]):
+    """All records of one kind that a patient has."""
+
+    items: list[R]

@@ -1,0 +1,35 @@
+"""What verifiers read (OpenID Connect Discovery 1.0; RFC 7517)."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from millrace_patients.dependencies import InIdentity
+from millrace_platform.authentication import ALGORITHM
+from millrace_platform.responses import json_response
+
+router = APIRouter(prefix="/v1/auth/.well-known", tags=["tokens"])
+
+PUBLIC = {"Cache-Control": "public, max-age=300"}
+"""Far less than a new key is published ahead of its use."""
+
+
+@router.get("/openid-configuration", summary="Discover the issuer")
+async def configuration(identity: InIdentity) -> Response:
+    """Where keys are and what tokens look like. There are no OAuth endpoints: `/v1/auth` has its own."""
+    issuer = identity.issuer.issuer
+    document: dict[str, Any] = {
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "response_types_supported": [],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+        "claims_supported": ["iss", "sub", "client_id", "token_use", "iat", "exp", "auth_time", "cognito:groups"],
+    }
+    return json_response(document, headers=PUBLIC)
+
+
+@router.get("/jwks.json", summary="List the public keys")
+async def key_set(identity: InIdentity) -> Response:
+    """All keys that sign now, will soon, or have signed tokens that may still be valid."""
+    return json_response({"keys": [key.public() for key in identity.issuer.ring.published()]}, headers=PUBLIC)

@@ -1,0 +1,62 @@
+"""Access tokens with the claims that Amazon Cognito's have, so that one verifier reads both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from millrace_patients.signing.ring import KeyRing
+from millrace_platform.authentication import ALGORITHM, PRACTICE_GROUP, TOKEN_USE, Role
+from millrace_platform.clock import Clock
+from millrace_platform.ids import Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Issues access tokens for one client; `lifetime` in seconds."""
+
+    ring: KeyRing
+    issuer: str
+    client_id: str
+    lifetime: float
+    clock: Clock
+    ids: Ids
+
+    def token(
+        self,
+        subject: UUID,
+        *,
+        roles: Sequence[Role],
+        practices: Sequence[UUID],
+        session: UUID,
+        authenticated_at: datetime,
+    ) -> str:
+        """A signed token of the subject. Ids only: whoever holds it can read it."""
+        now = int(self.clock.time())
+        claims = {
+            "iss": self.issuer,
+            "sub": str(subject),
+            "client_id": self.client_id,
+            "token_use": TOKEN_USE,
+            "jti": str(self.ids()),
+            "origin_jti": str(session),
+            "iat": now,
+            "auth_time": int(authenticated_at.timestamp()),
+            "exp": now + int(self.lifetime),
+            "cognito:groups": [*roles, *(f"{PRACTICE_GROUP}{practice}" for practice in practices)],
+        }
+        key = self.ring.signer()
+        return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key.private, algorithms=[ALGORITHM])
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKeys:
+    """The keys for verifying, within the service that issues."""
+
+    ring: KeyRing
+
+    async def key(self, kid: str) -> RSAKey | None:
+        return next((key.private for key in self.ring.published() if key.kid == kid), None)

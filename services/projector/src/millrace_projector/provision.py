@@ -1,0 +1,15 @@
+"""What the projector owns on AWS."""
+
+from millrace_feeds.aws import dynamodb_client
+from millrace_feeds.provision import create_lease_table
+from millrace_projector.bootstrap import aws_settings
+from millrace_projector.settings import ProjectorSettings
+from millrace_readmodel.truth import create_table
+
+
+async def init() -> None:
+    """Create the truth and the table of leases unless they are there. Raises `Unavailable`."""
+    settings = ProjectorSettings()
+    async with dynamodb_client(aws_settings(settings)) as client:
+        await create_table(client, settings.truth_table)
+        await create_lease_table(client, settings.projector_leases_table)

@@ -1,0 +1,36 @@
+"""Opening the truth and the read model."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from millrace_platform.redis import redis_client
+from millrace_projector.settings import ProjectorSettings
+from millrace_readmodel.dynamodb import truth_client
+from millrace_readmodel.truth import Truth
+from millrace_readmodel.writer import ReadModelWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the projector writes to. `redis` speaks in bytes."""
+
+    truth: Truth
+    redis: Redis
+    writer: ReadModelWriter
+
+
+@asynccontextmanager
+async def open_stores(settings: ProjectorSettings, *, name: str) -> AsyncIterator[Stores]:
+    """Clients of both stores; nothing is connected before it is used. `name` is shown in CLIENT LIST."""
+    async with truth_client(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url) as client:
+        redis = redis_client(
+            settings.redis_url, name=name, pool_size=settings.redis_pool_size, seconds=settings.redis_timeout
+        )
+        try:
+            truth = Truth(client, settings.truth_table)
+            yield Stores(truth, redis, ReadModelWriter(redis, truth))
+        finally:
+            await redis.aclose()

@@ -1,0 +1,181 @@
+"""Key states in DynamoDB: one item a subject, read and written in batches.
+
+A sparse index over the items that hold something finds them again after a crash, without a scan of the table.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from millrace_contracts.envelope import decode, encode
+from millrace_feeds.aws_errors import translated
+from millrace_feeds.errors import Throttled
+from millrace_refinery.ordering import Arrival, Held, KeyState
+from millrace_refinery.states import Due
+
+if TYPE_CHECKING:
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_dynamodb.type_defs import GlobalSecondaryIndexTypeDef
+
+HELD_INDEX = "held-by-due"
+_HOLDING = "yes"
+_READ_BATCH = 100  # BatchGetItem's and BatchWriteItem's own limits
+_WRITE_BATCH = 25
+_IN_FLIGHT = 4
+_ATTEMPTS = 8
+_FIRST_PAUSE = 0.05  # seconds, doubled each time
+_HELD_INDEX_SCHEMA: "GlobalSecondaryIndexTypeDef" = {
+    "IndexName": HELD_INDEX,
+    "KeySchema": [
+        {"AttributeName": "holding", "KeyType": "HASH"},
+        {"AttributeName": "due", "KeyType": "RANGE"},
+    ],
+    "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["shard"]},
+}
+T = TypeVar("T")
+
+
+class DynamoDBStateStore:
+    """A `StateStore` over one table. Reads are strongly consistent; what a batch leaves undone is asked for again."""
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._sleep = sleep
+        self._jitter = jitter
+        self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
+
+    async def load(self, subjects: Collection[str]) -> dict[str, KeyState]:
+        chunks = _chunks([{"pk": {"S": subject}} for subject in subjects], _READ_BATCH)
+        found = await asyncio.gather(*(self._read(chunk) for chunk in chunks))
+        return {item["pk"]["S"]: _state(item) for items in found for item in items}
+
+    async def save(self, states: Mapping[str, KeyState]) -> None:
+        puts = [{"PutRequest": {"Item": _item(subject, state)}} for subject, state in states.items()]
+        await asyncio.gather(*(self._write(chunk) for chunk in _chunks(puts, _WRITE_BATCH)))
+
+    async def due(self, before: float, limit: int) -> Sequence[Due]:
+        with translated(self._table):
+            answer = await self._client.query(
+                TableName=self._table,
+                IndexName=HELD_INDEX,
+                KeyConditionExpression="holding = :yes AND due <= :before",
+                ExpressionAttributeValues={":yes": {"S": _HOLDING}, ":before": {"N": _number(before)}},
+                Limit=limit,
+            )
+        return [Due(item["pk"]["S"], float(item["due"]["N"]), item["shard"]["S"]) for item in answer["Items"]]
+
+    async def check(self) -> None:
+        with translated(self._table):
+            await self._client.describe_table(TableName=self._table)
+
+    async def _read(self, keys: list[Any]) -> list[Any]:
+        items: list[Any] = []
+        async with self._in_flight:
+            for attempt in range(_ATTEMPTS):
+                with translated(self._table):
+                    answer = await self._client.batch_get_item(
+                        RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
+                    )
+                items += answer["Responses"].get(self._table, [])
+                left = answer.get("UnprocessedKeys", {}).get(self._table)
+                if not left:
+                    return items
+                keys = list(left["Keys"])
+                await self._pause(attempt)
+        raise Throttled(f"{self._table}: {len(keys)} reads were left undone {_ATTEMPTS} times")
+
+    async def _write(self, puts: list[Any]) -> None:
+        async with self._in_flight:
+            for attempt in range(_ATTEMPTS):
+                with translated(self._table):
+                    answer = await self._client.batch_write_item(RequestItems={self._table: puts})
+                puts = list(answer.get("UnprocessedItems", {}).get(self._table, []))
+                if not puts:
+                    return
+                await self._pause(attempt)
+        raise Throttled(f"{self._table}: {len(puts)} writes were left undone {_ATTEMPTS} times")
+
+    async def _pause(self, attempt: int) -> None:
+        await self._sleep(_FIRST_PAUSE * 2**attempt * (0.5 + self._jitter() / 2))
+
+
+async def create_table(client: "DynamoDBClient", table: str) -> None:
+    """Create the table and its index unless it is there; returns once it can be used. Raises `Unavailable`."""
+    with translated(table):
+        with contextlib.suppress(client.exceptions.ResourceInUseException):
+            await client.create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[
+                    {"AttributeName": "pk", "AttributeType": "S"},
+                    {"AttributeName": "holding", "AttributeType": "S"},
+                    {"AttributeName": "due", "AttributeType": "N"},
+                ],
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+                GlobalSecondaryIndexes=[_HELD_INDEX_SCHEMA],
+            )
+        await client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
+def _item(subject: str, state: KeyState) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "pk": {"S": subject},
+        "version": {"N": str(state.emitted)},
+        "settled": {"N": str(state.settled)},
+        "digest": {"S": state.digest},
+        "emitted_at": {"N": _number(state.emitted_at)},
+    }
+    if state.due is not None:
+        item |= {
+            "held": {"L": [{"M": _held_item(held)} for held in state.held]},
+            "holding": {"S": _HOLDING},
+            "due": {"N": _number(state.due)},
+            "shard": {"S": state.held[0].shard},
+        }
+    return item
+
+
+def _held_item(held: Held) -> dict[str, Any]:
+    return {
+        "event": {"B": encode(held.arrival.envelope)},
+        "digest": {"S": held.arrival.digest},
+        "due": {"N": _number(held.due)},
+        "shard": {"S": held.shard},
+    }
+
+
+def _state(item: Mapping[str, Any]) -> KeyState:
+    return KeyState(
+        emitted=int(item["version"]["N"]),
+        settled=int(item["settled"]["N"]),
+        digest=item["digest"]["S"],
+        emitted_at=float(item["emitted_at"]["N"]),
+        held=tuple(_held(each["M"]) for each in item.get("held", {"L": []})["L"]),
+    )
+
+
+def _held(item: Mapping[str, Any]) -> Held:
+    body = item["event"]["B"]
+    arrival = Arrival(decode(body), item["digest"]["S"], len(body))
+    return Held(arrival, float(item["due"]["N"]), item["shard"]["S"])
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while chunk := list(islice(remaining, size)):
+        yield chunk

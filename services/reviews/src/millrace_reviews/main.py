@@ -1,0 +1,26 @@
+"""The reviews service as an ASGI application."""
+
+from fastapi import FastAPI
+
+from millrace_platform.application import create_app
+from millrace_reviews import internal
+from millrace_reviews.bootstrap import Surroundings, starter
+from millrace_reviews.moderation import endpoints as moderation
+from millrace_reviews.reply import endpoints as replies
+from millrace_reviews.review import endpoints as reviews
+from millrace_reviews.settings import ReviewsSettings
+
+# Moderation comes first: `/v1/reviews/moderation` is no review's id.
+MODULES = (moderation, reviews, replies, internal)
+
+
+def create(settings: ReviewsSettings | None = None, surroundings: Surroundings | None = None) -> FastAPI:
+    """Nothing is opened before the lifespan begins."""
+    settings = settings or ReviewsSettings()
+    return create_app(
+        settings,
+        name="reviews",
+        title="Millrace reviews",
+        routers=[module.router for module in MODULES],
+        start=starter(settings, surroundings or Surroundings.real()),
+    )

@@ -1,0 +1,94 @@
+"""Reviews over HTTP: what everybody reads, and what the author does."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from millrace_platform.resources import Body, Next, Npi, Schema, Version
+from millrace_reviews.review.model import Content, Reason, Review, State
+from millrace_reviews.schemas import Month, OptionalProse, Stars
+
+
+class ReviewFields(Schema):
+    """What a patient says of a visit."""
+
+    overall: Stars
+    bedside_manner: Stars
+    wait_time: Stars
+    text: OptionalProse = Field(None, description="At most 4,000 characters.", examples=["Listened, and explained."])
+
+
+class ReviewBody(ReviewFields, Body):
+    """The whole of what an author says."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset(
+        {"id", "version", "appointment_id", "npi", "visit_month", "state", "reason", "reply"}
+    )
+
+    def content(self) -> Content:
+        return Content(self.overall, self.bedside_manner, self.wait_time, self.text)
+
+
+class NewReviewBody(ReviewBody):
+    """A review of a visit."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset()
+
+    appointment_id: UUID = Field(description="A completed appointment of the caller's.")
+
+
+class PublicReview(ReviewFields):
+    """A review as everybody reads it: by a patient who was there in that month, nothing more."""
+
+    id: UUID
+    npi: Npi
+    visit_month: Month
+    reply: str | None = Field(description="The practice's answer.")
+
+    @classmethod
+    def of(cls, review: Review) -> "PublicReview":
+        content = review.content
+        return cls(
+            id=review.id,
+            npi=review.npi,
+            visit_month=review.month,
+            overall=content.overall,
+            bedside_manner=content.bedside_manner,
+            wait_time=content.wait_time,
+            text=content.text,
+            reply=review.reply,
+        )
+
+
+class OwnReview(PublicReview):
+    """A review as its author sees it. `reason` says why it was rejected or hidden."""
+
+    appointment_id: str
+    state: State
+    reason: Reason | None
+    version: Version
+
+    @classmethod
+    def of(cls, review: Review) -> "OwnReview":
+        return cls(
+            **PublicReview.of(review).model_dump(),
+            appointment_id=review.appointment_id,
+            state=review.standing.state,
+            reason=review.standing.reason,
+            version=review.version,
+        )
+
+
+class PublicReviews(Schema):
+    """A page of reviews, newest first."""
+
+    items: list[PublicReview]
+    next: Next
+
+
+class OwnReviews(Schema):
+    """A page of the caller's reviews, newest first."""
+
+    items: list[OwnReview]
+    next: Next

@@ -1,0 +1,33 @@
+"""The figures of the internal page."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import DateTime, column, distinct, func, select, table
+
+from millrace_feeds.outbox import OUTBOX_TABLE
+from millrace_reviews.dependencies import App
+from millrace_reviews.moderation.tables import flag
+from millrace_reviews.review.model import State
+from millrace_reviews.review.tables import review
+
+_created = column("created_at", DateTime(timezone=True))
+_OUTBOX = select(func.count(), func.extract("epoch", func.clock_timestamp() - func.min(_created)) * 1000).select_from(
+    table(OUTBOX_TABLE, _created)
+)
+_STATES = select(review.c.state, func.count().label("number")).group_by(review.c.state)
+_FLAGGED = select(func.count(distinct(flag.c.review_id)))
+
+
+async def status(app: App) -> dict[str, Any]:
+    """Reviews by state and how many are flagged; outbox (rows that wait, age of the oldest in ms); relay; consumer."""
+    async with app.database.read() as session:
+        states = {row.state: row.number for row in await session.execute(_STATES)}
+        flagged = await session.scalar(_FLAGGED)
+        backlog, oldest = (await session.execute(_OUTBOX)).one()
+    return {
+        "reviews": {**{state.value: states.get(state.value, 0) for state in State}, "flagged": flagged},
+        "outbox": {"backlog": backlog, "oldest_age_ms": None if oldest is None else round(float(oldest), 1)},
+        "relay": asdict(app.relay.status()),
+        "consumer": asdict(app.consumer.status()),
+    }

@@ -1,0 +1,107 @@
+"""Appointments as REST resources."""
+
+from datetime import datetime
+from typing import Literal, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from millrace_platform.resources import Body, Schema, Version
+from millrace_scheduling.appointment.model import REASONS, Appointment, Party, State
+from millrace_scheduling.hold.schemas import Start, VisitFields
+from millrace_scheduling.slot.zones import zone
+
+_REASONS = "; ".join(f"by the {party}: {', '.join(codes)}" for party, codes in REASONS.items())
+
+
+class BookBody(Body):
+    """The hold that becomes an appointment."""
+
+    hold_id: UUID
+
+
+class CancelBody(Body):
+    """Why: a code of the side that cancels."""
+
+    reason: Literal[
+        "schedule_conflict",
+        "feeling_better",
+        "found_other_care",
+        "insurance",
+        "transport",
+        "provider_unavailable",
+        "practice_closed",
+        "patient_request",
+        "duplicate",
+        "other",
+    ] = Field(
+        description=f"Patients: {', '.join(REASONS[Party.PATIENT])}. Staff: {', '.join(REASONS[Party.PRACTICE])}."
+    )
+
+
+class MoveBody(Body):
+    """The new time at the same place: a start that is free, or a hold of one's own."""
+
+    start: Start | None = None
+    hold_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.start is None) == (self.hold_id is None):
+            raise PydanticCustomError(
+                "one_of_two", "Neither or both of start and hold_id.", {"remedy": "Give start or hold_id."}
+            )
+        return self
+
+
+class AppointmentResource(VisitFields):
+    """A booked visit."""
+
+    id: UUID
+    version: Version
+    state: State
+    patient_id: UUID | None = Field(description="Null once the patient's data was erased.")
+    dependant_id: UUID | None
+    moved_from: datetime | None
+    cancelled_by: Party | None
+    cancellation_reason: str | None
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, appointment: Appointment) -> "AppointmentResource":
+        visit, cancellation = appointment.visit, appointment.cancellation
+        local = zone(visit.time_zone)
+        moved = appointment.moved_from
+        return cls.model_construct(
+            id=appointment.id,
+            version=appointment.version,
+            state=appointment.state,
+            patient_id=appointment.patient_id,
+            dependant_id=appointment.dependant_id,
+            provider_location_id=visit.place_id,
+            npi=visit.npi,
+            start=visit.start.astimezone(local),
+            end=visit.end.astimezone(local),
+            time_zone=visit.time_zone,
+            minutes=visit.minutes,
+            visit_type=visit.visit_type,
+            visit_reason=visit.visit_reason,
+            mode=visit.mode,
+            patient=visit.patient_kind,
+            moved_from=None if moved is None else moved.astimezone(local),
+            cancelled_by=None if cancellation is None else cancellation.by,
+            cancellation_reason=None if cancellation is None else cancellation.reason,
+            completed_at=appointment.completed_at,
+            created_at=appointment.created_at,
+            updated_at=appointment.updated_at,
+        )
+
+
+class AppointmentPage(Schema):
+    """In the order of time; `next` is the cursor of the next page."""
+
+    items: list[AppointmentResource]
+    next: str | None

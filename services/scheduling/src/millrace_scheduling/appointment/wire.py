@@ -1,0 +1,45 @@
+"""Appointments as the feed carries them."""
+
+from datetime import datetime
+from typing import Literal
+
+from millrace_contracts.entities import Appointment as Wire
+from millrace_contracts.registry import APPOINTMENT
+from millrace_platform.clock import rfc3339
+from millrace_platform.unit_of_work import Event
+from millrace_scheduling.appointment.model import Appointment
+from millrace_scheduling.claim.model import NOBODY
+from millrace_scheduling.slot.zones import zone
+
+
+def event_of(appointment: Appointment) -> Event:
+    """The appointment's step to its version."""
+    action: Literal["created", "updated"] = "created" if appointment.version == 1 else "updated"
+    return Event.written(APPOINTMENT, entity_of(appointment), action=action, version=appointment.version)
+
+
+def entity_of(appointment: Appointment) -> Wire:
+    visit, cancellation = appointment.visit, appointment.cancellation
+    completed = appointment.completed_at
+    return Wire(
+        id=str(appointment.id),
+        provider_location_id=str(visit.place_id),
+        npi=visit.npi,
+        patient_id=str(appointment.patient_id or NOBODY),
+        start=_local(visit.start, visit.time_zone),
+        minutes=visit.minutes,
+        state=appointment.state.value,
+        visit_reason=visit.visit_reason,
+        practice_id=None if visit.practice_id is None else str(visit.practice_id),
+        time_zone=visit.time_zone,
+        mode=visit.mode,
+        patient=visit.patient_kind,
+        moved_from=None if appointment.moved_from is None else _local(appointment.moved_from, visit.time_zone),
+        cancelled_by=None if cancellation is None else cancellation.by.value,
+        cancellation_reason=None if cancellation is None else cancellation.reason,
+        completed_at=None if completed is None else rfc3339(completed.timestamp()),
+    )
+
+
+def _local(moment: datetime, time_zone: str) -> str:
+    return moment.astimezone(zone(time_zone)).isoformat()

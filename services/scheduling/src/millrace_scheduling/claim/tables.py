@@ -1,0 +1,47 @@
+"""The table of claims, and with it the guard against double booking (see the migration for its exclusion)."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import TSTZRANGE
+
+from millrace_scheduling.tables import metadata
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("place_id", Uuid, nullable=False),
+    Column("npi", Text, nullable=False),
+    Column("patient_id", Uuid, nullable=False),
+    Column("dependant_id", Uuid),
+    Column("start", DateTime(timezone=True), nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("occupied", TSTZRANGE, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("extended", Boolean, nullable=False, server_default=text("false")),
+    Column("visit_type", Text, nullable=False),
+    Column("visit_reason", Text),
+    Column("mode", Text, nullable=False),
+    Column("patient_kind", Text, nullable=False),
+    Column("address", LargeBinary),
+    Column("offer_id", Uuid),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("kind IN ('hold', 'appointment')", name="kind"),
+    CheckConstraint("(kind = 'hold') = (expires_at IS NOT NULL)", name="expiry"),
+    Index("claims_place_id_start_key", "place_id", "start", unique=True, postgresql_where=text("live")),
+    Index("claims_npi_start_idx", "npi", "start", postgresql_where=text("live")),
+)
+"""`occupied` is the visit with its buffers. A live hold whose `expires_at` lies behind occupies nothing any more."""

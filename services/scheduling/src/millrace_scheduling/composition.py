@@ -1,0 +1,24 @@
+"""What all aggregates are made of."""
+
+from dataclasses import dataclass
+
+from millrace_platform.clock import Clock
+from millrace_platform.database import Database
+from millrace_platform.ids import Ids
+from millrace_scheduling.calendar.service import CalendarService
+from millrace_scheduling.settings import SchedulingSettings
+from millrace_scheduling.unit_of_work import Units
+
+SOURCE = "/services/scheduling"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Handed by the composition root to those that wire the aggregates."""
+
+    settings: SchedulingSettings
+    database: Database
+    units: Units
+    clock: Clock
+    ids: Ids
+    calendars: CalendarService

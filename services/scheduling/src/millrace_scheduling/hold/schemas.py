@@ -1,0 +1,91 @@
+"""Holds as REST resources."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from millrace_contracts.entities import Mode, PatientKind
+from millrace_platform.resources import Body, Schema
+from millrace_scheduling.hold.asking import Asked
+from millrace_scheduling.hold.model import Hold
+from millrace_scheduling.slot.zones import zone
+
+Reason = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, examples=["annual-physical"])]
+"""A slug of the directory's visit reasons."""
+
+
+Start = Annotated[
+    AwareDatetime,
+    Field(
+        ge=datetime(2000, 1, 1, tzinfo=UTC),
+        lt=datetime(2200, 1, 1, tzinfo=UTC),
+        description="RFC 3339 with offset.",
+        examples=["2026-11-23T09:30:00-05:00"],
+    ),
+]
+
+
+class HoldBody(Body):
+    """A time to be kept free. For a dependant give its id."""
+
+    provider_location_id: UUID
+    start: Start
+    visit_reason: Reason | None = None
+    patient: PatientKind = "new"
+    mode: Mode = "in_person"
+    dependant_id: UUID | None = None
+
+    def asked(self) -> Asked:
+        return Asked(self.provider_location_id, self.start, self.visit_reason, self.patient, self.mode)
+
+
+class VisitFields(Schema):
+    """What holds and appointments say of their visit."""
+
+    provider_location_id: UUID
+    npi: str
+    start: datetime = Field(description="With the offset that the place has then.")
+    end: datetime
+    time_zone: str = Field(examples=["America/New_York"])
+    minutes: int
+    visit_type: str = Field(description="Of the place's calendar.")
+    visit_reason: str | None
+    mode: Mode
+    patient: PatientKind
+
+
+class HoldResource(VisitFields):
+    """A time that is kept free until `expires_at`."""
+
+    id: UUID
+    dependant_id: UUID | None
+    expires_at: datetime
+    extendable: bool
+
+    @classmethod
+    def of(cls, hold: Hold) -> "HoldResource":
+        visit = hold.visit
+        start = visit.start.astimezone(zone(visit.time_zone))
+        return cls.model_construct(
+            id=hold.id,
+            dependant_id=hold.dependant_id,
+            provider_location_id=visit.place_id,
+            npi=visit.npi,
+            start=start,
+            end=visit.end.astimezone(start.tzinfo),
+            time_zone=visit.time_zone,
+            minutes=visit.minutes,
+            visit_type=visit.visit_type,
+            visit_reason=visit.visit_reason,
+            mode=visit.mode,
+            patient=visit.patient_kind,
+            expires_at=hold.expires_at,
+            extendable=not hold.extended,
+        )
+
+
+def local_text(start: datetime, time_zone: str) -> str:
+    """RFC 3339 with the offset of the zone."""
+    return start.astimezone(zone(time_zone)).isoformat()

@@ -1,0 +1,96 @@
+"""Entries of the waitlist as REST resources."""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from millrace_contracts.entities import Mode, PatientKind
+from millrace_platform.resources import Body, Schema
+from millrace_scheduling.hold.schemas import Reason
+from millrace_scheduling.waitlist.model import Entry, EntryState, Offer
+
+FirstDay = Annotated[date, Field(alias="from", description="The first day, on the calendar of the place.")]
+
+
+class JoinBody(Body):
+    """What is waited for: any time on these days, both included."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+
+    provider_location_id: UUID
+    visit_reason: Reason | None = None
+    patient: PatientKind = "new"
+    mode: Mode = "in_person"
+    dependant_id: UUID | None = None
+    from_: FirstDay
+    to: date
+
+    def entry(self, identifier: UUID, patient_id: UUID, now: datetime) -> Entry:
+        return Entry(
+            id=identifier,
+            place_id=self.provider_location_id,
+            patient_id=patient_id,
+            dependant_id=self.dependant_id,
+            visit_reason=self.visit_reason,
+            mode=self.mode,
+            patient_kind=self.patient,
+            first_day=self.from_,
+            last_day=self.to,
+            state=EntryState.WAITING,
+            created_at=now,
+        )
+
+
+class OfferResource(Schema):
+    """A time that is held until `expires_at`: book it with POST /v1/appointments."""
+
+    hold_id: UUID
+    start: datetime
+    minutes: int
+    expires_at: datetime
+
+
+class EntryResource(Schema):
+    """Somebody's place in a line."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+    id: UUID
+    provider_location_id: UUID
+    visit_reason: str | None
+    patient: PatientKind
+    mode: Mode
+    dependant_id: UUID | None
+    from_: FirstDay
+    to: date
+    state: EntryState
+    offer: OfferResource | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, entry: Entry, offer: Offer | None) -> "EntryResource":
+        return cls(
+            id=entry.id,
+            provider_location_id=entry.place_id,
+            visit_reason=entry.visit_reason,
+            patient=entry.patient_kind,
+            mode=entry.mode,
+            dependant_id=entry.dependant_id,
+            from_=entry.first_day,
+            to=entry.last_day,
+            state=entry.state,
+            offer=None
+            if offer is None
+            else OfferResource(
+                hold_id=offer.claim_id, start=offer.start, minutes=offer.minutes, expires_at=offer.expires_at
+            ),
+            created_at=entry.created_at,
+        )
+
+
+class EntryList(Schema):
+    """A patient's places in line, the oldest first."""
+
+    items: list[EntryResource]

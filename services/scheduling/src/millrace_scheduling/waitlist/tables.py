@@ -1,0 +1,68 @@
+"""Who waits, and what they were offered."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+from millrace_scheduling.tables import metadata
+
+waitlist_entries = Table(
+    "waitlist_entries",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("place_id", Uuid, ForeignKey("places.id"), nullable=False),
+    Column("patient_id", Uuid, nullable=False),
+    Column("dependant_id", Uuid),
+    Column("visit_reason", Text),
+    Column("mode", Text, nullable=False),
+    Column("patient_kind", Text, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("due", Boolean, nullable=False, server_default=text("false")),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("last_day >= first_day", name="days"),
+    CheckConstraint("state IN ('waiting', 'offered', 'done')", name="state"),
+    Index("waitlist_entries_place_id_id_idx", "place_id", "id", postgresql_where=text("state = 'waiting'")),
+    Index("waitlist_entries_patient_id_id_idx", "patient_id", "id"),
+    Index("waitlist_entries_due_place_id_id_idx", "place_id", "id", postgresql_where=text("state = 'waiting' AND due")),
+    Index("waitlist_entries_last_day_idx", "last_day", postgresql_where=text("state = 'waiting'")),
+)
+"""Ids rise with time: their order is the line. `due` is who is looked at next."""
+
+waitlist_offers = Table(
+    "waitlist_offers",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("entry_id", Uuid, ForeignKey("waitlist_entries.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("claim_id", Uuid, nullable=False),
+    Column("start", DateTime(timezone=True), nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("state IN ('offered', 'taken', 'lapsed')", name="state"),
+    Index("waitlist_offers_expires_at_idx", "expires_at", postgresql_where=text("state = 'offered'")),
+)
+
+dirty_lines = Table(
+    "dirty_lines",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("npi", Text, nullable=False),
+)
+"""A log: providers whose time may have come free, or in whose lines somebody is new. Writers never wait for each other
+on it, nor for its reader."""

@@ -1,0 +1,5 @@
+"""`python -m millrace_search`"""
+
+from millrace_platform.serve import serve
+
+serve("millrace_search.main:create")

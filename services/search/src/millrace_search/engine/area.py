@@ -1,0 +1,149 @@
+"""Rows made ready for queries."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from millrace_readmodel.layout import ROW, Rows
+from millrace_search.engine.ranking import merit
+from millrace_search.engine.sphere import Floats, set_unit_vectors
+
+RATING_STEPS: Final = (3.0, 3.5, 4.0, 4.5)
+"""Lower bounds that the rating facet counts."""
+LANGUAGE_BITS: Final = slice(0, 32)
+"""Bits of traits: languages by ordinal,"""
+SEX_BITS: Final = slice(32, 35)
+"""F, M, X,"""
+NEW_PATIENTS_BITS: Final = slice(35, 37)
+"""accepts new patients, doesn't,"""
+RATING_BITS: Final = slice(37, 37 + len(RATING_STEPS))
+"""rating at or above each step; the specialty's ordinal above all these."""
+_SPECIALTY_SHIFT: Final = np.uint64(RATING_BITS.stop)
+
+Ids = npt.NDArray[np.uint64]
+Ints = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
+
+
+def _bit(number: int) -> int:
+    return 1 << number
+
+
+_SEXES: Final = np.array([0, *map(_bit, range(SEX_BITS.start, SEX_BITS.stop))], dtype=np.uint64)
+"""By the row's `sex`: unknown, F, M, X."""
+_NEW_PATIENTS: Final = np.array(
+    [0, _bit(NEW_PATIENTS_BITS.start + 1), _bit(NEW_PATIENTS_BITS.start), 0], dtype=np.uint64
+)
+"""By the row's `new_patients`: unknown, no, yes; 3 isn't in use."""
+_STEPS: Final = np.array([round(step * 1000) for step in RATING_STEPS])
+_RATINGS: Final = np.array(
+    [sum(map(_bit, range(RATING_BITS.start, RATING_BITS.start + steps))) for steps in range(len(RATING_STEPS) + 1)],
+    dtype=np.uint64,
+)
+"""By the number of steps that are reached."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Area:
+    """`n` rows. Like columns share an array: for a few rows, the arrays' own heads take the most memory and time."""
+
+    keys: Ids
+    """(3, n): ids, versions, traits."""
+    measures: Floats
+    """(4, n): unit vector of the position, merit."""
+    numbers: Ints
+    """(2, n): plan set, rating in thousandths (0: none)."""
+    highest_plan_set: int
+
+    def __len__(self) -> int:
+        return int(self.keys.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        return 800 + self.keys.nbytes + self.measures.nbytes + self.numbers.nbytes
+
+    @property
+    def ids(self) -> Ids:
+        part: Ids = self.keys[0]
+        return part
+
+    @property
+    def traits(self) -> Ids:
+        """All that facets count, as bits: see `*_BITS`."""
+        part: Ids = self.keys[2]
+        return part
+
+    @property
+    def vectors(self) -> Floats:
+        """(3, n) unit vectors."""
+        part: Floats = self.measures[:3]
+        return part
+
+    @property
+    def merits(self) -> Floats:
+        """`ranking.merit`"""
+        part: Floats = self.measures[3]
+        return part
+
+    @property
+    def plan_sets(self) -> Ints:
+        part: Ints = self.numbers[0]
+        return part
+
+    @property
+    def ratings(self) -> Ints:
+        """Thousandths, 0 when there is none."""
+        part: Ints = self.numbers[1]
+        return part
+
+
+def area_of(value: bytes) -> Area:
+    """From the strings of partitions, one behind the other. Raises ValueError where these are not whole rows."""
+    rows = np.frombuffer(value, dtype=ROW)
+    n = len(rows)
+    keys, measures, numbers = np.empty((3, n), np.uint64), np.empty((4, n)), np.empty((2, n), np.intp)
+    keys[0], keys[1] = rows["id"], rows["version"]
+    numbers[0], numbers[1] = rows["plan_set"], rows["rating"]
+    set_unit_vectors(measures[:3], rows["lat"], rows["lon"])
+    merit(numbers[1], rows["reviews"], rows["new_patients"], out=measures[3])
+    _set_traits(keys[2], rows, numbers[1])
+    return Area(keys, measures, numbers, int(numbers[0].max()) if n else 0)
+
+
+def _set_traits(traits: Ids, rows: Rows, ratings: Ints) -> None:
+    traits[:] = rows["specialty"]
+    traits <<= _SPECIALTY_SHIFT
+    traits |= rows["languages"]
+    traits |= _SEXES[rows["sex"]]
+    traits |= _NEW_PATIENTS[rows["new_patients"]]
+    traits |= _RATINGS[_STEPS.searchsorted(ratings, side="right")]
+
+
+EMPTY: Final = area_of(b"")
+
+
+def sex_trait(sex: int) -> int:
+    """The bit of a row's `sex`, as a number."""
+    return _bit(SEX_BITS.start + sex - 1)
+
+
+def new_patients_trait(new_patients: int) -> int:
+    """The bit of a row's `new_patients`, as a number."""
+    return _bit(NEW_PATIENTS_BITS.stop - new_patients)
+
+
+def language_trait(language: int) -> int:
+    """The bit of a language's ordinal, as a number."""
+    return _bit(language)
+
+
+def bits(traits: Ids) -> npt.NDArray[np.uint8]:
+    """(n, 64) zeros and ones."""
+    return np.unpackbits(traits.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
+
+
+def specialties(traits: Ids) -> Ints:
+    """(n,) ordinals."""
+    return (traits >> _SPECIALTY_SHIFT).astype(np.intp)

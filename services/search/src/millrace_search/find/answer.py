@@ -1,0 +1,76 @@
+"""The answer's bytes: cards joined as they were rendered, around the little that is particular to a query."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from millrace_reference.languages import all_languages
+from millrace_reference.specialties import specialty_by_ordinal
+from millrace_search.engine.area import RATING_STEPS
+from millrace_search.engine.query import Facets
+from millrace_search.engine.sphere import miles
+from millrace_search.index.cards import RenderedCard
+from millrace_search.index.plans import Plan
+
+_CODES: Final = {language.ordinal: language.code for language in all_languages()}
+_LANGUAGES: Final = tuple(_CODES.get(ordinal, "") for ordinal in range(32))
+"""By bit; those without a code are in no row."""
+_SEXES: Final = ("F", "M", "X")
+_NEW_PATIENTS: Final = ("true", "false")
+_STEPS: Final = tuple(f"{step:.1f}" for step in RATING_STEPS)
+
+
+def answer(
+    *,
+    results: Sequence[tuple[RenderedCard, float, bytes]],
+    total: int,
+    facets: Facets,
+    plan: Plan | None,
+    as_of: str | None,
+    cursor: str | None,
+) -> bytes:
+    """`results` are cards with their squared chord to the centre and the JSON of their openings."""
+    end = b"}" if plan is None else b',"accepted_plan":' + plan_json(plan) + b"}"
+    cards = b",".join(
+        [
+            b'%b,"openings":%b,"distance_mi":%.2f%b' % (card.body, openings, miles(chord), end)
+            for card, chord, openings in results
+        ]
+    )
+    return b'{"results":[%b],"total":%d,"facets":{%b},"as_of":%b,"next":%b}' % (
+        cards,
+        total,
+        _facets(facets).encode(),
+        _text(as_of),
+        _text(cursor),
+    )
+
+
+def _text(value: str | None) -> bytes:
+    """A JSON string of characters that need no escape, or null."""
+    return b"null" if value is None else b'"%b"' % value.encode()
+
+
+def plan_json(plan: Plan) -> bytes:
+    """A plan as answers show it."""
+    return msgspec.json.encode({"id": plan.id, "name": plan.name, "issuer": plan.issuer})
+
+
+def _facets(facets: Facets) -> str:
+    specialties = (
+        (each.slug, n) for ordinal, n in facets.specialties.items() if (each := specialty_by_ordinal(ordinal))
+    )
+    return ",".join(
+        (
+            _counts("specialty", specialties),
+            _counts("language", [(code, n) for code, n in zip(_LANGUAGES, facets.languages, strict=True) if n]),
+            _counts("sex", zip(_SEXES, facets.sexes, strict=True)),
+            _counts("new_patients", zip(_NEW_PATIENTS, facets.new_patients, strict=True)),
+            _counts("min_rating", zip(_STEPS, facets.ratings, strict=True)),
+        )
+    )
+
+
+def _counts(name: str, counts: Iterable[tuple[str, float]]) -> str:
+    return f'"{name}":{{' + ",".join([f'"{value}":{n:.0f}' for value, n in counts if n]) + "}"

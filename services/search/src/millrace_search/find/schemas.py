@@ -1,0 +1,122 @@
+"""The answer to a search, as the API description shows it; `answer` and `index.cards` write it."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from millrace_search.schemas import Address, NamedPractice, NamedSpecialty, Openings, Position
+
+EXAMPLE: Final[dict[str, Any]] = {
+    "results": [
+        {
+            "id": "6f1c2a9e-9a53-5e0c-8a1d-3c0a5c1f7b42",
+            "provider": {
+                "npi": "1234567893",
+                "name": "Maria O'Connell-Ruiz, MD",
+                "sex": "F",
+                "specialty": {"slug": "dermatology", "name": "Dermatology"},
+                "taxonomy": "207N00000X",
+            },
+            "location": {
+                "address": {
+                    "line1": "350 5th Ave",
+                    "line2": "Suite 210",
+                    "city": "New York",
+                    "state": "NY",
+                    "zip": "10118",
+                },
+                "position": {"lat": 40.7484, "lon": -73.9857},
+                "time_zone": "America/New_York",
+                "phone": "+12125550100",
+                "practice": {"id": "0b6f7c5e-1d7d-5a3f-9a64-52d1f7a3e9c0", "name": "Midtown Skin Care"},
+            },
+            "rating": 4.7,
+            "reviews": 132,
+            "languages": ["en", "es"],
+            "new_patients": True,
+            "openings": {
+                "from": "2026-11-21",
+                "counts": [0, 0, 7, 12, 9, 0, 4, 0, 0, 11, 12, 12, 8, 3],
+                "first": ["2026-11-23T09:20:00-05:00", "2026-11-23T13:00:00-05:00", "2026-11-24T09:00:00-05:00"],
+            },
+            "distance_mi": 0.62,
+            "accepted_plan": {"id": "12345NY0010001", "name": "Silver PPO", "issuer": "Example Health"},
+        }
+    ],
+    "total": 1,
+    "facets": {
+        "specialty": {"dermatology": 1},
+        "language": {"en": 1, "es": 1},
+        "sex": {"F": 1},
+        "new_patients": {"true": 1},
+        "min_rating": {"3.0": 1, "3.5": 1, "4.0": 1, "4.5": 1},
+    },
+    "as_of": "2026-11-21T07:04:30.123Z",
+    "next": None,
+}
+
+
+class FoundProvider(BaseModel):
+    """Who sees patients there."""
+
+    npi: str
+    name: str
+    sex: str | None
+    specialty: NamedSpecialty
+    taxonomy: str = Field(description="NUCC code.")
+
+
+class FoundLocation(BaseModel):
+    """Where patients are seen."""
+
+    address: Address
+    position: Position
+    time_zone: str = Field(description="IANA name.")
+    phone: str | None
+    practice: NamedPractice | None
+
+
+class AcceptedPlan(BaseModel):
+    """The plan that was asked for."""
+
+    id: str
+    name: str
+    issuer: str | None
+
+
+class Result(BaseModel):
+    """One provider at one location."""
+
+    id: str = Field(description="Of the provider-location.")
+    provider: FoundProvider
+    location: FoundLocation
+    rating: float | None = Field(description="Bayesian average of 1 to 5; null without reviews.")
+    reviews: int
+    languages: list[str] = Field(description="ISO 639-1 codes.")
+    new_patients: bool | None = Field(description="Whether new patients are accepted; null where that is unknown.")
+    openings: Openings | None = Field(description="null where no calendar is known.")
+    distance_mi: float = Field(description="Great-circle miles from `near`, to a hundredth.")
+    accepted_plan: AcceptedPlan | None = Field(None, description="Present when `plan` was asked for.")
+
+
+class FacetCounts(BaseModel):
+    """For each filter, how many results each of its values would give with all other filters kept; zeros are left out.
+
+    `specialty` counts those among the results. `min_rating` counts at least that rating.
+    """
+
+    specialty: dict[str, int]
+    language: dict[str, int]
+    sex: dict[str, int]
+    new_patients: dict[str, int]
+    min_rating: dict[str, int]
+
+
+class SearchAnswer(BaseModel):
+    """A page of results."""
+
+    results: list[Result]
+    total: int = Field(description="How many match, on all pages.")
+    facets: FacetCounts
+    as_of: str | None = Field(description="Up to when changes are surely included (RFC 3339); null when unknown.")
+    next: str | None = Field(description="`cursor` of the next page; null on the last one.")

@@ -1,0 +1,127 @@
+"""The provider page in the form of the API."""
+
+from pydantic import BaseModel, Field
+
+from millrace_contracts import entities
+from millrace_reference.specialties import specialty, taxonomy_name
+from millrace_search.provider.service import Page
+from millrace_search.schemas import Address, NamedPractice, NamedSpecialty, Openings, Position
+
+
+class Taxonomy(BaseModel):
+    """A NUCC code and its own name."""
+
+    code: str = Field(examples=["207N00000X"])
+    name: str | None = Field(examples=["Dermatology"])
+
+
+class Reviews(BaseModel):
+    """What patients said, from 1 to 5."""
+
+    count: int
+    overall: float = Field(examples=[4.7])
+    bedside_manner: float | None = None
+    wait_time: float | None = None
+
+
+class ProviderLocation(BaseModel):
+    """One location where the provider sees patients."""
+
+    id: str
+    location_id: str
+    specialty: NamedSpecialty | None
+    taxonomy: Taxonomy
+    address: Address
+    position: Position | None
+    time_zone: str | None = Field(description="IANA name.", examples=["America/New_York"])
+    phone: str | None
+    practice: NamedPractice | None
+    accepted_plans: list[str] = Field(description="Insurance plan ids.")
+    new_patients: bool | None
+    openings: Openings | None = Field(description="null where no calendar is known.")
+
+
+class ProviderPage(BaseModel):
+    """All that is known of a provider."""
+
+    npi: str = Field(examples=["1234567893"])
+    name: str = Field(examples=["Maria O'Connell-Ruiz, MD"])
+    first_name: str
+    middle_name: str | None
+    last_name: str
+    credential: str | None
+    sex: str | None
+    languages: list[str] = Field(description="ISO 639-1 codes.")
+    specialty: NamedSpecialty | None
+    taxonomy: Taxonomy
+    taxonomies: list[Taxonomy]
+    reviews: Reviews | None
+    locations: list[ProviderLocation]
+
+
+class ProviderLocations(BaseModel):
+    """The locations of a provider, in the order of their ids."""
+
+    items: list[ProviderLocation]
+
+
+def page_of(page: Page) -> ProviderPage:
+    """The page of a provider that is in the directory."""
+    provider, reviews = page.provider, page.collection.reviews
+    return ProviderPage(
+        npi=provider.npi,
+        name=provider.display_name or f"{provider.first_name} {provider.last_name}",
+        first_name=provider.first_name,
+        middle_name=provider.middle_name,
+        last_name=provider.last_name,
+        credential=provider.credential,
+        sex=provider.sex,
+        languages=list(provider.languages),
+        specialty=_specialty(provider.specialty),
+        taxonomy=_taxonomy(provider.taxonomy),
+        taxonomies=[_taxonomy(code) for code in provider.taxonomies],
+        reviews=None
+        if reviews is None
+        else Reviews(
+            count=reviews.count,
+            overall=reviews.overall,
+            bedside_manner=reviews.bedside_manner,
+            wait_time=reviews.wait_time,
+        ),
+        locations=locations_of(page),
+    )
+
+
+def locations_of(page: Page) -> list[ProviderLocation]:
+    """All locations of a provider."""
+    return [_location(each, page.openings(each)) for each in page.collection.locations]
+
+
+def _location(location: entities.ProviderLocation, openings: Openings | None) -> ProviderLocation:
+    address, position = location.address, location.position
+    practice = NamedPractice(id=location.practice_id, name=location.practice_name) if location.practice_id else None
+    return ProviderLocation(
+        id=location.id,
+        location_id=location.location_id,
+        specialty=_specialty(location.specialty),
+        taxonomy=_taxonomy(location.taxonomy),
+        address=Address(
+            line1=address.line1, line2=address.line2, city=address.city, state=address.state, zip=address.zip
+        ),
+        position=Position(lat=position.lat, lon=position.lon) if position else None,
+        time_zone=location.time_zone,
+        phone=location.phone,
+        practice=practice,
+        accepted_plans=list(location.accepted_plans),
+        new_patients=location.new_patients,
+        openings=openings,
+    )
+
+
+def _specialty(slug: str | None) -> NamedSpecialty | None:
+    known = specialty(slug) if slug else None
+    return NamedSpecialty(slug=known.slug, name=known.name) if known else None
+
+
+def _taxonomy(code: str) -> Taxonomy:
+    return Taxonomy(code=code, name=taxonomy_name(code))

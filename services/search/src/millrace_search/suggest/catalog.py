@@ -1,0 +1,57 @@
+"""Things with names of several words that are looked up by the beginnings of these, forgiving one slip a word."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Generic, TypeVar
+
+from millrace_search.index.vocabulary import Vocabulary
+
+T = TypeVar("T")
+EXACT: Final = 0
+SLIPPED: Final = 1
+
+
+class Catalog(Generic[T]):
+    """A fixed list of things, each under one or several names."""
+
+    def __init__(self, things: Iterable[tuple[T, Sequence[Sequence[str]]]]) -> None:
+        """Things, the most wanted first, with the folded words of each of their names."""
+        self._things: list[T] = []
+        self._vocabulary = Vocabulary()
+        self._holders: dict[str, set[int]] = defaultdict(set)
+        self._firsts: list[frozenset[str]] = []
+        for number, (thing, names) in enumerate(things):
+            self._things.append(thing)
+            self._firsts.append(frozenset(name[0] for name in names if name))
+            for word in {word for name in names for word in name}:
+                self._vocabulary.add(word)
+                self._holders[word].add(number)
+
+    def find(self, words: Sequence[str], limit: int) -> list[T]:
+        """Things of which some word begins like each of these words.
+
+        In this order: without slips, whose name's first word is meant, as listed.
+        """
+        if not words:
+            return []
+        best: dict[int, int] | None = None
+        for word in words:
+            costs = self._costs(word)
+            if best is None:
+                best = costs
+            else:
+                best = {number: best[number] + costs[number] for number in best.keys() & costs.keys()}
+        ranked = sorted((best or {}).items(), key=self._rank(words[0]))
+        return [self._things[number] for number, _ in ranked[:limit]]
+
+    def _rank(self, first: str) -> Callable[[tuple[int, int]], tuple[int, bool, int]]:
+        def rank(found: tuple[int, int]) -> tuple[int, bool, int]:
+            number, cost = found
+            return cost, not any(each.startswith(first) for each in self._firsts[number]), number
+
+        return rank
+
+    def _costs(self, word: str) -> dict[int, int]:
+        exact = {number for each in self._vocabulary.completions(word) for number in self._holders[each]}
+        near = {number for each in set(self._vocabulary.near_completions(word)) for number in self._holders[each]}
+        return dict.fromkeys(near, SLIPPED) | dict.fromkeys(exact, EXACT)

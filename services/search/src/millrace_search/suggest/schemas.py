@@ -1,0 +1,60 @@
+"""Suggestions, as the API description shows them."""
+
+from pydantic import BaseModel, Field
+
+from millrace_search.schemas import NamedSpecialty
+from millrace_search.suggest.service import Suggestions
+
+
+class SuggestedReason(BaseModel):
+    """A visit reason."""
+
+    slug: str = Field(examples=["annual-physical"])
+    name: str = Field(examples=["Annual Physical"])
+
+
+class SuggestedProvider(BaseModel):
+    """A provider, with the first location that was found."""
+
+    npi: str = Field(examples=["1234567893"])
+    name: str = Field(examples=["Maria O'Connell-Ruiz, MD"])
+    specialty: NamedSpecialty | None
+    city: str = Field(examples=["New York"])
+    state: str = Field(examples=["NY"])
+
+
+class SuggestedPlan(BaseModel):
+    """An insurance plan."""
+
+    id: str = Field(examples=["12345NY0010001"])
+    name: str = Field(examples=["Silver PPO"])
+    issuer: str | None = Field(examples=["Example Health"])
+
+
+class SuggestionsAnswer(BaseModel):
+    """What the text may stand for, by kind, the best first."""
+
+    specialties: list[NamedSpecialty]
+    visit_reasons: list[SuggestedReason]
+    providers: list[SuggestedProvider]
+    plans: list[SuggestedPlan]
+
+
+def answer(found: Suggestions) -> SuggestionsAnswer:
+    """The suggestions in the form of the API."""
+    providers = [
+        SuggestedProvider(
+            npi=each.person.npi,
+            name=each.person.name,
+            specialty=NamedSpecialty(slug=each.specialty.slug, name=each.specialty.name) if each.specialty else None,
+            city=each.town.city,
+            state=each.town.state,
+        )
+        for each in found.providers
+    ]
+    return SuggestionsAnswer(
+        specialties=[NamedSpecialty(slug=each.slug, name=each.name) for each in found.specialties],
+        visit_reasons=[SuggestedReason(slug=each.slug, name=each.name) for each in found.visit_reasons],
+        providers=providers,
+        plans=[SuggestedPlan(id=each.id, name=each.name, issuer=each.issuer) for each in found.plans],
+    )
