@@ -14,11 +14,11 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from millrace_feeds.clock import SystemClock
 from millrace_local.ports import free_ports
 from millrace_local.process import ProcessSpec, http_probe
 from millrace_local.servers import ministack
 from millrace_local.testing import running
-from millrace_platform.clock import SystemClock
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes

@@ -18,9 +18,9 @@ import httpx
 import pytest
 from joserfc.jwk import RSAKey
 
+from millrace_feeds.clock import SystemClock
 from millrace_local.ports import free_ports
 from millrace_local.process import ProcessSpec
-from millrace_platform.clock import SystemClock
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes

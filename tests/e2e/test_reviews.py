@@ -14,7 +14,7 @@ from millrace_contracts.entities import Appointment
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import APPOINTMENT
 from millrace_feeds.assembly import open_publisher
-from millrace_platform.clock import rfc3339
+from millrace_feeds.clock import rfc3339
 from tests.support.accounts import Accounts
 from tests.support.platform import Platform, wait_for
 

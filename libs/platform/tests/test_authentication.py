@@ -30,23 +30,13 @@ from millrace_platform.authentication import (
 from millrace_platform.errors import Unauthenticated, Unavailable
 from millrace_platform.jwks import KeyCache, KeyCacheSettings, rsa_keys
 from millrace_platform.problems import install_problem_handlers
+from millrace_platform.testing import ManualClock
 
 NOW = 1_800_000_000.0
 ISSUER = "https://issuer.example/v1/auth"
 SUBJECT = "01890a5d-ac96-774b-bcce-b302099a8057"
 KEY = RSAKey.generate_key(2048)
 OTHER = RSAKey.generate_key(2048)
-
-
-class ManualClock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 class Issuer:
@@ -109,7 +99,7 @@ def resigned(header: dict[str, Any], payload: object = None) -> str:
 
 @pytest.fixture
 def clock() -> ManualClock:
-    return ManualClock()
+    return ManualClock(NOW)
 
 
 @pytest.fixture

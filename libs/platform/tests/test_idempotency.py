@@ -31,9 +31,10 @@ from millrace_platform.idempotency import (
 )
 from millrace_platform.ids import Uuid7
 from millrace_platform.problems import install_problem_handlers
+from millrace_platform.testing import ManualClock
 from millrace_platform.unit_of_work import Envelopes, UnitOfWork, UnitsOfWork
 
-from .test_unit_of_work import StoppedClock
+from .test_unit_of_work import BEGINNING
 
 OWNER, OTHER = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -42,7 +43,7 @@ KEY = IdempotencyKey("k", fingerprint("POST", "/things", b"{}"))
 
 @pytest.fixture
 async def units(postgres_dsn: str) -> AsyncIterator[UnitsOfWork]:
-    clock = StoppedClock()
+    clock = ManualClock(BEGINNING)
     async with open_database(postgres_dsn, name="test", pool_size=12, seconds=5) as database:
         async with database.transaction() as session:
             driver = session.driver

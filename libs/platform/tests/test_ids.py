@@ -6,23 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millrace_platform.ids import Entropy, Uuid7
-
-
-class SetClock:
-    """Shows each of the given times once, then the last one."""
-
-    def __init__(self, *times: float) -> None:
-        self._times = list(times)
-
-    def time(self) -> float:
-        return self._times.pop(0) if len(self._times) > 1 else self._times[0]
-
-    def monotonic(self) -> float:
-        return 0.0
+from millrace_platform.testing import ManualClock
 
 
 def test_the_time_stands_in_front() -> None:
-    made = Uuid7(SetClock(1_795_000_000.123))()
+    made = Uuid7(ManualClock(1_795_000_000.123))()
     assert made.int >> 80 == 1_795_000_000_123
     assert made.version == 7
     assert made.variant == RFC_4122
@@ -32,7 +20,7 @@ def test_the_example_of_the_rfc() -> None:
     """RFC 9562, appendix A.6: 2022-02-22 19:22:22 UTC, rand_a 0xCC3, rand_b 0x18C4DC0C0C07398F."""
     counter = (0xCC3 << 30) | (0x18C4DC0C0C07398F >> 32)
     bits = {42: counter, 32: 0x0C07398F}
-    made = Uuid7(SetClock(1_645_557_742.0), lambda count: bits[count])()
+    made = Uuid7(ManualClock(1_645_557_742.0), lambda count: bits[count])()
     # The counter's uppermost bit begins as 0, so that it has room to rise.
     assert made == UUID("017f22e2-79b0-74c3-98c4-dc0c0c07398f")
 
@@ -58,14 +46,16 @@ def test_no_random_bit_is_given_twice(sizes: list[int]) -> None:
 
 @given(st.lists(st.floats(0, 2**37), min_size=2, max_size=30))
 def test_they_rise_whatever_the_clock_does(times: list[float]) -> None:
-    ids = Uuid7(SetClock(*times))
-    made = [ids() for _ in times]
+    clock = ManualClock()
+    ids, made = Uuid7(clock), []
+    for clock.now in times:
+        made.append(ids())
     assert made == sorted(set(made))
     assert all(one.version == 7 and one.variant == RFC_4122 for one in made)
 
 
 def test_they_rise_where_a_millisecond_is_full() -> None:
-    ids = Uuid7(SetClock(1.0), lambda count: (1 << count) - 1)
+    ids = Uuid7(ManualClock(1.0), lambda count: (1 << count) - 1)
     ids._counter = (1 << 42) - 2
     ids._millisecond = 1_000
     made = [ids() for _ in range(4)]

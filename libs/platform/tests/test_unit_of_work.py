@@ -12,22 +12,15 @@ from millrace_contracts.registry import PRACTICE, entity_of
 from millrace_feeds.outbox import NOTIFY_CHANNEL, OUTBOX_DDL
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
+from millrace_platform.testing import ManualClock
 from millrace_platform.unit_of_work import Envelopes, Event, UnitsOfWork
 
 BEGINNING = 1_795_000_000.25
 
 
-class StoppedClock:
-    def time(self) -> float:
-        return BEGINNING
-
-    def monotonic(self) -> float:
-        return 0.0
-
-
 @pytest.fixture
 async def units(postgres_dsn: str) -> AsyncIterator[UnitsOfWork]:
-    clock = StoppedClock()
+    clock = ManualClock(BEGINNING)
     async with open_database(postgres_dsn, name="test", pool_size=2, seconds=5) as database:
         async with database.transaction() as session:
             await session.driver.execute(OUTBOX_DDL)
@@ -84,7 +77,7 @@ async def test_the_commit_wakes_the_relay(units: UnitsOfWork, onlooker: asyncpg.
 
 
 def test_a_replay_says_so() -> None:
-    clock = StoppedClock()
+    clock = ManualClock(BEGINNING)
     envelopes = Envelopes("/services/directory", clock, Uuid7(clock))
     (envelope,) = envelopes.of([Event.written(PRACTICE, PRACTICE_1, action="updated", version=7)], replay=True)
     assert envelope.replay

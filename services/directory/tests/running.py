@@ -11,10 +11,10 @@ import httpx
 from millrace_contracts.envelope import Envelope, decode
 from millrace_contracts.registry import entity_of
 from millrace_directory.main import create
+from millrace_feeds.clock import SystemClock
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.transport import Record, Transport
 from millrace_platform.authentication import Role
-from millrace_platform.clock import SystemClock
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.testing import access_token, verifier_for_tests
 from millrace_reference.npi import npi_check_digit

@@ -11,10 +11,10 @@ from millrace_directory.main import create
 from millrace_directory.migrate import init
 from millrace_feeds.assembly import open_transport
 from millrace_feeds.aws import kinesis_client
+from millrace_feeds.clock import SystemClock
 from millrace_feeds.provision import create_stream
 from millrace_feeds.transport import TRIM_HORIZON
 from millrace_platform.authentication import Role
-from millrace_platform.clock import SystemClock
 from millrace_platform.testing import access_token, verifier_for_tests
 
 

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgspec
 from millrace_contracts import registry
 from millrace_contracts.entities import Address, Appointment, Entity, Patient, Provider, ProviderLocation, WaitlistOffer
 from millrace_contracts.envelope import Envelope, encode
+from millrace_feeds.clock import rfc3339
 from millrace_feeds.transport import Record
 from millrace_notifications.account_mail.forwarder import AccountMails
 from millrace_notifications.delivery.dispatcher import Dispatcher
@@ -30,9 +31,9 @@ from millrace_notifications.patients_client import AccountMail, Contact, Patient
 from millrace_notifications.timer.sender import LetterSender
 from millrace_notifications.timer.service import Timers
 from millrace_notifications.worker import Worker
-from millrace_platform.clock import rfc3339
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Uuid7
+from millrace_platform.testing import ManualClock
 
 START = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 """A Monday; ten in the morning in New York."""
@@ -43,22 +44,6 @@ OTHER_PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8058"
 ADA = "01890a5d-ac96-774b-bcce-000000000001"
 URL = "https://millrace.example"
 SECRETS = Secrets.of([b"k" * 32])
-
-
-class ManualClock:
-    """Stands until it is turned."""
-
-    def __init__(self, now: datetime = START) -> None:
-        self.now = now
-
-    def time(self) -> float:
-        return self.now.timestamp()
-
-    def monotonic(self) -> float:
-        return self.now.timestamp()
-
-    def turn(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 class FakePatients:
@@ -229,7 +214,7 @@ class Bench:
 @asynccontextmanager
 async def bench(dsn: str, clock: ManualClock | None = None, seed: int = 1) -> AsyncIterator[Bench]:
     """Put all parts upon a migrated database; twice on one database is a restart."""
-    clock = clock or ManualClock()
+    clock = clock or ManualClock(START)
     async with open_database(dsn, name="test", pool_size=8, seconds=5) as database:
         yield _bench(database, clock, seed)
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from millrace_feeds.clock import utc_now
 from millrace_notifications.delivery import repository
 from millrace_notifications.delivery.model import GIVE_UP_AFTER, State, next_attempt
 from millrace_notifications.delivery.service import DeliveryService
@@ -133,11 +134,11 @@ class TestRetries:
         to = await endpoint(parts)
         parts.receiver.status = 500
         await parts.tell(appointment(FRIDAY))
-        began, tried_at = parts.clock.now, list[timedelta]()
+        began, tried_at = utc_now(parts.clock), list[timedelta]()
         while (due := (await log(parts, to))[0].due_at) is not None:
-            parts.clock.now = max(due, parts.clock.now)
+            parts.clock.move_to(max(due, utc_now(parts.clock)))
             assert await parts.deliver_due() == 1
-            tried_at.append(parts.clock.now - began)
+            tried_at.append(utc_now(parts.clock) - began)
         (settled,) = await log(parts, to)
         assert settled.state is State.FAILED
         pauses = [after - before for before, after in itertools.pairwise(tried_at)]
@@ -154,7 +155,7 @@ class TestRetries:
             before.receiver.status = "timeout"
             await before.tell(appointment(FRIDAY))
             assert await before.deliver_due() == 1
-        before.clock.turn(seconds=10)
+        before.clock.advance(seconds=10)
         async with bench(database_url, before.clock, seed=2) as after:
             assert await after.deliver_due() == 1
             assert await after.deliver_due() == 0
@@ -166,7 +167,7 @@ class TestRetries:
         parts.receiver.status, parts.receiver.retry_after = 429, 3600
         await parts.tell(appointment(FRIDAY))
         await parts.deliver_due()
-        assert (await log(parts, to))[0].due_at == parts.clock.now + timedelta(hours=1)
+        assert (await log(parts, to))[0].due_at == utc_now(parts.clock) + timedelta(hours=1)
 
     @pytest.mark.parametrize("status", [301, 307, 404, 500, "refused_address", "tls"])
     async def test_whatever_is_no_success_is_tried_again(self, parts: Bench, status: int | str) -> None:
@@ -183,7 +184,7 @@ class TestRetries:
         await parts.tell(appointment(FRIDAY))
         assert len(await parts.dispatcher.claim(8)) == 1
         assert await parts.deliver_due() == 0
-        parts.clock.turn(seconds=120)
+        parts.clock.advance(seconds=120)
         assert await parts.deliver_due() == 1
 
 
@@ -216,7 +217,7 @@ class TestHealth:
             await parts.tell(appointment(FRIDAY + timedelta(days=30), identifier=f"a{day}"))
             await parts.deliver_due()
             assert (await endpoints_of(parts).get(MINE, to.id)).disabled == (None if day < 5 else "failing")
-            parts.clock.turn(days=1)
+            parts.clock.advance(days=1)
         await parts.deliver_due()
         assert {each.state for each in await log(parts, to)} <= {State.FAILED, State.CANCELLED}
         await parts.tell(appointment(FRIDAY + timedelta(days=30), identifier="b"))
@@ -228,7 +229,7 @@ class TestHealth:
             parts.receiver.status = 200 if day == 4 else 500
             await parts.tell(appointment(FRIDAY + timedelta(days=30), identifier=f"a{day}"))
             await parts.deliver_due()
-            parts.clock.turn(days=1)
+            parts.clock.advance(days=1)
         assert (await endpoints_of(parts).get(MINE, to.id)).disabled is None
 
     async def test_an_endpoint_that_is_gone_is_disabled_at_once(self, parts: Bench) -> None:
@@ -243,7 +244,7 @@ class TestHealth:
         to = await endpoint(parts)
         await parts.tell(appointment(FRIDAY))
         await parts.deliver_due()
-        since = parts.clock.now
+        since = utc_now(parts.clock)
         service = endpoints_of(parts)
         off = Wanted(to.url, None, ALL, False)
         version = (await service.get(MINE, to.id)).version
@@ -262,14 +263,14 @@ class TestHealth:
 class TestSignatures:
     async def got(self, parts: Bench) -> tuple[dict[str, str], bytes]:
         """What came last, at a time that the library's own clock takes for now."""
-        await parts.tell(appointment(datetime.now(UTC) + timedelta(days=3), identifier=str(parts.clock.now)))
+        await parts.tell(appointment(datetime.now(UTC) + timedelta(days=3), identifier=str(utc_now(parts.clock))))
         await parts.deliver_due()
         _, headers, body = parts.receiver.got[-1]
         return headers, body
 
     @pytest.fixture
     async def now(self, parts: Bench) -> Bench:
-        parts.clock.now = datetime.now(UTC)
+        parts.clock.move_to(datetime.now(UTC))
         return parts
 
     async def test_they_verify_with_the_library_of_the_standard(self, now: Bench) -> None:
@@ -326,10 +327,10 @@ async def test_all_that_is_old_goes_batch_by_batch(parts: Bench, batch: int, mon
     to = await endpoint(parts)
     await parts.tell(*(appointment(FRIDAY, identifier=f"a{n}") for n in range(5)))
     await parts.deliver_due()
-    parts.clock.turn(days=29)
+    parts.clock.advance(days=29)
     await Sweep(parts.database, parts.clock).once()
     assert len(await log(parts, to)) == 5
-    parts.clock.turn(days=2)
+    parts.clock.advance(days=2)
     await Sweep(parts.database, parts.clock).once()
     assert await log(parts, to) == []
 
@@ -338,14 +339,14 @@ async def test_a_message_that_was_sent_again_is_kept_with_its_log(parts: Bench) 
     to = await endpoint(parts)
     await parts.tell(appointment(FRIDAY), appointment(FRIDAY, identifier="a2"))
     await parts.deliver_due()
-    parts.clock.turn(days=29)
+    parts.clock.advance(days=29)
     kept = (await log(parts, to))[0].message_id
     async with parts.database.transaction() as session:
-        await repository.add(session, [(to.id, kept)], Uuid7(), parts.clock.now)
-    parts.clock.turn(days=2)
+        await repository.add(session, [(to.id, kept)], Uuid7(), utc_now(parts.clock))
+    parts.clock.advance(days=2)
     await Sweep(parts.database, parts.clock).once()
     assert [each.message_id for each in await log(parts, to)] == [kept, kept]
-    parts.clock.turn(days=29)
+    parts.clock.advance(days=29)
     await Sweep(parts.database, parts.clock).once()
     assert await log(parts, to) == []
 
@@ -354,10 +355,10 @@ async def test_old_messages_are_forgotten_with_their_log(parts: Bench) -> None:
     to = await endpoint(parts)
     await parts.tell(appointment(FRIDAY))
     await parts.deliver_due()
-    parts.clock.turn(days=31)
-    await parts.tell(appointment(parts.clock.now + timedelta(days=1), identifier="a2"))
+    parts.clock.advance(days=31)
+    await parts.tell(appointment(utc_now(parts.clock) + timedelta(days=1), identifier="a2"))
     await Sweep(parts.database, parts.clock).once()
     assert [each.state for each in await log(parts, to)] == [State.PENDING]
     async with parts.database.read() as session:
-        count, _ = await repository.counts(session, parts.clock.now)
+        count, _ = await repository.counts(session, utc_now(parts.clock))
     assert count == 1

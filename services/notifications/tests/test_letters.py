@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
+from millrace_feeds.clock import utc_now
 from millrace_notifications.patients_client import AccountMail, Contact
 from millrace_notifications.timer.tables import timer
 
@@ -25,32 +26,32 @@ class TestWhen:
     async def test_a_booking_is_told_at_once_and_reminded_of_twice(self, parts: Bench) -> None:
         await parts.tell(appointment(FRIDAY))
         assert await parts.send_due() == ["booked"]
-        parts.clock.now = FRIDAY - timedelta(hours=48, seconds=1)
+        parts.clock.move_to(FRIDAY - timedelta(hours=48, seconds=1))
         assert await parts.send_due() == []
-        parts.clock.turn(seconds=1)
+        parts.clock.advance(seconds=1)
         assert await parts.send_due() == ["reminder_48h"]
-        parts.clock.now = FRIDAY - timedelta(hours=2)
+        parts.clock.move_to(FRIDAY - timedelta(hours=2))
         assert await parts.send_due() == ["reminder_2h"]
-        parts.clock.now = FRIDAY + timedelta(days=3)
+        parts.clock.move_to(FRIDAY + timedelta(days=3))
         assert await parts.send_due() == []
 
     async def test_two_days_are_days_of_the_places_clocks(self, parts: Bench) -> None:
         after_the_change = datetime(2027, 3, 15, 14, 0, tzinfo=UTC)  # Monday, 10:00 in New York; clocks went forward
         await parts.tell(appointment(after_the_change))
         await parts.send_due()
-        parts.clock.now = datetime(2027, 3, 13, 15, 0, tzinfo=UTC)  # Saturday, 10:00
+        parts.clock.move_to(datetime(2027, 3, 13, 15, 0, tzinfo=UTC))  # Saturday, 10:00
         assert await parts.send_due() == ["reminder_48h"]
 
     async def test_what_has_passed_is_not_reminded_of(self, parts: Bench) -> None:
         await parts.tell(appointment(START + timedelta(hours=3)))
         assert await parts.send_due() == ["booked"]
-        parts.clock.turn(hours=1)
+        parts.clock.advance(hours=1)
         assert await parts.send_due() == ["reminder_2h"]
         assert "reminder_48h" not in await states(parts)
 
     async def test_a_letter_that_comes_too_late_does_not_leave(self, parts: Bench) -> None:
         await parts.tell(appointment(FRIDAY))
-        parts.clock.now = FRIDAY
+        parts.clock.move_to(FRIDAY)
         assert await parts.send_due() == []
         assert set((await states(parts)).values()) == {"expired"}
 
@@ -60,9 +61,9 @@ class TestWhen:
         later = FRIDAY + timedelta(days=7)
         await parts.tell(appointment(later, moved_from=FRIDAY.isoformat()))
         assert await parts.send_due() == ["moved"]
-        parts.clock.now = FRIDAY - timedelta(hours=1)
+        parts.clock.move_to(FRIDAY - timedelta(hours=1))
         assert await parts.send_due() == []
-        parts.clock.now = later - timedelta(hours=48)
+        parts.clock.move_to(later - timedelta(hours=48))
         assert await parts.send_due() == ["reminder_48h"]
 
     async def test_a_move_before_the_first_letter_left_makes_one_letter(self, parts: Bench) -> None:
@@ -75,7 +76,7 @@ class TestWhen:
         await parts.send_due()
         await parts.tell(appointment(FRIDAY, "cancelled", cancelled_by="practice"))
         assert await parts.send_due() == ["cancelled"]
-        parts.clock.now = FRIDAY - timedelta(hours=1)
+        parts.clock.move_to(FRIDAY - timedelta(hours=1))
         assert await parts.send_due() == []
 
     async def test_a_confirmation_is_no_letter_and_leaves_the_reminders(self, parts: Bench) -> None:
@@ -83,21 +84,21 @@ class TestWhen:
         await parts.send_due()
         await parts.tell(appointment(FRIDAY, "confirmed"))
         assert await parts.send_due() == []
-        parts.clock.now = FRIDAY - timedelta(hours=48)
+        parts.clock.move_to(FRIDAY - timedelta(hours=48))
         assert await parts.send_due() == ["reminder_48h"]
 
     async def test_a_visit_that_was_confirmed_before_it_was_seen_is_told_and_reminded_of(self, parts: Bench) -> None:
         await parts.tell(appointment(FRIDAY, "confirmed"))
         assert await parts.send_due() == ["booked"]
-        parts.clock.now = FRIDAY - timedelta(hours=48)
+        parts.clock.move_to(FRIDAY - timedelta(hours=48))
         assert await parts.send_due() == ["reminder_48h"]
 
     async def test_a_day_after_the_visit_a_review_is_asked_for(self, parts: Bench) -> None:
         await parts.tell(appointment(FRIDAY), appointment(FRIDAY, "arrived"))
-        parts.clock.now = FRIDAY + timedelta(hours=1)
-        await parts.tell(appointment(FRIDAY, "completed", completed_at=parts.clock.now.isoformat()))
+        parts.clock.move_to(FRIDAY + timedelta(hours=1))
+        await parts.tell(appointment(FRIDAY, "completed", completed_at=utc_now(parts.clock).isoformat()))
         assert await parts.send_due() == []
-        parts.clock.turn(hours=24)
+        parts.clock.advance(hours=24)
         assert await parts.send_due() == ["review_request"]
 
     async def test_a_time_from_the_waitlist_is_offered_while_it_is_held(self, parts: Bench) -> None:
@@ -107,7 +108,7 @@ class TestWhen:
         assert await parts.send_due() == []
         await parts.tell(offer(FRIDAY, expires, "taken"))
         parts.mailer.away = False
-        parts.clock.turn(minutes=5)
+        parts.clock.advance(minutes=5)
         assert await parts.send_due() == []
 
     async def test_an_offer_leaves_at_once(self, parts: Bench) -> None:
@@ -177,7 +178,7 @@ class TestOnce:
         async with bench(database_url) as before:
             await before.tell(provider(), place(), appointment(FRIDAY))
             assert await before.send_due() == ["booked"]
-        before.clock.now = FRIDAY - timedelta(hours=48)
+        before.clock.move_to(FRIDAY - timedelta(hours=48))
         async with bench(database_url, before.clock) as after:
             assert await after.send_due() == ["reminder_48h"]
         async with bench(database_url, before.clock) as again:
@@ -187,7 +188,7 @@ class TestOnce:
         await parts.tell(appointment(FRIDAY))
         (claimed,) = await parts.letters.claim(8)
         assert await parts.send_due() == []
-        parts.clock.turn(seconds=120)
+        parts.clock.advance(seconds=120)
         assert await parts.send_due() == ["booked"]
         await parts.letters.send(claimed)
         assert len(parts.mailer.sent) == 1, "who lost the lease sends no more"
@@ -209,7 +210,7 @@ class TestOnce:
             await parts.letters.send(claimed)
         async with parts.database.transaction() as session:
             await session.execute(text("DROP TRIGGER fail ON timer"))
-        parts.clock.turn(seconds=120)
+        parts.clock.advance(seconds=120)
         assert await parts.send_due() == ["booked"]
         first, second = parts.mailer.sent
         assert first.id == second.id
@@ -217,7 +218,7 @@ class TestOnce:
     async def test_what_is_sent_again_from_before_our_time_announces_nothing(self, parts: Bench) -> None:
         await parts.tell(appointment(FRIDAY), replay=True)
         assert await parts.send_due() == []
-        parts.clock.now = FRIDAY - timedelta(hours=48)
+        parts.clock.move_to(FRIDAY - timedelta(hours=48))
         assert await parts.send_due() == ["reminder_48h"]
 
 
@@ -227,10 +228,10 @@ class TestTrouble:
         parts.patients.away = True
         assert await parts.send_due() == []
         parts.patients.away, parts.mailer.away = False, True
-        parts.clock.turn(seconds=10)
+        parts.clock.advance(seconds=10)
         assert await parts.send_due() == []
         parts.mailer.away = False
-        parts.clock.turn(minutes=1)
+        parts.clock.advance(minutes=1)
         assert await parts.send_due() == ["booked"]
 
     async def test_an_address_that_ses_refuses_is_given_up(self, parts: Bench) -> None:

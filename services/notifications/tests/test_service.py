@@ -17,9 +17,10 @@ from millrace_feeds.transport import Outgoing
 from millrace_notifications.main import create
 from millrace_notifications.patients_client import PatientsAwayError, open_patients
 from millrace_notifications.provision import init
+from millrace_platform.testing import ManualClock
 
 from .receiving import Receiver, receiving
-from .running import ADA, Feed, ManualClock, appointment, place, provider
+from .running import ADA, Feed, appointment, place, provider
 
 ANA, BEA = "01890a5d-ac96-774b-bcce-00000000000a", "01890a5d-ac96-774b-bcce-00000000000b"
 CONTACT = b'{"items": [{"patient_id": "%s", "email": "%s@example.org", "given_name": "Ada"}]}'

@@ -13,10 +13,11 @@ from fastapi.routing import iter_route_contexts
 from standardwebhooks import Webhook
 
 from millrace_platform.authentication import Role
+from millrace_platform.testing import ManualClock
 from tests.support.waiting import until
 
 from .receiving import Receiver, receiving
-from .running import OTHER_PRACTICE, PRACTICE, Feed, ManualClock, appointment
+from .running import OTHER_PRACTICE, PRACTICE, Feed, appointment
 from .serving import Service, serving
 
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"

@@ -23,7 +23,7 @@ from millrace_patients.migrate import prepare
 from millrace_patients.settings import PatientsSettings
 from millrace_platform.authentication import Role
 from millrace_platform.database import Database, open_database
-from tests.support.clock import ManualClock
+from millrace_platform.testing import ManualClock
 from tests.support.waiting import until
 
 PASSWORD = "a quiet sentence about rivers"

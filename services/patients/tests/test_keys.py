@@ -10,18 +10,18 @@ from sqlalchemy import func, select
 
 from millrace_patients.challenge.tables import challenge
 from millrace_patients.composition import open_core
-from millrace_patients.crypto.kms import KeyRefusedError
+from millrace_patients.crypto.kms import UnwrapError
 from millrace_patients.crypto.kms_aws import AwsKms, open_aws_kms
 from millrace_patients.crypto.kms_local import MasterKeyError
 from millrace_patients.crypto.service_keys import NoRootKeyError
-from millrace_patients.mail.tables import outbound_mail
+from millrace_patients.email_queue.tables import outbound_mail
 from millrace_patients.migrate import migrate, prepare
 from millrace_patients.session.tables import refresh_token, session_table
-from millrace_patients.signing.ring import GivenKeys, SigningKeysError, StoredKeys
+from millrace_patients.signing.ring import ConfiguredKeyRing, DatabaseKeyRing, SigningKeysError
 from millrace_patients.signing.tables import signing_key
 from millrace_patients.sweep import Sweep
 from millrace_patients.throttle.tables import throttle
-from tests.support.clock import ManualClock
+from millrace_platform.testing import ManualClock
 
 from .running import Service, running, settings_for
 
@@ -35,9 +35,9 @@ async def rotating(postgres_dsn: str) -> AsyncIterator[Service]:
         yield service
 
 
-def ring_of(service: Service) -> StoredKeys:
+def ring_of(service: Service) -> DatabaseKeyRing:
     ring = service.app.state.identity.issuer.ring
-    assert isinstance(ring, StoredKeys)
+    assert isinstance(ring, DatabaseKeyRing)
     return ring
 
 
@@ -58,13 +58,13 @@ async def test_keys_rotate_with_an_overlap_and_no_token_becomes_unreadable(rotat
     clock.now += 30 * DAY
     await ring.refresh()
     old, new = await published(rotating)
-    assert (old, ring.signer().kid) == (first, first)
+    assert (old, ring.signing_key().kid) == (first, first)
     account = await rotating.sign_in("a@example.org")
     clock.now += 899
-    assert ring.signer().kid == first
+    assert ring.signing_key().kid == first
     last = (await rotating.sign_in("a@example.org")).tokens["access_token"]
     clock.now += 1
-    assert ring.signer().kid == new
+    assert ring.signing_key().kid == new
     assert await is_taken(last)
     assert await is_taken((await rotating.sign_in("a@example.org")).tokens["access_token"])
     clock.now += 900 + 299
@@ -101,18 +101,18 @@ async def test_no_private_key_lies_open_in_the_database(rotating: Service) -> No
 
 class TestGivenKeys:
     def given(self, *keys: RSAKey | OctKey, private: bool = True) -> GivenKeys:
-        return GivenKeys(json.dumps({"keys": [key.as_dict(private=private) for key in keys]}))
+        return ConfiguredKeyRing(json.dumps({"keys": [key.as_dict(private=private) for key in keys]}))
 
     def test_the_first_signs_and_all_are_published_without_their_private_part(self) -> None:
         one, two = RSAKey.generate_key(2048), RSAKey.generate_key(2048)
         keys = self.given(one, two)
-        assert keys.signer().kid == one.thumbprint()
+        assert keys.signing_key().kid == one.thumbprint()
         assert [set(key.public()) for key in keys.published()] == [{"kid", "use", "alg", "kty", "n", "e"}] * 2
 
     def test_what_cant_sign_is_refused_without_being_quoted(self) -> None:
         for wrong in ('{"keys": []}', "[]", "nonsense", '{"keys": [{"kty": "RSA"}]}'):
             with pytest.raises(SigningKeysError):
-                GivenKeys(wrong)
+                ConfiguredKeyRing(wrong)
         with pytest.raises(SigningKeysError):
             self.given(RSAKey.generate_key(2048), private=False)
         with pytest.raises(SigningKeysError) as raised:
@@ -129,7 +129,7 @@ async def test_it_starts_only_after_init_and_with_its_own_master_key(postgres_ds
     await prepare(settings)
     await prepare(settings)
     async with open_core(settings):
-        with pytest.raises(KeyRefusedError):
+        with pytest.raises(UnwrapError):
             async with open_core(settings_for(postgres_dsn)):
                 raise AssertionError
     with pytest.raises(MasterKeyError):
@@ -146,7 +146,7 @@ async def test_aws_kms_wraps_keys_for_their_context(aws_endpoint: str) -> None:
         assert len(made.plain) == 32
         assert made.plain not in made.wrapped
         assert await kms.unwrap(made.wrapped, {"person": "1"}) == made.plain
-        with pytest.raises(KeyRefusedError):
+        with pytest.raises(UnwrapError):
             await kms.unwrap(made.wrapped, {"person": "2"})
 
 
@@ -166,19 +166,21 @@ async def test_what_has_had_its_time_is_removed(service: Service) -> None:
     await service.account("a@example.org")
     await service.post("/v1/auth/password-reset", {"email": "a@example.org"})
     await service.try_sign_in("a@example.org", "wrong")
-    patients, signing_in = service.app.state.patients, service.app.state.identity.signing_in
+    patients, sign_in_service = service.app.state.patients, service.app.state.identity.sign_in
     registration = service.app.state.identity.registration
-    sweep = Sweep(patients.units, registration.challenges, signing_in.sessions, signing_in.throttle, patients.mail)
+    sweep = Sweep(
+        patients.units, registration.challenges, sign_in_service.sessions, sign_in_service.throttle, patients.emails
+    )
     tables = (challenge, throttle, outbound_mail, session_table, refresh_token)
 
     async def left() -> list[int]:
         async with service.database.read() as session:
             return [await session.scalar(select(func.count()).select_from(table)) or 0 for table in tables]
 
-    await sweep.once()
+    await sweep.run_once()
     assert all(await left())
     service.clock.now += 91 * DAY
-    await sweep.once()
+    await sweep.run_once()
     assert await left() == [0] * len(tables)
 
 

@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from millrace_feeds.status import ShardStatus
+from millrace_platform.testing import ManualClock
 from millrace_projector.as_of import AsOf, AsOfWriter
 from millrace_readmodel import layout
 
@@ -51,18 +52,10 @@ class Worker:
         return self
 
 
-class Noon:
-    def time(self) -> float:
-        return 43_200.0
-
-    def monotonic(self) -> float:
-        return 0.0
-
-
 async def test_it_is_written_by_shard_and_goes_with_the_lease(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis:
         worker = Worker(status("a"), status("b"))
-        writer = AsOfWriter(redis, AsOf(), worker, clock=Noon(), interval=1.0)
+        writer = AsOfWriter(redis, AsOf(), worker, clock=ManualClock(43_200.0), interval=1.0)
         await writer.write()
         assert await redis.hgetall(layout.AS_OF_KEY) == {b"a": b"43200.000", b"b": b"43200.000"}
         worker.shards = (status("b"),)
@@ -74,5 +67,5 @@ async def test_a_worker_without_connection_promises_nothing(redis_url: str) -> N
     async with Redis.from_url(redis_url) as redis:
         worker = Worker(status("a"))
         worker.healthy = False
-        await AsOfWriter(redis, AsOf(), worker, clock=Noon(), interval=1.0).write()
+        await AsOfWriter(redis, AsOf(), worker, clock=ManualClock(43_200.0), interval=1.0).write()
         assert await redis.exists(layout.AS_OF_KEY) == 0

@@ -10,23 +10,13 @@ from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import entity_of
 from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.transport import Record
+from millrace_platform.testing import ManualClock
 from millrace_refinery.figures import Figures
 from millrace_refinery.ordering import Limits
 from millrace_refinery.refiner import Refiner
 from millrace_refinery.states import MemoryStateStore
 
 from .factories import SHARD, change, practice, raw_record, record
-
-
-class ManualClock:
-    def __init__(self) -> None:
-        self.now = 1_772_359_200.0
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 class Entities:

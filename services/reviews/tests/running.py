@@ -17,6 +17,7 @@ from joserfc.jwk import RSAKey
 from millrace_contracts.entities import Address, Appointment, Entity, Patient, ProviderLocation
 from millrace_contracts.envelope import Envelope, decode, encode
 from millrace_contracts.registry import APPOINTMENT, PATIENT, PROVIDER_LOCATION, Contract, entity_of
+from millrace_feeds.clock import Clock, rfc3339
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.dead_letters import MemoryDeadLetters
 from millrace_feeds.handler import Handler
@@ -25,15 +26,14 @@ from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.settings import ConsumerSettings
 from millrace_feeds.transport import Outgoing, Transport
 from millrace_platform.authentication import Verifier, rules_of
-from millrace_platform.clock import Clock, rfc3339
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Uuid7
+from millrace_platform.testing import START, ManualClock
 from millrace_reviews.bootstrap import Surroundings
 from millrace_reviews.feed import is_away
 from millrace_reviews.main import create
 from millrace_reviews.migrate import migrate
 from millrace_reviews.settings import ReviewsSettings
-from tests.support.clock import START, ManualClock
 from tests.support.waiting import until
 
 DAY = 86_400.0

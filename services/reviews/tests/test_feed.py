@@ -12,11 +12,11 @@ from sqlalchemy import Table, select
 from millrace_contracts.entities import Patient
 from millrace_contracts.registry import APPOINTMENT, PATIENT
 from millrace_platform.logging import JsonFormatter
+from millrace_platform.testing import ManualClock
 from millrace_reviews.clock import now_of
 from millrace_reviews.schema import metadata
 from millrace_reviews.summary.model import Averages, Prior, Totals, averages
 from millrace_reviews.sweep import Sweep
-from tests.support.clock import ManualClock
 
 from .running import DAY, NPI, OTHER_NPI, STARS, Service, appointment_of, running, settings_for
 

@@ -11,12 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from millrace_contracts.entities import Appointment
 from millrace_contracts.envelope import ContractError, decode
 from millrace_contracts.registry import APPOINTMENT
+from millrace_platform.testing import ManualClock
 from millrace_reviews.review.model import DECISIONS, IllegalMoveError, Reason, Standing, State
 from millrace_reviews.review.screening import Finding, screen
 from millrace_reviews.summary.model import Averages, Prior, Totals, averages
 from millrace_reviews.visit.model import Obstacle, obstacle
 from millrace_reviews.visit.wire import visit_of
-from tests.support.clock import ManualClock
 
 from .running import appointment_of, envelope
 

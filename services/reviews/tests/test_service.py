@@ -17,10 +17,10 @@ from millrace_feeds.aws import dynamodb_client, kinesis_client
 from millrace_feeds.provision import create_dead_letters_table, create_stream
 from millrace_feeds.transport import TRIM_HORIZON, Record
 from millrace_platform.ids import Uuid7
+from millrace_platform.testing import ManualClock
 from millrace_reviews.bootstrap import Surroundings
 from millrace_reviews.main import create
 from millrace_reviews.settings import ReviewsSettings
-from tests.support.clock import ManualClock
 from tests.support.waiting import until
 
 from .running import NPI, STARS, appointment_of, caller_of, envelope, verifiers

@@ -23,14 +23,14 @@ from millrace_feeds.transport import Outgoing, Transport
 from millrace_platform.authentication import InvalidTokenError, Principal, Role
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Uuid7
+from millrace_platform.testing import ManualClock
 from millrace_platform.unit_of_work import Envelopes, Event
-from millrace_scheduling.booking.guard import Guard
+from millrace_scheduling.hold.guard import Guard
 from millrace_scheduling.bootstrap import Feeds
 from millrace_scheduling.main import create
 from millrace_scheduling.migrate import migrate
 from millrace_scheduling.place.handlers import is_away
 from millrace_scheduling.settings import SchedulingSettings
-from tests.support.clock import ManualClock
 from tests.support.waiting import until
 
 START = 1_795_000_000.0

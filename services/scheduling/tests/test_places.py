@@ -8,9 +8,9 @@ from sqlalchemy import text
 from millrace_contracts.entities import Address, ProviderLocation
 from millrace_contracts.envelope import encode
 from millrace_contracts.registry import PROVIDER_LOCATION
+from millrace_feeds.clock import SystemClock
 from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.transport import Record
-from millrace_platform.clock import SystemClock
 from millrace_platform.errors import Unavailable
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, Event

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from millrace_readmodel import zones
 from millrace_readmodel.layout import DAYS, ROW
 from millrace_readmodel.openings import NOTHING, Week, entry_of, part_of
-from millrace_search.engine.openings import ALL_KINDS, ALL_PARTS, NEVER, Bookable, Wanted, clock, openings_of
+from millrace_search.engine.openings import ALL_KINDS, ALL_PARTS, NEVER, Bookable, Wanted, local_times, openings_of
 from millrace_search.index.openings import TICK, belongs, entry_at, place_of, rendered
 
 from .factories import card, openings
@@ -92,7 +92,7 @@ def test_rows_are_found_by_their_openings_and_ordered_by_the_soonest(
     columns = [b"".join(entries[:cut]), b"".join(entries[cut:]).rstrip(b"\0") and b"".join(entries[cut:])]
     openings = openings_of(ids, parts, columns)
     assert not openings.misplaced
-    bookable = Bookable(openings, wanted, clock(int(moment.timestamp() // 60)))
+    bookable = Bookable(openings, wanted, local_times(int(moment.timestamp() // 60)))
     asked = np.arange(len(made))[::-1]
     expected = [matching(row, wanted, moment) if row else [] for row in reversed(made)]
     assert bookable.any(asked).tolist() == [bool(each) for each in expected]
@@ -103,7 +103,7 @@ def test_openings_beside_the_wrong_row_say_nothing() -> None:
     row = Row(NEW_YORK, TODAY, frozenset({(TODAY + 1, 0, 0)}))
     openings = openings_of(np.array([7, 9], np.uint64), [bytes(2 * ROW.itemsize)], [row.entry(7) + row.entry(8)])
     assert openings.misplaced
-    bookable = Bookable(openings, Wanted(), clock(int(MIDNIGHT.timestamp() // 60)))
+    bookable = Bookable(openings, Wanted(), local_times(int(MIDNIGHT.timestamp() // 60)))
     assert bookable.any(np.arange(2)).tolist() == [True, False]
     assert [belongs(row.entry(8), 8), belongs(row.entry(8), 9), belongs(b"", 9), belongs(NOTHING, 9)] == [
         True,

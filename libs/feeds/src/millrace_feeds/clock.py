@@ -1,24 +1,35 @@
-"""Clocks are passed in, so that a test can run hours of leases and retries in milliseconds."""
+"""The clock is a parameter, so that a test can pass hours of leases and retries in milliseconds."""
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
     def time(self) -> float:
-        """Seconds since the epoch; may jump. For what people and other machines read."""
+        """Return seconds since the Unix epoch. May jump: use it for what people and other machines read."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary point; never jumps. For leases, timeouts and backoff."""
+        """Return seconds since an arbitrary point. Never jumps: use it for leases, timeouts and backoff."""
         ...
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """Reads the machine's clocks."""
 
     def time(self) -> float:
         return time.time()
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+def utc_now(clock: Clock) -> datetime:
+    """Return the clock's time as a datetime in UTC."""
+    return datetime.fromtimestamp(clock.time(), UTC)
+
+
+def rfc3339(seconds: float) -> str:
+    """Format Unix seconds as RFC 3339 in UTC with milliseconds, e.g. `2026-11-21T07:04:30.123Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -14,7 +14,7 @@ from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.middleware import Bounds, Faults, RequestContext
 from millrace_platform.openapi import DescribedApplication
 from millrace_platform.problems import install_problem_handlers
-from millrace_platform.routing import DirectRoutes
+from millrace_platform.routing import include
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.tracing import RequestMeter, Tracing
 
@@ -75,7 +75,7 @@ def create_app(
     install_problem_handlers(app)
     install_health(app, readiness)
     for router in routers:
-        app.include_router(router)
+        include(app, router)
     return app
 
 
@@ -116,5 +116,4 @@ def _middleware(settings: PlatformSettings, unavailable_on: tuple[type[Exception
             seconds=settings.request_timeout,
             at_once=settings.concurrency_limit,
         ),
-        Middleware(DirectRoutes),
     ]

@@ -22,7 +22,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 from joserfc.util import to_bytes, urlsafe_b64decode
 
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock
 from millrace_platform.errors import Forbidden, Unauthenticated
 from millrace_platform.jwks import open_key_cache
 from millrace_platform.settings import PlatformSettings

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 from uuid import UUID
 
-from millrace_platform.clock import Clock, SystemClock
+from millrace_feeds.clock import Clock, SystemClock
 
 Ids: TypeAlias = Callable[[], UUID]
 """Where new identifiers come from; a test passes its own."""

@@ -13,7 +13,7 @@ import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock
 from millrace_platform.errors import Unavailable
 
 Fetch: TypeAlias = Callable[[], Awaitable[bytes]]

@@ -19,7 +19,7 @@ from typing import Any, Literal, TextIO
 import msgspec
 from opentelemetry import trace
 
-from millrace_platform.clock import rfc3339
+from millrace_feeds.clock import rfc3339
 from millrace_platform.context import request_id
 
 QUOTING_LIBRARIES = frozenset({"asyncpg", "sqlalchemy", "pydantic", "pydantic_core", "fastapi", "msgspec"})

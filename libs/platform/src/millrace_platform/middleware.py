@@ -1,7 +1,7 @@
 """The layers around every request, as plain ASGI: a request crosses all of them in some microseconds.
 
 From the outside in: `tracing.Tracing` where telemetry is exported, `RequestContext` (id, log line, metrics), `Faults`
-(any exception becomes a problem), `Bounds` (header, body, time, number at once), `routing.DirectRoutes`.
+(any exception becomes a problem), `Bounds` (header, body, time, number at once).
 """
 
 import asyncio
@@ -48,9 +48,8 @@ class RequestContext:
         method: str = scope["method"]
         is_head = method == "HEAD"
         if is_head:
-            # Shared with the layers around this one, who learn the route from it; the server must go on to see HEAD.
-            scope.setdefault("fastapi", {})
-            scope = {**scope, "method": "GET"}
+            # The server must still see HEAD; the layers around this one read the matched route from their own scope.
+            outer_scope, scope = scope, {**scope, "method": "GET", "fastapi": scope.setdefault("fastapi", {})}
         current = _accepted_id(scope) or str(self._ids())
         header = (REQUEST_ID_HEADER, current.encode())
         status = 0
@@ -68,6 +67,8 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
+            if is_head and "route" in scope:
+                outer_scope["route"] = scope["route"]
             self._note(scope, method, status, time.perf_counter() - started)
             request_id.reset(token)
 

@@ -70,14 +70,15 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 # the type it is registered for
-    if isinstance(error.body, bytes) and error.body and not _is_json(request):
+    if isinstance(error.body, bytes) and error.body and not is_json(request):
         return problem_response(
             problem_of_status(415, "Send the body as application/json.", headers={"Accept": "application/json"})
         )
     return problem_response(Unprocessable(errors=field_errors(error.errors())))
 
 
-def _is_json(request: Request) -> bool:
+def is_json(request: Request) -> bool:
+    """Return whether the request declares a JSON body."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     kind, _, subtype = media_type.partition("/")
     return kind == "application" and (subtype == "json" or subtype.endswith("+json"))

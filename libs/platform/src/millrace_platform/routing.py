@@ -1,107 +1,121 @@
-"""Routes for endpoints that are asked most: described like any other, answered in half the time."""
+"""Routes for the busiest endpoints: described in OpenAPI by FastAPI, served by plain Starlette routes."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
-from fastapi import Request, Response, params
-from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from fastapi import APIRouter, FastAPI, Request, Response, params
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from millrace_platform.context import EFFECTIVE_ROUTE
-from millrace_platform.errors import problem_of_status
+from millrace_platform.problems import is_json
 
-Resolver: TypeAlias = Callable[[Request], Awaitable[Any]]
+Errors: TypeAlias = list[Mapping[str, Any]]
+"""Pydantic's errors, with the part of the request (`query`, `body`) first in each location."""
+Resolver: TypeAlias = Callable[[Request, Errors], Awaitable[Any]]
+"""Returns the value of a parameter, or None after it has added to the errors. Raises what a dependency raises."""
 
-_JSON = "application/json"
+
+class TypedRoute(Route):
+    """A Starlette route that names itself in the scope, as FastAPI's routes do; logs and spans read it there."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request."""
+        scope["route"] = self
+        await super().handle(scope, receive, send)
 
 
-class DirectRoute(APIRoute):
-    """For `async def endpoint(…) -> Response`, whose parameters are known by their types alone.
+class TypedRouter(APIRouter):
+    """A FastAPI router whose endpoints are also available as Starlette routes, which cost a fraction (decision 0018).
 
-    They are `Request`, a model as `Query()`, an optional text as `Header()`, a model as the JSON body, and dependencies
-    with such parameters but no body; the path has none. Anything else is refused with a `TypeError` when the route is
-    made. The description of the API follows from the signature as ever. A parameter of the query that is given twice
-    counts as the last one, unless it is a list. It needs `DirectRoutes`: without them, and for what isn't valid, it is
-    a route like others.
+    Endpoints are `async def endpoint(...) -> Response` without path parameters. A parameter is a `Request`, a model as
+    `Query()`, an optional string as `Header()`, a model as the JSON body, or a dependency with such parameters except a
+    body; anything else raises `TypeError` when the route is added. If a query parameter that isn't a list is repeated,
+    the last value counts. Add the router to an application with `include`.
     """
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
-        types = _types(endpoint)
-        bodies = {name: each for name, each in types.items() if _is_model(each)}
-        if len(bodies) > 1 or "{" in path:
-            raise TypeError(f"{endpoint.__name__} takes more than one body, or something of its path")
-        self._body: tuple[str, type[BaseModel]] | None = next(iter(bodies.items()), None)
-        self._resolvers = {name: _resolver(name, each) for name, each in types.items() if name not in bodies}
+    def __init__(self, *, prefix: str = "", tags: list[str] | None = None) -> None:
+        super().__init__(prefix=prefix, tags=[*(tags or ())])
+        self.typed_routes: list[TypedRoute] = []
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
-        """None once it is answered. A request that isn't valid is to be received from what is returned, once more."""
-        request = Request(scope, receive)
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        """Add the endpoint for FastAPI's OpenAPI document and as a Starlette route."""
+        super().add_api_route(path, endpoint, **options)
+        full_path = self.prefix + path
+        if "{" in full_path:
+            raise TypeError(f"{endpoint.__name__}: typed routes have no path parameters")
+        self.typed_routes.append(TypedRoute(full_path, typed_endpoint(endpoint), methods=options["methods"]))
+
+
+def include(app: FastAPI, router: APIRouter) -> None:
+    """Add a router to an application; the Starlette routes of a `TypedRouter` come first, so that they are matched."""
+    if isinstance(router, TypedRouter):
+        app.router.routes.extend(router.typed_routes)
+    app.include_router(router)
+
+
+def typed_endpoint(endpoint: Callable[..., Any]) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint as a function of the request; parameters are analyzed once, here.
+
+    Invalid requests raise `RequestValidationError` with the errors that FastAPI would report.
+    """
+    types = _parameter_types(endpoint)
+    bodies = {name: annotation for name, annotation in types.items() if _is_model(annotation)}
+    if len(bodies) > 1:
+        raise TypeError(f"{endpoint.__name__}: typed routes have one body at most")
+    body_name, body_model = next(iter(bodies.items()), ("", None))
+    resolvers = {name: _resolver(name, annotation) for name, annotation in types.items() if name not in bodies}
+
+    async def handle(request: Request) -> Response:
         values: dict[str, Any] = {}
-        if self._body is not None:
-            name, model = self._body
-            try:
-                content = await request.body()
-            except HTTPException as error:
-                raise problem_of_status(error.status_code, error.detail) from None
-            receive = _sent_again(content)
-            if request.headers.get("content-type") != _JSON:
-                return receive
-            try:
-                values[name] = model.model_validate_json(content)
-            except ValidationError:
-                return receive
+        errors: Errors = []
+        content = b"" if body_model is None else await request.body()
+        body_errors: Errors = []
+        if body_model is not None:
+            values[body_name] = _parse_body(request, body_model, content, body_errors)
+        for name, resolve in resolvers.items():
+            values[name] = await resolve(request, errors)
+        errors += body_errors
+        if errors:
+            raise RequestValidationError(errors, body=content)
+        response: Response = await endpoint(**values)
+        return response
+
+    return handle
+
+
+def _parse_body(request: Request, model: type[BaseModel], content: bytes, errors: Errors) -> BaseModel | None:
+    if request.headers.get("content-type") == "application/json":
         try:
-            for parameter, resolve in self._resolvers.items():
-                values[parameter] = await resolve(request)
+            return model.model_validate_json(content)
         except ValidationError:
-            return receive
-        response: Response = await self.endpoint(**values)
-        await response(scope, receive, send)
+            pass  # reported below as FastAPI reports it, from the decoded value
+    if not content:
+        errors.append({"type": "missing", "loc": ("body",), "msg": "Field required"})
+        return None
+    if not is_json(request):
+        errors.append({"type": "model_attributes_type", "loc": ("body",), "msg": "Not JSON"})
+        return None
+    try:
+        return model.model_validate(json.loads(content))
+    except json.JSONDecodeError as error:
+        problem = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error"}
+        raise RequestValidationError([{**problem, "ctx": {"error": error.msg}}]) from None
+    except (UnicodeError, RecursionError) as error:
+        raise HTTPException(400) from error
+    except ValidationError as error:
+        errors += _located(error, "body")
         return None
 
 
-class DirectRoutes:
-    """The innermost layer: asks the application's direct routes, and the application for everything else.
-
-    FastAPI looks a request's route and dependencies up anew each time, and keeps stacks of what to close. It is its
-    handlers that tell what isn't valid.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._routes: Mapping[tuple[str, str], tuple[DirectRoute, RouteContext]] | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            if self._routes is None:
-                self._routes = dict(_direct_routes(scope["app"].routes))
-            found = self._routes.get((scope["method"], scope["path"]))
-            if found is not None:
-                route, context = found
-                # Where FastAPI keeps it: the layers around share it, also those that see another scope (HEAD).
-                shared = scope.setdefault("fastapi", {})
-                shared[EFFECTIVE_ROUTE] = context
-                again = await route.answer(scope, receive, send)
-                if again is None:
-                    return
-                del shared[EFFECTIVE_ROUTE]
-                receive = again
-        await self._app(scope, receive, send)
+def _located(error: ValidationError, part: str) -> Errors:
+    return [{**each, "loc": (part, *each["loc"])} for each in error.errors(include_url=False)]
 
 
-def _direct_routes(routes: Sequence[BaseRoute]) -> Iterator[tuple[tuple[str, str], tuple[DirectRoute, RouteContext]]]:
-    for context in iter_route_contexts(routes):
-        route = context.original_route
-        if isinstance(route, DirectRoute) and context.path is not None:
-            for method in route.methods or ():
-                yield (method, context.path), (route, context)
-
-
-def _types(call: Callable[..., Any]) -> dict[str, Any]:
+def _parameter_types(call: Callable[..., Any]) -> dict[str, Any]:
     hints = get_type_hints(call if hasattr(call, "__code__") else type(call).__call__, include_extras=True)
     hints.pop("return", None)
     return hints
@@ -113,51 +127,53 @@ def _is_model(annotation: Any) -> bool:
 
 def _resolver(name: str, annotation: Any) -> Resolver:
     if isinstance(annotation, type) and issubclass(Request, annotation):
-        return _request
+        return _resolve_request
     if get_origin(annotation) is Annotated:
         kind, *extras = get_args(annotation)
         for extra in extras:
             if isinstance(extra, params.Depends) and extra.dependency is not None:
-                return _dependency(extra.dependency)
+                return _dependency_resolver(extra.dependency)
             if isinstance(extra, params.Header):
-                return _header(extra.alias or name.replace("_", "-"))
+                return _header_resolver(extra.alias or name.replace("_", "-"))
             if isinstance(extra, params.Query) and _is_model(kind):
-                return _query(kind)
-    raise TypeError(f"a direct route doesn't know what to give {name}: {annotation}")
+                return _query_resolver(kind)
+    raise TypeError(f"typed routes don't support the parameter {name}: {annotation}")
 
 
-async def _request(request: Request) -> Request:
+async def _resolve_request(request: Request, _errors: Errors) -> Request:
     return request
 
 
-def _dependency(dependency: Callable[..., Any]) -> Resolver:
-    resolvers = {name: _resolver(name, each) for name, each in _types(dependency).items()}
+def _dependency_resolver(dependency: Callable[..., Any]) -> Resolver:
+    resolvers = {name: _resolver(name, each) for name, each in _parameter_types(dependency).items()}
 
-    async def resolve(request: Request) -> Any:
-        return await dependency(**{name: await each(request) for name, each in resolvers.items()})
+    async def resolve(request: Request, errors: Errors) -> Any:
+        own_errors: Errors = []
+        values = {name: await each(request, own_errors) for name, each in resolvers.items()}
+        if own_errors:
+            errors += own_errors
+            return None
+        return await dependency(**values)
 
     return resolve
 
 
-def _header(name: str) -> Resolver:
-    async def resolve(request: Request) -> str | None:
+def _header_resolver(name: str) -> Resolver:
+    async def resolve(request: Request, _errors: Errors) -> str | None:
         return request.headers.get(name)
 
     return resolve
 
 
-def _query(model: type[BaseModel]) -> Resolver:
+def _query_resolver(model: type[BaseModel]) -> Resolver:
     lists = [field.alias or name for name, field in model.model_fields.items() if get_origin(field.annotation) is list]
 
-    async def resolve(request: Request) -> BaseModel:
-        given = request.query_params
-        return model.model_validate({**given, **{name: given.getlist(name) for name in lists if name in given}})
+    async def resolve(request: Request, errors: Errors) -> BaseModel | None:
+        values = request.query_params
+        try:
+            return model.model_validate({**values, **{name: values.getlist(name) for name in lists if name in values}})
+        except ValidationError as error:
+            errors += _located(error, "query")
+            return None
 
     return resolve
-
-
-def _sent_again(content: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": content, "more_body": False}
-
-    return receive

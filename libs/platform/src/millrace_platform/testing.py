@@ -2,18 +2,41 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from functools import cache
 from uuid import UUID, uuid4
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from millrace_feeds.clock import Clock
 from millrace_platform.authentication import ALGORITHM, PRACTICE_GROUP, TOKEN_USE, Role, Verifier, rules_of
-from millrace_platform.clock import Clock
 from millrace_platform.settings import PlatformSettings
 
+START = 1_800_000_000.0
+"""2027-01-15T08:00:00Z."""
 KEY_ID = "testing"
 LIFETIME = 900
+
+
+class ManualClock:
+    """A clock that stands still until a test moves it. `now` (Unix seconds) is also its monotonic time."""
+
+    def __init__(self, now: float | datetime = START) -> None:
+        self.move_to(now)
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        """Move forward by a duration in `timedelta`'s arguments, e.g. `minutes=5`."""
+        self.now += timedelta(**by).total_seconds()
+
+    def move_to(self, moment: float | datetime) -> None:
+        self.now = moment.timestamp() if isinstance(moment, datetime) else moment
 
 
 @cache

@@ -9,6 +9,7 @@ import msgspec
 
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import Contract, E
+from millrace_feeds.clock import Clock, rfc3339
 from millrace_feeds.outbox import (
     NOTIFY_STATEMENT,
     OUTBOX_COLUMNS,
@@ -17,7 +18,6 @@ from millrace_feeds.outbox import (
     outbox_record,
 )
 from millrace_feeds.tracing import current_traceparent
-from millrace_platform.clock import Clock, rfc3339
 from millrace_platform.database import Database, Session
 from millrace_platform.database_errors import problems_of_driver
 from millrace_platform.ids import EventIds

@@ -27,12 +27,12 @@ from millrace_directory.reading import Reader
 from millrace_directory.replay import Replay
 from millrace_directory.rules import load_tables
 from millrace_directory.unit_of_work import Units
+from millrace_feeds.clock import Clock
 from millrace_feeds.publisher import Publisher
 from millrace_feeds.relay import Relay
 from millrace_feeds.transport import Transport
 from millrace_platform.application import Running
 from millrace_platform.authentication import Verifier
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Ids
 from millrace_platform.settings import PlatformSettings

@@ -6,7 +6,7 @@ from typing import Any
 
 from millrace_directory.events import Action, Key
 from millrace_directory.wire import E, Kind, Row, Written, by_keys
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock
 from millrace_platform.database import Session
 from millrace_platform.ids import EventIds
 from millrace_platform.statements import fetch, first

@@ -10,9 +10,9 @@ from millrace_directory.practice import endpoints as practices
 from millrace_directory.provider import endpoints as providers
 from millrace_directory.provider_location import endpoints as provider_locations
 from millrace_feeds.assembly import open_transport
+from millrace_feeds.clock import Clock, SystemClock
 from millrace_platform.application import create_app
 from millrace_platform.authentication import open_verifier
-from millrace_platform.clock import Clock, SystemClock
 from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.settings import PlatformSettings
 

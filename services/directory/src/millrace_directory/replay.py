@@ -12,8 +12,8 @@ from millrace_directory.database import own_connection
 from millrace_directory.feed import CHUNK, events_of
 from millrace_directory.kinds import KINDS
 from millrace_directory.wire import Kind
+from millrace_feeds.clock import rfc3339
 from millrace_feeds.outbox import OUTBOX_TABLE
-from millrace_platform.clock import rfc3339
 from millrace_platform.database import Database
 from millrace_platform.errors import Conflict
 from millrace_platform.unit_of_work import Envelopes, put

@@ -8,6 +8,7 @@ from random import Random, SystemRandom
 from fastapi import FastAPI
 
 from millrace_feeds.assembly import ConsumerPlace, open_consumer
+from millrace_feeds.clock import Clock
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.handler import Handler
 from millrace_notifications.account_mail.forwarder import AccountMails
@@ -34,7 +35,6 @@ from millrace_notifications.timer.service import Timers
 from millrace_notifications.worker import Worker
 from millrace_platform.application import Running
 from millrace_platform.authentication import open_verifier
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Ids
 

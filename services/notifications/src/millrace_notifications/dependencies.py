@@ -6,13 +6,13 @@ from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
+from millrace_feeds.clock import Clock
 from millrace_feeds.status import ConsumerStatus
 from millrace_notifications.delivery.service import DeliveryService
 from millrace_notifications.endpoint.service import EndpointService
 from millrace_notifications.figures import Figures
 from millrace_notifications.mail.memory import RecentMails
 from millrace_platform.authentication import Principal, Role, require
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database
 
 

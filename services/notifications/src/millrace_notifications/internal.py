@@ -6,9 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from millrace_feeds.clock import utc_now
 from millrace_notifications.delivery import repository as deliveries
 from millrace_notifications.dependencies import InNotifications
-from millrace_notifications.moments import now_of
 from millrace_notifications.timer import repository as timers
 from millrace_platform.errors import NotFound
 from millrace_platform.openapi import problems
@@ -50,7 +50,7 @@ async def outbox(notifications: InNotifications, response: Response) -> SentMail
 @router.get("/status", summary="Show the figures")
 async def status(notifications: InNotifications) -> Response:
     """Letters and deliveries that wait, how late the latest are in seconds, and this process' counts."""
-    now = now_of(notifications.clock)
+    now = utc_now(notifications.clock)
     async with notifications.database.read() as session:
         waiting = await timers.waiting(session, now)
         pending, overdue = await deliveries.counts(session, now)

@@ -2,13 +2,13 @@
 
 from fastapi import FastAPI
 
+from millrace_feeds.clock import Clock, SystemClock
 from millrace_notifications import internal
 from millrace_notifications.bootstrap import Consumers, Mailers, open_feed, open_mailer, starter
 from millrace_notifications.delivery import endpoints as deliveries
 from millrace_notifications.endpoint import endpoints as webhooks
 from millrace_notifications.settings import NotificationsSettings
 from millrace_platform.application import create_app
-from millrace_platform.clock import Clock, SystemClock
 from millrace_platform.ids import Ids, Uuid7
 
 

@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
+from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.account_mail import repository as account_mails
 from millrace_notifications.delivery import repository as deliveries
-from millrace_notifications.moments import now_of
 from millrace_notifications.timer import repository as timers
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database, Session
 from millrace_platform.rounds import in_batches, in_rounds
 
@@ -40,7 +39,7 @@ class Sweep:
 
     async def once(self) -> None:
         """One round."""
-        now = now_of(self.clock)
+        now = utc_now(self.clock)
         for forget_old, kept in (
             (timers.forget_old, KEPT),
             (deliveries.forget_old, KEPT),

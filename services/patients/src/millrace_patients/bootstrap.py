@@ -7,38 +7,38 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
+from millrace_feeds.clock import Clock
 from millrace_feeds.publisher import Publisher
 from millrace_feeds.relay import Relay
 from millrace_feeds.transport import Transport
-from millrace_patients.access import Access
+from millrace_patients.access import AccessControl
 from millrace_patients.account.passwords import Passwords, open_passwords
 from millrace_patients.account.registration import Registration
-from millrace_patients.account.roles import Roles
-from millrace_patients.account.signing_in import SigningIn
+from millrace_patients.account.roles import RoleService
+from millrace_patients.account.sign_in import SignInService
 from millrace_patients.audit.repository import AuditTrail
-from millrace_patients.challenge.service import Challenges, random_token
+from millrace_patients.challenge.service import Challenges, generate_token
 from millrace_patients.composition import Core, issuer_of, open_core, open_ring
 from millrace_patients.dependencies import Identity, Patients
-from millrace_patients.insurance_card.service import InsuranceCards
-from millrace_patients.mail.stored import StoredMail
-from millrace_patients.patient.contact import Contacts
+from millrace_patients.email_queue.service import EmailQueue
+from millrace_patients.insurance_card.service import InsuranceCardService
+from millrace_patients.patient.contact import ContactService
 from millrace_patients.patient.export import Exporter
 from millrace_patients.patient.service import PatientService
 from millrace_patients.person.vault import Vault
 from millrace_patients.record.model import RecordKind
-from millrace_patients.record.service import Records
+from millrace_patients.record.service import RecordService
 from millrace_patients.session.service import Lifetimes, Sessions
 from millrace_patients.settings import PatientsSettings
-from millrace_patients.sharing.service import Sharing
+from millrace_patients.sharing.service import ShareService
 from millrace_patients.signing.ring import KeyRing
-from millrace_patients.signing.tokens import OwnKeys
+from millrace_patients.signing.tokens import KeyRingSource
 from millrace_patients.sweep import Sweep
 from millrace_patients.throttle.service import Throttle
 from millrace_patients.unit_of_work import Units
 from millrace_patients.wire import SOURCE
 from millrace_platform.application import Running
 from millrace_platform.authentication import Verifier, open_verifier, rules_of
-from millrace_platform.clock import Clock
 from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import Envelopes
 
@@ -57,7 +57,7 @@ class Parts:
     vault: Vault
     sessions: Sessions
     challenges: Challenges
-    mail: StoredMail
+    emails: EmailQueue
     throttle: Throttle
 
     @property
@@ -77,13 +77,13 @@ def starter(
         relay = Relay(database_url=settings.patients_database_url, publisher=publisher, clock=clock)
         parts = _parts(settings, core, clock, ids)
         app.state.patients = _patients(parts, relay)
-        sweep = Sweep(parts.units, parts.challenges, parts.sessions, parts.throttle, parts.mail)
+        sweep = Sweep(parts.units, parts.challenges, parts.sessions, parts.throttle, parts.emails)
         tasks = {"relay": relay.run, "sweep": sweep.run}
         if parts.is_issuer:
             ring = await open_ring(settings, core, clock)
             passwords = await stack.enter_async_context(_passwords(settings))
             app.state.identity = _identity(parts, ring, passwords)
-            app.state.verifier = Verifier(rules_of(settings), OwnKeys(ring), clock)
+            app.state.verifier = Verifier(rules_of(settings), KeyRingSource(ring), clock)
             tasks["signing-keys"] = ring.run
         else:
             app.state.verifier = await stack.enter_async_context(open_verifier(settings, clock))
@@ -104,9 +104,9 @@ def _parts(settings: PatientsSettings, core: Core, clock: Clock, ids: Ids) -> Pa
         ids=ids,
         units=Units(core.database, Envelopes(SOURCE, clock, ids), AuditTrail(core.keys.audit)),
         vault=Vault(core.kms, clock),
-        sessions=Sessions(lifetimes, ids, random_token),
-        challenges=Challenges(core.keys.mail, random_token),
-        mail=StoredMail(core.keys.mail, ids),
+        sessions=Sessions(lifetimes, ids, generate_token),
+        challenges=Challenges(core.keys.mail, generate_token),
+        emails=EmailQueue(core.keys.mail, ids),
         throttle=Throttle(core.database, core.keys.throttle, clock),
     )
 
@@ -128,29 +128,29 @@ def _identity(parts: Parts, ring: KeyRing, passwords: Passwords) -> Identity:
             keys=keys,
             throttle=parts.throttle,
             challenges=parts.challenges,
-            mail=parts.mail,
+            emails=parts.emails,
             passwords=passwords,
             vault=parts.vault,
             sessions=parts.sessions,
             ids=parts.ids,
         ),
-        signing_in=SigningIn(units, keys, parts.throttle, passwords, parts.sessions, issuer),
-        roles=Roles(units),
+        sign_in=SignInService(units, keys, parts.throttle, passwords, parts.sessions, issuer),
+        roles=RoleService(units),
         issuer=issuer,
     )
 
 
 def _patients(parts: Parts, relay: Relay) -> Patients:
     units = parts.units
-    access = Access(parts.vault, parts.sessions if parts.is_issuer else None)
+    access = AccessControl(parts.vault, parts.sessions if parts.is_issuer else None)
     return Patients(
-        patients=PatientService(units, access, parts.sessions, parts.challenges, parts.mail, parts.clock),
+        patients=PatientService(units, access, parts.sessions, parts.challenges, parts.emails, parts.clock),
         exporter=Exporter(units, access),
-        contacts=Contacts(units, parts.vault),
-        dependants=Records(units, access, parts.ids, RecordKind.DEPENDANT),
-        insurance_cards=InsuranceCards(units, access, parts.ids, RecordKind.INSURANCE_CARD),
-        sharing=Sharing(units, access),
-        mail=parts.mail,
+        contacts=ContactService(units, parts.vault),
+        dependants=RecordService(units, access, parts.ids, RecordKind.DEPENDANT),
+        insurance_cards=InsuranceCardService(units, access, parts.ids, RecordKind.INSURANCE_CARD),
+        sharing=ShareService(units, access),
+        emails=parts.emails,
         units=units,
         relay=relay,
     )

@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from millrace_feeds.clock import Clock
 from millrace_patients.crypto.kms import Kms
-from millrace_patients.crypto.open import open_kms
+from millrace_patients.crypto.kms_factory import open_kms
 from millrace_patients.crypto.service_keys import ServiceKeys, load_service_keys
 from millrace_patients.settings import PatientsSettings
-from millrace_patients.signing.model import Rotation
-from millrace_patients.signing.ring import GivenKeys, KeyRing, StoredKeys
-from millrace_patients.signing.tokens import Issuer
-from millrace_platform.clock import Clock
+from millrace_patients.signing.model import RotationPolicy
+from millrace_patients.signing.ring import ConfiguredKeyRing, DatabaseKeyRing, KeyRing
+from millrace_patients.signing.tokens import TokenIssuer
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Ids
 
@@ -43,18 +43,18 @@ async def open_core(settings: PatientsSettings) -> AsyncIterator[Core]:
 async def open_ring(settings: PatientsSettings, core: Core, clock: Clock) -> KeyRing:
     """The keys that sign access tokens: those that were given, else those that are made and rotated here."""
     if settings.patients_signing_keys is not None:
-        return GivenKeys(settings.patients_signing_keys.get_secret_value())
-    rotation = Rotation(
+        return ConfiguredKeyRing(settings.patients_signing_keys.get_secret_value())
+    rotation = RotationPolicy(
         period=settings.patients_signing_key_period,
         ahead=settings.patients_signing_key_ahead,
         token=settings.patients_access_token_lifetime,
     )
-    stored = StoredKeys(core.database, core.keys.signing, rotation, clock)
+    stored = DatabaseKeyRing(core.database, core.keys.signing, rotation, clock)
     await stored.refresh()
     return stored
 
 
-def issuer_of(settings: PatientsSettings, ring: KeyRing, clock: Clock, ids: Ids) -> Issuer:
-    return Issuer(
+def issuer_of(settings: PatientsSettings, ring: KeyRing, clock: Clock, ids: Ids) -> TokenIssuer:
+    return TokenIssuer(
         ring, settings.auth_issuer, settings.auth_client_ids[0], settings.patients_access_token_lifetime, clock, ids
     )

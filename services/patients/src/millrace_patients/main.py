@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from millrace_feeds.assembly import open_transport
+from millrace_feeds.clock import Clock, SystemClock
 from millrace_patients import internal
 from millrace_patients.account import endpoints as accounts
 from millrace_patients.bootstrap import Transports, starter
@@ -13,7 +14,6 @@ from millrace_patients.settings import PatientsSettings
 from millrace_patients.sharing import endpoints as sharing
 from millrace_patients.signing import endpoints as signing
 from millrace_platform.application import create_app
-from millrace_platform.clock import Clock, SystemClock
 from millrace_platform.ids import Ids, Uuid7
 
 PATIENTS = (patients, dependants, insurance_cards, sharing, internal)

@@ -9,6 +9,7 @@ from uuid import uuid4
 from fastapi import FastAPI
 
 from millrace_feeds.assembly import ConsumerPlace, open_consumer, open_transport
+from millrace_feeds.clock import Clock, SystemClock
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.handler import Handler
 from millrace_feeds.publisher import Publisher
@@ -16,7 +17,6 @@ from millrace_feeds.relay import Relay
 from millrace_feeds.transport import Transport
 from millrace_platform.application import Running
 from millrace_platform.authentication import Verifier, open_verifier
-from millrace_platform.clock import Clock, SystemClock
 from millrace_platform.database import open_database
 from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork

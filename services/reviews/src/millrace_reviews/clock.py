@@ -1,14 +1,14 @@
 """The present moment as a parameter."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeAlias
 
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock, utc_now
 
 Now: TypeAlias = Callable[[], datetime]
 
 
 def now_of(clock: Clock) -> Now:
     """Moments of a clock, in UTC."""
-    return lambda: datetime.fromtimestamp(clock.time(), UTC)
+    return lambda: utc_now(clock)

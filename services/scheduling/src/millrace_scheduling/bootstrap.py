@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from millrace_feeds.assembly import ConsumerPlace, open_consumer, open_transport
 from millrace_feeds.aws import AwsSettings
+from millrace_feeds.clock import Clock
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.handler import Handler
 from millrace_feeds.publisher import Publisher
@@ -16,14 +17,13 @@ from millrace_feeds.transport import Transport
 from millrace_platform.application import Running
 from millrace_platform.authentication import open_verifier
 from millrace_platform.background import Task
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import Envelopes
 from millrace_scheduling.availability.service import AvailabilityService
 from millrace_scheduling.booking.composition import booking_of
-from millrace_scheduling.booking.erasure import Handlers
-from millrace_scheduling.booking.guard import Guard
+from millrace_scheduling.erasure import Handlers
+from millrace_scheduling.hold.guard import Guard
 from millrace_scheduling.calendar.extension import Extension
 from millrace_scheduling.calendar.service import CalendarService
 from millrace_scheduling.composition import SOURCE, Parts

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock
 from millrace_platform.database import Database
 from millrace_platform.ids import Ids
 from millrace_scheduling.calendar.service import CalendarService

@@ -2,13 +2,13 @@
 
 from fastapi import FastAPI
 
+from millrace_feeds.clock import Clock, SystemClock
 from millrace_platform.application import create_app
-from millrace_platform.clock import Clock, SystemClock
 from millrace_platform.ids import Ids, Uuid7
 from millrace_scheduling import internal
 from millrace_scheduling.availability import endpoints as availability
 from millrace_scheduling.booking import composition as booking
-from millrace_scheduling.booking.guard import Guard
+from millrace_scheduling.hold.guard import Guard
 from millrace_scheduling.bootstrap import AWS, Feeds, starter
 from millrace_scheduling.calendar import endpoints as calendars
 from millrace_scheduling.openings import endpoints as openings

@@ -4,8 +4,8 @@ from contextlib import AsyncExitStack
 
 from fastapi import FastAPI
 
+from millrace_feeds.clock import SystemClock
 from millrace_platform.application import Running
-from millrace_platform.clock import SystemClock
 from millrace_readmodel.dynamodb import truth_client
 from millrace_readmodel.near_cache import NearCache
 from millrace_readmodel.tracking import Limits

@@ -15,7 +15,7 @@ from millrace_directory.importing.figures import Figures
 from millrace_directory.importing.loading import NppesImport, Progress, import_nppes
 from millrace_directory.importing.qhp_loading import QhpImport, import_qhp
 from millrace_directory.importing.session import fast_ids
-from millrace_platform.clock import SystemClock
+from millrace_feeds.clock import SystemClock
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.telemetry import telemetry
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +18,7 @@ from millrace_directory.importing.runs import Run
 from millrace_directory.importing.session import ImportSession, import_session
 from millrace_directory.importing.source import digest_of
 from millrace_directory.importing.writing import Writer
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock, utc_now
 from millrace_platform.ids import EventIds
 
 
@@ -110,7 +110,7 @@ class _Load:
         await self.run.save(connection, finished=True)
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.order.clock.time(), UTC)
+        return utc_now(self.order.clock)
 
 
 async def write_chunk(writer: Writer, chunk: Chunk) -> None:

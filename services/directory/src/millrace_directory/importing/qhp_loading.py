@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from asyncpg import Connection
@@ -25,7 +24,7 @@ from millrace_directory.importing.rows import Rejected
 from millrace_directory.importing.session import ImportSession, import_session
 from millrace_directory.importing.writing import Writer
 from millrace_directory.insurance_plan.wire import INSURANCE_PLANS
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock, utc_now
 from millrace_platform.ids import EventIds
 
 MOST_PLANS = 200_000
@@ -101,7 +100,7 @@ class _Load:
         outcomes: list[Outcome] = []
 
         async def batch(connection: Connection, emitter: Emitter) -> None:
-            now = datetime.fromtimestamp(self.order.clock.time(), UTC)
+            now = utc_now(self.order.clock)
             writer = QhpWriter(connection, emitter, Writer(connection, emitter, now), self.covered)
             outcomes[:] = [await writer.write(chunk)]
 

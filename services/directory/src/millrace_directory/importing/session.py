@@ -17,7 +17,7 @@ from millrace_directory.importing.errors import BusyError, DatabaseFault
 from millrace_directory.importing.events import Emitter
 from millrace_directory.importing.memory import collect, collecting_by_chunk
 from millrace_directory.importing.statements import ANALYZE, ANALYZED_ROWS, STAGING
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock
 from millrace_platform.ids import EventIds, Uuid7
 from millrace_platform.unit_of_work import Envelopes
 

@@ -10,16 +10,15 @@ from datetime import timedelta
 from random import Random
 from uuid import UUID
 
+from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.account_mail import repository
 from millrace_notifications.account_mail.letters import letter
 from millrace_notifications.backoff import backoff
 from millrace_notifications.figures import Figures
 from millrace_notifications.mail.letter import Letter, as_html, as_text
 from millrace_notifications.mail.model import Mail, MailAwayError, Mailer, MailRefusedError
-from millrace_notifications.moments import now_of
 from millrace_notifications.patients_client import AccountMail, AccountOutbox
 from millrace_notifications.worker import DRAIN_SECONDS
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database
 from millrace_platform.ids import Ids
 
@@ -66,7 +65,7 @@ class AccountMails:
         waiting = {mail.id: mail for mail in await self.outbox.waiting()}
         if not waiting:
             return True
-        lease, now = self.ids(), now_of(self.clock)
+        lease, now = self.ids(), utc_now(self.clock)
         async with self.database.transaction() as session:
             await repository.see(session, waiting.keys(), now)
             done = await repository.settled(session, waiting.keys())
@@ -106,7 +105,7 @@ class AccountMails:
     async def _postpone(self, identifier: UUID, lease: UUID, attempts: int) -> None:
         pause = backoff(attempts + 1, first=FIRST_PAUSE, factor=2, ceiling=LONGEST_PAUSE, random=self.random)
         async with self.database.transaction() as session:
-            await repository.postpone(session, identifier, lease, now_of(self.clock) + pause)
+            await repository.postpone(session, identifier, lease, utc_now(self.clock) + pause)
 
     def _pause(self, failures: int) -> float:
         if failures == 0:

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.delivery import repository
 from millrace_notifications.delivery.model import GONE, Attempt, Claimed, State, is_success, next_attempt
 from millrace_notifications.delivery.signing import signed_headers
 from millrace_notifications.endpoint import repository as endpoints
 from millrace_notifications.endpoint.model import Endpoint, Secrets, UnknownKeyError
 from millrace_notifications.figures import Figures
-from millrace_notifications.moments import now_of
 from millrace_notifications.network.client import Answer, Poster, PostFailedError
 from millrace_notifications.network.urls import Target, UrlRefusedError, target_of
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database, Session
 from millrace_platform.ids import Ids
 
@@ -47,7 +46,7 @@ class Dispatcher:
 
     async def claim(self, limit: int) -> Sequence[Claimed]:
         async with self.database.transaction() as session:
-            return await repository.claim(session, self.ids(), now_of(self.clock), limit, PER_ENDPOINT)
+            return await repository.claim(session, self.ids(), utc_now(self.clock), limit, PER_ENDPOINT)
 
     async def deliver(self, claimed: Claimed) -> None:
         """One try, and what follows from it."""
@@ -65,12 +64,12 @@ class Dispatcher:
 
     async def _cancel(self, claimed: Claimed) -> None:
         async with self.database.transaction() as session:
-            now = now_of(self.clock)
+            now = utc_now(self.clock)
             await repository.settle(session, claimed, State.CANCELLED, now, attempts=claimed.attempts)
 
     async def _try(self, claimed: Claimed, endpoint: Endpoint, body: bytes) -> _Tried:
         began, answer, failure = self.clock.monotonic(), None, None
-        at = now_of(self.clock)
+        at = utc_now(self.clock)
         try:
             target = target_of(endpoint.url, loopback=self.loopback)
             answer = await self._post(target, claimed, endpoint, body)
@@ -83,7 +82,7 @@ class Dispatcher:
         return _Tried(attempt, delivered, None if answer is None else answer.retry_after)
 
     async def _post(self, target: Target, claimed: Claimed, endpoint: Endpoint, body: bytes) -> Answer:
-        now = now_of(self.clock)
+        now = utc_now(self.clock)
         secrets = [self.secrets.raw(endpoint.id, place) for place in endpoint.signing(now)]
         headers = {
             "Content-Type": "application/json",
@@ -94,7 +93,7 @@ class Dispatcher:
 
     async def _note(self, claimed: Claimed, tried: _Tried) -> None:
         """The try, what becomes of the delivery, and what it says of the endpoint: one transaction."""
-        number, now = tried.attempt.number, now_of(self.clock)
+        number, now = tried.attempt.number, utc_now(self.clock)
         due = next_attempt(claimed.created_at, number, now, self.random, tried.retry_after)
         async with self.database.transaction() as session:
             # The endpoint comes first, as for whoever disables it, so that neither waits for the other for ever.

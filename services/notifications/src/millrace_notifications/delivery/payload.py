@@ -6,9 +6,9 @@ from uuid import UUID
 
 import msgspec
 
+from millrace_feeds.clock import rfc3339
 from millrace_notifications.appointment.model import Happening, Visit
 from millrace_notifications.endpoint.model import PING, EventType
-from millrace_platform.clock import rfc3339
 
 
 def type_of(happening: Happening) -> EventType:

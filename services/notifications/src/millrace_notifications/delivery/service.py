@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.delivery import repository
 from millrace_notifications.delivery.model import Attempt, Delivery, Message, State
 from millrace_notifications.delivery.payload import ping_body
 from millrace_notifications.endpoint import repository as endpoints
 from millrace_notifications.endpoint.model import PING, Endpoint
-from millrace_notifications.moments import now_of
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database, ReadSession, Session
 from millrace_platform.errors import Conflict, NotFound
 from millrace_platform.ids import Ids
@@ -46,7 +45,7 @@ class DeliveryService:
 
     async def ping(self, practices: Practices, endpoint_id: UUID) -> Delivery:
         """Problems: 404, 409 while the endpoint is disabled."""
-        identifier, now = self.ids(), now_of(self.clock)
+        identifier, now = self.ids(), utc_now(self.clock)
         async with self.database.transaction() as session:
             endpoint = await _enabled(session, practices, endpoint_id)
             body = ping_body(endpoint.id, endpoint.practice_id, now)
@@ -60,7 +59,7 @@ class DeliveryService:
         async with self.database.transaction() as session:
             await _enabled(session, practices, endpoint_id)
             before = await _delivery(session, endpoint_id, identifier)
-            now = now_of(self.clock)
+            now = utc_now(self.clock)
             (made,) = await repository.add(session, [(endpoint_id, before.message_id)], self.ids, now)
             return await _delivery(session, endpoint_id, made)
 
@@ -82,7 +81,7 @@ class DeliveryService:
                 delivered=delivered,
             )
             deliveries = [(endpoint.id, message) for message in messages]
-            made = await repository.add(session, deliveries, self.ids, now_of(self.clock))
+            made = await repository.add(session, deliveries, self.ids, utc_now(self.clock))
         return len(made)
 
 

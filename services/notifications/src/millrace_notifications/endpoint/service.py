@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
+from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.endpoint import repository
 from millrace_notifications.endpoint.model import LIMIT, Endpoint, EventType, SecretPlace, Secrets
-from millrace_notifications.moments import now_of
 from millrace_notifications.network.urls import UrlRefusedError, target_of
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database, Session
 from millrace_platform.errors import Conflict, FieldError, NotFound, Unprocessable
 from millrace_platform.ids import Ids
@@ -61,7 +60,7 @@ class EndpointService:
             description=wanted.description,
             events=wanted.events,
             secret=SecretPlace(self.secrets.current, 1),
-            created_at=now_of(self.clock),
+            created_at=utc_now(self.clock),
             disabled=None if wanted.enabled else "by_practice",
         )
         async with self.database.transaction() as session:
@@ -84,7 +83,7 @@ class EndpointService:
         """A new secret; the old one goes on signing for the overlap. Problems: 404."""
         async with self.database.transaction() as session:
             before = await self._locked(session, practices, identifier)
-            return await self._replace(session, before.rotated(self.secrets.current, overlap, now_of(self.clock)))
+            return await self._replace(session, before.rotated(self.secrets.current, overlap, utc_now(self.clock)))
 
     async def delete(self, practices: Practices, identifier: UUID, match: Tags) -> None:
         """With its deliveries. Problems: 404, 412."""

@@ -8,12 +8,12 @@ from typing import Final
 from millrace_contracts.entities import Appointment, Entity, Patient, Provider, ProviderLocation, WaitlistOffer
 from millrace_contracts.envelope import ContractError, Envelope, decode
 from millrace_contracts.registry import APPOINTMENT, PATIENT, PROVIDER, PROVIDER_LOCATION, WAITLIST_OFFER, entity_of
+from millrace_feeds.clock import Clock, utc_now
 from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.handler import is_outage
 from millrace_feeds.transport import Record
 from millrace_notifications.appointment.wire import visit
 from millrace_notifications.feed.visits import Change, Visits
-from millrace_notifications.moments import now_of
 from millrace_notifications.place import repository as places
 from millrace_notifications.place import wire as place_wire
 from millrace_notifications.place.model import Place
@@ -23,7 +23,6 @@ from millrace_notifications.waitlist_offer import repository as offers
 from millrace_notifications.waitlist_offer.model import Offer, plan
 from millrace_notifications.waitlist_offer.wire import offer
 from millrace_notifications.wire import moment
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database, Session
 from millrace_platform.errors import Conflict, TimedOut, Unavailable
 
@@ -67,7 +66,7 @@ class FeedHandler:
 
     async def _offer(self, session: Session, offer: Offer) -> None:
         if await offers.advance(session, offer.id, offer.version):
-            await self.timers.apply(session, [plan(offer, now_of(self.clock))])
+            await self.timers.apply(session, [plan(offer, utc_now(self.clock))])
 
 
 def is_away(error: BaseException) -> bool:

@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.appointment import repository
 from millrace_notifications.appointment.model import Known, Visit, happenings
 from millrace_notifications.delivery.fan_out import FanOut, News
-from millrace_notifications.moments import now_of
 from millrace_notifications.place.model import Place
 from millrace_notifications.place.repository import places_of
 from millrace_notifications.timer.model import Plan
 from millrace_notifications.timer.rules import plan
 from millrace_notifications.timer.service import Timers
-from millrace_platform.clock import Clock
 from millrace_platform.database import Session
 
 
@@ -59,11 +58,11 @@ class Visits:
                 known[visit.id], effects.newest[visit.id] = Known.of(visit), visit
         await repository.put(session, effects.newest.values())
         await self.timers.apply(session, effects.plans)
-        await self.fan_out.tell(session, effects.news, now_of(self.clock))
+        await self.fan_out.tell(session, effects.news, utc_now(self.clock))
 
     def _collect(self, effects: _Effects, before: Known | None, change: Change, places: Mapping[str, Place]) -> None:
         """A state that is sent again and was never seen here is no news: it sets reminders and announces nothing."""
-        visit, now = change.visit, now_of(self.clock)
+        visit, now = change.visit, utc_now(self.clock)
         announce = before is not None or not change.replay
         place = places.get(visit.provider_location_id)
         zone = visit.time_zone or (None if place is None else place.time_zone)

@@ -1,6 +1,6 @@
 """How fast mail may leave: SES grants an account so many a second, and refuses what comes faster."""
 
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock
 
 
 class Pace:

@@ -11,19 +11,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
+from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.backoff import backoff
 from millrace_notifications.figures import Figures
 from millrace_notifications.mail.letter import as_html, as_text
 from millrace_notifications.mail.model import Mail, MailAwayError, Mailer, MailRefusedError
 from millrace_notifications.mail.pace import Pace
-from millrace_notifications.moments import now_of
 from millrace_notifications.patients_client import Contact, Contacts, PatientsAwayError
 from millrace_notifications.place.repository import place_of, provider_of
 from millrace_notifications.timer import repository
 from millrace_notifications.timer.letters import Scene, letter
 from millrace_notifications.timer.model import Claimed
 from millrace_notifications.timer.repository import Outcome
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database
 from millrace_platform.ids import Ids
 
@@ -53,13 +52,13 @@ class LetterSender:
         if not allowed:
             return []
         async with self.database.transaction() as session:
-            claimed = await repository.claim(session, self.ids(), now_of(self.clock), allowed)
+            claimed = await repository.claim(session, self.ids(), utc_now(self.clock), allowed)
         self.pace.give_back(allowed - len(claimed))
         return claimed
 
     async def send(self, claimed: Claimed) -> None:
         """One letter: sent, settled without sending, or put off."""
-        if now_of(self.clock) >= claimed.expires_at:
+        if utc_now(self.clock) >= claimed.expires_at:
             await self._settle(claimed, "expired", None)
             return
         try:
@@ -93,13 +92,13 @@ class LetterSender:
 
     async def _may_leave(self, claimed: Claimed) -> bool:
         """Asked last of all: what was dropped or has expired while the address was asked for doesn't leave."""
-        now = now_of(self.clock)
+        now = utc_now(self.clock)
         async with self.database.transaction() as session:
             return now < claimed.expires_at and await repository.still_wanted(session, claimed, now)
 
     async def _settle(self, claimed: Claimed, outcome: Outcome, reason: str | None) -> None:
         async with self.database.transaction() as session:
-            await repository.settle(session, claimed, outcome, reason, now_of(self.clock))
+            await repository.settle(session, claimed, outcome, reason, utc_now(self.clock))
         self.figures.mail(claimed.kind, outcome)
         if outcome == "failed":
             _log.warning("letter refused", extra={"timer": str(claimed.id), "kind": claimed.kind, "reason": reason})
@@ -107,5 +106,5 @@ class LetterSender:
     async def _postpone(self, claimed: Claimed, reason: str) -> None:
         pause = backoff(claimed.attempts + 1, first=FIRST_PAUSE, factor=2, ceiling=LONGEST_PAUSE, random=self.random)
         async with self.database.transaction() as session:
-            await repository.postpone(session, claimed, now_of(self.clock) + pause, reason)
+            await repository.postpone(session, claimed, utc_now(self.clock) + pause, reason)
         self.figures.mail(claimed.kind, "postponed")

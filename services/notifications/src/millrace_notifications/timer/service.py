@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from millrace_notifications.moments import now_of
+from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.timer import repository
 from millrace_notifications.timer.model import Plan, drops, remaining
 from millrace_notifications.timer.tables import erased_patient
-from millrace_platform.clock import Clock
 from millrace_platform.database import Session
 from millrace_platform.ids import Ids
 
@@ -25,14 +24,14 @@ class Timers:
     async def apply(self, session: Session, plans: Sequence[Plan]) -> None:
         """All plans in order, in a few statements however many they are."""
         for (reason, kinds), entities in drops(plans).items():
-            await repository.drop(session, entities, kinds, reason, now_of(self.clock))
+            await repository.drop(session, entities, kinds, reason, utc_now(self.clock))
         timers = remaining(plans)
         erased = await _erased(session, {timer.patient_id for timer in timers})
         await repository.add(session, [each for each in timers if each.patient_id not in erased], self.ids)
 
     async def erase(self, session: Session, patient_id: str) -> None:
         """The patient is no more: no letter that waits leaves, and none is set again."""
-        now = now_of(self.clock)
+        now = utc_now(self.clock)
         row = {"id": patient_id, "erased_at": now}
         await session.execute(insert(erased_patient).values(row).on_conflict_do_nothing())
         await repository.drop_all_of(session, patient_id, "erased", now)

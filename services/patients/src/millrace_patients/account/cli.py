@@ -6,17 +6,17 @@ from uuid import UUID
 
 import typer
 
+from millrace_feeds.clock import SystemClock
 from millrace_patients.account import repository
-from millrace_patients.account.model import Account, normalized_email
-from millrace_patients.account.roles import Roles
+from millrace_patients.account.model import Account, normalize_email
+from millrace_patients.account.roles import RoleService
 from millrace_patients.audit.repository import AuditTrail
-from millrace_patients.commands import in_one_line
+from millrace_patients.commands import report_errors
 from millrace_patients.composition import open_core
 from millrace_patients.settings import PatientsSettings
 from millrace_patients.unit_of_work import Units
 from millrace_patients.wire import SOURCE
 from millrace_platform.authentication import Role
-from millrace_platform.clock import SystemClock
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes
 
@@ -35,7 +35,7 @@ def grant(
     email: Annotated[str, typer.Option(prompt=True, help="Asked for where it is left out.")] = "",
 ) -> None:
     """Give an account exactly these roles: how the first administrator comes about."""
-    with in_one_line():
+    with report_errors():
         account = asyncio.run(_grant(email, tuple(sorted(set(role))), tuple(sorted(set(practice or [])))))
     typer.echo(f"{account.id}: {', '.join(account.roles)}")
 
@@ -44,10 +44,10 @@ async def _grant(email: str, roles: tuple[Role, ...], practices: tuple[UUID, ...
     clock = SystemClock()
     async with open_core(PatientsSettings()) as core:
         async with core.database.read() as session:
-            found = await repository.by_index(session, core.keys.index_of(normalized_email(email)))
+            found = await repository.find_by_email_index(session, core.keys.index_email(normalize_email(email)))
         if found is None:
             typer.echo("There is no account with this e-mail address.", err=True)
             raise typer.Exit(1)
         envelopes = Envelopes(SOURCE, clock, Uuid7(clock))
         units = Units(core.database, envelopes, AuditTrail(core.keys.audit))
-        return await Roles(units).set(None, found.id, roles, practices)
+        return await RoleService(units).set(None, found.id, roles, practices)

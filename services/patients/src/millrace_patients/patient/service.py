@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from millrace_patients.access import Access, Caller, Need, is_not_there
+from millrace_feeds.clock import Clock
+from millrace_patients.access import AccessControl, Caller, Permission, patient_not_found
 from millrace_patients.account import repository as accounts
-from millrace_patients.audit.model import Deed, Link
-from millrace_patients.audit.repository import links_of_person
+from millrace_patients.audit.model import Action, Link
+from millrace_patients.audit.repository import list_links_of_person
 from millrace_patients.challenge.service import Challenges
-from millrace_patients.mail.stored import StoredMail
+from millrace_patients.email_queue.service import EmailQueue
 from millrace_patients.patient import repository
 from millrace_patients.person.vault import PersonKey
 from millrace_patients.record import repository as records
@@ -19,11 +20,10 @@ from millrace_patients.sharing import repository as shares
 from millrace_patients.unit_of_work import Units, Work
 from millrace_patients.wire import patient_event
 from millrace_platform.authentication import require_recent
-from millrace_platform.clock import Clock
 from millrace_platform.errors import PreconditionFailed, PreconditionRequired
 from millrace_platform.preconditions import Tags
 
-RECENT = 300.0
+ERASURE_SIGN_IN_SECONDS = 300.0
 """Seconds: how fresh a sign-in must be for what can't be undone."""
 PROFILE = RecordKind.PROFILE
 
@@ -33,20 +33,20 @@ class PatientService:
     """Each method commits before it returns. A patient's id is that of the account."""
 
     units: Units
-    access: Access
+    access: AccessControl
     sessions: Sessions
     challenges: Challenges
-    mail: StoredMail
+    emails: EmailQueue
     clock: Clock
 
     async def get(self, caller: Caller, patient_id: UUID) -> Record:
         """The profile. Problems: 404."""
         async with self.units.begin() as work:
-            key = await self.access.enter(work, caller, patient_id, Need.IDENTITY)
-            found = await _profile(work, key)
+            key = await self.access.authorize(work, caller, patient_id, Permission.READ_IDENTITY)
+            found = await _find_profile(work, key)
             if found is None:
-                raise is_not_there()
-            work.note(caller.entry(patient_id, Deed.READ, PROFILE))
+                raise patient_not_found()
+            work.audit(caller.audit_entry(patient_id, Action.READ, PROFILE))
         return found
 
     async def put(self, caller: Caller, patient_id: UUID, match: Tags | None, content: Content) -> tuple[Record, bool]:
@@ -55,9 +55,9 @@ class PatientService:
         Problems: 404; 412; 428 where there is a profile and `match` is None.
         """
         async with self.units.begin() as work:
-            await self._begin_person(work, caller, patient_id)
-            key = await self.access.enter(work, caller, patient_id, Need.CHANGE)
-            before = await _profile(work, key)
+            await self._create_person_if_external(work, caller, patient_id)
+            key = await self.access.authorize(work, caller, patient_id, Permission.WRITE)
+            before = await _find_profile(work, key)
             if before is None:
                 if match is not None:
                     raise PreconditionFailed("There is no profile yet. Leave If-Match out to make it.")
@@ -70,26 +70,26 @@ class PatientService:
         Problems: 401 unless the password was given in the last minutes, 404.
         """
         async with self.units.begin() as work:
-            await self.access.enter(work, caller, patient_id, Need.CHANGE)
-            require_recent(caller.principal, self.clock, RECENT)
+            await self.access.authorize(work, caller, patient_id, Permission.WRITE)
+            require_recent(caller.principal, self.clock, ERASURE_SIGN_IN_SECONDS)
             await self.access.vault.shred(work.session, patient_id, work.now)
-            await self._forget_account(work, patient_id)
+            await self._erase_account(work, patient_id)
             await records.remove_all(work.session, patient_id, work.now)
             await shares.remove_all(work.session, patient_id)
             version = await repository.erase(work.session, patient_id)
             if version is not None:
                 work.record(patient_event(patient_id, "erased", version))
-            work.note(caller.entry(patient_id, Deed.ERASE, "all"))
+            work.audit(caller.audit_entry(patient_id, Action.ERASE, "all"))
 
-    async def accesses(self, caller: Caller, patient_id: UUID, before: int | None, limit: int) -> list[Link]:
+    async def list_accesses(self, caller: Caller, patient_id: UUID, before: int | None, limit: int) -> list[Link]:
         """Who did what with the patient's data, newest first. Problems: 404."""
         async with self.units.begin() as work:
-            await self.access.enter(work, caller, patient_id, Need.OWN)
-            found = await links_of_person(work.session, patient_id, before=before, limit=limit)
-            work.note(caller.entry(patient_id, Deed.READ, "accesses"))
+            await self.access.authorize(work, caller, patient_id, Permission.READ_PRIVATE)
+            found = await list_links_of_person(work.session, patient_id, before=before, limit=limit)
+            work.audit(caller.audit_entry(patient_id, Action.READ, "accesses"))
         return found
 
-    async def _begin_person(self, work: Work, caller: Caller, patient_id: UUID) -> None:
+    async def _create_person_if_external(self, work: Work, caller: Caller, patient_id: UUID) -> None:
         """Of who signed up with another issuer nothing is here before the first profile."""
         if self.access.sessions is not None or not caller.is_patient(patient_id):
             return
@@ -101,7 +101,7 @@ class PatientService:
             work.record(patient_event(key.owner, "active", 1))
         made = Record(key.owner, 1, content)
         await records.add(work.session, key, PROFILE, made)
-        work.note(caller.entry(key.owner, Deed.CREATE, PROFILE))
+        work.audit(caller.audit_entry(key.owner, Action.CREATE, PROFILE))
         return made
 
     async def _replace(
@@ -113,17 +113,17 @@ class PatientService:
         if before.content == content:
             return before
         after = Record(key.owner, before.version + 1, content)
-        await records.advance(work.session, key, PROFILE, after)
-        work.note(caller.entry(key.owner, Deed.UPDATE, PROFILE))
+        await records.save(work.session, key, PROFILE, after)
+        work.audit(caller.audit_entry(key.owner, Action.UPDATE, PROFILE))
         return after
 
-    async def _forget_account(self, work: Work, identifier: UUID) -> None:
+    async def _erase_account(self, work: Work, identifier: UUID) -> None:
         index = await accounts.erase(work.session, identifier)
-        await self.sessions.forget(work.session, identifier)
+        await self.sessions.delete_all(work.session, identifier)
         if index is not None:
-            await self.challenges.forget(work.session, index)
-            await self.mail.forget(work.session, index)
+            await self.challenges.delete_for_address(work.session, index)
+            await self.emails.delete_for_address(work.session, index)
 
 
-async def _profile(work: Work, key: PersonKey) -> Record | None:
+async def _find_profile(work: Work, key: PersonKey) -> Record | None:
     return await records.find(work.session, key, PROFILE, key.owner)

@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from millrace_patients.crypto.kms import Context, Kms
+from millrace_feeds.clock import Clock
+from millrace_patients.crypto.kms import EncryptionContext, Kms
 from millrace_patients.crypto.sealing import seal, unseal
 from millrace_patients.person.tables import person
-from millrace_platform.clock import Clock
 from millrace_platform.database import ReadSession, Session
 
 CACHE_SIZE = 1024
@@ -26,13 +26,13 @@ class PersonKey:
     owner: UUID
     plain: bytes = field(repr=False)
 
-    def seal(self, data: bytes, place: str) -> bytes:
-        """`place` tells one sealed thing of the person from another, e.g. `email`."""
-        return seal(self.plain, data, f"{self.owner}/{place}")
+    def seal(self, data: bytes, label: str) -> bytes:
+        """`label` tells one sealed thing of the person from another, e.g. `email`."""
+        return seal(self.plain, data, f"{self.owner}/{label}")
 
-    def unseal(self, sealed: bytes, place: str) -> bytes:
-        """Raises `SealBrokenError` where this isn't what was sealed there."""
-        return unseal(self.plain, sealed, f"{self.owner}/{place}")
+    def unseal(self, sealed: bytes, label: str) -> bytes:
+        """Raises `UnsealError` where this isn't what was sealed there."""
+        return unseal(self.plain, sealed, f"{self.owner}/{label}")
 
 
 class Vault:
@@ -52,22 +52,22 @@ class Vault:
 
     async def find(self, session: ReadSession, owner: UUID) -> PersonKey | None:
         """The person's key, None for an unknown or erased person."""
-        return await self._key(owner, await session.scalar(_wrapped(owner)))
+        return await self._unwrap(owner, await session.scalar(_select_wrapped_key(owner)))
 
-    async def hold(self, session: Session, owner: UUID) -> PersonKey | None:
+    async def find_for_update(self, session: Session, owner: UUID) -> PersonKey | None:
         """As `find`, for who writes: all writes for a person, erasure too, come one after the other."""
-        return await self._key(owner, await session.scalar(_wrapped(owner).with_for_update()))
+        return await self._unwrap(owner, await session.scalar(_select_wrapped_key(owner).with_for_update()))
 
     async def shred(self, session: Session, owner: UUID, now: datetime) -> bool:
         """Destroy the key, once all who write for the person have ended; False where there is none (any more)."""
-        wrapped = await session.scalar(_wrapped(owner).with_for_update())
+        wrapped = await session.scalar(_select_wrapped_key(owner).with_for_update())
         if wrapped is None:
             return False
         await session.execute(update(person).where(person.c.id == owner).values(wrapped_key=None, erased_at=now))
         self._unwrapped.pop(wrapped, None)
         return True
 
-    async def _key(self, owner: UUID, wrapped: bytes | None) -> PersonKey | None:
+    async def _unwrap(self, owner: UUID, wrapped: bytes | None) -> PersonKey | None:
         if wrapped is None:
             return None
         cached = self._unwrapped.get(wrapped)
@@ -82,9 +82,9 @@ class Vault:
         return PersonKey(owner, plain)
 
 
-def _context(owner: UUID) -> Context:
+def _context(owner: UUID) -> EncryptionContext:
     return {"purpose": "patients-person", "person": str(owner)}
 
 
-def _wrapped(owner: UUID) -> Select[Any]:
+def _select_wrapped_key(owner: UUID) -> Select[Any]:
     return select(person.c.wrapped_key).where(person.c.id == owner)

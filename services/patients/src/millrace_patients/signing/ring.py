@@ -11,10 +11,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 from sqlalchemy import delete, func, insert, select
 
+from millrace_feeds.clock import Clock
 from millrace_patients.crypto.sealing import seal, unseal
-from millrace_patients.signing.model import KeyAge, Rotation
+from millrace_patients.signing.model import KeyAge, RotationPolicy
 from millrace_patients.signing.tables import signing_key
-from millrace_platform.clock import Clock
 from millrace_platform.database import Database, ReadSession, Session
 from millrace_platform.jwks import MODULUS_BITS, PUBLIC_MEMBERS
 
@@ -45,7 +45,7 @@ class SigningKey:
 class KeyRing(Protocol):
     """Keys to sign with and to publish. `run` keeps them up to date until it is cancelled."""
 
-    def signer(self) -> SigningKey: ...
+    def signing_key(self) -> SigningKey: ...
 
     def published(self) -> Sequence[SigningKey]: ...
 
@@ -59,13 +59,13 @@ class GivenKeys:
     def __init__(self, key_set: str) -> None:
         """`key_set` is a JSON Web Key Set of private RSA keys. Raises `SigningKeysError`."""
         try:
-            self._keys = [_given(entry) for entry in msgspec.json.decode(key_set)["keys"]]
+            self._keys = [_parse_key(entry) for entry in msgspec.json.decode(key_set)["keys"]]
         except (JoseError, ValueError, KeyError, TypeError, msgspec.DecodeError) as error:
             raise SigningKeysError("not a JSON Web Key Set of private RSA keys") from error
         if not self._keys:
             raise SigningKeysError("the JSON Web Key Set is empty")
 
-    def signer(self) -> SigningKey:
+    def signing_key(self) -> SigningKey:
         return self._keys[0]
 
     def published(self) -> Sequence[SigningKey]:
@@ -75,17 +75,17 @@ class GivenKeys:
         await asyncio.Event().wait()
 
 
-def _given(entry: dict[str, Any]) -> SigningKey:
+def _parse_key(entry: dict[str, Any]) -> SigningKey:
     key = RSAKey.import_key(entry)
     if not key.is_private or key.raw_value.key_size < MODULUS_BITS:
         raise ValueError("not a private key of enough bits")
     return SigningKey(str(entry.get("kid") or key.thumbprint()), key)
 
 
-class StoredKeys:
+class DatabaseKeyRing:
     """In the database, sealed; every instance reads them again each minute, well within `Rotation.ahead`."""
 
-    def __init__(self, database: Database, key: bytes, rotation: Rotation, clock: Clock) -> None:
+    def __init__(self, database: Database, key: bytes, rotation: RotationPolicy, clock: Clock) -> None:
         self._database = database
         self._key = key
         self._rotation = rotation
@@ -93,25 +93,25 @@ class StoredKeys:
         self._keys: dict[str, SigningKey] = {}
         self._ages: list[KeyAge] = []
 
-    def signer(self) -> SigningKey:
-        return self._keys[self._rotation.signer(self._ages, self._clock.time()).kid]
+    def signing_key(self) -> SigningKey:
+        return self._keys[self._rotation.select_signer(self._ages, self._clock.time()).kid]
 
     def published(self) -> Sequence[SigningKey]:
-        withdrawn = {key.kid for key in self._rotation.withdrawn(self._ages, self._clock.time())}
-        return [key for kid, key in self._keys.items() if kid not in withdrawn]
+        expired = {key.kid for key in self._rotation.expired_keys(self._ages, self._clock.time())}
+        return [key for kid, key in self._keys.items() if kid not in expired]
 
     async def refresh(self) -> None:
         """Read the keys, make one where it is time, remove those that are withdrawn. Call it before the first use."""
         async with self._database.transaction() as session:
             await session.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
-            ages = await _ages(session)
+            ages = await _read_ages(session)
             now = self._clock.time()
             if self._rotation.is_due(ages, now):
-                await self._make(session, now)
-            gone = [key.kid for key in self._rotation.withdrawn(ages, now)]
-            if gone:
-                await session.execute(delete(signing_key).where(signing_key.c.kid.in_(gone)))
-            keys, ages = await self._read(session)
+                await self._create_key(session, now)
+            expired = [key.kid for key in self._rotation.expired_keys(ages, now)]
+            if expired:
+                await session.execute(delete(signing_key).where(signing_key.c.kid.in_(expired)))
+            keys, ages = await self._read_keys(session)
         self._keys, self._ages = keys, ages
 
     async def run(self) -> None:
@@ -123,26 +123,26 @@ class StoredKeys:
                 # The keys at hand go on signing; the next minute tries again.
                 _log.warning("signing keys not refreshed", extra={"reason": type(error).__name__})
 
-    async def _make(self, session: Session, now: float) -> None:
+    async def _create_key(self, session: Session, now: float) -> None:
         made = await asyncio.to_thread(RSAKey.generate_key, MODULUS_BITS)
         kid = made.thumbprint()
-        sealed = seal(self._key, made.as_pem(private=True), _place(kid))
+        sealed = seal(self._key, made.as_pem(private=True), _label(kid))
         await session.execute(insert(signing_key).values(kid=kid, sealed=sealed, created_at=now))
         _log.info("signing key made", extra={"kid": kid})
 
-    async def _read(self, session: ReadSession) -> tuple[dict[str, SigningKey], list[KeyAge]]:
+    async def _read_keys(self, session: ReadSession) -> tuple[dict[str, SigningKey], list[KeyAge]]:
         rows = (await session.execute(select(signing_key).order_by(signing_key.c.created_at))).all()
         keys = {row.kid: self._keys.get(row.kid) or self._open(row.kid, row.sealed) for row in rows}
         return keys, [KeyAge(row.kid, row.created_at) for row in rows]
 
     def _open(self, kid: str, sealed: bytes) -> SigningKey:
-        return SigningKey(kid, RSAKey.import_key(unseal(self._key, sealed, _place(kid))))
+        return SigningKey(kid, RSAKey.import_key(unseal(self._key, sealed, _label(kid))))
 
 
-async def _ages(session: ReadSession) -> list[KeyAge]:
+async def _read_ages(session: ReadSession) -> list[KeyAge]:
     rows = await session.execute(select(signing_key.c.kid, signing_key.c.created_at))
     return [KeyAge(row.kid, row.created_at) for row in rows]
 
 
-def _place(kid: str) -> str:
+def _label(kid: str) -> str:
     return f"signing-key/{kid}"

@@ -8,14 +8,14 @@ from uuid import UUID
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from millrace_feeds.clock import Clock
 from millrace_patients.signing.ring import KeyRing
 from millrace_platform.authentication import ALGORITHM, PRACTICE_GROUP, TOKEN_USE, Role
-from millrace_platform.clock import Clock
 from millrace_platform.ids import Ids
 
 
 @dataclass(frozen=True, slots=True)
-class Issuer:
+class TokenIssuer:
     """Issues access tokens for one client; `lifetime` in seconds."""
 
     ring: KeyRing
@@ -25,7 +25,7 @@ class Issuer:
     clock: Clock
     ids: Ids
 
-    def token(
+    def issue(
         self,
         subject: UUID,
         *,
@@ -48,12 +48,12 @@ class Issuer:
             "exp": now + int(self.lifetime),
             "cognito:groups": [*roles, *(f"{PRACTICE_GROUP}{practice}" for practice in practices)],
         }
-        key = self.ring.signer()
+        key = self.ring.signing_key()
         return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key.private, algorithms=[ALGORITHM])
 
 
 @dataclass(frozen=True, slots=True)
-class OwnKeys:
+class KeyRingSource:
     """The keys for verifying, within the service that issues."""
 
     ring: KeyRing

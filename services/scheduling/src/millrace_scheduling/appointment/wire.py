@@ -5,10 +5,10 @@ from typing import Literal
 
 from millrace_contracts.entities import Appointment as Wire
 from millrace_contracts.registry import APPOINTMENT
-from millrace_platform.clock import rfc3339
+from millrace_feeds.clock import rfc3339
 from millrace_platform.unit_of_work import Event
 from millrace_scheduling.appointment.model import Appointment
-from millrace_scheduling.claim.model import NOBODY
+from millrace_scheduling.reservation.model import ERASED_PATIENT_ID
 from millrace_scheduling.slot.zones import zone
 
 
@@ -25,7 +25,7 @@ def entity_of(appointment: Appointment) -> Wire:
         id=str(appointment.id),
         provider_location_id=str(visit.place_id),
         npi=visit.npi,
-        patient_id=str(appointment.patient_id or NOBODY),
+        patient_id=str(appointment.patient_id or ERASED_PATIENT_ID),
         start=_local(visit.start, visit.time_zone),
         minutes=visit.minutes,
         state=appointment.state.value,

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import chain
 from uuid import UUID
 
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock, utc_now
 from millrace_platform.database import Database
 from millrace_platform.statements import Statements
 from millrace_scheduling.availability import repository
@@ -95,7 +95,7 @@ class AvailabilityService:
     clock: Clock
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(self.clock.time(), UTC)
+        return utc_now(self.clock)
 
     async def judge(self, place_id: UUID, start: datetime, wanted: Wanted) -> Judgement:
         async with self.database.connection() as session:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from millrace_platform.clock import SystemClock
+from millrace_feeds.clock import SystemClock
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes

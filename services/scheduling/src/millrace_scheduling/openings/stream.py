@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import UUID
 
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock, utc_now
 from millrace_platform.database import Database
 from millrace_scheduling.openings import repository
 from millrace_scheduling.openings.hub import Hub
@@ -42,7 +41,7 @@ class Streams:
                     yield b": still here\n\n"
 
     async def _told(self, place_ids: Sequence[UUID], last_id: int) -> list[repository.Told]:
-        since = current_week(datetime.fromtimestamp(self.clock.time(), UTC))
+        since = current_week(utc_now(self.clock))
         async with self.database.read() as session:
             return await repository.read_after(session, place_ids, last_id, since, AT_ONCE)
 

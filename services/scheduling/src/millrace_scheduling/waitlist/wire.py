@@ -4,7 +4,7 @@ from typing import Literal
 
 from millrace_contracts.entities import WaitlistOffer
 from millrace_contracts.registry import WAITLIST_OFFER
-from millrace_platform.clock import rfc3339
+from millrace_feeds.clock import rfc3339
 from millrace_platform.unit_of_work import Event
 from millrace_scheduling.place.model import Place
 from millrace_scheduling.slot.zones import zone

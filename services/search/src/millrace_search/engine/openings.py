@@ -76,8 +76,8 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Clock:
-    """What the clocks show at one moment: arrays by number of the time zone."""
+class LocalTimes:
+    """The local day and part of the day at one moment: arrays by number of the time zone."""
 
     today: Ints
     part: Ints
@@ -85,10 +85,10 @@ class Clock:
 
 
 @functools.lru_cache(maxsize=8)
-def clock(minute: int) -> Clock:
-    """At a minute of the unix time."""
+def local_times(minute: int) -> LocalTimes:
+    """Return the local times at a minute of Unix time."""
     shown = [local(60.0 * minute, zone) for zone in range(len(TIME_ZONES))]
-    return Clock(
+    return LocalTimes(
         np.array([day_of(each) for each in shown], dtype=np.intp),
         np.array([part_of(60 * each.hour + each.minute) for each in shown], dtype=np.intp),
     )
@@ -100,7 +100,7 @@ class Bookable:
 
     openings: Openings
     wanted: Wanted
-    clock: Clock
+    local_times: LocalTimes
 
     def any(self, rows: Ints) -> Bools:
         """Which of these rows have such an opening."""
@@ -126,7 +126,7 @@ class Bookable:
 
     def _days(self, rows: Ints) -> "_Days":
         since, zones = self.openings.since[rows], self.openings.zones[rows]
-        today = self.clock.today[zones]
+        today = self.local_times.today[zones]
         first, last = np.maximum(today, since), since + (DAYS - 1)
         last[since == 0] = 0
         if self.wanted.first is not None:
@@ -140,7 +140,7 @@ class Bookable:
             first,
             bits=_turned(_ALL >> (_BITS - n), first),
             first_bit=_ONE << (first % DAYS).astype(np.uint64),
-            over=np.where(first == today, self.clock.part[zones], 0),
+            over=np.where(first == today, self.local_times.part[zones], 0),
         )
 
     def _matching(self, rows: Ints, part: int, days: "_Days") -> Ids:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar, cast
 
 import numpy as np
 
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock
 from millrace_platform.errors import FieldError, Unavailable, Unprocessable
 from millrace_readmodel.cached_generation import Generation, GenerationMovedError, Kind
 from millrace_readmodel.layout import ROW, card_prefix, openings_key_beside, partition_key
@@ -22,7 +22,7 @@ from millrace_reference.text import closest
 from millrace_search.engine import cursor as cursors
 from millrace_search.engine.area import Area, Bools, Ids, area_of
 from millrace_search.engine.cover import cells
-from millrace_search.engine.openings import Bookable, Openings, clock, openings_of
+from millrace_search.engine.openings import Bookable, Openings, local_times, openings_of
 from millrace_search.engine.query import Page, run
 from millrace_search.find.answer import answer
 from millrace_search.find.names import named, partitions
@@ -153,7 +153,7 @@ class Searches:
             query = replace(query, accepting=accepting, names=found.names)
         if query.booking or query.sort == "soonest":
             openings = await self._openings_of(generation, found)
-            query = replace(query, bookable=Bookable(openings, search.wanted, clock(int(self.now() // 60))))
+            query = replace(query, bookable=Bookable(openings, search.wanted, local_times(int(self.now() // 60))))
         page = run(found.area, query)
         cards = await self._values(generation, self._kinds.cards, _card_keys(generation, page))
         entries = await self._entries(generation, found, page)

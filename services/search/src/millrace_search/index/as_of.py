@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import hiredis
 
-from millrace_platform.clock import rfc3339
+from millrace_feeds.clock import rfc3339
 from millrace_readmodel.layout import AS_OF_KEY
 from millrace_readmodel.tracking import UnavailableError
 

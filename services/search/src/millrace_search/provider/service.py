@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from millrace_contracts.entities import Provider, ProviderLocation
-from millrace_platform.clock import Clock
+from millrace_feeds.clock import Clock
 from millrace_platform.errors import FieldError, NotFound, Unavailable, Unprocessable
 from millrace_readmodel.cards import Collection
 from millrace_readmodel.layout import row_id
