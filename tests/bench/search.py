@@ -1,8 +1,8 @@
 """Search at 10,000, 100,000 and 1,000,000 provider-locations, beside an endpoint that does nothing.
 
 `python -m tests.bench.search [--sizes 10000,100000,1000000] [--seconds 4]`: starts a Redis of its own, loads synthetic
-read models, and for each starts `python -m millrace_search` and the floor (`search_floor`) in turn, each one worker: closed
-loop over 1, 4 and 16 connections, and open loop at half of what 16 reached. Everything stays on loopback.
+read models, and for each starts `python -m millrace_search` and the floor (`search_floor`) in turn, each one worker:
+closed loop over 1, 4 and 16 connections, and open loop at half of what 16 reached. Everything stays on loopback.
 """
 
 import argparse

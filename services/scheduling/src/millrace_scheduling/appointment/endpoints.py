@@ -12,7 +12,7 @@ from millrace_platform.openapi import problems
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 from millrace_platform.preconditions import IfNoneMatch, OptionalIfMatch, etag
 from millrace_platform.responses import NO_STORE
-from millrace_platform.routing import DirectRoute
+from millrace_platform.routing import TypedRouter
 from millrace_scheduling.appointment.model import Action
 from millrace_scheduling.appointment.repository import Position, positions_before
 from millrace_scheduling.appointment.schemas import AppointmentPage, AppointmentResource, BookBody, CancelBody, MoveBody
@@ -20,7 +20,7 @@ from millrace_scheduling.booking.dependencies import InBooking
 from millrace_scheduling.hold.schemas import Start
 
 router = APIRouter(prefix="/v1/appointments", tags=["appointments"])
-direct = APIRouter(prefix="/v1/appointments", tags=["appointments"], route_class=DirectRoute)
+direct = TypedRouter(prefix="/v1/appointments", tags=["appointments"])
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 END = datetime(2200, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from millrace_platform.errors import FieldError, NotFound, Unprocessable
 from millrace_platform.openapi import problems
 from millrace_platform.responses import NO_STORE
-from millrace_platform.routing import DirectRoute
+from millrace_platform.routing import TypedRouter
 from millrace_reference.text import closest
 from millrace_reference.visit_reasons import all_visit_reasons, visit_reason
 from millrace_scheduling.availability.schemas import (
@@ -23,7 +23,7 @@ from millrace_scheduling.dependencies import InScheduling
 from millrace_scheduling.slot.zones import zone
 
 router = APIRouter(prefix="/v1/availability", tags=["availability"])
-direct = APIRouter(prefix="/v1/availability", tags=["availability"], route_class=DirectRoute)
+direct = TypedRouter(prefix="/v1/availability", tags=["availability"])
 
 YEARS = range(2000, 2100)
 WESTERNMOST = timedelta(hours=12)

@@ -1,23 +1,29 @@
-"""REST for holds."""
+"""REST endpoints of holds."""
 
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
-from millrace_platform.authentication import Principal, Role, require
 from millrace_platform.idempotency import InIdempotencyKey
 from millrace_platform.openapi import problems
 from millrace_platform.responses import NO_STORE
 from millrace_platform.routing import DirectRoute
-from millrace_scheduling.booking.dependencies import InBooking
-from millrace_scheduling.booking.source import InAddress
+from millrace_scheduling.access import InPatient
+from millrace_scheduling.client_address import InHashedAddress
 from millrace_scheduling.hold.schemas import HoldBody, HoldResource
+from millrace_scheduling.hold.service import HoldService
 
 router = APIRouter(prefix="/v1/holds", tags=["holds"])
 direct = APIRouter(prefix="/v1/holds", tags=["holds"], route_class=DirectRoute)
 
-InPatient: TypeAlias = Annotated[Principal, Depends(require(Role.PATIENT))]
+
+async def _service(request: Request) -> HoldService:
+    service: HoldService = request.app.state.booking.holds
+    return service
+
+
+InHolds: TypeAlias = Annotated[HoldService, Depends(_service)]
 
 
 @direct.post(
@@ -27,19 +33,18 @@ InPatient: TypeAlias = Annotated[Principal, Depends(require(Role.PATIENT))]
     response_model=HoldResource,
     responses=problems(400, 401, 403, 404, 409, 415, 422, 429),
 )
-async def hold(
-    booking: InBooking, caller: InPatient, key: InIdempotencyKey, address: InAddress, body: HoldBody
+async def create_hold(
+    holds: InHolds, caller: InPatient, key: InIdempotencyKey, address: InHashedAddress, body: HoldBody
 ) -> Response:
-    """Keeps the time free for five minutes. A time that is gone is a 409 with the nearest `alternatives`."""
-    answer = await booking.holds.hold(caller, key, body.asked(), body.dependant_id, address)
-    return answer.response()
+    """Reserve a time for five minutes. A time that isn't free is a 409 with the nearest `alternatives`."""
+    return (await holds.create(caller, key, body.visit_request(), body.dependant_id, address)).response()
 
 
 @router.get("/{hold_id}", summary="Get a hold", responses=problems(401, 403, 404, 422))
-async def get(booking: InBooking, caller: InPatient, hold_id: UUID, response: Response) -> HoldResource:
-    """While it runs; for the patient who has it."""
+async def get_hold(holds: InHolds, caller: InPatient, hold_id: UUID, response: Response) -> HoldResource:
+    """Return one of the caller's own holds until it expires."""
     response.headers.update(NO_STORE)
-    return HoldResource.of(await booking.holds.get(caller, hold_id))
+    return HoldResource.of(await holds.get(caller, hold_id))
 
 
 @router.post(
@@ -48,12 +53,12 @@ async def get(booking: InBooking, caller: InPatient, hold_id: UUID, response: Re
     response_model=HoldResource,
     responses=problems(400, 401, 403, 404, 409, 422),
 )
-async def extend(booking: InBooking, caller: InPatient, key: InIdempotencyKey, hold_id: UUID) -> Response:
-    """Once, for five minutes from now."""
-    return (await booking.holds.extend(caller, key, hold_id)).response()
+async def extend_hold(holds: InHolds, caller: InPatient, key: InIdempotencyKey, hold_id: UUID) -> Response:
+    """Extend a hold to five minutes from now. Each hold can be extended once."""
+    return (await holds.extend(caller, key, hold_id)).response()
 
 
-@router.delete("/{hold_id}", summary="Give a hold up", status_code=204, responses=problems(401, 403, 404, 409, 422))
-async def release(booking: InBooking, caller: InPatient, hold_id: UUID) -> None:
-    """The time is free again at once."""
-    await booking.holds.release(caller, hold_id)
+@router.delete("/{hold_id}", summary="Release a hold", status_code=204, responses=problems(401, 403, 404, 409, 422))
+async def release_hold(holds: InHolds, caller: InPatient, hold_id: UUID) -> None:
+    """Release the time, so that others can book it at once."""
+    await holds.release(caller, hold_id)

@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
-from millrace_platform.routing import DirectRoute
+from millrace_platform.routing import TypedRouter
 from millrace_search.find.parameters import SearchParameters, search_of
 from millrace_search.find.schemas import EXAMPLE, SearchAnswer
 from millrace_search.find.service import Searches
 from millrace_search.schemas import problems
 
-router = APIRouter(tags=["search"], route_class=DirectRoute)
+router = TypedRouter(tags=["search"])
 
 
 @router.get(
