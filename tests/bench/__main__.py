@@ -1,8 +1,8 @@
 """`python -m tests.bench [NAME …]`: measure what the platform promises, and keep the table.
 
 Names: routes, consumers, importing, rebuild, search, freshness, availability, bookings, booked; all of them when none
-is given. Every server is started for the occasion, on loopback, and stopped. The table goes to the terminal and to `results/`,
-one file a name. What is promised is for two cores of a common machine; `--strict` makes a figure that misses
+is given. Every server is started for the occasion, on loopback, and stopped. The table goes to the terminal and to
+`results/`, one file a name. What is promised is for two cores of a common machine; `--strict` makes a figure that misses
 its bound an error.
 """
 
