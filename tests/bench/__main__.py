@@ -2,8 +2,8 @@
 
 Names: routes, consumers, importing, rebuild, search, freshness, availability, bookings, booked; all of them when none
 is given. Every server is started for the occasion, on loopback, and stopped. The table goes to the terminal and to
-`results/`, one file a name. What is promised is for two cores of a common machine; `--strict` makes a figure that misses
-its bound an error.
+`results/`, one file a name. What is promised is for two cores of a common machine; `--strict` makes a figure that
+misses its bound an error.
 """
 
 import argparse

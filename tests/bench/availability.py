@@ -21,12 +21,11 @@ from millrace_local.servers import ministack
 from millrace_local.testing import running
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
-from millrace_platform.unit_of_work import Envelopes
+from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.demo.loading import load
 from millrace_scheduling.migrate import migrate
 from millrace_scheduling.place.model import Place
 from millrace_scheduling.place.repository import put
-from millrace_scheduling.unit_of_work import Units
 from tests.bench.search_load import Load, Report
 from tests.support.platform import wait_for
 
@@ -49,7 +48,7 @@ async def fill(database_url: str) -> float:
         for number in range(PLACES)
     ]
     async with open_database(database_url, name="bench", pool_size=1, seconds=60) as database:
-        units = Units(database, Envelopes("/bench", clock, Uuid7(clock)))
+        units = UnitsOfWork(database, Envelopes("/bench", clock, Uuid7(clock)))
         async with units.begin() as work:
             await put(work.session, places)
         before = clock.monotonic()
