@@ -186,10 +186,14 @@ def check_subjects() -> Iterator[Violation]:
 
 
 def check_files() -> Iterator[Violation]:
-    """Check every Python file that git tracks."""
-    command = ["git", "ls-files", "*.py"]
+    """Check every Python file that git doesn't ignore."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"]
     listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)  # noqa: S603
-    sources = {file: (REPOSITORY / file).read_text("utf-8") for file in listed.stdout.splitlines()}
+    sources = {
+        file: (REPOSITORY / file).read_text("utf-8")
+        for file in sorted(set(listed.stdout.splitlines()))
+        if (REPOSITORY / file).is_file()
+    }
     trees = {file: ast.parse(source) for file, source in sources.items()}
     exceptions = exception_names(trees.values())
     for file, tree in trees.items():
