@@ -23,11 +23,10 @@ from millrace_local.ports import free_ports
 from millrace_local.process import ProcessSpec
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
-from millrace_platform.unit_of_work import Envelopes
+from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.migrate import migrate
 from millrace_scheduling.place.model import Place
 from millrace_scheduling.place.repository import put
-from millrace_scheduling.unit_of_work import Units
 from tests.bench.bookings import keys_served, spec_of, token
 from tests.support.booking_clients import Clients, slot_at
 from tests.support.booking_history import Slot, violations
@@ -120,7 +119,7 @@ async def open_shop(dsn: str, url: str, key: RSAKey) -> list[datetime]:
     clock = SystemClock()
     async with (
         open_database(dsn, name="test", pool_size=1, seconds=30) as database,
-        Units(database, Envelopes("/test", clock, Uuid7(clock))).begin() as work,
+        UnitsOfWork(database, Envelopes("/test", clock, Uuid7(clock))).begin() as work,
     ):
         await put(work.session, [PLACE])
     headers = {"Authorization": f"Bearer {token(key, role='admin')}"}

@@ -43,8 +43,8 @@ PRACTICE_1 = Practice(id="p-1", name="Downtown Dental")
 
 async def test_events_are_written_in_order_with_the_commit(units: UnitsOfWork, onlooker: asyncpg.Connection) -> None:
     async with units.begin() as work:
-        work.record(Event.written(PRACTICE, PRACTICE_1, action="created", version=1))
-        work.record(Event.deleted(PRACTICE, "p-1", version=2))
+        work.record(Event.of_entity(PRACTICE, PRACTICE_1, action="created", version=1))
+        work.record(Event.of_deletion(PRACTICE, "p-1", version=2))
         assert await outbox(onlooker) == []
     created, deleted = await outbox(onlooker)
     assert created.type == "millrace.practice.created"
@@ -62,7 +62,7 @@ async def test_events_are_written_in_order_with_the_commit(units: UnitsOfWork, o
 async def test_a_unit_that_fails_emits_nothing(units: UnitsOfWork, onlooker: asyncpg.Connection) -> None:
     with pytest.raises(LookupError):
         async with units.begin() as work:
-            work.record(Event.written(PRACTICE, PRACTICE_1, action="created", version=1))
+            work.record(Event.of_entity(PRACTICE, PRACTICE_1, action="created", version=1))
             raise LookupError
     assert await outbox(onlooker) == []
 
@@ -71,7 +71,7 @@ async def test_the_commit_wakes_the_relay(units: UnitsOfWork, onlooker: asyncpg.
     woken = asyncio.Event()
     await onlooker.add_listener(NOTIFY_CHANNEL, lambda *_: woken.set())
     async with units.begin() as work:
-        work.record(Event.written(PRACTICE, PRACTICE_1, action="updated", version=2))
+        work.record(Event.of_entity(PRACTICE, PRACTICE_1, action="updated", version=2))
     async with asyncio.timeout(5):
         await woken.wait()
 
@@ -79,6 +79,6 @@ async def test_the_commit_wakes_the_relay(units: UnitsOfWork, onlooker: asyncpg.
 def test_a_replay_says_so() -> None:
     clock = ManualClock(BEGINNING)
     envelopes = Envelopes("/services/directory", clock, Uuid7(clock))
-    (envelope,) = envelopes.of([Event.written(PRACTICE, PRACTICE_1, action="updated", version=7)], replay=True)
+    (envelope,) = envelopes.of([Event.of_entity(PRACTICE, PRACTICE_1, action="updated", version=7)], replay=True)
     assert envelope.replay
     assert envelope.traceparent is None

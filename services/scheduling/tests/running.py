@@ -111,7 +111,7 @@ class Service:
             practice_id=practice,
             time_zone=time_zone,
         )
-        await self.tell(Event.written(PROVIDER_LOCATION, entity, action="created", version=1))
+        await self.tell(Event.of_entity(PROVIDER_LOCATION, entity, action="created", version=1))
         headers = ADMIN
 
         async def arrived() -> bool:

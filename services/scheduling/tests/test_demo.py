@@ -5,11 +5,10 @@ from datetime import date
 from sqlalchemy import text
 
 from millrace_platform.ids import Uuid7
-from millrace_platform.unit_of_work import Envelopes
+from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.demo.loading import load
 from millrace_scheduling.demo.model import PATTERNS, calendar_of
 from millrace_scheduling.slot.model import segments_of
-from millrace_scheduling.unit_of_work import Units
 from tests.support.waiting import until
 
 from .running import Service
@@ -19,7 +18,7 @@ from .test_availability import starts
 async def test_some_places_are_full_some_are_sparse_and_all_can_be_shown(service: Service) -> None:
     zones = ("America/New_York", "America/Denver", "America/Phoenix")
     places = [await service.place(time_zone=zones[number % 3]) for number in range(30)]
-    units = Units(service.database, Envelopes("/services/scheduling", service.clock, Uuid7(service.clock)))
+    units = UnitsOfWork(service.database, Envelopes("/services/scheduling", service.clock, Uuid7(service.clock)))
     assert await load(units, wanted=30, seed=1, patience=5, report=lambda _: None) == 30
     assert await load(units, wanted=30, seed=1, patience=5, report=lambda _: None) == 0
     counts = [len(await starts(service, place, to="2026-12-01")) for place in places]

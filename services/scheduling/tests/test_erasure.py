@@ -8,7 +8,7 @@ from sqlalchemy import text
 from millrace_contracts.entities import Patient
 from millrace_contracts.registry import PATIENT
 from millrace_platform.unit_of_work import Event
-from millrace_scheduling.claim.model import NOBODY
+from millrace_scheduling.reservation.model import ERASED_PATIENT_ID
 from tests.support.waiting import until
 
 from .booking import HALF_PAST_NINE, NINE, TEN, patient_of, shop, staff_of, times
@@ -39,7 +39,7 @@ async def test_whose_bookings_they_were_is_forgotten(service: Service) -> None:
     others = await bob.book(place, "2026-11-19T11:00:00-05:00")
     assert await mentions(service, ada.id) != []
     erased = Patient(id=ada.id, state="erased")
-    await service.tell(Event.written(PATIENT, erased, action="updated", version=2))
+    await service.tell(Event.of_entity(PATIENT, erased, action="updated", version=2))
 
     async def forgotten() -> bool:
         return await mentions(service, ada.id) == []
@@ -59,13 +59,13 @@ async def test_whose_bookings_they_were_is_forgotten(service: Service) -> None:
         found: dict[str, Any] = json.loads(bytes(envelope.data)) if envelope else {}
         return found
 
-    await until(lambda: told(past).get("patient_id") == told(ahead).get("patient_id") == str(NOBODY))
+    await until(lambda: told(past).get("patient_id") == told(ahead).get("patient_id") == str(ERASED_PATIENT_ID))
     assert service.latest("appointment")[f"appointment/{past['id']}"].entityversion == 4
 
 
 async def test_a_patient_who_is_there_stays(service: Service) -> None:
     ada, bob = patient_of(service), patient_of(service)
     appointment = await ada.book(await shop(service))
-    await service.tell(Event.written(PATIENT, Patient(id=ada.id, state="active"), action="created", version=1))
-    await service.tell(Event.written(PATIENT, Patient(id=bob.id, state="erased"), action="updated", version=2))
+    await service.tell(Event.of_entity(PATIENT, Patient(id=ada.id, state="active"), action="created", version=1))
+    await service.tell(Event.of_entity(PATIENT, Patient(id=bob.id, state="erased"), action="updated", version=2))
     assert (await ada.get(f"/v1/appointments/{appointment['id']}")).json() == appointment

@@ -14,9 +14,8 @@ from millrace_contracts.entities import Availability
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import PROVIDER_LOCATION, entity_of
 from millrace_platform.errors import Unavailable
-from millrace_platform.unit_of_work import Event
+from millrace_platform.unit_of_work import Event, UnitOfWork, UnitsOfWork
 from millrace_scheduling.openings.service import Teller
-from millrace_scheduling.unit_of_work import Units, Work
 from tests.support.waiting import ends_cancelled, until
 
 from .running import ADMIN, CALENDAR, Service, running, settings_for
@@ -87,7 +86,7 @@ async def test_a_deleted_calendar_takes_its_weeks_back(service: Service) -> None
 async def test_a_place_that_is_gone_has_no_openings(service: Service) -> None:
     place = await service.place(npi="1234567893", calendar=CALENDAR)
     await until(lambda: len(weeks(service)) == 3)
-    await service.tell(Event.deleted(PROVIDER_LOCATION, "1234567893", place, version=2))
+    await service.tell(Event.of_deletion(PROVIDER_LOCATION, "1234567893", place, version=2))
     await until(lambda: all(each.deleted for each in weeks(service).values()))
     assert (await service.client.get(f"/v1/calendars/{place}", headers=ADMIN)).status_code == 404
 
@@ -225,7 +224,7 @@ class BrokenUnits:
         self.begun = asyncio.Event()
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Work]:
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
         self.begun.set()
         try:
             await asyncio.Event().wait()
@@ -236,6 +235,6 @@ class BrokenUnits:
 
 async def test_telling_ends_when_it_is_cancelled_and_fails_at_once() -> None:
     units = BrokenUnits()
-    telling = asyncio.create_task(Teller(cast(Units, units), interval=3600).run())
+    telling = asyncio.create_task(Teller(cast(UnitsOfWork, units), interval=3600).run())
     await units.begun.wait()
     assert await ends_cancelled(telling)

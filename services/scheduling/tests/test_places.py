@@ -40,7 +40,7 @@ def record(event: Event) -> Record:
 
 
 def written(entity: ProviderLocation, version: int) -> Record:
-    return record(Event.written(PROVIDER_LOCATION, entity, action="updated", version=version))
+    return record(Event.of_entity(PROVIDER_LOCATION, entity, action="updated", version=version))
 
 
 async def test_a_later_version_wins_whatever_the_order(service: Service) -> None:

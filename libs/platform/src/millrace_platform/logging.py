@@ -1,7 +1,7 @@
-"""Logs: one JSON object a line (or one plain line for people), without personal data.
+"""Logs as one JSON object per line (or one line of text in development), without personal data.
 
-What a log call gives as `extra` becomes a member of its own. An exception is told by its type, its frames and, unless
-its library is known to quote data in it, its message.
+Each field of a log call's `extra` becomes a member. An exception is described by its type, its frames and its message;
+the message is left out if its library is known to quote data in it.
 """
 
 import atexit
@@ -12,44 +12,43 @@ import threading
 import time
 import traceback
 from collections import deque
-from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, Literal, TextIO
 
 import msgspec
 from opentelemetry import trace
+from structlog.dev import ConsoleRenderer
+from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
+from structlog.typing import EventDict, Processor
 
 from millrace_feeds.clock import rfc3339
 from millrace_platform.context import request_id
 
 QUOTING_LIBRARIES = frozenset({"asyncpg", "sqlalchemy", "pydantic", "pydantic_core", "fastapi", "msgspec"})
-"""Their messages repeat values of the row or the request at fault."""
+"""Libraries whose messages repeat values of the failing row or request."""
 
 DEPTH_LIMIT = 8
 GROUP_LIMIT = 8
 
-_STANDARD_COUNT = len(vars(logging.makeLogRecord({})))
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _json = msgspec.json.Encoder(enc_hook=str)
 
 
 def configure_logging(*, service: str, level: str, format: Literal["json", "text"]) -> None:  # noqa: A002 # as named
     """Send all logs of the process to standard error. Call it once, at the start of a process."""
     handler = LineHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(service) if format == "json" else PlainFormatter())
+    handler.setFormatter(json_formatter(service) if format == "json" else text_formatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for chatty in ("botocore", "aiobotocore", "httpcore", "httpx", "urllib3", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 class LineHandler(logging.Handler):
-    """Writes lines from a thread of its own, many at a time: a slow reader of the stream never holds up the loop.
+    """Writes lines in batches from its own thread, so that a slow reader of the stream never blocks the event loop.
 
-    Holds at most `capacity` lines; further ones are dropped, and a line says how many.
+    Buffers at most `capacity` lines; drops further ones and logs how many it dropped.
     """
 
     PAUSE_SECONDS = 0.05
-    """Between two writes, so that busy times cost few of them."""
+    """Pause between two writes, so that many lines share one."""
 
     def __init__(self, stream: TextIO, *, capacity: int = 10_000) -> None:
         super().__init__()
@@ -60,7 +59,7 @@ class LineHandler(logging.Handler):
         self._pending = threading.Event()
         self._writing = threading.Lock()
         self._closed = False
-        self._thread = threading.Thread(target=self._write_all_along, name="log-writer", daemon=True)
+        self._thread = threading.Thread(target=self._write_until_closed, name="log-writer", daemon=True)
         self._thread.start()
         atexit.register(self.close)
 
@@ -78,13 +77,13 @@ class LineHandler(logging.Handler):
             self._pending.set()
 
     def flush(self) -> None:
-        """Write all that is pending, in the calling thread."""
+        """Write all buffered lines in the calling thread."""
         with self._writing:
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
-                lines.append(self.format(_record_of_loss(dropped)))
-            # Who no longer listens can't be told; the service goes on.
+                lines.append(self.format(_dropped_lines_record(dropped)))
+            # A closed stream must not stop the service.
             with contextlib.suppress(OSError, ValueError):
                 self._stream.write("".join(f"{line}\n" for line in lines))
                 self._stream.flush()
@@ -95,7 +94,7 @@ class LineHandler(logging.Handler):
         self.flush()
         super().close()
 
-    def _write_all_along(self) -> None:
+    def _write_until_closed(self) -> None:
         while not self._closed:
             self._pending.wait()
             self._pending.clear()
@@ -103,7 +102,7 @@ class LineHandler(logging.Handler):
             time.sleep(self.PAUSE_SECONDS)
 
 
-def _record_of_loss(dropped: int) -> logging.LogRecord:
+def _dropped_lines_record(dropped: int) -> logging.LogRecord:
     fields = {
         "name": "millrace.logging",
         "levelno": logging.WARNING,
@@ -113,62 +112,67 @@ def _record_of_loss(dropped: int) -> logging.LogRecord:
     return logging.makeLogRecord({**fields, "dropped": dropped})
 
 
-class JsonFormatter(logging.Formatter):
-    """`time`, `level`, `service`, `logger`, `event`, then ids of the request and the trace, then what is extra."""
+def json_formatter(service: str) -> logging.Formatter:
+    """Return a formatter of one JSON object per line."""
 
-    def __init__(self, service: str) -> None:
-        super().__init__()
-        self._service = service
+    def render(_logger: Any, _method: str, event: EventDict) -> str:
+        return _json.encode({"service": service, **event}).decode()
 
-    def format(self, record: logging.LogRecord) -> str:
-        members: dict[str, Any] = {
-            "time": rfc3339(record.created),
-            "level": record.levelname.lower(),
-            "service": self._service,
-            "logger": record.name,
-            "event": record.getMessage(),
-        }
-        members |= identifiers()
-        members |= extra_fields(record)
-        if record.exc_info and record.exc_info[1] is not None:
-            members["exception"] = describe_exception(record.exc_info[1])
-        return _json.encode(members).decode()
+    return _formatter(render)
 
 
-class PlainFormatter(logging.Formatter):
-    """`07:04:30.123 INFO  millrace.request request method=GET route=/v1/search …`, without colours."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        time_of_day = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
-        fields = {**extra_fields(record), **identifiers()}
-        pairs = "".join(f" {name}={value}" for name, value in fields.items())
-        line = f"{time_of_day} {record.levelname:<5} {record.name} {record.getMessage()}{pairs}"
-        if record.exc_info and record.exc_info[1] is not None:
-            line += "\n" + describe_exception(record.exc_info[1])
-        return line
+def text_formatter() -> logging.Formatter:
+    """Return a formatter of one line of text per record, without colors, for development."""
+    return _formatter(ConsoleRenderer(colors=False, pad_event_to=0))
 
 
-def identifiers() -> dict[str, str]:
-    """Ids of the request and of the span at hand, where there are any."""
-    found: dict[str, str] = {}
+def _formatter(renderer: Processor) -> logging.Formatter:
+    return ProcessorFormatter(
+        foreign_pre_chain=[
+            _add_time,
+            add_log_level,
+            add_logger_name,
+            _add_identifiers,
+            ExtraAdder(),
+            _describe_exception,
+        ],
+        processors=[ProcessorFormatter.remove_processors_meta, renderer],
+        keep_exc_info=True,
+    )
+
+
+def _add_time(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    event["timestamp"] = rfc3339(event["_record"].created)
+    return event
+
+
+def _add_identifiers(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Add the ids of the current request and span, if there are any."""
     if (current := request_id.get()) is not None:
-        found["request_id"] = current
+        event["request_id"] = current
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
-        found["trace_id"] = format(span.trace_id, "032x")
-        found["span_id"] = format(span.span_id, "016x")
-    return found
+        event["trace_id"] = format(span.trace_id, "032x")
+        event["span_id"] = format(span.span_id, "016x")
+    return event
 
 
-def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What the log call gave as `extra`."""
-    # They come behind the standard ones, which need not be looked at each time.
-    added = islice(vars(record).items(), _STANDARD_COUNT, None)
-    return {name: value for name, value in added if name not in _STANDARD}
+def _describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    event.pop("exc_info", None)
+    error = event["_record"].exc_info
+    if error and error[1] is not None:
+        event["exception"] = describe_exception(error[1])
+    return event
+
+
+def extra_fields(record: logging.LogRecord) -> EventDict:
+    """Return the fields that the log call gave as `extra`."""
+    fields = ExtraAdder()(None, "", {"_record": record})
+    return {name: value for name, value in fields.items() if name != "_record"}
 
 
 def describe_exception(error: BaseException, depth: int = 0) -> str:
-    """The traceback with its causes and groups; messages that may quote data are left out."""
+    """Return the traceback with its causes and groups, without messages that may quote data."""
     parts: list[str] = []
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None and depth < DEPTH_LIMIT:

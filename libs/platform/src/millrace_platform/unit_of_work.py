@@ -1,15 +1,16 @@
-"""A change and the events that tell of it: one commit."""
+"""Commit a change and its events in one transaction."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import Contract, E
-from millrace_feeds.clock import Clock, rfc3339
+from millrace_feeds.clock import Clock, rfc3339, utc_now
 from millrace_feeds.outbox import (
     NOTIFY_STATEMENT,
     OUTBOX_COLUMNS,
@@ -28,7 +29,7 @@ _DELETED = b"null"
 
 
 class Event(msgspec.Struct, frozen=True):
-    """An aggregate's step to `version`. `data` is its whole state after it as JSON, `null` when it was deleted."""
+    """A change of an aggregate to `version`. `data`: its whole state after the change as JSON, `null` if deleted."""
 
     entity: str
     dataschema: str
@@ -38,28 +39,28 @@ class Event(msgspec.Struct, frozen=True):
     data: bytes
 
     @classmethod
-    def written(cls, contract: Contract[E], entity: E, *, action: Action, version: int) -> "Event":
-        """The entity was created or updated."""
+    def of_entity(cls, contract: Contract[E], entity: E, *, action: Action, version: int) -> "Event":
+        """Return the event of an entity that was created or updated."""
         data = msgspec.json.encode(entity)
         return cls(contract.name, contract.dataschema, contract.subject(entity), action, version, data)
 
     @classmethod
-    def deleted(cls, contract: Contract[E], *key: str, version: int) -> "Event":
-        """The entity with this key (the subject's parts) is gone."""
+    def of_deletion(cls, contract: Contract[E], *key: str, version: int) -> "Event":
+        """Return the event of a deletion. `key`: the parts of the entity's subject."""
         subject = "/".join((contract.name, *key))
         return cls(contract.name, contract.dataschema, subject, "deleted", version, _DELETED)
 
 
 @dataclass(frozen=True, slots=True)
 class Envelopes:
-    """Puts events of one service into envelopes. `source` is e.g. `/services/directory`."""
+    """Wraps events of one service in envelopes. `source` is e.g. `/services/directory`."""
 
     source: str
     clock: Clock
     ids: EventIds
 
     def of(self, events: Iterable[Event], *, replay: bool = False) -> list[Envelope]:
-        """All with this moment as their time and with the running span as their trace."""
+        """Return the envelopes, all with the current time and the current span."""
         time = rfc3339(self.clock.time())
         traceparent = current_traceparent()
         return [
@@ -80,24 +81,31 @@ class Envelopes:
         ]
 
 
+@dataclass(slots=True)
 class UnitOfWork:
-    """One transaction with its events. Record an event only after its aggregate's row was written in `session`.
+    """One transaction with its events, at one moment `now`.
 
-    That row's lock makes the outbox rows of a key rise in version order, however late the transaction commits.
+    Record an event only after its aggregate's row was written in `session`: that row's lock makes the outbox rows of a
+    key rise in version order, however late the transaction commits.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self._events: list[Event] = []
+    session: Session
+    envelopes: Envelopes
+    now: datetime
+    _events: list[Event] = field(default_factory=list, init=False)
 
     def record(self, *events: Event) -> None:
-        """Have the events written to the outbox with the commit, in this order."""
+        """Publish the events with the commit, in this order."""
         self._events.extend(events)
 
-    def take(self) -> list[Event]:
-        """What was recorded and not yet taken."""
+    async def flush(self) -> None:
+        """Write the recorded events to the outbox now, e.g. to release their memory. The commit does it anyway."""
         events, self._events = self._events, []
-        return events
+        await write_to_outbox(self.session, self.envelopes.of(events))
+
+    async def publish_replay(self, events: Iterable[Event]) -> None:
+        """Write events of unchanged aggregates to the outbox, marked as a replay."""
+        await write_to_outbox(self.session, self.envelopes.of(events, replay=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +115,24 @@ class UnitsOfWork:
     database: Database
     envelopes: Envelopes
 
+    def now(self) -> datetime:
+        return utc_now(self.envelopes.clock)
+
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[UnitOfWork]:
-        """Committed with its events where the block ends, rolled back where it raises; nothing is known before."""
-        async with self.database.transaction() as session:
-            work = UnitOfWork(session)
+        """Run the block in a transaction; commit it with its events at the end, roll back if the block raises."""
+        async with self.database.transaction() as session, self.within(session) as work:
             yield work
-            await put(session, self.envelopes.of(work.take()))
+
+    @asynccontextmanager
+    async def within(self, session: Session) -> AsyncIterator[UnitOfWork]:
+        """Take part in a transaction that the caller began and commits; events are written as the block ends."""
+        work = UnitOfWork(session, self.envelopes, self.now())
+        yield work
+        await work.flush()
 
 
-async def put(session: Session, envelopes: Iterable[Envelope]) -> None:
+async def write_to_outbox(session: Session, envelopes: Iterable[Envelope]) -> None:
     """Write envelopes to the outbox in the session's transaction; its commit wakes the relay."""
     records = [outbox_record(envelope) for envelope in envelopes]
     if not records:

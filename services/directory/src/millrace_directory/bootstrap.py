@@ -26,7 +26,6 @@ from millrace_directory.provider_location.wire import PROVIDER_LOCATIONS
 from millrace_directory.reading import Reader
 from millrace_directory.replay import Replay
 from millrace_directory.rules import load_tables
-from millrace_directory.unit_of_work import Units
 from millrace_feeds.clock import Clock
 from millrace_feeds.publisher import Publisher
 from millrace_feeds.relay import Relay
@@ -36,6 +35,7 @@ from millrace_platform.authentication import Verifier
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Ids
 from millrace_platform.settings import PlatformSettings
+from millrace_platform.unit_of_work import UnitsOfWork
 
 Transports = Callable[[], AbstractAsyncContextManager[Transport]]
 Verifiers = Callable[[PlatformSettings, Clock], AbstractAsyncContextManager[Verifier]]
@@ -70,7 +70,7 @@ def starter(
 
 def wire(settings: PlatformSettings, database: Database, relay: Relay, clock: Clock, ids: Ids) -> Directory:
     envelopes = directory_envelopes(clock, ids)
-    units = Units(database, envelopes)
+    units = UnitsOfWork(database, envelopes)
     read = database.read
     return Directory(
         practices=PracticeService(units, Reader(PRACTICES, read), practices),

@@ -5,20 +5,22 @@ locations, providers, provider-locations; within a kind by key. What a provider-
 before the provider-location is written: a place that changes meanwhile then sees it, and carries it along.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Connection
 
 from millrace_directory.events import Action, Event, Key
-from millrace_directory.feed import Change
+from millrace_directory.feed import Change, record_rows
 from millrace_directory.insurance_plan.events import PlanWithdrawn
 from millrace_directory.location.events import LocationMoved
 from millrace_directory.location.wire import LOCATIONS
 from millrace_directory.practice.events import PracticeRenamed
 from millrace_directory.provider.events import ProviderLeft
 from millrace_directory.provider_location.wire import PROVIDER_LOCATIONS
+from millrace_platform.database_errors import problems_of_driver
+from millrace_platform.unit_of_work import UnitOfWork
 
 _RAISE_LOCATIONS = """
 UPDATE location SET version = version + 1
@@ -83,8 +85,15 @@ async def plan_withdrawn(connection: Connection, plan: str) -> AsyncIterator[Cha
         yield Change(PROVIDER_LOCATIONS, raised, Action.UPDATED)
 
 
-def follow(connection: Connection, event: Event, now: datetime) -> AsyncIterator[Change]:
-    """Do what the event means to others; yields what changed by it."""
+async def apply_consequences(work: UnitOfWork, events: Iterable[Event]) -> None:
+    """Change the rows that the events affect, and publish those changes too."""
+    for event in events:
+        with problems_of_driver(work.session.driver):
+            async for change in _consequences(work.session.driver, event, work.now):
+                await record_rows(work, change)
+
+
+def _consequences(connection: Connection, event: Event, now: datetime) -> AsyncIterator[Change]:
     match event:
         case PracticeRenamed(UUID() as key):
             return practices_renamed(connection, [key])

@@ -7,10 +7,9 @@ from typing import Any
 from millrace_directory.events import Action, Key
 from millrace_directory.wire import E, Kind, Row, Written, by_keys
 from millrace_feeds.clock import Clock
-from millrace_platform.database import Session
 from millrace_platform.ids import EventIds
 from millrace_platform.statements import fetch, first
-from millrace_platform.unit_of_work import Envelopes, Event, put
+from millrace_platform.unit_of_work import Envelopes, Event, UnitOfWork
 
 SOURCE = "/services/directory"
 CHUNK = 1_000
@@ -39,15 +38,16 @@ def events_of(kind: Kind[Any], rows: Iterable[Row], action: Action = Action.UPDA
         yield Event(name, schema, written.subject, verb, written.version, written.data)
 
 
-async def emit(session: Session, envelopes: Envelopes, change: Change) -> None:
-    """Put the events of changed rows into the outbox, in the session's transaction; its commit wakes the relay."""
+async def record_rows(work: UnitOfWork, change: Change) -> None:
+    """Publish the events of changed rows with the commit of `work`, a chunk at a time to bound the memory."""
     for start in range(0, len(change.keys), CHUNK):
-        rows = await fetch(session, by_keys(change.kind), change.keys[start : start + CHUNK])
-        await put(session, envelopes.of(events_of(change.kind, rows, change.action)))
+        rows = await fetch(work.session, by_keys(change.kind), change.keys[start : start + CHUNK])
+        work.record(*events_of(change.kind, rows, change.action))
+        await work.flush()
 
 
-async def emit_one(session: Session, envelopes: Envelopes, kind: Kind[E], key: Key, action: Action) -> Written[E]:
-    """As `emit`, of one changed row, which it returns as it was told."""
-    row = await first(session, by_keys(kind), [key])
-    await put(session, envelopes.of(events_of(kind, [row], action)))
+async def record_row(work: UnitOfWork, kind: Kind[E], key: Key, action: Action) -> Written[E]:
+    """Publish the event of one changed row with the commit of `work`; return the row."""
+    row = await first(work.session, by_keys(kind), [key])
+    work.record(*events_of(kind, [row], action))
     return kind.written(row)

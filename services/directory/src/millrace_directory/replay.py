@@ -16,7 +16,7 @@ from millrace_feeds.clock import rfc3339
 from millrace_feeds.outbox import OUTBOX_TABLE
 from millrace_platform.database import Database
 from millrace_platform.errors import Conflict
-from millrace_platform.unit_of_work import Envelopes, put
+from millrace_platform.unit_of_work import Envelopes, write_to_outbox
 
 LOCK_KEY = 0x6D696C6C_72657079
 """Advisory lock of the replay ("millrepy"): one runs at a time, whatever instance was asked."""
@@ -86,7 +86,7 @@ class Replay:
             await self._room()
             async with self._database.transaction() as session:
                 rows = (await session.execute(kind.behind(position).limit(CHUNK))).mappings().all()
-                await put(session, self._envelopes.of(events_of(kind, rows), replay=True))
+                await write_to_outbox(session, self._envelopes.of(events_of(kind, rows), replay=True))
             sent += len(rows)
             self.status = replace(self.status, sent={**self.status.sent, kind.contract.name: sent})
             if len(rows) < CHUNK:

@@ -8,15 +8,17 @@ from sqlalchemy.exc import IntegrityError
 
 from millrace_directory.errors import breaks_rules, is_needed, is_not_there, is_stale, is_taken
 from millrace_directory.events import Action, Key
+from millrace_directory.fan_out import apply_consequences
+from millrace_directory.feed import record_row
 from millrace_directory.model import S, Stored
 from millrace_directory.reading import Reader
 from millrace_directory.repository import Repository
 from millrace_directory.rules import Violation
-from millrace_directory.unit_of_work import Units, Work
 from millrace_directory.wire import E, Written, by_keys
 from millrace_directory.writer import Writer
 from millrace_platform.preconditions import Tags
 from millrace_platform.statements import first
+from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_reference.refine import UnrefinableError, refine
 
 
@@ -30,7 +32,7 @@ class Service(Generic[S, E]):
     reserved: ClassVar[tuple[str, ...]] = ()
     """Fields that administrators alone change."""
 
-    def __init__(self, units: Units, reader: Reader[E], repository: Repository[S]) -> None:
+    def __init__(self, units: UnitsOfWork, reader: Reader[E], repository: Repository[S]) -> None:
         self.reader = reader
         self._units = units
         self._kind = reader.kind
@@ -65,38 +67,38 @@ class Service(Generic[S, E]):
             if not await self._advance(work, before, after):
                 raise is_stale(self._kind)
             written = await self._emit(work, key, Action.UPDATED)
-            await work.follow(before.state.consequences(after))
+            await apply_consequences(work, before.state.consequences(after))
             return written
 
     async def delete(self, writer: Writer, key: Key, match: Tags) -> None:
         """Leave a tombstone. Problems: 404, 412 as in `replace`, 409 where others need it."""
         async with self._units.begin() as work:
             before = await self._expected(work, writer, key, match)
-            if not await self._advance(work, before, before.state, deleted_at=work.now()):
+            if not await self._advance(work, before, before.state, deleted_at=work.now):
                 raise is_stale(self._kind)
             obstacle = await self.obstacle(work, before.state)
             if obstacle is not None:
                 raise is_needed(self._kind, obstacle)
             await self._emit(work, key, Action.DELETED)
-            await work.follow(before.state.consequences(None))
+            await apply_consequences(work, before.state.consequences(None))
 
-    async def references(self, work: Work, writer: Writer, state: S, before: S | None) -> list[Violation]:  # noqa: ARG002 # for overriders
+    async def references(self, work: UnitOfWork, writer: Writer, state: S, before: S | None) -> list[Violation]:  # noqa: ARG002 # for overriders
         """Lock what the state refers to and `before` didn't, in the order that `fan_out` gives; what of it isn't there
         for the writer. What `before` refers to is there: nobody could delete it meanwhile."""
         return []
 
-    async def is_run_by(self, work: Work, writer: Writer, state: S) -> bool:  # noqa: ARG002 # nobody, unless overridden
+    async def is_run_by(self, work: UnitOfWork, writer: Writer, state: S) -> bool:  # noqa: ARG002 # nobody, unless overridden
         """Whether it belongs to a practice of the writer, a member of staff."""
         return False
 
-    async def obstacle(self, work: Work, state: S) -> str | None:  # noqa: ARG002 # nothing, unless overridden
+    async def obstacle(self, work: UnitOfWork, state: S) -> str | None:  # noqa: ARG002 # nothing, unless overridden
         """What still needs the row, which is locked by now, as a sentence with the remedy."""
         return None
 
-    async def _may_change(self, work: Work, writer: Writer, state: S) -> bool:
+    async def _may_change(self, work: UnitOfWork, writer: Writer, state: S) -> bool:
         return writer.is_admin or await self.is_run_by(work, writer, state)
 
-    async def _expected(self, work: Work, writer: Writer, key: Key, match: Tags) -> Stored[S]:
+    async def _expected(self, work: UnitOfWork, writer: Writer, key: Key, match: Tags) -> Stored[S]:
         before = await self._rows.get(work.session, key)
         if before is None or before.deleted or not await self._may_change(work, writer, before.state):
             raise is_not_there(self._kind, key)
@@ -104,7 +106,7 @@ class Service(Generic[S, E]):
             raise is_stale(self._kind)
         return before
 
-    async def _check(self, work: Work, writer: Writer, state: S, before: S | None = None) -> None:
+    async def _check(self, work: UnitOfWork, writer: Writer, state: S, before: S | None = None) -> None:
         violations = list(state.violations())
         if before is not None:
             violations += before.identity_violations(state)
@@ -113,14 +115,14 @@ class Service(Generic[S, E]):
         if violations:
             raise breaks_rules(violations)
 
-    async def _advance(self, work: Work, before: Stored[S], after: S, deleted_at: datetime | None = None) -> bool:
+    async def _advance(self, work: UnitOfWork, before: Stored[S], after: S, deleted_at: datetime | None = None) -> bool:
         try:
             return await self._rows.advance(work.session, before, after, deleted_at)
         except IntegrityError as error:
             raise is_taken(self._kind, after.key) from error
 
-    async def _emit(self, work: Work, key: Key, action: Action) -> Written[E]:
-        written = await work.emit_one(self._kind, key, action)
+    async def _emit(self, work: UnitOfWork, key: Key, action: Action) -> Written[E]:
+        written = await record_row(work, self._kind, key, action)
         if written.deleted:
             return written
         try:
@@ -131,5 +133,5 @@ class Service(Generic[S, E]):
             ) from error
         return written
 
-    async def _written(self, work: Work, key: Key) -> Written[E]:
+    async def _written(self, work: UnitOfWork, key: Key) -> Written[E]:
         return self._kind.written(await first(work.session, by_keys(self._kind), [key]))

@@ -1,50 +1,37 @@
-"""A change, its events and its entries in the audit trail: one commit."""
+"""Commit a change, its events and its entries of the audit trail in one transaction."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from millrace_patients.audit.model import Entry
+from millrace_patients.audit.model import AuditEntry
 from millrace_patients.audit.repository import AuditTrail
-from millrace_platform.database import Database, Session
-from millrace_platform.unit_of_work import Envelopes, Event, put
+from millrace_platform import unit_of_work
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One transaction at one moment."""
+@dataclass(slots=True)
+class UnitOfWork(unit_of_work.UnitOfWork):
+    """One transaction with its events and audit entries."""
 
-    session: Session
-    now: datetime
-    events: list[Event] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[AuditEntry] = field(default_factory=list, init=False)
 
-    def record(self, event: Event) -> None:
-        """Tell the feed. Call it only after the aggregate's row was written here."""
-        self.events.append(event)
-
-    def note(self, entry: Entry) -> None:
-        """Put an access to personal data on the audit trail."""
+    def audit(self, entry: AuditEntry) -> None:
+        """Append an access to personal data to the audit trail with the commit."""
         self.entries.append(entry)
 
 
 @dataclass(frozen=True, slots=True)
-class Units:
+class UnitsOfWork(unit_of_work.UnitsOfWork):
     """Begins units of work."""
 
-    database: Database
-    envelopes: Envelopes
     trail: AuditTrail
 
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.envelopes.clock.time(), UTC)
-
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Work]:
-        """Committed with its events and entries where the block ends, rolled back where it raises."""
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
+        """Run the block in a transaction; commit it with its events and entries, roll back if the block raises."""
         async with self.database.transaction() as session:
-            work = Work(session, self.now())
+            work = UnitOfWork(session, self.envelopes, self.now())
             yield work
-            await put(session, self.envelopes.of(work.events))
+            await work.flush()
+            # Last, as the head of a chain stays locked until the commit.
             await self.trail.append(session, work.entries, work.now)

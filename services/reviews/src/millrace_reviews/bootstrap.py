@@ -20,7 +20,6 @@ from millrace_platform.authentication import Verifier, open_verifier
 from millrace_platform.database import open_database
 from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
-from millrace_reviews.clock import now_of
 from millrace_reviews.dependencies import App
 from millrace_reviews.feed import Follower, is_away
 from millrace_reviews.moderation.service import Moderation
@@ -90,14 +89,14 @@ def starter(
             )
         )
         units = UnitsOfWork(database, Envelopes(SOURCE, surroundings.clock, surroundings.event_ids))
-        follower = Follower(units, Patients(units, now_of(surroundings.clock)))
+        follower = Follower(units, Patients(units))
         consumer = await stack.enter_async_context(surroundings.consumer(settings, follower))
         transport = await stack.enter_async_context(surroundings.transport(settings))
         publisher = Publisher(transport=transport, stream=settings.changes_stream)
         relay = Relay(database_url=settings.reviews_database_url, publisher=publisher, clock=surroundings.clock)
         app.state.verifier = await stack.enter_async_context(surroundings.verifier(settings, surroundings.clock))
         app.state.reviews = wire(settings, surroundings, units, relay, consumer)
-        sweep = Sweep(units, now_of(surroundings.clock), timedelta(seconds=settings.reviews_window))
+        sweep = Sweep(units, timedelta(seconds=settings.reviews_window))
         # Nothing is asked of the streams: while they are away, reviews are read and written all the same.
         return Running(
             tasks={"relay": relay.run, "consumer": consumer.run, "sweep": sweep.run},
@@ -110,13 +109,12 @@ def starter(
 def wire(
     settings: ReviewsSettings, surroundings: Surroundings, units: UnitsOfWork, relay: Relay, consumer: Consumer
 ) -> App:
-    now = now_of(surroundings.clock)
     summaries = Summaries(units, Prior(settings.reviews_prior_mean, settings.reviews_prior_weight))
     window = timedelta(seconds=settings.reviews_window)
     return App(
-        reviews=Reviews(units, summaries, now, surroundings.review_ids, window),
-        replies=Replies(units, now),
-        moderation=Moderation(units, summaries, now),
+        reviews=Reviews(units, summaries, surroundings.review_ids, window),
+        replies=Replies(units),
+        moderation=Moderation(units, summaries),
         summaries=summaries,
         database=units.database,
         relay=relay,

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from millrace_platform.rounds import in_batches, in_rounds
 from millrace_platform.unit_of_work import UnitsOfWork
-from millrace_reviews.clock import Now
 from millrace_reviews.visit import repository as visits
 
 PAUSE = 3_600.0
@@ -21,7 +20,6 @@ class Sweep:
     """Any number may run at once."""
 
     units: UnitsOfWork
-    now: Now
     window: timedelta
 
     async def run(self) -> None:
@@ -30,7 +28,7 @@ class Sweep:
 
     async def once(self) -> None:
         """One round."""
-        before = self.now() - self.window - GRACE
+        before = self.units.now() - self.window - GRACE
 
         async def batch() -> int:
             async with self.units.begin() as work:

@@ -19,21 +19,20 @@ from millrace_platform.authentication import open_verifier
 from millrace_platform.background import Task
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Ids
-from millrace_platform.unit_of_work import Envelopes
+from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.availability.service import AvailabilityService
 from millrace_scheduling.booking.composition import booking_of
-from millrace_scheduling.erasure import Handlers
-from millrace_scheduling.hold.guard import Guard
 from millrace_scheduling.calendar.extension import Extension
 from millrace_scheduling.calendar.service import CalendarService
 from millrace_scheduling.composition import SOURCE, Parts
 from millrace_scheduling.dependencies import Scheduling
+from millrace_scheduling.erasure import Handlers
+from millrace_scheduling.hold.guard import Guard
 from millrace_scheduling.openings.hub import Hub
 from millrace_scheduling.openings.service import Aging, Teller
 from millrace_scheduling.openings.stream import Streams
 from millrace_scheduling.place.handlers import PlaceHandler, is_away
 from millrace_scheduling.settings import SchedulingSettings
-from millrace_scheduling.unit_of_work import Units
 
 APPLICATION = "scheduling"
 READS_PER_SECOND = 0.5
@@ -131,7 +130,7 @@ async def _database(settings: SchedulingSettings) -> AsyncIterator[Database]:
 
 
 def _parts(settings: SchedulingSettings, database: Database, clock: Clock, ids: Ids) -> Parts:
-    units = Units(database, Envelopes(SOURCE, clock, ids))
+    units = UnitsOfWork(database, Envelopes(SOURCE, clock, ids))
     return Parts(
         settings=settings, database=database, units=units, clock=clock, ids=ids, calendars=CalendarService(units)
     )

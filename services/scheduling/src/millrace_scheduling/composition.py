@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from millrace_feeds.clock import Clock
 from millrace_platform.database import Database
 from millrace_platform.ids import Ids
+from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_scheduling.calendar.service import CalendarService
 from millrace_scheduling.settings import SchedulingSettings
-from millrace_scheduling.unit_of_work import Units
 
 SOURCE = "/services/scheduling"
 
@@ -18,7 +18,7 @@ class Parts:
 
     settings: SchedulingSettings
     database: Database
-    units: Units
+    units: UnitsOfWork
     clock: Clock
     ids: Ids
     calendars: CalendarService

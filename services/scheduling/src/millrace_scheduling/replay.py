@@ -8,12 +8,11 @@ from uuid import UUID
 
 from millrace_platform.database import Session
 from millrace_platform.errors import FieldError, Unprocessable
-from millrace_platform.unit_of_work import Event, put
+from millrace_platform.unit_of_work import Event, UnitsOfWork
 from millrace_scheduling.appointment import repository as appointments
 from millrace_scheduling.appointment.wire import event_of
 from millrace_scheduling.openings import repository as openings
 from millrace_scheduling.openings.wire import openings_event
-from millrace_scheduling.unit_of_work import Units
 from millrace_scheduling.waitlist import repository as waitlist
 from millrace_scheduling.waitlist.wire import event_of as offer_event
 
@@ -64,7 +63,7 @@ SOURCES: Sequence[tuple[str, Source]] = (
 """What is sent, in this order; a cursor is `<source>:<key>`."""
 
 
-async def replay(units: Units, after: str | None, limit: int) -> Replayed:
+async def replay(units: UnitsOfWork, after: str | None, limit: int) -> Replayed:
     """Emit one page. Raises a 422 problem for a cursor that isn't one."""
     index, key = _position(after)
     name, source = SOURCES[index]
@@ -73,7 +72,7 @@ async def replay(units: Units, after: str | None, limit: int) -> Replayed:
             found = await source(work.session, key, limit)
         except ValueError as error:
             raise _not_a_cursor() from error
-        await put(work.session, units.envelopes.of([event for _, event in found], replay=True))
+        await work.publish_replay([event for _, event in found])
     if len(found) == limit:
         return Replayed(len(found), f"{name}:{found[-1][0]}")
     return Replayed(len(found), f"{SOURCES[index + 1][0]}:" if index + 1 < len(SOURCES) else None)

@@ -5,8 +5,8 @@ from millrace_directory.practice.model import Practice
 from millrace_directory.practice.repository import has_locations, id_with_npi
 from millrace_directory.rules import Violation
 from millrace_directory.service import Service
-from millrace_directory.unit_of_work import Work
 from millrace_directory.writer import Writer
+from millrace_platform.unit_of_work import UnitOfWork
 
 
 class PracticeService(Service[Practice, entities.Practice]):
@@ -15,12 +15,12 @@ class PracticeService(Service[Practice, entities.Practice]):
     # By it an import finds the practice: with another's NPI a practice would get another's entry.
     reserved = ("npi",)
 
-    async def is_run_by(self, work: Work, writer: Writer, state: Practice) -> bool:  # noqa: ARG002 # the state says it
+    async def is_run_by(self, work: UnitOfWork, writer: Writer, state: Practice) -> bool:  # noqa: ARG002 # the state says it
         return writer.runs(state.id)
 
     async def references(
         self,
-        work: Work,
+        work: UnitOfWork,
         writer: Writer,  # noqa: ARG002 # an NPI is nobody's own
         state: Practice,
         before: Practice | None,
@@ -32,7 +32,7 @@ class PracticeService(Service[Practice, entities.Practice]):
         remedy = f"Change practice {owner}; if it was deleted, POST it again with that id."
         return [Violation("npi", f"{state.npi} is the NPI of practice {owner}.", remedy)]
 
-    async def obstacle(self, work: Work, state: Practice) -> str | None:
+    async def obstacle(self, work: UnitOfWork, state: Practice) -> str | None:
         if await has_locations(work.session, state.id):
             return "It has locations: delete them, or set their practice_id to null, first."
         return None

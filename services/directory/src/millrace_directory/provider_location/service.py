@@ -10,18 +10,18 @@ from millrace_directory.provider.repository import providers
 from millrace_directory.provider_location.model import ProviderLocation
 from millrace_directory.rules import Violation
 from millrace_directory.service import Service
-from millrace_directory.unit_of_work import Work
 from millrace_directory.writer import Writer
+from millrace_platform.unit_of_work import UnitOfWork
 
 
 class ProviderLocationService(Service[ProviderLocation, entities.ProviderLocation]):
     """Provider, location and accepted plans are there."""
 
-    async def is_run_by(self, work: Work, writer: Writer, state: ProviderLocation) -> bool:
+    async def is_run_by(self, work: UnitOfWork, writer: Writer, state: ProviderLocation) -> bool:
         return writer.runs(await practice_at(work.session, state.location_id))
 
     async def references(
-        self, work: Work, writer: Writer, state: ProviderLocation, before: ProviderLocation | None
+        self, work: UnitOfWork, writer: Writer, state: ProviderLocation, before: ProviderLocation | None
     ) -> list[Violation]:
         plans = [] if before and before.accepted_plans == state.accepted_plans else state.accepted_plans
         places = [] if before and before.location_id == state.location_id else [state.location_id]
@@ -35,7 +35,7 @@ class ProviderLocationService(Service[ProviderLocation, entities.ProviderLocatio
             *_missing("accepted_plans", "insurance plan", "insurance-plans", plans, live_plans),
         ]
 
-    async def _own_places(self, work: Work, writer: Writer, state: ProviderLocation) -> Collection[Key]:
+    async def _own_places(self, work: UnitOfWork, writer: Writer, state: ProviderLocation) -> Collection[Key]:
         places = await locations.lock_live(work.session, [state.location_id])
         return places if writer.is_admin or await self.is_run_by(work, writer, state) else ()
 

@@ -12,7 +12,6 @@ from millrace_platform.errors import Conflict
 from millrace_platform.preconditions import Tags
 from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_reviews.access import is_not_there, may_flag
-from millrace_reviews.clock import Now
 from millrace_reviews.moderation import repository
 from millrace_reviews.moderation.model import Case
 from millrace_reviews.moderation.repository import FLAGGED
@@ -47,7 +46,6 @@ class Moderation:
 
     units: UnitsOfWork
     summaries: Summaries
-    now: Now
 
     async def queue(self, queue: Queue, position: int | None, limit: int) -> Cases:
         """Oldest first."""
@@ -64,7 +62,6 @@ class Moderation:
         self, caller: Principal, identifier: UUID, match: Tags, after: State, reason: Reason | None
     ) -> Case:
         """Settles the flags too. Problems: 404, 412, 409 where the review can't go there."""
-        now = self.now()
         async with self.units.begin() as work:
             before = _there(await reviews.hold(work.session, identifier))
             match.require(before.version)
@@ -72,8 +69,8 @@ class Moderation:
                 standing = before.standing.decided(after, reason)
             except IllegalMoveError as error:
                 raise Conflict(f"A review that is {error.before} can't become {error.after}.") from error
-            await reviews.advance(work.session, before, standing, before.content, now)
-            await repository.note(work.session, before, standing, caller.subject, now)
+            await reviews.advance(work.session, before, standing, before.content, work.now)
+            await repository.note(work.session, before, standing, caller.subject, work.now)
             await repository.clear_flags(work.session, identifier)
             await self.summaries.refresh(work, before.npi)
             return (await _cases(work.session, [_there(await reviews.find(work.session, identifier))]))[0]
@@ -86,7 +83,7 @@ class Moderation:
             found = await reviews.find(work.session, identifier)
             if not living or found is None or not may_flag(caller, found):
                 raise is_not_there()
-            await repository.put_flag(work.session, identifier, reporter, reason, self.now())
+            await repository.put_flag(work.session, identifier, reporter, reason, work.now)
 
 
 def _wanted(queue: Queue) -> ColumnElement[bool]:

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from millrace_platform.database import Session
 from millrace_platform.unit_of_work import UnitsOfWork
-from millrace_reviews.clock import Now
 from millrace_reviews.moderation import repository as moderation
 from millrace_reviews.patient import repository as patients
 from millrace_reviews.reply import repository as replies
@@ -18,18 +17,16 @@ class Patients:
     """Follows what `patients` tells of its patients."""
 
     units: UnitsOfWork
-    now: Now
 
     async def follow(self, identifier: str, version: int, *, erased: bool) -> None:
         """Take over a newer state. Erasure forgets whose visits and reviews these were, and every word of the reviews.
 
         Stars of published reviews stay: they count in an average and name nobody. Reviews that weren't public are gone.
         """
-        now = self.now()
         async with self.units.begin() as work:
-            is_new = await patients.put(work.session, identifier, version, now if erased else None)
+            is_new = await patients.put(work.session, identifier, version, work.now if erased else None)
             if is_new and erased:
-                await self._forget(work.session, identifier, now)
+                await self._forget(work.session, identifier, work.now)
 
     async def _forget(self, session: Session, identifier: str, now: datetime) -> None:
         await visits.forget(session, identifier)

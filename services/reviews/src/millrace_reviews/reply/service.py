@@ -10,7 +10,6 @@ from millrace_platform.errors import NotFound, PreconditionRequired
 from millrace_platform.preconditions import Tags
 from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_reviews.access import is_not_there, may_remove_reply, may_reply
-from millrace_reviews.clock import Now
 from millrace_reviews.reply import repository
 from millrace_reviews.reply.repository import Reply
 from millrace_reviews.review import repository as reviews
@@ -24,7 +23,6 @@ class Replies:
     """One reply a review, by the practice of the visit. What the caller may not see is as if it weren't there: 404."""
 
     units: UnitsOfWork
-    now: Now
 
     async def get(self, caller: Principal, review_id: UUID) -> Reply:
         async with self.units.database.read() as session:
@@ -42,7 +40,7 @@ class Replies:
             if before is not None and before.text == text:
                 return before, False
             after = Reply(1 if before is None else before.version + 1, text)
-            await repository.put(work.session, review_id, after, self.now())
+            await repository.put(work.session, review_id, after, work.now)
         return after, is_new
 
     async def remove(self, caller: Principal, review_id: UUID, match: Tags) -> None:
@@ -51,7 +49,7 @@ class Replies:
             _check(caller, await reviews.hold(work.session, review_id), may_remove_reply)
             before = _there(await repository.find(work.session, review_id))
             match.require(before.version)
-            await repository.remove_all(work.session, [review_id], self.now())
+            await repository.remove_all(work.session, [review_id], work.now)
 
 
 def _check(caller: Principal, found: Review | None, may: May) -> None:

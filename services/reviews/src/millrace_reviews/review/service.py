@@ -14,7 +14,6 @@ from millrace_platform.ids import Ids
 from millrace_platform.preconditions import Tags
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_reviews.access import is_author, is_not_there, works_for
-from millrace_reviews.clock import Now
 from millrace_reviews.moderation import repository as moderation
 from millrace_reviews.patient import repository as patients
 from millrace_reviews.reply import repository as replies
@@ -36,20 +35,20 @@ class Reviews:
 
     units: UnitsOfWork
     summaries: Summaries
-    now: Now
     ids: Ids
     window: timedelta
     screen: Screen = screen
 
     async def create(self, caller: Principal, appointment_id: UUID, content: Content) -> Review:
         """Problems: 404 for another's appointment, 422 where it can't be reviewed (yet, any more), 409 where it was."""
-        now = self.now()
         async with self.units.begin() as work:
             visit = await self._own_visit(work, caller, str(appointment_id))
-            self._check(visit.completed_at, now)
+            self._check(visit.completed_at, work.now)
             standing = Standing.submitted(self.screen(content.text))
             identifier = self.ids()
-            if not await repository.add(work.session, identifier, visit, standing=standing, content=content, now=now):
+            if not await repository.add(
+                work.session, identifier, visit, standing=standing, content=content, now=work.now
+            ):
                 raise Conflict("There is a review of this visit already, or there was one. Change that one instead.")
             return await self._settled(work, identifier, standing)
 
@@ -60,24 +59,22 @@ class Reviews:
 
     async def replace(self, caller: Principal, identifier: UUID, match: Tags, content: Content) -> Review:
         """What changes nothing keeps the version. Problems: 404, 412, 422 where the time for it is over."""
-        now = self.now()
         async with self.units.begin() as work:
             before = await self._expected(work, caller, identifier, match)
             if content == before.content:
                 return before
-            self._check(before.completed_at, now)
+            self._check(before.completed_at, work.now)
             standing = before.standing.revised(self.screen(content.text))
-            await repository.advance(work.session, before, standing, content, now)
+            await repository.advance(work.session, before, standing, content, work.now)
             return await self._settled(work, identifier, before.standing, standing)
 
     async def withdraw(self, caller: Principal, identifier: UUID, match: Tags) -> None:
         """Its words are gone, and the reply's; the visit isn't reviewed again. Problems: 404, 412."""
-        now = self.now()
         async with self.units.begin() as work:
             before = await self._expected(work, caller, identifier, match)
             content = replace(before.content, text=None)
-            await repository.advance(work.session, before, before.standing.withdrawn(), content, now)
-            await replies.remove_all(work.session, [identifier], now)
+            await repository.advance(work.session, before, before.standing.withdrawn(), content, work.now)
+            await replies.remove_all(work.session, [identifier], work.now)
             await moderation.clear_flags(work.session, identifier)
             await self._follow(work, before.npi, before.standing)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork, put
+from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_reviews.summary import repository
 from millrace_reviews.summary.model import Prior, averages
 from millrace_reviews.summary.repository import Told
@@ -45,7 +45,7 @@ class Summaries:
         async with self.units.begin() as work:
             found = await repository.behind(work.session, after, PAGE)
             events = [summary_event(each.npi, each.version, each.averages) for each in found]
-            await put(work.session, self.units.envelopes.of(events, replay=True))
+            await work.publish_replay(events)
         return _page(found)
 
     async def recompute(self, after: str | None) -> Page:

@@ -11,7 +11,7 @@ SOURCE = "/services/reviews"
 def summary_event(npi: str, version: int, averages: Averages, action: Action = "updated") -> Event:
     """The summary's step to a version. A provider without published reviews has none: a deletion."""
     if averages.count == 0:
-        return Event.deleted(REVIEW_SUMMARY, npi, version=version)
+        return Event.of_deletion(REVIEW_SUMMARY, npi, version=version)
     entity = ReviewSummary(
         npi=npi,
         count=averages.count,
@@ -19,4 +19,4 @@ def summary_event(npi: str, version: int, averages: Averages, action: Action = "
         bedside_manner=averages.bedside_manner,
         wait_time=averages.wait_time,
     )
-    return Event.written(REVIEW_SUMMARY, entity, action=action, version=version)
+    return Event.of_entity(REVIEW_SUMMARY, entity, action=action, version=version)

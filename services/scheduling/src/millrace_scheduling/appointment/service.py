@@ -1,6 +1,7 @@
-"""Booking, and every later step of an appointment: one transaction with its event."""
+"""Booking, and every later step of an appointment. Each is one transaction with its event."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,11 +13,11 @@ from millrace_platform.database import Connection
 from millrace_platform.errors import Conflict, FieldError, Forbidden, Problem, Unprocessable
 from millrace_platform.idempotency import Answer, IdempotencyKey, at_once, kept_row, once
 from millrace_platform.preconditions import Tags, etag
-from millrace_scheduling.access import keeps
+from millrace_scheduling.access import can_manage
 from millrace_scheduling.appointment import repository
 from millrace_scheduling.appointment.model import (
+    CANCELLATION_REASONS,
     PRACTICE_ONLY,
-    REASONS,
     Action,
     Appointment,
     Cancellation,
@@ -25,98 +26,103 @@ from millrace_scheduling.appointment.model import (
     TooLateError,
     WrongStateError,
 )
-from millrace_scheduling.appointment.repository import Position, Stored
+from millrace_scheduling.appointment.repository import AppointmentRow, Position
 from millrace_scheduling.appointment.schemas import AppointmentResource
-from millrace_scheduling.appointment.wire import event_of
-from millrace_scheduling.booking.problems import hold_lapsed, hold_used, nothing_there
-from millrace_scheduling.claim import repository as claims
+from millrace_scheduling.appointment.wire import appointment_event
 from millrace_scheduling.hold import repository as holds
-from millrace_scheduling.hold.repository import Kept
-from millrace_scheduling.hold.service import Offers
+from millrace_scheduling.hold.repository import HoldRow
+from millrace_scheduling.hold.service import WaitlistOffers
 from millrace_scheduling.place import repository as places
+from millrace_scheduling.problems import hold_expired, hold_used, not_found
+from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.unit_of_work import Units, Work
 
-Change = Callable[[Work, Stored, Party], Awaitable[Appointment]]
+Change = Callable[[Work, AppointmentRow, Party], Awaitable[Appointment]]
+"""Returns the next version of the appointment for a caller on that side."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppointmentService:
-    """Patients see and change their own, staff those at the places of their practices; for others there is nothing."""
+    """Appointments, for their patients and for the staff of their practices; to all others they don't exist (404)."""
 
     units: Units
-    offers: Offers
+    offers: WaitlistOffers
 
     async def book(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> Answer:
-        """Make an appointment of a hold. Problems: 404, 409 where it lapsed or was booked, and those of the key."""
+        """Turn a hold into an appointment. Problems: 404, 409 if it expired or was booked, and those of the key."""
         patient_id, now = caller.subject, self.units.now()
         async with self.units.database.connection() as connection:
 
-            async def look() -> Any:
-                return await holds.look_at_hold(connection, patient_id, key, hold_id)
+            async def look_up() -> Any:
+                return await holds.find_record_or_hold(connection, patient_id, key, hold_id)
 
-            async def act(found: Any) -> Answer:
-                kept = holds.kept_of(found)
-                if kept is None or not kept.runs(now):
-                    raise _no_hold(kept, hold_id, now)
-                appointment = Appointment.of_hold(kept.hold, now)
-                answer = answer_of(appointment, status=201)
-                row = kept_row(patient_id, key, now, answer)
-                if not await self._book(connection, appointment, row, kept.offer_id):
-                    raise _no_hold(await holds.find(connection, hold_id, patient_id), hold_id, now)
-                return answer
+            async def book(row: Any) -> Answer:
+                hold_row = holds.hold_from_row(row)
+                if hold_row is None or not hold_row.is_active(now):
+                    raise _booking_problem(hold_row, hold_id, now)
+                appointment = Appointment.from_hold(hold_row.hold, now)
+                response = appointment_response(appointment, status=201)
+                idempotency_record = kept_row(patient_id, key, now, response)
+                if not await self._book(connection, appointment, idempotency_record, hold_row.offer_id):
+                    raise _booking_problem(await holds.find(connection, hold_id, patient_id), hold_id, now)
+                return response
 
-            return await at_once(key, look, act)
+            return await at_once(key, look_up, book)
 
     async def _book(
-        self, connection: Connection, appointment: Appointment, answer: Sequence[object], offer_id: UUID | None
+        self,
+        connection: Connection,
+        appointment: Appointment,
+        idempotency_record: Sequence[object],
+        offer_id: UUID | None,
     ) -> bool:
-        (envelope,) = self.units.envelopes.of([event_of(appointment)])
-        event = outbox_record(envelope)
+        (envelope,) = self.units.envelopes.of([appointment_event(appointment)])
+        outbox_row = outbox_record(envelope)
         if offer_id is None:
-            return await repository.book(connection, appointment, answer, event)
+            return await repository.book(connection, appointment, idempotency_record, outbox_row)
         async with connection.transaction() as session, self.units.within(session) as work:
-            booked = await repository.book(session, appointment, answer, event)
-            if booked:
-                await self.offers.taken(work, offer_id)
-        return booked
+            is_booked = await repository.book(session, appointment, idempotency_record, outbox_row)
+            if is_booked:
+                await self.offers.accept_offer(work, offer_id)
+        return is_booked
 
     async def get(self, caller: Principal, appointment_id: UUID) -> Appointment:
-        """Problems: 404."""
+        """Return the appointment. Problems: 404."""
         async with self.units.begin() as work:
-            stored, _ = _known(caller, appointment_id, await repository.find(work.session, appointment_id))
-        return stored.appointment
+            row, _ = _require_access(caller, appointment_id, await repository.find(work.session, appointment_id))
+        return row.appointment
 
-    async def own(self, caller: Principal, after: Position, limit: int) -> list[Appointment]:
-        """The caller's own, as a patient."""
+    async def list_own(self, caller: Principal, after: Position, limit: int) -> list[Appointment]:
+        """Return the appointments of which the caller is the patient, beginning after a position."""
         async with self.units.begin() as work:
-            return await repository.list_of_patient(work.session, caller.subject, after, limit)
+            return await repository.list_for_patient(work.session, caller.subject, after, limit)
 
-    async def at_place(
+    async def list_at_place(
         self, caller: Principal, place_id: UUID, after: Position, before: datetime, limit: int
     ) -> list[Appointment]:
-        """All at a place, for its staff. Problems: 404."""
+        """Return all appointments at a provider-location, for its staff. Problems: 404."""
         async with self.units.begin() as work:
             place = await places.find(work.session, place_id)
-            if place is None or not keeps(caller, place):
-                raise nothing_there("provider-location", place_id)
+            if place is None or not can_manage(caller, place):
+                raise not_found("provider-location", place_id)
             return await repository.list_at_place(work.session, place_id, after, before, limit)
 
     async def confirm(self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None) -> Answer:
-        """The visit will take place. Problems: 404, 409, 412, and those of the key."""
+        """Confirm that the visit will take place. Problems: 404, 409, 412, and those of the key."""
 
-        async def change(work: Work, stored: Stored, _party: Party) -> Appointment:
-            return stored.appointment.confirmed(work.now)
+        async def change(work: Work, row: AppointmentRow, _party: Party) -> Appointment:
+            return row.appointment.confirm(work.now)
 
         return await self.change(caller, key, appointment_id, match, change)
 
     async def cancel(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, reason: str
     ) -> Answer:
-        """The time is free again. Problems: 404, 409, 412, 422, and those of the key."""
+        """Cancel, and release the time. Problems: 404, 409, 412, 422, and those of the key."""
 
-        async def change(work: Work, stored: Stored, party: Party) -> Appointment:
-            cancelled = stored.appointment.cancelled(_cancellation(party, reason), work.now, stored.notice)
-            await claims.release(work.session, cancelled.claim_id)
+        async def change(work: Work, row: AppointmentRow, party: Party) -> Appointment:
+            cancelled = row.appointment.cancel(_cancellation(party, reason), work.now, row.notice)
+            await reservations.release(work.session, cancelled.claim_id)
             return cancelled
 
         return await self.change(caller, key, appointment_id, match, change)
@@ -124,95 +130,93 @@ class AppointmentService:
     async def report(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, action: Action
     ) -> Answer:
-        """What the practice saw: arrived, completed, no show. Problems: 403, 404, 409, 412, and those of the key."""
+        """Record an arrival, a completion or a no-show. Problems: 403, 404, 409, 412, and those of the key."""
 
-        async def change(work: Work, stored: Stored, _party: Party) -> Appointment:
-            if action in PRACTICE_ONLY and not keeps(caller, stored.place):
-                raise Forbidden("This is for the staff of the practice.")
-            return _reported(stored.appointment, action, work.now)
+        async def change(work: Work, row: AppointmentRow, _party: Party) -> Appointment:
+            if action in PRACTICE_ONLY and not can_manage(caller, row.place):
+                raise Forbidden("Only the staff of the practice can do this.")
+            if action is Action.ARRIVE:
+                return row.appointment.mark_arrived(work.now)
+            if action is Action.COMPLETE:
+                return row.appointment.complete(work.now)
+            return row.appointment.mark_missed(work.now)
 
         return await self.change(caller, key, appointment_id, match, change)
 
     async def change(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, change: Change
     ) -> Answer:
-        """One step under the lock of the row, told to the feed, its answer kept under the key."""
+        """Apply `change` under the row's lock; store the next version, its event and the idempotency record."""
 
         async def effect(work: Work) -> Answer:
-            found = await repository.find(work.session, appointment_id, lock=True)
-            stored, party = _known(caller, appointment_id, found)
+            found = await repository.find_for_update(work.session, appointment_id)
+            row, party = _require_access(caller, appointment_id, found)
             if match is not None:
-                match.require(stored.appointment.version)
-            with refusals():
-                after = await change(work, stored, party)
+                match.require(row.appointment.version)
+            with _rule_problems():
+                after = await change(work, row, party)
             await repository.save(work.session, after)
-            work.record(event_of(after))
-            return answer_of(after)
+            work.record(appointment_event(after))
+            return appointment_response(after)
 
         return await once(self.units.begin, caller.subject, key, self.units.now(), effect)
 
 
-class refusals:  # noqa: N801 # a context manager, used like a function
-    """What the rules refuse, in the caller's words."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, WrongStateError):
-            possible = ", ".join(error.possible) or "nothing"
-            raise _refused("wrong-state", f"It is {error.state}; possible now: {possible}.") from None
-        if isinstance(error, TooLateError):
-            raise _refused(
-                "too-late", f"The practice takes changes until {error.deadline.isoformat()}. Call it."
-            ) from None
-        if isinstance(error, TooEarlyError):
-            raise _refused("too-early", "The visit hasn't begun.") from None
+@contextmanager
+def _rule_problems() -> Iterator[None]:
+    """Convert errors of the rules to problems."""
+    try:
+        yield
+    except WrongStateError as error:
+        possible = ", ".join(error.possible) or "none"
+        raise _rule_problem("wrong-state", f"It is {error.state}. Possible actions: {possible}.") from None
+    except TooLateError as error:
+        deadline = error.deadline.isoformat()
+        raise _rule_problem("too-late", f"Call the practice: it takes changes until {deadline}.") from None
+    except TooEarlyError:
+        raise _rule_problem("too-early", "The visit hasn't begun. Wait for its start.") from None
 
 
-def _refused(slug: str, detail: str) -> Problem:
+def _rule_problem(slug: str, detail: str) -> Problem:
     return Problem(status=409, type=slug, title="The appointment can't be changed like this", detail=detail)
 
 
-def _known(caller: Principal, appointment_id: UUID, stored: Stored | None) -> tuple[Stored, Party]:
-    """The appointment, and on whose side the caller is. Problems: 404."""
-    if stored is not None:
-        if caller.has(Role.PATIENT) and stored.appointment.patient_id == caller.subject:
-            return stored, Party.PATIENT
-        if keeps(caller, stored.place):
-            return stored, Party.PRACTICE
-    raise nothing_there("appointment", appointment_id)
+def _require_access(
+    caller: Principal, appointment_id: UUID, row: AppointmentRow | None
+) -> tuple[AppointmentRow, Party]:
+    """Return the row, and the side on which the caller acts. Problems: 404."""
+    if row is not None:
+        if caller.has(Role.PATIENT) and row.appointment.patient_id == caller.subject:
+            return row, Party.PATIENT
+        if can_manage(caller, row.place):
+            return row, Party.PRACTICE
+    raise not_found("appointment", appointment_id)
 
 
 def _cancellation(party: Party, reason: str) -> Cancellation:
-    if reason not in REASONS[party]:
+    reasons = CANCELLATION_REASONS[party]
+    if reason not in reasons:
         wrong = FieldError(
-            field="reason", detail="Not a reason of your side.", remedy=f"Give one of {', '.join(REASONS[party])}."
+            field="reason",
+            detail=f"Not a reason that the {party} can give.",
+            remedy=f"Give one of {', '.join(reasons)}.",
         )
         raise Unprocessable(errors=[wrong])
     return Cancellation(party, reason)
 
 
-def _reported(appointment: Appointment, action: Action, now: datetime) -> Appointment:
-    if action is Action.ARRIVE:
-        return appointment.arrived(now)
-    if action is Action.COMPLETE:
-        return appointment.completed(now)
-    return appointment.missed(now)
-
-
-def _no_hold(kept: Kept | None, hold_id: UUID, now: datetime) -> Problem:
-    """Why a hold can't be booked."""
-    if kept is None:
-        return nothing_there("hold", hold_id)
-    if kept.booked:
+def _booking_problem(row: HoldRow | None, hold_id: UUID, now: datetime) -> Problem:
+    """Return why a hold can't be booked."""
+    if row is None:
+        return not_found("hold", hold_id)
+    if row.is_booked:
         return hold_used(hold_id)
-    # Where it still runs by now, it was given up or lapsed while this was looked up.
-    return hold_lapsed() if not kept.runs(now) else Conflict("The hold is being changed. Send the request again.")
+    # An active hold is here one that another request extended between the read and the booking.
+    return Conflict("The hold is being changed. Send the request again.") if row.is_active(now) else hold_expired()
 
 
-def answer_of(appointment: Appointment, *, status: int = 200) -> Answer:
-    """The appointment as it is kept under a key and sent."""
+def appointment_response(appointment: Appointment, *, status: int = 200) -> Answer:
+    """Return the response with an appointment, as it is sent and stored under an idempotency key."""
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "ETag": etag(appointment.version)}
     if status == 201:
         headers["Location"] = f"/v1/appointments/{appointment.id}"

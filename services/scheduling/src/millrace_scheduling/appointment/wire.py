@@ -1,4 +1,4 @@
-"""Appointments as the feed carries them."""
+"""Conversion of appointments to events."""
 
 from datetime import datetime
 from typing import Literal
@@ -12,13 +12,13 @@ from millrace_scheduling.reservation.model import ERASED_PATIENT_ID
 from millrace_scheduling.slot.zones import zone
 
 
-def event_of(appointment: Appointment) -> Event:
-    """The appointment's step to its version."""
+def appointment_event(appointment: Appointment) -> Event:
+    """Return the event of the appointment's step to its version."""
     action: Literal["created", "updated"] = "created" if appointment.version == 1 else "updated"
-    return Event.written(APPOINTMENT, entity_of(appointment), action=action, version=appointment.version)
+    return Event.of_entity(APPOINTMENT, _entity(appointment), action=action, version=appointment.version)
 
 
-def entity_of(appointment: Appointment) -> Wire:
+def _entity(appointment: Appointment) -> Wire:
     visit, cancellation = appointment.visit, appointment.cancellation
     completed = appointment.completed_at
     return Wire(

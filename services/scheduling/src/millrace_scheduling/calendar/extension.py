@@ -8,10 +8,10 @@ from uuid import UUID
 
 from millrace_platform.errors import Problem
 from millrace_platform.rounds import in_rounds
+from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_scheduling.calendar import repository
 from millrace_scheduling.calendar.repository import Stored
 from millrace_scheduling.openings.repository import mark_places
-from millrace_scheduling.unit_of_work import Units
 
 AT_ONCE = 100
 """Calendars of one transaction."""
@@ -21,7 +21,7 @@ AT_ONCE = 100
 class Extension:
     """Any number may run at once: they pass each other's calendars by."""
 
-    units: Units
+    units: UnitsOfWork
     interval: float
 
     async def run(self) -> None:

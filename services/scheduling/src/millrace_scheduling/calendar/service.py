@@ -8,37 +8,37 @@ from uuid import UUID
 from millrace_platform.authentication import Principal
 from millrace_platform.errors import NotFound, PreconditionRequired
 from millrace_platform.preconditions import Tags
-from millrace_scheduling.access import keeps
+from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_scheduling.access import can_manage
 from millrace_scheduling.calendar import repository
 from millrace_scheduling.calendar.model import Calendar, Written
 from millrace_scheduling.openings.repository import mark
 from millrace_scheduling.place import repository as places
 from millrace_scheduling.place.model import Place
-from millrace_scheduling.unit_of_work import Units, Work
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarService:
     """For the staff of a place's practice and admins; for others there is nothing (404)."""
 
-    units: Units
+    units: UnitsOfWork
 
     async def get(self, caller: Principal, place_id: UUID) -> Written:
         """Problems: 404."""
         async with self.units.database.read() as session:
             place = await places.find(session, place_id)
             stored = await repository.get(session, place_id)
-        if place is None or not keeps(caller, place):
+        if place is None or not can_manage(caller, place):
             raise _no_place(place_id)
         if stored is None or stored.calendar is None:
             raise _no_calendar()
         return Written(place, stored.version, stored.calendar)
 
     async def place(self, caller: Principal, place_id: UUID) -> Place:
-        """The place, where the caller keeps its calendar. Problems: 404."""
+        """The place, where the caller can_manage its calendar. Problems: 404."""
         async with self.units.database.read() as session:
             place = await places.find(session, place_id)
-        if place is None or not keeps(caller, place):
+        if place is None or not can_manage(caller, place):
             raise _no_place(place_id)
         return place
 
@@ -69,24 +69,24 @@ class CalendarService:
             match.require(before.version)
             await self._remove(work, place, before.calendar)
 
-    async def withdraw(self, work: Work, place: Place) -> None:
+    async def withdraw(self, work: UnitOfWork, place: Place) -> None:
         """The place is gone, and with it its calendar."""
         before = await repository.get(work.session, place.id, lock=True)
         if before is not None and before.calendar is not None:
             await self._remove(work, place, before.calendar)
 
-    async def _locked(self, work: Work, place: Place) -> repository.Stored:
+    async def _locked(self, work: UnitOfWork, place: Place) -> repository.Stored:
         stored = await repository.get(work.session, place.id, lock=True)
         if stored is None:
             raise _no_calendar()
         return stored
 
-    async def _remove(self, work: Work, place: Place, calendar: Calendar) -> None:
+    async def _remove(self, work: UnitOfWork, place: Place, calendar: Calendar) -> None:
         await repository.advance(work.session, place.id, None, None)
         await repository.drop_slots(work.session, place.id)
         await mark(work.session, place.npi, work.now, _end(calendar, work.now))
 
-    async def _materialize(self, work: Work, place: Place, calendar: Calendar, before: Calendar) -> None:
+    async def _materialize(self, work: UnitOfWork, place: Place, calendar: Calendar, before: Calendar) -> None:
         today = work.now.date()
         first, reach = today - timedelta(1), repository.reach(calendar, today)
         made = await asyncio.to_thread(lambda: list(repository.rows_of(place.id, calendar, first, reach)))

@@ -9,11 +9,10 @@ from rich.console import Console
 from millrace_feeds.clock import SystemClock
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
-from millrace_platform.unit_of_work import Envelopes
+from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.composition import SOURCE
 from millrace_scheduling.demo.loading import load
 from millrace_scheduling.settings import SchedulingSettings
-from millrace_scheduling.unit_of_work import Units
 
 STATEMENT_SECONDS = 60.0
 
@@ -42,7 +41,7 @@ async def _demo(places: int, seed: int, patience: float) -> int:
     async with open_database(
         settings.scheduling_database_url, name="millrace-calendars", pool_size=1, seconds=STATEMENT_SECONDS
     ) as database:
-        units = Units(database, Envelopes(SOURCE, clock, Uuid7(clock)))
+        units = UnitsOfWork(database, Envelopes(SOURCE, clock, Uuid7(clock)))
         with console.status("making up calendars") as status:
             return await load(
                 units,

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 
 from millrace_platform.database import Session
 from millrace_platform.database_errors import problems_of_driver
+from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.calendar.repository import SLOT_COLUMNS, reach
 from millrace_scheduling.calendar.tables import calendars
 from millrace_scheduling.demo.model import PATTERNS, Booking, bookings, calendar_of, segments_on
@@ -22,7 +23,6 @@ from millrace_scheduling.openings.repository import mark_places
 from millrace_scheduling.place.tables import places
 from millrace_scheduling.slot.tables import slots
 from millrace_scheduling.slot.zones import moment_of
-from millrace_scheduling.unit_of_work import Units, Work
 
 PLACES_AT_ONCE = 250
 POLL = 0.25
@@ -50,7 +50,7 @@ class Rows:
     appointments: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-async def load(units: Units, *, wanted: int, seed: int, patience: float, report: Callable[[int], None]) -> int:
+async def load(units: UnitsOfWork, *, wanted: int, seed: int, patience: float, report: Callable[[int], None]) -> int:
     """Give up to `wanted` places a calendar, unless they have one; how many got one.
 
     Waits up to `patience` seconds for the places to come from the feed, as long as there come more.
@@ -71,7 +71,7 @@ async def load(units: Units, *, wanted: int, seed: int, patience: float, report:
     return made
 
 
-async def _arrived(units: Units, wanted: int, patience: float) -> None:
+async def _arrived(units: UnitsOfWork, wanted: int, patience: float) -> None:
     loop = asyncio.get_running_loop()
     deadline, last, still = loop.time() + patience, -1, 0
     while loop.time() < deadline and still < STILL:
@@ -84,7 +84,7 @@ async def _arrived(units: Units, wanted: int, patience: float) -> None:
         await asyncio.sleep(POLL)
 
 
-def _rows(work: Work, part: Sequence[Any], seed: int, seen: Counter[str]) -> Rows:
+def _rows(work: UnitOfWork, part: Sequence[Any], seed: int, seen: Counter[str]) -> Rows:
     rows, today = Rows(), work.now.date()
     for place_id, npi, zone in part:
         random = Random(f"{seed}/{npi}/{seen[npi]}")  # noqa: S311 # no secret
@@ -106,7 +106,7 @@ def _days(first: date, before: date) -> Iterator[date]:
     return (first + timedelta(ahead) for ahead in range((before - first).days))
 
 
-def _book(rows: Rows, work: Work, place: tuple[UUID, str, str], booking: Booking) -> None:
+def _book(rows: Rows, work: UnitOfWork, place: tuple[UUID, str, str], booking: Booking) -> None:
     (place_id, npi, zone), kind = place, booking.visit_type
     start, now = moment_of(booking.start), work.now
     occupied = asyncpg.Range(start, start + timedelta(minutes=kind.minutes))
@@ -120,7 +120,7 @@ def _book(rows: Rows, work: Work, place: tuple[UUID, str, str], booking: Booking
     )
 
 
-async def _write(work: Work, rows: Rows, place_ids: Sequence[UUID]) -> None:
+async def _write(work: UnitOfWork, rows: Rows, place_ids: Sequence[UUID]) -> None:
     await _copy(work.session, calendars.name, CALENDAR_COLUMNS, rows.calendars)
     await _copy(work.session, slots.name, SLOT_COLUMNS, rows.slots)
     await _copy(work.session, "claims", CLAIM_COLUMNS, rows.claims)

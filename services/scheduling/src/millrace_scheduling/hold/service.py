@@ -1,4 +1,4 @@
-"""Holding, extending and giving up times."""
+"""Creating, extending and releasing holds."""
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,156 +13,164 @@ from millrace_platform.errors import Conflict, Problem, TooManyRequests
 from millrace_platform.idempotency import Answer, IdempotencyKey, at_once, kept_row, once
 from millrace_platform.ids import Ids
 from millrace_platform.statements import Statements
-from millrace_scheduling.booking.problems import hold_lapsed, hold_used, no_visit_type, nothing_there, slot_taken
-from millrace_scheduling.claim import repository as claims
-from millrace_scheduling.claim.model import Owner, Span, Visit
-from millrace_scheduling.claim.repository import Claim
+from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.hold import repository
-from millrace_scheduling.hold.asking import Asked, NotOfferedError, NoVisitTypeError, visit_and_span
-from millrace_scheduling.hold.model import LIFETIME, ExtendedBeforeError, Held, Hold, TooManyHoldsError
-from millrace_scheduling.hold.repository import Kept, Shop, TakeHold
+from millrace_scheduling.hold.model import HOLD_LIFETIME, AlreadyExtendedError, Hold, HoldUsage, TooManyHoldsError
+from millrace_scheduling.hold.repository import BookingContext, HoldRow, ReserveHold
 from millrace_scheduling.hold.schemas import HoldResource, local_text
-from millrace_scheduling.unit_of_work import Units, Work
+from millrace_scheduling.hold.visit_request import NotOfferedError, NoVisitTypeError, VisitRequest, resolve_visit
+from millrace_scheduling.problems import hold_expired, hold_used, no_visit_type, not_found, slot_taken
+from millrace_scheduling.reservation import repository as reservations
+from millrace_scheduling.reservation.model import Owner, Reservation, TimeRange, Visit
 
-Nearest: TypeAlias = Callable[[Statements, Asked, datetime], Awaitable[Sequence[datetime]]]
-"""The nearest other times at which such a visit can take place."""
+FindAlternatives: TypeAlias = Callable[[Statements, VisitRequest, datetime], Awaitable[Sequence[datetime]]]
+"""Finds the free starts that are nearest to the requested one."""
 
 
-class Offers(Protocol):
+class WaitlistOffers(Protocol):
     """The waitlist, as far as holds and bookings concern it."""
 
-    async def taken(self, work: Work, offer_id: UUID) -> None:
-        """The hold of an offer was booked."""
+    async def accept_offer(self, work: UnitOfWork, offer_id: UUID) -> None:
+        """Close the offer and its entry: the offered hold was booked."""
         ...
 
-    async def declined(self, work: Work, offer_id: UUID) -> None:
-        """The hold of an offer was given up."""
+    async def decline_offer(self, work: UnitOfWork, offer_id: UUID) -> None:
+        """Close the offer and return its entry to the line: the offered hold was released."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """Says which time has to be taken for what is asked for, or what to tell the caller."""
+class SlotResolver:
+    """Finds the visit and the time to be reserved for a request, or the problem to respond with."""
 
-    nearest: Nearest
+    find_alternatives: FindAlternatives
 
-    async def visit(self, session: Statements, asked: Asked, shop: Shop | None, now: datetime) -> tuple[Visit, Span]:
-        """Problems: 404, 409 with alternatives, 422."""
-        if shop is None:
-            raise nothing_there("provider-location", asked.place_id)
-        if shop.calendar is None:
+    async def resolve(
+        self, session: Statements, request: VisitRequest, context: BookingContext | None, now: datetime
+    ) -> tuple[Visit, TimeRange]:
+        """Return the visit and the time that it occupies. Problems: 404, 409 with alternatives, 422."""
+        if context is None:
+            raise not_found("provider-location", request.place_id)
+        if context.calendar is None:
             raise slot_taken([], "The provider takes no bookings here.")
         try:
-            return visit_and_span(asked, shop.place, shop.calendar, shop.segments, now)
+            return resolve_visit(request, context.place, context.calendar, context.segments, now)
         except NoVisitTypeError:
             raise no_visit_type() from None
         except NotOfferedError as error:
-            raise await self.taken(session, asked, shop.calendar.time_zone, now, str(error)) from None
+            raise await self.slot_taken(session, request, context.calendar.time_zone, now, str(error)) from None
 
-    async def taken(
-        self, session: Statements, asked: Asked, time_zone: str, now: datetime, detail: str | None = None
+    async def slot_taken(
+        self, session: Statements, request: VisitRequest, time_zone: str, now: datetime, *detail: str
     ) -> Problem:
-        """The problem of a time that can't be had."""
-        starts = [local_text(each, time_zone) for each in await self.nearest(session, asked, now)]
-        return slot_taken(starts) if detail is None else slot_taken(starts, detail)
+        """Return a 409 with the nearest alternatives, in the time zone."""
+        starts = await self.find_alternatives(session, request, now)
+        return slot_taken([local_text(each, time_zone) for each in starts], *detail)
 
 
 @dataclass(frozen=True, slots=True)
 class HoldService:
-    """For patients, each of whom sees only their own."""
+    """Holds of patients. Each patient has access to their own only."""
 
-    units: Units
+    units: UnitsOfWork
     ids: Ids
-    take: TakeHold
-    judge: Judge
-    offers: Offers
+    reserve_hold: ReserveHold
+    resolver: SlotResolver
+    offers: WaitlistOffers
 
-    async def hold(
-        self, caller: Principal, key: IdempotencyKey, asked: Asked, dependant_id: UUID | None, address: bytes
+    async def create(
+        self, caller: Principal, key: IdempotencyKey, request: VisitRequest, dependant_id: UUID | None, address: bytes
     ) -> Answer:
-        """Problems: 404, 409 with alternatives, 422, 429, and those of the key."""
+        """Reserve the time for `HOLD_LIFETIME`. Problems: 404, 409 with alternatives, 422, 429, those of the key."""
         owner, now = Owner(caller.subject, dependant_id, address), self.units.now()
         async with self.units.database.connection() as connection:
 
-            async def look() -> Any:
-                return await repository.look_at_shop(connection, owner.patient_id, key, asked.place_id, asked.start)
+            async def look_up() -> Any:
+                return await repository.find_record_or_context(
+                    connection, owner.patient_id, key, request.place_id, request.start
+                )
 
-            async def act(found: Any) -> Answer:
-                visit, occupied = await self.judge.visit(connection, asked, repository.shop_of(found), now)
-                hold = Hold(self.ids(), owner.patient_id, owner.dependant_id, visit, now + LIFETIME)
-                claim = Claim(hold.id, owner, visit, occupied, hold.expires_at)
-                answer = _answer(201, hold)
-                if not await self._take(connection, claim, kept_row(owner.patient_id, key, now, answer), now):
-                    raise await self.judge.taken(connection, asked, visit.time_zone, now)
-                return answer
+            async def reserve(row: Any) -> Answer:
+                context = repository.context_from_row(row)
+                visit, occupied = await self.resolver.resolve(connection, request, context, now)
+                hold = Hold(self.ids(), owner.patient_id, owner.dependant_id, visit, now + HOLD_LIFETIME)
+                reservation = Reservation(hold.id, owner, visit, occupied, hold.expires_at)
+                response = _response(201, hold)
+                idempotency_record = kept_row(owner.patient_id, key, now, response)
+                if not await self._reserve(connection, reservation, idempotency_record, now):
+                    raise await self.resolver.slot_taken(connection, request, visit.time_zone, now)
+                return response
 
-            return await at_once(key, look, act)
+            return await at_once(key, look_up, reserve)
 
-    async def _take(self, connection: Connection, claim: Claim, answer: Sequence[object], now: datetime) -> bool:
-        """Whether the time could be had; holds that have lapsed are no obstacle. Problems: 429."""
-        taken, held = await self.take(connection, claim, answer, now)
-        if not taken:
-            _require_room(held, now)
-            if await claims.lapse_here(connection, claim, now):
-                taken, held = await self.take(connection, claim, answer, now)
-        return taken
+    async def _reserve(
+        self, connection: Connection, reservation: Reservation, idempotency_record: Sequence[object], now: datetime
+    ) -> bool:
+        """Return whether the time was free; expired holds in the way are released first. Problems: 429."""
+        is_reserved, usage = await self.reserve_hold(connection, reservation, idempotency_record, now)
+        if not is_reserved:
+            _require_capacity(usage, now)
+            if await reservations.expire_overlapping_holds(connection, reservation, now):
+                is_reserved, _ = await self.reserve_hold(connection, reservation, idempotency_record, now)
+        return is_reserved
 
     async def get(self, caller: Principal, hold_id: UUID) -> Hold:
-        """Problems: 404, also for one that was given up or booked."""
+        """Return an active hold. Problems: 404, also for a hold that was released, expired or booked."""
         async with self.units.begin() as work:
-            kept = await repository.find(work.session, hold_id, caller.subject)
-        if kept is None or not kept.runs(work.now):
-            raise nothing_there("hold", hold_id)
-        return kept.hold
+            row = await repository.find(work.session, hold_id, caller.subject)
+        if row is None or not row.is_active(work.now):
+            raise not_found("hold", hold_id)
+        return row.hold
 
     async def extend(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> Answer:
-        """Once, for as long again. Problems: 404, 409, and those of the key."""
+        """Extend the hold, which is possible once. Problems: 404, 409, and those of the key."""
 
-        async def effect(work: Work) -> Answer:
-            kept = require_running(
-                await repository.find(work.session, hold_id, caller.subject, lock=True), hold_id, work.now
-            )
+        async def effect(work: UnitOfWork) -> Answer:
+            row = await repository.find_for_update(work.session, hold_id, caller.subject)
+            hold = require_active(row, hold_id, work.now)
             try:
-                extended = kept.extension(work.now)
-            except ExtendedBeforeError:
-                raise Conflict("A hold is extended once. Book the time, or hold it again when it has lapsed.") from None
-            await repository.extend(work.session, extended)
-            return _answer(200, extended)
+                extended = hold.extend(work.now)
+            except AlreadyExtendedError:
+                raise Conflict(
+                    "The hold was extended already. Book the time, or hold it again after the hold expires."
+                ) from None
+            await repository.save_extension(work.session, extended)
+            return _response(200, extended)
 
         return await once(self.units.begin, caller.subject, key, self.units.now(), effect)
 
     async def release(self, caller: Principal, hold_id: UUID) -> None:
-        """Nothing happens where it was given up or has lapsed. Problems: 404, 409 where it was booked."""
+        """Release the hold; do nothing if it was released or expired before. Problems: 404, 409 if it is booked."""
         async with self.units.begin() as work:
-            kept = await repository.find(work.session, hold_id, caller.subject, lock=True)
-            if kept is None:
-                raise nothing_there("hold", hold_id)
-            if kept.booked:
+            row = await repository.find_for_update(work.session, hold_id, caller.subject)
+            if row is None:
+                raise not_found("hold", hold_id)
+            if row.is_booked:
                 raise hold_used(hold_id)
-            if await claims.release(work.session, hold_id) and kept.offer_id is not None:
-                await self.offers.declined(work, kept.offer_id)
+            if await reservations.release(work.session, hold_id) and row.offer_id is not None:
+                await self.offers.decline_offer(work, row.offer_id)
 
 
-def require_running(kept: Kept | None, hold_id: UUID, now: datetime) -> Hold:
-    """The hold, unless it can't be used any more. Problems: 404, 409."""
-    if kept is None:
-        raise nothing_there("hold", hold_id)
-    if kept.booked:
+def require_active(row: HoldRow | None, hold_id: UUID, now: datetime) -> Hold:
+    """Return the hold if it can be booked or extended. Problems: 404, 409."""
+    if row is None:
+        raise not_found("hold", hold_id)
+    if row.is_booked:
         raise hold_used(hold_id)
-    if not kept.runs(now):
-        raise hold_lapsed()
-    return kept.hold
+    if not row.is_active(now):
+        raise hold_expired()
+    return row.hold
 
 
-def _require_room(held: Held, now: datetime) -> None:
+def _require_capacity(usage: HoldUsage, now: datetime) -> None:
     try:
-        held.require_room(now)
+        usage.require_capacity(now)
     except TooManyHoldsError as error:
         wait = max(1, math.ceil((error.until - now).total_seconds()))
-        raise TooManyRequests("Book or give up a time that you hold, or wait.", retry_after=wait) from None
+        raise TooManyRequests("Too many holds. Book or release one, or wait until one expires.", retry_after=wait) from None
 
 
-def _answer(status: int, hold: Hold) -> Answer:
+def _response(status: int, hold: Hold) -> Answer:
     body = HoldResource.of(hold).model_dump_json().encode()
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
     return Answer(status, body, {**headers, "Location": f"/v1/holds/{hold.id}"} if status == 201 else headers)

@@ -12,15 +12,15 @@ from sqlalchemy import select
 from millrace_platform.authentication import Principal, Role
 from millrace_platform.errors import Conflict, Forbidden
 from millrace_platform.ids import Ids
-from millrace_scheduling.access import keeps
-from millrace_scheduling.booking.problems import nothing_there
+from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_scheduling.access import can_manage
 from millrace_scheduling.ics import repository
 from millrace_scheduling.ics.document import document
 from millrace_scheduling.ics.model import Feed
 from millrace_scheduling.place import repository as places
 from millrace_scheduling.place.model import Place
 from millrace_scheduling.place.tables import places as place_table
-from millrace_scheduling.unit_of_work import Units, Work
+from millrace_scheduling.problems import not_found
 
 PAST: Final = timedelta(days=30)
 """How far back a feed reaches: cancellations of that time still have to reach the calendars that had the visit."""
@@ -32,7 +32,7 @@ MOST: Final = 20
 class FeedService:
     """`secret` makes the unguessable part of an address; only its digest is kept."""
 
-    units: Units
+    units: UnitsOfWork
     ids: Ids
     secret: Callable[[], str]
 
@@ -56,7 +56,7 @@ class FeedService:
         async with self.units.begin() as work:
             feed = await repository.find(work.session, feed_id)
             if feed is None or feed.created_by != caller.subject:
-                raise nothing_there("feed", feed_id)
+                raise not_found("feed", feed_id)
             await repository.remove(work.session, feed_id)
 
     async def read(self, secret: str) -> bytes:
@@ -64,16 +64,16 @@ class FeedService:
         async with self.units.begin() as work:
             feed = await repository.by_secret(work.session, _digest(secret))
             if feed is None:
-                raise nothing_there("feed", "at this address")
+                raise not_found("feed", "at this address")
             found = await repository.appointments(work.session, feed, work.now - PAST)
         return document(found, name="Appointments")
 
-    async def _feed(self, work: Work, caller: Principal, place_id: UUID | None, npi: str | None) -> Feed:
+    async def _feed(self, work: UnitOfWork, caller: Principal, place_id: UUID | None, npi: str | None) -> Feed:
         identifier, who = self.ids(), caller.subject
         if place_id is not None:
             place = await places.find(work.session, place_id)
-            if place is None or not keeps(caller, place):
-                raise nothing_there("provider-location", place_id)
+            if place is None or not can_manage(caller, place):
+                raise not_found("provider-location", place_id)
             return Feed(identifier, who, work.now, place_id=place_id)
         if npi is not None:
             place = await _kept_place(work, caller, npi)
@@ -83,14 +83,14 @@ class FeedService:
         return Feed(identifier, who, work.now, patient_id=who)
 
 
-async def _kept_place(work: Work, caller: Principal, npi: str) -> Place:
-    """A place of the provider that the caller keeps. Problems: 404."""
+async def _kept_place(work: UnitOfWork, caller: Principal, npi: str) -> Place:
+    """A place of the provider that the caller can_manage. Problems: 404."""
     query = select(place_table).where(place_table.c.npi == npi, ~place_table.c.deleted).order_by(place_table.c.id)
     for row in (await work.session.execute(query)).mappings():
         place = Place(**row)
-        if keeps(caller, place):
+        if can_manage(caller, place):
             return place
-    raise nothing_there("provider", npi)
+    raise not_found("provider", npi)
 
 
 def _digest(secret: str) -> bytes:

@@ -10,6 +10,7 @@ from uuid import UUID
 from millrace_platform.background import require_running
 from millrace_platform.errors import Problem
 from millrace_platform.rounds import in_batches, in_rounds
+from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.availability import repository as availability
 from millrace_scheduling.availability.repository import Timetable
 from millrace_scheduling.openings import repository
@@ -17,7 +18,6 @@ from millrace_scheduling.openings.model import current_week, weeks_between
 from millrace_scheduling.openings.repository import Mark, Told
 from millrace_scheduling.openings.wire import is_empty, openings_event, week_data
 from millrace_scheduling.slot.model import Occupied
-from millrace_scheduling.unit_of_work import Units, Work
 
 MARKS = 50
 """How many marks one transaction takes: a change of a calendar touches some ten weeks of each."""
@@ -37,7 +37,7 @@ class Teller:
     `interval` is the time between the beginnings of two rounds, in seconds.
     """
 
-    units: Units
+    units: UnitsOfWork
     interval: float
 
     async def run(self) -> None:
@@ -61,7 +61,7 @@ class Teller:
                 await self._tell(work, marks)
         return len(marks)
 
-    async def _tell(self, work: Work, marks: Sequence[Mark]) -> None:
+    async def _tell(self, work: UnitOfWork, marks: Sequence[Mark]) -> None:
         npi_of = {place_id: each.npi for each in marks for place_id in each.place_ids}
         weeks = _touched(marks, work.now)
         if not weeks:
@@ -110,7 +110,7 @@ async def _changes(
 class Aging:
     """Time takes openings away too: what comes within the notice is told anew, weeks that are over are withdrawn."""
 
-    units: Units
+    units: UnitsOfWork
     interval: float
 
     async def run(self) -> None:

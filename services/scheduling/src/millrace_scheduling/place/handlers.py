@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from millrace_feeds.handler import is_outage
 from millrace_feeds.transport import Record
 from millrace_platform.errors import TimedOut, Unavailable
+from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_scheduling.calendar.service import CalendarService
 from millrace_scheduling.place import repository
 from millrace_scheduling.place.wire import KEY_PREFIX, place_of
-from millrace_scheduling.unit_of_work import Units
 
 
 def is_away(error: BaseException) -> bool:
@@ -21,7 +21,7 @@ def is_away(error: BaseException) -> bool:
 class PlaceHandler:
     """A consumer's handler: takes provider-locations from `entities` and passes over everything else."""
 
-    def __init__(self, units: Units, calendars: CalendarService) -> None:
+    def __init__(self, units: UnitsOfWork, calendars: CalendarService) -> None:
         self._units = units
         self._calendars = calendars
 

@@ -8,11 +8,11 @@ from millrace_platform.authentication import Principal
 from millrace_platform.errors import Conflict, FieldError, Unprocessable
 from millrace_platform.idempotency import Answer, IdempotencyKey, once
 from millrace_platform.ids import Ids
-from millrace_scheduling.booking.problems import nothing_there
-from millrace_scheduling.claim import repository as claims
+from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.place import repository as places
+from millrace_scheduling.problems import not_found
+from millrace_scheduling.reservation import repository as claims
 from millrace_scheduling.slot.zones import zone
-from millrace_scheduling.unit_of_work import Units, Work
 from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.model import DAYS, PER_PATIENT, Entry, EntryState, Offer, OfferState
 from millrace_scheduling.waitlist.repository import Offered
@@ -24,13 +24,13 @@ from millrace_scheduling.waitlist.wire import event_of
 class WaitlistService:
     """For patients, each of whom sees only their own entries."""
 
-    units: Units
+    units: UnitsOfWork
     ids: Ids
 
     async def join(self, caller: Principal, key: IdempotencyKey, body: JoinBody) -> Answer:
         """Problems: 404, 409 where there are many entries, 422, and those of the key."""
 
-        async def effect(work: Work) -> Answer:
+        async def effect(work: UnitOfWork) -> Answer:
             await self._require_place(work, body)
             if await repository.count(work.session, caller.subject) >= PER_PATIENT:
                 raise Conflict(f"A patient waits in at most {PER_PATIENT} lines. Leave one.")
@@ -49,42 +49,42 @@ class WaitlistService:
         """What is offered goes to the next in line. Problems: 404."""
         async with self.units.begin() as work:
             if await repository.lock(work.session, entry_id, caller.subject) is None:
-                raise nothing_there("entry", entry_id)
+                raise not_found("entry", entry_id)
             for offered in await repository.offers_of_entry(work.session, entry_id):
                 await claims.release(work.session, offered.offer.claim_id)
                 await became(work, offered, OfferState.LAPSED)
             await repository.set_state(work.session, entry_id, EntryState.DONE)
 
-    async def taken(self, work: Work, offer_id: UUID) -> None:
+    async def taken(self, work: UnitOfWork, offer_id: UUID) -> None:
         """The hold of an offer was booked: that is what was waited for."""
         offered = await repository.offer_of(work.session, offer_id)
         if offered is not None:
             await became(work, offered, OfferState.TAKEN)
             await repository.set_state(work.session, offered.entry.id, EntryState.DONE)
 
-    async def declined(self, work: Work, offer_id: UUID) -> None:
+    async def declined(self, work: UnitOfWork, offer_id: UUID) -> None:
         """The hold of an offer was given up: on with the next one, and this one waits for another time."""
         offered = await repository.offer_of(work.session, offer_id)
         if offered is not None:
             await became(work, offered, OfferState.LAPSED)
             await repository.set_waiting(work.session, offered.entry.id)
 
-    async def forget(self, work: Work, patient_id: UUID) -> None:
-        """Take a patient out of all lines, without a trace. The holds of offers are given up elsewhere."""
+    async def forget(self, work: UnitOfWork, patient_id: UUID) -> None:
+        """Reserve a patient out of all lines, without a trace. The holds of offers are given up elsewhere."""
         for offered in await repository.offers_of_patient(work.session, patient_id):
             await became(work, offered, OfferState.LAPSED)
         await repository.forget(work.session, patient_id)
 
-    async def _require_place(self, work: Work, body: JoinBody) -> None:
+    async def _require_place(self, work: UnitOfWork, body: JoinBody) -> None:
         place = await places.find(work.session, body.provider_location_id)
         if place is None:
-            raise nothing_there("provider-location", body.provider_location_id)
+            raise not_found("provider-location", body.provider_location_id)
         today = work.now.astimezone(zone(place.time_zone)).date()
         if body.to < max(body.from_, today) or body.to > today + timedelta(DAYS):
             raise _wrong_days(today)
 
 
-async def became(work: Work, offered: Offered, state: OfferState) -> None:
+async def became(work: UnitOfWork, offered: Offered, state: OfferState) -> None:
     """The offer's next state, and its event."""
     offer = offered.offer.became(state)
     await repository.set_offer(work.session, offer)

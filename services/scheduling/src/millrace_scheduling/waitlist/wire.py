@@ -30,4 +30,4 @@ def event_of(entry: Entry, offer: Offer, place: Place) -> Event:
         mode=entry.mode,
     )
     action: Literal["created", "updated"] = "created" if offer.version == 1 else "updated"
-    return Event.written(WAITLIST_OFFER, wire, action=action, version=offer.version)
+    return Event.of_entity(WAITLIST_OFFER, wire, action=action, version=offer.version)

@@ -1,0 +1,95 @@
+"""Rescheduling: one transaction reserves the new time and releases the old one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from millrace_platform.authentication import Principal
+from millrace_platform.errors import Conflict
+from millrace_platform.idempotency import Answer, IdempotencyKey
+from millrace_platform.ids import Ids
+from millrace_platform.preconditions import Tags
+from millrace_scheduling.appointment.model import Appointment, Party
+from millrace_scheduling.appointment.repository import AppointmentRow
+from millrace_scheduling.appointment.service import AppointmentService
+from millrace_scheduling.hold import repository as holds
+from millrace_scheduling.hold.service import SlotResolver, require_active
+from millrace_scheduling.hold.visit_request import VisitRequest
+from millrace_scheduling.problems import not_found
+from millrace_scheduling.reservation import repository as reservations
+from millrace_scheduling.reservation.model import Owner, Reservation, Visit
+from millrace_scheduling.reservation.repository import Reserve
+from millrace_scheduling.unit_of_work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class ReschedulingService:
+    """Moves appointments: for patients until the practice's deadline, for its staff at any time."""
+
+    appointments: AppointmentService
+    ids: Ids
+    reserve: Reserve
+    resolver: SlotResolver
+
+    async def move_to_start(
+        self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, start: datetime
+    ) -> Answer:
+        """Move to a free start at the same provider-location.
+
+        Problems: 404, 409 with alternatives, 412, and those of the key.
+        """
+
+        async def change(work: Work, row: AppointmentRow, party: Party) -> Appointment:
+            row.appointment.require_movable(party, work.now, row.notice)
+            visit, claim_id = await self._reserve(work, row.appointment, start)
+            return row.appointment.move(visit, claim_id, work.now)
+
+        return await self.appointments.change(caller, key, appointment_id, match, change)
+
+    async def move_to_hold(
+        self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, hold_id: UUID
+    ) -> Answer:
+        """Move to the time of the caller's hold at the same provider-location.
+
+        Problems: 404, 409, 412, and those of the key.
+        """
+
+        async def change(work: Work, row: AppointmentRow, party: Party) -> Appointment:
+            appointment = row.appointment
+            appointment.require_movable(party, work.now, row.notice)
+            hold_row = await holds.find_for_update(work.session, hold_id, caller.subject)
+            hold = require_active(hold_row, hold_id, work.now)
+            if hold.patient_id != appointment.patient_id:
+                raise not_found("hold", hold_id)
+            if hold.visit.place_id != appointment.visit.place_id:
+                raise Conflict(
+                    "The hold is at another provider-location. Cancel the appointment and book the hold instead."
+                )
+            await reservations.mark_booked(work.session, hold_id)
+            await reservations.release(work.session, appointment.claim_id)
+            return appointment.move(hold.visit, hold_id, work.now)
+
+        return await self.appointments.change(caller, key, appointment_id, match, change)
+
+    async def _reserve(self, work: Work, appointment: Appointment, start: datetime) -> tuple[Visit, UUID]:
+        """Reserve the new time, which may overlap the old one, and release the old one.
+
+        Returns the new visit and the id of its reservation. Problems: 404, 409 with alternatives, 422.
+        """
+        before = appointment.visit
+        request = VisitRequest(before.place_id, start, before.visit_reason, before.patient_kind, before.mode)
+        context = await holds.find_context(work.session, before.place_id, start)
+        visit, occupied = await self.resolver.resolve(work.session, request, context, work.now)
+        if appointment.patient_id is None:
+            raise not_found("appointment", appointment.id)
+        owner = Owner(appointment.patient_id, appointment.dependant_id)
+        reservation = Reservation(self.ids(), owner, visit, occupied)
+        if await self.reserve(work.session, reservation, work.now):
+            await reservations.release(work.session, appointment.claim_id)
+            return visit, reservation.id
+        # Two appointments that move into each other's time would deadlock if both released theirs first.
+        if not await reservations.is_occupied_by_others(work.session, visit.npi, occupied, appointment.claim_id):
+            await reservations.release(work.session, appointment.claim_id)
+            if await self.reserve(work.session, reservation, work.now):
+                return visit, reservation.id
+        raise await self.resolver.slot_taken(work.session, request, visit.time_zone, work.now)
