@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, with what is asked for and without personal data."""
+"""Log lines have the promised fields and no personal data."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 
 from millrace_platform.context import request_id
-from millrace_platform.logging import JsonFormatter, LineHandler, PlainFormatter, describe_exception
+from millrace_platform.logging import LineHandler, describe_exception, json_formatter, text_formatter
 
 SECRET = "jane.doe@example.org"
 
@@ -29,10 +29,10 @@ def raised(action: Callable[[], object]) -> BaseException:
     return caught.value
 
 
-def test_members_of_a_line() -> None:
+def test_json_line_has_the_fields_of_record_request_and_extra() -> None:
     token = request_id.set("r-1")
     try:
-        line = JsonFormatter("directory").format(record(rows=3, table="provider"))
+        line = json_formatter("directory").format(record(rows=3, table="provider"))
     finally:
         request_id.reset(token)
     assert json.loads(line) == {
@@ -47,35 +47,36 @@ def test_members_of_a_line() -> None:
     }
 
 
-def test_a_line_is_a_line_whatever_is_in_it() -> None:
-    line = JsonFormatter("directory").format(record("two\nlines", odd=object()))
+def test_json_line_contains_no_line_break() -> None:
+    line = json_formatter("directory").format(record("two\nlines", odd=object()))
     assert "\n" not in line
     assert json.loads(line)["odd"].startswith("<object")
 
 
-def test_a_line_for_people() -> None:
-    assert PlainFormatter().format(record(rows=3)) == "11:06:40.500 WARNING sample batch written rows=3"
+def test_text_line_has_the_same_fields() -> None:
+    line = text_formatter().format(record(rows=3))
+    assert all(part in line for part in ("2026-11-18T11:06:40.500Z", "warning", "batch written", "sample", "rows=3"))
 
 
-def test_an_exception_has_its_frames_message_and_cause() -> None:
+def test_exception_is_described_with_frames_message_and_cause() -> None:
     def fails() -> None:
         try:
             raise KeyError("a")
         except KeyError as error:
             raise RuntimeError("no such shard") from error
 
-    told = describe_exception(raised(fails))
-    assert told.index("KeyError: 'a'") < told.index("led to") < told.index("RuntimeError: no such shard")
-    assert "in fails" in told
+    text = describe_exception(raised(fails))
+    assert text.index("KeyError: 'a'") < text.index("led to") < text.index("RuntimeError: no such shard")
+    assert "in fails" in text
 
 
-def test_an_exception_group_has_its_parts() -> None:
-    told = describe_exception(ExceptionGroup("both", [ValueError("first"), ValueError("second")]))
-    assert "ValueError: first" in told
-    assert "ValueError: second" in told
+def test_exception_group_is_described_with_its_parts() -> None:
+    text = describe_exception(ExceptionGroup("both", [ValueError("first"), ValueError("second")]))
+    assert "ValueError: first" in text
+    assert "ValueError: second" in text
 
 
-def test_messages_that_quote_data_are_left_out() -> None:
+def test_exception_messages_that_quote_data_are_left_out() -> None:
     class Person(BaseModel):
         age: int
 
@@ -87,11 +88,13 @@ def test_messages_that_quote_data_are_left_out() -> None:
         IntegrityError("INSERT INTO person VALUES ($1)", {"email": SECRET}, UniqueViolationError(SECRET)),
     ):
         assert SECRET not in describe_exception(error)
+        for formatter in (json_formatter("directory"), text_formatter()):
+            assert SECRET not in formatter.format(record(exc_info=(type(error), error, error.__traceback__)))
     assert "IntegrityError [23505]" in describe_exception(error)
 
 
-class Blocked(io.StringIO):
-    """A stream whose reader doesn't read until `release` is set."""
+class BlockingStream(io.StringIO):
+    """A stream that blocks each write until `release` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,32 +107,33 @@ class Blocked(io.StringIO):
         return super().write(text)
 
 
-def test_a_slow_reader_holds_up_nobody_and_learns_what_it_missed() -> None:
-    stream = Blocked()
+def test_slow_reader_does_not_block_and_dropped_lines_are_counted() -> None:
+    stream = BlockingStream()
     handler = LineHandler(stream, capacity=2)
-    handler.setFormatter(PlainFormatter())
+    handler.setFormatter(text_formatter())
     handler.emit(record("first"))
     assert stream.blocked.wait(10)
     for event in ("second", "third", "lost", "lost"):
         handler.emit(record(event))
     stream.release.set()
     handler.close()
-    lines = [line.split(" sample ")[-1] for line in stream.getvalue().splitlines()]
-    assert lines[:3] == ["first", "second", "third"]
-    assert lines[3].endswith("log lines dropped dropped=2")
+    lines = stream.getvalue().splitlines()
+    for line, event in zip(lines, ["first", "second", "third", "log lines dropped"], strict=True):
+        assert event in line
+    assert lines[3].endswith("dropped=2")
 
 
-def test_all_is_written_at_the_end() -> None:
+def test_close_writes_all_buffered_lines() -> None:
     stream = io.StringIO()
     handler = LineHandler(stream)
-    handler.setFormatter(PlainFormatter())
+    handler.setFormatter(text_formatter())
     for number in range(100):
         handler.emit(record(str(number)))
     handler.close()
     assert len(stream.getvalue().splitlines()) == 100
 
 
-def test_a_stream_that_is_closed_does_no_harm() -> None:
+def test_closed_stream_is_ignored() -> None:
     stream = io.StringIO()
     handler = LineHandler(stream)
     stream.close()

@@ -17,12 +17,11 @@ from millrace_patients.account.cli import app as accounts_command
 from millrace_patients.audit.cli import app as audit_command
 from millrace_patients.audit.model import Head
 from millrace_patients.audit.repository import AuditTrail
-from millrace_patients.audit.tables import audit_entry, audit_head
-from millrace_patients.audit.verification import verify
-from millrace_patients.crypto.open import open_kms
+from millrace_patients.audit.verification import verify_trail
+from millrace_patients.crypto.kms_factory import open_kms
 from millrace_patients.crypto.service_keys import load_service_keys
-from millrace_patients.schema import metadata
-from millrace_platform.logging import JsonFormatter
+from millrace_patients.schema import audit_entry, audit_head, metadata
+from millrace_platform.logging import json_formatter
 
 from .running import PASSWORD, STREAM, Account, Service, running, settings_for
 
@@ -36,7 +35,7 @@ async def audit_key(service: Service) -> bytes:
 
 
 async def check(service: Service, anchors: list[Head] | None = None) -> tuple[list[Head], list[str]]:
-    return await verify(service.database, await audit_key(service), anchors or [])
+    return await verify_trail(service.database, await audit_key(service), anchors or [])
 
 
 async def execute(service: Service, *statements: Executable) -> None:
@@ -208,7 +207,7 @@ async def test_nothing_personal_is_in_logs_feeds_problems_urls_or_tables(
     answers = await _use(service, profile, dependant, card)
 
     needles = (CANARY.lower(), "1980-12-10", "2015-05-12", "5550142", "555 0142", PASSWORD)
-    formatter = JsonFormatter("patients")
+    formatter = json_formatter("patients")
     logged = "\n".join(formatter.format(record) for record in caplog.records if not record.name.startswith("httpx"))
     assert "request" in logged
     haystacks = {"logs": logged.encode(), "problems": b"\n".join(a.content for a in answers if a.status_code >= 400)}

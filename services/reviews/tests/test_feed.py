@@ -11,9 +11,8 @@ from sqlalchemy import Table, select
 
 from millrace_contracts.entities import Patient
 from millrace_contracts.registry import APPOINTMENT, PATIENT
-from millrace_platform.logging import JsonFormatter
+from millrace_platform.logging import json_formatter
 from millrace_platform.testing import ManualClock
-from millrace_reviews.clock import now_of
 from millrace_reviews.schema import metadata
 from millrace_reviews.summary.model import Averages, Prior, Totals, averages
 from millrace_reviews.sweep import Sweep
@@ -53,7 +52,7 @@ class TestVisits:
         for state in ("completed", "no_show"):
             await service.appointment(ada, state=state, completed_at=None)
         units = service.app.state.reviews.reviews.units
-        sweep = Sweep(units, now_of(service.clock), timedelta(days=90))
+        sweep = Sweep(units, timedelta(days=90))
         await sweep.once()
         assert len((await dump(service, metadata.tables["visit"])).split(ada.id)) == 4
         service.clock.now += 160 * DAY
@@ -230,7 +229,7 @@ async def test_neither_words_nor_patients_are_in_feeds_logs_problems_or_urls(
     await service.erase(ada)
     told = await service.told()
     assert told
-    formatter = JsonFormatter("reviews")
+    formatter = json_formatter("reviews")
     logged = "\n".join(formatter.format(each) for each in caplog.records if not each.name.startswith("httpx"))
     assert "request" in logged
     public = await client.get("/v1/reviews", params={"npi": NPI})

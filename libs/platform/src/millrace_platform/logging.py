@@ -123,7 +123,7 @@ def json_formatter(service: str) -> logging.Formatter:
 
 def text_formatter() -> logging.Formatter:
     """Return a formatter of one line of text per record, without colors, for development."""
-    return _formatter(ConsoleRenderer(colors=False, pad_event_to=0))
+    return _formatter(ConsoleRenderer(colors=False, timestamp_key="time"))
 
 
 def _formatter(renderer: Processor) -> logging.Formatter:
@@ -137,12 +137,11 @@ def _formatter(renderer: Processor) -> logging.Formatter:
             _describe_exception,
         ],
         processors=[ProcessorFormatter.remove_processors_meta, renderer],
-        keep_exc_info=True,
     )
 
 
 def _add_time(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    event["timestamp"] = rfc3339(event["_record"].created)
+    event["time"] = rfc3339(event["_record"].created)
     return event
 
 
@@ -158,8 +157,7 @@ def _add_identifiers(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    event.pop("exc_info", None)
-    error = event["_record"].exc_info
+    error = event.pop("exc_info", None)
     if error and error[1] is not None:
         event["exception"] = describe_exception(error[1])
     return event
@@ -167,7 +165,7 @@ def _describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDi
 
 def extra_fields(record: logging.LogRecord) -> EventDict:
     """Return the fields that the log call gave as `extra`."""
-    fields = ExtraAdder()(None, "", {"_record": record})
+    fields = ExtraAdder()(logging.getLogger(), "", {"_record": record})
     return {name: value for name, value in fields.items() if name != "_record"}
 
 
