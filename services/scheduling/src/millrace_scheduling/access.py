@@ -1,11 +1,19 @@
-"""Who may see and change what belongs to a place."""
+"""Permissions: who may call an endpoint, and who may see and change what belongs to a provider-location."""
 
-from millrace_platform.authentication import Principal, Role
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends
+
+from millrace_platform.authentication import Principal, Role, require
 from millrace_scheduling.place.model import Place
 
+InPatient: TypeAlias = Annotated[Principal, Depends(require(Role.PATIENT))]
+InStaff: TypeAlias = Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN))]
 
-def keeps(caller: Principal, place: Place) -> bool:
-    """Whether the caller is staff of the place's practice, or an admin. A place without a practice has no staff."""
+
+def can_manage(caller: Principal, provider_location: Place) -> bool:
+    """Return whether the caller is an admin or on the staff of the practice that the provider-location belongs to."""
     if caller.has(Role.ADMIN):
         return True
-    return caller.has(Role.STAFF) and place.practice_id is not None and str(place.practice_id) in caller.practices
+    practice_id = provider_location.practice_id
+    return caller.has(Role.STAFF) and practice_id is not None and str(practice_id) in caller.practices

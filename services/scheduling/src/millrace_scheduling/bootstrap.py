@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from millrace_feeds.assembly import ConsumerPlace, open_consumer, open_transport
 from millrace_feeds.aws import AwsSettings
 from millrace_feeds.clock import Clock
 from millrace_feeds.consumer import Consumer
@@ -14,6 +13,7 @@ from millrace_feeds.handler import Handler
 from millrace_feeds.publisher import Publisher
 from millrace_feeds.relay import Relay
 from millrace_feeds.transport import Transport
+from millrace_feeds.wiring import ConsumerConfig, open_consumer, open_transport
 from millrace_platform.application import Running
 from millrace_platform.authentication import open_verifier
 from millrace_platform.background import Task
@@ -21,13 +21,13 @@ from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.availability.service import AvailabilityService
-from millrace_scheduling.booking.composition import booking_of
+from millrace_scheduling.booking import wire_booking
 from millrace_scheduling.calendar.extension import Extension
 from millrace_scheduling.calendar.service import CalendarService
 from millrace_scheduling.composition import SOURCE, Parts
 from millrace_scheduling.dependencies import Scheduling
-from millrace_scheduling.erasure import Handlers
-from millrace_scheduling.hold.guard import Guard
+from millrace_scheduling.erasure import CompositeHandler
+from millrace_scheduling.hold.repository import ReservationGuard
 from millrace_scheduling.openings.hub import Hub
 from millrace_scheduling.openings.service import Aging, Teller
 from millrace_scheduling.openings.stream import Streams
@@ -52,7 +52,7 @@ def _aws(settings: SchedulingSettings) -> AwsSettings:
 
 
 def _consumer(settings: SchedulingSettings, handler: Handler) -> AbstractAsyncContextManager[Consumer]:
-    place = ConsumerPlace(
+    place = ConsumerConfig(
         application=APPLICATION,
         stream=settings.entities_stream,
         leases_table=settings.scheduling_leases_table,
@@ -60,14 +60,14 @@ def _consumer(settings: SchedulingSettings, handler: Handler) -> AbstractAsyncCo
         worker=settings.worker,
         reads_per_second=READS_PER_SECOND,
     )
-    return open_consumer(place, handler, aws=_aws(settings), outage=is_away)
+    return open_consumer(place, handler, aws=_aws(settings), is_outage=is_away)
 
 
 AWS = Feeds(lambda settings: open_transport(_aws(settings)), _consumer)
 
 
 def starter(
-    settings: SchedulingSettings, feeds: Feeds, clock: Clock, ids: Ids, guard: Guard
+    settings: SchedulingSettings, feeds: Feeds, clock: Clock, ids: Ids, guard: ReservationGuard
 ) -> Callable[[FastAPI, AsyncExitStack], Awaitable[Running]]:
     """How the service starts: opens its stores, wires the parts, names tasks and checks."""
 
@@ -77,8 +77,8 @@ def starter(
         publisher = Publisher(transport=transport, stream=settings.changes_stream)
         relay = Relay(database_url=settings.scheduling_database_url, publisher=publisher, clock=clock)
         parts = _parts(settings, database, clock, ids)
-        booked = await booking_of(parts, guard)
-        handler = Handlers((PlaceHandler(parts.units, parts.calendars), booked.erasure))
+        booked = await wire_booking(parts, guard)
+        handler = CompositeHandler((PlaceHandler(parts.units, parts.calendars), booked.erasure))
         consumer = await stack.enter_async_context(feeds.consumer(settings, handler))
         app.state.booking, app.state.addresses = booked.booking, booked.addresses
         app.state.verifier = await stack.enter_async_context(open_verifier(settings, clock))

@@ -1,4 +1,4 @@
-"""Gives lapsed holds up, and removes what has had its time."""
+"""Periodic cleanup: expires holds, and deletes rows whose retention is over."""
 
 import asyncio
 import logging
@@ -8,44 +8,44 @@ from millrace_platform import idempotency
 from millrace_platform.errors import Problem
 from millrace_platform.rounds import in_batches
 from millrace_platform.unit_of_work import UnitsOfWork
-from millrace_scheduling.reservation import repository as claims
+from millrace_scheduling.reservation import repository as reservations
 
-ROUNDS_TO_TIDY = 300
-"""So many rounds of lapsing for one of removing."""
+EXPIRIES_PER_DELETION = 300
+"""Rows are deleted once in so many rounds, holds expire in each."""
 
-_log = logging.getLogger("scheduling.sweep")
+_log = logging.getLogger("scheduling.cleanup")
 
 
 @dataclass(frozen=True, slots=True)
 class Cleanup:
-    """Any number may run at once. `pause` is the time between two rounds, in seconds."""
+    """Can run in several processes at once. `pause` is the time between two rounds, in seconds."""
 
     units: UnitsOfWork
     pause: float
 
     async def run(self) -> None:
-        """One round after the other until it is cancelled; a round that fails is made up by the next."""
+        """Run until cancelled; the next round makes up for one that failed."""
         number = 0
         while True:
             try:
-                await self.lapse()
-                if number % ROUNDS_TO_TIDY == 0:
-                    await self.tidy()
+                await self.expire_holds()
+                if number % EXPIRIES_PER_DELETION == 0:
+                    await self.delete_old_rows()
             except (Problem, OSError) as error:
-                _log.warning("sweep failed", extra={"reason": type(error).__name__})
+                _log.warning("cleanup failed, will be retried", extra={"reason": type(error).__name__})
             number += 1
             await asyncio.sleep(self.pause)
 
-    async def lapse(self) -> None:
-        """The time of holds that have lapsed is free again, and told so."""
-        await in_batches(self._lapse, claims.LAPSED_AT_ONCE)
+    async def expire_holds(self) -> None:
+        """Release the time of expired holds."""
+        await in_batches(self._expire_batch, reservations.EXPIRY_BATCH)
 
-    async def _lapse(self) -> int:
+    async def _expire_batch(self) -> int:
         async with self.units.begin() as work:
-            return await claims.lapse(work.session, work.now)
+            return await reservations.expire_holds(work.session, work.now)
 
-    async def tidy(self) -> None:
-        """Remove old answers and old claims."""
+    async def delete_old_rows(self) -> None:
+        """Delete expired idempotency records and old released reservations."""
         async with self.units.begin() as work:
             await idempotency.sweep(work.session, work.now)
-            await claims.forget_old(work.session, work.now)
+            await reservations.delete_released(work.session, work.now)

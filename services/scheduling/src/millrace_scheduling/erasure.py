@@ -1,4 +1,4 @@
-"""Forgetting whose the bookings of a patient were, once the patient's data was erased."""
+"""Erasure of a patient: consumes patients from the feed and removes the ids of those whose data was erased."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from millrace_feeds.transport import Record
 from millrace_platform import idempotency
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.appointment import repository as appointments
-from millrace_scheduling.appointment.model import OCCUPYING
-from millrace_scheduling.appointment.wire import event_of
+from millrace_scheduling.appointment.model import OCCUPYING_STATES
+from millrace_scheduling.appointment.wire import appointment_event
 from millrace_scheduling.ics import repository as feeds
-from millrace_scheduling.reservation import repository as claims
+from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.waitlist.service import WaitlistService
 
 KEY_PREFIX = f"{PATIENT.name}/"
 
 
 @dataclass(frozen=True, slots=True)
-class Handlers:
-    """Several handlers as one: each passes over what isn't its own."""
+class CompositeHandler:
+    """Calls several handlers in turn; each ignores records that it isn't responsible for."""
 
     handlers: Sequence[Handler]
 
@@ -35,35 +35,36 @@ class Handlers:
 
 @dataclass(frozen=True, slots=True)
 class PatientErasureHandler:
-    """A consumer's handler: takes patients from `entities`. Idempotent: who is forgotten has nothing left."""
+    """Handler for the patients of the `entities` feed. Idempotent: an erased patient has no rows left."""
 
     units: UnitsOfWork
     waitlist: WaitlistService
 
     async def handle(self, records: Sequence[Record]) -> None:
+        """Erase the patients whose data was erased. Raises `InvalidRecord`."""
         for record in records:
-            if record.key.startswith(KEY_PREFIX) and (patient_id := _erased(record)) is not None:
+            if record.key.startswith(KEY_PREFIX) and (patient_id := _erased_patient(record)) is not None:
                 async with self.units.begin() as work:
-                    await self.forget(work, patient_id)
+                    await self.erase_patient(work, patient_id)
 
-    async def forget(self, work: UnitOfWork, patient_id: UUID) -> None:
-        """What hasn't taken place is cancelled, what has stays as nobody's; the rest is removed."""
-        await self.waitlist.forget(work, patient_id)
+    async def erase_patient(self, work: UnitOfWork, patient_id: UUID) -> None:
+        """Cancel future appointments, anonymize past ones, and delete all else of the patient."""
+        await self.waitlist.erase_patient(work, patient_id)
         ended = []
-        while found := await appointments.all_of_patient(work.session, patient_id):
+        while found := await appointments.list_for_erasure(work.session, patient_id):
             for appointment in found:
-                after = appointment.forgotten(work.now)
-                if after.state not in OCCUPYING:
+                after = appointment.erase_patient(work.now)
+                if after.state not in OCCUPYING_STATES:
                     ended.append(after.claim_id)
                 await appointments.save(work.session, after)
-                work.record(event_of(after))
-        await claims.forget_patient(work.session, patient_id, ended)
+                work.record(appointment_event(after))
+        await reservations.erase_patient(work.session, patient_id, ended)
         await feeds.forget_patient(work.session, patient_id)
         await idempotency.forget(work.session, patient_id)
 
 
-def _erased(record: Record) -> UUID | None:
-    """The patient whose data was erased; None where the patient is there. Raises `InvalidRecord`."""
+def _erased_patient(record: Record) -> UUID | None:
+    """Return the patient whose data was erased; None for any other patient. Raises `InvalidRecord`."""
     try:
         entity = entity_of(decode(record.body))
         if isinstance(entity, Patient) and entity.state == "erased":

@@ -1,4 +1,4 @@
-"""For operators and the services beside this one; the load balancer doesn't lead here."""
+"""Endpoints for operators and other services, which the load balancer doesn't expose."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -18,8 +18,8 @@ from millrace_scheduling.slot.zones import TZDATA_VERSION
 
 router = APIRouter(prefix="/internal/scheduling", tags=["internal"])
 
-PAGE = 500
-"""Entities of one transaction: a week of openings may be some kilobytes."""
+REPLAY_LIMIT = 500
+"""Entities published in one transaction: a week of openings may have some kilobytes."""
 
 _COUNTS = select(
     select(func.count()).select_from(table(OUTBOX_TABLE)).scalar_subquery(),
@@ -29,26 +29,26 @@ _COUNTS = select(
 )
 
 
-@router.post("/replay", summary="Send openings, appointments and offers again", responses=problems(422))
-async def send_again(
-    scheduling: InScheduling, after: str | None = None, limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE
+@router.post("/replay", summary="Publish openings, appointments and offers again", responses=problems(422))
+async def replay_scheduling(
+    scheduling: InScheduling, after: str | None = None, limit: Annotated[int, Query(ge=1, le=REPLAY_LIMIT)] = REPLAY_LIMIT
 ) -> Replayed:
-    """Emits up to `limit` entities behind `after` under their present versions, marked as a replay."""
+    """Publish up to `limit` entities after the cursor `after` at their current versions, marked as a replay."""
     return await replay(scheduling.parts.units, after, limit)
 
 
-@router.get("/status", summary="Show the figures")
-async def status(scheduling: InScheduling) -> Response:
-    """Of the outbox and the relay, the consumer, places and calendars, what waits to be told, and the time zones."""
+@router.get("/status", summary="Show statistics")
+async def get_scheduling_status(scheduling: InScheduling) -> Response:
+    """Return statistics on the outbox, relay, consumer, provider-locations, calendars and openings, and the tzdata version."""
     async with scheduling.parts.database.read() as session:
-        backlog, place_count, calendar_count, waiting = (await session.execute(_COUNTS)).one()
-    figures: dict[str, Any] = {
+        backlog, place_count, calendar_count, dirty_count = (await session.execute(_COUNTS)).one()
+    stats: dict[str, Any] = {
         "tzdata": TZDATA_VERSION,
         "outbox": {"backlog": backlog},
         "relay": asdict(scheduling.relay.status()),
         "consumer": asdict(scheduling.consumer.status()),
         "places": place_count,
         "calendars": calendar_count,
-        "openings": {"backlog": waiting, "streams": scheduling.streams.hub.count},
+        "openings": {"backlog": dirty_count, "streams": scheduling.streams.hub.count},
     }
-    return json_response(figures)
+    return json_response(stats)

@@ -5,12 +5,11 @@ from fastapi import FastAPI
 from millrace_feeds.clock import Clock, SystemClock
 from millrace_platform.application import create_app
 from millrace_platform.ids import Ids, Uuid7
-from millrace_scheduling import internal
+from millrace_scheduling import booking, internal
 from millrace_scheduling.availability import endpoints as availability
-from millrace_scheduling.booking import composition as booking
-from millrace_scheduling.hold.guard import Guard
 from millrace_scheduling.bootstrap import AWS, Feeds, starter
 from millrace_scheduling.calendar import endpoints as calendars
+from millrace_scheduling.hold.repository import ReservationGuard
 from millrace_scheduling.openings import endpoints as openings
 from millrace_scheduling.settings import SchedulingSettings
 
@@ -30,7 +29,7 @@ def create(
     feeds: Feeds = AWS,
     clock: Clock | None = None,
     ids: Ids | None = None,
-    guard: Guard | None = None,
+    guard: ReservationGuard | None = None,
 ) -> FastAPI:
     """Nothing is opened before the lifespan begins. Tests pass feeds in memory, a clock, ids, and a guard of claims."""
     settings = settings or SchedulingSettings()
@@ -40,5 +39,5 @@ def create(
         name="scheduling",
         title="Millrace scheduling",
         routers=ROUTERS,
-        start=starter(settings, feeds, clock, ids or Uuid7(clock), guard or Guard()),
+        start=starter(settings, feeds, clock, ids or Uuid7(clock), guard or ReservationGuard()),
     )

@@ -10,11 +10,11 @@ from millrace_platform.database import Session
 from millrace_platform.errors import FieldError, Unprocessable
 from millrace_platform.unit_of_work import Event, UnitsOfWork
 from millrace_scheduling.appointment import repository as appointments
-from millrace_scheduling.appointment.wire import event_of
+from millrace_scheduling.appointment.wire import appointment_event
 from millrace_scheduling.openings import repository as openings
 from millrace_scheduling.openings.wire import openings_event
 from millrace_scheduling.waitlist import repository as waitlist
-from millrace_scheduling.waitlist.wire import event_of as offer_event
+from millrace_scheduling.waitlist.wire import offer_event
 
 Keyed: TypeAlias = tuple[str, Event]
 """An event and the key behind which the next one is found."""
@@ -42,12 +42,12 @@ async def _openings(session: Session, after: str | None, limit: int) -> list[Key
 
 async def _appointments(session: Session, after: str | None, limit: int) -> list[Keyed]:
     found = await appointments.list_after(session, _behind(after), limit)
-    return [(str(each.id), event_of(each)) for each in found]
+    return [(str(each.id), appointment_event(each)) for each in found]
 
 
 async def _offers(session: Session, after: str | None, limit: int) -> list[Keyed]:
     # Only those that stand: of one that was taken or lapsed nobody keeps anything.
-    found = await waitlist.offers_after(session, _behind(after), limit)
+    found = await waitlist.list_offers_after(session, _behind(after), limit)
     return [(str(each.offer.id), offer_event(each.entry, each.offer, each.place)) for each in found]
 
 

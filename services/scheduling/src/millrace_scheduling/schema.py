@@ -1,21 +1,19 @@
-"""All tables under one metadata, for migrations and their tests."""
+"""All tables under one metadata, as the migrations and their tests need it."""
 
 from millrace_scheduling.appointment.tables import appointments
-from millrace_scheduling.booking.tables import address_key, idempotency
 from millrace_scheduling.calendar.tables import calendars
-from millrace_scheduling.claim.tables import claims
 from millrace_scheduling.ics.tables import ics_feeds
 from millrace_scheduling.openings.tables import dirty_openings, openings
 from millrace_scheduling.place.tables import places
+from millrace_scheduling.reservation.tables import reservations
 from millrace_scheduling.slot.tables import slots
-from millrace_scheduling.tables import metadata
+from millrace_scheduling.tables import address_key, idempotency, metadata
 from millrace_scheduling.waitlist.tables import dirty_lines, waitlist_entries, waitlist_offers
 
 __all__ = [
     "address_key",
     "appointments",
     "calendars",
-    "claims",
     "dirty_lines",
     "dirty_openings",
     "ics_feeds",
@@ -23,6 +21,7 @@ __all__ = [
     "metadata",
     "openings",
     "places",
+    "reservations",
     "slots",
     "waitlist_entries",
     "waitlist_offers",

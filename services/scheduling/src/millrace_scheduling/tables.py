@@ -1,6 +1,18 @@
-"""What all tables have in common."""
+"""The metadata of all tables, and the tables that belong to no aggregate."""
 
-from sqlalchemy import MetaData
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -11,3 +23,27 @@ metadata = MetaData(
         "ck": "%(table_name)s_%(constraint_name)s_check",
     }
 )
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("owner", Uuid, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("owner", "key"),
+    Index("idempotency_created_at_idx", "created_at"),
+)
+"""Idempotency records, see `millrace_platform.idempotency`."""
+
+address_key = Table(
+    "address_key",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, nullable=False),
+    CheckConstraint("id = 1", name="id"),
+)
+"""The random key under which `client_address` hides addresses; one row, written by the migration."""

@@ -1,1 +1,1 @@
-"""Appointments: booked visits and what becomes of them."""
+"""Appointments: booked visits, their states and their changes."""

@@ -1,4 +1,4 @@
-"""REST for appointments."""
+"""REST endpoints of appointments."""
 
 from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
@@ -6,17 +6,19 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from millrace_platform.authentication import InPrincipal, Principal, Role, require
+from millrace_platform.authentication import InPrincipal
 from millrace_platform.idempotency import InIdempotencyKey
 from millrace_platform.openapi import problems
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 from millrace_platform.preconditions import IfNoneMatch, OptionalIfMatch, etag
 from millrace_platform.responses import NO_STORE
 from millrace_platform.routing import TypedRouter
+from millrace_scheduling.access import InPatient, InStaff
 from millrace_scheduling.appointment.model import Action
-from millrace_scheduling.appointment.repository import Position, positions_before
+from millrace_scheduling.appointment.repository import Position, position_before
+from millrace_scheduling.appointment.rescheduling import ReschedulingService
 from millrace_scheduling.appointment.schemas import AppointmentPage, AppointmentResource, BookBody, CancelBody, MoveBody
-from millrace_scheduling.booking.dependencies import InBooking
+from millrace_scheduling.appointment.service import AppointmentService
 from millrace_scheduling.hold.schemas import Start
 
 router = APIRouter(prefix="/v1/appointments", tags=["appointments"])
@@ -26,12 +28,23 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 END = datetime(2200, 1, 1, tzinfo=UTC)
 _cursors = Cursors("appointments", tuple[datetime, UUID])
 
-InPatient: TypeAlias = Annotated[Principal, Depends(require(Role.PATIENT))]
-InStaff: TypeAlias = Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN))]
-
 _CHANGE = problems(400, 401, 404, 409, 412, 422)
 _CHANGE_WITH_BODY = problems(400, 401, 404, 409, 412, 415, 422)
 _REPORT = problems(400, 401, 403, 404, 409, 412, 422)
+
+
+async def _service(request: Request) -> AppointmentService:
+    service: AppointmentService = request.app.state.booking.appointments
+    return service
+
+
+async def _rescheduling(request: Request) -> ReschedulingService:
+    service: ReschedulingService = request.app.state.booking.rescheduling
+    return service
+
+
+InAppointments: TypeAlias = Annotated[AppointmentService, Depends(_service)]
+InRescheduling: TypeAlias = Annotated[ReschedulingService, Depends(_rescheduling)]
 
 
 @direct.post(
@@ -41,32 +54,35 @@ _REPORT = problems(400, 401, 403, 404, 409, 412, 422)
     response_model=AppointmentResource,
     responses=problems(400, 401, 403, 404, 409, 415, 422),
 )
-async def book(booking: InBooking, caller: InPatient, key: InIdempotencyKey, body: BookBody) -> Response:
-    """The appointment has the id of its hold."""
-    return (await booking.appointments.book(caller, key, body.hold_id)).response()
+async def create_appointment(
+    appointments: InAppointments, caller: InPatient, key: InIdempotencyKey, body: BookBody
+) -> Response:
+    """Turn a hold into an appointment, which has the id of its hold."""
+    return (await appointments.book(caller, key, body.hold_id)).response()
 
 
 @router.get("", summary="List appointments", responses=problems(401, 404, 422))
-async def list_(
+async def list_appointments(
     *,
     request: Request,
     response: Response,
-    booking: InBooking,
+    appointments: InAppointments,
     caller: InPrincipal,
-    provider_location: Annotated[UUID | None, Query(description="For its staff; without it, the caller's own.")] = None,
-    from_: Annotated[Start, Query(alias="from", description="Those that start then or later.")] = BEGINNING,
-    to: Annotated[Start, Query(description="Those that start before; of a place only.")] = END,
+    provider_location: Annotated[
+        UUID | None, Query(description="Return its appointments, for its staff; without it, the caller's own.")
+    ] = None,
+    from_: Annotated[Start, Query(alias="from", description="Return those that start then or later.")] = BEGINNING,
+    to: Annotated[Start, Query(description="Return those that start before; with provider_location only.")] = END,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> AppointmentPage:
-    """In the order of time."""
+    """Return appointments in the order of their starts."""
     filters = [str(provider_location), from_.isoformat(), to.isoformat()]
-    after: Position = positions_before(from_) if cursor is None else _cursors.read(cursor, filters=filters)
-    service = booking.appointments
+    after: Position = position_before(from_) if cursor is None else _cursors.read(cursor, filters=filters)
     if provider_location is None:
-        found = await service.own(caller, after, limit + 1)
+        found = await appointments.list_own(caller, after, limit + 1)
     else:
-        found = await service.at_place(caller, provider_location, after, to, limit + 1)
+        found = await appointments.list_at_place(caller, provider_location, after, to, limit + 1)
     page, following = found[:limit], None
     if len(found) > limit:
         following = _cursors.write((page[-1].visit.start, page[-1].id), filters=filters)
@@ -81,11 +97,11 @@ async def list_(
     response_model=AppointmentResource,
     responses={304: {"description": "It has a version that `If-None-Match` names."}, **problems(401, 404, 422)},
 )
-async def get(
-    booking: InBooking, caller: InPrincipal, appointment_id: UUID, known: IfNoneMatch, response: Response
+async def get_appointment(
+    appointments: InAppointments, caller: InPrincipal, appointment_id: UUID, known: IfNoneMatch, response: Response
 ) -> AppointmentResource | Response:
-    """For its patient, and the staff of its practice."""
-    found = await booking.appointments.get(caller, appointment_id)
+    """Return an appointment, for its patient and the staff of its practice."""
+    found = await appointments.get(caller, appointment_id)
     headers = {**NO_STORE, "ETag": etag(found.version)}
     if known.match_weakly(found.version):
         return Response(status_code=304, headers=headers)
@@ -93,83 +109,92 @@ async def get(
     return AppointmentResource.of(found)
 
 
-@router.post("/{appointment_id}/confirm", summary="Confirm", response_model=AppointmentResource, responses=_CHANGE)
-async def confirm(
-    booking: InBooking, caller: InPrincipal, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
+@router.post(
+    "/{appointment_id}/confirm", summary="Confirm an appointment", response_model=AppointmentResource, responses=_CHANGE
+)
+async def confirm_appointment(
+    appointments: InAppointments,
+    caller: InPrincipal,
+    key: InIdempotencyKey,
+    appointment_id: UUID,
+    match: OptionalIfMatch,
 ) -> Response:
-    """The visit will take place: by the patient or the practice."""
-    return (await booking.appointments.confirm(caller, key, appointment_id, match)).response()
+    """Confirm that the visit will take place, as its patient or as the practice."""
+    return (await appointments.confirm(caller, key, appointment_id, match)).response()
 
 
 @router.post(
-    "/{appointment_id}/cancel", summary="Cancel", response_model=AppointmentResource, responses=_CHANGE_WITH_BODY
+    "/{appointment_id}/cancel",
+    summary="Cancel an appointment",
+    response_model=AppointmentResource,
+    responses=_CHANGE_WITH_BODY,
 )
-async def cancel(
+async def cancel_appointment(
     *,
-    booking: InBooking,
+    appointments: InAppointments,
     caller: InPrincipal,
     key: InIdempotencyKey,
     appointment_id: UUID,
     match: OptionalIfMatch,
     body: CancelBody,
 ) -> Response:
-    """By the patient until the practice's deadline, by the practice while the appointment stands."""
-    return (await booking.appointments.cancel(caller, key, appointment_id, match, body.reason)).response()
+    """Cancel an appointment: as its patient until the practice's deadline, as the practice until the arrival."""
+    return (await appointments.cancel(caller, key, appointment_id, match, body.reason)).response()
 
 
 @router.post(
     "/{appointment_id}/reschedule",
-    summary="Move to another time",
+    summary="Move an appointment to another time",
     response_model=AppointmentResource,
     responses=_CHANGE_WITH_BODY,
 )
-async def reschedule(
+async def reschedule_appointment(
     *,
-    booking: InBooking,
+    rescheduling: InRescheduling,
     caller: InPrincipal,
     key: InIdempotencyKey,
     appointment_id: UUID,
     match: OptionalIfMatch,
     body: MoveBody,
 ) -> Response:
-    """At the same place. The old time is free exactly when the new one is taken; it is to be confirmed again."""
+    """Move an appointment at the same provider-location: its old time is released, the new one is to be confirmed."""
     if body.start is not None:
-        return (await booking.moving.to_start(caller, key, appointment_id, match, body.start)).response()
+        return (await rescheduling.move_to_start(caller, key, appointment_id, match, body.start)).response()
     assert body.hold_id is not None  # noqa: S101 # the body has one of the two
-    return (await booking.moving.to_hold(caller, key, appointment_id, match, body.hold_id)).response()
+    return (await rescheduling.move_to_hold(caller, key, appointment_id, match, body.hold_id)).response()
 
 
 @router.post(
     "/{appointment_id}/arrived",
-    summary="Say that the patient came",
+    summary="Record the patient's arrival",
     response_model=AppointmentResource,
     responses=_REPORT,
 )
-async def arrived(
-    booking: InBooking, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
+async def mark_appointment_arrived(
+    appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
-    """For the practice."""
-    return (await booking.appointments.report(caller, key, appointment_id, match, Action.ARRIVE)).response()
+    """Record that the patient arrived, as the practice."""
+    return (await appointments.report(caller, key, appointment_id, match, Action.ARRIVE)).response()
 
 
 @router.post(
     "/{appointment_id}/completed",
-    summary="Say that the visit is over",
+    summary="Record the end of the visit",
     response_model=AppointmentResource,
     responses=_REPORT,
 )
-async def completed(
-    booking: InBooking, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
+async def mark_appointment_completed(
+    appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
-    """For the practice, once the patient arrived. The patient may review the visit then."""
-    return (await booking.appointments.report(caller, key, appointment_id, match, Action.COMPLETE)).response()
+    """Record that the visit is over, as the practice, after the arrival. The patient can review the visit then."""
+    return (await appointments.report(caller, key, appointment_id, match, Action.COMPLETE)).response()
 
 
 @router.post(
-    "/{appointment_id}/no_show", summary="Say that nobody came", response_model=AppointmentResource, responses=_REPORT
+    "/{appointment_id}/no_show", summary="Record a no-show", response_model=AppointmentResource, responses=_REPORT
 )
-async def no_show(
-    booking: InBooking, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
+async def mark_appointment_no_show(
+    appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
-    """For the practice, after the visit's start."""
-    return (await booking.appointments.report(caller, key, appointment_id, match, Action.MISS)).response()
+    """Record that the patient didn't come, as the practice, after the visit's start."""
+    return (await appointments.report(caller, key, appointment_id, match, Action.MISS)).response()

@@ -1,4 +1,4 @@
-"""Appointments: their states, who may change them and until when. Pure."""
+"""Appointments: their states, the steps between them, and the deadlines of these steps. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,12 +7,12 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from millrace_scheduling.claim.model import Visit
 from millrace_scheduling.hold.model import Hold
+from millrace_scheduling.reservation.model import Visit
 
 
 class State(StrEnum):
-    """Where an appointment stands. The last three are final."""
+    """The state of an appointment. The last three are final."""
 
     BOOKED = "booked"
     CONFIRMED = "confirmed"
@@ -23,7 +23,7 @@ class State(StrEnum):
 
 
 class Action(StrEnum):
-    """What can be done with an appointment, as its address spells it."""
+    """A step of an appointment, spelled as in the path of its endpoint."""
 
     CONFIRM = "confirm"
     RESCHEDULE = "reschedule"
@@ -34,7 +34,7 @@ class Action(StrEnum):
 
 
 class Party(StrEnum):
-    """On whose side somebody acts."""
+    """The side on which a caller acts."""
 
     PATIENT = "patient"
     PRACTICE = "practice"
@@ -61,24 +61,24 @@ TRANSITIONS: Final[Mapping[State, Mapping[Action, State]]] = {
 }
 
 PRACTICE_ONLY: Final = frozenset({Action.ARRIVE, Action.COMPLETE, Action.MISS})
-OCCUPYING: Final = frozenset({State.BOOKED, State.CONFIRMED, State.ARRIVED, State.COMPLETED, State.NO_SHOW})
-"""States in which the provider's time is taken."""
+OCCUPYING_STATES: Final = frozenset({State.BOOKED, State.CONFIRMED, State.ARRIVED, State.COMPLETED, State.NO_SHOW})
+"""States in which the provider's time is reserved."""
 
-REASONS: Final[Mapping[Party, tuple[str, ...]]] = {
+CANCELLATION_REASONS: Final[Mapping[Party, tuple[str, ...]]] = {
     Party.PATIENT: ("schedule_conflict", "feeling_better", "found_other_care", "insurance", "transport", "other"),
     Party.PRACTICE: ("provider_unavailable", "practice_closed", "patient_request", "duplicate", "other"),
 }
-"""Codes of why an appointment is cancelled. Codes, as a free text would carry personal data."""
+"""Codes for the reason of a cancellation; free text could contain personal data."""
 ERASED_REASON: Final = "account_erased"
-"""The code where the patient's data was erased; nobody sends it."""
+"""The code for an erased patient; clients can't send it."""
 
 
-class RefusedError(Exception):
-    """What was asked can't be done with the appointment."""
+class AppointmentRuleError(Exception):
+    """The rules of appointments refuse a change."""
 
 
-class WrongStateError(RefusedError):
-    """The appointment's state doesn't have that action."""
+class WrongStateError(AppointmentRuleError):
+    """The appointment's state doesn't have that action; `possible` are those it has."""
 
     def __init__(self, state: State, action: Action) -> None:
         super().__init__(f"{action} of an appointment that is {state}")
@@ -87,21 +87,21 @@ class WrongStateError(RefusedError):
         self.possible = tuple(sorted(TRANSITIONS[state]))
 
 
-class TooLateError(RefusedError):
-    """Patients can cancel or move it until `deadline` only."""
+class TooLateError(AppointmentRuleError):
+    """The patient's `deadline` for changes has passed."""
 
     def __init__(self, deadline: datetime) -> None:
         super().__init__("after the practice's deadline")
         self.deadline = deadline
 
 
-class TooEarlyError(RefusedError):
-    """Nobody has missed a visit that hasn't begun."""
+class TooEarlyError(AppointmentRuleError):
+    """The visit hasn't begun, so the patient can't have missed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """Who cancelled, and why."""
+    """The side that cancelled, and the code of its reason."""
 
     by: Party
     reason: str
@@ -111,7 +111,7 @@ class Cancellation:
 class Appointment:
     """A booked visit at one version. `patient_id` is None once the patient's data was erased.
 
-    `claim_id` is what occupies the provider's time; `sequence` is iCalendar's: it rises where the visit moves or ends.
+    `sequence` is iCalendar's: it rises when the visit is moved or cancelled. Each method returns the next version.
     """
 
     id: UUID
@@ -129,8 +129,8 @@ class Appointment:
     completed_at: datetime | None = None
 
     @classmethod
-    def of_hold(cls, hold: Hold, now: datetime) -> "Appointment":
-        """The hold, booked. It keeps its id and its time."""
+    def from_hold(cls, hold: Hold, now: datetime) -> "Appointment":
+        """Book a hold: the appointment has its id and its reserved time."""
         return cls(
             id=hold.id,
             version=1,
@@ -143,48 +143,50 @@ class Appointment:
             updated_at=now,
         )
 
-    def confirmed(self, now: datetime) -> "Appointment":
-        """Somebody said that the visit will take place."""
-        return self._after(Action.CONFIRM, now)
+    def confirm(self, now: datetime) -> "Appointment":
+        """Confirm that the visit will take place. Raises `WrongStateError`."""
+        return self._apply(Action.CONFIRM, now)
 
-    def cancelled(self, cancellation: Cancellation, now: datetime, notice: timedelta) -> "Appointment":
-        """`notice` is what the practice asks of patients. Raises `WrongStateError`, `TooLateError`."""
-        self._require(Action.CANCEL)
+    def cancel(self, cancellation: Cancellation, now: datetime, notice: timedelta) -> "Appointment":
+        """Cancel; `notice` is the practice's for patients. Raises `WrongStateError`, `TooLateError`."""
+        after = self._apply(Action.CANCEL, now)
         self._require_notice(cancellation.by, now, notice)
-        return replace(self._after(Action.CANCEL, now), cancellation=cancellation, sequence=self.sequence + 1)
+        return replace(after, cancellation=cancellation, sequence=self.sequence + 1)
 
-    def may_move(self, by: Party, now: datetime, notice: timedelta) -> None:
-        """Raises `WrongStateError`, `TooLateError`."""
-        self._require(Action.RESCHEDULE)
+    def require_movable(self, by: Party, now: datetime, notice: timedelta) -> None:
+        """Raise `WrongStateError` or `TooLateError` if the appointment can't be moved."""
+        self._next_state(Action.RESCHEDULE)
         self._require_notice(by, now, notice)
 
-    def moved(self, visit: Visit, claim_id: UUID, now: datetime) -> "Appointment":
-        """To another time, which is to be confirmed again."""
-        after = self._after(Action.RESCHEDULE, now)
+    def move(self, visit: Visit, claim_id: UUID, now: datetime) -> "Appointment":
+        """Move to another time, which has to be confirmed again. Raises `WrongStateError`."""
+        after = self._apply(Action.RESCHEDULE, now)
         return replace(after, visit=visit, claim_id=claim_id, moved_from=self.visit.start, sequence=self.sequence + 1)
 
-    def arrived(self, now: datetime) -> "Appointment":
-        return self._after(Action.ARRIVE, now)
+    def mark_arrived(self, now: datetime) -> "Appointment":
+        """Record that the patient arrived. Raises `WrongStateError`."""
+        return self._apply(Action.ARRIVE, now)
 
-    def completed(self, now: datetime) -> "Appointment":
-        return replace(self._after(Action.COMPLETE, now), completed_at=now)
+    def complete(self, now: datetime) -> "Appointment":
+        """Record that the visit is over. Raises `WrongStateError`."""
+        return replace(self._apply(Action.COMPLETE, now), completed_at=now)
 
-    def missed(self, now: datetime) -> "Appointment":
-        """Raises `WrongStateError`, and `TooEarlyError` before the visit's start."""
-        self._require(Action.MISS)
+    def mark_missed(self, now: datetime) -> "Appointment":
+        """Record a no-show. Raises `WrongStateError`, and `TooEarlyError` before the visit's start."""
+        after = self._apply(Action.MISS, now)
         if now < self.visit.start:
             raise TooEarlyError
-        return self._after(Action.MISS, now)
+        return after
 
-    def forgotten(self, now: datetime) -> "Appointment":
-        """Nobody's any more: the patient's data was erased. What hasn't taken place is cancelled."""
+    def erase_patient(self, now: datetime) -> "Appointment":
+        """Remove the patient's id, and cancel the appointment if it can still be cancelled."""
         bare = replace(self, version=self.version + 1, patient_id=None, dependant_id=None, updated_at=now)
         if Action.CANCEL not in TRANSITIONS[self.state]:
             return bare
         cancellation = Cancellation(Party.PATIENT, ERASED_REASON)
         return replace(bare, state=State.CANCELLED, cancellation=cancellation, sequence=self.sequence + 1)
 
-    def _require(self, action: Action) -> State:
+    def _next_state(self, action: Action) -> State:
         try:
             return TRANSITIONS[self.state][action]
         except KeyError:
@@ -195,5 +197,5 @@ class Appointment:
         if by is Party.PATIENT and now > deadline:
             raise TooLateError(deadline)
 
-    def _after(self, action: Action, now: datetime) -> "Appointment":
-        return replace(self, version=self.version + 1, state=self._require(action), updated_at=now)
+    def _apply(self, action: Action, now: datetime) -> "Appointment":
+        return replace(self, version=self.version + 1, state=self._next_state(action), updated_at=now)

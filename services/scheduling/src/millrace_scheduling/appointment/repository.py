@@ -3,59 +3,65 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from millrace_feeds.outbox import NOTIFY_STATEMENT, telling
+from millrace_feeds.outbox import NOTIFY_STATEMENT, insert_outbox_row_cte
 from millrace_platform.database import Session
 from millrace_platform.idempotency import keeping
 from millrace_platform.statements import Statements, fetch, first
 from millrace_scheduling.appointment.model import Appointment, Cancellation, Party, State
-from millrace_scheduling.claim.repository import visit_of
 from millrace_scheduling.place.model import Place
+from millrace_scheduling.reservation.repository import visit_from_row
+from millrace_scheduling.statement import NamedStatement
 
-_COLUMNS: Final = """a.id, a.version, a.state, a.claim_id, a.patient_id, a.dependant_id, a.place_id, a.npi, a.time_zone,
-    a.start, a.minutes, a.visit_type, a.visit_reason, a.mode, a.patient_kind, a.sequence, a.moved_from, a.cancelled_by,
-    a.cancellation_reason, a.completed_at, a.created_at, a.updated_at"""
-_FROM: Final = f"""
-SELECT {_COLUMNS}, p.practice_id, p.version AS place_version,
+# ruff: noqa: S608 # constants
+_SELECT: Final = """
+SELECT a.id, a.version, a.state, a.claim_id, a.patient_id, a.dependant_id, a.place_id, a.npi, a.time_zone, a.start,
+    a.minutes, a.visit_type, a.visit_reason, a.mode, a.patient_kind, a.sequence, a.moved_from, a.cancelled_by,
+    a.cancellation_reason, a.completed_at, a.created_at, a.updated_at,
+    p.practice_id, p.version AS place_version,
     coalesce((c.document ->> 'cancellation_cutoff')::integer, 0) AS notice
 FROM appointments a JOIN places p ON p.id = a.place_id LEFT JOIN calendars c ON c.place_id = a.place_id
-"""  # noqa: S608 # constants
-_GET: Final = _FROM + "WHERE a.id = $1"
-_OF_PATIENT: Final = _FROM + "WHERE a.patient_id = $1 AND (a.start, a.id) > ($2, $3) ORDER BY a.start, a.id LIMIT $4"
-_AT_PLACE: Final = (
-    _FROM + "WHERE a.place_id = $1 AND (a.start, a.id) > ($2, $3) AND a.start < $5 ORDER BY a.start, a.id LIMIT $4"
-)
-# One statement makes an appointment of a hold: the row of the claim is where booking and lapsing meet.
-_BOOK: Final = f"""
-WITH claim AS (
+"""
+_AFTER_POSITION: Final = "(a.start, a.id) > ($2, $3)"
+_IN_ORDER: Final = "ORDER BY a.start, a.id LIMIT $4"
+# One statement turns a hold into an appointment: its row lock on the reservation orders booking and expiry.
+_BOOK: Final = NamedStatement(
+    f"""
+WITH reservation AS (
     UPDATE claims SET kind = 'appointment', expires_at = NULL, address = NULL
-    WHERE id = $1 AND patient_id = $2 AND kind = 'hold' AND live AND expires_at > $3
+    WHERE id = :id AND patient_id = :patient_id AND kind = 'hold' AND live AND expires_at > :now
     RETURNING *
-), made AS (
+), appointment AS (
     INSERT INTO appointments (id, version, state, claim_id, patient_id, dependant_id, place_id, npi, time_zone, start,
         minutes, visit_type, visit_reason, mode, patient_kind, sequence, created_at, updated_at)
-    SELECT id, 1, 'booked', id, patient_id, dependant_id, place_id, npi, $4, start, minutes, visit_type, visit_reason,
-        mode, patient_kind, 0, $3, $3
-    FROM claim
+    SELECT id, 1, 'booked', id, patient_id, dependant_id, place_id, npi, :time_zone, start, minutes, visit_type,
+        visit_reason, mode, patient_kind, 0, :now, :now
+    FROM reservation
     RETURNING id
-), {keeping("made", 5)}, {telling("made", 12)}
-{NOTIFY_STATEMENT} FROM made
-"""  # noqa: S608 # constants
-_SAVE: Final = """
-UPDATE appointments SET version = $2, state = $3, claim_id = $4, patient_id = $5, dependant_id = $6, start = $7,
-    minutes = $8, visit_type = $9, sequence = $10, moved_from = $11, cancelled_by = $12, cancellation_reason = $13,
-    completed_at = $14, updated_at = $15, time_zone = $16
-WHERE id = $1 AND version = $2 - 1 RETURNING id
-"""
-_ALL_OF_PATIENT: Final = _FROM + "WHERE a.patient_id = $1 ORDER BY a.id LIMIT 1000 FOR UPDATE OF a"
-_AFTER: Final = _FROM + "WHERE a.id > $1 ORDER BY a.id LIMIT $2"
+),
+{{idempotency_record}},
+{{outbox_row}}
+{NOTIFY_STATEMENT} FROM appointment
+""",
+    idempotency_record=partial(keeping, "appointment"),
+    outbox_row=partial(insert_outbox_row_cte, "appointment"),
+)
+_SAVE: Final = NamedStatement("""
+UPDATE appointments SET version = :version, state = :state, claim_id = :claim_id, patient_id = :patient_id,
+    dependant_id = :dependant_id, start = :start, minutes = :minutes, visit_type = :visit_type, sequence = :sequence,
+    moved_from = :moved_from, cancelled_by = :cancelled_by, cancellation_reason = :cancellation_reason,
+    completed_at = :completed_at, updated_at = :updated_at, time_zone = :time_zone
+WHERE id = :id AND version = :version - 1 RETURNING id
+""")
+ERASURE_BATCH: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """An appointment with what decides about its changes: its place, and the notice that is asked of patients."""
+class AppointmentRow:
+    """An appointment with what decides about its changes: its provider-location, and the notice patients must give."""
 
     appointment: Appointment
     place: Place
@@ -63,86 +69,108 @@ class Stored:
 
 
 Position = tuple[datetime, UUID]
-"""The sort key of a list: start, id."""
+"""The sort key of a list of appointments: start, id."""
+
+
+def position_before(moment: datetime) -> Position:
+    """Return the position after which a list begins that has all appointments from `moment` on."""
+    return moment, UUID(int=0)
 
 
 async def book(
-    session: Statements, appointment: Appointment, answer: Sequence[object], event: Sequence[object]
+    session: Statements,
+    appointment: Appointment,
+    idempotency_record: Sequence[object],
+    outbox_row: Sequence[object],
 ) -> bool:
-    """Make the patient's running hold this appointment; False where it doesn't run any more.
+    """Turn the patient's active hold into this appointment; return False if it is active no more.
 
-    Keeps the answer (its `kept_row`) and tells of it (`outbox_record`).
+    Stores the idempotency record and the event's outbox row too: one statement, all or nothing (decision 0039).
     """
-    at, zone = appointment.created_at, appointment.visit.time_zone
-    return await first(session, _BOOK, appointment.id, appointment.patient_id, at, zone, *answer, *event) is not None
+    statement = _BOOK.bind(
+        id=appointment.id,
+        patient_id=appointment.patient_id,
+        now=appointment.created_at,
+        time_zone=appointment.visit.time_zone,
+        idempotency_record=idempotency_record,
+        outbox_row=outbox_row,
+    )
+    return await first(session, *statement) is not None
 
 
-async def find(session: Session, appointment_id: UUID, *, lock: bool = False) -> Stored | None:
-    """`lock`: nobody else changes it before the transaction ends."""
-    row = await first(session, _GET + (" FOR UPDATE OF a" if lock else ""), appointment_id)
-    return None if row is None else _stored_of(row)
+async def find(session: Session, appointment_id: UUID) -> AppointmentRow | None:
+    """Return the appointment; None if there is none."""
+    return _row_from(await first(session, _SELECT + "WHERE a.id = $1", appointment_id))
+
+
+async def find_for_update(session: Session, appointment_id: UUID) -> AppointmentRow | None:
+    """Lock and return the appointment."""
+    return _row_from(await first(session, _SELECT + "WHERE a.id = $1 FOR UPDATE OF a", appointment_id))
 
 
 async def save(session: Session, appointment: Appointment) -> None:
-    """Write the next version of a row that is locked."""
+    """Write the next version of an appointment that is locked."""
     visit, cancellation = appointment.visit, appointment.cancellation
-    saved = await first(
-        session,
-        _SAVE,
-        appointment.id,
-        appointment.version,
-        appointment.state.value,
-        appointment.claim_id,
-        appointment.patient_id,
-        appointment.dependant_id,
-        visit.start,
-        visit.minutes,
-        visit.visit_type,
-        appointment.sequence,
-        appointment.moved_from,
-        None if cancellation is None else cancellation.by.value,
-        None if cancellation is None else cancellation.reason,
-        appointment.completed_at,
-        appointment.updated_at,
-        visit.time_zone,
+    statement = _SAVE.bind(
+        id=appointment.id,
+        version=appointment.version,
+        state=appointment.state.value,
+        claim_id=appointment.claim_id,
+        patient_id=appointment.patient_id,
+        dependant_id=appointment.dependant_id,
+        start=visit.start,
+        minutes=visit.minutes,
+        visit_type=visit.visit_type,
+        sequence=appointment.sequence,
+        moved_from=appointment.moved_from,
+        cancelled_by=None if cancellation is None else cancellation.by.value,
+        cancellation_reason=None if cancellation is None else cancellation.reason,
+        completed_at=appointment.completed_at,
+        updated_at=appointment.updated_at,
+        time_zone=visit.time_zone,
     )
-    if saved is None:
-        raise RuntimeError("an appointment was changed beside its lock")
+    if await first(session, *statement) is None:
+        raise RuntimeError("the appointment was changed without its lock")
 
 
-async def list_of_patient(session: Session, patient_id: UUID, after: Position, limit: int) -> list[Appointment]:
-    """In the order of time, behind a position."""
-    return [_appointment_of(row) for row in await fetch(session, _OF_PATIENT, patient_id, *after, limit)]
+async def list_for_patient(session: Session, patient_id: UUID, after: Position, limit: int) -> list[Appointment]:
+    """Return a patient's appointments in the order of their starts, beginning after a position."""
+    clauses = f"WHERE a.patient_id = $1 AND {_AFTER_POSITION} {_IN_ORDER}"
+    return await list_where(session, clauses, patient_id, *after, limit)
 
 
 async def list_at_place(
     session: Session, place_id: UUID, after: Position, before: datetime, limit: int
 ) -> list[Appointment]:
-    """In the order of time, behind a position and before a moment."""
-    return [_appointment_of(row) for row in await fetch(session, _AT_PLACE, place_id, *after, limit, before)]
+    """Return the appointments at a provider-location that start after a position and before a moment, in order."""
+    clauses = f"WHERE a.place_id = $1 AND {_AFTER_POSITION} AND a.start < $5 {_IN_ORDER}"
+    return await list_where(session, clauses, place_id, *after, limit, before)
 
 
-async def all_of_patient(session: Session, patient_id: UUID) -> list[Appointment]:
-    """Up to 1,000, locked: to be forgotten."""
-    return [_appointment_of(row) for row in await fetch(session, _ALL_OF_PATIENT, patient_id)]
+async def list_for_erasure(session: Session, patient_id: UUID) -> list[Appointment]:
+    """Lock and return up to `ERASURE_BATCH` appointments of a patient."""
+    clauses = f"WHERE a.patient_id = $1 ORDER BY a.id LIMIT {ERASURE_BATCH} FOR UPDATE OF a"
+    return await list_where(session, clauses, patient_id)
 
 
 async def list_after(session: Session, appointment_id: UUID, limit: int) -> list[Appointment]:
-    """In the order of their ids."""
-    return [_appointment_of(row) for row in await fetch(session, _AFTER, appointment_id, limit)]
+    """Return all appointments in the order of their ids, beginning after one."""
+    return await list_where(session, "WHERE a.id > $1 ORDER BY a.id LIMIT $2", appointment_id, limit)
 
 
-async def select_appointments(session: Session, clauses: str, *arguments: object) -> list[Appointment]:
-    """By clauses of our own on appointments `a` and places `p`; never of anything that was sent."""
-    return [_appointment_of(row) for row in await fetch(session, _FROM + clauses, *arguments)]
+async def list_where(session: Session, clauses: str, *arguments: object) -> list[Appointment]:
+    """Return appointments by SQL clauses on appointments `a` and provider-locations `p`, which must be constants."""
+    return [_appointment_from(row) for row in await fetch(session, _SELECT + clauses, *arguments)]
 
 
-def _stored_of(row: Any) -> Stored:
+def _row_from(row: Any) -> AppointmentRow | None:
+    if row is None:
+        return None
     place = Place(row["place_id"], row["npi"], row["practice_id"], row["time_zone"], row["place_version"])
-    return Stored(_appointment_of(row), place, timedelta(minutes=row["notice"]))
+    return AppointmentRow(_appointment_from(row), place, timedelta(minutes=row["notice"]))
 
 
-def _appointment_of(row: Any) -> Appointment:
+def _appointment_from(row: Any) -> Appointment:
     by = row["cancelled_by"]
     return Appointment(
         id=row["id"],
@@ -151,7 +179,7 @@ def _appointment_of(row: Any) -> Appointment:
         claim_id=row["claim_id"],
         patient_id=row["patient_id"],
         dependant_id=row["dependant_id"],
-        visit=visit_of(row),
+        visit=visit_from_row(row),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         sequence=row["sequence"],
@@ -159,8 +187,3 @@ def _appointment_of(row: Any) -> Appointment:
         cancellation=None if by is None else Cancellation(Party(by), row["cancellation_reason"]),
         completed_at=row["completed_at"],
     )
-
-
-def positions_before(moment: datetime) -> Position:
-    """Behind which a list begins that takes all from `moment` on."""
-    return moment, UUID(int=0)

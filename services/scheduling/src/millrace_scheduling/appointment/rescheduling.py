@@ -9,6 +9,7 @@ from millrace_platform.errors import Conflict
 from millrace_platform.idempotency import Answer, IdempotencyKey
 from millrace_platform.ids import Ids
 from millrace_platform.preconditions import Tags
+from millrace_platform.unit_of_work import UnitOfWork
 from millrace_scheduling.appointment.model import Appointment, Party
 from millrace_scheduling.appointment.repository import AppointmentRow
 from millrace_scheduling.appointment.service import AppointmentService
@@ -19,7 +20,6 @@ from millrace_scheduling.problems import not_found
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.reservation.model import Owner, Reservation, Visit
 from millrace_scheduling.reservation.repository import Reserve
-from millrace_scheduling.unit_of_work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class ReschedulingService:
         Problems: 404, 409 with alternatives, 412, and those of the key.
         """
 
-        async def change(work: Work, row: AppointmentRow, party: Party) -> Appointment:
+        async def change(work: UnitOfWork, row: AppointmentRow, party: Party) -> Appointment:
             row.appointment.require_movable(party, work.now, row.notice)
             visit, claim_id = await self._reserve(work, row.appointment, start)
             return row.appointment.move(visit, claim_id, work.now)
@@ -54,7 +54,7 @@ class ReschedulingService:
         Problems: 404, 409, 412, and those of the key.
         """
 
-        async def change(work: Work, row: AppointmentRow, party: Party) -> Appointment:
+        async def change(work: UnitOfWork, row: AppointmentRow, party: Party) -> Appointment:
             appointment = row.appointment
             appointment.require_movable(party, work.now, row.notice)
             hold_row = await holds.find_for_update(work.session, hold_id, caller.subject)
@@ -71,7 +71,7 @@ class ReschedulingService:
 
         return await self.appointments.change(caller, key, appointment_id, match, change)
 
-    async def _reserve(self, work: Work, appointment: Appointment, start: datetime) -> tuple[Visit, UUID]:
+    async def _reserve(self, work: UnitOfWork, appointment: Appointment, start: datetime) -> tuple[Visit, UUID]:
         """Reserve the new time, which may overlap the old one, and release the old one.
 
         Returns the new visit and the id of its reservation. Problems: 404, 409 with alternatives, 422.

@@ -8,11 +8,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from millrace_platform.resources import Body, Schema, Version
-from millrace_scheduling.appointment.model import REASONS, Appointment, Party, State
+from millrace_scheduling.appointment.model import CANCELLATION_REASONS, Appointment, Party, State
 from millrace_scheduling.hold.schemas import Start, VisitFields
 from millrace_scheduling.slot.zones import zone
-
-_REASONS = "; ".join(f"by the {party}: {', '.join(codes)}" for party, codes in REASONS.items())
 
 
 class BookBody(Body):
@@ -22,7 +20,7 @@ class BookBody(Body):
 
 
 class CancelBody(Body):
-    """Why: a code of the side that cancels."""
+    """The reason of a cancellation: a code of the side that cancels."""
 
     reason: Literal[
         "schedule_conflict",
@@ -36,21 +34,22 @@ class CancelBody(Body):
         "duplicate",
         "other",
     ] = Field(
-        description=f"Patients: {', '.join(REASONS[Party.PATIENT])}. Staff: {', '.join(REASONS[Party.PRACTICE])}."
+        description=f"Patients: {', '.join(CANCELLATION_REASONS[Party.PATIENT])}. "
+        f"Staff: {', '.join(CANCELLATION_REASONS[Party.PRACTICE])}."
     )
 
 
 class MoveBody(Body):
-    """The new time at the same place: a start that is free, or a hold of one's own."""
+    """The new time at the same provider-location: a start that is free, or a hold of the caller."""
 
     start: Start | None = None
     hold_id: UUID | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _require_one(self) -> Self:
         if (self.start is None) == (self.hold_id is None):
             raise PydanticCustomError(
-                "one_of_two", "Neither or both of start and hold_id.", {"remedy": "Give start or hold_id."}
+                "one_of_two", "Exactly one of start and hold_id is required.", {"remedy": "Give start or hold_id."}
             )
         return self
 
@@ -101,7 +100,7 @@ class AppointmentResource(VisitFields):
 
 
 class AppointmentPage(Schema):
-    """In the order of time; `next` is the cursor of the next page."""
+    """Appointments in the order of their starts; `next` is the cursor of the next page."""
 
     items: list[AppointmentResource]
     next: str | None

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from millrace_feeds.outbox import outbox_record
+from millrace_feeds.outbox import new_outbox_row
 from millrace_platform.authentication import Principal, Role
 from millrace_platform.database import Connection
 from millrace_platform.errors import Conflict, FieldError, Forbidden, Problem, Unprocessable
 from millrace_platform.idempotency import Answer, IdempotencyKey, at_once, kept_row, once
 from millrace_platform.preconditions import Tags, etag
+from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.access import can_manage
 from millrace_scheduling.appointment import repository
 from millrace_scheduling.appointment.model import (
@@ -35,9 +36,8 @@ from millrace_scheduling.hold.service import WaitlistOffers
 from millrace_scheduling.place import repository as places
 from millrace_scheduling.problems import hold_expired, hold_used, not_found
 from millrace_scheduling.reservation import repository as reservations
-from millrace_scheduling.unit_of_work import Units, Work
 
-Change = Callable[[Work, AppointmentRow, Party], Awaitable[Appointment]]
+Change = Callable[[UnitOfWork, AppointmentRow, Party], Awaitable[Appointment]]
 """Returns the next version of the appointment for a caller on that side."""
 
 
@@ -45,7 +45,7 @@ Change = Callable[[Work, AppointmentRow, Party], Awaitable[Appointment]]
 class AppointmentService:
     """Appointments, for their patients and for the staff of their practices; to all others they don't exist (404)."""
 
-    units: Units
+    units: UnitsOfWork
     offers: WaitlistOffers
 
     async def book(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> Answer:
@@ -77,7 +77,7 @@ class AppointmentService:
         offer_id: UUID | None,
     ) -> bool:
         (envelope,) = self.units.envelopes.of([appointment_event(appointment)])
-        outbox_row = outbox_record(envelope)
+        outbox_row = new_outbox_row(envelope)
         if offer_id is None:
             return await repository.book(connection, appointment, idempotency_record, outbox_row)
         async with connection.transaction() as session, self.units.within(session) as work:
@@ -110,7 +110,7 @@ class AppointmentService:
     async def confirm(self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None) -> Answer:
         """Confirm that the visit will take place. Problems: 404, 409, 412, and those of the key."""
 
-        async def change(work: Work, row: AppointmentRow, _party: Party) -> Appointment:
+        async def change(work: UnitOfWork, row: AppointmentRow, _party: Party) -> Appointment:
             return row.appointment.confirm(work.now)
 
         return await self.change(caller, key, appointment_id, match, change)
@@ -120,7 +120,7 @@ class AppointmentService:
     ) -> Answer:
         """Cancel, and release the time. Problems: 404, 409, 412, 422, and those of the key."""
 
-        async def change(work: Work, row: AppointmentRow, party: Party) -> Appointment:
+        async def change(work: UnitOfWork, row: AppointmentRow, party: Party) -> Appointment:
             cancelled = row.appointment.cancel(_cancellation(party, reason), work.now, row.notice)
             await reservations.release(work.session, cancelled.claim_id)
             return cancelled
@@ -132,7 +132,7 @@ class AppointmentService:
     ) -> Answer:
         """Record an arrival, a completion or a no-show. Problems: 403, 404, 409, 412, and those of the key."""
 
-        async def change(work: Work, row: AppointmentRow, _party: Party) -> Appointment:
+        async def change(work: UnitOfWork, row: AppointmentRow, _party: Party) -> Appointment:
             if action in PRACTICE_ONLY and not can_manage(caller, row.place):
                 raise Forbidden("Only the staff of the practice can do this.")
             if action is Action.ARRIVE:
@@ -148,7 +148,7 @@ class AppointmentService:
     ) -> Answer:
         """Apply `change` under the row's lock; store the next version, its event and the idempotency record."""
 
-        async def effect(work: Work) -> Answer:
+        async def effect(work: UnitOfWork) -> Answer:
             found = await repository.find_for_update(work.session, appointment_id)
             row, party = _require_access(caller, appointment_id, found)
             if match is not None:

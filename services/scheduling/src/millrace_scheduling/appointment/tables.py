@@ -49,4 +49,4 @@ appointments = Table(
     Index("appointments_patient_id_start_id_idx", "patient_id", "start", "id"),
     Index("appointments_place_id_start_id_idx", "place_id", "start", "id"),
 )
-"""`patient_id` is null once the patient's data was erased. What occupies the time is the claim."""
+"""`patient_id` is null once the patient's data was erased. `claim_id` is the reservation of the provider's time."""

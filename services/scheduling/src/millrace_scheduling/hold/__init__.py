@@ -1,1 +1,1 @@
-"""Holds: times kept free for a patient for some minutes."""
+"""Holds: times reserved for a patient for some minutes, until they are booked."""

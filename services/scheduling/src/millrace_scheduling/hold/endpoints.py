@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from millrace_platform.idempotency import InIdempotencyKey
 from millrace_platform.openapi import problems
 from millrace_platform.responses import NO_STORE
-from millrace_platform.routing import DirectRoute
+from millrace_platform.routing import TypedRouter
 from millrace_scheduling.access import InPatient
 from millrace_scheduling.client_address import InHashedAddress
 from millrace_scheduling.hold.schemas import HoldBody, HoldResource
 from millrace_scheduling.hold.service import HoldService
 
 router = APIRouter(prefix="/v1/holds", tags=["holds"])
-direct = APIRouter(prefix="/v1/holds", tags=["holds"], route_class=DirectRoute)
+direct = TypedRouter(prefix="/v1/holds", tags=["holds"])
 
 
 async def _service(request: Request) -> HoldService:

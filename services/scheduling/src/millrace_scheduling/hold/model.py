@@ -1,51 +1,51 @@
-"""Holds: how long, how often, how many. Pure."""
+"""Holds: their lifetime, their one extension, and how many a patient and an address may have. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from millrace_scheduling.claim.model import Visit
+from millrace_scheduling.reservation.model import Visit
 
-LIFETIME: Final = timedelta(minutes=5)
-"""Of a hold, and of its one extension counted from the moment it is asked for."""
-PER_PATIENT: Final = 3
-PER_ADDRESS: Final = 20
-"""Of all patients behind one address: a household or a waiting room has several, a hoarder uses many accounts."""
+HOLD_LIFETIME: Final = timedelta(minutes=5)
+"""The lifetime of a hold, and of its extension counted from the request for it."""
+HOLDS_PER_PATIENT: Final = 3
+HOLDS_PER_ADDRESS: Final = 20
+"""More than a household or a waiting room needs; stops one client with many accounts."""
 
 
 class TooManyHoldsError(Exception):
-    """Somebody holds as many times as they may; the first is free at `until`."""
+    """The patient or the address has as many holds as allowed; the first of them expires at `until`."""
 
     def __init__(self, until: datetime) -> None:
-        super().__init__("as many holds as may be")
+        super().__init__("too many holds")
         self.until = until
 
 
-class ExtendedBeforeError(Exception):
-    """A hold is extended once."""
+class AlreadyExtendedError(Exception):
+    """The hold was extended before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """How many live holds a patient and an address have, and when the first of each ends."""
+class HoldUsage:
+    """How many active holds a patient and an address have, and when the first of each expires."""
 
     by_patient: int
     by_address: int
     patient_until: datetime | None = None
     address_until: datetime | None = None
 
-    def require_room(self, now: datetime) -> None:
-        """Raises `TooManyHoldsError`."""
-        if self.by_patient >= PER_PATIENT:
+    def require_capacity(self, now: datetime) -> None:
+        """Raise `TooManyHoldsError` if no further hold is allowed."""
+        if self.by_patient >= HOLDS_PER_PATIENT:
             raise TooManyHoldsError(self.patient_until or now)
-        if self.by_address >= PER_ADDRESS:
+        if self.by_address >= HOLDS_PER_ADDRESS:
             raise TooManyHoldsError(self.address_until or now)
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A time that is kept for a patient until `expires_at`."""
+    """A time reserved for a patient until `expires_at`."""
 
     id: UUID
     patient_id: UUID
@@ -54,8 +54,8 @@ class Hold:
     expires_at: datetime
     extended: bool = False
 
-    def extension(self, now: datetime) -> "Hold":
-        """Raises `ExtendedBeforeError`. A hold never gets shorter."""
+    def extend(self, now: datetime) -> "Hold":
+        """Return the extended hold, which never expires earlier than before; raise `AlreadyExtendedError`."""
         if self.extended:
-            raise ExtendedBeforeError
-        return replace(self, extended=True, expires_at=max(self.expires_at, now + LIFETIME))
+            raise AlreadyExtendedError
+        return replace(self, extended=True, expires_at=max(self.expires_at, now + HOLD_LIFETIME))

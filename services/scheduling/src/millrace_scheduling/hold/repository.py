@@ -1,9 +1,14 @@
-"""What a hold is judged by, and the rows of holds."""
+"""Rows of holds, and what a request for a hold is judged by.
+
+To create a hold takes one read and one write (decision 0039). The read returns the idempotency record of the request's
+key and, if there is none, the booking context. The write does all the rest in one statement.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from millrace_platform.database import Connection, Session
@@ -12,46 +17,60 @@ from millrace_platform.statements import Statements, first
 from millrace_scheduling.availability.model import segments_from
 from millrace_scheduling.availability.repository import calendar_from, numbers_of
 from millrace_scheduling.calendar.model import Calendar
-from millrace_scheduling.claim.repository import Claim, row_of, taking, visit_of
-from millrace_scheduling.hold.model import PER_ADDRESS, PER_PATIENT, Held, Hold
+from millrace_scheduling.hold.model import HOLDS_PER_ADDRESS, HOLDS_PER_PATIENT, Hold, HoldUsage
 from millrace_scheduling.place.model import Place
+from millrace_scheduling.reservation.model import Reservation
+from millrace_scheduling.reservation.repository import (
+    Reserve,
+    insert_reservation,
+    reservation_values,
+    reserve,
+    visit_from_row,
+)
 from millrace_scheduling.slot.model import Segment
+from millrace_scheduling.statement import NamedStatement
 
 
-def _shop_at(place: str, day: str) -> str:
-    # The day of a calendar may be the day before or after that of UTC.
+def _select_context(place_id: str, day: str) -> str:
+    # A day of the calendar's time zone may be the day before or after that of UTC.
     return f"""
 SELECT p.id, p.npi, p.practice_id, p.time_zone, p.version, c.document::text AS document,
     {numbers_of("p.id", f"{day} - 1", f"{day} + 1")} AS segments
 FROM places p LEFT JOIN calendars c ON c.place_id = p.id
-WHERE p.id = {place} AND NOT p.deleted
+WHERE p.id = {place_id} AND NOT p.deleted
 """  # noqa: S608 # constants
 
 
-_SHOP: Final = _shop_at("$1", "$2::date")
-_LOOK_AT_SHOP: Final = beside_kept(_shop_at("$3", "$4::date"))
-# Holds of one patient come one after the other from `holds_of` on: see its migration.
-_TAKE: Final = f"""
-WITH held AS MATERIALIZED (
-    SELECT * FROM holds_of($4, $16, $18)
-), {taking(f"FROM held WHERE by_patient < {PER_PATIENT} AND by_address < {PER_ADDRESS}")},
-{keeping("taken", 19)}
-SELECT held.*, EXISTS (SELECT FROM taken) AS taken FROM held
+def _select_hold(patient_id: str, hold_id: str) -> str:
+    return f"""
+SELECT r.id, r.patient_id, r.dependant_id, r.expires_at, r.extended, r.offer_id, r.live, r.kind, r.place_id, r.npi,
+    r.start, r.minutes, r.visit_type, r.visit_reason, r.mode, r.patient_kind, p.practice_id, p.time_zone
+FROM claims r JOIN places p ON p.id = r.place_id
+WHERE r.patient_id = {patient_id} AND r.id = {hold_id}
 """  # noqa: S608 # constants
-_HOLD = """
-SELECT c.id, c.patient_id, c.dependant_id, c.expires_at, c.extended, c.offer_id, c.live, c.kind, c.place_id, c.npi,
-    c.start, c.minutes, c.visit_type, c.visit_reason, c.mode, c.patient_kind, p.practice_id, p.time_zone
-FROM claims c JOIN places p ON p.id = c.place_id
-WHERE c.patient_id = $1 AND c.id = {hold}
-"""
-_FIND: Final = _HOLD.format(hold="$2")
-_LOOK_AT_HOLD: Final = beside_kept(_HOLD.format(hold="$3"))
-_EXTEND = "UPDATE claims SET expires_at = $2, extended = true WHERE id = $1"
+
+
+_CONTEXT: Final = _select_context("$1", "$2::date")
+_RECORD_OR_CONTEXT: Final = beside_kept(_select_context("$3", "$4::date"))
+_HOLD: Final = _select_hold("$1", "$2")
+_RECORD_OR_HOLD: Final = beside_kept(_select_hold("$1", "$3"))
+# `holds_of` locks the patient, so that concurrent holds of one patient are counted one after the other (decision 0036).
+_RESERVE_HOLD: Final = NamedStatement(
+    f"""
+WITH usage AS MATERIALIZED (
+    SELECT * FROM holds_of(:patient_id, :address, :now)
+), {insert_reservation(f"FROM usage WHERE by_patient < {HOLDS_PER_PATIENT} AND by_address < {HOLDS_PER_ADDRESS}")},
+{{idempotency_record}}
+SELECT usage.*, EXISTS (SELECT FROM reserved) AS is_reserved FROM usage
+""",  # noqa: S608 # constants
+    idempotency_record=partial(keeping, "reserved"),
+)
+_EXTEND: Final = NamedStatement("UPDATE claims SET expires_at = :expires_at, extended = true WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
-    """A place with what is offered there around a day; `calendar` None where nothing is."""
+class BookingContext:
+    """A provider-location with its calendar, None if it has none, and its slots around the requested day."""
 
     place: Place
     calendar: Calendar | None
@@ -59,80 +78,104 @@ class Shop:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A hold as it lies there: `live` until it is given up or lapsed, `booked` where it became an appointment."""
+class HoldRow:
+    """A stored hold: `is_live` until it is released or expired, `is_booked` once it is an appointment."""
 
     hold: Hold
-    live: bool
-    booked: bool
+    is_live: bool
+    is_booked: bool
     offer_id: UUID | None
 
-    def runs(self, now: datetime) -> bool:
-        return self.live and not self.booked and self.hold.expires_at > now
+    def is_active(self, now: datetime) -> bool:
+        """Return whether the hold can be booked or extended."""
+        return self.is_live and not self.is_booked and self.hold.expires_at > now
 
 
-TakeHold: TypeAlias = Callable[[Connection, Claim, Sequence[object], datetime], Awaitable[tuple[bool, Held]]]
-"""See `take`."""
+class HoldAttempt(NamedTuple):
+    """Whether the time was reserved, and the holds of the patient and the address before."""
+
+    is_reserved: bool
+    usage: HoldUsage
 
 
-async def shop(session: Session, place_id: UUID, start: datetime) -> Shop | None:
-    """The place with its slots around `start`; None where there is no place."""
-    row = await first(session, _SHOP, place_id, start.astimezone(UTC).date())
-    return None if row is None else shop_of(row)
+ReserveHold: TypeAlias = Callable[[Connection, Reservation, Sequence[object], datetime], Awaitable[HoldAttempt]]
+"""The type of `reserve_hold`."""
 
 
-async def look_at_shop(
+async def find_context(session: Session, place_id: UUID, start: datetime) -> BookingContext | None:
+    """Return the booking context around `start`; None for an unknown provider-location."""
+    row = await first(session, _CONTEXT, place_id, start.astimezone(UTC).date())
+    return None if row is None else context_from_row(row)
+
+
+async def find_record_or_context(
     connection: Connection, patient_id: UUID, key: IdempotencyKey, place_id: UUID, start: datetime
 ) -> Any:
-    """The row of `shop` beside what is kept under the patient's key: for `at_once` and `shop_of`."""
-    return await first(connection, _LOOK_AT_SHOP, patient_id, key.key, place_id, start.astimezone(UTC).date())
+    """Return a row with the key's idempotency record, for `at_once`, or else the columns of `context_from_row`."""
+    day = start.astimezone(UTC).date()
+    return await first(connection, _RECORD_OR_CONTEXT, patient_id, key.key, place_id, day)
 
 
-async def look_at_hold(connection: Connection, patient_id: UUID, key: IdempotencyKey, hold_id: UUID) -> Any:
-    """The patient's hold beside what is kept under the key: for `at_once` and `kept_of`."""
-    return await first(connection, _LOOK_AT_HOLD, patient_id, key.key, hold_id)
+async def find_record_or_hold(connection: Connection, patient_id: UUID, key: IdempotencyKey, hold_id: UUID) -> Any:
+    """Return a row with the key's idempotency record, for `at_once`, or else the columns of `hold_from_row`."""
+    return await first(connection, _RECORD_OR_HOLD, patient_id, key.key, hold_id)
 
 
-async def take(connection: Connection, claim: Claim, answer: Sequence[object], now: datetime) -> tuple[bool, Held]:
-    """Take the time of a hold and keep the answer (its `kept_row`), if patient and address may hold one more.
+async def reserve_hold(
+    connection: Connection, reservation: Reservation, idempotency_record: Sequence[object], now: datetime
+) -> HoldAttempt:
+    """Reserve the time of a hold and store the idempotency record, if patient and address may have one more hold.
 
-    Whether it was taken, and what they held before.
+    One statement, all or nothing.
     """
-    row = await first(connection, _TAKE, *row_of(claim, now), *answer)
-    return row["taken"], Held(row["by_patient"], row["by_address"], row["patient_until"], row["address_until"])
+    values = reservation_values(reservation, now)
+    row = await first(connection, *_RESERVE_HOLD.bind(**values, idempotency_record=idempotency_record))
+    usage = HoldUsage(row["by_patient"], row["by_address"], row["patient_until"], row["address_until"])
+    return HoldAttempt(row["is_reserved"], usage)
 
 
-async def find(session: Statements, hold_id: UUID, patient_id: UUID, *, lock: bool = False) -> Kept | None:
-    """The patient's hold; `lock`: nobody else changes it before the transaction ends."""
-    row = await first(session, _FIND + ("FOR UPDATE OF c" if lock else ""), patient_id, hold_id)
-    return None if row is None else kept_of(row)
+async def find(session: Statements, hold_id: UUID, patient_id: UUID) -> HoldRow | None:
+    """Return the patient's hold; None if the patient has no such hold."""
+    return hold_from_row(await first(session, _HOLD, patient_id, hold_id))
 
 
-async def extend(session: Session, hold: Hold) -> None:
-    await first(session, _EXTEND, hold.id, hold.expires_at)
+async def find_for_update(session: Session, hold_id: UUID, patient_id: UUID) -> HoldRow | None:
+    """Lock and return the patient's hold."""
+    return hold_from_row(await first(session, _HOLD + "FOR UPDATE OF r", patient_id, hold_id))
 
 
-def shop_of(row: Any) -> Shop | None:
-    """None where the row has none."""
+async def save_extension(session: Session, hold: Hold) -> None:
+    """Store the new expiry of a hold that is locked."""
+    await first(session, *_EXTEND.bind(id=hold.id, expires_at=hold.expires_at))
+
+
+def context_from_row(row: Any) -> BookingContext | None:
+    """Return the booking context; None if the row has no provider-location."""
     if row["id"] is None:
         return None
     place = Place(row["id"], row["npi"], row["practice_id"], row["time_zone"], row["version"])
-    return Shop(
-        place, None if row["document"] is None else calendar_from(row["document"]), segments_from(row["segments"] or ())
-    )
+    calendar = None if row["document"] is None else calendar_from(row["document"])
+    return BookingContext(place, calendar, segments_from(row["segments"] or ()))
 
 
-def kept_of(row: Any) -> Kept | None:
-    """None where the row has none."""
-    if row["id"] is None:
+def hold_from_row(row: Any) -> HoldRow | None:
+    """Return the hold; None if there is no row, or none beside an idempotency record."""
+    if row is None or row["id"] is None:
         return None
-    booked = row["kind"] == "appointment"
     hold = Hold(
         id=row["id"],
         patient_id=row["patient_id"],
         dependant_id=row["dependant_id"],
-        visit=visit_of(row),
+        visit=visit_from_row(row),
         expires_at=row["expires_at"] or row["start"],
         extended=row["extended"],
     )
-    return Kept(hold, row["live"], booked, row["offer_id"])
+    return HoldRow(hold, row["live"], row["kind"] == "appointment", row["offer_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationGuard:
+    """The two functions that reserve time; tests replace them to show that double bookings are detected."""
+
+    reserve: Reserve = reserve
+    reserve_hold: ReserveHold = reserve_hold

@@ -8,13 +8,12 @@ from pydantic import AwareDatetime, Field
 
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_platform.resources import Body, Schema
-from millrace_scheduling.hold.asking import Asked
 from millrace_scheduling.hold.model import Hold
+from millrace_scheduling.hold.visit_request import VisitRequest
 from millrace_scheduling.slot.zones import zone
 
 Reason = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, examples=["annual-physical"])]
 """A slug of the directory's visit reasons."""
-
 
 Start = Annotated[
     AwareDatetime,
@@ -28,7 +27,7 @@ Start = Annotated[
 
 
 class HoldBody(Body):
-    """A time to be kept free. For a dependant give its id."""
+    """The time to hold, and the visit it is for; `dependant_id` if the visit isn't the patient's own."""
 
     provider_location_id: UUID
     start: Start
@@ -37,27 +36,27 @@ class HoldBody(Body):
     mode: Mode = "in_person"
     dependant_id: UUID | None = None
 
-    def asked(self) -> Asked:
-        return Asked(self.provider_location_id, self.start, self.visit_reason, self.patient, self.mode)
+    def visit_request(self) -> VisitRequest:
+        return VisitRequest(self.provider_location_id, self.start, self.visit_reason, self.patient, self.mode)
 
 
 class VisitFields(Schema):
-    """What holds and appointments say of their visit."""
+    """The fields of a visit that holds and appointments share."""
 
     provider_location_id: UUID
     npi: str
-    start: datetime = Field(description="With the offset that the place has then.")
+    start: datetime = Field(description="With the UTC offset of the provider-location at that time.")
     end: datetime
     time_zone: str = Field(examples=["America/New_York"])
     minutes: int
-    visit_type: str = Field(description="Of the place's calendar.")
+    visit_type: str = Field(description="An id of the provider-location's calendar.")
     visit_reason: str | None
     mode: Mode
     patient: PatientKind
 
 
 class HoldResource(VisitFields):
-    """A time that is kept free until `expires_at`."""
+    """A time that is reserved for the patient until `expires_at`."""
 
     id: UUID
     dependant_id: UUID | None
@@ -87,5 +86,5 @@ class HoldResource(VisitFields):
 
 
 def local_text(start: datetime, time_zone: str) -> str:
-    """RFC 3339 with the offset of the zone."""
+    """Return `start` as RFC 3339 with the UTC offset of the time zone."""
     return start.astimezone(zone(time_zone)).isoformat()

@@ -167,7 +167,9 @@ def _require_capacity(usage: HoldUsage, now: datetime) -> None:
         usage.require_capacity(now)
     except TooManyHoldsError as error:
         wait = max(1, math.ceil((error.until - now).total_seconds()))
-        raise TooManyRequests("Too many holds. Book or release one, or wait until one expires.", retry_after=wait) from None
+        raise TooManyRequests(
+            "Too many holds. Book or release one, or wait until one expires.", retry_after=wait
+        ) from None
 
 
 def _response(status: int, hold: Hold) -> Answer:

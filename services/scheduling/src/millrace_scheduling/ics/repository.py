@@ -7,7 +7,7 @@ from uuid import UUID
 from millrace_platform.database import Session
 from millrace_platform.statements import fetch, first
 from millrace_scheduling.appointment.model import Appointment
-from millrace_scheduling.appointment.repository import select_appointments
+from millrace_scheduling.appointment.repository import list_where
 from millrace_scheduling.ics.model import Feed
 
 _COLUMNS: Final = "id, patient_id, place_id, npi, practice_id, created_by, created_at"
@@ -71,7 +71,7 @@ async def appointments(session: Session, feed: Feed, since: datetime) -> list[Ap
         whose, condition = feed.place_id, "a.place_id = $2"
     else:
         whose, condition = feed.npi, "a.npi = $2"
-    return await select_appointments(session, _OF_FEED.format(whose=condition), since, whose, feed.practice_id)
+    return await list_where(session, _OF_FEED.format(whose=condition), since, whose, feed.practice_id)
 
 
 def _feed_of(row: Any) -> Feed | None:

@@ -1,1 +1,1 @@
-"""The waitlist: who wants a time that is not free yet."""
+"""The waitlist: patients who wait in line for time at a provider-location, and the offers made to them."""

@@ -1,24 +1,25 @@
-"""The line for a place: who waits for what, and what they were offered. Pure."""
+"""Waitlist entries and offers. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
 from millrace_contracts.entities import Mode, PatientKind
-from millrace_scheduling.hold.asking import Asked
+from millrace_scheduling.hold.visit_request import VisitRequest
 
 OFFER_LIFETIME: Final = timedelta(minutes=15)
-"""Somebody has to read a message first: longer than a hold."""
-PER_PATIENT: Final = 10
-DAYS: Final = 60
-"""Most that the range of an entry spans."""
+"""Longer than a hold's: the patient has to read a message first."""
+ENTRIES_PER_PATIENT: Final = 10
+MAX_DAYS: Final = 60
+"""How far ahead an entry's days may reach."""
 
 
 class EntryState(StrEnum):
-    """Where an entry stands. A `done` one is out of the line."""
+    """The state of an entry. `done` entries have left the line."""
 
     WAITING = "waiting"
     OFFERED = "offered"
@@ -26,7 +27,7 @@ class EntryState(StrEnum):
 
 
 class OfferState(StrEnum):
-    """Where an offer stands. The last two are final."""
+    """The state of an offer. `taken` and `lapsed` (expired or declined) are final."""
 
     OFFERED = "offered"
     TAKEN = "taken"
@@ -35,7 +36,10 @@ class OfferState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Somebody in line. Ids rise with time: their order is the line. Days are those of the place, both included."""
+    """A patient in line. Ids rise with time, so their order is the line's.
+
+    Days are those of the provider-location, both included.
+    """
 
     id: UUID
     place_id: UUID
@@ -49,14 +53,14 @@ class Entry:
     state: EntryState
     created_at: datetime
 
-    def asked(self, start: datetime) -> Asked:
-        """What the entry asks for at a time."""
-        return Asked(self.place_id, start, self.visit_reason, self.patient_kind, self.mode)
+    def request_visit(self, start: datetime) -> VisitRequest:
+        """Return the request for the entry's visit at `start`."""
+        return VisitRequest(self.place_id, start, self.visit_reason, self.patient_kind, self.mode)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A time that is held for the first in line. A time that somebody let go isn't offered to them again."""
+    """A time that is held for a patient in line."""
 
     id: UUID
     version: int
@@ -66,16 +70,11 @@ class Offer:
     minutes: int
     expires_at: datetime
 
-    def became(self, state: OfferState) -> "Offer":
+    def with_state(self, state: OfferState) -> "Offer":
+        """Return the next version, in that state."""
         return replace(self, version=self.version + 1, state=state)
 
 
-def candidates(free: Iterable[datetime], offered_before: frozenset[datetime], most: int) -> list[datetime]:
-    """The first times that can be offered to somebody, in order."""
-    found: list[datetime] = []
-    for start in free:
-        if start not in offered_before:
-            found.append(start)
-            if len(found) == most:
-                break
-    return found
+def select_candidates(free: Iterable[datetime], offered_before: frozenset[datetime], limit: int) -> list[datetime]:
+    """Return the first `limit` free starts that weren't offered to this entry before."""
+    return list(islice((start for start in free if start not in offered_before), limit))

@@ -1,7 +1,7 @@
-"""Looks after the line: whose offer lapsed, and whose turn it is where time came free.
+"""Makes offers to patients in line, and closes expired ones.
 
-Whatever may free time marks it for the openings; the lines there are looked at anew. So nothing else has to be told to
-a line, however time comes free, and nothing is lost when a process dies.
+Every statement that may free time marks the provider's line (decision 0037). The processor checks all entries of marked
+lines, so no other code has to notify it, and marks survive the death of a process.
 """
 
 from dataclasses import dataclass
@@ -18,126 +18,132 @@ from millrace_scheduling.availability.repository import Timetable
 from millrace_scheduling.availability.service import NOTHING_TAKEN, times_of
 from millrace_scheduling.hold.visit_request import NotOfferedError, NoVisitTypeError, resolve_visit
 from millrace_scheduling.place.model import Place
-from millrace_scheduling.reservation import repository as claims
-from millrace_scheduling.reservation.model import Owner, TimeRange
-from millrace_scheduling.reservation.repository import Reservation, Reserve
+from millrace_scheduling.reservation import repository as reservations
+from millrace_scheduling.reservation.model import Owner, Reservation, TimeRange
+from millrace_scheduling.reservation.repository import Reserve
 from millrace_scheduling.slot.model import Occupied
 from millrace_scheduling.slot.windows import day_begins, merged
 from millrace_scheduling.slot.zones import minute_of, moment_of
 from millrace_scheduling.waitlist import repository
-from millrace_scheduling.waitlist.model import DAYS, OFFER_LIFETIME, Entry, EntryState, Offer, OfferState, candidates
-from millrace_scheduling.waitlist.service import became
-from millrace_scheduling.waitlist.wire import event_of
+from millrace_scheduling.waitlist.model import (
+    MAX_DAYS,
+    OFFER_LIFETIME,
+    Entry,
+    EntryState,
+    Offer,
+    OfferState,
+    select_candidates,
+)
+from millrace_scheduling.waitlist.service import close_offer
+from millrace_scheduling.waitlist.wire import offer_event
 
-AT_ONCE = 100
-"""Entries that one transaction looks at."""
-MARKS = 1_000
-"""Marks of lines that one transaction takes; the next one goes on behind them."""
-TRIES = 3
-"""How many times are tried to be held for one entry: others may be faster."""
+ENTRIES_PER_RUN = 100
+MARKS_PER_RUN = 1_000
+ATTEMPTS_PER_ENTRY = 3
+"""Starts that are tried for one entry: another client may reserve one first."""
+
+_DAY = timedelta(1)
 
 
 @dataclass(frozen=True, slots=True)
 class WaitlistProcessor:
-    """Any number may run at once: one at a time does a round. `pause` is the time between two rounds, in seconds."""
+    """Can run in several processes: one at a time does the work. `pause` is the time between two runs, in seconds."""
 
     units: UnitsOfWork
     ids: Ids
-    take: Reserve
+    reserve: Reserve
     pause: float
 
     async def run(self) -> None:
-        """See `in_rounds`."""
-        await in_rounds(self.once, name="waitlist", pause=self.pause, passing=(Problem, OSError))
+        """Process the waitlist until cancelled, see `in_rounds`."""
+        await in_rounds(self.process_once, name="waitlist", pause=self.pause, passing=(Problem, OSError))
 
-    async def once(self) -> None:
-        """Offers that lapsed first: the time is for the next one then.
+    async def process_once(self) -> None:
+        """Close expired offers, then check due entries.
 
-        All at one moment: what lapses between the two would be offered twice.
+        Both use the same moment: a hold that expired between two moments would be offered twice.
         """
         async with self.units.begin() as work:
-            if not await repository.round_is_ours(work.session):
+            if not await repository.try_lock_waitlist(work.session):
                 return
-            for offered in await repository.lapsing(work.session, work.now):
-                await claims.release(work.session, offered.offer.claim_id)
-                await became(work, offered, OfferState.LAPSED)
-                await repository.set_waiting(work.session, offered.entry.id)
-            await repository.drop_late(work.session, work.now.date() - timedelta(1))
-            await repository.mark(work.session, MARKS)
-            views: dict[UUID, _View | None] = {}
-            for entry, place in await repository.due(work.session, AT_ONCE):
-                if place.id not in views:
-                    views[place.id] = await _view(work, place)
-                await self._serve(work, entry, place, views[place.id])
+            for row in await repository.list_expired_offers(work.session, work.now):
+                await reservations.release(work.session, row.offer.claim_id)
+                await close_offer(work, row, OfferState.LAPSED)
+                await repository.requeue(work.session, row.entry.id)
+            await repository.close_past_entries(work.session, work.now.date() - _DAY)
+            await repository.mark_due(work.session, MARKS_PER_RUN)
+            snapshots: dict[UUID, _Snapshot | None] = {}
+            for entry, place in await repository.list_due(work.session, ENTRIES_PER_RUN):
+                if place.id not in snapshots:
+                    snapshots[place.id] = await _load_snapshot(work, place)
+                await self._check_entry(work, entry, place, snapshots[place.id])
 
-    async def _serve(self, work: UnitOfWork, entry: Entry, place: Place, view: "_View | None") -> None:
-        """Offer the first time that suits."""
-        await repository.looked_at(work.session, entry.id)
-        offer = None if view is None else await self._offer(work, entry, view)
+    async def _check_entry(self, work: UnitOfWork, entry: Entry, place: Place, snapshot: "_Snapshot | None") -> None:
+        """Offer the first suitable time, if there is any."""
+        await repository.clear_due(work.session, entry.id)
+        offer = None if snapshot is None else await self._reserve_offer(work, entry, snapshot)
         if offer is not None:
             await repository.add_offer(work.session, entry.id, offer)
             await repository.set_state(work.session, entry.id, EntryState.OFFERED)
-            work.record(event_of(entry, offer, place))
+            work.record(offer_event(entry, offer, place))
 
-    async def _offer(self, work: UnitOfWork, entry: Entry, view: "_View") -> Offer | None:
-        before = await repository.offered_starts(work.session, entry.id)
-        for start in candidates(view.free(entry, work.now), before, TRIES):
-            if (offer := await self._held(work, entry, view, start)) is not None:
+    async def _reserve_offer(self, work: UnitOfWork, entry: Entry, snapshot: "_Snapshot") -> Offer | None:
+        offered_before = await repository.list_offered_starts(work.session, entry.id)
+        for start in select_candidates(snapshot.free_starts(entry, work.now), offered_before, ATTEMPTS_PER_ENTRY):
+            if (offer := await self._try_start(work, entry, snapshot, start)) is not None:
                 return offer
         return None
 
-    async def _held(self, work: UnitOfWork, entry: Entry, view: "_View", start: datetime) -> Offer | None:
-        """An offer whose time is held; None where it can't be had."""
-        found = view.timetable
-        if found.calendar is None:
+    async def _try_start(self, work: UnitOfWork, entry: Entry, snapshot: "_Snapshot", start: datetime) -> Offer | None:
+        """Reserve the time of an offer; return None if it can't be reserved."""
+        timetable = snapshot.timetable
+        if timetable.calendar is None:
             return None
+        request = entry.request_visit(start)
         try:
-            visit, occupied = resolve_visit(entry.asked(start), view.place, found.calendar, found.segments, work.now)
+            visit, occupied = resolve_visit(request, snapshot.place, timetable.calendar, timetable.segments, work.now)
         except (NotOfferedError, NoVisitTypeError):
             return None
         expires_at = work.now + OFFER_LIFETIME
         offer = Offer(self.ids(), 1, OfferState.OFFERED, self.ids(), start, visit.minutes, expires_at)
         owner = Owner(entry.patient_id, entry.dependant_id)
-        claim = Reservation(offer.claim_id, owner, visit, occupied, expires_at, offer.id)
-        # Whether it was taken now or before, it isn't for the next in line.
-        view.take(occupied)
-        return offer if await self.take(work.session, claim, work.now) else None
-
-
-_DAY = timedelta(1)
+        reservation = Reservation(offer.claim_id, owner, visit, occupied, expires_at, offer.id)
+        # Even if another client was faster, the time isn't free for the next in line.
+        snapshot.occupy(occupied)
+        return offer if await self.reserve(work.session, reservation, work.now) else None
 
 
 @dataclass(slots=True)
-class _View:
-    """A place as it was when the round came to it.
+class _Snapshot:
+    """The timetable and the reserved time of a provider-location, loaded once per run.
 
-    All who wait there are looked at with this one: what comes free meanwhile would go to whoever is looked at next,
-    though others stand before them.
+    All its entries are checked against the same snapshot: time that comes free meanwhile would otherwise go to a later
+    entry, though earlier ones wait for it.
     """
 
     place: Place
     timetable: Timetable
-    taken: list[tuple[int, int]]
+    occupied: list[tuple[int, int]]
 
-    def free(self, entry: Entry, now: datetime) -> list[datetime]:
-        """Times within the entry's days that are free, in order."""
+    def free_starts(self, entry: Entry, now: datetime) -> list[datetime]:
+        """Return the free starts within the entry's days, in order."""
         zone = self.place.time_zone
         within = Bounds(day_begins(zone, entry.first_day), day_begins(zone, entry.last_day + _DAY))
-        wanted = entry.asked(now).wanted
-        times = times_of(self.timetable, Occupied(self.taken), wanted, within, now.timestamp())
+        wanted = entry.request_visit(now).wanted
+        times = times_of(self.timetable, Occupied(self.occupied), wanted, within, now.timestamp())
         return [moment_of(start) for start in times.starts()]
 
-    def take(self, span: TimeRange) -> None:
-        self.taken = merged([*self.taken, (minute_of(span.begin), minute_of(span.end))])
+    def occupy(self, time: TimeRange) -> None:
+        """Exclude the time from the free starts."""
+        self.occupied = merged([*self.occupied, (minute_of(time.begin), minute_of(time.end))])
 
 
-async def _view(work: UnitOfWork, place: Place) -> _View | None:
-    """None where there is no such place any more."""
-    first, last = work.now.date() - _DAY, work.now.date() + timedelta(DAYS + 2)
-    found = (await timetables.timetables(work.session, [place.id], first, last)).get(place.id)
-    if found is None:
+async def _load_snapshot(work: UnitOfWork, place: Place) -> _Snapshot | None:
+    """Return the snapshot; None if the provider-location was deleted."""
+    first, last = work.now.date() - _DAY, work.now.date() + timedelta(MAX_DAYS + 2)
+    timetable = (await timetables.timetables(work.session, [place.id], first, last)).get(place.id)
+    if timetable is None:
         return None
-    occupied = (await timetables.occupied(work.session, [found.npi], first, last, work.now)).get(
-        found.npi, NOTHING_TAKEN
-    )
-    return _View(place, found, list(zip(occupied.begins, occupied.ends, strict=True)))
+    by_npi = await timetables.occupied(work.session, [timetable.npi], first, last, work.now)
+    occupied = by_npi.get(timetable.npi, NOTHING_TAKEN)
+    return _Snapshot(place, timetable, list(zip(occupied.begins, occupied.ends, strict=True)))

@@ -8,207 +8,209 @@ from uuid import UUID
 from millrace_platform.database import Session
 from millrace_platform.statements import fetch, first
 from millrace_scheduling.place.model import Place
+from millrace_scheduling.statement import NamedStatement
 from millrace_scheduling.waitlist.model import Entry, EntryState, Offer, OfferState
 
-ROUND_LOCK: Final = 0x6D696C6C_77616974
-"""Advisory lock ("millwait"): of several processes one looks after the line, so that it stays one."""
+WAITLIST_LOCK: Final = 0x6D696C6C_77616974
+"""Advisory lock ("millwait"): only one process at a time makes offers, so that the order of the line is respected."""
 _ENTRY: Final = """e.id, e.place_id, e.patient_id, e.dependant_id, e.visit_reason, e.mode, e.patient_kind, e.first_day,
     e.last_day, e.state, e.created_at"""
 _OFFER: Final = "o.id AS offer_id, o.version, o.state AS offer_state, o.claim_id, o.start, o.minutes, o.expires_at"
 _PLACE: Final = "p.npi, p.practice_id, p.time_zone, p.version AS place_version"
 # ruff: noqa: S608 # constants
-# Whoever joins or comes back has the whole line looked at: who joins just as time comes free isn't the first.
-_ADD = """
-WITH news AS (INSERT INTO dirty_lines (npi) SELECT npi FROM places WHERE id = $2)
+# A new entry marks its whole line: if only the entry itself were due, it could get time that comes free just now before
+# the entries ahead of it.
+_ADD_ENTRY: Final = NamedStatement("""
+WITH dirty_mark AS (INSERT INTO dirty_lines (npi) SELECT npi FROM places WHERE id = :place_id)
 INSERT INTO waitlist_entries (id, place_id, patient_id, dependant_id, visit_reason, mode, patient_kind, first_day,
     last_day, state, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-"""
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))"
-_COUNT = "SELECT count(*) FROM waitlist_entries WHERE patient_id = $1 AND state <> 'done'"
-_OWN = f"""
+VALUES (:id, :place_id, :patient_id, :dependant_id, :visit_reason, :mode, :patient_kind, :first_day, :last_day, :state,
+    :created_at)
+""")
+_LOCK_PATIENT: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))"
+_COUNT: Final = "SELECT count(*) FROM waitlist_entries WHERE patient_id = $1 AND state <> 'done'"
+_LIST: Final = f"""
 SELECT {_ENTRY}, {_OFFER} FROM waitlist_entries e
 LEFT JOIN waitlist_offers o ON o.entry_id = e.id AND o.state = 'offered'
 WHERE e.patient_id = $1 AND e.state <> 'done' ORDER BY e.id LIMIT $2
 """
-_FIND = f"SELECT {_ENTRY} FROM waitlist_entries e WHERE e.id = $1 AND e.patient_id = $2 FOR UPDATE"
-_SET = "UPDATE waitlist_entries SET state = $2 WHERE id = $1"
-_SET_WAITING = """
+_FIND_FOR_UPDATE: Final = f"SELECT {_ENTRY} FROM waitlist_entries e WHERE e.id = $1 AND e.patient_id = $2 FOR UPDATE"
+_SET_STATE: Final = "UPDATE waitlist_entries SET state = $2 WHERE id = $1"
+_REQUEUE: Final = """
 WITH entry AS (UPDATE waitlist_entries SET state = 'waiting', due = false WHERE id = $1 RETURNING place_id)
 INSERT INTO dirty_lines (npi) SELECT npi FROM places JOIN entry ON places.id = place_id
 """
-_LOOKED_AT = "UPDATE waitlist_entries SET due = false WHERE id = $1"
-_WITH_OFFER = f"""
+_CLEAR_DUE: Final = "UPDATE waitlist_entries SET due = false WHERE id = $1"
+_OPEN_OFFERS: Final = f"""
 SELECT {_ENTRY}, {_OFFER}, {_PLACE} FROM waitlist_offers o JOIN waitlist_entries e ON e.id = o.entry_id
-JOIN places p ON p.id = e.place_id WHERE o.state = 'offered' AND {{condition}} ORDER BY o.id LIMIT 100
-FOR UPDATE OF o, e
+JOIN places p ON p.id = e.place_id WHERE o.state = 'offered' AND {{condition}}
 """
-_STANDING = f"""
-SELECT {_ENTRY}, {_OFFER}, {_PLACE} FROM waitlist_offers o JOIN waitlist_entries e ON e.id = o.entry_id
-JOIN places p ON p.id = e.place_id WHERE o.state = 'offered' AND o.id > $1 ORDER BY o.id LIMIT $2
-"""
-_ADD_OFFER = """
+_LOCKED: Final = "ORDER BY o.id LIMIT 100 FOR UPDATE OF o, e"
+_ADD_OFFER: Final = NamedStatement("""
 INSERT INTO waitlist_offers (id, version, state, entry_id, claim_id, start, minutes, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-"""
-_SET_OFFER = "UPDATE waitlist_offers SET version = $2, state = $3 WHERE id = $1"
-_STARTS = "SELECT start FROM waitlist_offers WHERE entry_id = $1"
-_TAKE = """
+VALUES (:id, :version, :state, :entry_id, :claim_id, :start, :minutes, :expires_at)
+""")
+_SAVE_OFFER: Final = "UPDATE waitlist_offers SET version = $2, state = $3 WHERE id = $1"
+_OFFERED_STARTS: Final = "SELECT start FROM waitlist_offers WHERE entry_id = $1"
+_TAKE_MARKS: Final = """
 DELETE FROM dirty_lines WHERE seq = ANY (ARRAY(SELECT seq FROM dirty_lines ORDER BY seq LIMIT $1)) RETURNING npi
 """
-_MARK = """
+_SET_DUE: Final = """
 UPDATE waitlist_entries e SET due = true FROM places p
 WHERE p.id = e.place_id AND p.npi = ANY ($1) AND e.state = 'waiting' AND NOT e.due
 """
-_DUE = f"""
+_LIST_DUE: Final = f"""
 SELECT {_ENTRY}, {_PLACE} FROM waitlist_entries e JOIN places p ON p.id = e.place_id
 WHERE e.state = 'waiting' AND e.due ORDER BY e.place_id, e.id LIMIT $1 FOR UPDATE OF e
 """
-_LATE = "UPDATE waitlist_entries SET state = 'done' WHERE state = 'waiting' AND last_day < $1"
-_FORGET = "DELETE FROM waitlist_entries WHERE patient_id = $1"
+_CLOSE_PAST: Final = "UPDATE waitlist_entries SET state = 'done' WHERE state = 'waiting' AND last_day < $1"
+_DELETE_ENTRIES: Final = "DELETE FROM waitlist_entries WHERE patient_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
-    """An offer with whose it is and where."""
+class OfferRow:
+    """An open offer with its entry and its provider-location."""
 
     entry: Entry
     offer: Offer
     place: Place
 
 
-async def round_is_ours(session: Session) -> bool:
-    """Whether this transaction may look after the line; until its end nobody else may."""
-    row = await first(session, "SELECT pg_try_advisory_xact_lock($1) AS ours", ROUND_LOCK)
-    return bool(row["ours"])
+async def try_lock_waitlist(session: Session) -> bool:
+    """Return whether this transaction got the lock to make offers; it has it until it ends."""
+    row = await first(session, "SELECT pg_try_advisory_xact_lock($1) AS locked", WAITLIST_LOCK)
+    return bool(row["locked"])
 
 
-async def count(session: Session, patient_id: UUID) -> int:
-    """How many entries of a patient are in line. Others who count wait until this transaction ends."""
-    await first(session, _LOCK, str(patient_id))
-    row = await first(session, _COUNT, patient_id)
-    number: int = row["count"]
-    return number
+async def count_entries(session: Session, patient_id: UUID) -> int:
+    """Return how many entries of a patient are in line; blocks others that count them until the transaction ends."""
+    await first(session, _LOCK_PATIENT, str(patient_id))
+    return int((await first(session, _COUNT, patient_id))["count"])
 
 
-async def add(session: Session, entry: Entry) -> None:
-    await first(
-        session,
-        _ADD,
-        entry.id,
-        entry.place_id,
-        entry.patient_id,
-        entry.dependant_id,
-        entry.visit_reason,
-        entry.mode,
-        entry.patient_kind,
-        entry.first_day,
-        entry.last_day,
-        entry.state.value,
-        entry.created_at,
+async def add_entry(session: Session, entry: Entry) -> None:
+    statement = _ADD_ENTRY.bind(
+        id=entry.id,
+        place_id=entry.place_id,
+        patient_id=entry.patient_id,
+        dependant_id=entry.dependant_id,
+        visit_reason=entry.visit_reason,
+        mode=entry.mode,
+        patient_kind=entry.patient_kind,
+        first_day=entry.first_day,
+        last_day=entry.last_day,
+        state=entry.state.value,
+        created_at=entry.created_at,
     )
+    await first(session, *statement)
 
 
-async def own(session: Session, patient_id: UUID, limit: int) -> list[tuple[Entry, Offer | None]]:
-    """A patient's entries in line, with the offer where there is one."""
-    rows = await fetch(session, _OWN, patient_id, limit)
-    return [(_entry_of(row), None if row["offer_id"] is None else _offer_of(row)) for row in rows]
+async def list_entries(session: Session, patient_id: UUID, limit: int) -> list[tuple[Entry, Offer | None]]:
+    """Return a patient's entries in line, each with its open offer."""
+    rows = await fetch(session, _LIST, patient_id, limit)
+    return [(_entry_from(row), None if row["offer_id"] is None else _offer_from(row)) for row in rows]
 
 
-async def lock(session: Session, entry_id: UUID, patient_id: UUID) -> Entry | None:
-    """The patient's entry; nobody else changes it before the transaction ends."""
-    row = await first(session, _FIND, entry_id, patient_id)
-    return None if row is None else _entry_of(row)
+async def find_for_update(session: Session, entry_id: UUID, patient_id: UUID) -> Entry | None:
+    """Lock and return the patient's entry; None if the patient has no such entry."""
+    row = await first(session, _FIND_FOR_UPDATE, entry_id, patient_id)
+    return None if row is None else _entry_from(row)
 
 
 async def set_state(session: Session, entry_id: UUID, state: Literal[EntryState.OFFERED, EntryState.DONE]) -> None:
-    """The entry isn't in line any more."""
-    await first(session, _SET, entry_id, state.value)
+    """Take an entry out of the line."""
+    await first(session, _SET_STATE, entry_id, state.value)
 
 
-async def set_waiting(session: Session, entry_id: UUID) -> None:
-    """Back in line, at its old place."""
-    await first(session, _SET_WAITING, entry_id)
+async def requeue(session: Session, entry_id: UUID) -> None:
+    """Return an entry to its old position in the line."""
+    await first(session, _REQUEUE, entry_id)
 
 
-async def looked_at(session: Session, entry_id: UUID) -> None:
-    """Nothing was found for this entry; it waits for time to come free."""
-    await first(session, _LOOKED_AT, entry_id)
+async def clear_due(session: Session, entry_id: UUID) -> None:
+    """Skip the entry until its line is marked again."""
+    await first(session, _CLEAR_DUE, entry_id)
 
 
-async def offer_of(session: Session, offer_id: UUID) -> Offered | None:
-    """An offer that stands, locked."""
-    row = await first(session, _WITH_OFFER.format(condition="o.id = $1"), offer_id)
-    return None if row is None else _offered_of(row)
+async def find_offer(session: Session, offer_id: UUID) -> OfferRow | None:
+    """Lock and return an open offer."""
+    rows = await _lock_offers(session, "o.id = $1", offer_id)
+    return rows[0] if rows else None
 
 
-async def offers_of_entry(session: Session, entry_id: UUID) -> list[Offered]:
-    """Offers of an entry that stand, locked."""
-    return [_offered_of(row) for row in await fetch(session, _WITH_OFFER.format(condition="o.entry_id = $1"), entry_id)]
+async def list_entry_offers(session: Session, entry_id: UUID) -> list[OfferRow]:
+    """Lock and return the open offers of an entry."""
+    return await _lock_offers(session, "o.entry_id = $1", entry_id)
 
 
-async def offers_of_patient(session: Session, patient_id: UUID) -> list[Offered]:
-    """Offers to a patient that stand, locked."""
-    rows = await fetch(session, _WITH_OFFER.format(condition="e.patient_id = $1"), patient_id)
-    return [_offered_of(row) for row in rows]
+async def list_patient_offers(session: Session, patient_id: UUID) -> list[OfferRow]:
+    """Lock and return the open offers to a patient."""
+    return await _lock_offers(session, "e.patient_id = $1", patient_id)
 
 
-async def lapsing(session: Session, now: datetime) -> list[Offered]:
-    """Offers that stand though their time is over, locked."""
-    return [_offered_of(row) for row in await fetch(session, _WITH_OFFER.format(condition="o.expires_at <= $1"), now)]
+async def list_expired_offers(session: Session, now: datetime) -> list[OfferRow]:
+    """Lock and return open offers whose time to be accepted is over."""
+    return await _lock_offers(session, "o.expires_at <= $1", now)
 
 
-async def offers_after(session: Session, offer_id: UUID, limit: int) -> list[Offered]:
-    """Offers that stand, in the order of their ids."""
-    return [_offered_of(row) for row in await fetch(session, _STANDING, offer_id, limit)]
+async def _lock_offers(session: Session, condition: str, argument: object) -> list[OfferRow]:
+    rows = await fetch(session, _OPEN_OFFERS.format(condition=condition) + _LOCKED, argument)
+    return [_offer_row_from(row) for row in rows]
+
+
+async def list_offers_after(session: Session, offer_id: UUID, limit: int) -> list[OfferRow]:
+    """Return open offers in the order of their ids, beginning after one."""
+    statement = _OPEN_OFFERS.format(condition="o.id > $1 ORDER BY o.id LIMIT $2")
+    return [_offer_row_from(row) for row in await fetch(session, statement, offer_id, limit)]
 
 
 async def add_offer(session: Session, entry_id: UUID, offer: Offer) -> None:
-    await first(
-        session,
-        _ADD_OFFER,
-        offer.id,
-        offer.version,
-        offer.state.value,
-        entry_id,
-        offer.claim_id,
-        offer.start,
-        offer.minutes,
-        offer.expires_at,
+    statement = _ADD_OFFER.bind(
+        id=offer.id,
+        version=offer.version,
+        state=offer.state.value,
+        entry_id=entry_id,
+        claim_id=offer.claim_id,
+        start=offer.start,
+        minutes=offer.minutes,
+        expires_at=offer.expires_at,
     )
+    await first(session, *statement)
 
 
-async def set_offer(session: Session, offer: Offer) -> None:
-    await first(session, _SET_OFFER, offer.id, offer.version, offer.state.value)
+async def save_offer(session: Session, offer: Offer) -> None:
+    """Write the version and the state of an offer that is locked."""
+    await first(session, _SAVE_OFFER, offer.id, offer.version, offer.state.value)
 
 
-async def offered_starts(session: Session, entry_id: UUID) -> frozenset[datetime]:
-    """All that an entry was ever offered."""
-    return frozenset(row["start"] for row in await fetch(session, _STARTS, entry_id))
+async def list_offered_starts(session: Session, entry_id: UUID) -> frozenset[datetime]:
+    """Return all starts that were ever offered to an entry."""
+    return frozenset(row["start"] for row in await fetch(session, _OFFERED_STARTS, entry_id))
 
 
-async def mark(session: Session, limit: int) -> None:
-    """Make the lines due whose marks are the oldest. It costs what was marked, however many wait."""
-    npis = {row["npi"] for row in await fetch(session, _TAKE, limit)}
+async def mark_due(session: Session, limit: int) -> None:
+    """Consume up to `limit` marks, oldest first, and mark the entries of their lines as due."""
+    npis = {row["npi"] for row in await fetch(session, _TAKE_MARKS, limit)}
     if npis:
-        await fetch(session, _MARK, list(npis))
+        await fetch(session, _SET_DUE, list(npis))
 
 
-async def due(session: Session, limit: int) -> list[tuple[Entry, Place]]:
-    """Who is to be looked at: by place, in the order of the line."""
-    return [(_entry_of(row), _place_of(row)) for row in await fetch(session, _DUE, limit)]
+async def list_due(session: Session, limit: int) -> list[tuple[Entry, Place]]:
+    """Lock and return due entries by provider-location, in the order of the line."""
+    return [(_entry_from(row), _place_from(row)) for row in await fetch(session, _LIST_DUE, limit)]
 
 
-async def drop_late(session: Session, today: date) -> None:
-    """Nobody waits for days that lie behind."""
-    await fetch(session, _LATE, today)
+async def close_past_entries(session: Session, today: date) -> None:
+    """Close entries whose days are all before `today`."""
+    await fetch(session, _CLOSE_PAST, today)
 
 
-async def forget(session: Session, patient_id: UUID) -> None:
-    await fetch(session, _FORGET, patient_id)
+async def delete_entries(session: Session, patient_id: UUID) -> None:
+    """Delete a patient's entries with their offers."""
+    await fetch(session, _DELETE_ENTRIES, patient_id)
 
 
-def _entry_of(row: Any) -> Entry:
+def _entry_from(row: Any) -> Entry:
     return Entry(
         id=row["id"],
         place_id=row["place_id"],
@@ -224,7 +226,7 @@ def _entry_of(row: Any) -> Entry:
     )
 
 
-def _offer_of(row: Any) -> Offer:
+def _offer_from(row: Any) -> Offer:
     return Offer(
         id=row["offer_id"],
         version=row["version"],
@@ -236,9 +238,9 @@ def _offer_of(row: Any) -> Offer:
     )
 
 
-def _place_of(row: Any) -> Place:
+def _place_from(row: Any) -> Place:
     return Place(row["place_id"], row["npi"], row["practice_id"], row["time_zone"], row["place_version"])
 
 
-def _offered_of(row: Any) -> Offered:
-    return Offered(_entry_of(row), _offer_of(row), _place_of(row))
+def _offer_row_from(row: Any) -> OfferRow:
+    return OfferRow(_entry_from(row), _offer_from(row), _place_from(row))

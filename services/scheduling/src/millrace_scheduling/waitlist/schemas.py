@@ -11,11 +11,11 @@ from millrace_platform.resources import Body, Schema
 from millrace_scheduling.hold.schemas import Reason
 from millrace_scheduling.waitlist.model import Entry, EntryState, Offer
 
-FirstDay = Annotated[date, Field(alias="from", description="The first day, on the calendar of the place.")]
+FirstDay = Annotated[date, Field(alias="from", description="The first day, in the time zone of the provider-location.")]
 
 
 class JoinBody(Body):
-    """What is waited for: any time on these days, both included."""
+    """The visit to wait for: any time on these days, both included."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
 
@@ -27,7 +27,7 @@ class JoinBody(Body):
     from_: FirstDay
     to: date
 
-    def entry(self, identifier: UUID, patient_id: UUID, now: datetime) -> Entry:
+    def to_entry(self, identifier: UUID, patient_id: UUID, now: datetime) -> Entry:
         return Entry(
             id=identifier,
             place_id=self.provider_location_id,
@@ -44,7 +44,7 @@ class JoinBody(Body):
 
 
 class OfferResource(Schema):
-    """A time that is held until `expires_at`: book it with POST /v1/appointments."""
+    """A time that is held until `expires_at`. Book it with POST /v1/appointments."""
 
     hold_id: UUID
     start: datetime
@@ -53,7 +53,7 @@ class OfferResource(Schema):
 
 
 class EntryResource(Schema):
-    """Somebody's place in a line."""
+    """An entry of the waitlist."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
 
@@ -91,6 +91,6 @@ class EntryResource(Schema):
 
 
 class EntryList(Schema):
-    """A patient's places in line, the oldest first."""
+    """A patient's waitlist entries, the oldest first."""
 
     items: list[EntryResource]

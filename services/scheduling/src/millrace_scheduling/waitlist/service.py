@@ -1,4 +1,4 @@
-"""Joining and leaving the line."""
+"""Joining and leaving the waitlist, and the steps of offers."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,96 +11,96 @@ from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.place import repository as places
 from millrace_scheduling.problems import not_found
-from millrace_scheduling.reservation import repository as claims
+from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.slot.zones import zone
 from millrace_scheduling.waitlist import repository
-from millrace_scheduling.waitlist.model import DAYS, PER_PATIENT, Entry, EntryState, Offer, OfferState
-from millrace_scheduling.waitlist.repository import Offered
+from millrace_scheduling.waitlist.model import ENTRIES_PER_PATIENT, MAX_DAYS, Entry, EntryState, Offer, OfferState
+from millrace_scheduling.waitlist.repository import OfferRow
 from millrace_scheduling.waitlist.schemas import EntryResource, JoinBody
-from millrace_scheduling.waitlist.wire import event_of
+from millrace_scheduling.waitlist.wire import offer_event
 
 
 @dataclass(frozen=True, slots=True)
 class WaitlistService:
-    """For patients, each of whom sees only their own entries."""
+    """Waitlist entries of patients. Each patient has access to their own only."""
 
     units: UnitsOfWork
     ids: Ids
 
     async def join(self, caller: Principal, key: IdempotencyKey, body: JoinBody) -> Answer:
-        """Problems: 404, 409 where there are many entries, 422, and those of the key."""
+        """Add an entry. Problems: 404, 409 if the patient has too many entries, 422, and those of the key."""
 
         async def effect(work: UnitOfWork) -> Answer:
-            await self._require_place(work, body)
-            if await repository.count(work.session, caller.subject) >= PER_PATIENT:
-                raise Conflict(f"A patient waits in at most {PER_PATIENT} lines. Leave one.")
-            entry = body.entry(self.ids(), caller.subject, work.now)
-            await repository.add(work.session, entry)
-            return _answer(entry)
+            await self._require_days(work, body)
+            if await repository.count_entries(work.session, caller.subject) >= ENTRIES_PER_PATIENT:
+                raise Conflict(f"You wait in {ENTRIES_PER_PATIENT} lines, which is the limit. Leave one first.")
+            entry = body.to_entry(self.ids(), caller.subject, work.now)
+            await repository.add_entry(work.session, entry)
+            return _response(entry)
 
         return await once(self.units.begin, caller.subject, key, self.units.now(), effect)
 
-    async def own(self, caller: Principal) -> list[tuple[Entry, Offer | None]]:
-        """All of the caller's, with the offer where there is one."""
+    async def list_own(self, caller: Principal) -> list[tuple[Entry, Offer | None]]:
+        """Return the caller's entries, each with its open offer."""
         async with self.units.begin() as work:
-            return await repository.own(work.session, caller.subject, PER_PATIENT)
+            return await repository.list_entries(work.session, caller.subject, ENTRIES_PER_PATIENT)
 
     async def leave(self, caller: Principal, entry_id: UUID) -> None:
-        """What is offered goes to the next in line. Problems: 404."""
+        """Close the entry and release the time of its offer for the next in line. Problems: 404."""
         async with self.units.begin() as work:
-            if await repository.lock(work.session, entry_id, caller.subject) is None:
+            if await repository.find_for_update(work.session, entry_id, caller.subject) is None:
                 raise not_found("entry", entry_id)
-            for offered in await repository.offers_of_entry(work.session, entry_id):
-                await claims.release(work.session, offered.offer.claim_id)
-                await became(work, offered, OfferState.LAPSED)
+            for row in await repository.list_entry_offers(work.session, entry_id):
+                await reservations.release(work.session, row.offer.claim_id)
+                await close_offer(work, row, OfferState.LAPSED)
             await repository.set_state(work.session, entry_id, EntryState.DONE)
 
-    async def taken(self, work: UnitOfWork, offer_id: UUID) -> None:
-        """The hold of an offer was booked: that is what was waited for."""
-        offered = await repository.offer_of(work.session, offer_id)
-        if offered is not None:
-            await became(work, offered, OfferState.TAKEN)
-            await repository.set_state(work.session, offered.entry.id, EntryState.DONE)
+    async def accept_offer(self, work: UnitOfWork, offer_id: UUID) -> None:
+        """Close the offer and its entry: the offered hold was booked."""
+        row = await repository.find_offer(work.session, offer_id)
+        if row is not None:
+            await close_offer(work, row, OfferState.TAKEN)
+            await repository.set_state(work.session, row.entry.id, EntryState.DONE)
 
-    async def declined(self, work: UnitOfWork, offer_id: UUID) -> None:
-        """The hold of an offer was given up: on with the next one, and this one waits for another time."""
-        offered = await repository.offer_of(work.session, offer_id)
-        if offered is not None:
-            await became(work, offered, OfferState.LAPSED)
-            await repository.set_waiting(work.session, offered.entry.id)
+    async def decline_offer(self, work: UnitOfWork, offer_id: UUID) -> None:
+        """Close the offer and return its entry to the line: the offered hold was released."""
+        row = await repository.find_offer(work.session, offer_id)
+        if row is not None:
+            await close_offer(work, row, OfferState.LAPSED)
+            await repository.requeue(work.session, row.entry.id)
 
-    async def forget(self, work: UnitOfWork, patient_id: UUID) -> None:
-        """Reserve a patient out of all lines, without a trace. The holds of offers are given up elsewhere."""
-        for offered in await repository.offers_of_patient(work.session, patient_id):
-            await became(work, offered, OfferState.LAPSED)
-        await repository.forget(work.session, patient_id)
+    async def erase_patient(self, work: UnitOfWork, patient_id: UUID) -> None:
+        """Delete all entries of a patient; the caller releases the holds of their offers."""
+        for row in await repository.list_patient_offers(work.session, patient_id):
+            await close_offer(work, row, OfferState.LAPSED)
+        await repository.delete_entries(work.session, patient_id)
 
-    async def _require_place(self, work: UnitOfWork, body: JoinBody) -> None:
+    async def _require_days(self, work: UnitOfWork, body: JoinBody) -> None:
         place = await places.find(work.session, body.provider_location_id)
         if place is None:
             raise not_found("provider-location", body.provider_location_id)
         today = work.now.astimezone(zone(place.time_zone)).date()
-        if body.to < max(body.from_, today) or body.to > today + timedelta(DAYS):
-            raise _wrong_days(today)
+        if body.to < max(body.from_, today) or body.to > today + timedelta(MAX_DAYS):
+            raise _invalid_days(today)
 
 
-async def became(work: UnitOfWork, offered: Offered, state: OfferState) -> None:
-    """The offer's next state, and its event."""
-    offer = offered.offer.became(state)
-    await repository.set_offer(work.session, offer)
-    work.record(event_of(offered.entry, offer, offered.place))
+async def close_offer(work: UnitOfWork, row: OfferRow, state: OfferState) -> None:
+    """Store the final state of an offer that is locked, and publish it."""
+    offer = row.offer.with_state(state)
+    await repository.save_offer(work.session, offer)
+    work.record(offer_event(row.entry, offer, row.place))
 
 
-def _wrong_days(today: date) -> Unprocessable:
+def _invalid_days(today: date) -> Unprocessable:
     wrong = FieldError(
         field="to",
-        detail="The days lie behind, far ahead, or end before they begin.",
-        remedy=f"Give a day from `from` on, between {today} and {today + timedelta(DAYS)}.",
+        detail="The days are past, too far ahead, or end before they begin.",
+        remedy=f"Give a day from `from` on, between {today} and {today + timedelta(MAX_DAYS)}.",
     )
     return Unprocessable(errors=[wrong])
 
 
-def _answer(entry: Entry) -> Answer:
+def _response(entry: Entry) -> Answer:
     headers = {
         "Content-Type": "application/json",
         "Cache-Control": "no-store",

@@ -1,4 +1,4 @@
-"""Who waits, and what they were offered."""
+"""Tables of waitlist entries, offers, and marks of lines."""
 
 from sqlalchemy import (
     BigInteger,
@@ -41,7 +41,7 @@ waitlist_entries = Table(
     Index("waitlist_entries_due_place_id_id_idx", "place_id", "id", postgresql_where=text("state = 'waiting' AND due")),
     Index("waitlist_entries_last_day_idx", "last_day", postgresql_where=text("state = 'waiting'")),
 )
-"""Ids rise with time: their order is the line. `due` is who is looked at next."""
+"""Ids rise with time, so their order is the line's. `due` entries are checked in the next run."""
 
 waitlist_offers = Table(
     "waitlist_offers",
@@ -64,5 +64,5 @@ dirty_lines = Table(
     Column("seq", BigInteger, Identity(always=True), primary_key=True),
     Column("npi", Text, nullable=False),
 )
-"""A log: providers whose time may have come free, or in whose lines somebody is new. Writers never wait for each other
-on it, nor for its reader."""
+"""A log of providers whose time may have come free, or whose line has a new entry. Append-only, so that writers block
+neither each other nor the reader."""

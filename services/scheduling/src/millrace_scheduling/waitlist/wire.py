@@ -1,4 +1,4 @@
-"""Offers as the feed carries them."""
+"""Conversion of offers to events."""
 
 from typing import Literal
 
@@ -11,8 +11,8 @@ from millrace_scheduling.slot.zones import zone
 from millrace_scheduling.waitlist.model import Entry, Offer
 
 
-def event_of(entry: Entry, offer: Offer, place: Place) -> Event:
-    """The offer's step to its version."""
+def offer_event(entry: Entry, offer: Offer, place: Place) -> Event:
+    """Return the event of the offer's step to its version."""
     wire = WaitlistOffer(
         id=str(offer.id),
         waitlist_entry_id=str(entry.id),

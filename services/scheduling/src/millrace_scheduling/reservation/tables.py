@@ -1,4 +1,4 @@
-"""The table of claims, and with it the guard against double booking (see the migration for its exclusion)."""
+"""The table of reservations, whose constraints prevent double bookings (its exclusion is in the migration)."""
 
 from sqlalchemy import (
     Boolean,
@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import TSTZRANGE
 
 from millrace_scheduling.tables import metadata
 
-claims = Table(
+reservations = Table(
     "claims",
     metadata,
     Column("id", Uuid, primary_key=True),
@@ -43,5 +43,9 @@ claims = Table(
     CheckConstraint("(kind = 'hold') = (expires_at IS NOT NULL)", name="expiry"),
     Index("claims_place_id_start_key", "place_id", "start", unique=True, postgresql_where=text("live")),
     Index("claims_npi_start_idx", "npi", "start", postgresql_where=text("live")),
+    Index("claims_patient_id_idx", "patient_id"),
+    Index("claims_address_idx", "address", postgresql_where=text("address IS NOT NULL")),
+    Index("claims_expires_at_idx", "expires_at", postgresql_where=text("live AND kind = 'hold'")),
+    Index("claims_created_at_idx", "created_at", postgresql_where=text("NOT live")),
 )
-"""`occupied` is the visit with its buffers. A live hold whose `expires_at` lies behind occupies nothing any more."""
+"""`occupied` is the visit with its buffers. A live hold whose `expires_at` has passed occupies no time."""

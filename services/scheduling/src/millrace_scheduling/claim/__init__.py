@@ -1,1 +1,0 @@
-"""Claims: what occupies a provider's time, holds and appointments alike."""

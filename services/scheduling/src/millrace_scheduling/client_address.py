@@ -1,0 +1,40 @@
+"""A client's network address as holds are limited by it: a MAC of the address, never the address itself."""
+
+import hashlib
+import hmac
+from functools import lru_cache
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Request
+
+from millrace_platform.source import source_of
+
+CACHED_ADDRESSES = 2_048
+
+
+class AddressHasher:
+    """Hides client addresses under a secret key of this service.
+
+    `hops` is the number of our own proxies that append to `X-Forwarded-For`.
+    """
+
+    def __init__(self, key: bytes, hops: int) -> None:
+        self._key = key
+        self._hops = hops
+        self._mac = lru_cache(maxsize=CACHED_ADDRESSES)(self._compute_mac)
+
+    def hash_client(self, request: Request) -> bytes:
+        """Return 16 bytes that stand for the client's IPv4 address or IPv6 network."""
+        peer = None if request.client is None else request.client.host
+        return self._mac(source_of(peer, request.headers.getlist("x-forwarded-for"), self._hops))
+
+    def _compute_mac(self, source: str) -> bytes:
+        return hmac.digest(self._key, source.encode(), hashlib.sha256)[:16]
+
+
+async def _hashed_address(request: Request) -> bytes:
+    hasher: AddressHasher = request.app.state.addresses
+    return hasher.hash_client(request)
+
+
+InHashedAddress: TypeAlias = Annotated[bytes, Depends(_hashed_address)]

@@ -1,0 +1,48 @@
+"""Problems of bookings, beyond those of the platform."""
+
+from collections.abc import Sequence
+
+from millrace_platform.errors import FieldError, NotFound, Problem, Unprocessable
+
+
+def slot_taken(alternatives: Sequence[str], detail: str = "The time was booked in the meantime.") -> Problem:
+    """Return a 409: the time can't be booked. `alternatives` are the nearest free starts, RFC 3339 with offset."""
+    return Problem(
+        status=409,
+        type="slot-taken",
+        title="The time can't be booked",
+        detail=detail,
+        members={"alternatives": list(alternatives)},
+    )
+
+
+def hold_expired() -> Problem:
+    """Return a 409: the hold expired or was released."""
+    return Problem(
+        status=409, type="hold-lapsed", title="The hold has expired", detail="Hold the time again, then book it."
+    )
+
+
+def hold_used(appointment_id: object) -> Problem:
+    """Return a 409: the hold is an appointment already."""
+    return Problem(
+        status=409,
+        type="hold-used",
+        title="The hold was booked already",
+        detail=f"Use the appointment {appointment_id}.",
+    )
+
+
+def no_visit_type() -> Unprocessable:
+    """Return a 422: no visit type of the calendar has the requested reason, kind of patient and mode."""
+    wrong = FieldError(
+        field="visit_reason",
+        detail="The provider-location has no visits for this reason, kind of patient and mode.",
+        remedy="Request its availability with the same values: the response lists what can be booked.",
+    )
+    return Unprocessable(errors=[wrong])
+
+
+def not_found(kind: str, identifier: object) -> NotFound:
+    """Return a 404, the same for what doesn't exist and for what the caller may not see."""
+    return NotFound(f"There is no {kind} {identifier}, or you have no access to it.")

@@ -1,0 +1,1 @@
+"""Reservations: the reserved time of a provider, of holds and appointments alike."""

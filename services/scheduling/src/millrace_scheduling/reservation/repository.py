@@ -1,0 +1,189 @@
+"""Statements that reserve and release a provider's time.
+
+Together with the constraints of the table they guard against double bookings: time is reserved by an insert that does
+nothing if a live reservation of the provider overlaps (decision 0034). No earlier read decides, so none can be outdated.
+Every statement that changes reserved time also marks the provider's openings as dirty, to be published again.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from millrace_platform.database import Session
+from millrace_platform.statements import Statements, fetch, first
+from millrace_scheduling.reservation.model import ERASED_PATIENT_ID, Reservation, TimeRange, Visit
+from millrace_scheduling.statement import NamedStatement
+
+# ruff: noqa: S608 # constants
+EXPIRY_BATCH: Final = 500
+"""Holds that one transaction expires."""
+RELEASED_RETENTION: Final = timedelta(days=1)
+"""How long a released reservation can still be looked up by its id."""
+
+
+def insert_reservation(source: str = "") -> str:
+    """Return CTEs that reserve time if the FROM clause `source` has a row; `reserved` has a row if the time was free.
+
+    Their parameters are those of `reservation_values`.
+    """
+    # Without ON CONFLICT an insert waits for those that overlap, and many inserts of one slot would deadlock.
+    return f"""
+reserved AS (
+    INSERT INTO claims (id, place_id, npi, patient_id, dependant_id, start, minutes, occupied, kind, live, expires_at,
+        visit_type, visit_reason, mode, patient_kind, address, offer_id, extended, created_at)
+    SELECT :id::uuid, :place_id::uuid, :npi::text, :patient_id::uuid, :dependant_id::uuid, :start::timestamptz,
+        :minutes::integer, tstzrange(:occupied_from::timestamptz, :occupied_until::timestamptz), :kind::text, true,
+        :expires_at::timestamptz, :visit_type::text, :visit_reason::text, :mode::text, :patient_kind::text,
+        :address::bytea, :offer_id::uuid, :offer_id::uuid IS NOT NULL, :now::timestamptz {source}
+    ON CONFLICT DO NOTHING
+    RETURNING npi, occupied
+), dirty_mark AS (
+    INSERT INTO dirty_openings (npi, first, last, frees) SELECT npi, lower(occupied), upper(occupied), false
+    FROM reserved
+)"""
+
+
+def _release(condition: str) -> str:
+    """Return CTEs that release the matching reservations; `released` has a row for each."""
+    return f"""
+released AS (
+    UPDATE claims SET live = false, address = NULL WHERE {condition} RETURNING npi, occupied
+), dirty_mark AS (
+    INSERT INTO dirty_openings (npi, first, last) SELECT npi, lower(occupied), upper(occupied) FROM released
+)"""
+
+
+RESERVE: Final = NamedStatement(f"WITH {insert_reservation()} SELECT 1 FROM reserved")
+_RELEASE: Final = NamedStatement(f"WITH {_release('id = :id AND live')} SELECT 1 FROM released")
+_MARK_BOOKED: Final = NamedStatement(
+    "UPDATE claims SET kind = 'appointment', expires_at = NULL, address = NULL WHERE id = :id"
+)
+_EXPIRE: Final = NamedStatement(f"""
+WITH expired AS MATERIALIZED (
+    SELECT id FROM claims WHERE live AND kind = 'hold' AND expires_at <= :now
+    ORDER BY expires_at LIMIT {EXPIRY_BATCH} FOR UPDATE SKIP LOCKED
+), {_release("id IN (SELECT id FROM expired)")}
+SELECT count(*) AS number FROM released
+""")
+# Waits for transactions that are ending one of these holds: such a hold is no obstacle either.
+_EXPIRE_OVERLAPPING: Final = NamedStatement(f"""
+WITH expired AS MATERIALIZED (
+    SELECT id FROM claims WHERE live AND kind = 'hold' AND expires_at <= :now
+        AND npi = :npi AND occupied && tstzrange(:occupied_from, :occupied_until)
+), locked AS MATERIALIZED (
+    SELECT id FROM claims WHERE id IN (SELECT id FROM expired) AND live ORDER BY id FOR UPDATE
+), {_release("id IN (SELECT id FROM locked)")}
+SELECT count(*) AS number FROM expired
+""")
+# Visits with their buffers last at most a day and a half, so two days bound the scan of the index on (npi, start).
+_FIND_OTHERS: Final = NamedStatement("""
+SELECT 1 FROM claims WHERE npi = :npi AND live
+    AND start > :occupied_from::timestamptz - interval '2 days' AND start < :occupied_until
+    AND occupied && tstzrange(:occupied_from, :occupied_until) AND id <> :own_id LIMIT 1
+""")
+_RELEASE_FOR_PATIENT: Final = NamedStatement(f"""
+WITH {_release("patient_id = :patient_id AND live AND (kind = 'hold' OR id = ANY (:ended))")}
+SELECT 1 FROM released
+""")
+_ANONYMIZE: Final = NamedStatement(
+    "UPDATE claims SET patient_id = :erased_id, dependant_id = NULL WHERE patient_id = :patient_id"
+)
+_DELETE_RELEASED: Final = NamedStatement("""
+DELETE FROM claims WHERE id = ANY (ARRAY(SELECT id FROM claims WHERE NOT live AND created_at < :before LIMIT :limit))
+""")
+
+Reserve: TypeAlias = Callable[[Session, Reservation, datetime], Awaitable[bool]]
+"""The type of `reserve`."""
+
+
+async def reserve(session: Session, reservation: Reservation, now: datetime) -> bool:
+    """Reserve the time; return False if a live reservation overlaps. Expired holds in the way are released first."""
+    statement = RESERVE.bind(**reservation_values(reservation, now))
+    if await first(session, *statement) is not None:
+        return True
+    expired = await expire_overlapping_holds(session, reservation, now)
+    return expired and await first(session, *statement) is not None
+
+
+async def expire_overlapping_holds(session: Statements, reservation: Reservation, now: datetime) -> bool:
+    """Release the expired holds that overlap with the reservation; return whether there were any."""
+    occupied = reservation.occupied
+    statement = _EXPIRE_OVERLAPPING.bind(
+        now=now, npi=reservation.visit.npi, occupied_from=occupied.begin, occupied_until=occupied.end
+    )
+    return bool((await first(session, *statement))["number"])
+
+
+def reservation_values(reservation: Reservation, now: datetime) -> dict[str, Any]:
+    """Return the parameters of `insert_reservation`."""
+    owner, visit = reservation.owner, reservation.visit
+    return {
+        "id": reservation.id,
+        "place_id": visit.place_id,
+        "npi": visit.npi,
+        "patient_id": owner.patient_id,
+        "dependant_id": owner.dependant_id,
+        "start": visit.start,
+        "minutes": visit.minutes,
+        "occupied_from": reservation.occupied.begin,
+        "occupied_until": reservation.occupied.end,
+        "kind": "appointment" if reservation.expires_at is None else "hold",
+        "expires_at": reservation.expires_at,
+        "visit_type": visit.visit_type,
+        "visit_reason": visit.visit_reason,
+        "mode": visit.mode,
+        "patient_kind": visit.patient_kind,
+        "address": owner.address,
+        "offer_id": reservation.offer_id,
+        "now": now,
+    }
+
+
+async def release(session: Session, reservation_id: UUID) -> bool:
+    """Release the time; return False if it was released before."""
+    return await first(session, *_RELEASE.bind(id=reservation_id)) is not None
+
+
+async def mark_booked(session: Session, hold_id: UUID) -> None:
+    """Turn the reservation of an active hold, which the caller has locked, into that of an appointment."""
+    await first(session, *_MARK_BOOKED.bind(id=hold_id))
+
+
+async def is_occupied_by_others(session: Session, npi: str, occupied: TimeRange, own_id: UUID) -> bool:
+    """Return whether a live reservation of the provider other than `own_id` overlaps."""
+    statement = _FIND_OTHERS.bind(npi=npi, occupied_from=occupied.begin, occupied_until=occupied.end, own_id=own_id)
+    return await first(session, *statement) is not None
+
+
+async def expire_holds(session: Session, now: datetime) -> int:
+    """Release up to `EXPIRY_BATCH` expired holds; return how many."""
+    number: int = (await first(session, *_EXPIRE.bind(now=now)))["number"]
+    return number
+
+
+async def delete_released(session: Session, now: datetime) -> None:
+    """Delete some thousand rows that were released longer than `RELEASED_RETENTION` ago."""
+    await fetch(session, *_DELETE_RELEASED.bind(before=now - RELEASED_RETENTION, limit=10 * EXPIRY_BATCH))
+
+
+async def erase_patient(session: Session, patient_id: UUID, ended: Sequence[UUID]) -> None:
+    """Release the patient's holds and the reservations `ended`; remove the patient's id from all others."""
+    await fetch(session, *_RELEASE_FOR_PATIENT.bind(patient_id=patient_id, ended=ended))
+    await fetch(session, *_ANONYMIZE.bind(patient_id=patient_id, erased_id=ERASED_PATIENT_ID))
+
+
+def visit_from_row(row: Any) -> Visit:
+    """Return the visit of a reservation or an appointment; the row has its provider-location's columns too."""
+    return Visit(
+        place_id=row["place_id"],
+        npi=row["npi"],
+        practice_id=row["practice_id"],
+        time_zone=row["time_zone"],
+        start=row["start"],
+        minutes=row["minutes"],
+        visit_type=row["visit_type"],
+        visit_reason=row["visit_reason"],
+        mode=row["mode"],
+        patient_kind=row["patient_kind"],
+    )
