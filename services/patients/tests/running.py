@@ -99,9 +99,9 @@ class Service:
         source = f"2001:db8:0:{abs(hash(email)) % 65536:x}::1"
         assert (await self.post("/v1/auth/sign-up", {"email": email}, source=source)).status_code == 202
         token = await self.mailed_token(email, "verify_email")
-        answer = await self.post("/v1/auth/verify-email", {"token": token, "password": password})
-        assert answer.status_code == 201, answer.text
-        identifier: str = answer.json()["id"]
+        response = await self.post("/v1/auth/verify-email", {"token": token, "password": password})
+        assert response.status_code == 201, response.text
+        identifier: str = response.json()["id"]
         return identifier
 
     async def try_sign_in(
@@ -111,9 +111,9 @@ class Service:
         return await self.post("/v1/auth/sign-in", body, source=source)
 
     async def sign_in(self, email: str, password: str = PASSWORD, **options: Any) -> Account:
-        answer = await self.try_sign_in(email, password, **options)
-        assert answer.status_code == 200, answer.text
-        tokens = answer.json()
+        response = await self.try_sign_in(email, password, **options)
+        assert response.status_code == 200, response.text
+        tokens = response.json()
         return Account(tokens["subject"], email, tokens)
 
     async def account(self, email: str, *roles: str, practices: list[str] | None = None) -> Account:
@@ -131,8 +131,8 @@ class Service:
     async def patient(self, email: str) -> Account:
         """Somebody with a profile."""
         account = await self.account(email)
-        answer = await self.client.put(account.path, json=PROFILE, headers=account.headers)
-        assert answer.status_code == 201, answer.text
+        response = await self.client.put(account.path, json=PROFILE, headers=account.headers)
+        assert response.status_code == 201, response.text
         return account
 
     async def published(self, count: int) -> list[Envelope]:

@@ -1,4 +1,4 @@
-"""The trail of accesses: complete, append-only, chained; and nothing personal anywhere it doesn't belong."""
+"""The audit trail (complete, append-only, chained) and the absence of personal data elsewhere."""
 
 import asyncio
 import base64
@@ -44,15 +44,15 @@ async def execute(service: Service, *statements: Executable) -> None:
             await session.execute(statement)
 
 
-async def test_every_access_leaves_who_whose_what_and_why(service: Service) -> None:
+async def test_access_is_recorded_with_actor_action_and_purpose(service: Service) -> None:
     ada = await service.patient("ada@example.org")
     staff = await service.account("s@example.org", "staff", practices=[PRACTICE])
     support = await service.account("support@example.org", "support")
     await service.client.put(f"{ada.path}/practices/{PRACTICE}", headers=ada.headers)
     await service.client.get(f"{ada.path}/insurance-cards", headers=staff.because("TREAT"))
     await service.client.get(ada.path, headers=support.because("HSYSADMIN"))
-    answer = await service.client.get(f"{ada.path}/accesses", headers=ada.headers)
-    assert [(e["actor"], e["roles"], e["deed"], e["what"], e["purpose"]) for e in answer.json()["items"]] == [
+    response = await service.client.get(f"{ada.path}/accesses", headers=ada.headers)
+    assert [(e["actor"], e["roles"], e["deed"], e["what"], e["purpose"]) for e in response.json()["items"]] == [
         (support.id, ["support"], "read", "profile", "HSYSADMIN"),
         (staff.id, ["staff"], "read", "insurance-cards", "TREAT"),
         (ada.id, ["patient"], "create", f"share/{PRACTICE}", "PATRQT"),
@@ -61,7 +61,7 @@ async def test_every_access_leaves_who_whose_what_and_why(service: Service) -> N
     ]
 
 
-async def test_the_trail_comes_in_pages(service: Service) -> None:
+async def test_accesses_are_paginated(service: Service) -> None:
     ada = await service.patient("ada@example.org")
     for _ in range(5):
         await service.client.get(ada.path, headers=ada.headers)
@@ -74,7 +74,7 @@ async def test_the_trail_comes_in_pages(service: Service) -> None:
     assert seen == [7, 6, 5, 4, 3, 2, 1]
 
 
-async def test_what_is_refused_or_fails_leaves_nothing(service: Service) -> None:
+async def test_rejected_requests_are_not_recorded(service: Service) -> None:
     ada = await service.patient("ada@example.org")
     bob = await service.patient("bob@example.org")
     before = await _count(service)
@@ -92,14 +92,14 @@ async def _count(service: Service) -> int:
 @pytest.mark.parametrize(
     "statement", ["UPDATE audit_entry SET what = ''", "DELETE FROM audit_entry", "TRUNCATE audit_entry"]
 )
-async def test_the_database_refuses_to_change_it(service: Service, statement: str) -> None:
+async def test_database_rejects_changes_of_the_trail(service: Service, statement: str) -> None:
     await service.patient("ada@example.org")
     for before in ([], ["SET LOCAL session_replication_role = replica"]):
         with pytest.raises(DBAPIError, match="append-only"):
             await execute(service, *map(text, (*before, statement)))
 
 
-async def test_who_changes_it_past_the_database_is_found(service: Service) -> None:
+async def test_tampering_is_detected(service: Service) -> None:
     patients = [await service.patient(f"{n}@example.org") for n in range(4)]
     await asyncio.gather(*(service.client.get(p.path, headers=p.headers) for p in patients for _ in range(10)))
     heads, faults = await check(service)
@@ -110,23 +110,21 @@ async def test_who_changes_it_past_the_database_is_found(service: Service) -> No
     second = audit_entry.c.chain == chain, audit_entry.c.seq == 2
 
     await execute(service, text(TAMPER), update(audit_entry).where(*second).values(purpose="TREAT"))
-    assert (await check(service))[1] == [f"chain {chain}: entry 2 isn't what was written"]
+    assert (await check(service))[1] == [f"chain {chain}: entry 2 was changed"]
     await execute(service, update(audit_entry).where(*second).values(purpose="PATRQT"))
     assert (await check(service))[1] == []
 
-    # The end cut off, and the head put back: only what was noted elsewhere tells of it.
+    # A cut-off end with a reset head is detected by an anchor only.
     await execute(service, delete(audit_entry).where(audit_entry.c.chain == chain, audit_entry.c.seq == seq))
-    assert (await check(service))[1] == [f"chain {chain}: it ends at entry {seq - 1}, its head says {seq}"]
+    assert (await check(service))[1] == [f"chain {chain}: ends at entry {seq - 1}, but its head is at {seq}"]
     before = select(audit_entry.c.digest).where(audit_entry.c.chain == chain, audit_entry.c.seq == seq - 1)
     back = {"seq": seq - 1, "digest": before.scalar_subquery()}
     await execute(service, update(audit_head).where(audit_head.c.chain == chain).values(back))
     assert (await check(service))[1] == []
-    assert (await check(service, heads))[1] == [
-        f"chain {chain}: entry {seq} isn't the one that was noted in the anchor"
-    ]
+    assert (await check(service, heads))[1] == [f"chain {chain}: entry {seq} differs from the anchor"]
 
 
-async def test_a_long_chain_is_checked_in_pieces(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_chain_is_verified_in_batches(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("millrace_patients.audit.verification.BATCH", 3)
     ada = await service.patient("ada@example.org")
     for _ in range(7):
@@ -136,7 +134,7 @@ async def test_a_long_chain_is_checked_in_pieces(service: Service, monkeypatch: 
     assert len((await check(service))[1]) == 1
 
 
-async def test_the_command_says_whether_all_is_well(
+async def test_commands_grant_roles_and_verify_the_trail(
     postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(postgres_dsn)
@@ -165,15 +163,15 @@ async def test_the_command_says_whether_all_is_well(
         await execute(service, text(TAMPER), update(audit_entry).values(actor=None))
         bad = await run(audit_command, "verify")
         assert bad.exit_code == 1
-        assert "isn't what was written" in bad.output
+        assert "was changed" in bad.output
 
 
-async def test_appends_of_many_dont_lose_one_another(service: Service) -> None:
+async def test_concurrent_appends_are_all_recorded(service: Service) -> None:
     trail = AuditTrail(await audit_key(service))
     ada = await service.patient("ada@example.org")
     before = await _count(service)
     reads = [service.client.get(ada.path, headers=ada.headers) for _ in range(40)]
-    assert {answer.status_code for answer in await asyncio.gather(*reads)} == {200}
+    assert {response.status_code for response in await asyncio.gather(*reads)} == {200}
     assert await _count(service) == before + 40
     assert (await check(service))[1] == []
     async with service.database.transaction() as session:
@@ -184,7 +182,7 @@ CANARY = "Zqxcanary"
 
 
 def canaries() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """A canary in every personal field that takes text."""
+    """Return a profile, a dependant and a card with a canary in every personal text field."""
     address = {"line1": f"{CANARY} street", "line2": CANARY, "city": CANARY, "state": "NY", "zip": "10001"}
     profile = {
         "given_name": CANARY,
@@ -199,19 +197,19 @@ def canaries() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     return profile, dependant, card
 
 
-async def test_nothing_personal_is_in_logs_feeds_problems_urls_or_tables(
+async def test_personal_data_is_not_in_logs_feeds_problems_urls_or_tables(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     profile, dependant, card = canaries()
-    answers = await _use(service, profile, dependant, card)
+    responses = await _use(service, profile, dependant, card)
 
     needles = (CANARY.lower(), "1980-12-10", "2015-05-12", "5550142", "555 0142", PASSWORD)
     formatter = json_formatter("patients")
     logged = "\n".join(formatter.format(record) for record in caplog.records if not record.name.startswith("httpx"))
     assert "request" in logged
-    haystacks = {"logs": logged.encode(), "problems": b"\n".join(a.content for a in answers if a.status_code >= 400)}
-    haystacks["urls"] = "\n".join(str(a.request.url) + a.headers.get("location", "") for a in answers).encode()
+    haystacks = {"logs": logged.encode(), "problems": b"\n".join(a.content for a in responses if a.status_code >= 400)}
+    haystacks["urls"] = "\n".join(str(a.request.url) + a.headers.get("location", "") for a in responses).encode()
     for shard in service.transport.open_shards(STREAM):
         iterator = await service.transport.open_iterator(STREAM, shard.shard_id, TRIM_HORIZON)
         page = await service.transport.get_records(iterator, 1000)
@@ -226,12 +224,12 @@ async def test_nothing_personal_is_in_logs_feeds_problems_urls_or_tables(
 
 
 async def _use(service: Service, profile: Any, dependant: Any, card: Any) -> list[Any]:
-    """Everything once, with success and in error."""
+    """Call the API with personal data, successfully and with errors; return the responses."""
     email = f"{CANARY}@example.org".lower()
     ada: Account = await service.account(email)
     post, put, get = service.client.post, service.client.put, service.client.get
     staff = await service.account("s@example.org", "staff", practices=[PRACTICE])
-    answers = [
+    responses = [
         await put(ada.path, json=profile, headers=ada.headers),
         await put(ada.path, json={**profile, "birth_date": CANARY}, headers=ada.headers),
         await put(ada.path, json={**profile, "colour": CANARY}, headers={**ada.headers, "If-Match": '"1"'}),
@@ -251,11 +249,11 @@ async def _use(service: Service, profile: Any, dependant: Any, card: Any) -> lis
         await get(f"{ada.path}/export", headers=ada.headers),
     ]
     await service.published(1)
-    return answers
+    return responses
 
 
 async def _dump(service: Service, table: Table) -> bytes:
-    """All rows as text, what is in `bytea` as it is."""
+    """Return all rows as text and the bytes of `bytea` columns."""
     async with service.database.read() as session:
         rows = (await session.execute(select(table))).all()
     return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row)

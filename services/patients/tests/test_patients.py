@@ -1,4 +1,4 @@
-"""Profiles, dependants, insurance cards, shares, export and erasure, as clients see them."""
+"""Profiles, dependants, insurance cards, shares, export and erasure through the API."""
 
 import asyncio
 import json
@@ -8,9 +8,8 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import select
 
-from millrace_patients.account.tables import account as account_table
-from millrace_patients.person.tables import person
-from millrace_patients.record.tables import record
+from millrace_patients.schema import account as account_table
+from millrace_patients.schema import person, record
 
 from .running import PASSWORD, PROFILE, Account, Service, running, settings_for
 
@@ -20,21 +19,21 @@ CHILD = {"given_name": "Byron", "family_name": "King", "birth_date": "2015-05-12
 CARD = {"plan_id": "11512NC0100031", "member_id": "W123456789"}
 
 
-async def added(service: Service, account: Account, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    answer = await service.client.post(f"{account.path}/{kind}", json=body, headers=account.headers)
-    assert answer.status_code == 201, answer.text
-    assert answer.headers["Location"].endswith(answer.json()["id"])
-    found: dict[str, Any] = answer.json()
-    return found
+async def create_record(service: Service, account: Account, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    response = await service.client.post(f"{account.path}/{kind}", json=body, headers=account.headers)
+    assert response.status_code == 201, response.text
+    assert response.headers["Location"].endswith(response.json()["id"])
+    created: dict[str, Any] = response.json()
+    return created
 
 
 class TestProfile:
-    async def test_a_date_of_birth_is_no_number(self, service: Service) -> None:
+    async def test_birth_date_must_not_be_a_number(self, service: Service) -> None:
         ada = await service.account("ada@example.org")
-        answer = await service.client.put(ada.path, json={**PROFILE, "birth_date": 0}, headers=ada.headers)
-        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "birth_date")
+        response = await service.client.put(ada.path, json={**PROFILE, "birth_date": 0}, headers=ada.headers)
+        assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "birth_date")
 
-    async def test_the_first_one_makes_a_patient_and_later_ones_need_its_etag(self, service: Service) -> None:
+    async def test_first_profile_creates_a_patient_and_changes_require_the_etag(self, service: Service) -> None:
         account = await service.account("a@example.org")
         get, put = service.client.get, service.client.put
         assert (await get(account.path, headers=account.headers)).status_code == 404
@@ -52,49 +51,49 @@ class TestProfile:
         assert (second.status_code, second.headers["ETag"]) == (200, '"2"')
         assert second.json()["phone"] == "(312) 555-0142"
 
-    async def test_of_many_changes_at_once_one_wins(self, service: Service) -> None:
+    async def test_one_of_concurrent_changes_succeeds(self, service: Service) -> None:
         account = await service.patient("a@example.org")
         headers = {**account.headers, "If-Match": '"1"'}
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             *(
                 service.client.put(account.path, json={**PROFILE, "phone": f"312 555 010{n}"}, headers=headers)
                 for n in range(6)
             )
         )
-        assert sorted(answer.status_code for answer in answers) == [200, *[412] * 5]
+        assert sorted(response.status_code for response in responses) == [200, *[412] * 5]
 
-    async def test_of_many_first_ones_at_once_one_is_the_first(self, service: Service) -> None:
+    async def test_one_of_concurrent_creations_succeeds(self, service: Service) -> None:
         account = await service.account("a@example.org")
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             *(service.client.put(account.path, json=PROFILE, headers=account.headers) for _ in range(6))
         )
-        assert sorted(answer.status_code for answer in answers) == [201, *[428] * 5]
+        assert sorted(response.status_code for response in responses) == [201, *[428] * 5]
 
-    async def test_what_is_wrong_is_named_and_never_quoted(self, service: Service) -> None:
+    async def test_invalid_fields_are_named_but_not_quoted(self, service: Service) -> None:
         account = await service.account("a@example.org")
         body = {**PROFILE, "birth_date": "1700-01-01", "sex": "secret-value", "colour": "secret-value"}
-        answer = await service.client.put(account.path, json=body, headers=account.headers)
-        assert answer.status_code == 422
-        assert {error["field"] for error in answer.json()["errors"]} == {"birth_date", "sex", "colour"}
-        assert "secret-value" not in answer.text
-        assert "1700" not in answer.text
+        response = await service.client.put(account.path, json=body, headers=account.headers)
+        assert response.status_code == 422
+        assert {error["field"] for error in response.json()["errors"]} == {"birth_date", "sex", "colour"}
+        assert "secret-value" not in response.text
+        assert "1700" not in response.text
 
 
 @pytest.mark.parametrize(
     ("kind", "body", "change"), [("dependants", CHILD, "given_name"), ("insurance-cards", CARD, "member_id")]
 )
-async def test_records_are_made_read_changed_and_deleted(
+async def test_record_is_created_read_replaced_and_deleted(
     service: Service, kind: str, body: dict[str, Any], change: str
 ) -> None:
     account = await service.patient("a@example.org")
-    made = await added(service, account, kind, body)
-    path = f"{account.path}/{kind}/{made['id']}"
-    assert (await service.client.get(path, headers=account.headers)).json() == made
+    created = await create_record(service, account, kind, body)
+    path = f"{account.path}/{kind}/{created['id']}"
+    assert (await service.client.get(path, headers=account.headers)).json() == created
     listed = await service.client.get(f"{account.path}/{kind}", headers=account.headers)
-    assert listed.json() == {"items": [made]}
-    assert (await service.client.put(path, json={**made, change: "New"}, headers=account.headers)).status_code == 428
+    assert listed.json() == {"items": [created]}
+    assert (await service.client.put(path, json={**created, change: "New"}, headers=account.headers)).status_code == 428
     headers = {**account.headers, "If-Match": '"1"'}
-    changed = await service.client.put(path, json={**made, change: "New"}, headers=headers)
+    changed = await service.client.put(path, json={**created, change: "New"}, headers=headers)
     assert (changed.json()[change], changed.headers["ETag"]) == ("New", '"2"')
     assert (await service.client.delete(path, headers=headers)).status_code == 412
     gone = await service.client.delete(path, headers={**account.headers, "If-Match": '"2"'})
@@ -103,30 +102,30 @@ async def test_records_are_made_read_changed_and_deleted(
     assert (await service.client.get(f"{account.path}/{kind}", headers=account.headers)).json() == {"items": []}
 
 
-async def test_a_card_may_be_a_dependants_of_the_same_patient(service: Service) -> None:
+async def test_card_may_refer_to_a_dependant_of_the_same_patient(service: Service) -> None:
     ada, bob = await service.patient("a@example.org"), await service.patient("b@example.org")
-    child = await added(service, ada, "dependants", CHILD)
-    card = await added(service, ada, "insurance-cards", {**CARD, "dependant_id": child["id"]})
+    child = await create_record(service, ada, "dependants", CHILD)
+    card = await create_record(service, ada, "insurance-cards", {**CARD, "dependant_id": child["id"]})
     assert card["dependant_id"] == child["id"]
     for owner in (child["id"], UNKNOWN):
-        answer = await service.client.post(
+        response = await service.client.post(
             f"{bob.path}/insurance-cards", json={**CARD, "dependant_id": owner}, headers=bob.headers
         )
-        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "dependant_id")
+        assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "dependant_id")
 
 
-async def test_records_need_a_profile_and_are_bounded(service: Service) -> None:
+async def test_records_require_a_profile_and_are_limited(service: Service) -> None:
     account = await service.account("a@example.org")
     path = f"{account.path}/insurance-cards"
     assert (await service.client.post(path, json=CARD, headers=account.headers)).status_code == 409
     await service.client.put(account.path, json=PROFILE, headers=account.headers)
     for _ in range(50):
-        await added(service, account, "insurance-cards", CARD)
+        await create_record(service, account, "insurance-cards", CARD)
     assert (await service.client.post(path, json=CARD, headers=account.headers)).status_code == 409
 
 
 def requests_on(owner: Account, child: str, card: str) -> list[tuple[str, str, Any]]:
-    """Every route with an id in it."""
+    """Return a request (method, path, body) for every route of a patient."""
     return [
         ("GET", owner.path, None),
         ("PUT", owner.path, PROFILE),
@@ -153,11 +152,11 @@ def requests_on(owner: Account, child: str, card: str) -> list[tuple[str, str, A
 READABLE_BY_STAFF = {"", "/dependants", "/dependants/{}", "/insurance-cards", "/insurance-cards/{}"}
 
 
-async def test_every_route_is_closed_to_every_other_role_and_answers_as_for_unknown_ids(service: Service) -> None:
+async def test_routes_respond_to_other_roles_as_for_unknown_ids(service: Service) -> None:
     ada = await service.patient("ada@example.org")
     child, card = (
-        (await added(service, ada, "dependants", CHILD))["id"],
-        (await added(service, ada, "insurance-cards", CARD))["id"],
+        (await create_record(service, ada, "dependants", CHILD))["id"],
+        (await create_record(service, ada, "insurance-cards", CARD))["id"],
     )
     await service.client.put(f"{ada.path}/practices/{PRACTICE}", headers=ada.headers)
     others = {
@@ -167,52 +166,52 @@ async def test_every_route_is_closed_to_every_other_role_and_answers_as_for_unkn
         "support": await service.account("support@example.org", "support"),
         "admin": await service.account("admin@example.org", "admin"),
     }
-    nobody = Account(UNKNOWN, "", {})
+    unknown_owner = Account(UNKNOWN, "", {})
     routes = {(route.path, method) for route in _routes(service) for method in route.methods}
-    walked = set()
+    covered = set()
     for (method, path, body), (_, unknown, _) in zip(
-        requests_on(ada, child, card), requests_on(nobody, UNKNOWN, UNKNOWN), strict=True
+        requests_on(ada, child, card), requests_on(unknown_owner, UNKNOWN, UNKNOWN), strict=True
     ):
         template = path.replace(ada.id, "{patient_id}").replace(child, "{record_id}").replace(card, "{record_id}")
-        walked.add((template.replace(PRACTICE, "{practice_id}"), method))
-        for who, account in others.items():
+        covered.add((template.replace(PRACTICE, "{practice_id}"), method))
+        for role, account in others.items():
             headers = {**account.because("TREAT"), "If-Match": "*"}
-            seen = await service.client.request(method, path, json=body, headers=headers)
-            reference = await service.client.request(method, unknown, json=body, headers=headers)
+            actual = await service.client.request(method, path, json=body, headers=headers)
+            unknown_response = await service.client.request(method, unknown, json=body, headers=headers)
             below = path.removeprefix(ada.path).replace(child, "{}").replace(card, "{}")
             allowed = method == "GET" and (
-                (who == "staff of the practice" and below in READABLE_BY_STAFF) or (who == "support" and below == "")
+                (role == "staff of the practice" and below in READABLE_BY_STAFF) or (role == "support" and below == "")
             )
-            assert seen.status_code == (200 if allowed else 404), (who, method, path, seen.text)
-            assert reference.status_code == 404, (who, method, unknown)
+            assert actual.status_code == (200 if allowed else 404), (role, method, path, actual.text)
+            assert unknown_response.status_code == 404, (role, method, unknown)
             if not allowed:
-                assert _told(seen) == _told(reference), (who, method, path)
+                assert _without_request_id(actual) == _without_request_id(unknown_response), (role, method, path)
         anonymous = await service.client.request(method, path, json=body, headers={"If-Match": "*"})
         assert anonymous.status_code == 401
-    assert walked == {route for route in routes if route[0].startswith("/v1/patients/{patient_id}")}
+    assert covered == {route for route in routes if route[0].startswith("/v1/patients/{patient_id}")}
 
 
 def _routes(service: Service) -> list[Any]:
     return [route for route in iter_route_contexts(service.app.routes) if route.methods]
 
 
-def _told(answer: Any) -> dict[str, Any]:
-    return {name: value for name, value in answer.json().items() if name != "request_id"}
+def _without_request_id(response: Any) -> dict[str, Any]:
+    return {name: value for name, value in response.json().items() if name != "request_id"}
 
 
-async def test_a_record_is_found_under_its_own_patient_only(service: Service) -> None:
+async def test_record_is_found_under_its_own_patient_only(service: Service) -> None:
     ada, bob = await service.patient("a@example.org"), await service.patient("b@example.org")
-    child = await added(service, ada, "dependants", CHILD)
+    child = await create_record(service, ada, "dependants", CHILD)
     mine = {**bob.headers, "If-Match": "*"}
     for method, body in (("GET", None), ("PUT", CHILD), ("DELETE", None)):
-        answer = await service.client.request(method, f"{bob.path}/dependants/{child['id']}", json=body, headers=mine)
-        assert answer.status_code == 404
-    # Nor is a dependant an insurance card.
+        response = await service.client.request(method, f"{bob.path}/dependants/{child['id']}", json=body, headers=mine)
+        assert response.status_code == 404
+    # A dependant is not found as an insurance card.
     path = f"{ada.path}/insurance-cards/{child['id']}"
     assert (await service.client.get(path, headers=ada.headers)).status_code == 404
 
 
-async def test_staff_reads_while_the_patient_shares_and_says_why(service: Service) -> None:
+async def test_staff_reads_shared_data_with_a_purpose(service: Service) -> None:
     ada = await service.patient("a@example.org")
     staff = await service.account("s@example.org", "staff", practices=[PRACTICE])
     path = f"{ada.path}/practices/{PRACTICE}"
@@ -220,9 +219,9 @@ async def test_staff_reads_while_the_patient_shares_and_says_why(service: Servic
     assert (await service.client.put(path, headers=ada.headers)).status_code == 204
     assert (await service.client.get(ada.path, headers=staff.because("HPAYMT"))).json()["given_name"] == "Ada"
     for headers in (staff.headers, staff.because("CURIOSITY")):
-        answer = await service.client.get(ada.path, headers=headers)
-        assert answer.status_code == 422
-        assert "purpose" in answer.json()["errors"][0]["field"].lower()
+        response = await service.client.get(ada.path, headers=headers)
+        assert response.status_code == 422
+        assert "purpose" in response.json()["errors"][0]["field"].lower()
     shared = await service.client.get(f"{ada.path}/practices", headers=ada.headers)
     assert [each["practice_id"] for each in shared.json()["items"]] == [PRACTICE]
     assert (await service.client.delete(path, headers=ada.headers)).status_code == 204
@@ -230,38 +229,38 @@ async def test_staff_reads_while_the_patient_shares_and_says_why(service: Servic
     assert (await service.client.get(ada.path, headers=staff.because("TREAT"))).status_code == 404
 
 
-async def test_an_export_holds_all_that_was_given(service: Service) -> None:
+async def test_export_contains_all_data(service: Service) -> None:
     ada = await service.patient("ada@example.org")
-    child = await added(service, ada, "dependants", CHILD)
-    card = await added(service, ada, "insurance-cards", CARD)
+    child = await create_record(service, ada, "dependants", CHILD)
+    card = await create_record(service, ada, "insurance-cards", CARD)
     await service.client.put(f"{ada.path}/practices/{PRACTICE}", headers=ada.headers)
-    answer = await service.client.get(f"{ada.path}/export", headers=ada.headers)
-    assert answer.headers["Content-Disposition"].startswith("attachment")
-    held = answer.json()
-    assert held["account"]["email"] == "ada@example.org"
-    assert held["profile"]["given_name"] == "Ada"
-    assert (held["dependants"], held["insurance_cards"]) == ([child], [card])
-    assert [each["practice_id"] for each in held["practices"]] == [PRACTICE]
-    assert len(held["account"]["sessions"]) == 1
-    assert {(each["deed"], each["what"]) for each in held["accesses"]} >= {
+    response = await service.client.get(f"{ada.path}/export", headers=ada.headers)
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    exported = response.json()
+    assert exported["account"]["email"] == "ada@example.org"
+    assert exported["profile"]["given_name"] == "Ada"
+    assert (exported["dependants"], exported["insurance_cards"]) == ([child], [card])
+    assert [each["practice_id"] for each in exported["practices"]] == [PRACTICE]
+    assert len(exported["account"]["sessions"]) == 1
+    assert {(each["deed"], each["what"]) for each in exported["accesses"]} >= {
         ("create", "profile"),
         ("create", f"insurance-card/{card['id']}"),
         ("create", f"share/{PRACTICE}"),
     }
-    assert "argon2" not in answer.text
+    assert "argon2" not in response.text
 
 
 class TestErasure:
-    async def test_nothing_is_left_but_ids_and_nothing_comes_back(self, service: Service) -> None:
+    async def test_erasure_leaves_only_ids(self, service: Service) -> None:
         ada = await service.patient("ada@example.org")
-        child = await added(service, ada, "dependants", CHILD)
+        child = await create_record(service, ada, "dependants", CHILD)
         await service.post("/v1/auth/password-reset", {"email": "ada@example.org"})
         token = await service.mailed_token("ada@example.org", "reset_password")
         assert (await service.client.delete(ada.path, headers=ada.headers)).status_code == 204
 
         for method, path, body in requests_on(ada, child["id"], child["id"]):
-            answer = await service.client.request(method, path, json=body, headers={**ada.headers, "If-Match": "*"})
-            assert answer.status_code == 401, (method, path)
+            response = await service.client.request(method, path, json=body, headers={**ada.headers, "If-Match": "*"})
+            assert response.status_code == 401, (method, path)
         assert (await service.try_sign_in("ada@example.org")).status_code == 401
         refreshed = await service.post("/v1/auth/refresh", {"refresh_token": ada.tokens["refresh_token"]})
         assert refreshed.status_code == 401
@@ -279,26 +278,26 @@ class TestErasure:
         assert (account["email_index"], account["sealed_email"], account["password"]) == (None, None, None)
         assert str(account["id"]) == ada.id
 
-    async def test_the_address_may_sign_up_anew_as_somebody_else(self, service: Service) -> None:
+    async def test_erased_address_can_sign_up_again(self, service: Service) -> None:
         ada = await service.patient("ada@example.org")
         await service.client.delete(ada.path, headers=ada.headers)
         again = await service.account("ada@example.org")
         assert again.id != ada.id
         assert (await service.client.get(again.path, headers=again.headers)).status_code == 404
 
-    async def test_it_asks_for_a_sign_in_of_the_last_minutes(self, service: Service) -> None:
+    async def test_erasure_requires_a_recent_sign_in(self, service: Service) -> None:
         ada = await service.patient("ada@example.org")
         service.clock.now += 400
-        answer = await service.client.delete(ada.path, headers=ada.headers)
-        assert answer.status_code == 401
-        assert 'error="insufficient_user_authentication"' in answer.headers["WWW-Authenticate"]
+        response = await service.client.delete(ada.path, headers=ada.headers)
+        assert response.status_code == 401
+        assert 'error="insufficient_user_authentication"' in response.headers["WWW-Authenticate"]
         refreshed = await service.post("/v1/auth/refresh", {"refresh_token": ada.tokens["refresh_token"]})
         renewed = Account(ada.id, ada.email, refreshed.json())
         assert (await service.client.delete(ada.path, headers=renewed.headers)).status_code == 401
         fresh = await service.sign_in("ada@example.org")
         assert (await service.client.delete(ada.path, headers=fresh.headers)).status_code == 204
 
-    async def test_an_account_without_a_profile_can_be_erased_too(self, service: Service) -> None:
+    async def test_account_without_a_profile_can_be_erased(self, service: Service) -> None:
         account = await service.account("a@example.org")
         exported = await service.client.get(f"{account.path}/export", headers=account.headers)
         assert exported.json()["account"]["email"] == "a@example.org"
@@ -306,23 +305,23 @@ class TestErasure:
         assert (await service.try_sign_in("a@example.org")).status_code == 401
 
 
-async def test_the_feed_tells_of_ids_and_states_only(service: Service) -> None:
+async def test_feed_contains_ids_and_states_only(service: Service) -> None:
     ada = await service.patient("ada@example.org")
-    await added(service, ada, "dependants", CHILD)
+    await create_record(service, ada, "dependants", CHILD)
     headers = {**ada.headers, "If-Match": '"1"'}
     await service.client.put(ada.path, json={**PROFILE, "phone": "312 555 0142"}, headers=headers)
     await service.client.delete(ada.path, headers=ada.headers)
-    told = [
+    published = [
         (each.type, each.subject, each.entityversion, json.loads(bytes(each.data)))
         for each in await service.published(2)
     ]
-    assert told == [
+    assert published == [
         ("millrace.patient.created", f"patient/{ada.id}", 1, {"id": ada.id, "state": "active"}),
         ("millrace.patient.updated", f"patient/{ada.id}", 2, {"id": ada.id, "state": "erased"}),
     ]
 
 
-async def test_a_replay_tells_all_again_under_their_versions(service: Service) -> None:
+async def test_replay_publishes_all_patients_with_their_versions(service: Service) -> None:
     ada, bob = await service.patient("a@example.org"), await service.patient("b@example.org")
     await service.client.delete(ada.path, headers=ada.headers)
     before = len(await service.published(3))
@@ -334,7 +333,7 @@ async def test_a_replay_tells_all_again_under_their_versions(service: Service) -
     }
 
 
-async def test_with_another_issuer_the_first_profile_makes_the_person(postgres_dsn: str) -> None:
+async def test_first_profile_creates_the_person_with_an_external_issuer(postgres_dsn: str) -> None:
     async with running(settings_for(postgres_dsn)) as local:
         account = await local.account("a@example.org")
         verifier = local.app.state.verifier
@@ -350,5 +349,5 @@ async def test_with_another_issuer_the_first_profile_makes_the_person(postgres_d
         assert first.status_code == 201
         assert (await service.client.delete(stranger.path, headers=stranger.headers)).status_code == 204
         for method, body in (("GET", None), ("PUT", PROFILE)):
-            answer = await service.client.request(method, stranger.path, json=body, headers=stranger.headers)
-            assert answer.status_code == 404
+            response = await service.client.request(method, stranger.path, json=body, headers=stranger.headers)
+            assert response.status_code == 404

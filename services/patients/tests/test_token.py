@@ -1,4 +1,4 @@
-"""`millrace token`: good for roles, never for personal data."""
+"""The command `millrace token`: its tokens carry roles but open no personal data."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ async def run(command: typer.Typer, *arguments: str) -> Any:
     return await asyncio.to_thread(CliRunner().invoke, command, list(arguments))
 
 
-async def test_a_token_is_taken_for_its_roles_and_opens_no_personal_data(
+async def test_token_has_its_roles_but_opens_no_personal_data(
     postgres_dsn: str, command: typer.Typer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(postgres_dsn, patients_signing_keys=None)
@@ -40,7 +40,7 @@ async def test_a_token_is_taken_for_its_roles_and_opens_no_personal_data(
         patient = await service.patient("ada@example.org")
         printed = await run(command, "--role", "staff", "--practice", PRACTICE, "--role", "support")
         assert printed.exit_code == 0, printed.output
-        # The service's clock stands, the command's doesn't.
+        # The command uses the system clock, the service a manual one.
         service.clock.now = time.time()
         principal = await service.app.state.verifier.verify(printed.stdout.strip())
         assert (principal.roles, principal.practices) == ({"staff", "support"}, {PRACTICE})
@@ -50,17 +50,19 @@ async def test_a_token_is_taken_for_its_roles_and_opens_no_personal_data(
 
 
 @pytest.mark.parametrize("arguments", [("--role", "staff"), ("--role", "admin", "--practice", PRACTICE)])
-async def test_roles_and_practices_go_together(command: typer.Typer, arguments: tuple[str, ...]) -> None:
+async def test_staff_requires_a_practice_and_practices_require_staff(
+    command: typer.Typer, arguments: tuple[str, ...]
+) -> None:
     refused = await run(command, *arguments)
     assert (refused.exit_code, refused.stdout) == (2, "")
 
 
-async def test_another_issuers_tokens_are_not_made_here(command: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_command_fails_with_an_external_issuer(command: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILLRACE_PATIENTS_IDENTITY", "cognito")
     assert (await run(command, "--role", "admin")).exit_code == 2
 
 
-async def test_what_is_missing_is_told_in_one_line(
+async def test_missing_master_key_is_reported_in_one_line(
     command: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = tmp_path / "none"

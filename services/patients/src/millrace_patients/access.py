@@ -1,8 +1,8 @@
-"""Who may see and change whose data, and why: one place for every route.
+"""Access rules for personal data, shared by all routes.
 
-Patients have all of their own. Staff of a practice reads what care needs of patients who share with that practice;
-support reads who somebody is; administrators read nothing personal. Whatever a caller may not see answers as if it
-weren't there.
+Patients have full access to their own data. Staff of a practice may read what care needs, for patients who share with
+that practice. Support may read the profile that identifies a patient. Administrators read nothing personal. A caller
+without access gets the same 404 as for an unknown patient.
 """
 
 from dataclasses import dataclass
@@ -12,31 +12,31 @@ from uuid import UUID
 
 from fastapi import Depends, Header
 
-from millrace_patients.audit.model import Deed, Entry, Purpose
+from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.person.vault import PersonKey, Vault
 from millrace_patients.session.service import Sessions
-from millrace_patients.sharing.repository import practices_of
-from millrace_patients.unit_of_work import Work
+from millrace_patients.sharing.repository import list_practice_ids
+from millrace_patients.unit_of_work import UnitOfWork
 from millrace_platform.authentication import InPrincipal, Principal, Role
 from millrace_platform.errors import FieldError, NotFound, Unauthenticated, Unprocessable
 
 
-class Need(Enum):
-    """What a request needs."""
+class Permission(Enum):
+    """Permission on one patient's data that a request requires."""
 
-    IDENTITY = auto()
-    """To read who the patient is."""
-    CARE = auto()
-    """To read what a practice needs: dependants, insurance cards."""
-    OWN = auto()
-    """To read what concerns nobody else: the trail, the shares, the export."""
-    CHANGE = auto()
-    """To write."""
+    READ_IDENTITY = auto()
+    """Read the profile."""
+    READ_CARE = auto()
+    """Read dependants and insurance cards."""
+    READ_PRIVATE = auto()
+    """Read the audit trail, the shares and the export: for the patient only."""
+    WRITE = auto()
+    """Change any of the data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks and why. `purpose` is None where the caller gave none."""
+    """Sender of a request. `purpose` is None if the request states none."""
 
     principal: Principal
     purpose: Purpose | None
@@ -44,73 +44,77 @@ class Caller:
     def is_patient(self, patient_id: UUID) -> bool:
         return self.principal.subject == patient_id
 
-    def entry(self, patient_id: UUID, deed: Deed, what: str) -> Entry:
-        """The access as the trail has it."""
+    def audit_entry(self, patient_id: UUID, action: Action, target: str) -> AuditEntry:
+        """Return the audit entry for an access by this caller."""
         own = self.is_patient(patient_id)
-        return Entry(
+        return AuditEntry(
             actor=self.principal.subject,
             roles=",".join(sorted(self.principal.roles)),
             person=patient_id,
-            deed=deed,
-            what=what,
+            action=action,
+            target=target,
             purpose=Purpose.PATIENT_REQUEST if own or self.purpose is None else self.purpose,
         )
 
 
-def may(principal: Principal, patient_id: UUID, shared_with: frozenset[str], need: Need) -> bool:
-    """Whether the caller may, given the practices that the patient shares with. Pure."""
+def has_permission(principal: Principal, patient_id: UUID, shared_with: frozenset[str], permission: Permission) -> bool:
+    """Return whether `principal` has the permission. `shared_with` are ids of practices the patient shares with."""
     if principal.subject == patient_id:
         return True
     if principal.has(Role.STAFF) and not principal.practices.isdisjoint(shared_with):
-        return need in (Need.IDENTITY, Need.CARE)
-    return principal.has(Role.SUPPORT) and need is Need.IDENTITY
+        return permission in (Permission.READ_IDENTITY, Permission.READ_CARE)
+    return principal.has(Role.SUPPORT) and permission is Permission.READ_IDENTITY
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Lets callers in. `sessions` None: they are kept by another issuer."""
+class AccessControl:
+    """Checks callers against the rules. `sessions` is None when another issuer keeps the sessions."""
 
     vault: Vault
     sessions: Sessions | None
 
-    async def enter(self, work: Work, caller: Caller, patient_id: UUID, need: Need) -> PersonKey:
-        """The patient's key, held until the end of the transaction for who writes.
+    async def authorize(self, work: UnitOfWork, caller: Caller, patient_id: UUID, permission: Permission) -> PersonKey:
+        """Check the permission and return the patient's data key; lock its row if the permission is `WRITE`.
 
-        Problems: 401 where the session has ended, 404 for whoever may not, 422 without a purpose for others' data.
+        Problems: 401 if the session has ended, 404 without the permission, 422 if the purpose is missing for another
+        person's data.
         """
         await self.check_session(work, caller.principal)
         if not caller.is_patient(patient_id) and caller.purpose is None:
-            raise _needs_purpose()
+            raise _purpose_missing()
         shared = frozenset[str]()
         if not caller.is_patient(patient_id):
-            shared = await practices_of(work.session, patient_id)
-        if not may(caller.principal, patient_id, shared, need):
-            raise is_not_there()
-        take = self.vault.hold if need is Need.CHANGE else self.vault.find
-        key = await take(work.session, patient_id)
+            shared = await list_practice_ids(work.session, patient_id)
+        if not has_permission(caller.principal, patient_id, shared, permission):
+            raise patient_not_found()
+        load_key = self.vault.find_for_update if permission is Permission.WRITE else self.vault.find
+        key = await load_key(work.session, patient_id)
         if key is None:
-            raise is_not_there()
+            raise patient_not_found()
         return key
 
-    async def check_session(self, work: Work, principal: Principal) -> None:
-        """Here, at the personal data itself, a sign-out holds at once, not only when the access token expires."""
+    async def check_session(self, work: UnitOfWork, principal: Principal) -> None:
+        """Raise a 401 problem if the session has ended.
+
+        Access tokens stay valid for minutes after a sign-out; access to personal data must end at once.
+        """
         if self.sessions is None:
             return
         live = principal.session is not None and await self.sessions.is_live(
             work.session, UUID(principal.session), work.now
         )
         if not live:
-            raise Unauthenticated("The session has ended: sign in again.", error="invalid_token")
+            raise Unauthenticated("The session has ended. Sign in again.", error="invalid_token")
 
 
-def is_not_there() -> NotFound:
+def patient_not_found() -> NotFound:
     return NotFound("There is no such patient.")
 
 
-def _needs_purpose() -> Unprocessable:
+def _purpose_missing() -> Unprocessable:
     known = ", ".join(Purpose)
     missing = FieldError(
-        field="Purpose-Of-Use", detail="It is needed for another person's data.", remedy=f"Give one of {known}."
+        field="Purpose-Of-Use", detail="Required to access another person's data.", remedy=f"Send one of {known}."
     )
     return Unprocessable(errors=[missing])
 
@@ -118,11 +122,12 @@ def _needs_purpose() -> Unprocessable:
 def _caller(
     principal: InPrincipal,
     purpose_of_use: Annotated[
-        Purpose | None, Header(description="Why (HL7 PurposeOfUse); needed for the data of another person.")
+        Purpose | None,
+        Header(description="Purpose of the access (HL7 PurposeOfUse); required for another person's data."),
     ] = None,
 ) -> Caller:
     return Caller(principal, purpose_of_use)
 
 
 InCaller: TypeAlias = Annotated[Caller, Depends(_caller)]
-"""An endpoint's parameter."""
+"""Endpoint parameter that resolves to the caller."""

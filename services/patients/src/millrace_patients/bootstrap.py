@@ -1,6 +1,5 @@
-"""The composition root: the only place that knows how the parts go together."""
+"""The composition root: the only place that wires the patients service."""
 
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,9 +7,7 @@ from datetime import timedelta
 from fastapi import FastAPI
 
 from millrace_feeds.clock import Clock
-from millrace_feeds.publisher import Publisher
 from millrace_feeds.relay import Relay
-from millrace_feeds.transport import Transport
 from millrace_patients.access import AccessControl
 from millrace_patients.account.passwords import Passwords, open_passwords
 from millrace_patients.account.registration import Registration
@@ -35,14 +32,14 @@ from millrace_patients.signing.ring import KeyRing
 from millrace_patients.signing.tokens import KeyRingSource
 from millrace_patients.sweep import Sweep
 from millrace_patients.throttle.service import Throttle
-from millrace_patients.unit_of_work import Units
+from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_patients.wire import SOURCE
 from millrace_platform.application import Running
-from millrace_platform.authentication import Verifier, open_verifier, rules_of
+from millrace_platform.authentication import Verifier, rules_of
 from millrace_platform.ids import Ids
+from millrace_platform.persistence import open_relay
+from millrace_platform.service import Infrastructure
 from millrace_platform.unit_of_work import Envelopes
-
-Transports = Callable[[], AbstractAsyncContextManager[Transport]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class Parts:
     core: Core
     clock: Clock
     ids: Ids
-    units: Units
+    units: UnitsOfWork
     vault: Vault
     sessions: Sessions
     challenges: Challenges
@@ -65,31 +62,26 @@ class Parts:
         return self.settings.patients_identity == "local"
 
 
-def starter(
-    settings: PatientsSettings, transports: Transports, clock: Clock, ids: Ids
-) -> Callable[[FastAPI, AsyncExitStack], Awaitable[Running]]:
-    """How the service starts: opens its stores, wires the parts, names tasks and checks."""
-
-    async def start(app: FastAPI, stack: AsyncExitStack) -> Running:
-        core = await stack.enter_async_context(open_core(settings))
-        transport = await stack.enter_async_context(transports())
-        publisher = Publisher(transport=transport, stream=settings.changes_stream)
-        relay = Relay(database_url=settings.patients_database_url, publisher=publisher, clock=clock)
-        parts = _parts(settings, core, clock, ids)
-        app.state.patients = _patients(parts, relay)
-        sweep = Sweep(parts.units, parts.challenges, parts.sessions, parts.throttle, parts.emails)
-        tasks = {"relay": relay.run, "sweep": sweep.run}
-        if parts.is_issuer:
-            ring = await open_ring(settings, core, clock)
-            passwords = await stack.enter_async_context(_passwords(settings))
-            app.state.identity = _identity(parts, ring, passwords)
-            app.state.verifier = Verifier(rules_of(settings), KeyRingSource(ring), clock)
-            tasks["signing-keys"] = ring.run
-        else:
-            app.state.verifier = await stack.enter_async_context(open_verifier(settings, clock))
-        return Running(tasks=tasks, checks={"database": core.database.check})
-
-    return start
+async def start(
+    settings: PatientsSettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
+) -> Running:
+    """Open the stores, wire the services, and name tasks and checks."""
+    clock = infrastructure.clock
+    core = await stack.enter_async_context(open_core(settings))
+    relay = await stack.enter_async_context(open_relay(settings, infrastructure, settings.patients_database_url))
+    parts = _parts(settings, core, clock, infrastructure.ids)
+    app.state.patients = _patients(parts, relay)
+    sweep = Sweep(parts.units, parts.challenges, parts.sessions, parts.throttle, parts.emails)
+    tasks = {"relay": relay.run, "sweep": sweep.run}
+    if parts.is_issuer:
+        ring = await open_ring(settings, core, clock)
+        passwords = await stack.enter_async_context(_passwords(settings))
+        app.state.identity = _identity(parts, ring, passwords)
+        app.state.verifier = Verifier(rules_of(settings), KeyRingSource(ring), clock)
+        tasks["signing-keys"] = ring.run
+    else:
+        app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
+    return Running(tasks=tasks, checks={"database": core.database.check})
 
 
 def _parts(settings: PatientsSettings, core: Core, clock: Clock, ids: Ids) -> Parts:
@@ -102,7 +94,7 @@ def _parts(settings: PatientsSettings, core: Core, clock: Clock, ids: Ids) -> Pa
         core=core,
         clock=clock,
         ids=ids,
-        units=Units(core.database, Envelopes(SOURCE, clock, ids), AuditTrail(core.keys.audit)),
+        units=UnitsOfWork(core.database, Envelopes(SOURCE, clock, ids), AuditTrail(core.keys.audit)),
         vault=Vault(core.kms, clock),
         sessions=Sessions(lifetimes, ids, generate_token),
         challenges=Challenges(core.keys.mail, generate_token),

@@ -1,4 +1,4 @@
-"""What the service's commands share."""
+"""Error reporting shared by the service's commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ FAILED = 1
 
 
 @contextmanager
-def in_one_line() -> Iterator[None]:
-    """What keeps a command from its work is told in one line, and the command exits with 1."""
+def report_errors() -> Iterator[None]:
+    """Print an expected error as one line on stderr and exit with 1."""
     try:
         yield
     except (MasterKeyError, NoRootKeyError) as error:

@@ -12,8 +12,9 @@ from millrace_patients.settings import PatientsSettings
 from millrace_patients.signing.model import RotationPolicy
 from millrace_patients.signing.ring import ConfiguredKeyRing, DatabaseKeyRing, KeyRing
 from millrace_patients.signing.tokens import TokenIssuer
-from millrace_platform.database import Database, open_database
+from millrace_platform.database import Database
 from millrace_platform.ids import Ids
+from millrace_platform.persistence import open_service_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,7 @@ class Core:
 async def open_core(settings: PatientsSettings) -> AsyncIterator[Core]:
     """Raises `MasterKeyError` or `NoRootKeyError` where `millrace init` has to run first."""
     async with (
-        open_database(
-            settings.patients_database_url,
-            name="patients",
-            pool_size=settings.database_pool_size,
-            seconds=settings.database_timeout,
-        ) as database,
+        open_service_database(settings, settings.patients_database_url, name="patients") as database,
         open_kms(settings) as kms,
     ):
         yield Core(database, kms, await load_service_keys(database, kms))

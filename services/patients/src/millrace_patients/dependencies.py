@@ -7,17 +7,17 @@ from fastapi import Depends, Request
 
 from millrace_feeds.relay import Relay
 from millrace_patients.account.registration import Registration
-from millrace_patients.account.roles import Roles
-from millrace_patients.account.signing_in import SigningIn
-from millrace_patients.insurance_card.service import InsuranceCards
-from millrace_patients.mail.stored import StoredMail
-from millrace_patients.patient.contact import Contacts
+from millrace_patients.account.roles import RoleService
+from millrace_patients.account.sign_in import SignInService
+from millrace_patients.email_queue.service import EmailQueue
+from millrace_patients.insurance_card.service import InsuranceCardService
+from millrace_patients.patient.contact import ContactService
 from millrace_patients.patient.export import Exporter
 from millrace_patients.patient.service import PatientService
-from millrace_patients.record.service import Records
-from millrace_patients.sharing.service import Sharing
-from millrace_patients.signing.tokens import Issuer
-from millrace_patients.unit_of_work import Units
+from millrace_patients.record.service import RecordService
+from millrace_patients.sharing.service import ShareService
+from millrace_patients.signing.tokens import TokenIssuer
+from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_platform.source import source_of
 
 
@@ -26,9 +26,9 @@ class Identity:
     """Accounts and tokens, where this service keeps them."""
 
     registration: Registration
-    signing_in: SigningIn
-    roles: Roles
-    issuer: Issuer
+    sign_in: SignInService
+    roles: RoleService
+    issuer: TokenIssuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Patients:
 
     patients: PatientService
     exporter: Exporter
-    contacts: Contacts
-    dependants: Records
-    insurance_cards: InsuranceCards
-    sharing: Sharing
-    mail: StoredMail
-    units: Units
+    contacts: ContactService
+    dependants: RecordService
+    insurance_cards: InsuranceCardService
+    sharing: ShareService
+    emails: EmailQueue
+    units: UnitsOfWork
     relay: Relay
 
 

@@ -1,4 +1,4 @@
-"""How the service's problems are documented."""
+"""Descriptions of this service's problems for the OpenAPI document."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ problems = partial(
     {
         **PROBLEMS,
         401: "No valid access token, or wrong credentials.",
-        429: "Too many tries; `Retry-After` says how long to wait.",
+        429: "Too many attempts; `Retry-After` gives the seconds to wait.",
     },
 )
 

@@ -1,4 +1,4 @@
-"""For operators and the services beside this one; the load balancer doesn't lead here."""
+"""Internal API for operators and other services; the load balancer does not route to it."""
 
 import asyncio
 from dataclasses import asdict
@@ -13,23 +13,22 @@ from sqlalchemy import func, select, table
 from millrace_feeds.outbox import OUTBOX_TABLE
 from millrace_patients.audit.model import Purpose
 from millrace_patients.dependencies import InPatients, Patients
+from millrace_patients.email_queue.service import QueuedEmail
 from millrace_patients.http import problems
-from millrace_patients.mail.stored import Waiting
-from millrace_patients.patient.repository import states_after
+from millrace_patients.patient.repository import list_states_after
 from millrace_patients.wire import State, patient_event
 from millrace_platform.resources import Schema
 from millrace_platform.responses import NO_STORE, json_response
-from millrace_platform.unit_of_work import put
 
 router = APIRouter(prefix="/internal/patients", tags=["internal"])
 
 REPLAY_PAGE = 5000
-LOOK_SECONDS = 0.5
-"""Between two looks for mail that somebody waits for."""
+POLL_SECONDS = 0.5
+"""Interval between queries while a request waits for email."""
 
 
-class WaitingMail(Schema):
-    """A mail that waits for its sender. `token` goes into the link of its text."""
+class QueuedEmailResource(Schema):
+    """Email to be sent. `token` goes into the link of its text."""
 
     id: UUID
     kind: str
@@ -38,20 +37,23 @@ class WaitingMail(Schema):
     created_at: datetime
 
 
-class WaitingMails(Schema):
-    """The oldest mails that wait."""
+class QueuedEmailList(Schema):
+    """Oldest queued emails."""
 
-    items: list[WaitingMail]
+    items: list[QueuedEmailResource]
 
 
-class Asked(Schema):
-    """Whose contacts are asked for."""
+class ContactRequest(Schema):
+    """Patients to look up."""
 
     patient_ids: Annotated[list[UUID], Field(min_length=1, max_length=100)]
 
 
 class ContactResource(Schema):
-    """Where messages go: the profile's address, else the account's. `given_name` is null without a profile."""
+    """Recipient of messages to a patient: the profile's address, else the account's.
+
+    `given_name` is null without a profile.
+    """
 
     patient_id: UUID
     email: str
@@ -59,66 +61,72 @@ class ContactResource(Schema):
 
 
 class ContactResources(Schema):
-    """Of those who have an address."""
+    """Contacts of the requested patients that have an address."""
 
     items: list[ContactResource]
 
 
-class Replayed(Schema):
-    """How many patients were sent again; `next`, unless null, is to be given as `after`."""
+class ReplayResult(Schema):
+    """Number of published events. If `next` is not null, pass it as `after` to continue."""
 
     count: int
     next: UUID | None
 
 
-@router.get("/outbox", summary="List mail that waits", responses=problems(422))
-async def outbox(
+@router.get("/outbox", summary="List queued emails", responses=problems(422))
+async def list_queued_emails(
     patients: InPatients,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=200)] = 100,
-    wait: Annotated[float, Query(ge=0, le=8, description="Seconds to wait for mail while there is none.")] = 0.0,
-) -> WaitingMails:
-    """Oldest first. Delete each once it was sent; what nobody fetches within a day is removed."""
+    wait: Annotated[float, Query(ge=0, le=8, description="Seconds to wait for an email if none is queued.")] = 0.0,
+) -> QueuedEmailList:
+    """Return queued emails, oldest first.
+
+    Delete each email once it was sent; emails are removed after a day.
+    """
     response.headers.update(NO_STORE)
-    waiting = await _waiting_mail(patients, limit, wait)
-    return WaitingMails(
+    waiting = await _wait_for_emails(patients, limit, wait)
+    return QueuedEmailList(
         items=[
-            WaitingMail(id=each.id, kind=each.kind, to=each.to, token=each.token, created_at=each.created_at)
+            QueuedEmailResource(id=each.id, kind=each.kind, to=each.to, token=each.token, created_at=each.created_at)
             for each in waiting
         ]
     )
 
 
-async def _waiting_mail(patients: Patients, limit: int, wait: float) -> list[Waiting]:
-    """Looks at least once. By the clock, not by looks: where these are slow, the answer is still in time."""
+async def _wait_for_emails(patients: Patients, limit: int, wait: float) -> list[QueuedEmail]:
+    """Return queued emails, waiting up to `wait` seconds for the first; query at least once."""
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
     while True:
         async with patients.units.begin() as work:
-            found = await patients.mail.waiting(work, limit)
+            found = await patients.emails.list_oldest(work, limit)
         left = until - loop.time()
         if found or left <= 0:
             return found
-        await asyncio.sleep(min(LOOK_SECONDS, left))
+        await asyncio.sleep(min(POLL_SECONDS, left))
 
 
-@router.delete("/outbox/{mail_id}", summary="Say that a mail was sent", status_code=204, responses=problems(422))
-async def sent(patients: InPatients, mail_id: UUID) -> None:
-    """Nothing happens where it is gone already."""
+@router.delete("/outbox/{email_id}", summary="Delete an email that was sent", status_code=204, responses=problems(422))
+async def delete_queued_email(patients: InPatients, email_id: UUID) -> None:
+    """Remove an email from the queue; does nothing if it is already gone."""
     async with patients.units.begin() as work:
-        await patients.mail.remove(work.session, mail_id)
+        await patients.emails.remove(work.session, email_id)
 
 
-@router.post("/contacts", summary="Show where messages to patients go", responses=problems(422))
-async def contacts(
+@router.post("/contacts", summary="Look up patients' contacts", responses=problems(422))
+async def find_contacts(
     patients: InPatients,
-    asked: Asked,
-    purpose_of_use: Annotated[Purpose, Header(description="Why (HL7 PurposeOfUse).")],
+    body: ContactRequest,
+    purpose_of_use: Annotated[Purpose, Header(description="Purpose of the access (HL7 PurposeOfUse).")],
     response: Response,
 ) -> ContactResources:
-    """Each contact that is shown is on its patient's trail. Who was erased, or has no address, is left out."""
+    """Return the contacts of patients, leaving out erased patients and those without an address.
+
+    Each returned contact adds an entry to the patient's audit trail.
+    """
     response.headers.update(NO_STORE)
-    found = await patients.contacts.of(dict.fromkeys(asked.patient_ids), purpose_of_use)
+    found = await patients.contacts.find_contacts(dict.fromkeys(body.patient_ids), purpose_of_use)
     return ContactResources(
         items=[
             ContactResource(patient_id=patient_id, email=each.email, given_name=each.given_name)
@@ -127,20 +135,20 @@ async def contacts(
     )
 
 
-@router.post("/replay", summary="Send patients' states again", responses=problems(422))
-async def replay(patients: InPatients, after: UUID | None = None) -> Replayed:
-    """Emits up to 5,000 patients behind `after` under their present versions, marked as a replay."""
+@router.post("/replay", summary="Publish patients again", responses=problems(422))
+async def publish_patient_replay(patients: InPatients, after: UUID | None = None) -> ReplayResult:
+    """Publish the current state of up to 5,000 patients with ids above `after`, marked as a replay."""
     async with patients.units.begin() as work:
-        found = await states_after(work.session, after, REPLAY_PAGE)
+        found = await list_states_after(work.session, after, REPLAY_PAGE)
         events = [patient_event(identifier, cast("State", state), version) for identifier, state, version in found]
-        await put(work.session, patients.units.envelopes.of(events, replay=True))
-    return Replayed(count=len(found), next=found[-1][0] if len(found) == REPLAY_PAGE else None)
+        await work.publish_replay(events)
+    return ReplayResult(count=len(found), next=found[-1][0] if len(found) == REPLAY_PAGE else None)
 
 
-@router.get("/status", summary="Show the figures")
-async def status(patients: InPatients) -> Response:
-    """Of the outbox and the relay."""
+@router.get("/status", summary="Get outbox and relay statistics")
+async def get_patients_status(patients: InPatients) -> Response:
+    """Return the outbox backlog and the state of the relay."""
     async with patients.units.database.read() as session:
         backlog = await session.scalar(select(func.count()).select_from(table(OUTBOX_TABLE)))
-    figures: dict[str, Any] = {"outbox": {"backlog": backlog}, "relay": asdict(patients.relay.status())}
-    return json_response(figures)
+    stats: dict[str, Any] = {"outbox": {"backlog": backlog}, "relay": asdict(patients.relay.status())}
+    return json_response(stats)

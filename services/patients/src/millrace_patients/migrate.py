@@ -1,8 +1,8 @@
-"""Bring the database to the newest revision and make its keys: the `millrace.init` entry point of this package."""
+"""Migrate the database and create the service's keys: the `millrace.init` entry point of this package."""
 
 from pathlib import Path
 
-from millrace_patients.crypto.open import open_kms, provide_master_key
+from millrace_patients.crypto.kms_factory import open_kms, provide_master_key
 from millrace_patients.crypto.service_keys import ensure_root_key
 from millrace_patients.settings import PatientsSettings
 from millrace_platform.database import open_database
@@ -12,7 +12,7 @@ migrate = Migrations(Path(__file__).with_name("migrations"), lock_key=0x6D696C6C
 
 
 async def prepare(settings: PatientsSettings) -> None:
-    """Idempotent: tables, the local master key where it is used, and the service's root key."""
+    """Create the tables, the local master key if one is used, and the root key. Idempotent."""
     await migrate(settings.patients_database_url)
     provide_master_key(settings)
     seconds = settings.database_timeout
@@ -24,5 +24,5 @@ async def prepare(settings: PatientsSettings) -> None:
 
 
 async def init() -> None:
-    """Prepares what `MILLRACE_PATIENTS_DATABASE_URL` and the other settings name."""
+    """Prepare the database that the environment's settings name."""
     await prepare(PatientsSettings())

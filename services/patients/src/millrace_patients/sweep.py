@@ -1,36 +1,36 @@
-"""Removes what has had its time: challenges, counts, sessions, mail."""
+"""Periodic removal of expired challenges, attempt counts, sessions and emails."""
 
 from dataclasses import dataclass
 
 from millrace_patients.challenge.service import Challenges
-from millrace_patients.mail.stored import StoredMail
+from millrace_patients.email_queue.service import EmailQueue
 from millrace_patients.session.service import Sessions
 from millrace_patients.throttle.service import Throttle
-from millrace_patients.unit_of_work import Units
+from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_platform.rounds import in_rounds
 
 PAUSE = 300.0
-"""Seconds between two rounds."""
+"""Seconds between two runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Any number may run at once."""
+    """Deletes expired rows. Any number of instances may run at once."""
 
-    units: Units
+    units: UnitsOfWork
     challenges: Challenges
     sessions: Sessions
     throttle: Throttle
-    mail: StoredMail
+    emails: EmailQueue
 
     async def run(self) -> None:
         """See `in_rounds`."""
-        await in_rounds(self.once, name="sweep", pause=PAUSE)
+        await in_rounds(self.run_once, name="sweep", pause=PAUSE)
 
-    async def once(self) -> None:
-        """One round."""
+    async def run_once(self) -> None:
+        """Delete all rows that have expired by now."""
         async with self.units.begin() as work:
-            await self.challenges.forget_old(work.session, work.now)
-            await self.sessions.forget_old(work.session, work.now)
-            await self.throttle.forget_old(work.session)
-            await self.mail.forget_old(work.session, work.now)
+            await self.challenges.delete_expired(work.session, work.now)
+            await self.sessions.delete_expired(work.session, work.now)
+            await self.throttle.delete_expired(work.session)
+            await self.emails.delete_expired(work.session, work.now)

@@ -1,4 +1,4 @@
-"""Patients as the feed carries them: ids and states only."""
+"""Patient events on the change feed: ids and states only."""
 
 from typing import Literal
 from uuid import UUID
@@ -13,6 +13,6 @@ State = Literal["active", "erased"]
 
 
 def patient_event(patient_id: UUID, state: State, version: int) -> Event:
-    """The patient's step to a version: made at 1, erased at 2. Changes of personal data are nobody else's business."""
+    """Return the event for a patient's version: 1 when created, 2 when erased. Profile changes are not published."""
     action: Literal["created", "updated"] = "created" if state == "active" else "updated"
-    return Event.written(PATIENT, Patient(id=str(patient_id), state=state), action=action, version=version)
+    return Event.of_entity(PATIENT, Patient(id=str(patient_id), state=state), action=action, version=version)

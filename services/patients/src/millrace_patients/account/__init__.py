@@ -1,1 +1,1 @@
-"""Accounts: an e-mail address, a password, and roles."""
+"""Accounts: an email address, a password and roles."""

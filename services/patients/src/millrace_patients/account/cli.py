@@ -1,4 +1,4 @@
-"""`millrace accounts`."""
+"""The command `millrace accounts`."""
 
 import asyncio
 from typing import Annotated
@@ -14,7 +14,7 @@ from millrace_patients.audit.repository import AuditTrail
 from millrace_patients.commands import report_errors
 from millrace_patients.composition import open_core
 from millrace_patients.settings import PatientsSettings
-from millrace_patients.unit_of_work import Units
+from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_patients.wire import SOURCE
 from millrace_platform.authentication import Role
 from millrace_platform.ids import Uuid7
@@ -30,11 +30,13 @@ def _group() -> None:
 
 @app.command()
 def grant(
-    role: Annotated[list[Role], typer.Option(help="Repeat it for several.")],
-    practice: Annotated[list[UUID] | None, typer.Option(help="Id of a practice that staff works for.")] = None,
-    email: Annotated[str, typer.Option(prompt=True, help="Asked for where it is left out.")] = "",
+    role: Annotated[list[Role], typer.Option(help="Role to grant; repeat the option for several.")],
+    practice: Annotated[list[UUID] | None, typer.Option(help="Id of a practice the staff member works for.")] = None,
+    email: Annotated[
+        str, typer.Option(prompt=True, help="Email address of the account; prompted for if omitted.")
+    ] = "",
 ) -> None:
-    """Give an account exactly these roles: how the first administrator comes about."""
+    """Replace an account's roles; use it to create the first administrator."""
     with report_errors():
         account = asyncio.run(_grant(email, tuple(sorted(set(role))), tuple(sorted(set(practice or [])))))
     typer.echo(f"{account.id}: {', '.join(account.roles)}")
@@ -46,8 +48,8 @@ async def _grant(email: str, roles: tuple[Role, ...], practices: tuple[UUID, ...
         async with core.database.read() as session:
             found = await repository.find_by_email_index(session, core.keys.index_email(normalize_email(email)))
         if found is None:
-            typer.echo("There is no account with this e-mail address.", err=True)
+            typer.echo("There is no account with this email address.", err=True)
             raise typer.Exit(1)
         envelopes = Envelopes(SOURCE, clock, Uuid7(clock))
-        units = Units(core.database, envelopes, AuditTrail(core.keys.audit))
+        units = UnitsOfWork(core.database, envelopes, AuditTrail(core.keys.audit))
         return await RoleService(units).set(None, found.id, roles, practices)

@@ -1,22 +1,22 @@
-"""Devices known at an account ("device cookies", OWASP): a token that a sign-in leaves and the next one brings."""
+"""Device tokens ("device cookies", OWASP): issued by a sign-in and sent with the next one from the same device."""
 
 import base64
 import hmac
 import secrets
 
-from millrace_patients.crypto.service_keys import mac
+from millrace_patients.crypto.service_keys import compute_mac
 
 NONCE_BYTES = 16
 
 
-def device_token(key: bytes, account: bytes) -> str:
-    """A new token for the account of an e-mail's index."""
+def create_device_token(key: bytes, account: bytes) -> str:
+    """Return a new token for the account with this email index."""
     nonce = secrets.token_bytes(NONCE_BYTES)
-    return base64.urlsafe_b64encode(nonce + mac(key, account, nonce)).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(nonce + compute_mac(key, account, nonce)).rstrip(b"=").decode()
 
 
-def known_device(key: bytes, account: bytes, token: str | None) -> bytes | None:
-    """What names the device; None where the token isn't one of this account."""
+def verify_device_token(key: bytes, account: bytes, token: str | None) -> bytes | None:
+    """Return the id of the device; None if the token was not issued for this account."""
     if token is None:
         return None
     try:
@@ -24,4 +24,4 @@ def known_device(key: bytes, account: bytes, token: str | None) -> bytes | None:
     except ValueError:
         return None
     nonce, given = raw[:NONCE_BYTES], raw[NONCE_BYTES:]
-    return nonce if hmac.compare_digest(given, mac(key, account, nonce)) else None
+    return nonce if hmac.compare_digest(given, compute_mac(key, account, nonce)) else None

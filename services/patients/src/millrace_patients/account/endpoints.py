@@ -28,71 +28,73 @@ InAdmin: TypeAlias = Annotated[Principal, Depends(require(Role.ADMIN))]
 
 @router.post("/sign-up", summary="Sign up", status_code=202, responses=problems(415, 422, 429))
 async def sign_up(identity: InIdentity, source: InSource, body: EmailBody) -> None:
-    """Sends a mail with the token for `verify-email`. The answer is the same where the address has an account."""
-    await identity.registration.ask(ChallengeKind.SIGN_UP, body.email, source)
+    """Email a token for `verify-email`. The response is the same if the address already has an account."""
+    await identity.registration.request_token(ChallengeKind.SIGN_UP, body.email, source)
 
 
-@router.post("/verify-email", summary="Finish the sign-up", status_code=201, responses=problems(415, 422))
+@router.post("/verify-email", summary="Complete a sign-up", status_code=201, responses=problems(415, 422))
 async def verify_email(identity: InIdentity, body: TokenAndPassword) -> AccountCreated:
-    """Makes the account with this password. The token is good for one use within an hour."""
+    """Create the account with this password. The token is valid for one use within an hour."""
     token, password = body.token.get_secret_value(), body.password.get_secret_value()
-    return AccountCreated(id=await identity.registration.sign_up(token, password))
+    return AccountCreated(id=await identity.registration.create_account(token, password))
 
 
 @router.post("/sign-in", summary="Sign in", responses=problems(401, 415, 422, 429, 503))
 async def sign_in(identity: InIdentity, source: InSource, body: Credentials, response: Response) -> Tokens:
-    """After some failures the next try has to wait (429, `Retry-After`). A `device_token` has tries of its own."""
+    """Return new tokens.
+
+    After several failures the next attempt must wait (429 with `Retry-After`). A known `device_token` has attempts of
+    its own.
+    """
     device = body.device_token.get_secret_value() if body.device_token else None
-    signed_in = await identity.signing_in.sign_in(
-        body.email, body.password.get_secret_value(), source=source, device=device
-    )
+    result = await identity.sign_in.sign_in(body.email, body.password.get_secret_value(), source=source, device=device)
     response.headers.update(NO_STORE)
-    return Tokens.of(signed_in)
+    return Tokens.of(result)
 
 
-@router.post("/refresh", summary="Get new tokens", responses=problems(401, 415, 422))
-async def refresh(identity: InIdentity, body: RefreshBody, response: Response) -> Tokens:
-    """Exchanges a refresh token. One that is used twice ends its session, for whoever stole it and for its owner."""
-    signed_in = await identity.signing_in.refresh(body.refresh_token.get_secret_value())
+@router.post("/refresh", summary="Refresh tokens", responses=problems(401, 415, 422))
+async def refresh_tokens(identity: InIdentity, body: RefreshBody, response: Response) -> Tokens:
+    """Exchange a refresh token for new tokens. A token that is used twice ends its session."""
+    result = await identity.sign_in.refresh(body.refresh_token.get_secret_value())
     response.headers.update(NO_STORE)
-    return Tokens.of(signed_in)
+    return Tokens.of(result)
 
 
 @router.post("/sign-out", summary="Sign out", status_code=204, responses=problems(415, 422))
 async def sign_out(identity: InIdentity, body: RefreshBody) -> None:
-    """Ends the session of a refresh token. Access tokens expire by themselves within minutes."""
-    await identity.signing_in.sign_out(body.refresh_token.get_secret_value())
+    """End the session of a refresh token. Its access tokens expire within minutes."""
+    await identity.sign_in.sign_out(body.refresh_token.get_secret_value())
 
 
 @router.post("/sign-out-everywhere", summary="Sign out on all devices", status_code=204, responses=problems(401))
 async def sign_out_everywhere(identity: InIdentity, caller: InPrincipal) -> None:
-    """Ends all sessions of the caller."""
-    await identity.signing_in.sign_out_everywhere(caller)
+    """End all sessions of the caller."""
+    await identity.sign_in.sign_out_everywhere(caller)
 
 
-@router.post("/password-reset", summary="Ask for a new password", status_code=202, responses=problems(415, 422, 429))
-async def ask_for_reset(identity: InIdentity, source: InSource, body: EmailBody) -> None:
-    """Sends a mail with the token for `password-reset/confirm`. The answer is the same without an account."""
-    await identity.registration.ask(ChallengeKind.PASSWORD_RESET, body.email, source)
+@router.post("/password-reset", summary="Request a password reset", status_code=202, responses=problems(415, 422, 429))
+async def request_password_reset(identity: InIdentity, source: InSource, body: EmailBody) -> None:
+    """Email a token for `password-reset/confirm`. The response is the same if there is no account."""
+    await identity.registration.request_token(ChallengeKind.PASSWORD_RESET, body.email, source)
 
 
-@router.post("/password-reset/confirm", summary="Set a new password", status_code=204, responses=problems(415, 422))
+@router.post("/password-reset/confirm", summary="Reset a password", status_code=204, responses=problems(415, 422))
 async def reset_password(identity: InIdentity, source: InSource, body: TokenAndPassword) -> None:
-    """Sets the password and ends all sessions."""
+    """Set a new password and end all sessions."""
     token, password = body.token.get_secret_value(), body.password.get_secret_value()
     await identity.registration.reset_password(token, password, source)
 
 
 @router.get("/accounts/{account_id}/roles", summary="Get an account's roles", responses=problems(401, 403, 404, 422))
-async def get_roles(identity: InIdentity, caller: InAdmin, account_id: UUID) -> RolesResource:
-    """For administrators."""
+async def get_account_roles(identity: InIdentity, caller: InAdmin, account_id: UUID) -> RolesResource:
+    """Return the roles and practices of an account. For administrators."""
     return RolesResource.of(await identity.roles.get(caller, account_id))
 
 
 @router.put(
     "/accounts/{account_id}/roles", summary="Set an account's roles", responses=problems(401, 403, 404, 415, 422)
 )
-async def set_roles(identity: InIdentity, caller: InAdmin, account_id: UUID, body: RolesBody) -> RolesResource:
-    """For administrators. The account has them from its next access token on."""
+async def set_account_roles(identity: InIdentity, caller: InAdmin, account_id: UUID, body: RolesBody) -> RolesResource:
+    """Replace the roles and practices of an account, effective with its next access token. For administrators."""
     roles, practices = tuple(sorted(set(body.roles))), tuple(sorted(set(body.practices)))
     return RolesResource.of(await identity.roles.set(caller, account_id, roles, practices))

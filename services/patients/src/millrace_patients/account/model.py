@@ -1,4 +1,4 @@
-"""Accounts and their rules: pure."""
+"""Accounts and their rules, without I/O."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from millrace_platform.authentication import Role
 
 PASSWORD_MINIMUM = 12
 PASSWORD_MAXIMUM = 256
-"""Characters. NIST SP 800-63B: at least 64 allowed, no rules of composition; the upper bound bounds the work."""
+"""Length in characters. NIST SP 800-63B requires at least 64 and no composition rules; the limit bounds the hashing."""
 DISTINCT_MINIMUM = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as sign-in needs it. `password` is an argon2id hash; None: nobody can sign in."""
+    """Account as sign-in needs it. `password` is an argon2id hash; None disables sign-in."""
 
     id: UUID
     roles: tuple[Role, ...]
@@ -23,33 +23,33 @@ class Account:
     password: str | None = field(repr=False)
 
 
-def normalized_email(text: str) -> str:
-    """What makes two spellings one account: composed (NFC), without space around, in lower case.
+def normalize_email(text: str) -> str:
+    """Return the canonical form of an address: NFC, stripped, in lower case.
 
-    The local part's case could matter (RFC 5321, section 2.4), but nowhere does; and who could register another
-    spelling of an address would get the mail meant for its owner's account.
+    Mail providers ignore the case of the local part, though RFC 5321, section 2.4, allows it to matter. If spellings
+    were distinct accounts, a stranger could register another spelling and receive the owner's emails.
     """
     return unicodedata.normalize("NFC", text).strip().casefold()
 
 
-def normalized_password(text: str) -> str:
-    """The same bytes from every keyboard (NIST SP 800-63B, section 3.1.1.2: NFKC)."""
+def normalize_password(text: str) -> str:
+    """Return the NFKC form, which is the same for every keyboard (NIST SP 800-63B, section 3.1.1.2)."""
     return unicodedata.normalize("NFKC", text)
 
 
-def weaknesses(password: str, email: str) -> Iterator[str]:
-    """Why a password isn't taken."""
+def find_weaknesses(password: str, email: str) -> Iterator[str]:
+    """Yield the reasons to reject a password."""
     if len(set(password)) < DISTINCT_MINIMUM:
-        yield f"It has fewer than {DISTINCT_MINIMUM} different characters."
+        yield f"The password has fewer than {DISTINCT_MINIMUM} different characters."
     folded = password.casefold()
     if email in folded or folded in email or email.partition("@")[0] == folded:
-        yield "It is like the e-mail address."
+        yield "The password is too similar to the email address."
 
 
-def inconsistency(roles: tuple[Role, ...], practices: tuple[UUID, ...]) -> str | None:
-    """Why roles and practices don't go together."""
+def find_inconsistency(roles: tuple[Role, ...], practices: tuple[UUID, ...]) -> str | None:
+    """Return why roles and practices contradict each other; None if they don't."""
     if Role.STAFF in roles and not practices:
-        return "Staff works for at least one practice."
+        return "The role `staff` requires at least one practice."
     if practices and Role.STAFF not in roles:
-        return "Only staff works for practices."
+        return "Practices require the role `staff`."
     return None

@@ -1,4 +1,4 @@
-"""Accounts in the database."""
+"""Reads and writes of accounts."""
 
 from datetime import datetime
 from typing import Any
@@ -8,38 +8,38 @@ from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_patients.account.model import Account
-from millrace_patients.account.tables import account
+from millrace_patients.schema import account
 from millrace_platform.authentication import Role
 from millrace_platform.database import ReadSession, Session
 
-EMAIL = "email"
-"""The place of the sealed address."""
+EMAIL_LABEL = "email"
+"""Label under which the address is sealed."""
 
 
-async def by_index(session: ReadSession, index: bytes) -> Account | None:
-    """The account of an e-mail address."""
+async def find_by_email_index(session: ReadSession, index: bytes) -> Account | None:
+    """Return the account of an address; None if it has none."""
     return await _one(session, _query(account.c.email_index == index))
 
 
-async def by_id(session: ReadSession, identifier: UUID) -> Account | None:
-    """An account that isn't erased."""
+async def find(session: ReadSession, identifier: UUID) -> Account | None:
+    """Return the account; None if unknown or erased."""
     return await _one(session, _query(account.c.id == identifier))
 
 
-async def locked(session: Session, identifier: UUID) -> Account | None:
-    """As `by_id`; it stays as it is until the transaction ends."""
+async def find_for_update(session: Session, identifier: UUID) -> Account | None:
+    """Return the account and lock its row; None if unknown or erased."""
     return await _one(session, _query(account.c.id == identifier).with_for_update())
 
 
-async def add(session: Session, added: Account, index: bytes, sealed_email: bytes, now: datetime) -> bool:
-    """False where the address has an account already."""
+async def add(session: Session, added_account: Account, index: bytes, sealed_email: bytes, now: datetime) -> bool:
+    """Insert an account; return False if the address already has one."""
     row = {
-        "id": added.id,
+        "id": added_account.id,
         "email_index": index,
         "sealed_email": sealed_email,
-        "password": added.password,
-        "roles": list(added.roles),
-        "practices": list(added.practices),
+        "password": added_account.password,
+        "roles": list(added_account.roles),
+        "practices": list(added_account.practices),
         "created_at": now,
     }
     statement = insert(account).values(row).on_conflict_do_nothing(index_elements=["email_index"])
@@ -53,18 +53,18 @@ async def set_password(session: Session, identifier: UUID, password: str) -> Non
 async def set_roles(
     session: Session, identifier: UUID, roles: tuple[Role, ...], practices: tuple[UUID, ...]
 ) -> Account | None:
-    """The account as it is then; None where there is none."""
+    """Return the changed account; None if unknown or erased."""
     changed = update(account).where(account.c.id == identifier, account.c.email_index.is_not(None))
     statement = changed.values(roles=list(roles), practices=list(practices)).returning(account)
     return _account((await session.execute(statement)).one_or_none())
 
 
 async def erase(session: Session, identifier: UUID) -> bytes | None:
-    """Remove what is personal; the index that it had, None where there is nothing (any more)."""
+    """Remove the personal data and return the email index it had; None if there was none."""
     query = select(account.c.email_index).where(account.c.id == identifier).with_for_update()
     index: bytes | None = await session.scalar(query)
-    nothing = {"email_index": None, "sealed_email": None, "password": None}
-    await session.execute(update(account).where(account.c.id == identifier).values(nothing))
+    no_data = {"email_index": None, "sealed_email": None, "password": None}
+    await session.execute(update(account).where(account.c.id == identifier).values(no_data))
     return index
 
 

@@ -1,4 +1,4 @@
-"""Accounts over HTTP."""
+"""Request and response schemas of accounts."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,23 +6,23 @@ from uuid import UUID
 from pydantic import Field, SecretStr, StringConstraints
 
 from millrace_patients.account.model import PASSWORD_MAXIMUM, PASSWORD_MINIMUM, Account
-from millrace_patients.account.signing_in import SignedIn
+from millrace_patients.account.sign_in import SignInResult
 from millrace_platform.authentication import Role
 from millrace_platform.resources import Body, Schema
 
-Email = Annotated[
+EmailAddress = Annotated[
     str,
     StringConstraints(
         strip_whitespace=True, min_length=3, max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"
     ),
-    Field(description="Whether it exists is found out by mail, not by its form.", examples=["ada@example.org"]),
+    Field(description="Address of an existing mailbox; it is verified by email.", examples=["ada@example.org"]),
 ]
 NewPassword = Annotated[
     SecretStr,
     Field(
         min_length=PASSWORD_MINIMUM,
         max_length=PASSWORD_MAXIMUM,
-        description="Any characters; a sentence is best.",
+        description="Any characters; a sentence works best.",
         examples=["correct horse battery staple"],
     ),
 ]
@@ -31,25 +31,25 @@ Token = Annotated[SecretStr, Field(min_length=1, max_length=128)]
 
 
 class EmailBody(Body):
-    """An e-mail address."""
+    """An email address."""
 
-    email: Email
+    email: EmailAddress
 
 
 class TokenAndPassword(Body):
-    """The token of a mail, and the password that shall hold."""
+    """Emailed token and new password."""
 
     token: Token
     password: NewPassword
 
 
 class Credentials(Body):
-    """What a sign-in takes."""
+    """Credentials of a sign-in."""
 
-    email: Email
+    email: EmailAddress
     password: Password
     device_token: Annotated[
-        SecretStr | None, Field(max_length=128, description="As the last sign-in on this device gave it.")
+        SecretStr | None, Field(max_length=128, description="Returned by the last sign-in on this device.")
     ] = None
 
 
@@ -60,41 +60,41 @@ class RefreshBody(Body):
 
 
 class AccountCreated(Schema):
-    """A new account."""
+    """Created account."""
 
     id: UUID
 
 
 class Tokens(Schema):
-    """What a sign-in or a refresh gives."""
+    """Tokens returned by a sign-in or a refresh."""
 
     subject: UUID = Field(description="The id of the account, and of the patient in `/v1/patients/{patient_id}`.")
     token_type: str = "Bearer"  # noqa: S105 # a type, not a token
     access_token: str
     expires_in: int = Field(description="Seconds until the access token expires.")
-    refresh_token: str = Field(description="Good for one use; used twice, it ends the session.")
-    device_token: str | None = Field(None, description="Keep it on this device, also after a sign-out.")
+    refresh_token: str = Field(description="Valid for one use; a second use ends the session.")
+    device_token: str | None = Field(None, description="Store it on this device, also after a sign-out.")
 
     @classmethod
-    def of(cls, signed_in: SignedIn) -> "Tokens":
+    def of(cls, result: SignInResult) -> "Tokens":
         return cls(
-            subject=signed_in.subject,
-            access_token=signed_in.access_token,
-            expires_in=signed_in.expires_in,
-            refresh_token=signed_in.refresh_token,
-            device_token=signed_in.device_token,
+            subject=result.subject,
+            access_token=result.access_token,
+            expires_in=result.expires_in,
+            refresh_token=result.refresh_token,
+            device_token=result.device_token,
         )
 
 
 class RolesBody(Body):
-    """What an account may do."""
+    """New roles of an account."""
 
     roles: Annotated[list[Role], Field(min_length=1, max_length=len(Role))]
-    practices: list[UUID] = Field([], max_length=50, description="Those that staff works for.")
+    practices: list[UUID] = Field([], max_length=50, description="Practices the staff member works for.")
 
 
 class RolesResource(Schema):
-    """What an account may do."""
+    """Roles of an account."""
 
     id: UUID
     roles: list[Role]

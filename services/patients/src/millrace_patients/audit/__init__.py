@@ -1,1 +1,1 @@
-"""Who read or wrote whose personal data, what, and why: append-only and chained."""
+"""Audit trail of accesses to personal data (actor, person, action, purpose): append-only and hash-chained."""

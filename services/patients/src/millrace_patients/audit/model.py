@@ -1,9 +1,9 @@
-"""Entries and their chains: pure.
+"""Audit entries and their hash chains, without I/O.
 
-An entry's digest is an HMAC-SHA256 over the digest before it and the entry itself. Who can write to the database but
-hasn't the key can't change, insert, remove or reorder entries unseen; cutting the end off is seen by the chain's head,
-and, where the head is put back as well, by an anchor: a head that was noted elsewhere. Entries of one person are in one
-chain; there are several, so that not all requests wait for one row.
+The digest of an entry is an HMAC-SHA256 over the previous digest and the entry. With write access to the database but
+without the key, entries cannot be changed, inserted, removed or reordered undetected. A cut-off end differs from the
+chain's head; if the head is reset as well, it differs from an anchor, a head stored elsewhere. All entries of a person
+are in one chain; several chains reduce contention for the row of a head.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ import msgspec
 
 CHAINS = 16
 START = bytes(32)
-"""The digest before the first entry of a chain."""
+"""Digest before the first entry of a chain."""
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-class Deed(StrEnum):
-    """What was done."""
+class Action(StrEnum):
+    """Kind of access."""
 
     CREATE = "create"
     READ = "read"
@@ -35,7 +35,7 @@ class Deed(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why, in the codes of HL7's PurposeOfUse value set."""
+    """Purpose of an access, in codes of HL7's PurposeOfUse value set."""
 
     PATIENT_REQUEST = "PATRQT"
     TREATMENT = "TREAT"
@@ -45,75 +45,78 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One access. `what` and all else are ids and words of ours, never personal data: an entry stays for ever.
+class AuditEntry:
+    """One access. Holds ids and fixed words only, never personal data, because entries are never deleted.
 
-    `actor` is None for the service itself. `roles` are those that the actor had, comma-separated.
+    `actor` is None for the service itself. `roles` are the actor's at the time, comma-separated. `target` names the
+    data.
     """
 
     actor: UUID | None
     roles: str
     person: UUID
-    deed: Deed
-    what: str
+    action: Action
+    target: str
     purpose: Purpose
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An entry in its place: `seq` counts from 1 in its chain."""
+    """Entry at its position in a chain; `seq` counts from 1 in each chain."""
 
     chain: int
     seq: int
     at: datetime
     request_id: str | None
-    entry: Entry
+    entry: AuditEntry
     digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The last entry of a chain; `seq` 0 while it has none."""
+    """Position and digest of the last entry of a chain; `seq` is 0 for an empty chain."""
 
     chain: int
     seq: int
     digest: bytes
 
 
-def chain_of(person: UUID) -> int:
+def select_chain(person: UUID) -> int:
     return person.bytes[-1] % CHAINS
 
 
-def digest_of(key: bytes, previous: bytes, *, seq: int, at: datetime, request_id: str | None, entry: Entry) -> bytes:
-    """The digest of an entry that follows the one with the digest `previous`."""
+def compute_digest(
+    key: bytes, previous: bytes, *, seq: int, at: datetime, request_id: str | None, entry: AuditEntry
+) -> bytes:
+    """Return the digest of an entry that follows the one with the digest `previous`."""
     fields = (
         seq,
         (at - _EPOCH) // timedelta(microseconds=1),
         None if entry.actor is None else entry.actor.bytes,
         entry.roles,
         entry.person.bytes,
-        entry.deed.value,
-        entry.what,
+        entry.action.value,
+        entry.target,
         entry.purpose.value,
         request_id,
     )
     return hmac.new(key, previous + msgspec.msgpack.encode(fields), hashlib.sha256).digest()
 
 
-def faults(key: bytes, links: Iterable[Link], head: Head, start: Head | None = None) -> Iterator[str]:
-    """What is wrong with a chain, given its links in order from behind `start` (None: the beginning) to `head`.
+def find_faults(key: bytes, links: Iterable[Link], head: Head, start: Head | None = None) -> Iterator[str]:
+    """Yield what is wrong with a chain, given its links in order from after `start` (None: the beginning) to `head`.
 
-    Ends with the first fault: nothing behind it can be judged.
+    Stops at the first fault, since later entries depend on it.
     """
     previous, seq = (START, 0) if start is None else (start.digest, start.seq)
     for link in links:
         if link.seq != seq + 1:
             yield f"chain {head.chain}: entry {seq + 1} is missing"
             return
-        expected = digest_of(key, previous, seq=link.seq, at=link.at, request_id=link.request_id, entry=link.entry)
+        expected = compute_digest(key, previous, seq=link.seq, at=link.at, request_id=link.request_id, entry=link.entry)
         if not hmac.compare_digest(expected, link.digest):
-            yield f"chain {head.chain}: entry {link.seq} isn't what was written"
+            yield f"chain {head.chain}: entry {link.seq} was changed"
             return
         previous, seq = link.digest, link.seq
     if (seq, previous) != (head.seq, head.digest):
-        yield f"chain {head.chain}: it ends at entry {seq}, its head says {head.seq}"
+        yield f"chain {head.chain}: ends at entry {seq}, but its head is at {head.seq}"

@@ -1,4 +1,4 @@
-"""The trail in the database."""
+"""Reads and writes of the audit trail."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -8,20 +8,22 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping, insert, select, update
 
-from millrace_patients.audit.model import Deed, Entry, Head, Link, Purpose, chain_of, digest_of
-from millrace_patients.audit.tables import audit_entry, audit_head
+from millrace_patients.audit.model import Action, AuditEntry, Head, Link, Purpose, compute_digest, select_chain
+from millrace_patients.schema import audit_entry, audit_head
 from millrace_platform.context import request_id
 from millrace_platform.database import ReadSession, Session
 
 
 class AuditTrail:
-    """Appends entries. `key` is the MAC's."""
+    """Appends entries. `key` is the HMAC key of the digests."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    async def append(self, session: Session, entries: Sequence[Entry], at: datetime) -> None:
-        """In the session's transaction, as its last act: the head of a chain stays locked until it ends."""
+    async def append(self, session: Session, entries: Sequence[AuditEntry], at: datetime) -> None:
+        """Append entries in the session's transaction, as its last step: the chain's head stays locked until the
+        commit.
+        """
         for chain, of_chain in groupby(sorted(entries, key=_chain), key=_chain):
             links = list(self._links(await _locked_head(session, chain), list(of_chain), at))
             await session.execute(insert(audit_entry), [_row(link) for link in links])
@@ -30,15 +32,15 @@ class AuditTrail:
                 update(audit_head).where(audit_head.c.chain == chain).values(seq=last.seq, digest=last.digest)
             )
 
-    def _links(self, head: Head, entries: Sequence[Entry], at: datetime) -> Iterator[Link]:
+    def _links(self, head: Head, entries: Sequence[AuditEntry], at: datetime) -> Iterator[Link]:
         current, previous = request_id.get(), head.digest
         for seq, entry in enumerate(entries, head.seq + 1):
-            previous = digest_of(self._key, previous, seq=seq, at=at, request_id=current, entry=entry)
+            previous = compute_digest(self._key, previous, seq=seq, at=at, request_id=current, entry=entry)
             yield Link(head.chain, seq, at, current, entry, previous)
 
 
-def _chain(entry: Entry) -> int:
-    return chain_of(entry.person)
+def _chain(entry: AuditEntry) -> int:
+    return select_chain(entry.person)
 
 
 async def _locked_head(session: Session, chain: int) -> Head:
@@ -46,20 +48,20 @@ async def _locked_head(session: Session, chain: int) -> Head:
     return Head(row.chain, row.seq, row.digest)
 
 
-async def heads(session: ReadSession) -> list[Head]:
+async def list_heads(session: ReadSession) -> list[Head]:
     rows = await session.execute(select(audit_head).order_by(audit_head.c.chain))
     return [Head(row.chain, row.seq, row.digest) for row in rows]
 
 
-async def links_after(session: ReadSession, chain: int, seq: int, limit: int) -> list[Link]:
-    """Up to `limit` links of a chain behind `seq`, in order."""
+async def list_links_after(session: ReadSession, chain: int, seq: int, limit: int) -> list[Link]:
+    """Return up to `limit` links of a chain after `seq`, in order."""
     query = select(audit_entry).where(audit_entry.c.chain == chain, audit_entry.c.seq > seq)
     rows = await session.execute(query.order_by(audit_entry.c.seq).limit(limit))
     return [_link(row) for row in rows.mappings()]
 
 
-async def links_of_person(session: ReadSession, person: UUID, *, before: int | None, limit: int) -> list[Link]:
-    """The newest `limit` links about a person, newest first, of those before `before`."""
+async def list_links_of_person(session: ReadSession, person: UUID, *, before: int | None, limit: int) -> list[Link]:
+    """Return up to `limit` links about a person before `before`, newest first."""
     query = select(audit_entry).where(audit_entry.c.person == person)
     if before is not None:
         query = query.where(audit_entry.c.seq < before)
@@ -77,20 +79,20 @@ def _row(link: Link) -> dict[str, Any]:
         "actor": entry.actor,
         "roles": entry.roles,
         "person": entry.person,
-        "deed": entry.deed.value,
-        "what": entry.what,
+        "deed": entry.action.value,
+        "what": entry.target,
         "purpose": entry.purpose.value,
         "digest": link.digest,
     }
 
 
 def _link(row: RowMapping) -> Link:
-    entry = Entry(
+    entry = AuditEntry(
         actor=row["actor"],
         roles=row["roles"],
         person=row["person"],
-        deed=Deed(row["deed"]),
-        what=row["what"],
+        action=Action(row["deed"]),
+        target=row["what"],
         purpose=Purpose(row["purpose"]),
     )
     return Link(row["chain"], row["seq"], row["at"], row["request_id"], entry, row["digest"])

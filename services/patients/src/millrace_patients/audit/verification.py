@@ -1,23 +1,23 @@
-"""Reads the whole trail and says what is wrong with it."""
+"""Verification of the whole audit trail."""
 
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select
 
-from millrace_patients.audit.model import START, Head, Link, faults
-from millrace_patients.audit.repository import heads, links_after
-from millrace_patients.audit.tables import audit_entry
+from millrace_patients.audit.model import START, Head, Link, find_faults
+from millrace_patients.audit.repository import list_heads, list_links_after
+from millrace_patients.schema import audit_entry
 from millrace_platform.database import Database, ReadSession
 
 BATCH = 1000
 
 
-async def verify(database: Database, key: bytes, anchors: Iterable[Head] = ()) -> tuple[list[Head], list[str]]:
-    """The heads as they are now, and all faults. Entries that come in meanwhile are left for the next time."""
+async def verify_trail(database: Database, key: bytes, anchors: Iterable[Head] = ()) -> tuple[list[Head], list[str]]:
+    """Return the current heads and all faults; ignore entries that are appended meanwhile."""
     found: list[str] = []
-    # Each chain is read up to the head that it had here: what is appended meanwhile is no fault.
+
     async with database.read() as session:
-        current = await heads(session)
+        current = await list_heads(session)
     for head in current:
         found += await _faults_of_chain(database, key, head)
     for anchor in anchors:
@@ -29,12 +29,12 @@ async def _faults_of_chain(database: Database, key: bytes, head: Head) -> list[s
     position = Head(head.chain, 0, START)
     while True:
         async with database.read() as session:
-            links = await links_after(session, head.chain, position.seq, BATCH)
+            links = await list_links_after(session, head.chain, position.seq, BATCH)
         links = [link for link in links if link.seq <= head.seq]
         ends = len(links) < BATCH
-        # A batch is judged as a chain that begins where the last one ended.
+        # Verify each batch as a chain that starts at the end of the previous one.
         end = head if ends else _head_of(links[-1])
-        found = list(faults(key, links, end, start=position))
+        found = list(find_faults(key, links, end, start=position))
         if found or ends:
             return found
         position = end
@@ -51,7 +51,7 @@ async def _faults_of_anchor(database: Database, anchor: Head) -> Sequence[str]:
         digest = await _digest(session, anchor)
     if digest == anchor.digest:
         return []
-    return [f"chain {anchor.chain}: entry {anchor.seq} isn't the one that was noted in the anchor"]
+    return [f"chain {anchor.chain}: entry {anchor.seq} differs from the anchor"]
 
 
 async def _digest(session: ReadSession, anchor: Head) -> bytes | None:

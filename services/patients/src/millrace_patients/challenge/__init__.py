@@ -1,1 +1,1 @@
-"""Tokens that prove who reads an address' mail."""
+"""Single-use tokens sent by email that prove access to a mailbox."""

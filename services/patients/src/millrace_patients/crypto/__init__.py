@@ -1,1 +1,1 @@
-"""Envelope encryption: data is sealed with a data key, and a data key is wrapped by a master key that never leaves."""
+"""Envelope encryption: data keys seal data, and a master key that never leaves the KMS wraps data keys."""

@@ -1,34 +1,34 @@
-"""Where data keys come from, as AWS KMS has it."""
+"""Interface to a key management service, modeled on AWS KMS."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-Context: TypeAlias = Mapping[str, str]
-"""What a data key is for. It is bound to the wrapped key and shown in the audit trail of KMS: ids only."""
+EncryptionContext: TypeAlias = Mapping[str, str]
+"""Encryption context that is bound to a wrapped key. KMS logs it in its own audit trail: ids only."""
 
 DATA_KEY_BYTES = 32
 
 
-class KeyRefusedError(Exception):
-    """The wrapped key isn't one of this master key's, or not for this context."""
+class UnwrapError(Exception):
+    """The key was wrapped by another master key or for another context."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """A new key: `plain` to use (32 bytes), `wrapped` to store."""
+    """New data key: `plain` to use (32 bytes), `wrapped` to store."""
 
     plain: bytes = field(repr=False)
     wrapped: bytes
 
 
 class Kms(Protocol):
-    """Wraps data keys by a master key. Both methods may raise what the network raises."""
+    """Wraps data keys by a master key. Both methods may raise network errors."""
 
-    async def generate(self, context: Context) -> DataKey:
-        """A fresh data key, bound to the context."""
+    async def generate(self, context: EncryptionContext) -> DataKey:
+        """Return a new data key that is bound to the context."""
         ...
 
-    async def unwrap(self, wrapped: bytes, context: Context) -> bytes:
-        """The plain key. Raises `KeyRefusedError`."""
+    async def unwrap(self, wrapped: bytes, context: EncryptionContext) -> bytes:
+        """Return the plain key; raise `UnwrapError` for another master key or context."""
         ...

@@ -1,4 +1,6 @@
-"""A KMS in the process, for one machine: master keys from the environment or from a file that only its owner reads."""
+"""KMS inside the process, for a single machine: master keys come from the environment or a file only its owner can
+read.
+"""
 
 import base64
 import hashlib
@@ -8,61 +10,61 @@ from pathlib import Path
 
 import msgspec
 
-from millrace_patients.crypto.kms import DATA_KEY_BYTES, Context, DataKey, KeyRefusedError
-from millrace_patients.crypto.sealing import SealBrokenError, seal, unseal
+from millrace_patients.crypto.kms import DATA_KEY_BYTES, DataKey, EncryptionContext, UnwrapError
+from millrace_patients.crypto.sealing import UnsealError, seal, unseal
 
 ID_BYTES = 8
 
 
 class MasterKeyError(Exception):
-    """There is no usable master key; the text says what to do."""
+    """No usable master key; the message says what to do."""
 
 
 class LocalKms:
-    """Wraps with the first master key (32 bytes each) and unwraps with whichever it was.
+    """Wraps with the first master key (32 bytes each) and unwraps with any of them.
 
-    To rotate, put a new key in front. A wrapped key begins with the id of its master key.
+    To rotate, put a new key first. A wrapped key begins with the id of its master key.
     """
 
     def __init__(self, master_keys: Sequence[bytes]) -> None:
         if not master_keys or any(len(key) != DATA_KEY_BYTES for key in master_keys):
-            raise MasterKeyError(f"A master key has {DATA_KEY_BYTES} bytes; give at least one.")
+            raise MasterKeyError(f"A master key has {DATA_KEY_BYTES} bytes; configure at least one.")
         self._current = _id(master_keys[0])
         self._keys = {_id(key): key for key in master_keys}
 
-    async def generate(self, context: Context) -> DataKey:
+    async def generate(self, context: EncryptionContext) -> DataKey:
         plain = os.urandom(DATA_KEY_BYTES)
-        sealed = seal(self._keys[self._current], plain, _place(context))
+        sealed = seal(self._keys[self._current], plain, _label(context))
         return DataKey(plain, self._current + sealed)
 
-    async def unwrap(self, wrapped: bytes, context: Context) -> bytes:
+    async def unwrap(self, wrapped: bytes, context: EncryptionContext) -> bytes:
         key = self._keys.get(wrapped[:ID_BYTES])
         if key is None:
-            raise KeyRefusedError("wrapped by a master key that isn't here")
+            raise UnwrapError("wrapped by an unknown master key")
         try:
-            return unseal(key, wrapped[ID_BYTES:], _place(context))
-        except SealBrokenError as error:
-            raise KeyRefusedError("not for this context") from error
+            return unseal(key, wrapped[ID_BYTES:], _label(context))
+        except UnsealError as error:
+            raise UnwrapError("wrapped for another context") from error
 
 
 def _id(key: bytes) -> bytes:
     return hashlib.sha256(b"millrace master key id" + key).digest()[:ID_BYTES]
 
 
-def _place(context: Context) -> str:
+def _label(context: EncryptionContext) -> str:
     return msgspec.json.encode(dict(context), order="sorted").decode()
 
 
 def decode_master_key(text: str) -> bytes:
-    """From base64. Raises `MasterKeyError`, which doesn't quote it."""
+    """Decode base64; raise `MasterKeyError` without quoting the text."""
     try:
         return base64.b64decode(text.strip(), validate=True)
     except ValueError as error:
-        raise MasterKeyError("The master key isn't base64.") from error
+        raise MasterKeyError("The master key is not valid base64.") from error
 
 
 def read_master_key(path: Path) -> bytes:
-    """Raises `MasterKeyError` where there is none."""
+    """Return the key in the file; raise `MasterKeyError` if there is none."""
     try:
         return decode_master_key(path.read_text())
     except OSError as error:
@@ -72,7 +74,7 @@ def read_master_key(path: Path) -> bytes:
 
 
 def ensure_master_key(path: Path) -> None:
-    """Make a key there unless there is one. Of several that try at once, one does."""
+    """Create a key file unless it exists; only one of concurrent calls creates it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -81,7 +83,7 @@ def ensure_master_key(path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     try:
-        # A link appears whole or not at all, and never over another.
+        # Linking is atomic and never replaces an existing file.
         os.link(fresh, path)
     except FileExistsError:
         return

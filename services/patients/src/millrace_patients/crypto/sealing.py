@@ -1,4 +1,4 @@
-"""AES-256-GCM with the nonce in front: format version (1 byte), nonce (12), ciphertext, tag (16)."""
+"""AES-256-GCM in the format: version (1 byte), nonce (12), ciphertext, tag (16)."""
 
 import os
 
@@ -11,30 +11,31 @@ FORMAT = b"\x01"
 NONCE_BYTES = 12
 
 
-class SealBrokenError(Exception):
-    """The bytes weren't sealed with this key for this place, or were changed since."""
+class UnsealError(Exception):
+    """The bytes were sealed with another key or label, or were modified."""
 
 
-def seal(key: bytes, plain: bytes, place: str) -> bytes:
-    """Encrypt for a place, e.g. `account/<id>/email`: nowhere else can it be opened.
+def seal(key: bytes, plain: bytes, label: str) -> bytes:
+    """Encrypt and bind to a label, e.g. `account/<id>/email`: unsealing requires the same label.
 
-    Nonces are random: one key may seal 2**32 times (NIST SP 800-38D, section 8.3), far more than a person has data.
+    Nonces are random: one key may seal 2**32 times (NIST SP 800-38D, section 8.3), far more than one person's data
+    needs.
     """
     nonce = os.urandom(NONCE_BYTES)
-    return FORMAT + nonce + AESGCM(key).encrypt(nonce, plain, place.encode())
+    return FORMAT + nonce + AESGCM(key).encrypt(nonce, plain, label.encode())
 
 
-def unseal(key: bytes, sealed: bytes, place: str) -> bytes:
-    """What was sealed. Raises `SealBrokenError`."""
+def unseal(key: bytes, sealed: bytes, label: str) -> bytes:
+    """Return the plain bytes; raise `UnsealError` for another key or label and for modified bytes."""
     nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
     if sealed[:1] != FORMAT or len(nonce) != NONCE_BYTES:
-        raise SealBrokenError(place)
+        raise UnsealError(label)
     try:
-        return AESGCM(key).decrypt(nonce, rest, place.encode())
+        return AESGCM(key).decrypt(nonce, rest, label.encode())
     except InvalidTag as error:
-        raise SealBrokenError(place) from error
+        raise UnsealError(label) from error
 
 
-def derive(root: bytes, purpose: str) -> bytes:
-    """A key of 32 bytes for one purpose (HKDF, RFC 5869); one says nothing of another."""
+def derive_key(root: bytes, purpose: str) -> bytes:
+    """Derive an independent key of 32 bytes for one purpose (HKDF, RFC 5869)."""
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(root)

@@ -1,4 +1,4 @@
-"""Keys of the service itself, for what belongs to no person yet or must be found without one."""
+"""Keys of the service itself, for data that belongs to no person yet or must be found without a person's key."""
 
 import hashlib
 import hmac
@@ -8,23 +8,26 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_patients.crypto.kms import Kms
-from millrace_patients.crypto.sealing import derive
-from millrace_patients.crypto.tables import root_key
+from millrace_patients.crypto.sealing import derive_key
+from millrace_patients.schema import root_key
 from millrace_platform.database import Database
 
 CONTEXT = {"purpose": "patients-root"}
 
 
 class NoRootKeyError(Exception):
-    """`millrace init` hasn't run on this database."""
+    """The database has no root key: `millrace init` has not run."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceKeys:
-    """Each of 32 bytes, derived from one root key that is stored wrapped."""
+    """Keys of 32 bytes each, derived from one root key that is stored wrapped.
+
+    The field names are part of the derivation: renaming a field changes its key.
+    """
 
     email_index: bytes = field(repr=False)
-    """An e-mail address is found by its MAC under this key, so that the table gives none away."""
+    """MAC key of the email index, which finds an account without storing its address in plain text."""
     audit: bytes = field(repr=False)
     mail: bytes = field(repr=False)
     signing: bytes = field(repr=False)
@@ -32,16 +35,16 @@ class ServiceKeys:
     device: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, root: bytes) -> "ServiceKeys":
-        return cls(**{name: derive(root, name) for name in cls.__slots__})
+    def from_root(cls, root: bytes) -> "ServiceKeys":
+        return cls(**{name: derive_key(root, name) for name in cls.__slots__})
 
-    def index_of(self, email: str) -> bytes:
-        """The blind index of a normalized e-mail address."""
-        return mac(self.email_index, email)
+    def index_email(self, email: str) -> bytes:
+        """Return the blind index of a normalized email address."""
+        return compute_mac(self.email_index, email)
 
 
-def mac(key: bytes, *parts: str | bytes) -> bytes:
-    """HMAC-SHA256 over parts that can't run into each other."""
+def compute_mac(key: bytes, *parts: str | bytes) -> bytes:
+    """Return the HMAC-SHA256 over length-prefixed parts."""
     digest = hmac.new(key, digestmod=hashlib.sha256)
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
@@ -50,17 +53,17 @@ def mac(key: bytes, *parts: str | bytes) -> bytes:
 
 
 async def ensure_root_key(database: Database, kms: Kms) -> None:
-    """Make the root key unless there is one."""
+    """Create the root key unless it exists."""
     async with database.transaction() as session:
         if await session.scalar(select(root_key.c.id)) is None:
-            made = await kms.generate(CONTEXT)
-            await session.execute(insert(root_key).values(id=1, wrapped=made.wrapped).on_conflict_do_nothing())
+            generated = await kms.generate(CONTEXT)
+            await session.execute(insert(root_key).values(id=1, wrapped=generated.wrapped).on_conflict_do_nothing())
 
 
 async def load_service_keys(database: Database, kms: Kms) -> ServiceKeys:
-    """Raises `NoRootKeyError`, and `KeyRefusedError` where the master key is another one."""
+    """Return the service's keys; raise `NoRootKeyError` or, if the master key is another one, `UnwrapError`."""
     async with database.read() as session:
         wrapped = await session.scalar(select(root_key.c.wrapped))
     if wrapped is None:
         raise NoRootKeyError("The database has no root key: run `millrace init`.")
-    return ServiceKeys.of(await kms.unwrap(wrapped, CONTEXT))
+    return ServiceKeys.from_root(await kms.unwrap(wrapped, CONTEXT))

@@ -1,1 +1,1 @@
-"""Dependants: people that a patient books for."""
+"""Dependants: people a patient books for."""

@@ -1,14 +1,36 @@
 """REST for dependants."""
 
-from millrace_patients.dependant.schemas import DependantBody, DependantList, DependantResource
+from typing import Literal
+
+from millrace_patients.patient.schemas import PersonFields
 from millrace_patients.record.endpoints import record_routes
+from millrace_patients.record.schemas import RecordBody, RecordList, RecordResource
+
+
+class DependantFields(PersonFields):
+    """Data of a dependant. `relationship` is the dependant's to the patient, e.g. `child`."""
+
+    relationship: Literal["child", "spouse", "partner", "parent", "sibling", "ward", "other"]
+
+
+class DependantBody(DependantFields, RecordBody):
+    """Complete data of a dependant."""
+
+
+class DependantResource(RecordResource, DependantFields):
+    """A dependant."""
+
+
+class DependantList(RecordList[DependantResource]):
+    """All dependants of a patient."""
+
 
 router = record_routes(
     "dependants",
-    one="a dependant",
-    many="dependants",
+    singular="dependant",
+    plural="dependants",
     records=lambda patients: patients.dependants,
     body=DependantBody,
     resource=DependantResource,
-    listed=DependantList,
+    list_schema=DependantList,
 )

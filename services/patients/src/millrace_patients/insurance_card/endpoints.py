@@ -1,14 +1,49 @@
 """REST for insurance cards."""
 
-from millrace_patients.insurance_card.schemas import InsuranceCardBody, InsuranceCardList, InsuranceCardResource
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
 from millrace_patients.record.endpoints import record_routes
+from millrace_patients.record.schemas import RecordBody, RecordList, RecordResource
+from millrace_platform.resources import Schema, Text
+
+PlanId = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="As in `/v1/insurance-plans`.", examples=["11512NC0100031"]),
+]
+Number = Annotated[str, Field(pattern=r"^[A-Za-z0-9 ./-]{1,40}$")]
+
+
+class InsuranceCardFields(Schema):
+    """Data on an insurance card. `dependant_id` is set if the card is a dependant's, not the patient's own."""
+
+    plan_id: PlanId
+    member_id: Number
+    group_number: Number | None = None
+    subscriber_name: Text | None = Field(None, description="Set if the patient is not the subscriber.")
+    dependant_id: UUID | None = None
+
+
+class InsuranceCardBody(InsuranceCardFields, RecordBody):
+    """Complete data of an insurance card."""
+
+
+class InsuranceCardResource(RecordResource, InsuranceCardFields):
+    """An insurance card."""
+
+
+class InsuranceCardList(RecordList[InsuranceCardResource]):
+    """All insurance cards of a patient."""
+
 
 router = record_routes(
     "insurance-cards",
-    one="an insurance card",
-    many="insurance cards",
+    singular="insurance card",
+    plural="insurance cards",
     records=lambda patients: patients.insurance_cards,
     body=InsuranceCardBody,
     resource=InsuranceCardResource,
-    listed=InsuranceCardList,
+    list_schema=InsuranceCardList,
 )

@@ -1,24 +1,24 @@
-"""Commands on insurance cards."""
+"""Operations on insurance cards."""
 
 from uuid import UUID
 
 from millrace_patients.person.vault import PersonKey
 from millrace_patients.record import repository
 from millrace_patients.record.model import RecordKind
-from millrace_patients.record.service import Content, Records
-from millrace_patients.unit_of_work import Work
+from millrace_patients.record.service import Content, RecordService
+from millrace_patients.unit_of_work import UnitOfWork
 from millrace_platform.errors import FieldError, Unprocessable
 
 
-class InsuranceCards(Records):
-    """A card belongs to the patient, or to one of the patient's dependants."""
+class InsuranceCardService(RecordService):
+    """Insurance cards of a patient or of the patient's dependants."""
 
-    async def check(self, work: Work, key: PersonKey, content: Content) -> None:
+    async def validate(self, work: UnitOfWork, key: PersonKey, content: Content) -> None:
         owner = content["dependant_id"]
         if owner is None:
             return
         if await repository.find(work.session, key, RecordKind.DEPENDANT, UUID(owner)) is None:
-            wrong = FieldError(
+            error = FieldError(
                 field="dependant_id", detail="There is no such dependant.", remedy="Add the dependant first."
             )
-            raise Unprocessable(errors=[wrong])
+            raise Unprocessable(errors=[error])

@@ -1,1 +1,1 @@
-"""Patients: their profile, and what concerns all of their data."""
+"""Patients: the profile, contact lookup, export and erasure."""

@@ -1,4 +1,4 @@
-"""REST for patients. A patient's id is that of the account: `subject` of a sign-in."""
+"""REST API of patients. A patient's id is the account's: `subject` of a sign-in."""
 
 from typing import Annotated
 from uuid import UUID
@@ -17,15 +17,13 @@ router = APIRouter(prefix="/v1/patients/{patient_id}", tags=["patients"])
 
 
 @router.get("", summary="Get a patient's profile", responses=READ)
-async def get(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> ProfileResource:
-    """For the patient, staff of practices that the patient shares with, and support."""
-    return _shown(await patients.patients.get(caller, patient_id), response)
+async def get_profile(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> ProfileResource:
+    """Return the profile. For the patient, support, and staff of practices the patient shares with."""
+    return _respond(await patients.patients.get(caller, patient_id), response)
 
 
-@router.put(
-    "", summary="Make or replace a patient's profile", responses={201: {"description": "It is the first."}, **CHANGE}
-)
-async def put(
+@router.put("", summary="Create or replace a patient's profile", responses={201: {"description": "Created."}, **CHANGE})
+async def put_profile(
     *,
     patients: InPatients,
     caller: InCaller,
@@ -34,42 +32,45 @@ async def put(
     body: ProfileBody,
     response: Response,
 ) -> ProfileResource:
-    """For the patient. The first profile needs no `If-Match`; every later one does."""
+    """Create or replace the profile; replacing requires `If-Match`. For the patient."""
     record, is_first = await patients.patients.put(caller, patient_id, match, body.content())
     response.status_code = 201 if is_first else 200
-    return _shown(record, response)
+    return _respond(record, response)
 
 
 @router.delete("", summary="Erase all of a person's data", status_code=204, responses=READ)
-async def erase(patients: InPatients, caller: InCaller, patient_id: UUID) -> None:
-    """For the person, within five minutes of a sign-in. Account, profile, dependants and cards can't be had back."""
+async def erase_patient(patients: InPatients, caller: InCaller, patient_id: UUID) -> None:
+    """Erase account, profile, dependants and insurance cards for good.
+
+    For the patient, within five minutes of a sign-in.
+    """
     await patients.patients.erase(caller, patient_id)
 
 
 @router.get("/export", summary="Export all of a person's data", responses=READ)
-async def export(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> Export:
-    """For the person."""
+async def export_patient(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> Export:
+    """Return all data stored about the person. For the patient."""
     response.headers.update({**NO_STORE, "Content-Disposition": f'attachment; filename="{patient_id}.json"'})
     return await patients.exporter.export(caller, patient_id)
 
 
-@router.get("/accesses", summary="List who read or wrote a person's data", responses=READ)
-async def accesses(
+@router.get("/accesses", summary="List accesses to a patient's data", responses=READ)
+async def list_accesses(
     *,
     patients: InPatients,
     caller: InCaller,
     patient_id: UUID,
     response: Response,
-    before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before.")] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> AccessList:
-    """For the person; newest first."""
+    """Return the accesses to the person's data, newest first. For the patient."""
     response.headers.update(NO_STORE)
-    links = await patients.patients.accesses(caller, patient_id, before, limit)
-    following = links[-1].seq if len(links) == limit else None
-    return AccessList(items=[AccessResource.of(link) for link in links], next=following)
+    links = await patients.patients.list_accesses(caller, patient_id, before, limit)
+    next_seq = links[-1].seq if len(links) == limit else None
+    return AccessList(items=[AccessResource.of(link) for link in links], next=next_seq)
 
 
-def _shown(record: Record, response: Response) -> ProfileResource:
+def _respond(record: Record, response: Response) -> ProfileResource:
     response.headers.update(tagged(record.version))
     return ProfileResource.of(record)

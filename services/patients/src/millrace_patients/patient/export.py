@@ -1,4 +1,4 @@
-"""All that is held of a person, for the person."""
+"""Export of all data stored about a person."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,72 +7,73 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from millrace_patients.access import Access, Caller, Need
-from millrace_patients.account.repository import EMAIL
-from millrace_patients.account.tables import account
-from millrace_patients.audit.model import Deed
-from millrace_patients.audit.repository import links_of_person
+from millrace_patients.access import AccessControl, Caller, Permission
+from millrace_patients.account.repository import EMAIL_LABEL
+from millrace_patients.audit.model import Action
+from millrace_patients.audit.repository import list_links_of_person
 from millrace_patients.patient.schemas import AccessResource, AccountExport, Export, SessionExport, ShareExport
 from millrace_patients.person.vault import PersonKey
 from millrace_patients.record import repository as records
 from millrace_patients.record.model import Record, RecordKind
-from millrace_patients.session.tables import session_table
+from millrace_patients.schema import account, session_table
 from millrace_patients.sharing import repository as shares
-from millrace_patients.unit_of_work import Units, Work
+from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
 
-ACCESSES = 1000
+ACCESSES_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """Makes exports; one is an access of its own on the trail."""
+    """Exports a person's data; each export is recorded in the audit trail."""
 
-    units: Units
-    access: Access
+    units: UnitsOfWork
+    access: AccessControl
 
     async def export(self, caller: Caller, patient_id: UUID) -> Export:
-        """Problems: 404 for anybody but the person."""
+        """Return all data of the patient. Problems: 404 for other callers."""
         async with self.units.begin() as work:
-            key = await self.access.enter(work, caller, patient_id, Need.OWN)
-            work.note(caller.entry(patient_id, Deed.EXPORT, "all"))
-            return await _export(work, key)
+            key = await self.access.authorize(work, caller, patient_id, Permission.READ_PRIVATE)
+            work.audit(caller.audit_entry(patient_id, Action.EXPORT, "all"))
+            return await _collect(work, key)
 
 
-async def _export(work: Work, key: PersonKey) -> Export:
+async def _collect(work: UnitOfWork, key: PersonKey) -> Export:
     session = work.session
     profile = await records.find(session, key, RecordKind.PROFILE, key.owner)
-    links = await links_of_person(session, key.owner, before=None, limit=ACCESSES)
+    links = await list_links_of_person(session, key.owner, before=None, limit=ACCESSES_LIMIT)
     return Export(
         id=key.owner,
         exported_at=work.now,
-        account=await _account(work, key),
-        profile=None if profile is None else _plain(profile),
-        dependants=[_plain(each) for each in await records.all_of(session, key, RecordKind.DEPENDANT)],
-        insurance_cards=[_plain(each) for each in await records.all_of(session, key, RecordKind.INSURANCE_CARD)],
+        account=await _load_account(work, key),
+        profile=None if profile is None else _with_id_and_version(profile),
+        dependants=[_with_id_and_version(each) for each in await records.list_all(session, key, RecordKind.DEPENDANT)],
+        insurance_cards=[
+            _with_id_and_version(each) for each in await records.list_all(session, key, RecordKind.INSURANCE_CARD)
+        ],
         practices=[
             ShareExport(practice_id=each.practice_id, since=each.since)
-            for each in await shares.all_of(session, key.owner)
+            for each in await shares.list_all(session, key.owner)
         ],
         accesses=[AccessResource.of(link) for link in links],
     )
 
 
-async def _account(work: Work, key: PersonKey) -> AccountExport | None:
+async def _load_account(work: UnitOfWork, key: PersonKey) -> AccountExport | None:
     query = select(account).where(account.c.id == key.owner, account.c.sealed_email.is_not(None))
     row = (await work.session.execute(query)).one_or_none()
     if row is None:
         return None
     created_at: datetime = row.created_at
     return AccountExport(
-        email=key.unseal(row.sealed_email, EMAIL).decode(),
+        email=key.unseal(row.sealed_email, EMAIL_LABEL).decode(),
         roles=row.roles,
         practices=row.practices,
         created_at=created_at,
-        sessions=await _sessions(work, key.owner),
+        sessions=await _load_sessions(work, key.owner),
     )
 
 
-async def _sessions(work: Work, owner: UUID) -> list[SessionExport]:
+async def _load_sessions(work: UnitOfWork, owner: UUID) -> list[SessionExport]:
     query = select(session_table).where(session_table.c.account_id == owner).order_by(session_table.c.id)
     return [
         SessionExport(id=row.id, created_at=row.created_at, expires_at=row.expires_at, revoked_at=row.revoked_at)
@@ -80,5 +81,5 @@ async def _sessions(work: Work, owner: UUID) -> list[SessionExport]:
     ]
 
 
-def _plain(record: Record) -> dict[str, Any]:
+def _with_id_and_version(record: Record) -> dict[str, Any]:
     return {"id": record.id, "version": record.version, **record.content}

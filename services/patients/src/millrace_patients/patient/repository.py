@@ -1,11 +1,11 @@
-"""Patients in the database."""
+"""Reads and writes of patients."""
 
 from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from millrace_patients.patient.tables import patient
+from millrace_patients.schema import patient
 from millrace_platform.database import ReadSession, Session
 
 
@@ -15,25 +15,25 @@ async def is_active(session: ReadSession, identifier: UUID) -> bool:
 
 
 async def add(session: Session, identifier: UUID) -> bool:
-    """Begin with version 1; False where there is one."""
+    """Insert an active patient with version 1; return False if it exists."""
     row = {"id": identifier, "version": 1, "state": "active"}
-    added = insert(patient).values(row).on_conflict_do_nothing().returning(patient.c.id)
-    return (await session.execute(added)).first() is not None
+    statement = insert(patient).values(row).on_conflict_do_nothing().returning(patient.c.id)
+    return (await session.execute(statement)).first() is not None
 
 
 async def erase(session: Session, identifier: UUID) -> int | None:
-    """The new version; None where there is no active patient."""
-    erased = (
+    """Mark a patient as erased and return the new version; None if there is no active patient."""
+    statement = (
         update(patient)
         .where(patient.c.id == identifier, patient.c.state == "active")
         .values(state="erased", version=patient.c.version + 1)
     )
-    version: int | None = (await session.execute(erased.returning(patient.c.version))).scalar_one_or_none()
+    version: int | None = (await session.execute(statement.returning(patient.c.version))).scalar_one_or_none()
     return version
 
 
-async def states_after(session: ReadSession, after: UUID | None, limit: int) -> list[tuple[UUID, str, int]]:
-    """Ids, states and versions in the order of ids."""
+async def list_states_after(session: ReadSession, after: UUID | None, limit: int) -> list[tuple[UUID, str, int]]:
+    """Return up to `limit` (id, state, version) with ids above `after`, by id."""
     query = select(patient.c.id, patient.c.state, patient.c.version).order_by(patient.c.id).limit(limit)
     if after is not None:
         query = query.where(patient.c.id > after)

@@ -1,4 +1,4 @@
-"""Profiles over HTTP."""
+"""Request and response schemas of patients."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -29,7 +29,7 @@ class AddressFields(Schema):
 
 
 class PersonFields(Schema):
-    """What is known of a person."""
+    """Personal data of a patient or a dependant."""
 
     given_name: Text = Field(examples=["Ada"])
     family_name: Text = Field(examples=["Lovelace"])
@@ -41,13 +41,13 @@ class PersonFields(Schema):
     def _plausible(cls, value: date) -> date:
         if value < EARLIEST_BIRTH:
             raise PydanticCustomError(
-                "birth_date", "It is too long ago.", {"remedy": "Give the date of birth as YYYY-MM-DD."}
+                "birth_date", "The date is before 1890.", {"remedy": "Send the date of birth as YYYY-MM-DD."}
             )
         return value
 
 
 class ProfileFields(PersonFields):
-    """What is known of a patient. `email` is where messages go; the account's own address is for signing in."""
+    """Profile of a patient. Messages go to `email`; the account's own address is for signing in."""
 
     email: Annotated[str | None, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] = None
     phone: Phone | None = None
@@ -56,7 +56,7 @@ class ProfileFields(PersonFields):
 
 
 class ProfileBody(ProfileFields, RecordBody):
-    """A patient's whole profile."""
+    """Complete profile of a patient."""
 
 
 class ProfileResource(RecordResource, ProfileFields):
@@ -66,9 +66,9 @@ class ProfileResource(RecordResource, ProfileFields):
 class AccessResource(Schema):
     """One access to a patient's data."""
 
-    seq: int = Field(description="Its place in the trail.")
+    seq: int = Field(description="Position in the audit trail.")
     at: datetime
-    actor: UUID | None = Field(description="Whose account it was; null for the service itself.")
+    actor: UUID | None = Field(description="Account of the caller; null for the service itself.")
     roles: list[str]
     deed: str
     what: str
@@ -82,28 +82,28 @@ class AccessResource(Schema):
             at=link.at,
             actor=entry.actor,
             roles=entry.roles.split(",") if entry.roles else [],
-            deed=entry.deed.value,
-            what=entry.what,
+            deed=entry.action.value,
+            what=entry.target,
             purpose=entry.purpose.value,
         )
 
 
 class AccessList(Schema):
-    """A page of the trail, newest first."""
+    """Page of accesses, newest first."""
 
     items: list[AccessResource]
-    next: int | None = Field(description="Give it as `before` for the next page; null on the last one.")
+    next: int | None = Field(description="Pass it as `before` to get the next page; null on the last page.")
 
 
 class ShareExport(Schema):
-    """A practice that the patient shares with."""
+    """Practice the patient shares with."""
 
     practice_id: UUID
     since: datetime
 
 
 class SessionExport(Schema):
-    """A session."""
+    """Sign-in session."""
 
     id: UUID
     created_at: datetime
@@ -112,7 +112,7 @@ class SessionExport(Schema):
 
 
 class AccountExport(Schema):
-    """The account."""
+    """Account of the patient."""
 
     email: str
     roles: list[str]
@@ -122,7 +122,7 @@ class AccountExport(Schema):
 
 
 class Export(Schema):
-    """All that is held of a person, but for the password's hash and the hashes of tokens."""
+    """All data stored about a person, except the hashes of the password and of tokens."""
 
     id: UUID
     exported_at: datetime
@@ -131,4 +131,4 @@ class Export(Schema):
     dependants: list[dict[str, Any]]
     insurance_cards: list[dict[str, Any]]
     practices: list[ShareExport]
-    accesses: list[AccessResource] = Field(description="The newest 1,000; `/accesses` has all.")
+    accesses: list[AccessResource] = Field(description="The newest 1,000 accesses; `/accesses` lists all.")

@@ -1,4 +1,4 @@
-"""Commands on patients: the profile, and their end."""
+"""Operations on patients: profile, accesses and erasure."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -17,22 +17,22 @@ from millrace_patients.record.model import Record, RecordKind
 from millrace_patients.record.service import Content
 from millrace_patients.session.service import Sessions
 from millrace_patients.sharing import repository as shares
-from millrace_patients.unit_of_work import Units, Work
+from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_patients.wire import patient_event
 from millrace_platform.authentication import require_recent
 from millrace_platform.errors import PreconditionFailed, PreconditionRequired
 from millrace_platform.preconditions import Tags
 
 ERASURE_SIGN_IN_SECONDS = 300.0
-"""Seconds: how fresh a sign-in must be for what can't be undone."""
+"""Maximum age in seconds of the sign-in that authorizes an erasure."""
 PROFILE = RecordKind.PROFILE
 
 
 @dataclass(frozen=True, slots=True)
 class PatientService:
-    """Each method commits before it returns. A patient's id is that of the account."""
+    """Reads and changes profiles. Each method commits before it returns. A patient's id is the account's."""
 
-    units: Units
+    units: UnitsOfWork
     access: AccessControl
     sessions: Sessions
     challenges: Challenges
@@ -40,7 +40,7 @@ class PatientService:
     clock: Clock
 
     async def get(self, caller: Caller, patient_id: UUID) -> Record:
-        """The profile. Problems: 404."""
+        """Return the profile. Problems: 404."""
         async with self.units.begin() as work:
             key = await self.access.authorize(work, caller, patient_id, Permission.READ_IDENTITY)
             found = await _find_profile(work, key)
@@ -50,9 +50,9 @@ class PatientService:
         return found
 
     async def put(self, caller: Caller, patient_id: UUID, match: Tags | None, content: Content) -> tuple[Record, bool]:
-        """The profile as it is then, and whether it is the first: that makes the person a patient.
+        """Create or replace the profile; return it and whether it was created.
 
-        Problems: 404; 412; 428 where there is a profile and `match` is None.
+        The first profile makes the person a patient. Problems: 404; 412; 428 if there is a profile and `match` is None.
         """
         async with self.units.begin() as work:
             await self._create_person_if_external(work, caller, patient_id)
@@ -60,14 +60,14 @@ class PatientService:
             before = await _find_profile(work, key)
             if before is None:
                 if match is not None:
-                    raise PreconditionFailed("There is no profile yet. Leave If-Match out to make it.")
+                    raise PreconditionFailed("There is no profile yet. Omit If-Match to create it.")
                 return await self._create(work, caller, key, content), True
             return await self._replace(work, caller, key, before=before, match=match, content=content), False
 
     async def erase(self, caller: Caller, patient_id: UUID) -> None:
-        """Forget the person: the key first, then all that lay under it. Ids and the audit trail stay.
+        """Erase the person: destroy the data key, then delete the data sealed with it. Ids and the audit trail stay.
 
-        Problems: 401 unless the password was given in the last minutes, 404.
+        Problems: 401 unless the sign-in is recent, 404.
         """
         async with self.units.begin() as work:
             await self.access.authorize(work, caller, patient_id, Permission.WRITE)
@@ -82,33 +82,33 @@ class PatientService:
             work.audit(caller.audit_entry(patient_id, Action.ERASE, "all"))
 
     async def list_accesses(self, caller: Caller, patient_id: UUID, before: int | None, limit: int) -> list[Link]:
-        """Who did what with the patient's data, newest first. Problems: 404."""
+        """Return the accesses to the patient's data, newest first. Problems: 404."""
         async with self.units.begin() as work:
             await self.access.authorize(work, caller, patient_id, Permission.READ_PRIVATE)
             found = await list_links_of_person(work.session, patient_id, before=before, limit=limit)
             work.audit(caller.audit_entry(patient_id, Action.READ, "accesses"))
         return found
 
-    async def _create_person_if_external(self, work: Work, caller: Caller, patient_id: UUID) -> None:
-        """Of who signed up with another issuer nothing is here before the first profile."""
+    async def _create_person_if_external(self, work: UnitOfWork, caller: Caller, patient_id: UUID) -> None:
+        """Create the person on the first profile if another issuer keeps the accounts."""
         if self.access.sessions is not None or not caller.is_patient(patient_id):
             return
         if await self.access.vault.find(work.session, patient_id) is None:
             await self.access.vault.create(work.session, patient_id, work.now)
 
-    async def _create(self, work: Work, caller: Caller, key: PersonKey, content: Content) -> Record:
+    async def _create(self, work: UnitOfWork, caller: Caller, key: PersonKey, content: Content) -> Record:
         if await repository.add(work.session, key.owner):
             work.record(patient_event(key.owner, "active", 1))
-        made = Record(key.owner, 1, content)
-        await records.add(work.session, key, PROFILE, made)
+        created = Record(key.owner, 1, content)
+        await records.add(work.session, key, PROFILE, created)
         work.audit(caller.audit_entry(key.owner, Action.CREATE, PROFILE))
-        return made
+        return created
 
     async def _replace(
-        self, work: Work, caller: Caller, key: PersonKey, *, before: Record, match: Tags | None, content: Content
+        self, work: UnitOfWork, caller: Caller, key: PersonKey, *, before: Record, match: Tags | None, content: Content
     ) -> Record:
         if match is None:
-            raise PreconditionRequired("There is a profile. Read it and send its ETag as If-Match.")
+            raise PreconditionRequired("There is a profile already. Get it and send its ETag as If-Match.")
         match.require(before.version)
         if before.content == content:
             return before
@@ -117,7 +117,7 @@ class PatientService:
         work.audit(caller.audit_entry(key.owner, Action.UPDATE, PROFILE))
         return after
 
-    async def _erase_account(self, work: Work, identifier: UUID) -> None:
+    async def _erase_account(self, work: UnitOfWork, identifier: UUID) -> None:
         index = await accounts.erase(work.session, identifier)
         await self.sessions.delete_all(work.session, identifier)
         if index is not None:
@@ -125,5 +125,5 @@ class PatientService:
             await self.emails.delete_for_address(work.session, index)
 
 
-async def _find_profile(work: Work, key: PersonKey) -> Record | None:
+async def _find_profile(work: UnitOfWork, key: PersonKey) -> Record | None:
     return await records.find(work.session, key, PROFILE, key.owner)

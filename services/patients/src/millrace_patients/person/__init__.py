@@ -1,1 +1,1 @@
-"""Persons: an id, and the data key under which all that is personal lies."""
+"""Persons: an id and the data key that seals all of the person's data."""

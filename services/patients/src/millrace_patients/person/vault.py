@@ -1,4 +1,4 @@
-"""Each person's own data key: who loses it (`shred`) is forgotten, wherever sealed data still lies."""
+"""Data keys of persons. Destroying a key (`shred`) makes all data sealed with it unreadable, in backups too."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from millrace_feeds.clock import Clock
 from millrace_patients.crypto.kms import EncryptionContext, Kms
 from millrace_patients.crypto.sealing import seal, unseal
-from millrace_patients.person.tables import person
+from millrace_patients.schema import person
 from millrace_platform.database import ReadSession, Session
 
 CACHE_SIZE = 1024
@@ -21,22 +21,22 @@ CACHE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class PersonKey:
-    """Seals and opens what belongs to one person."""
+    """Seals and unseals the data of one person."""
 
     owner: UUID
     plain: bytes = field(repr=False)
 
     def seal(self, data: bytes, label: str) -> bytes:
-        """`label` tells one sealed thing of the person from another, e.g. `email`."""
+        """Encrypt under a label that is unique for each item of the person, e.g. `email`."""
         return seal(self.plain, data, f"{self.owner}/{label}")
 
     def unseal(self, sealed: bytes, label: str) -> bytes:
-        """Raises `UnsealError` where this isn't what was sealed there."""
+        """Return the plain bytes; raise `UnsealError` unless they were sealed under this label."""
         return unseal(self.plain, sealed, f"{self.owner}/{label}")
 
 
 class Vault:
-    """Keys of persons, wrapped by the KMS in the database; some are kept unwrapped for some minutes."""
+    """Stores data keys wrapped by the KMS and caches some unwrapped for minutes."""
 
     def __init__(self, kms: Kms, clock: Clock) -> None:
         self._kms = kms
@@ -44,22 +44,22 @@ class Vault:
         self._unwrapped: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
 
     async def create(self, session: Session, owner: UUID, now: datetime) -> bool:
-        """Begin a person; False where the id is taken, be it by a tombstone."""
-        made = await self._kms.generate(_context(owner))
-        row = {"id": owner, "wrapped_key": made.wrapped, "created_at": now}
+        """Create a person with a new key; return False if the id exists, including as a tombstone."""
+        generated = await self._kms.generate(_context(owner))
+        row = {"id": owner, "wrapped_key": generated.wrapped, "created_at": now}
         statement = insert(person).values(row).on_conflict_do_nothing().returning(person.c.id)
         return (await session.execute(statement)).first() is not None
 
     async def find(self, session: ReadSession, owner: UUID) -> PersonKey | None:
-        """The person's key, None for an unknown or erased person."""
+        """Return the person's key; None for an unknown or erased person."""
         return await self._unwrap(owner, await session.scalar(_select_wrapped_key(owner)))
 
     async def find_for_update(self, session: Session, owner: UUID) -> PersonKey | None:
-        """As `find`, for who writes: all writes for a person, erasure too, come one after the other."""
+        """Return the person's key and lock its row, which serializes all writes for the person, erasure included."""
         return await self._unwrap(owner, await session.scalar(_select_wrapped_key(owner).with_for_update()))
 
     async def shred(self, session: Session, owner: UUID, now: datetime) -> bool:
-        """Destroy the key, once all who write for the person have ended; False where there is none (any more)."""
+        """Destroy the key after pending writes for the person; return False if there is none."""
         wrapped = await session.scalar(_select_wrapped_key(owner).with_for_update())
         if wrapped is None:
             return False

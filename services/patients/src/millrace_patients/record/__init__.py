@@ -1,1 +1,1 @@
-"""Sealed records: what a patient's profile, dependants and insurance cards have in common."""
+"""Sealed records: common parts of profiles, dependants and insurance cards."""

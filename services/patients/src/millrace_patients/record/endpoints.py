@@ -1,4 +1,4 @@
-"""REST for the records that a patient has several of: the routes of one kind are those of another."""
+"""REST API of records: the same routes for each kind."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from millrace_patients.dependencies import InPatients, Patients
 from millrace_patients.http import CHANGE, CREATE, READ
 from millrace_patients.record.model import Record
 from millrace_patients.record.schemas import RecordBody, RecordList, RecordResource
-from millrace_patients.record.service import Records
+from millrace_patients.record.service import RecordService
 from millrace_platform.preconditions import IfMatch
 from millrace_platform.responses import NO_STORE, tagged
 
@@ -21,35 +21,50 @@ F = TypeVar("F", bound=Callable[..., Any])
 def record_routes(
     path: str,
     *,
-    one: str,
-    many: str,
-    records: Callable[[Patients], Records],
+    singular: str,
+    plural: str,
+    records: Callable[[Patients], RecordService],
     body: type[RecordBody],
     resource: type[RecordResource],
-    listed: type[RecordList[Any]],
+    list_schema: type[RecordList[Any]],
 ) -> APIRouter:
-    """Routes below a patient's `path`. `one` and `many` name the records in summaries, e.g. `a dependant`."""
-    router = APIRouter(prefix=f"/v1/patients/{{patient_id}}/{path}", tags=[many])
+    """Return the routes of one kind of record below a patient's `path`.
 
-    def taking_body(endpoint: F) -> F:
-        # Which schema a body has is known only here; FastAPI reads it off the annotation.
+    `singular` and `plural` name the kind in summaries and operation ids, e.g. `insurance card`.
+    """
+    one, many = singular.replace(" ", "_"), plural.replace(" ", "_")
+    router = APIRouter(prefix=f"/v1/patients/{{patient_id}}/{path}", tags=[plural])
+
+    def with_body_schema(endpoint: F) -> F:
+        # FastAPI reads the body's schema from the annotation, which is not known statically.
         endpoint.__annotations__["body"] = body
         return endpoint
 
-    def shown(record: Record, response: Response) -> RecordResource:
+    def respond(record: Record, response: Response) -> RecordResource:
         response.headers.update(tagged(record.version))
         return resource.of(record)
 
-    @router.get("", summary=f"List a patient's {many}", responses=READ, response_model=listed)
-    async def index(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> RecordList[Any]:
-        """For the patient and staff of practices that the patient shares with."""
+    @router.get(
+        "", name=f"list_{many}", summary=f"List a patient's {plural}", responses=READ, response_model=list_schema
+    )
+    async def list_records(
+        patients: InPatients, caller: InCaller, patient_id: UUID, response: Response
+    ) -> RecordList[Any]:
+        """Return all of a patient's records. For the patient and staff of practices the patient shares with."""
         response.headers.update(NO_STORE)
         found = await records(patients).list(caller, patient_id)
-        return listed(items=[resource.of(record) for record in found])
+        return list_schema(items=[resource.of(record) for record in found])
 
-    @router.post("", summary=f"Add {one}", status_code=201, responses=CREATE, response_model=resource)
-    @taking_body
-    async def create(
+    @router.post(
+        "",
+        name=f"create_{one}",
+        summary=f"Create a patient's {singular}",
+        status_code=201,
+        responses=CREATE,
+        response_model=resource,
+    )
+    @with_body_schema
+    async def create_record(
         *,
         request: Request,
         patients: InPatients,
@@ -58,21 +73,33 @@ def record_routes(
         body: RecordBody,
         response: Response,
     ) -> RecordResource:
-        """For the patient, once there is a profile."""
-        made = await records(patients).create(caller, patient_id, body.content())
-        response.headers["Location"] = f"{request.url.path}/{made.id}"
-        return shown(made, response)
+        """Create a record. For the patient, who must have a profile."""
+        created = await records(patients).create(caller, patient_id, body.content())
+        response.headers["Location"] = f"{request.url.path}/{created.id}"
+        return respond(created, response)
 
-    @router.get("/{record_id}", summary=f"Get {one}", responses=READ, response_model=resource)
-    async def get(
+    @router.get(
+        "/{record_id}",
+        name=f"get_{one}",
+        summary=f"Get a patient's {singular}",
+        responses=READ,
+        response_model=resource,
+    )
+    async def get_record(
         patients: InPatients, caller: InCaller, patient_id: UUID, record_id: UUID, response: Response
     ) -> RecordResource:
-        """For the patient and staff of practices that the patient shares with."""
-        return shown(await records(patients).get(caller, patient_id, record_id), response)
+        """Return a record. For the patient and staff of practices the patient shares with."""
+        return respond(await records(patients).get(caller, patient_id, record_id), response)
 
-    @router.put("/{record_id}", summary=f"Replace {one}", responses=CHANGE, response_model=resource)
-    @taking_body
-    async def replace(
+    @router.put(
+        "/{record_id}",
+        name=f"replace_{one}",
+        summary=f"Replace a patient's {singular}",
+        responses=CHANGE,
+        response_model=resource,
+    )
+    @with_body_schema
+    async def replace_record(
         *,
         patients: InPatients,
         caller: InCaller,
@@ -82,12 +109,20 @@ def record_routes(
         body: RecordBody,
         response: Response,
     ) -> RecordResource:
-        """For the patient."""
-        return shown(await records(patients).replace(caller, patient_id, record_id, match, body.content()), response)
+        """Replace a record. For the patient."""
+        return respond(await records(patients).replace(caller, patient_id, record_id, match, body.content()), response)
 
-    @router.delete("/{record_id}", summary=f"Delete {one}", status_code=204, responses=CHANGE)
-    async def delete(patients: InPatients, caller: InCaller, patient_id: UUID, record_id: UUID, match: IfMatch) -> None:
-        """For the patient."""
+    @router.delete(
+        "/{record_id}",
+        name=f"delete_{one}",
+        summary=f"Delete a patient's {singular}",
+        status_code=204,
+        responses=CHANGE,
+    )
+    async def delete_record(
+        patients: InPatients, caller: InCaller, patient_id: UUID, record_id: UUID, match: IfMatch
+    ) -> None:
+        """Delete a record. For the patient."""
         await records(patients).delete(caller, patient_id, record_id, match)
 
     return router

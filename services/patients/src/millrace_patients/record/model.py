@@ -1,12 +1,12 @@
-"""A record as it is open."""
+"""Unsealed records."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-LIMIT = 50
-"""Records of one kind that a patient may have."""
+RECORDS_LIMIT = 50
+"""Maximum number of records of one kind for each patient."""
 
 
 class RecordKind(StrEnum):
@@ -17,7 +17,7 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`content` is the body that a client sent, as plain JSON values."""
+    """Unsealed record. `content` is the request body as plain JSON values."""
 
     id: UUID
     version: int

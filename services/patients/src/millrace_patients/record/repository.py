@@ -1,4 +1,4 @@
-"""Records in the database, each sealed with its patient's key."""
+"""Reads and writes of records, each sealed with its patient's key."""
 
 from datetime import datetime
 from typing import Any
@@ -9,19 +9,19 @@ from sqlalchemy import ColumnElement, Row, Update, func, insert, select, update
 
 from millrace_patients.person.vault import PersonKey
 from millrace_patients.record.model import Record, RecordKind
-from millrace_patients.record.tables import record
+from millrace_patients.schema import record
 from millrace_platform.database import ReadSession, Session
 
 
 async def find(session: ReadSession, key: PersonKey, kind: RecordKind, identifier: UUID) -> Record | None:
-    """None also for a record of another patient."""
+    """Return the record; None if unknown, deleted or another patient's."""
     query = select(record).where(record.c.id == identifier, record.c.kind == kind.value, *_of(key))
     row = (await session.execute(query)).one_or_none()
     return None if row is None else _open(key, row)
 
 
-async def all_of(session: ReadSession, key: PersonKey, kind: RecordKind) -> list[Record]:
-    """In the order of their ids, which is that of their making."""
+async def list_all(session: ReadSession, key: PersonKey, kind: RecordKind) -> list[Record]:
+    """Return all records of a kind in the order of creation."""
     query = select(record).where(record.c.kind == kind.value, *_of(key)).order_by(record.c.id)
     return [_open(key, row) for row in await session.execute(query)]
 
@@ -38,24 +38,24 @@ async def add(session: Session, key: PersonKey, kind: RecordKind, added: Record)
             patient_id=key.owner,
             kind=kind.value,
             version=added.version,
-            sealed=_sealed(key, kind, added),
+            sealed=_seal(key, kind, added),
         )
     )
 
 
-async def advance(session: Session, key: PersonKey, kind: RecordKind, after: Record) -> None:
-    """Write a new version. The caller holds the person."""
+async def save(session: Session, key: PersonKey, kind: RecordKind, after: Record) -> None:
+    """Store a new version. The caller has locked the person's row."""
     changed = update(record).where(record.c.id == after.id, *_of(key))
-    await session.execute(changed.values(version=after.version, sealed=_sealed(key, kind, after)))
+    await session.execute(changed.values(version=after.version, sealed=_seal(key, kind, after)))
 
 
 async def remove(session: Session, identifier: UUID, now: datetime) -> None:
-    """Leave a tombstone. The caller holds the person."""
+    """Replace the record by a tombstone. The caller has locked the person's row."""
     await session.execute(_tombstone(now).where(record.c.id == identifier))
 
 
 async def remove_all(session: Session, patient_id: UUID, now: datetime) -> None:
-    """Leave tombstones of all that a patient has."""
+    """Replace all records of a patient by tombstones."""
     await session.execute(_tombstone(now).where(record.c.patient_id == patient_id))
 
 
@@ -68,15 +68,15 @@ def _of(key: PersonKey) -> tuple[ColumnElement[bool], ...]:
     return (record.c.patient_id == key.owner, record.c.deleted_at.is_(None))
 
 
-def _sealed(key: PersonKey, kind: RecordKind, sealed: Record) -> bytes:
-    return key.seal(msgspec.json.encode(sealed.content), _place(kind.value, sealed.id, sealed.version))
+def _seal(key: PersonKey, kind: RecordKind, after: Record) -> bytes:
+    return key.seal(msgspec.json.encode(after.content), _label(kind.value, after.id, after.version))
 
 
 def _open(key: PersonKey, row: Row[*tuple[Any, ...]]) -> Record:
-    plain = key.unseal(row.sealed, _place(row.kind, row.id, row.version))
+    plain = key.unseal(row.sealed, _label(row.kind, row.id, row.version))
     return Record(row.id, row.version, msgspec.json.decode(plain))
 
 
-def _place(kind: str, identifier: UUID, version: int) -> str:
-    # With the version in it, an older state can't be put back over a newer one.
+def _label(kind: str, identifier: UUID, version: int) -> str:
+    # Includes the version, so that an older state cannot be restored over a newer one.
     return f"{kind}/{identifier}/{version}"

@@ -1,4 +1,4 @@
-"""What the resources of records have in common."""
+"""Base schemas of records."""
 
 from typing import Any, ClassVar, Generic, Self, TypeVar
 from uuid import UUID
@@ -10,17 +10,17 @@ R = TypeVar("R", bound="RecordResource")
 
 
 class RecordBody(Body):
-    """The whole state of a record."""
+    """Complete data of a record."""
 
     read_only: ClassVar[frozenset[str]] = frozenset({"id", "version"})
 
     def content(self) -> dict[str, Any]:
-        """What is sealed."""
+        """Return the content to seal, as plain JSON values."""
         return self.model_dump(mode="json")
 
 
 class RecordResource(Schema):
-    """A record as it is shown."""
+    """Record with its id and version."""
 
     id: UUID
     version: Version

@@ -1,16 +1,16 @@
-"""Reading and writing records: each is one transaction, with its entry on the audit trail."""
+"""Operations on records: each is one transaction with its audit entry."""
 
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from millrace_patients.access import Access, Caller, Need
-from millrace_patients.audit.model import Deed
+from millrace_patients.access import AccessControl, Caller, Permission
+from millrace_patients.audit.model import Action
 from millrace_patients.patient.repository import is_active
 from millrace_patients.person.vault import PersonKey
 from millrace_patients.record import repository
-from millrace_patients.record.model import LIMIT, Record, RecordKind
-from millrace_patients.unit_of_work import Units, Work
+from millrace_patients.record.model import RECORDS_LIMIT, Record, RecordKind
+from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.errors import Conflict, NotFound
 from millrace_platform.ids import Ids
 from millrace_platform.preconditions import Tags
@@ -19,78 +19,78 @@ Content = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
-    """Records of one kind. A patient that the caller may not know of is as one that isn't there: 404."""
+class RecordService:
+    """Records of one kind. Callers without access get the same 404 as for an unknown patient."""
 
-    units: Units
-    access: Access
+    units: UnitsOfWork
+    access: AccessControl
     ids: Ids
     kind: RecordKind
 
     async def list(self, caller: Caller, patient_id: UUID) -> list[Record]:
         async with self.units.begin() as work:
-            key = await self.access.enter(work, caller, patient_id, Need.CARE)
-            found = await repository.all_of(work.session, key, self.kind)
-            work.note(caller.entry(patient_id, Deed.READ, f"{self.kind}s"))
+            key = await self.access.authorize(work, caller, patient_id, Permission.READ_CARE)
+            found = await repository.list_all(work.session, key, self.kind)
+            work.audit(caller.audit_entry(patient_id, Action.READ, f"{self.kind}s"))
         return found
 
     async def get(self, caller: Caller, patient_id: UUID, identifier: UUID) -> Record:
         async with self.units.begin() as work:
-            key = await self.access.enter(work, caller, patient_id, Need.CARE)
-            found = await self._there(work, key, identifier)
-            work.note(caller.entry(patient_id, Deed.READ, self._what(identifier)))
+            key = await self.access.authorize(work, caller, patient_id, Permission.READ_CARE)
+            found = await self._get_record(work, key, identifier)
+            work.audit(caller.audit_entry(patient_id, Action.READ, self._target(identifier)))
         return found
 
     async def create(self, caller: Caller, patient_id: UUID, content: Content) -> Record:
-        """Problems: 404, 409 where the patient has as many as one may have, and those of `check`."""
+        """Add a record. Problems: 404, 409 without a profile or at the limit, and those of `validate`."""
         async with self.units.begin() as work:
-            key = await self.access.enter(work, caller, patient_id, Need.CHANGE)
+            key = await self.access.authorize(work, caller, patient_id, Permission.WRITE)
             if not await is_active(work.session, patient_id):
-                raise Conflict("There is no profile yet. Make it first.")
-            await self.check(work, key, content)
-            if await repository.count(work.session, key, self.kind) >= LIMIT:
-                raise Conflict(f"A patient has at most {LIMIT} of these. Delete one first.")
-            made = Record(self.ids(), 1, content)
-            await repository.add(work.session, key, self.kind, made)
-            work.note(caller.entry(patient_id, Deed.CREATE, self._what(made.id)))
-        return made
+                raise Conflict("There is no profile yet. Create it first.")
+            await self.validate(work, key, content)
+            if await repository.count(work.session, key, self.kind) >= RECORDS_LIMIT:
+                raise Conflict(f"The patient has the maximum of {RECORDS_LIMIT} {self.kind}s. Delete one first.")
+            created = Record(self.ids(), 1, content)
+            await repository.add(work.session, key, self.kind, created)
+            work.audit(caller.audit_entry(patient_id, Action.CREATE, self._target(created.id)))
+        return created
 
     async def replace(
         self, caller: Caller, patient_id: UUID, identifier: UUID, match: Tags, content: Content
     ) -> Record:
-        """What changes nothing keeps the version. Problems: 404, 412, and those of `check`."""
+        """Replace a record; unchanged content keeps its version. Problems: 404, 412, and those of `validate`."""
         async with self.units.begin() as work:
-            key = await self.access.enter(work, caller, patient_id, Need.CHANGE)
-            before = await self._expected(work, key, identifier, match)
+            key = await self.access.authorize(work, caller, patient_id, Permission.WRITE)
+            before = await self._get_matching(work, key, identifier, match)
             if before.content == content:
                 return before
-            await self.check(work, key, content)
+            await self.validate(work, key, content)
             after = Record(identifier, before.version + 1, content)
-            await repository.advance(work.session, key, self.kind, after)
-            work.note(caller.entry(patient_id, Deed.UPDATE, self._what(identifier)))
+            await repository.save(work.session, key, self.kind, after)
+            work.audit(caller.audit_entry(patient_id, Action.UPDATE, self._target(identifier)))
         return after
 
     async def delete(self, caller: Caller, patient_id: UUID, identifier: UUID, match: Tags) -> None:
-        """Problems: 404, 412."""
+        """Delete a record. Problems: 404, 412."""
         async with self.units.begin() as work:
-            key = await self.access.enter(work, caller, patient_id, Need.CHANGE)
-            before = await self._expected(work, key, identifier, match)
+            key = await self.access.authorize(work, caller, patient_id, Permission.WRITE)
+            before = await self._get_matching(work, key, identifier, match)
             await repository.remove(work.session, before.id, work.now)
-            work.note(caller.entry(patient_id, Deed.DELETE, self._what(identifier)))
+            work.audit(caller.audit_entry(patient_id, Action.DELETE, self._target(identifier)))
 
-    async def check(self, work: Work, key: PersonKey, content: Content) -> None:
-        """Raise a problem where the content refers to what isn't there."""
+    async def validate(self, work: UnitOfWork, key: PersonKey, content: Content) -> None:
+        """Raise a problem if the content refers to a missing resource."""
 
-    async def _expected(self, work: Work, key: PersonKey, identifier: UUID, match: Tags) -> Record:
-        found = await self._there(work, key, identifier)
+    async def _get_matching(self, work: UnitOfWork, key: PersonKey, identifier: UUID, match: Tags) -> Record:
+        found = await self._get_record(work, key, identifier)
         match.require(found.version)
         return found
 
-    async def _there(self, work: Work, key: PersonKey, identifier: UUID) -> Record:
+    async def _get_record(self, work: UnitOfWork, key: PersonKey, identifier: UUID) -> Record:
         found = await repository.find(work.session, key, self.kind, identifier)
         if found is None:
             raise NotFound(f"There is no such {self.kind}.")
         return found
 
-    def _what(self, identifier: UUID) -> str:
+    def _target(self, identifier: UUID) -> str:
         return f"{self.kind}/{identifier}"

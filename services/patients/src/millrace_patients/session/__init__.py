@@ -1,1 +1,1 @@
-"""Sessions: from a sign-in to its end, over any number of refreshes."""
+"""Sessions: from a sign-in to sign-out or expiry, over any number of refreshes."""

@@ -1,1 +1,1 @@
-"""Which practices a patient shares with."""
+"""Shares: practices whose staff may read a patient's data."""

@@ -1,4 +1,4 @@
-"""REST for shares."""
+"""REST API of shares."""
 
 from datetime import datetime
 from uuid import UUID
@@ -15,35 +15,35 @@ router = APIRouter(prefix="/v1/patients/{patient_id}/practices", tags=["shares"]
 
 
 class ShareResource(Schema):
-    """A practice whose staff may read the patient's profile, dependants and insurance cards."""
+    """Practice whose staff may read the patient's profile, dependants and insurance cards."""
 
     practice_id: UUID
     since: datetime
 
 
 class ShareList(Schema):
-    """All practices that a patient shares with."""
+    """All practices the patient shares with."""
 
     items: list[ShareResource]
 
 
-@router.get("", summary="List the practices that a patient shares with", responses=problems(401, 404, 422))
-async def index(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> ShareList:
-    """For the patient."""
+@router.get("", summary="List the practices a patient shares with", responses=problems(401, 404, 422))
+async def list_shares(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> ShareList:
+    """Return the practices the patient shares with. For the patient."""
     response.headers.update(NO_STORE)
     found = await patients.sharing.list(caller, patient_id)
     return ShareList(items=[ShareResource(practice_id=each.practice_id, since=each.since) for each in found])
 
 
 @router.put("/{practice_id}", summary="Share with a practice", status_code=204, responses=problems(401, 404, 409, 422))
-async def add(patients: InPatients, caller: InCaller, patient_id: UUID, practice_id: UUID) -> None:
-    """For the patient, once there is a profile. Sharing twice is sharing once."""
+async def add_share(patients: InPatients, caller: InCaller, patient_id: UUID, practice_id: UUID) -> None:
+    """Give a practice's staff access to the patient's data. For the patient, who must have a profile. Idempotent."""
     await patients.sharing.add(caller, patient_id, practice_id)
 
 
 @router.delete(
-    "/{practice_id}", summary="No longer share with a practice", status_code=204, responses=problems(401, 404, 422)
+    "/{practice_id}", summary="Stop sharing with a practice", status_code=204, responses=problems(401, 404, 422)
 )
-async def remove(patients: InPatients, caller: InCaller, patient_id: UUID, practice_id: UUID) -> None:
-    """For the patient. Its staff has no access from here on."""
+async def remove_share(patients: InPatients, caller: InCaller, patient_id: UUID, practice_id: UUID) -> None:
+    """End the access of a practice's staff at once. For the patient."""
     await patients.sharing.remove(caller, patient_id, practice_id)

@@ -1,4 +1,4 @@
-"""`millrace token`."""
+"""The command `millrace token`."""
 
 import asyncio
 from typing import Annotated
@@ -18,19 +18,20 @@ BAD_INPUT = 2
 
 
 def token(
-    role: Annotated[list[Role], typer.Option(help="Repeat it for several.")],
-    practice: Annotated[list[UUID] | None, typer.Option(help="Id of a practice that staff works for.")] = None,
+    role: Annotated[list[Role], typer.Option(help="Role of the token; repeat the option for several.")],
+    practice: Annotated[list[UUID] | None, typer.Option(help="Id of a practice the staff member works for.")] = None,
 ) -> None:
-    """Print an access token of these roles, for curl and scripts: good for minutes, and of no account.
+    """Print an access token with these roles, for curl and scripts: valid for minutes and without an account.
 
-    Whoever may run this could read the signing key. It opens no personal data: that takes the session of a sign-in.
+    The command needs access to the signing keys. Its tokens open no personal data, which requires the session of a
+    sign-in.
     """
     settings, practices = PatientsSettings(), tuple(practice or ())
-    wrong = find_inconsistency(tuple(role), practices)
+    problem = find_inconsistency(tuple(role), practices)
     if settings.patients_identity != "local":
-        wrong = "Another issuer makes the tokens here: MILLRACE_PATIENTS_IDENTITY isn't local."
-    if wrong is not None:
-        typer.echo(wrong, err=True)
+        problem = "Tokens come from another issuer, because MILLRACE_PATIENTS_IDENTITY is not `local`."
+    if problem is not None:
+        typer.echo(problem, err=True)
         raise typer.Exit(BAD_INPUT)
     with report_errors():
         typer.echo(asyncio.run(_token(settings, tuple(role), practices)))

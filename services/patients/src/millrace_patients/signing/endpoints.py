@@ -1,4 +1,4 @@
-"""What verifiers read (OpenID Connect Discovery 1.0; RFC 7517)."""
+"""Issuer metadata for verifiers of tokens (OpenID Connect Discovery 1.0; RFC 7517)."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from millrace_platform.responses import json_response
 router = APIRouter(prefix="/v1/auth/.well-known", tags=["tokens"])
 
 PUBLIC = {"Cache-Control": "public, max-age=300"}
-"""Far less than a new key is published ahead of its use."""
+"""Caching time, far below the time a new key is published before it signs."""
 
 
-@router.get("/openid-configuration", summary="Discover the issuer")
-async def configuration(identity: InIdentity) -> Response:
-    """Where keys are and what tokens look like. There are no OAuth endpoints: `/v1/auth` has its own."""
+@router.get("/openid-configuration", summary="Get the issuer's metadata")
+async def get_issuer_configuration(identity: InIdentity) -> Response:
+    """Return the issuer's metadata. There are no OAuth endpoints: `/v1/auth` replaces them."""
     issuer = identity.issuer.issuer
     document: dict[str, Any] = {
         "issuer": issuer,
@@ -30,6 +30,6 @@ async def configuration(identity: InIdentity) -> Response:
 
 
 @router.get("/jwks.json", summary="List the public keys")
-async def key_set(identity: InIdentity) -> Response:
-    """All keys that sign now, will soon, or have signed tokens that may still be valid."""
+async def get_key_set(identity: InIdentity) -> Response:
+    """Return the public keys that sign, will sign soon, or signed tokens that may still be valid."""
     return json_response({"keys": [key.public() for key in identity.issuer.ring.published()]}, headers=PUBLIC)

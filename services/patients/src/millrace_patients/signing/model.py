@@ -1,41 +1,44 @@
-"""When a key signs and how long it is published: pure."""
+"""Schedule of signing keys, without I/O."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 MARGIN = 300.0
-"""Seconds that a key stays published beyond the last token that it signed."""
+"""Seconds a key stays published after its last token has expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyAge:
-    """A key and when it was made (Unix seconds)."""
+    """Id of a key and its creation time (Unix seconds)."""
 
     kid: str
     created_at: float
 
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
-    """Seconds. A key is made every `period`, published `ahead` before it signs, and withdrawn when the last token that
-    it signed, which lives for `token`, has expired."""
+class RotationPolicy:
+    """Rotation schedule in seconds.
+
+    A key is created every `period`, published `ahead` before it signs, and withdrawn when the last token it signed,
+    which is valid for `token`, has expired.
+    """
 
     period: float
     ahead: float
     token: float
 
     def is_due(self, keys: Sequence[KeyAge], now: float) -> bool:
-        """Whether a new key has to be made."""
+        """Return whether a new key is due."""
         return not keys or now >= max(key.created_at for key in keys) + self.period
 
-    def signer(self, keys: Sequence[KeyAge], now: float) -> KeyAge:
-        """The newest that was published long enough; of a first key nobody can have an older set."""
+    def select_signer(self, keys: Sequence[KeyAge], now: float) -> KeyAge:
+        """Return the newest key that has been published long enough, else the oldest key."""
         ready = [key for key in keys if key.created_at + self.ahead <= now]
         return max(ready, key=_age) if ready else min(keys, key=_age)
 
-    def withdrawn(self, keys: Sequence[KeyAge], now: float) -> Iterator[KeyAge]:
-        """Keys whose last token has expired."""
+    def expired_keys(self, keys: Sequence[KeyAge], now: float) -> Iterator[KeyAge]:
+        """Yield the keys whose last token has expired."""
         for key, successor in pairwise(sorted(keys, key=_age)):
             if now >= successor.created_at + self.ahead + self.token + MARGIN:
                 yield key

@@ -1,4 +1,4 @@
-"""The keys at hand: made, stored and rotated here, or given by the operator."""
+"""Signing keys: created, stored and rotated by the service, or configured by the operator."""
 
 import asyncio
 import logging
@@ -13,37 +13,37 @@ from sqlalchemy import delete, func, insert, select
 
 from millrace_feeds.clock import Clock
 from millrace_patients.crypto.sealing import seal, unseal
+from millrace_patients.schema import signing_key
 from millrace_patients.signing.model import KeyAge, RotationPolicy
-from millrace_patients.signing.tables import signing_key
 from millrace_platform.database import Database, ReadSession, Session
 from millrace_platform.jwks import MODULUS_BITS, PUBLIC_MEMBERS
 
 LOCK_KEY = 0x6D696C6C_7369676E
-"""Advisory lock of the rotation ("millsign"): of several instances one makes the new key."""
+"""Advisory lock ("millsign") that lets one instance at a time create a key."""
 POLL_SECONDS = 60.0
 
 _log = logging.getLogger("patients.signing")
 
 
 class SigningKeysError(Exception):
-    """The keys that were given can't be used; the text says why and quotes none."""
+    """The configured keys are unusable; the message says why without quoting them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key under its id."""
+    """Private key with its id."""
 
     kid: str
     private: RSAKey = field(repr=False)
 
     def public(self) -> dict[str, Any]:
-        """As it stands in the key set."""
+        """Return the public key as a member of a JSON Web Key Set."""
         members = self.private.as_dict(private=False)
         return {"kid": self.kid, "use": "sig", "alg": "RS256"} | {name: members[name] for name in PUBLIC_MEMBERS}
 
 
 class KeyRing(Protocol):
-    """Keys to sign with and to publish. `run` keeps them up to date until it is cancelled."""
+    """Signing keys. `run` refreshes them until it is cancelled."""
 
     def signing_key(self) -> SigningKey: ...
 
@@ -52,12 +52,14 @@ class KeyRing(Protocol):
     async def run(self) -> None: ...
 
 
-class GivenKeys:
-    """The operator's: the first signs, all are published. To rotate, append a new key, later put it in front, at last
-    remove the old one."""
+class ConfiguredKeyRing:
+    """Keys configured by the operator: the first signs, all are published.
+
+    To rotate, append a new key, later move it to the front, finally remove the old one.
+    """
 
     def __init__(self, key_set: str) -> None:
-        """`key_set` is a JSON Web Key Set of private RSA keys. Raises `SigningKeysError`."""
+        """Parse a JSON Web Key Set of private RSA keys; raise `SigningKeysError`."""
         try:
             self._keys = [_parse_key(entry) for entry in msgspec.json.decode(key_set)["keys"]]
         except (JoseError, ValueError, KeyError, TypeError, msgspec.DecodeError) as error:
@@ -78,12 +80,12 @@ class GivenKeys:
 def _parse_key(entry: dict[str, Any]) -> SigningKey:
     key = RSAKey.import_key(entry)
     if not key.is_private or key.raw_value.key_size < MODULUS_BITS:
-        raise ValueError("not a private key of enough bits")
+        raise ValueError("not a private key, or too short")
     return SigningKey(str(entry.get("kid") or key.thumbprint()), key)
 
 
 class DatabaseKeyRing:
-    """In the database, sealed; every instance reads them again each minute, well within `Rotation.ahead`."""
+    """Keys sealed in the database; each instance reloads them every minute, well within `RotationPolicy.ahead`."""
 
     def __init__(self, database: Database, key: bytes, rotation: RotationPolicy, clock: Clock) -> None:
         self._database = database
@@ -101,7 +103,7 @@ class DatabaseKeyRing:
         return [key for kid, key in self._keys.items() if kid not in expired]
 
     async def refresh(self) -> None:
-        """Read the keys, make one where it is time, remove those that are withdrawn. Call it before the first use."""
+        """Load the keys, create one if due, and delete expired ones. Call it before the first use."""
         async with self._database.transaction() as session:
             await session.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
             ages = await _read_ages(session)
@@ -120,15 +122,15 @@ class DatabaseKeyRing:
             try:
                 await self.refresh()
             except Exception as error:
-                # The keys at hand go on signing; the next minute tries again.
-                _log.warning("signing keys not refreshed", extra={"reason": type(error).__name__})
+                # The loaded keys stay in use until the next attempt.
+                _log.warning("refreshing the signing keys failed", extra={"reason": type(error).__name__})
 
     async def _create_key(self, session: Session, now: float) -> None:
-        made = await asyncio.to_thread(RSAKey.generate_key, MODULUS_BITS)
-        kid = made.thumbprint()
-        sealed = seal(self._key, made.as_pem(private=True), _label(kid))
+        created = await asyncio.to_thread(RSAKey.generate_key, MODULUS_BITS)
+        kid = created.thumbprint()
+        sealed = seal(self._key, created.as_pem(private=True), _label(kid))
         await session.execute(insert(signing_key).values(kid=kid, sealed=sealed, created_at=now))
-        _log.info("signing key made", extra={"kid": kid})
+        _log.info("signing key created", extra={"kid": kid})
 
     async def _read_keys(self, session: ReadSession) -> tuple[dict[str, SigningKey], list[KeyAge]]:
         rows = (await session.execute(select(signing_key).order_by(signing_key.c.created_at))).all()

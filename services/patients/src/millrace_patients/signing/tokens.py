@@ -1,4 +1,4 @@
-"""Access tokens with the claims that Amazon Cognito's have, so that one verifier reads both."""
+"""Access tokens with the claims of Amazon Cognito's, so that one verifier accepts both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class TokenIssuer:
         session: UUID,
         authenticated_at: datetime,
     ) -> str:
-        """A signed token of the subject. Ids only: whoever holds it can read it."""
+        """Return a signed token. It contains ids only, because its holder can read it."""
         now = int(self.clock.time())
         claims = {
             "iss": self.issuer,
@@ -54,7 +54,7 @@ class TokenIssuer:
 
 @dataclass(frozen=True, slots=True)
 class KeyRingSource:
-    """The keys for verifying, within the service that issues."""
+    """Verification keys inside the issuing service."""
 
     ring: KeyRing
 

@@ -1,1 +1,1 @@
-"""How often passwords may be tried and mails asked for."""
+"""Rate limits of password attempts and account emails."""

@@ -1,4 +1,4 @@
-"""Counting attempts."""
+"""Counts of attempts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from millrace_feeds.clock import Clock
 from millrace_patients.crypto.service_keys import compute_mac
+from millrace_patients.schema import throttle
 from millrace_patients.throttle.model import (
     DEVICE,
     EMAIL,
@@ -19,17 +20,16 @@ from millrace_patients.throttle.model import (
     account_policy,
     discard_if_old,
 )
-from millrace_patients.throttle.tables import throttle
 from millrace_platform.database import Database, Session
 from millrace_platform.errors import TooManyRequests
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a password: what it is counted under. `device` is that of a device known at the account."""
+    """Keys under which one password attempt is counted."""
 
     own: bytes
-    """The source at the account, or the device: forgotten after a success."""
+    """Key of the source at the account, or of the known device; its count is reset after a success."""
     source: bytes | None
     account: bytes | None
 
@@ -39,7 +39,7 @@ class Attempt:
 
 
 class Throttle:
-    """Counts in the database, shared by all instances. `key` is the MAC's."""
+    """Counts attempts in the database, shared by all instances. `key` is the HMAC key of the counts' keys."""
 
     def __init__(self, database: Database, key: bytes, clock: Clock) -> None:
         self._database = database
@@ -47,7 +47,7 @@ class Throttle:
         self._clock = clock
 
     def create_attempt(self, account: bytes, source: str, device: bytes | None) -> Attempt:
-        """`account` is the index of the e-mail address, whether it has an account or not."""
+        """Return the keys of an attempt. `account` is the index of an email address, with or without an account."""
         if device is not None:
             return Attempt(self._mac("device", account, device), None, None)
         return Attempt(
@@ -55,7 +55,7 @@ class Throttle:
         )
 
     async def count_attempt(self, attempt: Attempt) -> None:
-        """AttemptCount the attempt. A 429 problem, and nothing counted, where it comes too early."""
+        """Count the attempt; if it comes too early, raise a 429 problem and count nothing."""
         now = self._clock.time()
         async with self._database.transaction() as session:
             counts = await _lock_counts(session, attempt.keys, now)
@@ -66,7 +66,7 @@ class Throttle:
             raise _too_many_attempts(wait)
 
     async def reset_after_success(self, session: Session, attempt: Attempt) -> None:
-        """Give the attempt back: the source's own failures at the account are forgotten, all other ones stay."""
+        """Subtract the attempt: reset the source's count at the account, keep all other failures."""
         await session.execute(delete(throttle).where(throttle.c.key == attempt.own))
         others = [key for key in (attempt.source, attempt.account) if key is not None]
         for key in sorted(others):
@@ -75,7 +75,10 @@ class Throttle:
             )
 
     async def count_email(self, account: bytes, source: str) -> bool:
-        """AttemptCount a mail to an address; False where it had enough of them. A 429 problem where the source had."""
+        """Count an email to an address; return False if the address has reached its limit.
+
+        Problems: 429 if the source has reached its limit.
+        """
         to, by = self._mac("mail", account), self._mac("mail by source", source)
         now = self._clock.time()
         async with self._database.transaction() as session:
@@ -89,7 +92,7 @@ class Throttle:
         return free
 
     async def delete_expired(self, session: Session) -> None:
-        """Remove counts that no longer count."""
+        """Delete discarded counts."""
         await session.execute(delete(throttle).where(throttle.c.last < self._clock.time() - WINDOW))
 
     def _mac(self, kind: str, *parts: str | bytes) -> bytes:
@@ -104,11 +107,11 @@ def _wait(attempt: Attempt, counts: Mapping[bytes, AttemptCount], now: float) ->
 
 
 async def _lock_counts(session: Session, keys: Sequence[bytes], now: float) -> dict[bytes, AttemptCount]:
-    """The counts, locked in one order by all, so that nobody waits in a circle."""
+    """Return the counts and lock their rows in one order, so that concurrent calls cannot deadlock."""
     found: dict[bytes, AttemptCount] = {}
     for key in sorted(keys):
         fresh = insert(throttle).values(key=key, failures=0, last=now)
-        # An update that changes nothing locks the row and returns it.
+        # The update changes nothing, but locks and returns the row.
         statement = fresh.on_conflict_do_update(index_elements=["key"], set_={"last": throttle.c.last})
         row = (await session.execute(statement.returning(throttle.c.failures, throttle.c.last))).one()
         found[key] = discard_if_old(AttemptCount(row.failures, row.last), now)
@@ -124,4 +127,6 @@ async def _increment(session: Session, keys: Sequence[bytes], now: float) -> Non
 
 
 def _too_many_attempts(wait: float) -> TooManyRequests:
-    return TooManyRequests("Wait, then try again.", retry_after=math.ceil(wait))
+    return TooManyRequests(
+        "Too many attempts. Retry after the number of seconds in `Retry-After`.", retry_after=math.ceil(wait)
+    )

@@ -1,31 +1,31 @@
-"""What is mailed, and the port through which it goes."""
+"""Account emails."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from millrace_patients.unit_of_work import Work
+from millrace_patients.unit_of_work import UnitOfWork
 
 
-class MailKind(StrEnum):
-    """What a mail says."""
+class EmailKind(StrEnum):
+    """Kind of email; the sender selects its template by it."""
 
     VERIFY_EMAIL = "verify_email"
-    """`token` finishes the sign-up."""
+    """`token` completes the sign-up."""
     ACCOUNT_EXISTS = "account_exists"
-    """Somebody tried to sign up with an address that has an account; `token` sets a new password."""
+    """A sign-up was attempted for an address that has an account; `token` sets a new password."""
     RESET_PASSWORD = "reset_password"  # noqa: S105 # a kind, not a password
     """`token` sets a new password."""
     NO_ACCOUNT = "no_account"
-    """Somebody asked for a new password for an address without an account; `token` finishes a sign-up."""
+    """A password reset was requested for an address without an account; `token` completes a sign-up."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
-    """One e-mail. Its words are the sender's business. `index` is the blind index of `to`."""
+class OutboundEmail:
+    """Email to enqueue; the sender writes its text. `index` is the blind index of `to`."""
 
-    kind: MailKind
+    kind: EmailKind
     to: str = field(repr=False)
     token: str = field(repr=False)
     index: bytes = field(repr=False)
@@ -35,4 +35,4 @@ class Mail:
 class Outbox(Protocol):
     """Where mail goes. It leaves with the commit of the work, and not at all where that fails."""
 
-    async def put(self, work: Work, mail: Mail) -> None: ...
+    async def enqueue(self, work: UnitOfWork, email: OutboundEmail) -> None: ...

@@ -1,4 +1,4 @@
-"""The KMS that the settings name."""
+"""Selection of the KMS by the settings."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,16 +11,16 @@ from millrace_patients.settings import PatientsSettings
 
 @asynccontextmanager
 async def open_kms(settings: PatientsSettings) -> AsyncIterator[Kms]:
-    """Raises `MasterKeyError` where there is no key to work with."""
+    """Open the configured KMS; raise `MasterKeyError` if there is no master key."""
     if settings.patients_kms_key_id is not None:
         async with open_aws_kms(settings.patients_kms_key_id) as kms:
             yield kms
         return
-    given = [decode_master_key(key.get_secret_value()) for key in settings.patients_master_keys]
-    yield LocalKms(given or [read_master_key(settings.patients_master_key_file)])
+    configured = [decode_master_key(key.get_secret_value()) for key in settings.patients_master_keys]
+    yield LocalKms(configured or [read_master_key(settings.patients_master_key_file)])
 
 
 def provide_master_key(settings: PatientsSettings) -> None:
-    """Make the local master key where no other is named and none is there yet."""
+    """Create the local master key file if the settings use it and it does not exist."""
     if settings.patients_kms_key_id is None and not settings.patients_master_keys:
         ensure_master_key(settings.patients_master_key_file)

@@ -1,0 +1,130 @@
+"""Sign-in, token refresh and sign-out."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from millrace_patients.account import repository
+from millrace_patients.account.device import create_device_token, verify_device_token
+from millrace_patients.account.model import Account, normalize_email
+from millrace_patients.account.passwords import Passwords
+from millrace_patients.crypto.service_keys import ServiceKeys
+from millrace_patients.session.service import RefreshableSession, Sessions
+from millrace_patients.signing.tokens import TokenIssuer
+from millrace_patients.throttle.service import Attempt, Throttle
+from millrace_patients.unit_of_work import UnitsOfWork
+from millrace_platform.authentication import Principal
+from millrace_platform.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class SignInResult:
+    """Issued tokens. `device_token` is set by a sign-in only."""
+
+    subject: UUID
+    expires_in: int
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    device_token: str | None = field(default=None, repr=False)
+
+
+class WrongCredentials(Problem):  # named like the platform's problems
+    """Same problem for a wrong password and for an address without an account."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            status=401,
+            type="wrong-credentials",
+            title="The email address or the password is wrong",
+            detail="Check both. After a sign-up, first follow the link in the email.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+
+class SessionEnded(Problem):  # named like the platform's problems
+    """Same problem for every invalid refresh token."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            status=401,
+            type="session-ended",
+            title="The session has ended",
+            detail="Sign in again.",
+            headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignInService:
+    """Issues and revokes tokens. Each method commits before it returns."""
+
+    units: UnitsOfWork
+    keys: ServiceKeys
+    throttle: Throttle
+    passwords: Passwords
+    sessions: Sessions
+    issuer: TokenIssuer
+
+    async def sign_in(self, email: str, password: str, *, source: str, device: str | None) -> SignInResult:
+        """Return new tokens. Problems: 401 (`WrongCredentials`), 429 if earlier attempts require a wait."""
+        index = self.keys.index_email(normalize_email(email))
+        device_id = verify_device_token(self.keys.device, index, device)
+        attempt = self.throttle.create_attempt(index, source, device_id)
+        await self.throttle.count_attempt(attempt)
+        async with self.units.database.read() as session:
+            account = await repository.find_by_email_index(session, index)
+        if not await self.passwords.verify(account.password if account else None, password) or account is None:
+            raise WrongCredentials
+        if device is None or device_id is None:
+            device = create_device_token(self.keys.device, index)
+        return await self._begin_session(account, attempt, await self._rehash_if_outdated(account, password), device)
+
+    async def refresh(self, token: str) -> SignInResult:
+        """Exchange a refresh token. Problems: 401 (`SessionEnded`); the session of a reused token is ended."""
+        async with self.units.begin() as work:
+            refreshed = await self.sessions.rotate(work.session, token, work.now)
+            owner = None if refreshed is None else refreshed.session.account_id
+            account = None if owner is None else await repository.find(work.session, owner)
+        # Raise after the commit, which ends the session of a reused token.
+        if refreshed is None or account is None:
+            raise SessionEnded
+        return self._result(account, refreshed)
+
+    async def sign_out(self, token: str) -> None:
+        """End the session of a refresh token; ignore an unknown token."""
+        async with self.units.begin() as work:
+            await self.sessions.end(work.session, token, work.now)
+
+    async def sign_out_everywhere(self, caller: Principal) -> None:
+        """End all sessions of the caller."""
+        async with self.units.begin() as work:
+            await self.sessions.end_all(work.session, caller.subject, work.now)
+
+    async def _begin_session(
+        self, account: Account, attempt: Attempt, new_hash: str | None, device: str
+    ) -> SignInResult:
+        async with self.units.begin() as work:
+            current = await repository.find_for_update(work.session, account.id)
+            if current is None or current.password != account.password:
+                # Changed or erased while the password was verified.
+                raise WrongCredentials
+            if new_hash is not None:
+                await repository.set_password(work.session, account.id, new_hash)
+            await self.throttle.reset_after_success(work.session, attempt)
+            session = await self.sessions.begin(work.session, account.id, work.now)
+        return self._result(current, session, device)
+
+    async def _rehash_if_outdated(self, account: Account, password: str) -> str | None:
+        """Return a new hash if the stored one has outdated parameters, else None."""
+        if account.password is None or not self.passwords.needs_rehash(account.password):
+            return None
+        return await self.passwords.hash(password)
+
+    def _result(self, account: Account, refreshed: RefreshableSession, device: str | None = None) -> SignInResult:
+        token = self.issuer.issue(
+            account.id,
+            roles=account.roles,
+            practices=account.practices,
+            session=refreshed.session.id,
+            authenticated_at=refreshed.session.created_at,
+        )
+        return SignInResult(account.id, int(self.issuer.lifetime), token, refreshed.token, device)

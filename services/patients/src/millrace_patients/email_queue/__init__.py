@@ -1,0 +1,1 @@
+"""Queue of outgoing account emails."""
