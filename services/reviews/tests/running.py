@@ -4,59 +4,30 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import msgspec
 from fastapi import FastAPI
-from joserfc import jwt
-from joserfc.jwk import RSAKey
 
 from millrace_contracts.entities import Address, Appointment, Entity, Patient, ProviderLocation
-from millrace_contracts.envelope import Envelope, decode, encode
-from millrace_contracts.registry import APPOINTMENT, PATIENT, PROVIDER_LOCATION, Contract, entity_of
+from millrace_contracts.envelope import Envelope, encode
+from millrace_contracts.registry import APPOINTMENT, PATIENT, PROVIDER_LOCATION, Contract
 from millrace_feeds.clock import Clock, rfc3339
-from millrace_feeds.consumer import Consumer
-from millrace_feeds.dead_letters import MemoryDeadLetters
-from millrace_feeds.handler import Handler
-from millrace_feeds.lease import MemoryLeaseStore
-from millrace_feeds.memory import MemoryTransport
-from millrace_feeds.settings import ConsumerSettings
-from millrace_feeds.transport import Outgoing, Transport
-from millrace_platform.authentication import Verifier, rules_of
+from millrace_feeds.testing import wait_until
+from millrace_feeds.transport import OutgoingRecord
 from millrace_platform.database import Database, open_database
-from millrace_platform.ids import Uuid7
-from millrace_platform.testing import START, ManualClock
-from millrace_reviews.bootstrap import Surroundings
-from millrace_reviews.feed import is_away
+from millrace_platform.testing import ENTITIES, ManualClock, MemoryFeeds, access_token, run_app
 from millrace_reviews.main import create
 from millrace_reviews.migrate import migrate
 from millrace_reviews.settings import ReviewsSettings
-from tests.support.waiting import until
 
 DAY = 86_400.0
 NPI, OTHER_NPI = "1679576722", "1234567893"
 PRACTICE, OTHER_PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 STARS = {"overall": 5, "bedside_manner": 4, "wait_time": 3}
-
-
-@cache
-def signing_key() -> RSAKey:
-    """One for all tests: making one takes long."""
-    return RSAKey.generate_key(2048)
-
-
-class OneKey:
-    async def key(self, kid: str) -> RSAKey | None:
-        return signing_key()
-
-
-@asynccontextmanager
-async def verifiers(settings: ReviewsSettings, clock: Clock) -> AsyncIterator[Verifier]:
-    yield Verifier(rules_of(settings), OneKey(), clock)
 
 
 def settings_for(database_url: str, **changes: Any) -> ReviewsSettings:
@@ -75,21 +46,11 @@ class Caller:
         return {**self.headers, "If-Match": f'"{version}"'}
 
 
-def caller_of(settings: ReviewsSettings, *groups: str) -> Caller:
-    """Somebody new with a token that lives longer than any test turns the clock."""
-    identifier = str(uuid4())
-    claims = {
-        "iss": settings.auth_issuer,
-        "sub": identifier,
-        "client_id": settings.auth_client_ids[0],
-        "token_use": "access",
-        "iat": START,
-        "auth_time": START,
-        "exp": START + 1000 * DAY,
-        "cognito:groups": list(groups),
-    }
-    token = jwt.encode({"alg": "RS256", "kid": "k"}, claims, signing_key(), algorithms=["RS256"])
-    return Caller(identifier, {"Authorization": f"Bearer {token}"})
+def caller_of(settings: ReviewsSettings, *roles: str, practices: tuple[str, ...] = ()) -> Caller:
+    """Return a new caller with a token that outlives the time that any test passes."""
+    subject = uuid4()
+    token = access_token(settings, ManualClock(), *roles, practices=practices, subject=subject, lifetime=1000 * DAY)
+    return Caller(str(subject), {"Authorization": f"Bearer {token}"})
 
 
 @dataclass
@@ -99,42 +60,43 @@ class Service:
     app: FastAPI
     client: httpx.AsyncClient
     clock: ManualClock
-    transport: MemoryTransport
-    letters: MemoryDeadLetters
+    feeds: MemoryFeeds
     settings: ReviewsSettings
     database: Database
     handled: int = 0
 
     def caller(self, *roles: str, practices: tuple[str, ...] = ()) -> Caller:
         """Somebody who signed in; without roles a patient."""
-        return caller_of(self.settings, *roles, *(f"practice/{each}" for each in practices))
+        return caller_of(self.settings, *roles, practices=practices)
 
     def staff(self, practice: str = PRACTICE) -> Caller:
         return self.caller("staff", practices=(practice,))
 
-    async def tell(self, contract: Contract[Any], entity: Entity, version: int = 1, *, deleted: bool = False) -> None:
+    async def publish_entity(
+        self, contract: Contract[Any], entity: Entity, version: int = 1, *, deleted: bool = False
+    ) -> None:
         """Put an entity on `entities` and wait until it was followed."""
         await self.put_raw(contract.subject(entity), envelope(contract, entity, version, deleted, self.clock.time()))
 
     async def put_raw(self, key: str, body: bytes) -> None:
         self.handled += 1
-        await self.transport.put_records("entities", [Outgoing(key, body)])
+        await self.feeds.transport.put_records(ENTITIES, [OutgoingRecord(key, body)])
 
         async def followed() -> bool:
             status = (await self.client.get("/internal/reviews/status")).json()["consumer"]
             return bool(status["handled"] + status["parked"] >= self.handled)
 
-        await until(followed)
+        await wait_until(followed)
 
     async def appointment(self, patient: Caller | str, **changes: Any) -> Appointment:
         """A visit that the feed told of; completed now, unless said otherwise."""
         version = changes.pop("version", 1)
-        made = appointment_of(patient if isinstance(patient, str) else patient.id, self.clock, **changes)
-        await self.tell(APPOINTMENT, made, version)
-        return made
+        created = appointment_of(patient if isinstance(patient, str) else patient.id, self.clock, **changes)
+        await self.publish_entity(APPOINTMENT, created, version)
+        return created
 
-    async def place(self, identifier: str, practice_id: str | None, version: int = 1) -> None:
-        made = ProviderLocation(
+    async def publish_location(self, identifier: str, practice_id: str | None, version: int = 1) -> None:
+        created = ProviderLocation(
             id=identifier,
             npi=NPI,
             location_id=UNKNOWN,
@@ -142,10 +104,10 @@ class Service:
             taxonomy="207N00000X",
             practice_id=practice_id,
         )
-        await self.tell(PROVIDER_LOCATION, made, version)
+        await self.publish_entity(PROVIDER_LOCATION, created, version)
 
     async def erase(self, patient: Caller, version: int = 2) -> None:
-        await self.tell(PATIENT, Patient(id=patient.id, state="erased"), version)
+        await self.publish_entity(PATIENT, Patient(id=patient.id, state="erased"), version)
 
     async def try_review(self, patient: Caller, appointment_id: str, **changes: Any) -> httpx.Response:
         body = {"appointment_id": appointment_id, **STARS, **changes}
@@ -155,16 +117,16 @@ class Service:
         """A review of a new visit, as its author sees it."""
         patient = patient or self.caller()
         visit = await self.appointment(patient, npi=npi)
-        answer = await self.try_review(patient, visit.id, **changes)
-        assert answer.status_code == 201, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
+        response = await self.try_review(patient, visit.id, **changes)
+        assert response.status_code == 201, response.text
+        items: dict[str, Any] = response.json()
+        return items
 
     async def public(self, npi: str = NPI) -> list[dict[str, Any]]:
-        answer = await self.client.get("/v1/reviews", params={"npi": npi})
-        assert answer.status_code == 200, answer.text
-        found: list[dict[str, Any]] = answer.json()["items"]
-        return found
+        response = await self.client.get("/v1/reviews", params={"npi": npi})
+        assert response.status_code == 200, response.text
+        items: list[dict[str, Any]] = response.json()["items"]
+        return items
 
     async def decide(self, review_id: str, version: int, state: str, reason: str | None = None) -> httpx.Response:
         return await self.client.put(
@@ -173,25 +135,21 @@ class Service:
             headers=self.caller("support").at(version),
         )
 
-    async def told(self) -> list[Envelope]:
+    async def published(self) -> list[Envelope]:
         """All that was told so far, once the outbox is empty."""
 
         async def drained() -> bool:
             status = (await self.client.get("/internal/reviews/status")).json()
             return bool(status["outbox"]["backlog"] == 0)
 
-        await until(drained)
-        shards = self.transport.open_shards("changes")
-        found = [decode(each.body) for shard in shards for each in self.transport.records("changes", shard.shard_id)]
-        for each in found:
-            entity_of(each)
-        return found
+        await wait_until(drained)
+        return self.feeds.envelopes()
 
     async def summaries(self, npi: str = NPI) -> list[tuple[int, Any]]:
         """Versions and states of a provider's summary, as they were told."""
         return [
             (each.entityversion, json.loads(bytes(each.data)))
-            for each in await self.told()
+            for each in await self.published()
             if each.subject == f"review-summary/{npi}"
         ]
 
@@ -233,34 +191,10 @@ def envelope(contract: Contract[Any], entity: Entity, version: int, deleted: boo
 async def running(settings: ReviewsSettings, clock: ManualClock | None = None) -> AsyncIterator[Service]:
     """Prepare the database and run the service on it."""
     await migrate(settings.reviews_database_url)
-    clock = clock or ManualClock()
-    stream, letters = MemoryTransport(), MemoryDeadLetters()
-    stream.create_stream("changes")
-    stream.create_stream("entities")
-
-    @asynccontextmanager
-    async def transport(_: ReviewsSettings) -> AsyncIterator[Transport]:
-        yield stream
-
-    @asynccontextmanager
-    async def consumer(_: ReviewsSettings, handler: Handler) -> AsyncIterator[Consumer]:
-        yield Consumer(
-            application="reviews",
-            stream="entities",
-            transport=stream,
-            leases=MemoryLeaseStore(),
-            dead_letters=letters,
-            handler=handler,
-            worker="test",
-            settings=ConsumerSettings(poll_interval=0.005),
-            outage=is_away,
-        )
-
-    surroundings = Surroundings(clock, Uuid7(clock), transport=transport, consumer=consumer, verifier=verifiers)
-    app = create(settings, surroundings)
+    clock, feeds = clock or ManualClock(), MemoryFeeds()
+    app = create(settings, feeds.infrastructure(clock))
     async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://reviews") as client,
+        run_app(app) as client,
         open_database(settings.reviews_database_url, name="test", pool_size=2, seconds=5) as database,
     ):
-        yield Service(app, client, clock, stream, letters, settings, database)
+        yield Service(app, client, clock, feeds, settings, database)

@@ -1,4 +1,4 @@
-"""What the service takes from the feed and what it tells: visits, erasures, summaries."""
+"""Consumed visits and erasures, and published summaries."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from millrace_contracts.registry import APPOINTMENT, PATIENT
 from millrace_platform.logging import json_formatter
 from millrace_platform.testing import ManualClock
 from millrace_reviews.schema import metadata
-from millrace_reviews.summary.model import Averages, Prior, Totals, averages
+from millrace_reviews.summary.model import Averages, Prior, Totals, compute_averages
 from millrace_reviews.sweep import Sweep
 
 from .running import DAY, NPI, OTHER_NPI, STARS, Service, appointment_of, running, settings_for
@@ -23,79 +23,84 @@ CANARY = "Zqxcanary"
 
 
 class TestVisits:
-    async def test_the_newest_version_counts_however_they_come(self, service: Service) -> None:
+    async def test_newest_version_wins_in_any_order(self, service: Service) -> None:
         ada = service.caller()
         visit = await service.appointment(ada, version=3)
         late = appointment_of(ada.id, service.clock, id=visit.id, state="booked", completed_at=None)
-        await service.tell(APPOINTMENT, late, 2)
-        await service.tell(APPOINTMENT, visit, 3)
+        await service.publish_entity(APPOINTMENT, late, 2)
+        await service.publish_entity(APPOINTMENT, visit, 3)
         assert (await service.try_review(ada, visit.id)).status_code == 201
 
-    async def test_a_review_stands_when_the_practice_takes_the_completion_back(self, service: Service) -> None:
+    async def test_review_remains_after_its_visit_is_no_longer_completed(self, service: Service) -> None:
         ada = service.caller()
         visit = await service.appointment(ada)
         await service.try_review(ada, visit.id)
         undone = appointment_of(ada.id, service.clock, id=visit.id, state="no_show", completed_at=None)
-        await service.tell(APPOINTMENT, undone, 2)
-        await service.tell(APPOINTMENT, undone, 3, deleted=True)
+        await service.publish_entity(APPOINTMENT, undone, 2)
+        await service.publish_entity(APPOINTMENT, undone, 3, deleted=True)
         assert len(await service.public()) == 1
 
-    async def test_what_cannot_be_read_is_parked_and_the_rest_goes_on(self, service: Service) -> None:
+    async def test_invalid_records_are_dead_lettered(self, service: Service) -> None:
         await service.put_raw("appointment/x", b"not an envelope")
         await service.appointment(service.caller(), start="soon")
-        assert await service.letters.count("reviews") == 2
+        assert await service.feeds.dead_letters.count("reviews") == 2
         assert (await service.review())["state"] == "published"
 
-    async def test_those_that_nobody_can_review_any_more_are_forgotten(self, service: Service) -> None:
+    async def test_sweep_deletes_visits_that_cannot_be_reviewed(self, service: Service) -> None:
         ada = service.caller()
-        kept = await service.review(ada)
+        remaining = await service.review(ada)
         for state in ("completed", "no_show"):
             await service.appointment(ada, state=state, completed_at=None)
         units = service.app.state.reviews.reviews.units
         sweep = Sweep(units, timedelta(days=90))
-        await sweep.once()
+        await sweep.run_once()
         assert len((await dump(service, metadata.tables["visit"])).split(ada.id)) == 4
         service.clock.now += 160 * DAY
         recent = await service.appointment(ada)
-        await sweep.once()
+        await sweep.run_once()
         async with service.database.read() as session:
             left = set((await session.execute(select(metadata.tables["visit"].c.id))).scalars())
-        assert left == {kept["appointment_id"], recent.id}
+        assert left == {remaining["appointment_id"], recent.id}
         assert (await service.try_review(ada, recent.id)).status_code == 201
 
 
 class TestErasure:
-    async def test_words_and_author_go_and_stars_stay(self, service: Service) -> None:
+    async def test_erasure_removes_texts_and_author_but_not_stars(self, service: Service) -> None:
         ada = service.caller()
-        made = await service.review(ada, text="It was about my knee.")
+        created = await service.review(ada, text="It was about my knee.")
         staff = service.staff()
-        path = f"/v1/reviews/{made['id']}"
+        path = f"/v1/reviews/{created['id']}"
         await service.client.put(f"{path}/reply", json={"text": "Your knee is fine."}, headers=staff.headers)
         pending = await service.review(ada, text="a@example.org")
         other = await service.review()
         await service.client.put(f"/v1/reviews/{other['id']}/flag", json={"reason": "abusive"}, headers=ada.headers)
         before = await service.summaries()
         await service.erase(ada)
-        kept = (await service.public())[1]
-        assert (kept["id"], kept["overall"], kept["text"], kept["reply"]) == (made["id"], 5, None, None)
+        remaining = (await service.public())[1]
+        assert (remaining["id"], remaining["overall"], remaining["text"], remaining["reply"]) == (
+            created["id"],
+            5,
+            None,
+            None,
+        )
         assert await service.summaries() == before
-        for review in (made, pending):
+        for review in (created, pending):
             assert (await service.client.get(f"/v1/reviews/{review['id']}", headers=ada.headers)).status_code == 404
         for table in metadata.sorted_tables:
-            held = await dump(service, table)
-            assert "knee" not in held
-            assert table.name == "patient" or ada.id not in held, table.name
+            rows = await dump(service, table)
+            assert "knee" not in rows
+            assert table.name == "patient" or ada.id not in rows, table.name
 
-    async def test_nothing_brings_the_patient_back(self, service: Service) -> None:
+    async def test_later_events_do_not_restore_an_erased_patient(self, service: Service) -> None:
         ada = service.caller()
         visit = await service.appointment(ada)
         await service.erase(ada)
-        await service.tell(PATIENT, Patient(id=ada.id, state="active"), 1)
+        await service.publish_entity(PATIENT, Patient(id=ada.id, state="active"), 1)
         again = await service.appointment(ada, id=visit.id, version=2)
         assert (await service.try_review(ada, again.id)).status_code == 404
         assert ada.id not in await dump(service, metadata.tables["visit"])
 
-    async def test_one_who_was_erased_before_any_visit_came_is_not_known(self, service: Service) -> None:
+    async def test_patient_erased_before_the_first_visit_cannot_review(self, service: Service) -> None:
         ada = service.caller()
         await service.erase(ada)
         visit = await service.appointment(ada)
@@ -103,7 +108,7 @@ class TestErasure:
 
 
 class TestSummaries:
-    async def test_each_step_is_told_under_its_version(self, service: Service) -> None:
+    async def test_each_change_publishes_the_next_version(self, service: Service) -> None:
         ada, bob = service.caller(), service.caller()
         first = await service.review(ada)
         second = await service.review(bob, overall=1)
@@ -114,8 +119,8 @@ class TestSummaries:
         await service.decide(second["id"], 3, "hidden", "abusive")
         await service.client.delete(f"/v1/reviews/{first['id']}", headers=ada.at(1))
         await service.decide(second["id"], 4, "published")
-        told = await service.summaries()
-        assert [(version, data and (data["count"], data["overall"])) for version, data in told] == [
+        published = await service.summaries()
+        assert [(version, data and (data["count"], data["overall"])) for version, data in published] == [
             (1, (1, 4.167)),
             (2, (2, 3.714 + 0.0)),
             (3, (2, 3.857)),
@@ -123,8 +128,8 @@ class TestSummaries:
             (5, None),
             (6, (1, 3.667)),
         ]
-        assert told[0][1] == {"npi": NPI, "count": 1, "overall": 4.167, "bedside_manner": 4.0, "wait_time": 3.833}
-        assert [each.type.rpartition(".")[2] for each in await service.told()] == [
+        assert published[0][1] == {"npi": NPI, "count": 1, "overall": 4.167, "bedside_manner": 4.0, "wait_time": 3.833}
+        assert [each.type.rpartition(".")[2] for each in await service.published()] == [
             "created",
             "updated",
             "updated",
@@ -133,42 +138,42 @@ class TestSummaries:
             "created",
         ]
 
-    async def test_what_is_not_published_is_not_told_of(self, service: Service) -> None:
+    async def test_pending_review_publishes_no_summary(self, service: Service) -> None:
         await service.review(text="a@example.org")
-        assert await service.told() == []
+        assert await service.published() == []
 
-    async def test_they_agree_with_the_reviews_whatever_happens_at_once(self, service: Service) -> None:
-        """A hundred moves by authors and moderators, several at a time: the last summary is the recount."""
+    async def test_summary_matches_the_reviews_after_concurrent_changes(self, service: Service) -> None:
+        """The last summary equals a recount after a hundred changes by authors and moderators, five at a time."""
         source = random.Random(7)
         authors = [service.caller() for _ in range(12)]
-        made = [(author, (await service.review(author))["id"]) for author in authors]
+        created = [(author, (await service.review(author))["id"]) for author in authors]
         for _ in range(20):
-            moves = [move(service, source, *source.choice(made)) for _ in range(5)]
-            answers = await asyncio.gather(*moves)
-            assert {answer.status_code for answer in answers} <= {200, 204, 404, 409, 412, 422}
-        told = await service.summaries()
-        assert [version for version, _ in told] == list(range(1, len(told) + 1))
+            changes = [make_random_change(service, source, *source.choice(created)) for _ in range(5)]
+            responses = await asyncio.gather(*changes)
+            assert {response.status_code for response in responses} <= {200, 204, 404, 409, 412, 422}
+        published = await service.summaries()
+        assert [version for version, _ in published] == list(range(1, len(published) + 1))
         public = await service.public()
         totals = Totals(len(public), *(sum(each[name] for each in public) for name in STARS))
-        expected = averages(totals, Prior(4.0, 5.0))
-        last = told[-1][1] or {"npi": NPI, **dict.fromkeys(STARS, 0.0), "count": 0}
+        expected = compute_averages(totals, Prior(4.0, 5.0))
+        last = published[-1][1] or {"npi": NPI, **dict.fromkeys(STARS, 0.0), "count": 0}
         assert Averages(**{name: value for name, value in last.items() if name != "npi"}) == expected
 
-    async def test_a_replay_tells_all_again_under_their_versions(self, service: Service) -> None:
+    async def test_replay_publishes_all_summaries_with_their_versions(self, service: Service) -> None:
         ada = service.caller()
-        made = await service.review(ada)
+        created = await service.review(ada)
         await service.review(npi=OTHER_NPI)
         await service.review(npi=OTHER_NPI)
-        await service.client.delete(f"/v1/reviews/{made['id']}", headers=ada.at(1))
-        before = await service.told()
+        await service.client.delete(f"/v1/reviews/{created['id']}", headers=ada.at(1))
+        before = await service.published()
         assert (await service.client.post("/internal/reviews/replay")).json() == {"count": 2, "next": None}
-        again = (await service.told())[len(before) :]
+        again = (await service.published())[len(before) :]
         assert {(each.subject, each.entityversion, each.deleted, each.replay) for each in again} == {
             (f"review-summary/{NPI}", 2, True, True),
             (f"review-summary/{OTHER_NPI}", 2, False, True),
         }
 
-    async def test_another_prior_is_told_where_it_matters(self, postgres_dsn: str) -> None:
+    async def test_recompute_publishes_summaries_changed_by_a_new_prior(self, postgres_dsn: str) -> None:
         clock = ManualClock()
         async with running(settings_for(postgres_dsn), clock) as service:
             await service.review()
@@ -183,8 +188,8 @@ class TestSummaries:
             ]
 
 
-async def move(service: Service, source: random.Random, author: Any, identifier: str) -> Any:
-    """One random move of a review's author or of a moderator, whatever version it is at."""
+async def make_random_change(service: Service, source: random.Random, author: Any, identifier: str) -> Any:
+    """Send one random change by a review's author or a moderator."""
     path = f"/v1/reviews/{identifier}"
     kind = source.randrange(10)
     if kind == 0:
@@ -198,20 +203,20 @@ async def move(service: Service, source: random.Random, author: Any, identifier:
     return await service.client.put(f"{path}/moderation", json=body, headers=headers)
 
 
-async def test_neither_words_nor_patients_are_in_feeds_logs_problems_or_urls(
+async def test_texts_and_patient_ids_are_not_in_feeds_logs_problems_or_urls(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     ada, staff = service.caller(), service.staff()
-    made = await service.review(ada, text=CANARY)
-    held = await service.review(ada, text=f"{CANARY}@example.org")
-    path = f"/v1/reviews/{made['id']}"
+    created = await service.review(ada, text=CANARY)
+    pending = await service.review(ada, text=f"{CANARY}@example.org")
+    path = f"/v1/reviews/{created['id']}"
     client = service.client
-    answers = [
-        await service.try_review(ada, made["appointment_id"], text=CANARY),
+    responses = [
+        await service.try_review(ada, created["appointment_id"], text=CANARY),
         await service.try_review(ada, CANARY, text=CANARY),
-        await service.try_review(ada, made["appointment_id"], text=CANARY * 1000),
-        await service.try_review(service.caller(), made["appointment_id"], text=CANARY),
+        await service.try_review(ada, created["appointment_id"], text=CANARY * 1000),
+        await service.try_review(service.caller(), created["appointment_id"], text=CANARY),
         await client.put(path, json={**STARS, "text": CANARY, "more": CANARY}, headers=ada.at(1)),
         await client.put(path, json={**STARS, "text": f"{CANARY} again"}, headers=ada.at(1)),
         await client.put(path, content=f'{{"text": "{CANARY}'.encode(), headers=ada.at(2)),
@@ -219,36 +224,36 @@ async def test_neither_words_nor_patients_are_in_feeds_logs_problems_or_urls(
         await client.put(f"{path}/reply", json={"text": [CANARY]}, headers=staff.at(1)),
         await client.put(f"{path}/flag", json={"reason": CANARY}, headers=staff.headers),
         await client.put(f"{path}/flag", json={"reason": "abusive"}, headers=ada.headers),
-        await service.decide(held["id"], 1, "published"),
-        await service.decide(made["id"], 2, "hidden", "abusive"),
+        await service.decide(pending["id"], 1, "published"),
+        await service.decide(created["id"], 2, "hidden", "abusive"),
         await client.get("/v1/reviews/own", headers=ada.headers),
         await client.post("/internal/reviews/replay"),
         await client.get("/internal/reviews/status"),
     ]
     await service.appointment(ada, start=CANARY)
     await service.erase(ada)
-    told = await service.told()
-    assert told
+    published = await service.published()
+    assert published
     formatter = json_formatter("reviews")
     logged = "\n".join(formatter.format(each) for each in caplog.records if not each.name.startswith("httpx"))
     assert "request" in logged
     public = await client.get("/v1/reviews", params={"npi": NPI})
     haystacks = {
-        "feed": b"\n".join(bytes(each.data) + each.subject.encode() for each in told).decode(),
+        "feed": b"\n".join(bytes(each.data) + each.subject.encode() for each in published).decode(),
         "logs": logged,
-        "problems": "\n".join(each.text for each in answers if each.status_code >= 400),
-        "urls": "\n".join(str(each.request.url) + each.headers.get("location", "") for each in answers),
+        "problems": "\n".join(each.text for each in responses if each.status_code >= 400),
+        "urls": "\n".join(str(each.request.url) + each.headers.get("location", "") for each in responses),
         "public": public.text,
-        "reasons": "\n".join([letter.reason async for letter in service.letters.list()]),
-        "figures": answers[-1].text,
+        "reasons": "\n".join([dead_letter.reason async for dead_letter in service.feeds.dead_letters.list()]),
+        "stats": responses[-1].text,
     }
-    for place, haystack in haystacks.items():
+    for source, haystack in haystacks.items():
         for needle in (CANARY, ada.id):
-            assert needle.lower() not in haystack.lower(), (place, needle)
+            assert needle.lower() not in haystack.lower(), (source, needle)
 
 
 async def dump(service: Service, table: Table) -> str:
-    """All rows as text."""
+    """Return all rows as text."""
     async with service.database.read() as session:
         rows = (await session.execute(select(table))).all()
     return "\n".join(str(value) for row in rows for value in row)

@@ -5,40 +5,40 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from millrace_reviews.moderation.tables import decision
+from millrace_reviews.schema import decision
 
 from .running import OTHER_PRACTICE, PRACTICE, STARS, UNKNOWN, Service
 
-HELD = "Call 555-123-4567"
+NEEDS_REVIEW = "Call 555-123-4567"
 
 
-async def cases(service: Service, queue: str) -> list[dict[str, Any]]:
-    answer = await service.client.get(
+async def list_cases(service: Service, queue: str) -> list[dict[str, Any]]:
+    response = await service.client.get(
         "/v1/reviews/moderation", params={"queue": queue}, headers=service.caller("admin").headers
     )
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["items"]
-    return found
+    assert response.status_code == 200, response.text
+    items: list[dict[str, Any]] = response.json()["items"]
+    return items
 
 
-class TestDeciding:
-    async def test_what_is_held_back_is_published_by_a_moderator(self, service: Service) -> None:
-        first, second = await service.review(text=HELD), await service.review(text="a@example.org")
+class TestDecisions:
+    async def test_moderator_publishes_a_pending_review(self, service: Service) -> None:
+        first, second = await service.review(text=NEEDS_REVIEW), await service.review(text="a@example.org")
         assert (first["state"], await service.public()) == ("pending", [])
-        waiting = await cases(service, "pending")
+        waiting = await list_cases(service, "pending")
         assert [each["id"] for each in waiting] == [first["id"], second["id"]]
         assert (waiting[0]["findings"], waiting[1]["findings"]) == (["phone"], ["email", "link"])
         assert not {"author_id", "appointment_id"} & waiting[0].keys()
         decided = await service.decide(first["id"], 1, "published")
         assert (decided.json()["state"], decided.headers["ETag"]) == ("published", '"2"')
         assert [each["id"] for each in await service.public()] == [first["id"]]
-        assert [each["id"] for each in await cases(service, "pending")] == [second["id"]]
+        assert [each["id"] for each in await list_cases(service, "pending")] == [second["id"]]
 
-    async def test_what_was_taken_down_comes_back_through_a_moderator_only(self, service: Service) -> None:
+    async def test_only_a_moderator_publishes_a_hidden_review_again(self, service: Service) -> None:
         ada = service.caller()
-        made = await service.review(ada, text="Rude words.")
-        path = f"/v1/reviews/{made['id']}"
-        hidden = await service.decide(made["id"], 1, "hidden", "abusive")
+        created = await service.review(ada, text="Rude words.")
+        path = f"/v1/reviews/{created['id']}"
+        hidden = await service.decide(created["id"], 1, "hidden", "abusive")
         assert hidden.status_code == 200
         assert await service.public() == []
         own = (await service.client.get(path, headers=ada.headers)).json()
@@ -46,28 +46,28 @@ class TestDeciding:
         for version, text in ((2, "Nice words."), (3, "Nicer words.")):
             changed = await service.client.put(path, json={**STARS, "text": text}, headers=ada.at(version))
             assert (changed.json()["state"], changed.json()["reason"]) == ("pending", None)
-        assert (await service.decide(made["id"], 4, "published")).status_code == 200
+        assert (await service.decide(created["id"], 4, "published")).status_code == 200
         trusted = await service.client.put(path, json={**STARS, "text": "The best words."}, headers=ada.at(5))
         assert trusted.json()["state"] == "published"
 
-    async def test_what_cannot_be_is_a_conflict(self, service: Service) -> None:
-        made = await service.review()
-        assert (await service.decide(made["id"], 1, "rejected", "abusive")).status_code == 409
-        assert (await service.decide(made["id"], 2, "hidden", "abusive")).status_code == 412
-        answer = await service.decide(made["id"], 1, "hidden")
-        assert answer.status_code == 422
-        assert "abusive" in answer.json()["errors"][0]["remedy"]
+    async def test_impossible_decisions_are_rejected(self, service: Service) -> None:
+        created = await service.review()
+        assert (await service.decide(created["id"], 1, "rejected", "abusive")).status_code == 409
+        assert (await service.decide(created["id"], 2, "hidden", "abusive")).status_code == 412
+        response = await service.decide(created["id"], 1, "hidden")
+        assert response.status_code == 422
+        assert "abusive" in response.json()["errors"][0]["remedy"]
         assert (await service.decide(UNKNOWN, 1, "published")).status_code == 404
 
-    async def test_who_decided_what_is_kept(self, service: Service) -> None:
-        made = await service.review(text=HELD)
+    async def test_decision_is_recorded(self, service: Service) -> None:
+        created = await service.review(text=NEEDS_REVIEW)
         support = service.caller("support")
-        answer = await service.client.put(
-            f"/v1/reviews/{made['id']}/moderation",
+        response = await service.client.put(
+            f"/v1/reviews/{created['id']}/moderation",
             json={"state": "rejected", "reason": "advertising"},
             headers=support.at(1),
         )
-        assert answer.status_code == 200
+        assert response.status_code == 200
         async with service.database.read() as session:
             row = (await session.execute(select(decision))).mappings().one()
         assert (str(row["actor_id"]), row["version"], row["before"], row["after"], row["reason"]) == (
@@ -77,46 +77,48 @@ class TestDeciding:
             "rejected",
             "advertising",
         )
-        assert [each["id"] for each in await cases(service, "rejected")] == [made["id"]]
+        assert [each["id"] for each in await list_cases(service, "rejected")] == [created["id"]]
 
 
 class TestFlags:
-    async def test_a_flag_calls_a_moderator_and_changes_nothing_else(self, service: Service) -> None:
-        made = await service.review(text="Rude.")
-        path = f"/v1/reviews/{made['id']}/flag"
+    async def test_flag_queues_the_review_but_keeps_it_published(self, service: Service) -> None:
+        created = await service.review(text="Rude.")
+        path = f"/v1/reviews/{created['id']}/flag"
         bob = service.caller()
         for caller, reason in ((service.staff(), "abusive"), (bob, "off_topic"), (bob, "abusive")):
-            answer = await service.client.put(path, json={"reason": reason}, headers=caller.headers)
-            assert answer.status_code == 204, answer.text
-        assert [each["id"] for each in await service.public()] == [made["id"]]
-        flagged = await cases(service, "flagged")
-        assert [(each["id"], each["flags"], each["version"]) for each in flagged] == [(made["id"], {"abusive": 2}, 1)]
+            response = await service.client.put(path, json={"reason": reason}, headers=caller.headers)
+            assert response.status_code == 204, response.text
+        assert [each["id"] for each in await service.public()] == [created["id"]]
+        flagged = await list_cases(service, "flagged")
+        assert [(each["id"], each["flags"], each["version"]) for each in flagged] == [
+            (created["id"], {"abusive": 2}, 1)
+        ]
         assert (await service.client.get("/internal/reviews/status")).json()["reviews"]["flagged"] == 1
-        kept = await service.decide(made["id"], 1, "published")
-        assert (kept.status_code, kept.json()["flags"]) == (200, {})
-        assert await cases(service, "flagged") == []
+        settled = await service.decide(created["id"], 1, "published")
+        assert (settled.status_code, settled.json()["flags"]) == (200, {})
+        assert await list_cases(service, "flagged") == []
 
-    async def test_staff_flags_what_concerns_its_practice(self, service: Service) -> None:
-        made = await service.review()
+    async def test_staff_flags_reviews_of_its_practice_only(self, service: Service) -> None:
+        created = await service.review()
         for caller, status in (
             (service.staff(OTHER_PRACTICE), 404),
             (service.caller("support"), 403),
             (service.staff(), 204),
         ):
-            path = f"/v1/reviews/{made['id']}/flag"
-            answer = await service.client.put(path, json={"reason": "abusive"}, headers=caller.headers)
-            assert answer.status_code == status
-        pending = await service.review(text=HELD)
+            path = f"/v1/reviews/{created['id']}/flag"
+            response = await service.client.put(path, json={"reason": "abusive"}, headers=caller.headers)
+            assert response.status_code == status
+        pending = await service.review(text=NEEDS_REVIEW)
         hidden = f"/v1/reviews/{pending['id']}/flag"
-        answer = await service.client.put(hidden, json={"reason": "abusive"}, headers=service.staff().headers)
-        assert answer.status_code == 404
+        response = await service.client.put(hidden, json={"reason": "abusive"}, headers=service.staff().headers)
+        assert response.status_code == 404
 
 
 class TestReplies:
-    async def test_the_practice_answers_and_everybody_reads_it(self, service: Service) -> None:
+    async def test_practice_replies_in_public(self, service: Service) -> None:
         ada, staff = service.caller(), service.staff()
-        made = await service.review(ada)
-        path = f"/v1/reviews/{made['id']}/reply"
+        created = await service.review(ada)
+        path = f"/v1/reviews/{created['id']}/reply"
         put = service.client.put
         assert (await service.client.get(path, headers=staff.headers)).status_code == 404
         first = await put(path, json={"text": " Thank you.  "}, headers=staff.headers)
@@ -126,7 +128,7 @@ class TestReplies:
         assert (await put(path, json={"text": "Thanks."}, headers=staff.at(7))).status_code == 412
         second = await put(path, json={"text": "Thanks."}, headers=staff.at(1))
         assert (second.status_code, second.json()) == (200, {"text": "Thanks.", "version": 2})
-        own = (await service.client.get(f"/v1/reviews/{made['id']}", headers=ada.headers)).json()
+        own = (await service.client.get(f"/v1/reviews/{created['id']}", headers=ada.headers)).json()
         assert (own["reply"], own["version"]) == ("Thanks.", 1)
         assert (await service.client.delete(path, headers=staff.at(1))).status_code == 412
         assert (await service.client.delete(path, headers=staff.at(2))).status_code == 204
@@ -136,27 +138,27 @@ class TestReplies:
         assert (third.status_code, third.headers["ETag"]) == (201, '"4"')
 
     @pytest.mark.parametrize("text", ["", "   ", "x" * 2001, None])
-    async def test_a_reply_says_something(self, service: Service, text: str | None) -> None:
-        made = await service.review()
-        path = f"/v1/reviews/{made['id']}/reply"
-        answer = await service.client.put(path, json={"text": text}, headers=service.staff().headers)
-        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "text")
+    async def test_empty_or_long_reply_is_rejected(self, service: Service, text: str | None) -> None:
+        created = await service.review()
+        path = f"/v1/reviews/{created['id']}/reply"
+        response = await service.client.put(path, json={"text": text}, headers=service.staff().headers)
+        assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "text")
 
-    async def test_a_moderator_can_take_it_back_and_not_write_one(self, service: Service) -> None:
-        made = await service.review()
-        path = f"/v1/reviews/{made['id']}/reply"
+    async def test_moderator_removes_but_does_not_write_replies(self, service: Service) -> None:
+        created = await service.review()
+        path = f"/v1/reviews/{created['id']}/reply"
         await service.client.put(path, json={"text": "Your rash was bad."}, headers=service.staff().headers)
         support = service.caller("support")
         assert (await service.client.put(path, json={"text": "No."}, headers=support.at(1))).status_code == 403
         assert (await service.client.delete(path, headers=support.at(1))).status_code == 204
         assert (await service.public())[0]["reply"] is None
 
-    async def test_it_goes_with_its_review(self, service: Service) -> None:
+    async def test_reply_is_removed_with_its_review(self, service: Service) -> None:
         ada, staff = service.caller(), service.staff()
-        made = await service.review(ada)
-        path = f"/v1/reviews/{made['id']}"
+        created = await service.review(ada)
+        path = f"/v1/reviews/{created['id']}"
         await service.client.put(f"{path}/reply", json={"text": "Thanks."}, headers=staff.headers)
-        await service.decide(made["id"], 1, "hidden", "abusive")
+        await service.decide(created["id"], 1, "hidden", "abusive")
         assert (await service.client.get(f"{path}/reply", headers=staff.headers)).status_code == 404
         own = await service.client.get(path, headers=ada.headers)
         assert own.json()["reply"] == "Thanks."
@@ -164,9 +166,9 @@ class TestReplies:
         assert (await service.client.get(f"{path}/reply", headers=staff.headers)).status_code == 404
 
 
-async def test_a_practice_lists_its_own(service: Service) -> None:
-    made = [await service.review() for _ in range(3)]
-    await service.review(text=HELD)
+async def test_staff_lists_the_reviews_of_its_practice(service: Service) -> None:
+    created = [await service.review() for _ in range(3)]
+    await service.review(text=NEEDS_REVIEW)
     ada = service.caller()
     elsewhere = await service.appointment(ada, practice_id=OTHER_PRACTICE)
     await service.try_review(ada, elsewhere.id)
@@ -174,4 +176,4 @@ async def test_a_practice_lists_its_own(service: Service) -> None:
     first = await service.client.get(f"/v1/reviews/practices/{PRACTICE}", params={"limit": 2}, headers=staff.headers)
     rest = await service.client.get(first.links["next"]["url"], headers=staff.headers)
     listed = [each["id"] for each in [*first.json()["items"], *rest.json()["items"]]]
-    assert listed == [each["id"] for each in reversed(made)]
+    assert listed == [each["id"] for each in reversed(created)]

@@ -1,4 +1,4 @@
-"""The pure rules: the state machine, the screening, the averages, the time to review."""
+"""Rules without I/O: moderation states, screening, averages and the review window."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,11 +12,11 @@ from millrace_contracts.entities import Appointment
 from millrace_contracts.envelope import ContractError, decode
 from millrace_contracts.registry import APPOINTMENT
 from millrace_platform.testing import ManualClock
-from millrace_reviews.review.model import DECISIONS, IllegalMoveError, Reason, Standing, State
+from millrace_reviews.review.model import ALLOWED_DECISIONS, IllegalTransitionError, Reason, ReviewStatus, State
 from millrace_reviews.review.screening import Finding, screen
-from millrace_reviews.summary.model import Averages, Prior, Totals, averages
-from millrace_reviews.visit.model import Obstacle, obstacle
-from millrace_reviews.visit.wire import visit_of
+from millrace_reviews.summary.model import Averages, Prior, Totals, compute_averages
+from millrace_reviews.visit.model import Obstacle, find_obstacle
+from millrace_reviews.visit.wire import parse_visit
 
 from .running import appointment_of, envelope
 
@@ -25,100 +25,100 @@ CLEAN: frozenset[Finding] = frozenset()
 findings = st.sampled_from([CLEAN, LINK])
 
 
-class TestStanding:
+class TestReviewStatus:
     @pytest.mark.parametrize("before", State)
     @pytest.mark.parametrize("after", State)
-    def test_a_moderator_moves_it_as_the_table_says(self, before: State, after: State) -> None:
-        if after in DECISIONS[before]:
-            assert Standing(before).decided(after, Reason.ABUSIVE).state is after
+    def test_moderator_decisions_follow_the_table(self, before: State, after: State) -> None:
+        if after in ALLOWED_DECISIONS[before]:
+            assert ReviewStatus(before).decide(after, Reason.ABUSIVE).state is after
         else:
-            with pytest.raises(IllegalMoveError, match=f"{before} can't become {after}"):
-                Standing(before).decided(after)
+            with pytest.raises(IllegalTransitionError, match=f"{before} review cannot become {after}"):
+                ReviewStatus(before).decide(after)
 
-    def test_nothing_leads_out_of_withdrawal(self) -> None:
-        gone = Standing.submitted(CLEAN).withdrawn()
-        for move in (gone.withdrawn, lambda: gone.revised(CLEAN), lambda: gone.decided(State.PUBLISHED)):
-            with pytest.raises(IllegalMoveError):
+    def test_withdrawn_review_cannot_change(self) -> None:
+        withdrawn = ReviewStatus.submit(CLEAN).withdraw()
+        for move in (withdrawn.withdraw, lambda: withdrawn.revise(CLEAN), lambda: withdrawn.decide(State.PUBLISHED)):
+            with pytest.raises(IllegalTransitionError):
                 move()
 
 
-class Moves(RuleBasedStateMachine):
-    """Whatever is done to a review in whatever order."""
+class ReviewTransitions(RuleBasedStateMachine):
+    """Random sequences of changes, decisions and withdrawals of a review."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.standing = Standing.submitted(CLEAN)
+        self.status = ReviewStatus.submit(CLEAN)
         self.held = CLEAN
         self.is_taken_down = False
 
-    @precondition(lambda self: self.standing.state is not State.WITHDRAWN)
+    @precondition(lambda self: self.status.state is not State.WITHDRAWN)
     @rule(found=findings)
     def revise(self, found: frozenset[Finding]) -> None:
-        self.standing = self.standing.revised(found)
+        self.status = self.status.revise(found)
         self.held = found
 
     @rule(after=st.sampled_from(State), reason=st.sampled_from(Reason))
     def decide(self, after: State, reason: Reason) -> None:
-        if after in DECISIONS[self.standing.state]:
-            self.standing = self.standing.decided(after, reason)
+        if after in ALLOWED_DECISIONS[self.status.state]:
+            self.status = self.status.decide(after, reason)
             self.is_taken_down = after is not State.PUBLISHED
             self.held = CLEAN
 
-    @precondition(lambda self: self.standing.state is not State.WITHDRAWN)
+    @precondition(lambda self: self.status.state is not State.WITHDRAWN)
     @rule(really=st.integers(0, 9))
     def withdraw(self, really: int) -> None:
         if really == 0:
-            self.standing = self.standing.withdrawn()
+            self.status = self.status.withdraw()
 
     @invariant()
-    def nothing_is_published_that_screening_or_a_moderator_holds(self) -> None:
-        if self.standing.state is State.PUBLISHED:
+    def published_review_has_no_findings_and_was_not_taken_down(self) -> None:
+        if self.status.state is State.PUBLISHED:
             assert not self.held
             assert not self.is_taken_down
-            assert self.standing.reason is None
+            assert self.status.reason is None
 
     @invariant()
-    def a_moderator_can_always_publish_what_is_not_withdrawn(self) -> None:
-        assert (State.PUBLISHED in DECISIONS[self.standing.state]) is (self.standing.state is not State.WITHDRAWN)
+    def moderator_can_publish_unless_withdrawn(self) -> None:
+        assert (State.PUBLISHED in ALLOWED_DECISIONS[self.status.state]) is (self.status.state is not State.WITHDRAWN)
 
 
-TestMoves = Moves.TestCase
-TestMoves.settings = settings(max_examples=50, stateful_step_count=20)
+TestReviewTransitions = ReviewTransitions.TestCase
+TestReviewTransitions.settings = settings(max_examples=50, stateful_step_count=20)
 
 stars = st.integers(1, 5)
 priors = st.builds(Prior, mean=st.floats(1, 5), weight=st.floats(0, 1000))
 ratings = st.lists(stars, min_size=1, max_size=200)
 TOLERANCE = 0.0011
-"""Averages are told in thousandths."""
+"""Averages are rounded to thousandths."""
 
 
 class TestAverages:
     @given(priors, ratings)
-    def test_they_lie_between_the_prior_and_the_plain_mean(self, prior: Prior, given_: list[int]) -> None:
-        mean = sum(given_) / len(given_)
-        average = prior.average(sum(given_), len(given_))
+    def test_average_is_between_prior_and_mean(self, prior: Prior, ratings_: list[int]) -> None:
+        mean = sum(ratings_) / len(ratings_)
+        average = prior.average(sum(ratings_), len(ratings_))
         assert min(prior.mean, mean) - TOLERANCE <= average <= max(prior.mean, mean) + TOLERANCE
         assert 1 <= average <= 5
 
     @given(priors, ratings, stars)
-    def test_a_better_review_never_lowers_them(self, prior: Prior, given_: list[int], more: int) -> None:
-        totals = [prior.average(sum(given_) + each, len(given_) + 1) for each in (min(more, 4), min(more, 4) + 1)]
+    def test_better_review_never_lowers_the_average(self, prior: Prior, ratings_: list[int], more: int) -> None:
+        totals = [prior.average(sum(ratings_) + each, len(ratings_) + 1) for each in (min(more, 4), min(more, 4) + 1)]
         assert totals[0] <= totals[1]
 
     @given(st.floats(1, 5), ratings)
-    def test_without_a_prior_they_are_plain(self, mean: float, given_: list[int]) -> None:
-        plain = sum(given_) / len(given_)
-        assert Prior(mean, 0).average(sum(given_), len(given_)) == pytest.approx(plain, abs=TOLERANCE)
+    def test_average_without_prior_is_the_mean(self, mean: float, ratings_: list[int]) -> None:
+        plain = sum(ratings_) / len(ratings_)
+        assert Prior(mean, 0).average(sum(ratings_), len(ratings_)) == pytest.approx(plain, abs=TOLERANCE)
 
     @given(priors, ratings)
-    def test_many_alike_outweigh_the_prior(self, prior: Prior, given_: list[int]) -> None:
-        mean = sum(given_) / len(given_)
-        average = prior.average(sum(given_) * 10_000_000, len(given_) * 10_000_000)
+    def test_many_reviews_outweigh_the_prior(self, prior: Prior, ratings_: list[int]) -> None:
+        mean = sum(ratings_) / len(ratings_)
+        average = prior.average(sum(ratings_) * 10_000_000, len(ratings_) * 10_000_000)
         assert average == pytest.approx(mean, abs=TOLERANCE)
 
-    def test_by_hand(self) -> None:
-        assert averages(Totals(2, 10, 5, 2), Prior(4.0, 5.0)) == Averages(2, 4.286, 3.571, 3.143)
-        assert averages(Totals(0, 0, 0, 0), Prior(4.0, 0.0)) == Averages(0)
+    def test_averages_of_an_example(self) -> None:
+        assert compute_averages(Totals(2, 10, 5, 2), Prior(4.0, 5.0)) == Averages(2, 4.286, 3.571, 3.143)
+        assert compute_averages(Totals(0, 0, 0, 0), Prior(4.0, 0.0)) == Averages(0)
 
 
 class TestScreening:
@@ -134,7 +134,7 @@ class TestScreening:
             "Das war gut.\nVielen Dank – 感谢",
         ],
     )
-    def test_prose_is_shown(self, text: str | None) -> None:
+    def test_prose_has_no_findings(self, text: str | None) -> None:
         assert screen(text) == CLEAN
 
     @pytest.mark.parametrize(
@@ -159,19 +159,19 @@ class TestScreening:
             ("٣١٢٥٥٥٠١٤٢", Finding.PHONE),
         ],
     )
-    def test_ways_to_reach_somebody_are_held_back(self, text: str, finding: Finding) -> None:
+    def test_contact_details_are_found(self, text: str, finding: Finding) -> None:
         assert finding in screen(text)
 
     @given(st.text(max_size=50), st.sampled_from(["jane@example.org", "https://x.example", "312-555-0142"]))
-    def test_whatever_stands_around_it(self, around: str, what: str) -> None:
+    def test_contact_details_are_found_inside_text(self, around: str, what: str) -> None:
         assert screen(f"{around} {what} {around}")
 
     @given(st.text(max_size=4000))
-    def test_any_text_is_judged(self, text: str) -> None:
+    def test_any_text_is_screened(self, text: str) -> None:
         assert screen(text) <= frozenset(Finding)
 
     @pytest.mark.parametrize("piece", ["a.", "1 ", "@", "a@", "dot ", "( ", "a-"])
-    def test_no_text_takes_long(self, piece: str) -> None:
+    def test_screening_time_is_bounded(self, piece: str) -> None:
         text = (piece * 4000)[:4000]
         began = time.process_time()
         screen(text)
@@ -182,21 +182,21 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 class TestVisits:
-    def test_it_is_reviewed_from_its_completion_on_for_as_long_as_is_given(self) -> None:
+    def test_visit_is_reviewable_within_the_window_after_completion(self) -> None:
         window = timedelta(days=90)
-        assert obstacle(None, NOW, window) is Obstacle.NOT_COMPLETED
-        assert obstacle(NOW, NOW, window) is None
-        assert obstacle(NOW - window, NOW, window) is None
-        assert obstacle(NOW - window - timedelta(seconds=1), NOW, window) is Obstacle.TOO_LATE
+        assert find_obstacle(None, NOW, window) is Obstacle.NOT_COMPLETED
+        assert find_obstacle(NOW, NOW, window) is None
+        assert find_obstacle(NOW - window, NOW, window) is None
+        assert find_obstacle(NOW - window - timedelta(seconds=1), NOW, window) is Obstacle.TOO_LATE
 
-    def test_a_completion_without_its_time_is_that_of_the_event(self) -> None:
-        made = appointment_of("p", ManualClock(), completed_at=None)
-        event = decode(envelope(APPOINTMENT, made, 3, False, NOW.timestamp()))
-        assert visit_of(made, event).completed_at == NOW
+    def test_completion_time_defaults_to_the_event_time(self) -> None:
+        created = appointment_of("p", ManualClock(), completed_at=None)
+        event = decode(envelope(APPOINTMENT, created, 3, False, NOW.timestamp()))
+        assert parse_visit(created, event).completed_at == NOW
 
     @pytest.mark.parametrize("changes", [{"start": "soon"}, {"start": "2026-11-21T09:00:00"}, {"completed_at": "x"}])
-    def test_a_time_that_cannot_be_read_is_named(self, changes: dict[str, str]) -> None:
-        made: Appointment = appointment_of("p", ManualClock(), **changes)
-        event = decode(envelope(APPOINTMENT, made, 1, False, 0.0))
+    def test_invalid_time_is_named(self, changes: dict[str, str]) -> None:
+        created: Appointment = appointment_of("p", ManualClock(), **changes)
+        event = decode(envelope(APPOINTMENT, created, 1, False, 0.0))
         with pytest.raises(ContractError, match=next(iter(changes))):
-            visit_of(made, event)
+            parse_visit(created, event)

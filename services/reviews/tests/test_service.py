@@ -1,29 +1,27 @@
-"""The service as it is deployed: on emulated Kinesis and DynamoDB, by its entry point for `millrace init`; and as it
-describes itself."""
+"""The service as deployed: emulated Kinesis and DynamoDB, the `millrace init` entry point, and its OpenAPI document."""
 
 import json
 import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
-import httpx
 import pytest
 
 from millrace_contracts.entities import ReviewSummary
 from millrace_contracts.envelope import decode
 from millrace_contracts.registry import APPOINTMENT, entity_of
-from millrace_feeds.assembly import open_publisher, open_transport
 from millrace_feeds.aws import dynamodb_client, kinesis_client
 from millrace_feeds.provision import create_dead_letters_table, create_stream
+from millrace_feeds.testing import wait_until
 from millrace_feeds.transport import TRIM_HORIZON, Record
+from millrace_feeds.wiring import open_publisher, open_transport
 from millrace_platform.ids import Uuid7
-from millrace_platform.testing import ManualClock
-from millrace_reviews.bootstrap import Surroundings
+from millrace_platform.service import Infrastructure
+from millrace_platform.testing import ManualClock, open_test_verifier, run_app
 from millrace_reviews.main import create
 from millrace_reviews.settings import ReviewsSettings
-from tests.support.waiting import until
 
-from .running import NPI, STARS, appointment_of, caller_of, envelope, verifiers
+from .running import NPI, STARS, appointment_of, caller_of, envelope
 
 VARIABLES = {
     "entities": "ENTITIES_STREAM",
@@ -37,7 +35,7 @@ VARIABLES = {
 async def settings(
     aws_endpoint: str, postgres_dsn: str, unique_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> ReviewsSettings:
-    """What the environment names, made ready as `millrace init` does it; twice, as it may run again."""
+    """Prepare the resources twice with `millrace init`, which must be idempotent; return the settings."""
     monkeypatch.setenv("MILLRACE_REVIEWS_DATABASE_URL", postgres_dsn)
     for name, variable in VARIABLES.items():
         monkeypatch.setenv(f"MILLRACE_{variable}", unique_name(name))
@@ -52,44 +50,43 @@ async def settings(
     return settings
 
 
-def test_the_description_is_complete_in_itself() -> None:
+def test_openapi_document_has_no_dangling_references() -> None:
     described = create(ReviewsSettings()).openapi()
     parts = described["components"]["schemas"].keys()
     assert set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(described))) <= parts
     assert not re.search(r'"#/\$defs/', json.dumps(described))
 
 
-async def test_a_visit_on_the_feed_becomes_a_review_and_a_summary_on_the_feed(settings: ReviewsSettings) -> None:
+async def test_visit_event_leads_to_a_review_and_a_summary_event(settings: ReviewsSettings) -> None:
     clock = ManualClock()
-    app = create(settings, Surroundings(clock, Uuid7(clock), verifier=verifiers))
+    app = create(settings, Infrastructure(clock, Uuid7(clock), open_verifier=open_test_verifier))
     ada = caller_of(settings)
     visit = appointment_of(ada.id, clock)
     async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://reviews") as client,
+        run_app(app) as client,
         open_publisher(settings.entities_stream) as publisher,
     ):
         await publisher.publish([decode(envelope(APPOINTMENT, visit, 1, False, clock.now))])
         body = {"appointment_id": visit.id, **STARS}
 
-        async def reviewed() -> bool:
+        async def is_review_created() -> bool:
             return (await client.post("/v1/reviews", json=body, headers=ada.headers)).status_code == 201
 
-        async def told() -> bool:
-            return len(await changes(settings)) == 1
+        async def is_summary_published() -> bool:
+            return len(await read_changes(settings)) == 1
 
-        await until(reviewed, within=60)
-        await until(told, within=60)
+        await wait_until(is_review_created, within=60)
+        await wait_until(is_summary_published, within=60)
         assert (await client.get("/readyz")).status_code == 200
         status = (await client.get("/internal/reviews/status")).json()
-    (record,) = await changes(settings)
+    (record,) = await read_changes(settings)
     summary = ReviewSummary(npi=NPI, count=1, overall=4.167, bedside_manner=4.0, wait_time=3.833)
     assert entity_of(decode(record.body)) == summary
     assert (status["consumer"]["handled"], status["reviews"]["published"]) == (1, 1)
 
 
-async def changes(settings: ReviewsSettings) -> tuple[Record, ...]:
-    """What stands on `changes`."""
+async def read_changes(settings: ReviewsSettings) -> tuple[Record, ...]:
+    """Return the records on `changes`."""
     async with open_transport() as transport:
         (shard,) = await transport.list_shards(settings.changes_stream)
         start = await transport.open_iterator(settings.changes_stream, shard.shard_id, TRIM_HORIZON)

@@ -1,4 +1,4 @@
-"""Every route with an id in it, for every role: what isn't the caller's answers as what isn't there."""
+"""Every route with an id, for every role: resources of others get the same response as unknown ones."""
 
 from typing import Any
 
@@ -35,12 +35,12 @@ ALLOWED = {
 ALLOWED["admin"] = ALLOWED["support"]
 
 
-async def test_every_route_with_an_id(service: Service) -> None:
-    walked = {(path, method) for method, path, _ in ROUTES}
+async def test_routes_with_ids_hide_resources_of_others(service: Service) -> None:
+    covered = {(path, method) for method, path, _ in ROUTES}
     known = {
         (route.path, method) for route in iter_route_contexts(service.app.routes) for method in route.methods or ()
     }
-    assert walked == {(path.replace(":uuid}", "}"), method) for path, method in known if path and "{" in path}
+    assert covered == {(path.replace(":uuid}", "}"), method) for path, method in known if path and "{" in path}
     others = {
         "another patient": service.caller(),
         "staff of another practice": service.staff(OTHER_PRACTICE),
@@ -49,44 +49,48 @@ async def test_every_route_with_an_id(service: Service) -> None:
         "support": service.caller("support"),
         "admin": service.caller("admin"),
     }
-    made = await replied(service)
-    for who, caller in others.items():
+    created = await create_review_with_reply(service)
+    for role, caller in others.items():
         for route in ROUTES:
-            await walk(service, who, caller, route, made)
+            await check_route(service, role, caller, route, created)
     for method, path, body in ROUTES:
-        address = path.format(review_id=made, practice_id=PRACTICE)
+        address = path.format(review_id=created, practice_id=PRACTICE)
         assert (await service.client.request(method, address, json=body, headers={"If-Match": "*"})).status_code == 401
     public = await service.public()
-    assert [(each["overall"], each["reply"]) for each in public if each["id"] == made] == [(5, "Hello.")]
+    assert [(each["overall"], each["reply"]) for each in public if each["id"] == created] == [(5, "Hello.")]
 
 
-async def replied(service: Service) -> str:
-    """The id of a published review with a reply."""
+async def create_review_with_reply(service: Service) -> str:
+    """Create a published review with a reply and return its id."""
     identifier: str = (await service.review())["id"]
     path = f"/v1/reviews/{identifier}/reply"
-    answer = await service.client.put(path, json={"text": "Hello."}, headers=service.staff().headers)
-    assert answer.status_code == 201
+    response = await service.client.put(path, json={"text": "Hello."}, headers=service.staff().headers)
+    assert response.status_code == 201
     return identifier
 
 
-async def walk(service: Service, who: str, caller: Caller, route: Route, made: str) -> None:
-    """What is allowed is tried on a review of its own, which it may change."""
+async def check_route(service: Service, role: str, caller: Caller, route: Route, created: str) -> None:
+    """Check one route for one role; use a new review if the role may change it."""
     method, path, body = route
-    allowed = (method, path) in ALLOWED[who]
-    target = await replied(service) if allowed else made
+    allowed = (method, path) in ALLOWED[role]
+    target = await create_review_with_reply(service) if allowed else created
     headers = {**caller.headers, "If-Match": "*"}
-    seen, unknown = [
+    actual, unknown = [
         await service.client.request(
             method, path.format(review_id=review, practice_id=practice), json=body, headers=headers
         )
         for review, practice in ((target, PRACTICE), (UNKNOWN, UNKNOWN))
     ]
-    assert unknown.status_code in (403, 404), (who, method, path)
+    assert unknown.status_code in (403, 404), (role, method, path)
     if allowed:
-        assert seen.status_code in (200, 204), (who, method, path, seen.text)
+        assert actual.status_code in (200, 204), (role, method, path, actual.text)
     else:
-        assert (seen.status_code, told(seen)) == (unknown.status_code, told(unknown)), (who, method, path)
+        assert (actual.status_code, without_request_id(actual)) == (unknown.status_code, without_request_id(unknown)), (
+            role,
+            method,
+            path,
+        )
 
 
-def told(answer: Any) -> dict[str, Any]:
-    return {name: value for name, value in answer.json().items() if name != "request_id"}
+def without_request_id(response: Any) -> dict[str, Any]:
+    return {name: value for name, value in response.json().items() if name != "request_id"}

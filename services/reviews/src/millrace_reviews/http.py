@@ -1,4 +1,4 @@
-"""The service's manners over HTTP: pages, and how problems are documented."""
+"""Pagination of lists and descriptions of problems for the OpenAPI document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from millrace_platform.openapi import problems
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 
 _CURSORS = Cursors("reviews", int)
-_LAST = 2**63 - 1
-"""The highest position that a bigint can hold; a cursor that somebody made up may name a higher one."""
+_MAX_POSITION = 2**63 - 1
+"""Highest position a bigint can represent; a forged cursor may contain a higher one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Paging:
-    """Which page of a list is asked for, by the list's path and what narrows it."""
+class Pagination:
+    """Requested page of a list, identified by the list's path and filters."""
 
     request: Request
     limit: int
     cursor: str | None
 
     def position(self, **filters: str) -> int | None:
-        """Where the page begins, None at the first. A 422 problem for the cursor of another list."""
+        """Return the position of the page; None for the first. Problems: 422 for the cursor of another list."""
         if self.cursor is None:
             return None
-        return max(0, min(_CURSORS.read(self.cursor, filters=self._scope(filters)), _LAST))
+        return max(0, min(_CURSORS.read(self.cursor, filters=self._scope(filters)), _MAX_POSITION))
 
-    def follow(self, response: Response, position: int | None, **filters: str) -> str | None:
-        """The next page's cursor, which the response gets as its `Link` too."""
+    def next_cursor(self, response: Response, position: int | None, **filters: str) -> str | None:
+        """Return the cursor of the page at `position` and add it to the response as `Link`; None on the last page."""
         if position is None:
             return None
         cursor = _CURSORS.write(position, filters=self._scope(filters))
@@ -40,13 +40,13 @@ class Paging:
         return {"": self.request.url.path, **filters}
 
 
-# A coroutine, as FastAPI runs plain functions in threads.
-async def _paging(request: Request, limit: Limit = 20, cursor: CursorText = None) -> Paging:
-    return Paging(request, limit, cursor)
+# A coroutine, because FastAPI runs plain functions in threads.
+async def _pagination(request: Request, limit: Limit = 20, cursor: CursorText = None) -> Pagination:
+    return Pagination(request, limit, cursor)
 
 
-Paged: TypeAlias = Annotated[Paging, Depends(_paging)]
-"""An endpoint's parameter."""
+InPagination: TypeAlias = Annotated[Pagination, Depends(_pagination)]
+"""Endpoint parameter that resolves to the requested page."""
 
 
 LIST = problems(422)

@@ -1,10 +1,12 @@
 """The reviews service as an ASGI application."""
 
+from functools import partial
+
 from fastapi import FastAPI
 
 from millrace_platform.application import create_app
-from millrace_reviews import internal
-from millrace_reviews.bootstrap import Surroundings, starter
+from millrace_platform.service import Infrastructure
+from millrace_reviews import bootstrap, internal
 from millrace_reviews.moderation import endpoints as moderation
 from millrace_reviews.reply import endpoints as replies
 from millrace_reviews.review import endpoints as reviews
@@ -14,13 +16,13 @@ from millrace_reviews.settings import ReviewsSettings
 MODULES = (moderation, reviews, replies, internal)
 
 
-def create(settings: ReviewsSettings | None = None, surroundings: Surroundings | None = None) -> FastAPI:
-    """Nothing is opened before the lifespan begins."""
+def create(settings: ReviewsSettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:
+    """Create the application; nothing is opened before its lifespan begins."""
     settings = settings or ReviewsSettings()
     return create_app(
         settings,
         name="reviews",
         title="Millrace reviews",
         routers=[module.router for module in MODULES],
-        start=starter(settings, surroundings or Surroundings.real()),
+        start=partial(bootstrap.start, settings, infrastructure or Infrastructure()),
     )

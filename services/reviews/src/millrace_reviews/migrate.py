@@ -1,4 +1,4 @@
-"""Bring the database to the newest revision."""
+"""Migration of the database to the newest revision."""
 
 from pathlib import Path
 

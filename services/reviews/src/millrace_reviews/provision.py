@@ -1,17 +1,14 @@
-"""What the service owns: its database's tables, and its table of leases on AWS."""
+"""Create what the service owns: its tables in PostgreSQL and its lease table in DynamoDB."""
 
-from millrace_feeds.aws import AwsSettings, dynamodb_client
+from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.provision import create_lease_table
+from millrace_platform.service import aws_settings
 from millrace_reviews.migrate import migrate
 from millrace_reviews.settings import ReviewsSettings
 
 
-def aws_settings(settings: ReviewsSettings) -> AwsSettings:
-    return AwsSettings(endpoint_url=settings.aws_endpoint_url, region=settings.aws_region)
-
-
 async def init() -> None:
-    """Idempotent: the `millrace.init` entry point of this package."""
+    """Create what is missing; the `millrace.init` entry point of this package."""
     settings = ReviewsSettings()
     await migrate(settings.reviews_database_url)
     async with dynamodb_client(aws_settings(settings)) as client:

@@ -1,4 +1,4 @@
-"""Fields that several of the REST resources have."""
+"""Field types shared by the schemas of reviews and replies."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 TEXT_LIMIT = 4_000
 REPLY_LIMIT = 2_000
 
-# Line breaks and tabs are all of the control characters that have a place in prose.
+# Line breaks and tabs are the only control characters allowed in text.
 _PROSE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 
 
@@ -18,7 +18,7 @@ def _lines(text: str) -> str:
 
 def _not_empty(text: str) -> str:
     if not text:
-        raise PydanticCustomError("empty", "There is nothing in it.", {"remedy": "Write something, or leave it out."})
+        raise PydanticCustomError("empty", "The text is empty.", {"remedy": "Send a text with at least one character."})
     return text
 
 
@@ -26,7 +26,7 @@ def _or_none(text: str | None) -> str | None:
     return text or None
 
 
-Stars = Annotated[int, Field(strict=True, ge=1, le=5, description="From 1, the worst, to 5, the best.", examples=[5])]
+Stars = Annotated[int, Field(strict=True, ge=1, le=5, description="From 1 (worst) to 5 (best).", examples=[5])]
 Prose = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=TEXT_LIMIT, pattern=_PROSE),
@@ -39,4 +39,4 @@ ReplyText = Annotated[
     AfterValidator(_not_empty),
 ]
 OptionalProse = Annotated[Prose | None, AfterValidator(_or_none)]
-Month = Annotated[str, Field(description="Of the visit.", examples=["2026-11"])]
+Month = Annotated[str, Field(description="Month of the visit.", examples=["2026-11"])]

@@ -1,4 +1,4 @@
-"""The figures of the internal page."""
+"""Statistics for the internal status endpoint."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,9 +7,8 @@ from sqlalchemy import DateTime, column, distinct, func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
 from millrace_reviews.dependencies import App
-from millrace_reviews.moderation.tables import flag
 from millrace_reviews.review.model import State
-from millrace_reviews.review.tables import review
+from millrace_reviews.schema import flag, review
 
 _created = column("created_at", DateTime(timezone=True))
 _OUTBOX = select(func.count(), func.extract("epoch", func.clock_timestamp() - func.min(_created)) * 1000).select_from(
@@ -19,8 +18,8 @@ _STATES = select(review.c.state, func.count().label("number")).group_by(review.c
 _FLAGGED = select(func.count(distinct(flag.c.review_id)))
 
 
-async def status(app: App) -> dict[str, Any]:
-    """Reviews by state and how many are flagged; outbox (rows that wait, age of the oldest in ms); relay; consumer."""
+async def load_status(app: App) -> dict[str, Any]:
+    """Return reviews by state, flagged reviews, the outbox (rows, age of the oldest in ms), relay and consumer."""
     async with app.database.read() as session:
         states = {row.state: row.number for row in await session.execute(_STATES)}
         flagged = await session.scalar(_FLAGGED)

@@ -1,4 +1,4 @@
-"""Forgets visits that nobody can review any more: who was at which provider is not kept without need."""
+"""Periodic deletion of visits that can no longer be reviewed, since they are personal data."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,30 +8,30 @@ from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_reviews.visit import repository as visits
 
 PAUSE = 3_600.0
-"""Seconds between two rounds."""
+"""Seconds between two runs."""
 GRACE = timedelta(days=31)
-"""How long a patient is still told that it is too late; after that the visit is as unknown."""
+"""Time after the window in which a patient still gets the reason (too late) instead of a 404."""
 CHUNK = 5_000
-"""Visits that one transaction removes."""
+"""Visits deleted by one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Any number may run at once."""
+    """Deletes old visits. Any number of instances may run at once."""
 
     units: UnitsOfWork
     window: timedelta
 
     async def run(self) -> None:
         """See `in_rounds`."""
-        await in_rounds(self.once, name="sweep", pause=PAUSE)
+        await in_rounds(self.run_once, name="sweep", pause=PAUSE)
 
-    async def once(self) -> None:
-        """One round."""
+    async def run_once(self) -> None:
+        """Delete all visits whose window and grace period have ended."""
         before = self.units.now() - self.window - GRACE
 
         async def batch() -> int:
             async with self.units.begin() as work:
-                return await visits.remove_old(work.session, before, CHUNK)
+                return await visits.delete_old(work.session, before, CHUNK)
 
         await in_batches(batch, CHUNK)

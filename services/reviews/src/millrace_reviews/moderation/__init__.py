@@ -1,1 +1,1 @@
-"""Moderation: what people report of reviews, and what moderators decide."""
+"""Moderation: flags by readers and decisions by moderators."""

@@ -1,4 +1,4 @@
-"""REST for moderation."""
+"""REST API of moderation."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,62 +8,63 @@ from fastapi import APIRouter, Query, Response
 from millrace_platform.openapi import problems
 from millrace_platform.preconditions import IfMatch
 from millrace_platform.responses import NO_STORE, tagged
-from millrace_reviews.access import Moderator, Reporter
+from millrace_reviews.access import ModeratorCaller, ReporterCaller
 from millrace_reviews.dependencies import InApp
-from millrace_reviews.http import ROLE_CHANGE, ROLE_LIST, ROLE_READ, Paged
-from millrace_reviews.moderation.model import Case
-from millrace_reviews.moderation.schemas import CaseResource, Cases, DecisionBody, FlagBody
-from millrace_reviews.moderation.service import Queue
+from millrace_reviews.http import ROLE_CHANGE, ROLE_LIST, ROLE_READ, InPagination
+from millrace_reviews.moderation.model import Case, Queue
+from millrace_reviews.moderation.schemas import CaseList, CaseResource, DecisionBody, FlagBody
 from millrace_reviews.review.model import State
 
 router = APIRouter(prefix="/v1/reviews", tags=["moderation"])
 
 
-@router.get("/moderation", summary="List reviews to be moderated", responses=ROLE_LIST)
-async def queue(
+@router.get("/moderation", summary="List reviews for moderation", responses=ROLE_LIST)
+async def list_moderation_cases(
     *,
     app: InApp,
-    caller: Moderator,  # noqa: ARG001 # asked for its role only
-    paging: Paged,
+    caller: ModeratorCaller,  # noqa: ARG001 # resolved to check the role
+    pagination: InPagination,
     response: Response,
-    queue: Annotated[Queue, Query(description="`flagged` are published ones.")] = Queue.PENDING,
-) -> Cases:
-    """For support and administrators; oldest first."""
-    page = await app.moderation.queue(queue, paging.position(queue=queue), paging.limit)
+    queue: Annotated[Queue, Query(description="`flagged` lists published reviews with flags.")] = Queue.PENDING,
+) -> CaseList:
+    """Return a queue of reviews, oldest first. For support and administrators."""
+    page = await app.moderation.list_cases(queue, pagination.position(queue=queue), pagination.limit)
     response.headers.update(NO_STORE)
-    following = paging.follow(response, page.next, queue=queue)
-    return Cases(items=[CaseResource.of_case(case) for case in page.items], next=following)
+    next_cursor = pagination.next_cursor(response, page.next, queue=queue)
+    return CaseList(items=[CaseResource.of_case(case) for case in page.items], next=next_cursor)
 
 
-@router.get("/{review_id:uuid}/moderation", summary="Get a review to be moderated", responses=ROLE_READ)
-async def get(
+@router.get("/{review_id:uuid}/moderation", summary="Get a review for moderation", responses=ROLE_READ)
+async def get_moderation_case(
     app: InApp,
-    caller: Moderator,  # noqa: ARG001 # asked for its role only
+    caller: ModeratorCaller,  # noqa: ARG001 # resolved to check the role
     review_id: UUID,
     response: Response,
 ) -> CaseResource:
-    """For support and administrators."""
-    return _shown(await app.moderation.get(review_id), response)
+    """Return a review with its flags and findings. For support and administrators."""
+    return _respond(await app.moderation.get(review_id), response)
 
 
 @router.put("/{review_id:uuid}/moderation", summary="Decide on a review", responses={**ROLE_CHANGE, **problems(409)})
-async def decide(
-    *, app: InApp, caller: Moderator, review_id: UUID, match: IfMatch, body: DecisionBody, response: Response
+async def decide_review(
+    *, app: InApp, caller: ModeratorCaller, review_id: UUID, match: IfMatch, body: DecisionBody, response: Response
 ) -> CaseResource:
-    """For support and administrators. Pending ones are published or rejected, published ones hidden; 409 for what a
-    review can't become."""
+    """Publish or reject a pending review, hide a published one, or publish a hidden or rejected one.
+
+    For support and administrators. 409 for other transitions.
+    """
     case = await app.moderation.decide(caller, review_id, match, State(body.state), body.reason)
-    return _shown(case, response)
+    return _respond(case, response)
 
 
 @router.put(
     "/{review_id:uuid}/flag", summary="Flag a review", status_code=204, responses=problems(401, 403, 404, 415, 422)
 )
-async def flag(app: InApp, caller: Reporter, review_id: UUID, body: FlagBody) -> None:
-    """For patients, and for staff of the visit's practice. A moderator looks at it; it stays published meanwhile."""
+async def flag_review(app: InApp, caller: ReporterCaller, review_id: UUID, body: FlagBody) -> None:
+    """Flag a published review for a moderator; it stays published. For patients and staff of the visit's practice."""
     await app.moderation.flag(caller, review_id, body.reason)
 
 
-def _shown(case: Case, response: Response) -> CaseResource:
+def _respond(case: Case, response: Response) -> CaseResource:
     response.headers.update(tagged(case.review.version))
     return CaseResource.of_case(case)

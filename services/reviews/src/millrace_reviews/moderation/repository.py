@@ -1,4 +1,4 @@
-"""Flags and decisions in the database."""
+"""Reads and writes of flags and decisions."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,48 +8,47 @@ from sqlalchemy import ColumnElement, delete, exists, func, insert, select
 from sqlalchemy.dialects import postgresql
 
 from millrace_platform.database import ReadSession, Session
-from millrace_reviews.moderation.tables import decision, flag
-from millrace_reviews.review.model import Reason, Review, Standing
-from millrace_reviews.review.tables import review
+from millrace_reviews.review.model import Reason, Review, ReviewStatus
+from millrace_reviews.schema import decision, flag, review
 
 FLAGGED: ColumnElement[bool] = exists().where(flag.c.review_id == review.c.id)
 
 
-async def put_flag(session: Session, review_id: UUID, reporter_id: str, reason: Reason, now: datetime) -> None:
-    """One a reporter: a second one takes the place of the first. The caller holds the reporter."""
+async def save_flag(session: Session, review_id: UUID, reporter_id: str, reason: Reason, now: datetime) -> None:
+    """Store a reporter's flag, replacing an earlier one. The caller has locked the reporter's row."""
     values = {"reason": reason.value, "at": now}
     statement = postgresql.insert(flag).values(review_id=review_id, reporter_id=reporter_id, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=list(flag.primary_key), set_=values))
 
 
-async def flags_of(session: ReadSession, review_ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, int]]:
-    """How many flagged each review, by reason; reviews without flags are left out."""
+async def count_flags(session: ReadSession, review_ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, int]]:
+    """Return the number of flags by reason for each review that has any."""
     query = select(flag.c.review_id, flag.c.reason, func.count()).where(flag.c.review_id.in_(review_ids))
-    found: dict[UUID, dict[str, int]] = {}
+    counts: dict[UUID, dict[str, int]] = {}
     for review_id, reason, count in await session.execute(query.group_by(flag.c.review_id, flag.c.reason)):
-        found.setdefault(review_id, {})[reason] = count
-    return found
+        counts.setdefault(review_id, {})[reason] = count
+    return counts
 
 
-async def clear_flags(session: Session, review_id: UUID) -> None:
-    """They were decided upon, or there is nothing to decide."""
+async def delete_flags(session: Session, review_id: UUID) -> None:
+    """Delete the flags of a review."""
     await session.execute(delete(flag).where(flag.c.review_id == review_id))
 
 
-async def forget(session: Session, reporter_id: str) -> None:
-    """Remove what an erased patient reported."""
+async def delete_flags_of_reporter(session: Session, reporter_id: str) -> None:
+    """Delete the flags of an erased patient."""
     await session.execute(delete(flag).where(flag.c.reporter_id == reporter_id))
 
 
-async def note(session: Session, before: Review, after: Standing, actor_id: UUID, now: datetime) -> None:
-    """Keep who decided what, under the version that the review reached by it."""
+async def add_decision(session: Session, before: Review, after: ReviewStatus, actor_id: UUID, now: datetime) -> None:
+    """Insert a decision with the version that the review reaches by it."""
     await session.execute(
         insert(decision).values(
             review_id=before.id,
             version=before.version + 1,
             at=now,
             actor_id=actor_id,
-            before=before.standing.state.value,
+            before=before.status.state.value,
             after=after.state.value,
             reason=None if after.reason is None else after.reason.value,
         )

@@ -1,4 +1,4 @@
-"""Moderation over HTTP."""
+"""Request and response schemas of moderation."""
 
 from typing import ClassVar, Literal
 
@@ -13,13 +13,13 @@ from millrace_reviews.review.screening import Finding, screen
 
 
 class CaseResource(PublicReview):
-    """A review as a moderator sees it; who wrote it is nothing to judge by."""
+    """Review as moderators see it, without its author."""
 
     practice_id: str | None
     state: State
     reason: Reason | None
-    findings: list[Finding] = Field(description="What the screening holds the text for.")
-    flags: dict[Reason, int] = Field(description="How many flagged it since the last decision, by reason.")
+    findings: list[Finding] = Field(description="Findings of the screening in the text.")
+    flags: dict[Reason, int] = Field(description="Number of flags since the last decision, by reason.")
     version: Version
 
     @classmethod
@@ -28,40 +28,40 @@ class CaseResource(PublicReview):
         return cls(
             **PublicReview.of(review).model_dump(),
             practice_id=review.practice_id,
-            state=review.standing.state,
-            reason=review.standing.reason,
+            state=review.status.state,
+            reason=review.status.reason,
             findings=sorted(screen(review.content.text)),
             flags={Reason(reason): count for reason, count in case.flags.items()},
             version=review.version,
         )
 
 
-class Cases(Schema):
-    """A page of a queue, oldest first."""
+class CaseList(Schema):
+    """Page of a queue, oldest first."""
 
     items: list[CaseResource]
     next: Next
 
 
 class DecisionBody(Body):
-    """What becomes of a review. To publish what is published settles its flags."""
+    """Decision on a review. Publishing a published review discards its flags."""
 
     read_only: ClassVar[frozenset[str]] = frozenset()
 
     state: Literal["published", "rejected", "hidden"]
-    reason: Reason | None = Field(None, description="Why it is rejected or hidden; its author reads it.")
+    reason: Reason | None = Field(None, description="Reason of a rejection or hiding; shown to the author.")
 
     @model_validator(mode="after")
-    def _says_why(self) -> "DecisionBody":
+    def _require_reason(self) -> "DecisionBody":
         if self.state != "published" and self.reason is None:
-            known = ", ".join(Reason)
+            reasons = ", ".join(Reason)
             raise PydanticCustomError(
-                "no_reason", "It needs a reason.", {"remedy": f"Give as `reason` one of {known}."}
+                "no_reason", "The decision has no reason.", {"remedy": f"Send a `reason`: one of {reasons}."}
             )
         return self
 
 
 class FlagBody(Body):
-    """What is wrong with a review."""
+    """Flag of a review."""
 
     reason: Reason

@@ -1,1 +1,1 @@
-"""Patients as this service knows them: an opaque id, and whether there is still anybody behind it."""
+"""Patients as this service stores them: an opaque id and whether the patient was erased."""

@@ -1,5 +1,8 @@
-"""Patients in the database. Whoever writes a patient's id into a row holds the patient first, so that an erasure at the
-same moment comes either before, and is seen, or after, and finds the row."""
+"""Reads and writes of patients.
+
+Code that stores a patient's id locks the patient first, so that a concurrent erasure either comes before and is
+noticed, or comes after and erases the stored row.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,23 +11,23 @@ from sqlalchemy import literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import Session
-from millrace_reviews.patient.tables import patient
+from millrace_reviews.schema import patient
 
 
-async def hold(session: Session, identifiers: Iterable[str]) -> set[str]:
-    """Which of these aren't erased. They stay so until the transaction ends; unknown ones are made known."""
-    wanted = sorted(set(identifiers))
-    if not wanted:
+async def lock_active(session: Session, identifiers: Iterable[str]) -> set[str]:
+    """Return which patients are not erased and lock them against erasure; insert unknown ones."""
+    ids = sorted(set(identifiers))
+    if not ids:
         return set()
-    rows = [{"id": identifier, "version": 0} for identifier in wanted]
+    rows = [{"id": identifier, "version": 0} for identifier in ids]
     await session.execute(insert(patient).values(rows).on_conflict_do_nothing())
-    living = select(patient.c.id).where(patient.c.id.in_(wanted), patient.c.erased_at.is_(None))
-    found = await session.execute(living.order_by(patient.c.id).with_for_update(read=True))
+    active = select(patient.c.id).where(patient.c.id.in_(ids), patient.c.erased_at.is_(None))
+    found = await session.execute(active.order_by(patient.c.id).with_for_update(read=True))
     return set(found.scalars())
 
 
-async def put(session: Session, identifier: str, version: int, erased_at: datetime | None) -> bool:
-    """Take over a newer state; False where it is known already."""
+async def save_newer(session: Session, identifier: str, version: int, erased_at: datetime | None) -> bool:
+    """Store a newer state; return False for a known version."""
     statement = insert(patient).values(id=identifier, version=version, erased_at=erased_at)
     newer = statement.on_conflict_do_update(
         index_elements=[patient.c.id],

@@ -1,4 +1,4 @@
-"""What becomes of a patient's traces here."""
+"""Erasure of patients."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,22 +14,23 @@ from millrace_reviews.visit import repository as visits
 
 @dataclass(frozen=True, slots=True)
 class Patients:
-    """Follows what `patients` tells of its patients."""
+    """Applies the states of patients from the feed."""
 
     units: UnitsOfWork
 
-    async def follow(self, identifier: str, version: int, *, erased: bool) -> None:
-        """Take over a newer state. Erasure forgets whose visits and reviews these were, and every word of the reviews.
+    async def apply_state(self, identifier: str, version: int, *, erased: bool) -> None:
+        """Store a newer state; if the patient was erased, remove the patient from visits and reviews, and all texts.
 
-        Stars of published reviews stay: they count in an average and name nobody. Reviews that weren't public are gone.
+        The stars of published reviews stay: they are part of averages and identify no patient. Unpublished reviews are
+        withdrawn.
         """
         async with self.units.begin() as work:
-            is_new = await patients.put(work.session, identifier, version, work.now if erased else None)
+            is_new = await patients.save_newer(work.session, identifier, version, work.now if erased else None)
             if is_new and erased:
-                await self._forget(work.session, identifier, work.now)
+                await self._erase(work.session, identifier, work.now)
 
-    async def _forget(self, session: Session, identifier: str, now: datetime) -> None:
-        await visits.forget(session, identifier)
-        await moderation.forget(session, identifier)
-        forgotten = await reviews.forget(session, identifier, now)
-        await replies.remove_all(session, forgotten, now)
+    async def _erase(self, session: Session, identifier: str, now: datetime) -> None:
+        await visits.remove_patient(session, identifier)
+        await moderation.delete_flags_of_reporter(session, identifier)
+        review_ids = await reviews.erase_author(session, identifier, now)
+        await replies.remove_all(session, review_ids, now)

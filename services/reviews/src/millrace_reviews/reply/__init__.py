@@ -1,1 +1,1 @@
-"""Replies: what a practice answers to a review, in public."""
+"""Replies: public answers of practices to reviews."""

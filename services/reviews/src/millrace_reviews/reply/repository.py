@@ -1,4 +1,4 @@
-"""Replies in the database. Who writes one holds its review."""
+"""Reads and writes of replies. Writers have locked the review's row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
-from millrace_reviews.reply.tables import reply
+from millrace_reviews.schema import reply
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply at a version; `text` is None where it was taken back."""
+    """Reply at a version; `text` is None if it was deleted."""
 
     version: int
     text: str | None
@@ -26,13 +26,13 @@ async def find(session: ReadSession, review_id: UUID) -> Reply | None:
     return None if row is None else Reply(*row)
 
 
-async def put(session: Session, review_id: UUID, after: Reply, now: datetime) -> None:
+async def save(session: Session, review_id: UUID, after: Reply, now: datetime) -> None:
     values = {"version": after.version, "text": after.text, "changed_at": now}
     statement = insert(reply).values(review_id=review_id, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=[reply.c.review_id], set_=values))
 
 
 async def remove_all(session: Session, review_ids: Sequence[UUID], now: datetime) -> None:
-    """Take back the replies to these reviews."""
-    there = update(reply).where(reply.c.review_id.in_(review_ids), reply.c.text.is_not(None))
-    await session.execute(there.values(text=None, version=reply.c.version + 1, changed_at=now))
+    """Delete the replies to these reviews, keeping rows as tombstones."""
+    statement = update(reply).where(reply.c.review_id.in_(review_ids), reply.c.text.is_not(None))
+    await session.execute(statement.values(text=None, version=reply.c.version + 1, changed_at=now))

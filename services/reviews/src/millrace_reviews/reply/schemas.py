@@ -1,4 +1,4 @@
-"""Replies over HTTP."""
+"""Request and response schemas of replies."""
 
 from typing import ClassVar
 
@@ -9,15 +9,15 @@ from millrace_reviews.schemas import ReplyText
 
 
 class ReplyBody(Body):
-    """What a practice answers. Everybody reads it: nothing in it may tell who the patient is."""
+    """Public reply. It must not identify the patient."""
 
     read_only: ClassVar[frozenset[str]] = frozenset({"version"})
 
-    text: ReplyText = Field(description="At most 2,000 characters.", examples=["Thank you for telling us."])
+    text: ReplyText = Field(description="At most 2,000 characters.", examples=["Thank you for your feedback."])
 
 
 class ReplyResource(Schema):
-    """A practice's answer to a review."""
+    """Reply of a practice to a review."""
 
     text: str
     version: Version

@@ -1,1 +1,1 @@
-"""Reviews: what a patient says of one completed visit."""
+"""Reviews: ratings and texts of patients about completed visits."""

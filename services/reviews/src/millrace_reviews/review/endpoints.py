@@ -1,4 +1,4 @@
-"""REST for reviews."""
+"""REST API of reviews."""
 
 from typing import Annotated
 from uuid import UUID
@@ -9,16 +9,16 @@ from millrace_platform.authentication import InPrincipal
 from millrace_platform.preconditions import IfMatch, IfNoneMatch
 from millrace_platform.resources import Npi
 from millrace_platform.responses import NO_STORE, tagged
-from millrace_reviews.access import Patient, Staff
+from millrace_reviews.access import PatientCaller, StaffCaller
 from millrace_reviews.dependencies import InApp
-from millrace_reviews.http import CHANGE, CREATE, LIST, OWN_LIST, READ, REMOVE, ROLE_READ, Paged
+from millrace_reviews.http import CHANGE, CREATE, LIST, OWN_LIST, READ, REMOVE, ROLE_READ, InPagination
 from millrace_reviews.review.model import Review
 from millrace_reviews.review.schemas import (
     NewReviewBody,
     OwnReview,
-    OwnReviews,
+    OwnReviewList,
     PublicReview,
-    PublicReviews,
+    PublicReviewList,
     ReviewBody,
 )
 
@@ -26,75 +26,82 @@ router = APIRouter(prefix="/v1/reviews", tags=["reviews"])
 
 
 @router.get("", summary="List a provider's reviews", responses=LIST)
-async def index(
-    *, app: InApp, npi: Annotated[Npi, Query(examples=["1679576722"])], paging: Paged, response: Response
-) -> PublicReviews:
-    """What is published, newest first, for everybody. `Link` leads to the next page."""
-    page = await app.reviews.published(npi, paging.position(npi=npi), paging.limit)
-    following = paging.follow(response, page.next, npi=npi)
-    return PublicReviews(items=[PublicReview.of(review) for review in page.items], next=following)
+async def list_reviews(
+    *, app: InApp, npi: Annotated[Npi, Query(examples=["1679576722"])], pagination: InPagination, response: Response
+) -> PublicReviewList:
+    """Return a provider's published reviews, newest first. Public. `Link` leads to the next page."""
+    page = await app.reviews.list_published(npi, pagination.position(npi=npi), pagination.limit)
+    next_cursor = pagination.next_cursor(response, page.next, npi=npi)
+    return PublicReviewList(items=[PublicReview.of(review) for review in page.items], next=next_cursor)
 
 
-@router.post("", summary="Review a visit", status_code=201, responses=CREATE)
-async def create(app: InApp, caller: Patient, body: NewReviewBody, response: Response) -> OwnReview:
-    """For the patient of a completed appointment, within 90 days, once.
+@router.post("", summary="Create a review of a visit", status_code=201, responses=CREATE)
+async def create_review(app: InApp, caller: PatientCaller, body: NewReviewBody, response: Response) -> OwnReview:
+    """Create a review. For the patient of a completed appointment, once, within 90 days.
 
-    A text with a link, an address or a telephone number is `pending` until a moderator looked at it; all else is
-    `published` at once.
+    A text with a link, an email address or a phone number makes the review `pending` until a moderator decides; other
+    reviews are `published` at once.
     """
     review = await app.reviews.create(caller, body.appointment_id, body.content())
     response.headers["Location"] = f"{router.prefix}/{review.id}"
-    return _shown(review, response)
+    return _respond(review, response)
 
 
-@router.get("/own", summary="List one's own reviews", responses=OWN_LIST)
-async def own(app: InApp, caller: InPrincipal, paging: Paged, response: Response) -> OwnReviews:
-    """In whatever state, newest first."""
-    page = await app.reviews.own(caller, paging.position(), paging.limit)
+@router.get("/own", summary="List the caller's reviews", responses=OWN_LIST)
+async def list_own_reviews(
+    app: InApp, caller: InPrincipal, pagination: InPagination, response: Response
+) -> OwnReviewList:
+    """Return the caller's reviews in every state, newest first."""
+    page = await app.reviews.list_own(caller, pagination.position(), pagination.limit)
     response.headers.update(NO_STORE)
-    following = paging.follow(response, page.next)
-    return OwnReviews(items=[OwnReview.of(review) for review in page.items], next=following)
+    next_cursor = pagination.next_cursor(response, page.next)
+    return OwnReviewList(items=[OwnReview.of(review) for review in page.items], next=next_cursor)
 
 
 @router.get("/practices/{practice_id}", summary="List a practice's reviews", responses=ROLE_READ)
-async def of_practice(app: InApp, caller: Staff, practice_id: UUID, paging: Paged, response: Response) -> PublicReviews:
-    """What is published of visits to the practice, newest first, for its staff."""
-    page = await app.reviews.of_practice(caller, practice_id, paging.position(), paging.limit)
+async def list_practice_reviews(
+    app: InApp, caller: StaffCaller, practice_id: UUID, pagination: InPagination, response: Response
+) -> PublicReviewList:
+    """Return the published reviews of visits to the practice, newest first. For its staff."""
+    page = await app.reviews.list_of_practice(caller, practice_id, pagination.position(), pagination.limit)
     response.headers.update(NO_STORE)
-    following = paging.follow(response, page.next)
-    return PublicReviews(items=[PublicReview.of(review) for review in page.items], next=following)
+    next_cursor = pagination.next_cursor(response, page.next)
+    return PublicReviewList(items=[PublicReview.of(review) for review in page.items], next=next_cursor)
 
 
 @router.get(
     "/{review_id:uuid}",
-    summary="Get one's own review",
+    summary="Get the caller's review",
     response_model=OwnReview,
-    responses={304: {"description": "The version that `If-None-Match` names."}, **READ},
+    responses={304: {"description": "The version is the one in `If-None-Match`."}, **READ},
 )
-async def get(
-    app: InApp, caller: InPrincipal, review_id: UUID, known: IfNoneMatch, response: Response
+async def get_own_review(
+    app: InApp, caller: InPrincipal, review_id: UUID, if_none_match: IfNoneMatch, response: Response
 ) -> OwnReview | Response:
-    """For its author."""
+    """Return a review. For its author."""
     review = await app.reviews.get(caller, review_id)
-    if known.match_weakly(review.version):
+    if if_none_match.match_weakly(review.version):
         return Response(status_code=304, headers=tagged(review.version))
-    return _shown(review, response)
+    return _respond(review, response)
 
 
-@router.put("/{review_id:uuid}", summary="Replace one's own review", responses=CHANGE)
-async def replace(
+@router.put("/{review_id:uuid}", summary="Replace the caller's review", responses=CHANGE)
+async def replace_review(
     *, app: InApp, caller: InPrincipal, review_id: UUID, match: IfMatch, body: ReviewBody, response: Response
 ) -> OwnReview:
-    """For its author, within 90 days of the visit. It is screened anew; after a moderator took it down, it waits."""
-    return _shown(await app.reviews.replace(caller, review_id, match, body.content()), response)
+    """Replace a review. For its author, within 90 days of the visit.
+
+    The text is screened again. A review that a moderator took down becomes `pending`.
+    """
+    return _respond(await app.reviews.replace(caller, review_id, match, body.content()), response)
 
 
-@router.delete("/{review_id:uuid}", summary="Withdraw one's own review", status_code=204, responses=REMOVE)
-async def withdraw(app: InApp, caller: InPrincipal, review_id: UUID, match: IfMatch) -> None:
-    """For its author, at any time and for good: the visit can't be reviewed again."""
+@router.delete("/{review_id:uuid}", summary="Withdraw the caller's review", status_code=204, responses=REMOVE)
+async def withdraw_review(app: InApp, caller: InPrincipal, review_id: UUID, match: IfMatch) -> None:
+    """Withdraw a review for good: the visit cannot be reviewed again. For its author, at any time."""
     await app.reviews.withdraw(caller, review_id, match)
 
 
-def _shown(review: Review, response: Response) -> OwnReview:
+def _respond(review: Review, response: Response) -> OwnReview:
     response.headers.update(tagged(review.version))
     return OwnReview.of(review)

@@ -1,11 +1,13 @@
-"""A review, and its way through moderation: all that is decided, without I/O.
+"""Reviews and their moderation states, without I/O.
 
                  ┌──────────── revise, clean ───────────┐
 submit, clean ─▶ PUBLISHED ──hide──▶ HIDDEN ──publish──▶ PUBLISHED
-submit, held  ─▶ PENDING ──publish──▶ PUBLISHED ──revise, held──▶ PENDING
+submit, found ─▶ PENDING ──publish──▶ PUBLISHED ──revise, found─▶ PENDING
                  PENDING ──reject───▶ REJECTED ──publish──▶ PUBLISHED
-HIDDEN, REJECTED ──revise──▶ PENDING, which then only a moderator publishes
+HIDDEN, REJECTED ──revise──▶ PENDING, until a moderator publishes it
 any ──withdraw──▶ WITHDRAWN, for good
+
+clean, found: the screening found nothing, or something, in the text.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,7 +20,7 @@ from uuid import UUID
 
 
 class State(StrEnum):
-    """Where a review stands. Only what is published is seen by others and counts."""
+    """State of a review. Only published reviews are public and count."""
 
     PENDING = "pending"
     PUBLISHED = "published"
@@ -28,7 +30,7 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a review is flagged, rejected or hidden."""
+    """Reason of a flag, a rejection or a hiding."""
 
     ABUSIVE = "abusive"
     ADVERTISING = "advertising"
@@ -36,7 +38,7 @@ class Reason(StrEnum):
     PERSONAL_INFORMATION = "personal_information"
 
 
-DECISIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
+ALLOWED_DECISIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
     {
         State.PENDING: frozenset({State.PUBLISHED, State.REJECTED}),
         State.PUBLISHED: frozenset({State.PUBLISHED, State.HIDDEN}),
@@ -45,55 +47,59 @@ DECISIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
         State.WITHDRAWN: frozenset(),
     }
 )
-"""What a moderator may make of a review. To publish what is published means: it stays, whatever it was flagged for."""
+"""State -> states a moderator may choose. Publishing a published review discards its flags."""
 
 
-class IllegalMoveError(Exception):
-    """The review can't go there from where it stands."""
+class IllegalTransitionError(Exception):
+    """The transition between these states is not allowed."""
 
     def __init__(self, before: State, after: State) -> None:
-        super().__init__(f"a review that is {before} can't become {after}")
+        super().__init__(f"a {before} review cannot become {after}")
         self.before = before
         self.after = after
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """`doubted`: a moderator took it down, so that no screening alone may publish it again. `reason` says what for."""
+class ReviewStatus:
+    """Moderation state of a review.
+
+    `needs_moderator` is True after a moderator took the review down: a clean screening no longer publishes it. `reason`
+    is the moderator's.
+    """
 
     state: State
-    doubted: bool = False
+    needs_moderator: bool = False
     reason: Reason | None = None
 
     @classmethod
-    def submitted(cls, findings: Collection[str]) -> "Standing":
-        """A new review. `findings` are what the screening holds it for."""
+    def submit(cls, findings: Collection[str]) -> "ReviewStatus":
+        """Return the status of a new review. `findings` are those of the screening."""
         return cls(State.PENDING if findings else State.PUBLISHED)
 
-    def revised(self, findings: Collection[str]) -> "Standing":
-        """The author changed it."""
-        after = State.PENDING if self.doubted or findings else State.PUBLISHED
+    def revise(self, findings: Collection[str]) -> "ReviewStatus":
+        """Return the status after a change by the author."""
+        after = State.PENDING if self.needs_moderator or findings else State.PUBLISHED
         if self.state is State.WITHDRAWN:
-            raise IllegalMoveError(self.state, after)
-        return Standing(after, self.doubted)
+            raise IllegalTransitionError(self.state, after)
+        return ReviewStatus(after, self.needs_moderator)
 
-    def decided(self, after: State, reason: Reason | None = None) -> "Standing":
-        """A moderator decided. Raises `IllegalMoveError` unless `DECISIONS` has it."""
-        if after not in DECISIONS[self.state]:
-            raise IllegalMoveError(self.state, after)
+    def decide(self, after: State, reason: Reason | None = None) -> "ReviewStatus":
+        """Return the status after a decision; raise `IllegalTransitionError` unless `ALLOWED_DECISIONS` contains it."""
+        if after not in ALLOWED_DECISIONS[self.state]:
+            raise IllegalTransitionError(self.state, after)
         is_down = after is not State.PUBLISHED
-        return Standing(after, doubted=is_down, reason=reason if is_down else None)
+        return ReviewStatus(after, needs_moderator=is_down, reason=reason if is_down else None)
 
-    def withdrawn(self) -> "Standing":
-        """The author took it back."""
+    def withdraw(self) -> "ReviewStatus":
+        """Return the status after a withdrawal by the author."""
         if self.state is State.WITHDRAWN:
-            raise IllegalMoveError(self.state, State.WITHDRAWN)
-        return Standing(State.WITHDRAWN, self.doubted)
+            raise IllegalTransitionError(self.state, State.WITHDRAWN)
+        return ReviewStatus(State.WITHDRAWN, self.needs_moderator)
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the author gives: stars from 1 to 5, and a text or none."""
+    """Ratings from 1 to 5 stars and an optional text."""
 
     overall: int
     bedside_manner: int
@@ -103,11 +109,10 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A review at a version. `seq` rises with the making of reviews; `month` is that of the visit, e.g. `2026-11`.
+    """Review at a version.
 
-    `reply` is the practice's, which has versions of its own.
-
-    `author_id` is None once the patient was erased; `practice_id` is that of the visit, None where it had none.
+    `seq` rises in the order of creation; `month` is the visit's, e.g. `2026-11`; `reply` has its own versions.
+    `author_id` is None once the patient was erased; `practice_id` is None if the visit has no practice.
     """
 
     id: UUID
@@ -118,7 +123,7 @@ class Review:
     npi: str
     practice_id: str | None
     month: str
-    standing: Standing
+    status: ReviewStatus
     content: Content
     reply: str | None
     created_at: datetime
@@ -126,4 +131,4 @@ class Review:
 
     @property
     def is_published(self) -> bool:
-        return self.standing.state is State.PUBLISHED
+        return self.status.state is State.PUBLISHED

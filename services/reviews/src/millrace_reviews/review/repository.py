@@ -1,4 +1,4 @@
-"""Reviews in the database."""
+"""Reads and writes of reviews."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,27 +10,25 @@ from sqlalchemy import ColumnElement, Row, Select, case, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
-from millrace_reviews.reply.tables import reply
-from millrace_reviews.review.model import Content, Reason, Review, Standing, State
-from millrace_reviews.review.tables import review
+from millrace_reviews.review.model import Content, Reason, Review, ReviewStatus, State
+from millrace_reviews.schema import reply, review, visit
 from millrace_reviews.visit.model import Visit
-from millrace_reviews.visit.repository import PRACTICE, VISITS_WITH_PLACES
-from millrace_reviews.visit.tables import visit
+from millrace_reviews.visit.repository import PRACTICE, VISITS_WITH_LOCATIONS
 
-REVIEWS: Select[*tuple[Any, ...]] = select(
+REVIEW_QUERY: Select[*tuple[Any, ...]] = select(
     review, PRACTICE.label("practice_id"), visit.c.month, visit.c.completed_at, reply.c.text.label("reply")
 ).select_from(
-    VISITS_WITH_PLACES.join(review, review.c.appointment_id == visit.c.id).outerjoin(
+    VISITS_WITH_LOCATIONS.join(review, review.c.appointment_id == visit.c.id).outerjoin(
         reply, reply.c.review_id == review.c.id
     )
 )
-"""Reviews with what their visits tell of them, and their replies."""
+"""Reviews joined with their visits and replies."""
 
 PUBLISHED: ColumnElement[bool] = review.c.state == State.PUBLISHED.value
 
 
-def review_of(row: Row[*tuple[Any, ...]]) -> Review:
-    """A row of `REVIEWS`."""
+def _to_review(row: Row[*tuple[Any, ...]]) -> Review:
+    """Convert a row of `REVIEW_QUERY`."""
     return Review(
         id=row.id,
         seq=row.seq,
@@ -40,7 +38,7 @@ def review_of(row: Row[*tuple[Any, ...]]) -> Review:
         npi=row.npi,
         practice_id=row.practice_id,
         month=row.month,
-        standing=Standing(State(row.state), row.doubted, Reason(row.reason) if row.reason else None),
+        status=ReviewStatus(State(row.state), row.doubted, Reason(row.reason) if row.reason else None),
         content=Content(row.overall, row.bedside_manner, row.wait_time, row.text),
         reply=row.reply,
         created_at=row.created_at,
@@ -49,81 +47,89 @@ def review_of(row: Row[*tuple[Any, ...]]) -> Review:
 
 
 async def find(session: ReadSession, identifier: UUID) -> Review | None:
-    """None also for one that was withdrawn."""
-    query = REVIEWS.where(review.c.id == identifier, review.c.state != State.WITHDRAWN.value)
+    """Return the review; None if unknown or withdrawn."""
+    query = REVIEW_QUERY.where(review.c.id == identifier, review.c.state != State.WITHDRAWN.value)
     row = (await session.execute(query)).one_or_none()
-    return None if row is None else review_of(row)
+    return None if row is None else _to_review(row)
 
 
-async def hold(session: Session, identifier: UUID) -> Review | None:
-    """As `find`; nobody else changes it until the transaction ends."""
+async def find_for_update(session: Session, identifier: UUID) -> Review | None:
+    """Return the review and lock its row; None if unknown or withdrawn."""
     await session.execute(select(review.c.id).where(review.c.id == identifier).with_for_update())
-    # A second look: a row that was waited for is otherwise joined to what was there before.
+    # Query again: a row that became free after a wait is otherwise joined with outdated rows.
     return await find(session, identifier)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some reviews of a list; `next`, unless None, is the `position` of the page behind them."""
+class ReviewPage:
+    """Page of reviews; `next` is the `position` of the next page, None on the last one."""
 
     items: list[Review]
     next: int | None
 
 
-async def newest(session: ReadSession, wanted: ColumnElement[bool], position: int | None, limit: int) -> Page:
-    """Newest first: up to `limit` reviews before the `seq` at `position`."""
-    query = REVIEWS.where(wanted) if position is None else REVIEWS.where(wanted, review.c.seq < position)
+async def list_newest(
+    session: ReadSession, condition: ColumnElement[bool], position: int | None, limit: int
+) -> ReviewPage:
+    """Return up to `limit` reviews before the `seq` at `position`, newest first."""
+    query = (
+        REVIEW_QUERY.where(condition) if position is None else REVIEW_QUERY.where(condition, review.c.seq < position)
+    )
     return await _page(session, query.order_by(review.c.seq.desc()), limit)
 
 
-async def oldest(session: ReadSession, wanted: ColumnElement[bool], position: int | None, limit: int) -> Page:
-    """Oldest first: up to `limit` reviews after the `seq` at `position`."""
-    query = REVIEWS.where(wanted) if position is None else REVIEWS.where(wanted, review.c.seq > position)
+async def list_oldest(
+    session: ReadSession, condition: ColumnElement[bool], position: int | None, limit: int
+) -> ReviewPage:
+    """Return up to `limit` reviews after the `seq` at `position`, oldest first."""
+    query = (
+        REVIEW_QUERY.where(condition) if position is None else REVIEW_QUERY.where(condition, review.c.seq > position)
+    )
     return await _page(session, query.order_by(review.c.seq), limit)
 
 
-async def _page(session: ReadSession, query: Select[*tuple[Any, ...]], limit: int) -> Page:
+async def _page(session: ReadSession, query: Select[*tuple[Any, ...]], limit: int) -> ReviewPage:
     rows = (await session.execute(query.limit(limit + 1))).all()
-    found = [review_of(row) for row in rows[:limit]]
-    return Page(found, found[-1].seq if len(rows) > limit else None)
+    items = [_to_review(row) for row in rows[:limit]]
+    return ReviewPage(items, items[-1].seq if len(rows) > limit else None)
 
 
 async def add(
-    session: Session, identifier: UUID, of: Visit, *, standing: Standing, content: Content, now: datetime
+    session: Session, identifier: UUID, visit_row: Visit, *, status: ReviewStatus, content: Content, now: datetime
 ) -> bool:
-    """Insert the first version; False where the visit has a review."""
+    """Insert the first version; return False if the visit has a review."""
     statement = insert(review).values(
         id=identifier,
-        appointment_id=of.id,
-        author_id=of.patient_id,
-        npi=of.npi,
+        appointment_id=visit_row.id,
+        author_id=visit_row.patient_id,
+        npi=visit_row.npi,
         version=1,
         created_at=now,
         changed_at=now,
-        **_values(standing, content),
+        **_values(status, content),
     )
     done = statement.on_conflict_do_nothing(index_elements=[review.c.appointment_id]).returning(review.c.id)
     return (await session.execute(done)).first() is not None
 
 
-async def advance(session: Session, before: Review, standing: Standing, content: Content, now: datetime) -> None:
+async def save(session: Session, before: Review, status: ReviewStatus, content: Content, now: datetime) -> None:
     """Write the next version. The caller holds the review."""
     changed = update(review).where(review.c.id == before.id)
-    await session.execute(changed.values(version=before.version + 1, changed_at=now, **_values(standing, content)))
+    await session.execute(changed.values(version=before.version + 1, changed_at=now, **_values(status, content)))
 
 
-async def forget(session: Session, author_id: str, now: datetime) -> Sequence[UUID]:
-    """Leave neither author nor words; what isn't published is withdrawn. The ids of the reviews."""
-    remains = case((PUBLISHED, review.c.state), else_=State.WITHDRAWN.value)
+async def erase_author(session: Session, author_id: str, now: datetime) -> Sequence[UUID]:
+    """Remove the author and the texts, withdraw unpublished reviews, and return the ids of the reviews."""
+    state = case((PUBLISHED, review.c.state), else_=State.WITHDRAWN.value)
     statement = (
         update(review)
         .where(review.c.author_id == author_id)
-        .values(author_id=None, text=None, state=remains, version=review.c.version + 1, changed_at=now)
+        .values(author_id=None, text=None, state=state, version=review.c.version + 1, changed_at=now)
     )
     rows = await session.execute(statement.returning(review.c.id))
     return [row.id for row in rows]
 
 
-def _values(standing: Standing, content: Content) -> dict[str, Any]:
-    reason = None if standing.reason is None else standing.reason.value
-    return {"state": standing.state.value, "doubted": standing.doubted, "reason": reason, **asdict(content)}
+def _values(status: ReviewStatus, content: Content) -> dict[str, Any]:
+    reason = None if status.reason is None else status.reason.value
+    return {"state": status.state.value, "doubted": status.needs_moderator, "reason": reason, **asdict(content)}

@@ -1,4 +1,4 @@
-"""Reviews over HTTP: what everybody reads, and what the author does."""
+"""Request and response schemas of reviews."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -11,7 +11,7 @@ from millrace_reviews.schemas import Month, OptionalProse, Stars
 
 
 class ReviewFields(Schema):
-    """What a patient says of a visit."""
+    """Ratings and text of a review."""
 
     overall: Stars
     bedside_manner: Stars
@@ -20,7 +20,7 @@ class ReviewFields(Schema):
 
 
 class ReviewBody(ReviewFields, Body):
-    """The whole of what an author says."""
+    """Complete content of a review."""
 
     read_only: ClassVar[frozenset[str]] = frozenset(
         {"id", "version", "appointment_id", "npi", "visit_month", "state", "reason", "reply"}
@@ -31,20 +31,20 @@ class ReviewBody(ReviewFields, Body):
 
 
 class NewReviewBody(ReviewBody):
-    """A review of a visit."""
+    """New review of a visit."""
 
     read_only: ClassVar[frozenset[str]] = frozenset()
 
-    appointment_id: UUID = Field(description="A completed appointment of the caller's.")
+    appointment_id: UUID = Field(description="Completed appointment of the caller.")
 
 
 class PublicReview(ReviewFields):
-    """A review as everybody reads it: by a patient who was there in that month, nothing more."""
+    """Public review, which shows the month of the visit but not the patient."""
 
     id: UUID
     npi: Npi
     visit_month: Month
-    reply: str | None = Field(description="The practice's answer.")
+    reply: str | None = Field(description="Reply of the practice.")
 
     @classmethod
     def of(cls, review: Review) -> "PublicReview":
@@ -62,7 +62,7 @@ class PublicReview(ReviewFields):
 
 
 class OwnReview(PublicReview):
-    """A review as its author sees it. `reason` says why it was rejected or hidden."""
+    """Review as its author sees it. `reason` is set if it was rejected or hidden."""
 
     appointment_id: str
     state: State
@@ -74,21 +74,21 @@ class OwnReview(PublicReview):
         return cls(
             **PublicReview.of(review).model_dump(),
             appointment_id=review.appointment_id,
-            state=review.standing.state,
-            reason=review.standing.reason,
+            state=review.status.state,
+            reason=review.status.reason,
             version=review.version,
         )
 
 
-class PublicReviews(Schema):
-    """A page of reviews, newest first."""
+class PublicReviewList(Schema):
+    """Page of reviews, newest first."""
 
     items: list[PublicReview]
     next: Next
 
 
-class OwnReviews(Schema):
-    """A page of the caller's reviews, newest first."""
+class OwnReviewList(Schema):
+    """Page of the caller's reviews, newest first."""
 
     items: list[OwnReview]
     next: Next

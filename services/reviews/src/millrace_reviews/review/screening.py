@@ -1,7 +1,7 @@
-"""The first step of moderation, without people: may this text be shown at once?
+"""Automatic screening of review texts for contact details.
 
-It looks for what has no place in a review and that a pattern can find: ways to reach or to name somebody. It errs on
-the side of holding a text back: a moderator looks at it then.
+Finds what a pattern can find: links, email addresses and phone numbers. It errs on the side of findings, which a
+moderator then checks.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class Finding(StrEnum):
-    """Why a text waits for a moderator."""
+    """Contact detail found in a text."""
 
     LINK = "link"
     EMAIL = "email"
@@ -21,19 +21,19 @@ class Finding(StrEnum):
 _DOT = r"(?:\.|\s?[\[({]\s?(?:\.|dot)\s?[\])}]\s?|\sdot\s)"
 _AT = r"\s?(?:@|[\[({]\s?at\s?[\])}])\s?"
 _DOMAINS = "com|net|org|info|biz|shop|online|site|io|co|us|me|ly|app|health|clinic"
-# Every repetition is bounded, so that the time a text takes grows with its length and no faster.
+# Bounded repetitions keep the time linear in the length of the text.
 _PATTERNS: Final = {
     Finding.LINK: re.compile(
         rf"\b[a-z][a-z0-9+.-]{{1,9}}://|\bwww\.|[a-z0-9-]{{1,63}}{_DOT}(?:{_DOMAINS})\b", re.IGNORECASE
     ),
     Finding.EMAIL: re.compile(rf"[\w.+-]{{1,64}}{_AT}[\w-]{{1,63}}{_DOT}\w{{2}}|(?<!\w)@\w{{3}}", re.IGNORECASE),
-    # Seven digits are a local number; what stands between them is what people put there.
+    # Seven digits are a local number; the class contains common separators.
     Finding.PHONE: re.compile(r"(?:\d[\s().+/\\_*·–—-]{0,3}){7}"),
 }
 
 
 def screen(text: str | None) -> frozenset[Finding]:
-    """What the text is held back for; empty where it may be shown."""
+    """Return the findings in a text; empty if it may be published."""
     if text is None:
         return frozenset()
     plain = _plain(text)
@@ -41,6 +41,6 @@ def screen(text: str | None) -> frozenset[Finding]:
 
 
 def _plain(text: str) -> str:
-    """Wide letters and digits of other scripts as ASCII ones, without what can't be seen (Unicode's category Cf)."""
+    """Convert wide letters and digits of other scripts to ASCII and remove invisible characters (category Cf)."""
     visible = (letter for letter in unicodedata.normalize("NFKC", text) if unicodedata.category(letter) != "Cf")
     return "".join(str(unicodedata.decimal(letter, letter)) for letter in visible)

@@ -1,1 +1,1 @@
-"""Summaries: what the published reviews of a provider come to."""
+"""Summaries: average ratings of providers, computed from published reviews."""

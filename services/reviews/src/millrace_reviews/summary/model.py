@@ -1,26 +1,26 @@
-"""Bayesian averages: what many say weighs more than what one says."""
+"""Bayesian averages, in which many reviews weigh more than one."""
 
 from dataclasses import dataclass
 
 DIGITS = 3
-"""Decimals that are told: search keeps thousandths."""
+"""Published decimals; search stores thousandths."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is believed before any review: `mean` stars, as firmly as `weight` reviews would make it."""
+    """Prior belief about a provider: `mean` stars, weighted like `weight` reviews."""
 
     mean: float
     weight: float
 
     def average(self, total: int, count: int) -> float:
-        """(weight · mean + sum of stars) / (weight + count), for `count` reviews of `total` stars; from 1 to 5."""
+        """Return (weight · mean + total) / (weight + count), for `count` reviews with `total` stars; from 1 to 5."""
         return round((self.weight * self.mean + total) / (self.weight + count), DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many published reviews a provider has, and the sums of their stars."""
+    """Number of a provider's published reviews and the sums of their stars."""
 
     count: int
     overall: int
@@ -30,7 +30,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Averages:
-    """What is told of a provider. Without reviews (`count` 0) nothing is, and the averages mean nothing."""
+    """Published averages of a provider. With `count` 0 the averages have no meaning."""
 
     count: int
     overall: float = 0.0
@@ -38,8 +38,8 @@ class Averages:
     wait_time: float = 0.0
 
 
-def averages(totals: Totals, prior: Prior) -> Averages:
-    """Each dimension by itself, all with the same prior."""
+def compute_averages(totals: Totals, prior: Prior) -> Averages:
+    """Return the averages, each dimension separately with the same prior."""
     count = totals.count
     if count == 0:
         return Averages(0)

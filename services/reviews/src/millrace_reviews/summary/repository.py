@@ -1,4 +1,4 @@
-"""Summaries in the database."""
+"""Reads and writes of summaries."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,30 +9,29 @@ from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
 from millrace_reviews.review.repository import PUBLISHED
-from millrace_reviews.review.tables import review
+from millrace_reviews.schema import review, summary
 from millrace_reviews.summary.model import Averages, Totals
-from millrace_reviews.summary.tables import summary
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What was told of a provider last, under which version."""
+class PublishedSummary:
+    """Last published summary of a provider; version 0 if none was published."""
 
     npi: str
     version: int
     averages: Averages
 
 
-async def hold(session: Session, npi: str) -> Told:
-    """What was told last; nobody else tells of this provider until the transaction ends."""
+async def get_for_update(session: Session, npi: str) -> PublishedSummary:
+    """Return the last published summary and lock its row; insert one with version 0 if there is none."""
     first = insert(summary).values(npi=npi, version=0, **asdict(Averages(0)))
     await session.execute(first.on_conflict_do_nothing())
     row = (await session.execute(select(summary).where(summary.c.npi == npi).with_for_update())).one()
-    return _told(row)
+    return _to_summary(row)
 
 
-async def totals_of(session: ReadSession, npi: str) -> Totals:
-    """Counted anew over the published reviews, which an index holds together."""
+async def compute_totals(session: ReadSession, npi: str) -> Totals:
+    """Return the totals over the provider's published reviews, using a partial index."""
     stars = (review.c.overall, review.c.bedside_manner, review.c.wait_time)
     sums = (func.coalesce(func.sum(column), 0) for column in stars)
     query = select(func.count(), *sums).select_from(review).where(review.c.npi == npi, PUBLISHED)
@@ -40,20 +39,20 @@ async def totals_of(session: ReadSession, npi: str) -> Totals:
     return Totals(count, int(overall), int(bedside_manner), int(wait_time))
 
 
-async def put(session: Session, told: Told) -> None:
-    """Keep what is told now. The caller holds the summary."""
-    kept = update(summary).where(summary.c.npi == told.npi)
-    await session.execute(kept.values(version=told.version, **asdict(told.averages)))
+async def save(session: Session, published: PublishedSummary) -> None:
+    """Store a published summary. The caller has locked its row."""
+    statement = update(summary).where(summary.c.npi == published.npi)
+    await session.execute(statement.values(version=published.version, **asdict(published.averages)))
 
 
-async def behind(session: ReadSession, after: str | None, limit: int) -> Sequence[Told]:
-    """Those that were told of, in the order of their NPIs."""
+async def list_after(session: ReadSession, after: str | None, limit: int) -> Sequence[PublishedSummary]:
+    """Return up to `limit` published summaries with NPIs above `after`, by NPI."""
     query = select(summary).where(summary.c.version > 0, summary.c.npi > (after or ""))
     rows = await session.execute(query.order_by(summary.c.npi).limit(limit))
-    return [_told(row) for row in rows]
+    return [_to_summary(row) for row in rows]
 
 
-def _told(row: Row[*tuple[Any, ...]]) -> Told:
-    # A row has a method of that name.
+def _to_summary(row: Row[*tuple[Any, ...]]) -> PublishedSummary:
+    # `row.count` is a method.
     count = row._mapping["count"]
-    return Told(row.npi, row.version, Averages(count, row.overall, row.bedside_manner, row.wait_time))
+    return PublishedSummary(row.npi, row.version, Averages(count, row.overall, row.bedside_manner, row.wait_time))

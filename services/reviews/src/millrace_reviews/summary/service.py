@@ -1,20 +1,20 @@
-"""Telling the feed what the reviews of a provider come to."""
+"""Publication of summaries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_reviews.summary import repository
-from millrace_reviews.summary.model import Prior, averages
-from millrace_reviews.summary.repository import Told
+from millrace_reviews.summary.model import Prior, compute_averages
+from millrace_reviews.summary.repository import PublishedSummary
 from millrace_reviews.summary.wire import summary_event
 
-PAGE = 1_000
+PAGE_SIZE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """How many summaries were looked at; `next`, unless None, goes on behind them."""
+class SummaryPage:
+    """Number of processed summaries; `next` is the NPI to continue after, None at the end."""
 
     count: int
     next: str | None
@@ -22,41 +22,41 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Summaries:
-    """Keeps each provider's summary in step with the reviews."""
+    """Publishes a provider's summary whenever its reviews change it."""
 
     units: UnitsOfWork
     prior: Prior
 
     async def refresh(self, work: UnitOfWork, npi: str) -> None:
-        """Count again and tell of it, if it differs from what was told. The reviews were written in `work` before.
+        """Recompute the summary and publish it if it changed. The reviews were written in `work` before.
 
-        The summary's row is locked before the count: whoever waited for it counts what the others committed.
+        The summary's row is locked before counting, so the count includes all committed reviews.
         """
-        before = await repository.hold(work.session, npi)
-        now = averages(await repository.totals_of(work.session, npi), self.prior)
+        before = await repository.get_for_update(work.session, npi)
+        now = compute_averages(await repository.compute_totals(work.session, npi), self.prior)
         if now == before.averages:
             return
-        after = Told(npi, before.version + 1, now)
-        await repository.put(work.session, after)
+        after = PublishedSummary(npi, before.version + 1, now)
+        await repository.save(work.session, after)
         work.record(summary_event(npi, after.version, now, "created" if before.averages.count == 0 else "updated"))
 
-    async def replay(self, after: str | None) -> Page:
-        """Tell again what was told, under the same versions, marked as a replay."""
+    async def publish_replay(self, after: str | None) -> SummaryPage:
+        """Publish up to `PAGE_SIZE` summaries again with their versions, marked as a replay."""
         async with self.units.begin() as work:
-            found = await repository.behind(work.session, after, PAGE)
+            found = await repository.list_after(work.session, after, PAGE_SIZE)
             events = [summary_event(each.npi, each.version, each.averages) for each in found]
             await work.publish_replay(events)
-        return _page(found)
+        return _to_page(found)
 
-    async def recompute(self, after: str | None) -> Page:
-        """Count again and tell what differs: what a changed prior asks for."""
+    async def recompute(self, after: str | None) -> SummaryPage:
+        """Recompute up to `PAGE_SIZE` summaries and publish those that changed, e.g. after a new prior."""
         async with self.units.database.read() as session:
-            found = await repository.behind(session, after, PAGE)
+            found = await repository.list_after(session, after, PAGE_SIZE)
         for each in found:
             async with self.units.begin() as work:
                 await self.refresh(work, each.npi)
-        return _page(found)
+        return _to_page(found)
 
 
-def _page(found: Sequence[Told]) -> Page:
-    return Page(len(found), found[-1].npi if len(found) == PAGE else None)
+def _to_page(found: Sequence[PublishedSummary]) -> SummaryPage:
+    return SummaryPage(len(found), found[-1].npi if len(found) == PAGE_SIZE else None)

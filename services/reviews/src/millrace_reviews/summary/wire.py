@@ -1,4 +1,4 @@
-"""Summaries as the feed carries them: numbers of a provider, nothing of whoever gave them."""
+"""Summary events on the change feed: numbers of a provider, nothing about patients."""
 
 from millrace_contracts.entities import ReviewSummary
 from millrace_contracts.registry import REVIEW_SUMMARY
@@ -9,7 +9,7 @@ SOURCE = "/services/reviews"
 
 
 def summary_event(npi: str, version: int, averages: Averages, action: Action = "updated") -> Event:
-    """The summary's step to a version. A provider without published reviews has none: a deletion."""
+    """Return the event for a summary's version: a deletion if the provider has no published reviews."""
     if averages.count == 0:
         return Event.of_deletion(REVIEW_SUMMARY, npi, version=version)
     entity = ReviewSummary(

@@ -1,1 +1,1 @@
-"""Visits: appointments as this service knows them."""
+"""Visits: appointments as this service stores them."""

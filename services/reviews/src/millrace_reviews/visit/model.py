@@ -1,4 +1,4 @@
-"""A visit, and whether it may be reviewed."""
+"""Visits and the rule when they can be reviewed."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 
 class Obstacle(Enum):
-    """Why a visit can't be reviewed, or a review of it not be changed."""
+    """Reason why a visit cannot be reviewed or its review not be changed."""
 
     NOT_COMPLETED = auto()
     TOO_LATE = auto()
@@ -14,9 +14,9 @@ class Obstacle(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """An appointment at a version. `patient_id` is None once the patient was erased.
+    """Appointment at a version. `patient_id` is None once the patient was erased.
 
-    `month` is that of its start at the place (`2026-11`); `completed_at` is None until it took place.
+    `month` is the local month of its start (`2026-11`); `completed_at` is None until the visit is completed.
     """
 
     id: str
@@ -29,8 +29,8 @@ class Visit:
     completed_at: datetime | None
 
 
-def obstacle(completed_at: datetime | None, now: datetime, window: timedelta) -> Obstacle | None:
-    """None where a visit may be reviewed: from its completion on, for so long."""
+def find_obstacle(completed_at: datetime | None, now: datetime, window: timedelta) -> Obstacle | None:
+    """Return why the visit cannot be reviewed; None within `window` after its completion."""
     if completed_at is None:
         return Obstacle.NOT_COMPLETED
     return Obstacle.TOO_LATE if now > completed_at + window else None

@@ -1,4 +1,4 @@
-"""Appointments of the feed as visits."""
+"""Conversion of appointments from the feed to visits."""
 
 from datetime import UTC, datetime
 
@@ -7,14 +7,14 @@ from millrace_contracts.envelope import ContractError, Envelope
 from millrace_reviews.visit.model import Visit
 
 
-def visit_of(appointment: Appointment, envelope: Envelope) -> Visit:
-    """Raises `ContractError` for a time that can't be read.
+def parse_visit(appointment: Appointment, envelope: Envelope) -> Visit:
+    """Convert an appointment; raise `ContractError` for an invalid time.
 
-    An appointment without `completed_at` counts as completed when its event says so.
+    A completed appointment without `completed_at` was completed at the time of its event.
     """
     completed_at = None
     if appointment.state == "completed":
-        completed_at = _moment("completed_at", appointment.completed_at or envelope.time).astimezone(UTC)
+        completed_at = _parse_time("completed_at", appointment.completed_at or envelope.time).astimezone(UTC)
     return Visit(
         id=appointment.id,
         version=envelope.entityversion,
@@ -22,13 +22,13 @@ def visit_of(appointment: Appointment, envelope: Envelope) -> Visit:
         npi=appointment.npi,
         provider_location_id=appointment.provider_location_id,
         practice_id=appointment.practice_id,
-        # Its offset is the place's: no other month is meant.
-        month=f"{_moment('start', appointment.start):%Y-%m}",
+        # The offset is local to the practice, and so is the month.
+        month=f"{_parse_time('start', appointment.start):%Y-%m}",
         completed_at=completed_at,
     )
 
 
-def _moment(field: str, text: str) -> datetime:
+def _parse_time(field: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

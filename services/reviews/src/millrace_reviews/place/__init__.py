@@ -1,1 +1,0 @@
-"""Provider-locations as this service knows them: an id, and the practice that runs the place."""

@@ -1,0 +1,1 @@
+"""Provider-locations as this service stores them: an id and the practice."""
