@@ -1,4 +1,4 @@
-"""Migrations of a package that is made up for the test."""
+"""Migrations of a package that the test writes."""
 
 import asyncio
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from millrace_platform import migrations
-from millrace_platform.migrations import Migrations
+from millrace_platform.migrations import IncompatibleDatabaseError, Migrations
 
-ENVIRONMENT = """
+ENV = """
 from alembic import context
 
 context.configure(connection=context.config.attributes["connection"])
@@ -19,8 +19,8 @@ context.run_migrations()
 REVISION = """
 from alembic import op
 
-revision = "{number}"
-down_revision = {before}
+revision = "{revision}"
+down_revision = {previous}
 
 
 def upgrade():
@@ -29,70 +29,91 @@ def upgrade():
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Migrations:
-    """Without a revision yet, in a folder whose name has the sign of ConfigParser."""
+def package(tmp_path: Path) -> Migrations:
+    """Migrations without a revision, in a folder whose name ConfigParser would interpolate."""
     folder = tmp_path / "100%(of)s them"
     (folder / "versions").mkdir(parents=True)
-    (folder / "env.py").write_text(ENVIRONMENT)
+    (folder / "env.py").write_text(ENV)
     return Migrations(folder, lock_key=7)
 
 
-def add(made: Migrations, statement: str) -> None:
-    """A revision on top of those that are there."""
-    versions = made.folder / "versions"
+def add_revision(package: Migrations, statement: str) -> None:
+    """Add a revision on top of the existing ones."""
+    versions = package.folder / "versions"
     number = len(list(versions.glob("*.py"))) + 1
-    before = repr(f"{number - 1:04}") if number > 1 else None
+    previous = repr(f"{number - 1:04}") if number > 1 else None
     (versions / f"{number:04}.py").write_text(
-        REVISION.format(number=f"{number:04}", before=before, statement=statement)
+        REVISION.format(revision=f"{number:04}", previous=previous, statement=statement)
     )
 
 
-async def asked(dsn: str, query: str) -> object:
+async def execute(dsn: str, statement: str) -> object:
+    """Run a statement and return its first value."""
     connection = await asyncpg.connect(dsn)
     try:
-        return await connection.fetchval(query)
+        return await connection.fetchval(statement)
     finally:
         await connection.close()
 
 
-async def test_several_processes_may_migrate_at_once_and_again(made: Migrations, postgres_dsn: str) -> None:
-    add(made, "CREATE TABLE one (id int)")
-    add(made, "INSERT INTO one VALUES (1)")
-    await asyncio.gather(*(made.apply(postgres_dsn) for _ in range(3)))
-    await made.apply(postgres_dsn)
-    assert await asked(postgres_dsn, "SELECT count(*) FROM one") == 1
-    assert await asked(postgres_dsn, "SELECT version_num FROM alembic_version") == "0002"
+async def test_several_processes_migrate_at_once_and_again(package: Migrations, postgres_dsn: str) -> None:
+    add_revision(package, "CREATE TABLE one (id int)")
+    add_revision(package, "INSERT INTO one VALUES (1)")
+    await asyncio.gather(*(package.apply(postgres_dsn) for _ in range(3)))
+    await package.apply(postgres_dsn)
+    assert await execute(postgres_dsn, "SELECT count(*) FROM one") == 1
+    assert await execute(postgres_dsn, "SELECT version_num FROM alembic_version") == "0002"
 
 
-async def test_all_revisions_are_applied_or_none(made: Migrations, postgres_dsn: str) -> None:
-    add(made, "CREATE TABLE one (id int)")
-    add(made, "CREATE TABLE one (id int)")
+async def test_a_later_revision_upgrades_an_earlier_one(package: Migrations, postgres_dsn: str) -> None:
+    add_revision(package, "CREATE TABLE one (id int)")
+    await package.apply(postgres_dsn)
+    add_revision(package, "INSERT INTO one VALUES (1)")
+    await package.apply(postgres_dsn)
+    assert await execute(postgres_dsn, "SELECT count(*) FROM one") == 1
+
+
+async def test_all_revisions_are_applied_or_none(package: Migrations, postgres_dsn: str) -> None:
+    add_revision(package, "CREATE TABLE one (id int)")
+    add_revision(package, "CREATE TABLE one (id int)")
     with pytest.raises(DBAPIError, match="already exists"):
-        await made.apply(postgres_dsn)
-    assert await asked(postgres_dsn, "SELECT to_regclass('one')") is None
+        await package.apply(postgres_dsn)
+    assert await execute(postgres_dsn, "SELECT to_regclass('one')") is None
 
 
-async def test_who_waits_too_long_for_another_gives_up(
-    made: Migrations, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+async def test_an_unknown_revision_is_refused_with_the_remedy(package: Migrations, postgres_dsn: str) -> None:
+    add_revision(package, "CREATE TABLE one (id int)")
+    await package.apply(postgres_dsn)
+    await execute(postgres_dsn, "UPDATE alembic_version SET version_num = '0000'")
+    with pytest.raises(IncompatibleDatabaseError) as refusal:
+        await package.apply(postgres_dsn)
+    database = postgres_dsn.rpartition("/")[2]
+    assert str(refusal.value).startswith(f"The database '{database}' was made by another version of Millrace")
+    assert "(revision 0000). Remove the home directory" in str(refusal.value)
+    assert await execute(postgres_dsn, "SELECT version_num FROM alembic_version") == "0000"
+
+
+async def test_a_locked_migration_times_out(
+    package: Migrations, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(made, "CREATE TABLE one (id int)")
+    add_revision(package, "CREATE TABLE one (id int)")
     monkeypatch.setattr(migrations, "LOCK_TIMEOUT", "10ms")
     other = await asyncpg.connect(postgres_dsn)
     await other.execute("SELECT pg_advisory_lock(7)")
     try:
         with pytest.raises(DBAPIError, match="lock timeout"):
-            await made.apply(postgres_dsn)
+            await package.apply(postgres_dsn)
     finally:
         await other.close()
-    await made.apply(postgres_dsn)
-    assert await asked(postgres_dsn, "SELECT to_regclass('one')::text") == "one"
+    await package.apply(postgres_dsn)
+    assert await execute(postgres_dsn, "SELECT to_regclass('one')::text") == "one"
 
 
-async def test_a_file_that_is_named_otherwise_than_its_revision_is_refused(made: Migrations, postgres_dsn: str) -> None:
-    add(made, "CREATE TABLE one (id int)")
-    add(made, "CREATE TABLE two (id int)")
-    versions = made.folder / "versions"
+async def test_a_misnamed_file_is_refused(package: Migrations, postgres_dsn: str) -> None:
+    add_revision(package, "CREATE TABLE one (id int)")
+    add_revision(package, "CREATE TABLE two (id int)")
+    versions = package.folder / "versions"
     (versions / "0002.py").rename(versions / "0000_two.py")
     with pytest.raises(ValueError, match="revision 0002"):
-        await made.apply(postgres_dsn)
-    assert await asked(postgres_dsn, "SELECT to_regclass('two')") is None
+        await package.apply(postgres_dsn)
+    assert await execute(postgres_dsn, "SELECT to_regclass('two')") is None

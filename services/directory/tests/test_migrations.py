@@ -1,13 +1,13 @@
-"""The migrations make what the code expects."""
+"""Migrations create the tables of the schema."""
 
 from millrace_directory.migrate import migrate
 from millrace_directory.schema import metadata
-from tests.support.migrations import differences
+from tests.support.migrations import schema_differences
 
-# What an import or the feed keeps in this database is theirs to describe.
-OTHERS = frozenset({"outbox", "import_run", "imported_address"})
+# Importers and the outbox declare no metadata.
+IGNORED_TABLES = frozenset({"outbox", "import_run", "imported_address"})
 
 
-async def test_the_tables_are_those_of_the_code(postgres_dsn: str) -> None:
+async def test_migrations_create_the_tables_of_the_schema(postgres_dsn: str) -> None:
     await migrate(postgres_dsn)
-    assert await differences(postgres_dsn, metadata, others=OTHERS) == []
+    assert await schema_differences(postgres_dsn, metadata, ignored_tables=IGNORED_TABLES) == []

@@ -2,9 +2,9 @@
 
 from millrace_patients.migrate import migrate
 from millrace_patients.schema import metadata
-from tests.support.migrations import differences
+from tests.support.migrations import schema_differences
 
 
 async def test_migrations_create_the_tables_of_the_schema(postgres_dsn: str) -> None:
     await migrate(postgres_dsn)
-    assert await differences(postgres_dsn, metadata) == []
+    assert await schema_differences(postgres_dsn, metadata) == []

@@ -1,10 +1,10 @@
-"""The migrations make what the code expects."""
+"""Migrations create the tables of the schema."""
 
 from millrace_scheduling.migrate import migrate
 from millrace_scheduling.schema import metadata
-from tests.support.migrations import differences
+from tests.support.migrations import schema_differences
 
 
-async def test_the_tables_are_those_of_the_code(postgres_dsn: str) -> None:
+async def test_migrations_create_the_tables_of_the_schema(postgres_dsn: str) -> None:
     await migrate(postgres_dsn)
-    assert await differences(postgres_dsn, metadata) == []
+    assert await schema_differences(postgres_dsn, metadata) == []

@@ -1,4 +1,4 @@
-"""A service's database brought to its newest revision, by Alembic."""
+"""Migrate a service's database to its newest revision, by Alembic."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,51 +11,64 @@ from millrace_platform.database import sqlalchemy_url
 LOCK_TIMEOUT = "60s"
 
 
+class IncompatibleDatabaseError(Exception):
+    """Another version of Millrace created the database; the text names the database and the remedy."""
+
+    def __init__(self, database: str, revision: str) -> None:
+        super().__init__(
+            f"The database {database!r} was made by another version of Millrace (revision {revision})."
+            " Remove the home directory (.millrace, or the one of MILLRACE_HOME) or the database, and start again."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """Alembic's `folder` of revisions, whose `env.py` runs them on `config.attributes["connection"]`.
+    """An Alembic `folder`, whose `env.py` runs the revisions on `config.attributes["connection"]`.
 
-    Revisions follow one another; the name of a file begins with its revision, and those sort in their order.
-    `lock_key` is of an advisory lock: of several starting processes one migrates, the others wait for it.
+    The name of a revision's file begins with the revision; the names sort in the order of the revisions.
+    `lock_key` is the key of the advisory lock that lets one of several starting processes migrate at a time.
     """
 
     folder: Path
     lock_key: int
 
     async def apply(self, database_url: str) -> None:
-        """Upgrade to head in one transaction: all revisions are applied or none.
+        """Upgrade to the newest revision in one transaction: all revisions are applied or none.
 
-        Raises on a lock held for 60 s, and ValueError where files don't bear the names that they should.
+        Raises `IncompatibleDatabaseError` if the database has a revision without a file, `DBAPIError` if the lock isn't
+        free within 60 s, and `ValueError` for misnamed files.
         """
         engine = create_async_engine(sqlalchemy_url(database_url))
         try:
             async with engine.begin() as connection:
                 await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": self.lock_key})
-                if await connection.run_sync(_revision) != self._newest():
-                    await connection.run_sync(self._upgrade)
+                await connection.run_sync(self._upgrade)
         finally:
             await engine.dispose()
 
-    def _newest(self) -> str:
-        return max((path.stem.partition("_")[0] for path in (self.folder / "versions").glob("*.py")), default="")
-
     def _upgrade(self, connection: Connection) -> None:
-        # Most starts have nothing to upgrade, and Alembic takes longer to load than to find that out.
+        revisions = sorted(path.stem.partition("_")[0] for path in (self.folder / "versions").glob("*.py"))
+        current = _get_revision(connection)
+        if current == revisions[-1]:
+            return
+        if current is not None and current not in revisions:
+            raise IncompatibleDatabaseError(str(connection.engine.url.database), current)
+        # Imported late, as Alembic loads slowly and most starts have nothing to upgrade.
         from alembic import command  # noqa: PLC0415
         from alembic.config import Config  # noqa: PLC0415
 
         config = Config()
-        # ConfigParser's own sign, where a path has it.
+        # ConfigParser interpolates a single percent sign.
         config.set_main_option("script_location", str(self.folder).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-        if (head := _revision(connection)) != self._newest():
-            raise ValueError(f"{self.folder}: the file of revision {head} must bear its name and sort last")
+        if (head := _get_revision(connection)) != revisions[-1]:
+            raise ValueError(f"{self.folder}: the name of the file of revision {head} must begin with it and sort last")
 
 
-def _revision(connection: Connection) -> str | None:
-    """That of the database; None before the first one."""
+def _get_revision(connection: Connection) -> str | None:
+    """Return the revision of the database; None if it is empty."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

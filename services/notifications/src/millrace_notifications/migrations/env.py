@@ -1,8 +1,6 @@
-"""Run migrations on the connection that the caller hands over, in the caller's transaction."""
+"""Run migrations on the caller's connection, in the caller's transaction."""
 
 from alembic import context
 
-from millrace_notifications.schema import metadata
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.configure(connection=context.config.attributes["connection"])
 context.run_migrations()

@@ -1,20 +1,20 @@
-"""Persons, accounts, sessions, patients, the audit trail and the outbox."""
+"""The tables of patients, the append-only audit trail, and the outbox."""
 
 from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
 
-revision = "0001"
+revision = "1000"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 TABLES = """
+-- The key of all MACs and service keys, wrapped by the master key. There is one row.
 CREATE TABLE root_key (
     id smallint CONSTRAINT root_key_pkey PRIMARY KEY CONSTRAINT root_key_id_check CHECK (id = 1),
     wrapped bytea NOT NULL
 );
 
+-- Each person has a key; erasing a person deletes it, which makes the sealed data unreadable, in backups too.
 CREATE TABLE person (
     id uuid CONSTRAINT person_pkey PRIMARY KEY,
     wrapped_key bytea,
@@ -22,6 +22,7 @@ CREATE TABLE person (
     erased_at timestamptz
 );
 
+-- email_index is a MAC of the address: unique without the address in plain text.
 CREATE TABLE account (
     id uuid CONSTRAINT account_pkey PRIMARY KEY CONSTRAINT account_id_fkey REFERENCES person (id),
     email_index bytea CONSTRAINT account_email_index_key UNIQUE,
@@ -42,6 +43,7 @@ CREATE TABLE session (
 CREATE INDEX session_account_id_idx ON session (account_id);
 CREATE INDEX session_expires_at_idx ON session (expires_at);
 
+-- A used token stays until it expires: its second use revokes the session.
 CREATE TABLE refresh_token (
     hash bytea CONSTRAINT refresh_token_pkey PRIMARY KEY,
     session_id uuid NOT NULL CONSTRAINT refresh_token_session_id_fkey REFERENCES session (id) ON DELETE CASCADE,
@@ -73,6 +75,7 @@ CREATE TABLE outbound_mail (
 CREATE INDEX outbound_mail_email_index_idx ON outbound_mail (email_index);
 CREATE INDEX outbound_mail_created_at_idx ON outbound_mail (created_at);
 
+-- key is a MAC of an address or email; last is in Unix seconds.
 CREATE TABLE throttle (
     key bytea CONSTRAINT throttle_pkey PRIMARY KEY,
     failures integer NOT NULL,
@@ -80,6 +83,7 @@ CREATE TABLE throttle (
 );
 CREATE INDEX throttle_last_idx ON throttle (last);
 
+-- created_at is in Unix seconds.
 CREATE TABLE signing_key (
     kid text CONSTRAINT signing_key_pkey PRIMARY KEY,
     sealed bytea NOT NULL,
@@ -99,6 +103,7 @@ CREATE TABLE record (
     version bigint NOT NULL CONSTRAINT record_version_check CHECK (version > 0),
     sealed bytea,
     deleted_at timestamptz,
+    -- Deleting a record erases its content in the same statement.
     CONSTRAINT record_tombstone_check CHECK ((sealed IS NULL) = (deleted_at IS NOT NULL))
 );
 CREATE INDEX record_patient_id_kind_id_idx ON record (patient_id, kind, id);
@@ -110,6 +115,7 @@ CREATE TABLE share (
     CONSTRAINT share_pkey PRIMARY KEY (patient_id, practice_id)
 );
 
+-- Entries of 16 hash chains; see decision 0023. audit_entry.digest covers the entry and the digest before it.
 CREATE TABLE audit_entry (
     chain smallint,
     seq bigint,
@@ -126,6 +132,7 @@ CREATE TABLE audit_entry (
 );
 CREATE INDEX audit_entry_person_seq_idx ON audit_entry (person, seq);
 
+-- The last entry of each chain. Writers lock its row, so the numbers of a chain have no gaps.
 CREATE TABLE audit_head (
     chain smallint CONSTRAINT audit_head_pkey PRIMARY KEY,
     seq bigint NOT NULL,
@@ -134,7 +141,7 @@ CREATE TABLE audit_head (
 INSERT INTO audit_head SELECT chain, 0, decode(repeat('00', 32), 'hex') FROM generate_series(0, 15) AS chain;
 """
 
-APPEND_ONLY = """
+APPEND_ONLY_FUNCTION = """
 CREATE FUNCTION audit_entry_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'audit_entry is append-only' USING ERRCODE = 'insufficient_privilege';
@@ -142,8 +149,8 @@ END
 $$
 """
 
-# Also under session_replication_role = replica, which switches ordinary triggers off.
-TRIGGERS = """
+# ENABLE ALWAYS: session_replication_role = replica would turn an ordinary trigger off.
+APPEND_ONLY_TRIGGER = """
 CREATE TRIGGER audit_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entry
     FOR EACH STATEMENT EXECUTE FUNCTION audit_entry_is_append_only();
 ALTER TABLE audit_entry ENABLE ALWAYS TRIGGER audit_entry_append_only;
@@ -151,16 +158,6 @@ ALTER TABLE audit_entry ENABLE ALWAYS TRIGGER audit_entry_append_only;
 
 
 def upgrade() -> None:
-    for statement in filter(str.strip, TABLES.split(";")):
+    op.execute(APPEND_ONLY_FUNCTION)
+    for statement in filter(str.strip, (TABLES + APPEND_ONLY_TRIGGER + OUTBOX_DDL).split(";\n")):
         op.execute(statement)
-    op.execute(APPEND_ONLY)
-    for statement in filter(str.strip, (TRIGGERS + OUTBOX_DDL).split(";")):
-        op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute(
-        "DROP TABLE outbox, audit_entry, audit_head, share, record, patient, signing_key, throttle, outbound_mail,"
-        " challenge, refresh_token, session, account, person, root_key"
-    )
-    op.execute("DROP FUNCTION audit_entry_is_append_only")

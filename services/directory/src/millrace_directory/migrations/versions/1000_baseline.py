@@ -1,17 +1,15 @@
-"""The five aggregates and the outbox."""
+"""The tables of the directory: entities, import progress, outbox."""
 
 from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
 
-revision = "0001"
+revision = "1000"
 down_revision = None
-branch_labels = None
-depends_on = None
 
-# Keys of text compare by bytes ("C"): lists and the snapshot run in the order of the subjects, whatever the database's
-# locale is.
-ENTITIES = """
+TABLES = """
+-- Text keys have the collation "C": lists and snapshots are sorted by their bytes, whatever the locale of the database.
+-- A row with deleted_at is a tombstone, so that the version of an entity never falls.
 CREATE TABLE practice (
     id uuid CONSTRAINT practice_pkey PRIMARY KEY,
     version bigint NOT NULL CONSTRAINT practice_version_check CHECK (version > 0),
@@ -60,6 +58,7 @@ CREATE TABLE provider_location (
     new_patients boolean,
     accepted_plans text[] NOT NULL DEFAULT '{}',
     deleted_at timestamptz,
+    -- A provider practices at a location once.
     CONSTRAINT provider_location_npi_location_id_key UNIQUE (npi, location_id)
 );
 CREATE INDEX provider_location_location_id_idx ON provider_location (location_id);
@@ -74,14 +73,31 @@ CREATE TABLE insurance_plan (
     network_tiers text[] NOT NULL DEFAULT '{}',
     deleted_at timestamptz
 );
+
+-- The progress of an import, by the digest of its file: an interrupted import continues at byte_position.
+CREATE TABLE import_run (
+    digest text CONSTRAINT import_run_pkey PRIMARY KEY,
+    file text NOT NULL,
+    byte_position bigint NOT NULL,
+    line bigint NOT NULL,
+    figures jsonb NOT NULL,
+    rejects_file text,
+    rejects_bytes bigint NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz
+);
+
+-- The address of an NPI according to the last import: when a provider moves, the import deletes this provider-location
+-- and no other. Among the organizations at one address it determines the practice of the location.
+CREATE TABLE imported_address (
+    npi text COLLATE "C" CONSTRAINT imported_address_pkey PRIMARY KEY,
+    location_id uuid NOT NULL,
+    organization boolean NOT NULL
+);
+CREATE INDEX imported_address_organization_idx ON imported_address (location_id, npi) WHERE organization;
 """
 
 
 def upgrade() -> None:
-    for script in (ENTITIES, OUTBOX_DDL):
-        for statement in filter(str.strip, script.split(";")):
-            op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP TABLE outbox, provider_location, location, practice, provider, insurance_plan")
+    for statement in filter(str.strip, (TABLES + OUTBOX_DDL).split(";\n")):
+        op.execute(statement)

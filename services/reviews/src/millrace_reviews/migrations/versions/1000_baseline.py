@@ -1,21 +1,21 @@
-"""Visits, reviews, what happens to them, summaries and the outbox."""
+"""The tables of reviews, and the outbox."""
 
 from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
 
-revision = "0001"
+revision = "1000"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 TABLES = """
+-- Version 0: only visits mentioned this patient so far.
 CREATE TABLE patient (
     id text CONSTRAINT patient_pkey PRIMARY KEY,
     version bigint NOT NULL CONSTRAINT patient_version_check CHECK (version >= 0),
     erased_at timestamptz
 );
 
+-- The practice of each provider-location, copied from the change feed.
 CREATE TABLE place (
     id text CONSTRAINT place_pkey PRIMARY KEY,
     version bigint NOT NULL CONSTRAINT place_version_check CHECK (version > 0),
@@ -23,6 +23,7 @@ CREATE TABLE place (
 );
 CREATE INDEX place_practice_id_idx ON place (practice_id);
 
+-- Completed appointments, copied from the change feed. month is YYYY-MM: a review shows no exact day (decision 0040).
 CREATE TABLE visit (
     id text CONSTRAINT visit_pkey PRIMARY KEY,
     version bigint NOT NULL CONSTRAINT visit_version_check CHECK (version > 0),
@@ -40,8 +41,10 @@ CREATE INDEX visit_without_practice_idx ON visit (provider_location_id) WHERE pr
 
 CREATE TABLE review (
     id uuid CONSTRAINT review_pkey PRIMARY KEY,
+    -- The order of lists. The random id has none, as it would reveal the day of the review.
     seq bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT review_seq_key UNIQUE,
     appointment_id text NOT NULL CONSTRAINT review_appointment_id_fkey REFERENCES visit (id)
+        -- One review per visit; a withdrawn one stays as a tombstone (decision 0044).
         CONSTRAINT review_appointment_id_key UNIQUE,
     author_id text CONSTRAINT review_author_id_fkey REFERENCES patient (id),
     npi text NOT NULL,
@@ -61,6 +64,7 @@ CREATE INDEX review_published_idx ON review (npi, seq) WHERE state = 'published'
 CREATE INDEX review_waiting_idx ON review (state, seq) WHERE state <> 'published';
 CREATE INDEX review_author_id_seq_idx ON review (author_id, seq);
 
+-- The practice's reply. A withdrawn one stays without text, so that its version never falls.
 CREATE TABLE reply (
     review_id uuid CONSTRAINT reply_pkey PRIMARY KEY CONSTRAINT reply_review_id_fkey REFERENCES review (id),
     version bigint NOT NULL CONSTRAINT reply_version_check CHECK (version > 0),
@@ -73,10 +77,12 @@ CREATE TABLE flag (
     reporter_id text,
     reason text NOT NULL,
     at timestamptz NOT NULL,
+    -- A repeated report of one reporter replaces the first.
     CONSTRAINT flag_pkey PRIMARY KEY (review_id, reporter_id)
 );
 CREATE INDEX flag_reporter_id_idx ON flag (reporter_id);
 
+-- What moderators decided about a review, by the version that the decision made.
 CREATE TABLE decision (
     review_id uuid CONSTRAINT decision_review_id_fkey REFERENCES review (id),
     version bigint,
@@ -88,6 +94,7 @@ CREATE TABLE decision (
     CONSTRAINT decision_pkey PRIMARY KEY (review_id, version)
 );
 
+-- The last published averages. Version 0: none published yet.
 CREATE TABLE summary (
     npi text CONSTRAINT summary_pkey PRIMARY KEY,
     version bigint NOT NULL CONSTRAINT summary_version_check CHECK (version >= 0),
@@ -100,9 +107,5 @@ CREATE TABLE summary (
 
 
 def upgrade() -> None:
-    for statement in filter(str.strip, (TABLES + OUTBOX_DDL).split(";")):
+    for statement in filter(str.strip, (TABLES + OUTBOX_DDL).split(";\n")):
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP TABLE outbox, summary, decision, flag, reply, review, visit, place, patient")

@@ -1,13 +1,12 @@
-"""Copies from the feed, timers of letters, endpoints, messages and deliveries."""
+"""The tables of notifications."""
 
 from alembic import op
 
-revision = "0001"
+revision = "1000"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 TABLES = """
+-- Copies from the change feed. A deleted provider or provider-location stays: emails may still have to name it.
 CREATE TABLE provider (
     npi text CONSTRAINT provider_pkey PRIMARY KEY,
     version bigint NOT NULL,
@@ -24,6 +23,7 @@ CREATE TABLE place (
     time_zone text
 );
 
+-- Events that arrive after the erasure must not schedule emails again.
 CREATE TABLE erased_patient (
     id text CONSTRAINT erased_patient_pkey PRIMARY KEY,
     erased_at timestamptz NOT NULL
@@ -37,11 +37,13 @@ CREATE TABLE appointment (
     provider_location_id text NOT NULL
 );
 
+-- The last consumed version of each offer.
 CREATE TABLE waitlist_offer (
     id text CONSTRAINT waitlist_offer_pkey PRIMARY KEY,
     version bigint NOT NULL
 );
 
+-- Scheduled emails. No address is stored: it is fetched from patients when the email is sent (decision 0046).
 CREATE TABLE timer (
     id uuid CONSTRAINT timer_pkey PRIMARY KEY,
     kind text NOT NULL,
@@ -58,6 +60,7 @@ CREATE TABLE timer (
     lease uuid,
     lease_until timestamptz,
     settled_at timestamptz,
+    -- A redelivered event schedules no second email.
     CONSTRAINT timer_kind_entity_version_key UNIQUE (kind, entity, version)
 );
 CREATE INDEX timer_due_at_idx ON timer (due_at) WHERE state = 'waiting';
@@ -65,6 +68,7 @@ CREATE INDEX timer_entity_idx ON timer (entity) WHERE state = 'waiting';
 CREATE INDEX timer_patient_id_idx ON timer (patient_id) WHERE state = 'waiting';
 CREATE INDEX timer_settled_at_idx ON timer (settled_at);
 
+-- The state of emails whose content the patients service holds.
 CREATE TABLE account_mail (
     id uuid CONSTRAINT account_mail_pkey PRIMARY KEY,
     attempts integer NOT NULL,
@@ -76,6 +80,7 @@ CREATE TABLE account_mail (
 );
 CREATE INDEX account_mail_first_seen_at_idx ON account_mail (first_seen_at);
 
+-- Webhook endpoints. Secrets are derived from a key and a generation; none is stored (decision 0048).
 CREATE TABLE endpoint (
     id uuid CONSTRAINT endpoint_pkey PRIMARY KEY,
     practice_id text NOT NULL,
@@ -102,6 +107,7 @@ CREATE TABLE message (
     version bigint NOT NULL,
     body bytea NOT NULL,
     created_at timestamptz NOT NULL,
+    -- A redelivered event makes no second message.
     CONSTRAINT message_practice_id_type_entity_version_key UNIQUE (practice_id, type, entity, version)
 );
 CREATE INDEX message_practice_id_created_at_idx ON message (practice_id, created_at);
@@ -139,12 +145,5 @@ CREATE TABLE attempt (
 
 
 def upgrade() -> None:
-    for statement in filter(str.strip, TABLES.split(";")):
+    for statement in filter(str.strip, TABLES.split(";\n")):
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute(
-        "DROP TABLE attempt, delivery, message, endpoint, account_mail, timer, waitlist_offer, appointment,"
-        " erased_patient, place, provider"
-    )

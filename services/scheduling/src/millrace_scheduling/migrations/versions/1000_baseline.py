@@ -1,0 +1,219 @@
+"""The tables of scheduling, and the outbox."""
+
+from alembic import op
+
+from millrace_feeds.outbox import OUTBOX_DDL
+from millrace_platform.idempotency import IDEMPOTENCY_DDL
+
+revision = "1000"
+down_revision = None
+
+TABLES = """
+-- Provider-locations, copied from the change feed.
+CREATE TABLE places (
+    id uuid CONSTRAINT places_pkey PRIMARY KEY,
+    npi text NOT NULL,
+    practice_id uuid,
+    time_zone text NOT NULL,
+    version bigint NOT NULL CONSTRAINT places_version_check CHECK (version > 0),
+    deleted boolean NOT NULL
+);
+CREATE INDEX places_npi_idx ON places (npi);
+
+-- A deleted calendar stays without a document, so that its version never falls. Slots exist up to materialized_to.
+CREATE TABLE calendars (
+    place_id uuid CONSTRAINT calendars_pkey PRIMARY KEY CONSTRAINT calendars_place_id_fkey REFERENCES places (id),
+    version bigint NOT NULL CONSTRAINT calendars_version_check CHECK (version > 0),
+    document jsonb,
+    materialized_to date
+);
+CREATE INDEX calendars_materialized_to_idx ON calendars (materialized_to) WHERE document IS NOT NULL;
+
+-- segments has three numbers per segment of the day, in the order of time (decision 0030).
+CREATE TABLE slots (
+    place_id uuid CONSTRAINT slots_place_id_fkey REFERENCES calendars (place_id),
+    day date,
+    segments integer[] NOT NULL,
+    CONSTRAINT slots_pkey PRIMARY KEY (place_id, day)
+);
+
+CREATE FUNCTION provider_minute(npi text, at timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN npi::bigint * 536870912 + extract(epoch FROM at AT TIME ZONE 'UTC')::bigint / 60;
+
+-- Reserved time: a hold, or the time of an appointment. occupied is the visit with its buffers. A live hold occupies no
+-- time once its expires_at has passed. address is a keyed hash.
+CREATE TABLE claims (
+    id uuid CONSTRAINT claims_pkey PRIMARY KEY,
+    place_id uuid NOT NULL,
+    npi text NOT NULL,
+    patient_id uuid NOT NULL,
+    dependant_id uuid,
+    start timestamptz NOT NULL,
+    minutes integer NOT NULL,
+    occupied tstzrange NOT NULL,
+    kind text NOT NULL CONSTRAINT claims_kind_check CHECK (kind IN ('hold', 'appointment')),
+    live boolean NOT NULL,
+    expires_at timestamptz,
+    extended boolean NOT NULL DEFAULT false,
+    visit_type text NOT NULL,
+    visit_reason text,
+    mode text NOT NULL,
+    patient_kind text NOT NULL,
+    address bytea,
+    offer_id uuid,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT claims_expiry_check CHECK ((kind = 'hold') = (expires_at IS NOT NULL)),
+    -- No provider is reserved twice at one time. A range of provider_minute stands for both, so that btree_gist isn't
+    -- needed; the NPI suffices, as a provider-location has one provider.
+    CONSTRAINT claims_npi_occupied_excl EXCLUDE USING gist
+        (int8range(provider_minute(npi, lower(occupied)), provider_minute(npi, upper(occupied))) WITH &&) WHERE (live)
+);
+CREATE UNIQUE INDEX claims_place_id_start_key ON claims (place_id, start) WHERE live;
+CREATE INDEX claims_npi_start_idx ON claims (npi, start) WHERE live;
+CREATE INDEX claims_patient_id_idx ON claims (patient_id);
+CREATE INDEX claims_address_idx ON claims (address) WHERE address IS NOT NULL;
+CREATE INDEX claims_expires_at_idx ON claims (expires_at) WHERE live AND kind = 'hold';
+CREATE INDEX claims_created_at_idx ON claims (created_at) WHERE NOT live;
+
+-- The random key that hashes client addresses. There is one row.
+CREATE TABLE address_key (
+    id smallint CONSTRAINT address_key_pkey PRIMARY KEY CONSTRAINT address_key_id_check CHECK (id = 1),
+    key bytea NOT NULL
+);
+INSERT INTO address_key
+SELECT 1, decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
+
+CREATE SEQUENCE openings_seq;
+-- The openings of a week (its Monday) as last published; data is null for none. openings.seq takes the next value of
+-- openings_seq with each change.
+CREATE TABLE openings (
+    place_id uuid CONSTRAINT openings_place_id_fkey REFERENCES places (id),
+    week date,
+    version bigint NOT NULL,
+    seq bigint NOT NULL,
+    data bytea,
+    CONSTRAINT openings_pkey PRIMARY KEY (place_id, week)
+);
+CREATE INDEX openings_week_idx ON openings (week);
+
+-- A log of a provider's changed times (decision 0031), append-only so that writers don't wait for each other. A queue
+-- whose rows are deleted soon is vacuumed by the number of rows.
+CREATE TABLE dirty_openings (
+    seq bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT dirty_openings_pkey PRIMARY KEY,
+    npi text NOT NULL,
+    first timestamptz NOT NULL,
+    last timestamptz NOT NULL,
+    frees boolean NOT NULL DEFAULT true
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+-- patient_id is null once the patient's data was erased.
+CREATE TABLE appointments (
+    id uuid CONSTRAINT appointments_pkey PRIMARY KEY,
+    version bigint NOT NULL CONSTRAINT appointments_version_check CHECK (version > 0),
+    state text NOT NULL CONSTRAINT appointments_state_check
+        CHECK (state IN ('booked', 'confirmed', 'arrived', 'completed', 'cancelled', 'no_show')),
+    claim_id uuid NOT NULL CONSTRAINT appointments_claim_id_key UNIQUE,
+    patient_id uuid,
+    dependant_id uuid,
+    place_id uuid NOT NULL,
+    npi text NOT NULL,
+    time_zone text NOT NULL,
+    start timestamptz NOT NULL,
+    minutes integer NOT NULL,
+    visit_type text NOT NULL,
+    visit_reason text,
+    mode text NOT NULL,
+    patient_kind text NOT NULL,
+    sequence integer NOT NULL,
+    moved_from timestamptz,
+    cancelled_by text,
+    cancellation_reason text,
+    completed_at timestamptz,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT appointments_cancellation_check
+        CHECK ((state = 'cancelled') = (cancelled_by IS NOT NULL AND cancellation_reason IS NOT NULL))
+);
+CREATE INDEX appointments_patient_id_start_id_idx ON appointments (patient_id, start, id);
+CREATE INDEX appointments_place_id_start_id_idx ON appointments (place_id, start, id);
+
+-- Ids rise with time: the order of ids is that of the waitlist. The next run checks entries that are due.
+CREATE TABLE waitlist_entries (
+    id uuid CONSTRAINT waitlist_entries_pkey PRIMARY KEY,
+    place_id uuid NOT NULL CONSTRAINT waitlist_entries_place_id_fkey REFERENCES places (id),
+    patient_id uuid NOT NULL,
+    dependant_id uuid,
+    visit_reason text,
+    mode text NOT NULL,
+    patient_kind text NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL CONSTRAINT waitlist_entries_days_check CHECK (last_day >= first_day),
+    state text NOT NULL CONSTRAINT waitlist_entries_state_check CHECK (state IN ('waiting', 'offered', 'done')),
+    created_at timestamptz NOT NULL,
+    due boolean NOT NULL DEFAULT false
+);
+CREATE INDEX waitlist_entries_place_id_id_idx ON waitlist_entries (place_id, id) WHERE state = 'waiting';
+CREATE INDEX waitlist_entries_patient_id_id_idx ON waitlist_entries (patient_id, id);
+CREATE INDEX waitlist_entries_due_place_id_id_idx ON waitlist_entries (place_id, id) WHERE state = 'waiting' AND due;
+CREATE INDEX waitlist_entries_last_day_idx ON waitlist_entries (last_day) WHERE state = 'waiting';
+
+CREATE TABLE waitlist_offers (
+    id uuid CONSTRAINT waitlist_offers_pkey PRIMARY KEY,
+    version bigint NOT NULL,
+    state text NOT NULL CONSTRAINT waitlist_offers_state_check CHECK (state IN ('offered', 'taken', 'lapsed')),
+    entry_id uuid NOT NULL CONSTRAINT waitlist_offers_entry_id_fkey REFERENCES waitlist_entries (id) ON DELETE CASCADE,
+    claim_id uuid NOT NULL,
+    start timestamptz NOT NULL,
+    minutes integer NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX waitlist_offers_entry_id_idx ON waitlist_offers (entry_id);
+CREATE INDEX waitlist_offers_expires_at_idx ON waitlist_offers (expires_at) WHERE state = 'offered';
+
+-- A log of providers whose time may have become free (decision 0037), append-only like dirty_openings.
+CREATE TABLE dirty_lines (
+    seq bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT dirty_lines_pkey PRIMARY KEY,
+    npi text NOT NULL
+);
+
+-- iCalendar feeds with secret addresses (decision 0038). Only the hash of a secret is stored: the database doesn't
+-- disclose the addresses.
+CREATE TABLE ics_feeds (
+    id uuid CONSTRAINT ics_feeds_pkey PRIMARY KEY,
+    secret_hash bytea NOT NULL CONSTRAINT ics_feeds_secret_hash_key UNIQUE,
+    patient_id uuid,
+    place_id uuid,
+    npi text,
+    practice_id uuid,
+    created_by uuid NOT NULL,
+    created_at timestamptz NOT NULL,
+    -- A feed belongs to a patient, a provider-location or a provider.
+    CONSTRAINT ics_feeds_whose_check CHECK (num_nonnulls(patient_id, place_id, npi) = 1)
+);
+CREATE INDEX ics_feeds_created_by_id_idx ON ics_feeds (created_by, id);
+"""
+
+# VOLATILE: the counts are taken after the lock was acquired, so that concurrent holds of one patient are counted one
+# after the other (decision 0036). The conditions don't repeat that these rows are holds (only holds expire, and only
+# live holds have an address): with `kind = 'hold'` the planner may scan the holds of all patients by
+# claims_expires_at_idx.
+HOLDS_OF = """
+CREATE FUNCTION holds_of(
+    patient uuid, source bytea, at timestamptz,
+    OUT by_patient bigint, OUT patient_until timestamptz, OUT by_address bigint, OUT address_until timestamptz
+) LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(patient::text, 0));
+    SELECT count(*), min(expires_at) INTO by_patient, patient_until FROM claims
+    WHERE patient_id = patient AND live AND expires_at > at AND offer_id IS NULL;
+    SELECT count(*), min(expires_at) INTO by_address, address_until FROM claims
+    WHERE address = source AND expires_at > at;
+END
+$$
+"""
+
+
+def upgrade() -> None:
+    for statement in filter(str.strip, (TABLES + IDEMPOTENCY_DDL + ";" + OUTBOX_DDL).split(";\n")):
+        op.execute(statement)
+    op.execute(HOLDS_OF)
