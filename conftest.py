@@ -1,7 +1,7 @@
-"""What holds for every test."""
+"""Settings for every test."""
 
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says more about the machine than about the code.
+# The time that an example takes depends on the machine more than on the code.
 settings.register_profile("patient", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

@@ -1,7 +1,7 @@
-"""Whether each package declares exactly what it uses: no import undeclared, no declaration unused.
+"""Check that each package declares exactly the distributions it uses, and print one line for each difference.
 
-A distribution also counts as used when one of its modules stands in a string: that is how a server is told which loop
-to take, and how a package is found that only brings binaries.
+A distribution also counts as used if a string names one of its modules: a server's event loop and packages that only
+contain binaries are named that way.
 """
 
 import ast
@@ -20,15 +20,15 @@ PROJECTS = sorted(file.parent for file in REPOSITORY.glob("*/*/pyproject.toml"))
 MODULES: dict[str, set[str]] = {
     module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()
 }
-# Our own are installed editable, which leaves no record of their modules.
+# Our own packages are installed in editable mode, which records no modules.
 MODULES |= {source.name: {f"millrace-{project.name}"} for project in PROJECTS for source in (project / "src").iterdir()}
 
-# Runs in the environment of what it starts.
+# Files that run in another environment.
 ELSEWHERE = {"ministack_main.py"}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """The top-level modules that a module imports, at its head or later."""
+    """Yield the top-level modules that a module imports."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
@@ -38,7 +38,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def named(tree: ast.AST) -> Iterator[str]:
-    """The known modules whose names stand in its strings, or in another package's adapter to them."""
+    """Yield the known modules that its strings name, or the name of another package's adapter to them."""
     for node in ast.walk(tree):
         match node:
             case ast.Constant(value=str(text)) if len(text) < 80:
@@ -48,13 +48,13 @@ def named(tree: ast.AST) -> Iterator[str]:
 
 
 def faults(project: Path) -> Iterator[str]:
-    """What the package at `project` declares too much or too little."""
+    """Yield the undeclared imports and the unused declarations of the package at `project`."""
     data = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     own = canonicalize_name(data["name"])
     optional = [text for texts in data.get("optional-dependencies", {}).values() for text in texts]
     requirements = [Requirement(text) for text in (*data["dependencies"], *optional)]
     declared = {canonicalize_name(requirement.name) for requirement in requirements}
-    # A package asked for with an extra brings what the extra names: redis[hiredis].
+    # An extra declares the distribution that it names: redis[hiredis].
     brought = {canonicalize_name(extra) for requirement in requirements for extra in requirement.extras}
     trees = [ast.parse(file.read_bytes()) for file in (project / "src").rglob("*.py") if file.name not in ELSEWHERE]
     modules = {module for tree in trees for module in imported(tree)} - sys.stdlib_module_names
@@ -68,7 +68,7 @@ def faults(project: Path) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print the faults of all packages; the exit code."""
+    """Print the faults of all packages; return the exit code."""
     found = [f"{project.relative_to(REPOSITORY)} {fault}" for project in PROJECTS for fault in faults(project)]
     sys.stdout.writelines(f"{fault}\n" for fault in found)
     return 1 if found else 0

@@ -1,7 +1,7 @@
-"""Whether requirements.lock is what the packages' pyproject.toml files ask for. Needs no network.
+"""Check without network access that requirements.lock matches the packages' pyproject.toml files.
 
-Three things are compared: what the projects require directly, what the installed distributions require in turn, and
-what the lock pins. Missing, unsatisfied and left-over pins end it with exit code 1.
+Compares the direct requirements of the projects, the requirements of the installed distributions, and the pins of the
+lock. Exits with 1 if a pin is missing, unsatisfied or unused.
 """
 
 import re
@@ -21,14 +21,14 @@ PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)(?: ; (?P<ma
 
 
 def pins() -> dict[str, Version]:
-    """What the lock pins for this interpreter and system."""
+    """Return the pinned versions for this interpreter and system, by distribution."""
     text = (REPOSITORY / "requirements.lock").read_text()
     applying = (match for match in PIN.finditer(text) if _applies(match["marker"]))
     return {canonicalize_name(match["name"]): Version(match["version"]) for match in applying}
 
 
 def _applies(marker: str | Marker | None, extras: Iterable[str] = ("",)) -> bool:
-    """Whether a requirement with this marker counts here, for a package that was asked for with `extras`."""
+    """Return whether a requirement with this marker applies here, for a package required with `extras`."""
     if marker is None:
         return True
     parsed = Marker(marker) if isinstance(marker, str) else marker
@@ -36,7 +36,7 @@ def _applies(marker: str | Marker | None, extras: Iterable[str] = ("",)) -> bool
 
 
 def direct_requirements() -> Iterator[str]:
-    """What our projects ask for, without each other."""
+    """Yield the direct requirements of our projects, except those on each other."""
     files = [REPOSITORY / "pyproject.toml", *REPOSITORY.glob("*/*/pyproject.toml")]
     for project in (tomllib.loads(file.read_text()) for file in files):
         groups = [project["project"]["dependencies"], project.get("dependency-groups", {}).get("dev", [])]
@@ -45,7 +45,7 @@ def direct_requirements() -> Iterator[str]:
 
 
 def closure(direct: Iterable[str]) -> Iterator[Requirement]:
-    """The direct requirements and what they need in turn, as far as it is installed."""
+    """Yield the direct requirements and, recursively, the requirements of installed distributions."""
     waiting, seen = list(direct), set[str]()
     while waiting:
         text = waiting.pop()
@@ -64,7 +64,7 @@ def closure(direct: Iterable[str]) -> Iterator[Requirement]:
 
 
 def faults() -> Iterator[str]:
-    """One line for each way in which the lock is not what it should be."""
+    """Yield one line for each difference between requirements and lock."""
     pinned = pins()
     needed = set()
     for requirement in closure(direct_requirements()):
@@ -78,7 +78,7 @@ def faults() -> Iterator[str]:
 
 
 def main() -> int:
-    """Print the faults; the exit code."""
+    """Print the faults; return the exit code."""
     found = sorted(set(faults()))
     sys.stdout.writelines(f"requirements.lock: {fault}\n" for fault in found)
     if found:
