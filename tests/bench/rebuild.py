@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 from millrace_contracts import registry
 from millrace_contracts.entities import Location, Provider, ProviderLocation, ReviewSummary
 from millrace_readmodel.dynamodb import truth_client
-from millrace_readmodel.items import Item, key_of
+from millrace_readmodel.items import Item, item_key
 from millrace_readmodel.rebuild import Rebuild
 from millrace_readmodel.truth import Truth, create_table
 from millrace_readmodel.writer import ReadModelWriter
@@ -112,7 +112,7 @@ def _of_place(location: ProviderLocation) -> Item:
 
 def _item(contract: registry.Contract[Any], entity: Any) -> Item:
     subject = contract.subject(entity)
-    key = key_of(subject)
+    key = item_key(subject)
     assert key is not None
     return Item(*key, 1, msgspec.json.encode(entity).decode(), COMMITTED, subject)
 

@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from millrace_contracts import entities
 from millrace_contracts.entities import Address, Position, Provider, ProviderLocation, ReviewSummary
-from millrace_readmodel.cards import Card, Collection, cards_of
-from millrace_readmodel.layout import DAYS, KINDS, row_id
-from millrace_readmodel.openings import Week, entry_of, part_of
-from millrace_readmodel.zones import day_of, monday, week_of_day, zone_number
+from millrace_readmodel.cards import Card, ItemCollection, build_cards
+from millrace_readmodel.layout import DAYS, VISIT_KINDS, row_id
+from millrace_readmodel.openings import WeekSummary, build_entry, part_of
+from millrace_readmodel.zones import day_number, first_day_of_week, week_of_day, zone_number
 from millrace_reference.npi import npi_check_digit
 from millrace_reference.specialties import Specialty, all_specialties
 
@@ -121,7 +121,7 @@ class Country:
 def cards(n: int, *, seed: int = 1) -> Iterator[Card]:
     """The cards of `n` provider-locations."""
     for provider, location, reviews in providers(n, seed=seed):
-        yield from cards_of(Collection(provider.npi, provider, (location,), reviews, versions=3 if reviews else 2))
+        yield from build_cards(ItemCollection(provider.npi, provider, (location,), reviews, versions=3 if reviews else 2))
 
 
 def openings(today: date, *, seed: int = 1) -> Callable[[Card], bytes]:
@@ -136,7 +136,7 @@ def openings(today: date, *, seed: int = 1) -> Callable[[Card], bytes]:
     def entry(card: Card) -> bytes:
         zone = zone_number(card.time_zone)
         if zone not in made:
-            made[zone] = [_calendar(generator, zone, day_of(today)) for _ in range(CALENDARS)]
+            made[zone] = [_calendar(generator, zone, day_number(today)) for _ in range(CALENDARS)]
         row = row_id(card.id)
         return (row & 0xFFFF).to_bytes(2, "little") + made[zone][(row >> 16) % CALENDARS][2:]
 
@@ -152,7 +152,7 @@ def _calendar(generator: np.random.Generator, zone: int, since: int) -> bytes:
     for week in range(week_of_day(since), week_of_day(since + DAYS - 1) + 1):
         bits, counts, firsts = [0] * 7, [0] * 7, dict[tuple[int, int], int]()
         for weekday in range(7):
-            day = monday(week) + weekday
+            day = first_day_of_week(week) + weekday
             share = 1 - taken * (1 - (day - since) / (1.5 * DAYS))
             if not weekdays[weekday] or not since <= day < since + 60:
                 continue
@@ -161,12 +161,12 @@ def _calendar(generator: np.random.Generator, zone: int, since: int) -> bytes:
                     continue
                 part = part_of(minute)
                 kinds = [2 * mode + new for mode in range(1 + video) for new in range(1 + (generator.random() < fresh))]
-                bits[weekday] |= sum(1 << KINDS * part + kind for kind in kinds)
+                bits[weekday] |= sum(1 << VISIT_KINDS * part + kind for kind in kinds)
                 counts[weekday] += 1
                 firsts.setdefault((day, part), minute)
         times = [(day, minute) for (day, _), minute in firsts.items()]
-        weeks.append(Week(week, 1 + int(generator.integers(0, 500)), bits, counts, times))
-    return entry_of(0, zone, since, weeks)
+        weeks.append(WeekSummary(week, 1 + int(generator.integers(0, 500)), bits, counts, times))
+    return build_entry(0, zone, since, weeks)
 
 
 def providers(n: int, *, seed: int = 1) -> Iterator[tuple[Provider, ProviderLocation, ReviewSummary | None]]:

@@ -1,4 +1,4 @@
-"""A truth in memory, entities to fill it with, and the audit as the judge of what stands in the read model."""
+"""An in-memory source of truth, factories of items for it, and a fixture that audits the read model."""
 
 import asyncio
 import uuid
@@ -13,10 +13,10 @@ from redis.asyncio import Redis
 from millrace_contracts.entities import Address, Availability, Opening, Position, Provider, ProviderLocation
 from millrace_readmodel import cards
 from millrace_readmodel.audit import Audit, Difference
-from millrace_readmodel.items import Item, PlanItem, collection_of, plan_of, week_item
+from millrace_readmodel.items import Item, PlanItem, build_collection, plan_from_item, week_item
 from millrace_readmodel.openings import WeekItem
 
-PLACES = {  # far apart: each in a cell of its own
+PLACES = {  # far apart, each in another cell
     "New York": (40.71, -74.01),
     "Chicago": (41.88, -87.63),
     "Los Angeles": (34.05, -118.24),
@@ -26,7 +26,7 @@ SPECIALTIES = ("dermatology", "family-medicine")
 
 
 class MemoryTruth:
-    """A truth with DynamoDB's rules: items are replaced by higher versions only, reads see all writes before them."""
+    """An in-memory source of truth: only higher versions replace items; reads are strongly consistent."""
 
     def __init__(self) -> None:
         self.stored: dict[str, dict[str, Item]] = defaultdict(dict)
@@ -43,16 +43,19 @@ class MemoryTruth:
         known = self.stored[item.pk].get(item.sk)
         return known.version if known else 0
 
-    async def collections(self, npis: Collection[str]) -> list[cards.Collection]:
+    async def collections(self, npis: Collection[str]) -> list[cards.ItemCollection]:
         self.reads += 1
-        found = [collection_of(npi, self.stored[f"PROVIDER#{npi}"].values()) for npi in npis]
+        found = [build_collection(npi, self.stored[f"PROVIDER#{npi}"].values()) for npi in npis]
         await asyncio.sleep(0)
         return found
 
     async def plans(self, plan_ids: Collection[str]) -> list[PlanItem]:
         items = [self.stored[f"PLAN#{plan}"].get("PROFILE") for plan in plan_ids]
         await asyncio.sleep(0)
-        return [plan_of(item) if item else PlanItem(plan, 0, None) for plan, item in zip(plan_ids, items, strict=True)]
+        return [
+            plan_from_item(item) if item else PlanItem(plan, 0, None)
+            for plan, item in zip(plan_ids, items, strict=True)
+        ]
 
     async def openings(self, locations: Collection[tuple[str, str]]) -> list[list[WeekItem]]:
         self.week_reads += len(locations)
@@ -74,7 +77,7 @@ class MemoryTruth:
 
 
 class Make:
-    """Items of made-up entities."""
+    """Creates items of test entities."""
 
     def provider(self, npi: str, version: int, first_name: str = "Ada", last_name: str = "Lovelace") -> Item:
         provider = Provider(npi=npi, first_name=first_name, last_name=last_name, taxonomy="207N00000X")
@@ -111,15 +114,15 @@ class Make:
         return self._item(f"PLAN#{identifier}", "PROFILE", version, data, f"insurance-plan/{identifier}")
 
     def week(self, npi: str, version: int, *starts: str, number: int = 0, week: str = "2026-W48", **kind: Any) -> Item:
-        """Openings at these times (RFC 3339); `kind` as in `Opening`."""
+        """Create openings at these times (RFC 3339); `kind` are other fields of `Opening`."""
         identifier = self.location_id(npi, number)
         openings = tuple(Opening(start=start, minutes=20, **kind) for start in sorted(starts))
-        made = Availability(
+        entity = Availability(
             provider_location_id=identifier, npi=npi, week=week, time_zone="America/New_York", openings=openings
         )
         subject = f"availability/{npi}/{identifier}/{week}"
         sk = f"AVAILABILITY#{identifier}#{week}"
-        return self._item(f"PROVIDER#{npi}", sk, version, msgspec.json.encode(made), subject)
+        return self._item(f"PROVIDER#{npi}", sk, version, msgspec.json.encode(entity), subject)
 
     def deleted(self, item: Item, version: int) -> Item:
         return msgspec.structs.replace(item, version=version, data=None)
@@ -131,7 +134,7 @@ class Make:
         return Item(pk, sk, version, data.decode(), "2026-11-21T00:00:00.000Z", subject)
 
 
-Judge = Callable[[MemoryTruth, int], Awaitable[list[Difference]]]
+FindDifferences = Callable[[MemoryTruth, int], Awaitable[list[Difference]]]
 
 
 @pytest.fixture
@@ -151,10 +154,10 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def differences(redis: Redis) -> Judge:
-    """All differences between a truth and a generation of the read model."""
+def differences(redis: Redis) -> FindDifferences:
+    """Return a function that lists all differences between a source of truth and a generation."""
 
-    async def judge(truth: MemoryTruth, generation: int) -> list[Difference]:
+    async def find_differences(truth: MemoryTruth, generation: int) -> list[Difference]:
         found: list[Difference] = []
         audit = Audit(redis, generation, found.append)
         await audit.start()
@@ -162,4 +165,4 @@ def differences(redis: Redis) -> Judge:
         await audit.finish()
         return found
 
-    return judge
+    return find_differences

@@ -1,4 +1,4 @@
-"""Every kind of corruption of the read model is seen, and named."""
+"""The audit reports every kind of corruption of the read model."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from millrace_readmodel import layout
-from millrace_readmodel.audit import Kind
+from millrace_readmodel.audit import DifferenceKind
 from millrace_readmodel.rebuild import Rebuild
 from millrace_readmodel.writer import ReadModelWriter
 
 from .conftest import Make
 
 NPI, OTHER = "1000000004", "1000000012"
-PLANES_AT = {name: field[1] for name, field in (layout.OPENINGS.fields or {}).items()}["planes"]
+PLANES_OFFSET = {name: field[1] for name, field in (layout.OPENINGS.fields or {}).items()}["planes"]
 OFFSETS = {name: field[1] for name, field in (layout.ROW.fields or {}).items()}
 NOW = datetime(2026, 11, 23, 15, tzinfo=UTC).timestamp()
-CELL = layout.cell_of(40.71, -74.01)
+CELL = layout.cell_at(40.71, -74.01)
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ async def tear_row(redis: Any, generation: int, card: bytes) -> None:
     await redis.append(await partition(redis, generation), b"torn")
 
 
-async def openings(redis: Any, generation: int, number: int = 0) -> tuple[str, int]:
-    """The key of the openings, and where the entry of a provider's row begins."""
+async def locate_openings(redis: Any, generation: int, number: int = 0) -> tuple[str, int]:
+    """Return the key of the openings and the offset of the entry of a provider's row."""
     key = await partition(redis, generation)
     ids = np.frombuffer(await redis.get(key), layout.ROW)["id"].tolist()
     row = layout.row_id(Make().location_id((NPI, OTHER)[number]))
@@ -90,26 +90,26 @@ async def openings(redis: Any, generation: int, number: int = 0) -> tuple[str, i
 
 
 async def lose_openings(redis: Any, generation: int, card: bytes) -> None:
-    await redis.delete((await openings(redis, generation))[0])
+    await redis.delete((await locate_openings(redis, generation))[0])
 
 
 async def book_openings(redis: Any, generation: int, card: bytes) -> None:
-    key, at = await openings(redis, generation)
-    await redis.setrange(key, at + PLANES_AT, bytes(8))
+    key, at = await locate_openings(redis, generation)
+    await redis.setrange(key, at + PLANES_OFFSET, bytes(8))
 
 
 async def move_openings(redis: Any, generation: int, card: bytes) -> None:
-    key, at = await openings(redis, generation)
+    key, at = await locate_openings(redis, generation)
     await redis.setrange(key, at, b"\7\7")
 
 
 async def orphan_openings(redis: Any, generation: int, card: bytes) -> None:
-    key, at = await openings(redis, generation, 1)
-    await redis.setrange(key, at, bytes(PLANES_AT) + b"\1" + bytes(layout.OPENINGS.itemsize - PLANES_AT - 1))
+    key, at = await locate_openings(redis, generation, 1)
+    await redis.setrange(key, at, bytes(PLANES_OFFSET) + b"\1" + bytes(layout.OPENINGS.itemsize - PLANES_OFFSET - 1))
 
 
 async def tear_openings(redis: Any, generation: int, card: bytes) -> None:
-    await redis.append((await openings(redis, generation))[0], b"torn")
+    await redis.append((await locate_openings(redis, generation))[0], b"torn")
 
 
 async def lose_name(redis: Any, generation: int, card: bytes) -> None:
@@ -117,7 +117,7 @@ async def lose_name(redis: Any, generation: int, card: bytes) -> None:
 
 
 async def orphan_name(redis: Any, generation: int, card: bytes) -> None:
-    await redis.set(layout.name_key(generation, "nobody"), np.zeros(1, layout.NAME_ENTRY).tobytes())
+    await redis.set(layout.name_key(generation, "unknown"), np.zeros(1, layout.NAME_ENTRY).tobytes())
 
 
 async def lose_word(redis: Any, generation: int, card: bytes) -> None:
@@ -125,7 +125,7 @@ async def lose_word(redis: Any, generation: int, card: bytes) -> None:
 
 
 async def orphan_word(redis: Any, generation: int, card: bytes) -> None:
-    await redis.sadd(layout.words_key(generation), "nobody")
+    await redis.sadd(layout.words_key(generation), "unknown")
 
 
 async def lose_plan(redis: Any, generation: int, card: bytes) -> None:
@@ -151,34 +151,34 @@ async def swap_plan_set(redis: Any, generation: int, card: bytes) -> None:
 @pytest.mark.parametrize(
     ("corrupt", "store", "kind"),
     [
-        (lose_card, "cards", Kind.MISSING),
-        (age_card, "cards", Kind.VERSION),
-        (garble_card, "cards", Kind.CONTENT),
-        (truncate_card, "cards", Kind.CONTENT),
-        (orphan_card, "cards", Kind.EXTRA),
-        (lose_rows, "rows", Kind.MISSING),
-        (change_row, "rows", Kind.CONTENT),
-        (age_row, "rows", Kind.VERSION),
-        (double_row, "rows", Kind.EXTRA),
-        (orphan_row, "rows", Kind.EXTRA),
-        (tear_row, "rows", Kind.CONTENT),
-        (lose_openings, "openings", Kind.MISSING),
-        (book_openings, "openings", Kind.CONTENT),
-        (move_openings, "openings", Kind.CONTENT),
-        (orphan_openings, "openings", Kind.EXTRA),
-        (tear_openings, "openings", Kind.CONTENT),
-        (lose_name, "names", Kind.MISSING),
-        (orphan_name, "names", Kind.EXTRA),
-        (lose_word, "words", Kind.MISSING),
-        (orphan_word, "words", Kind.EXTRA),
-        (lose_plan, "plans", Kind.MISSING),
-        (orphan_plan, "plans", Kind.EXTRA),
-        (garble_plan, "plans", Kind.CONTENT),
-        (mislead_index, "plan sets", Kind.CONTENT),
-        (swap_plan_set, "plan sets", Kind.MISSING),
+        (lose_card, "cards", DifferenceKind.MISSING),
+        (age_card, "cards", DifferenceKind.VERSION),
+        (garble_card, "cards", DifferenceKind.CONTENT),
+        (truncate_card, "cards", DifferenceKind.CONTENT),
+        (orphan_card, "cards", DifferenceKind.EXTRA),
+        (lose_rows, "rows", DifferenceKind.MISSING),
+        (change_row, "rows", DifferenceKind.CONTENT),
+        (age_row, "rows", DifferenceKind.VERSION),
+        (double_row, "rows", DifferenceKind.EXTRA),
+        (orphan_row, "rows", DifferenceKind.EXTRA),
+        (tear_row, "rows", DifferenceKind.CONTENT),
+        (lose_openings, "openings", DifferenceKind.MISSING),
+        (book_openings, "openings", DifferenceKind.CONTENT),
+        (move_openings, "openings", DifferenceKind.CONTENT),
+        (orphan_openings, "openings", DifferenceKind.EXTRA),
+        (tear_openings, "openings", DifferenceKind.CONTENT),
+        (lose_name, "names", DifferenceKind.MISSING),
+        (orphan_name, "names", DifferenceKind.EXTRA),
+        (lose_word, "words", DifferenceKind.MISSING),
+        (orphan_word, "words", DifferenceKind.EXTRA),
+        (lose_plan, "plans", DifferenceKind.MISSING),
+        (orphan_plan, "plans", DifferenceKind.EXTRA),
+        (garble_plan, "plans", DifferenceKind.CONTENT),
+        (mislead_index, "plan sets", DifferenceKind.CONTENT),
+        (swap_plan_set, "plan sets", DifferenceKind.MISSING),
     ],
 )
-async def test_each_corruption_is_found(
+async def test_audit_reports_each_corruption(
     redis: Any,
     truth: Any,
     make: Any,
@@ -187,7 +187,7 @@ async def test_each_corruption_is_found(
     generation: int,
     corrupt: Any,
     store: str,
-    kind: Kind,
+    kind: DifferenceKind,
 ) -> None:
     assert await differences(truth, generation) == []
     await corrupt(redis, generation, layout.card_key(generation, layout.row_id(make.location_id(NPI))))
@@ -195,7 +195,7 @@ async def test_each_corruption_is_found(
     assert (store, kind) in {(difference.store, difference.kind) for difference in found}
 
 
-async def test_a_difference_names_its_entity(
+async def test_difference_names_its_entity(
     redis: Any, truth: Any, make: Any, differences: Any, generation: int
 ) -> None:
     identifier = make.location_id(NPI)

@@ -1,4 +1,4 @@
-"""Cards, rows and what changes between two of them: pure."""
+"""Cards, rows, and the changes between two cards."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,21 +13,21 @@ from millrace_contracts.entities import Address, Position, Provider, ProviderLoc
 from millrace_readmodel import layout
 from millrace_readmodel.cards import (
     Card,
-    Collection,
+    ItemCollection,
     StoredCard,
-    cards_of,
-    content_of,
+    build_cards,
+    card_content,
+    card_stamp,
+    card_version,
     decode_card,
     encode_card,
+    encode_name_entry,
     encode_removal,
-    name_entry_of,
-    row_of,
-    stamp_of,
-    stored,
-    version_of,
+    encode_row,
+    to_stored_card,
 )
-from millrace_readmodel.changes import Changes, Partition, changes
-from millrace_readmodel.items import Item, collection_of
+from millrace_readmodel.changes import CardChanges, Partition, diff_cards
+from millrace_readmodel.items import Item, build_collection
 from millrace_reference.languages import all_languages
 from millrace_reference.specialties import all_specialties
 
@@ -73,18 +73,18 @@ plan_sets = st.integers(0, (1 << 32) - 1)
 
 
 @given(cards, plan_sets)
-def test_a_stored_card_comes_back_as_it_was(card: Card, plan_set: int) -> None:
-    kept = decode_card(encode_card(stored(card, plan_set)))
-    assert kept == stored(card, plan_set)
-    assert kept is not None
-    assert (kept.id, kept.npi, kept.row) == (card.id, card.npi, layout.row_id(card.id))
-    assert (kept.time_zone, kept.practice_id, kept.phone) == (card.time_zone, card.practice_id, card.phone)
+def test_stored_card_round_trip(card: Card, plan_set: int) -> None:
+    record = decode_card(encode_card(to_stored_card(card, plan_set)))
+    assert record == to_stored_card(card, plan_set)
+    assert record is not None
+    assert (record.id, record.npi, record.row) == (card.id, card.npi, layout.row_id(card.id))
+    assert (record.time_zone, record.practice_id, record.phone) == (card.time_zone, card.practice_id, card.phone)
 
 
 @given(cards, plan_sets)
-def test_a_row_reads_as_the_layout_says(card: Card, plan_set: int) -> None:
-    kept = stored(card, plan_set)
-    (row,) = np.frombuffer(row_of(kept), layout.ROW)
+def test_row_matches_layout(card: Card, plan_set: int) -> None:
+    record = to_stored_card(card, plan_set)
+    (row,) = np.frombuffer(encode_row(record), layout.ROW)
     assert row["id"] == layout.row_id(card.id)
     assert row["version"] == card.version
     assert row["lat"] == np.float32(card.lat)
@@ -96,34 +96,34 @@ def test_a_row_reads_as_the_layout_says(card: Card, plan_set: int) -> None:
     assert row["new_patients"] == {None: 0, False: 1, True: 2}[card.new_patients]
     spoken = {language.code for language in all_languages() if int(row["languages"]) >> language.ordinal & 1}
     assert spoken == set(card.languages)
-    (entry,) = np.frombuffer(name_entry_of(kept), layout.NAME_ENTRY)
+    (entry,) = np.frombuffer(encode_name_entry(record), layout.NAME_ENTRY)
     assert all(entry[name] == row[name] for name in ("id", "lat", "lon", "specialty"))
 
 
-def test_the_value_of_a_card_begins_with_its_version() -> None:
-    kept = stored(card_of(), 0)
-    assert version_of(encode_card(kept)) == kept.version == 5
+def test_card_value_contains_version() -> None:
+    record = to_stored_card(build_card(), 0)
+    assert card_version(encode_card(record)) == record.version == 5
 
 
-def test_each_write_of_a_version_has_a_stamp_of_its_own() -> None:
-    kept = stored(card_of(), 0)
-    first = encode_card(kept)
-    again = encode_card(kept, after=first)
+def test_each_write_of_a_version_has_a_unique_stamp() -> None:
+    record = to_stored_card(build_card(), 0)
+    first = encode_card(record)
+    again = encode_card(record, after=first)
     removed = encode_removal(5, after=again)
-    assert len({stamp_of(first), stamp_of(again), stamp_of(removed)}) == 3
-    assert version_of(first) == version_of(again) == version_of(removed) == 5
-    assert content_of(first) == content_of(again)
+    assert len({card_stamp(first), card_stamp(again), card_stamp(removed)}) == 3
+    assert card_version(first) == card_version(again) == card_version(removed) == 5
+    assert card_content(first) == card_content(again)
 
 
-def test_what_stands_in_place_of_a_removed_card_is_no_card() -> None:
-    removed = encode_removal(6, after=encode_card(stored(card_of(), 0)))
-    assert version_of(removed) == 6
+def test_removal_decodes_to_no_card() -> None:
+    removed = encode_removal(6, after=encode_card(to_stored_card(build_card(), 0)))
+    assert card_version(removed) == 6
     assert decode_card(removed) is None
-    assert content_of(removed) == b""
+    assert card_content(removed) == b""
 
 
-def card_of(**changed: Any) -> Card:
-    collection = Collection(
+def build_card(**changed: Any) -> Card:
+    collection = ItemCollection(
         "1000000004",
         Provider(
             npi="1000000004",
@@ -133,15 +133,15 @@ def card_of(**changed: Any) -> Card:
             display_name="Ada O'Neil, MD",
             taxonomy="207N00000X",
         ),
-        [location_of(IDS[0], **changed)],
+        [build_location(IDS[0], **changed)],
         ReviewSummary(npi="1000000004", count=3, overall=4.5),
         5,
     )
-    (card,) = cards_of(collection)
+    (card,) = build_cards(collection)
     return card
 
 
-def location_of(identifier: str, **changed: Any) -> ProviderLocation:
+def build_location(identifier: str, **changed: Any) -> ProviderLocation:
     fields: dict[str, Any] = {
         "address": Address(line1="1 Main St", city="New York", state="NY", zip="10001"),
         "taxonomy": "207N00000X",
@@ -153,36 +153,36 @@ def location_of(identifier: str, **changed: Any) -> ProviderLocation:
     return ProviderLocation(id=identifier, npi="1000000004", location_id="location", **fields)
 
 
-def test_words_are_folded_and_stand_once() -> None:
-    assert len(card_of().words) == len(set(card_of().words))
-    assert {"ada", "maria", "m"} <= set(card_of().words)
-    assert "md" not in card_of().words
+def test_words_are_folded_and_distinct() -> None:
+    assert len(build_card().words) == len(set(build_card().words))
+    assert {"ada", "maria", "m"} <= set(build_card().words)
+    assert "md" not in build_card().words
 
 
 @pytest.mark.parametrize("missing", [{"position": None}, {"specialty": None}, {"specialty": "no-such-specialty"}])
-def test_what_cannot_be_found_gets_no_card(missing: dict[str, Any]) -> None:
+def test_unsearchable_location_has_no_card(missing: dict[str, Any]) -> None:
     provider = Provider(npi="1000000004", first_name="Ada", last_name="Byron", taxonomy="207N00000X")
-    collection = Collection("1000000004", provider, [location_of(IDS[0], **missing)], None, 2)
-    assert cards_of(collection) == []
+    collection = ItemCollection("1000000004", provider, [build_location(IDS[0], **missing)], None, 2)
+    assert build_cards(collection) == []
 
 
-def test_without_a_provider_there_is_no_card() -> None:
-    assert cards_of(Collection("1000000004", None, [location_of(IDS[0])], None, 2)) == []
+def test_no_card_without_provider() -> None:
+    assert build_cards(ItemCollection("1000000004", None, [build_location(IDS[0])], None, 2)) == []
 
 
 def test_no_rating_without_reviews() -> None:
-    collection = Collection(
+    collection = ItemCollection(
         "1000000004",
         Provider(npi="1000000004", first_name="Ada", last_name="Byron", taxonomy="207N00000X"),
-        [location_of(IDS[0])],
+        [build_location(IDS[0])],
         ReviewSummary(npi="1000000004", count=0, overall=3.0),
         3,
     )
-    assert [(card.rating, card.reviews) for card in cards_of(collection)] == [(None, 0)]
+    assert [(card.rating, card.reviews) for card in build_cards(collection)] == [(None, 0)]
 
 
 @given(st.permutations(range(5)))
-def test_the_order_of_the_items_does_not_matter(order: list[int]) -> None:
+def test_collection_ignores_item_order(order: list[int]) -> None:
     npi = "1000000004"
     items = [
         item("PROFILE", f'{{"npi":"{npi}","first_name":"A","last_name":"B","taxonomy":"207N00000X"}}'),
@@ -190,9 +190,9 @@ def test_the_order_of_the_items_does_not_matter(order: list[int]) -> None:
         item(f"LOCATION#{IDS[2]}", None),
         item("REVIEWS", f'{{"npi":"{npi}","count":2,"overall":4.0}}'),
     ]
-    assert collection_of(npi, [items[each] for each in order]) == collection_of(npi, items)
-    assert collection_of(npi, items).deleted == (IDS[2],)
-    assert collection_of(npi, items).versions == 15
+    assert build_collection(npi, [items[each] for each in order]) == build_collection(npi, items)
+    assert build_collection(npi, items).deleted == (IDS[2],)
+    assert build_collection(npi, items).versions == 15
 
 
 def item(sk: str, data: str | None) -> Item:
@@ -207,8 +207,8 @@ def location_json(identifier: str) -> str:
 
 
 variants = st.none() | st.builds(
-    lambda specialty, position, words: stored(
-        msgspec.structs.replace(card_of(specialty=specialty, position=position), words=words), 0
+    lambda specialty, position, words: to_stored_card(
+        msgspec.structs.replace(build_card(specialty=specialty, position=position), words=words), 0
     ),
     specialties,
     st.sampled_from([Position(lat=40.7, lon=-74.0), Position(lat=34.0, lon=-118.2)]),
@@ -216,45 +216,45 @@ variants = st.none() | st.builds(
 )
 
 
-class Model:
-    """What rows and name entries there are, as changes are applied to them."""
+class ModelState:
+    """Rows and name entries after applied changes."""
 
     def __init__(self) -> None:
         self.rows: set[tuple[Partition, bytes]] = set()
         self.names: dict[str, bytes] = {}
 
-    def apply(self, change: Changes) -> None:
+    def apply(self, change: CardChanges) -> None:
         targets = {change.upsert[0]} if change.upsert else set()
         self.rows = {row for row in self.rows if row[0] not in change.removed_from | targets}
         self.rows |= {change.upsert} if change.upsert else set()
         self.names = {word: entry for word, entry in self.names.items() if word not in change.removed_words}
         self.names |= dict.fromkeys(change.added_words, change.entry)
 
-    def shows(self, card: StoredCard | None) -> bool:
-        fresh = Model()
-        fresh.apply(changes(IDS[0], None, card))
+    def matches(self, card: StoredCard | None) -> bool:
+        fresh = ModelState()
+        fresh.apply(diff_cards(IDS[0], None, card))
         return (self.rows, self.names) == (fresh.rows, fresh.names)
 
 
 @given(st.lists(variants))
 def test_changes_lead_from_any_card_to_any_other(history: Iterable[StoredCard | None]) -> None:
-    model, old = Model(), None
+    model, old = ModelState(), None
     for new in history:
-        model.apply(changes(IDS[0], old, new))
-        assert model.shows(new)
+        model.apply(diff_cards(IDS[0], old, new))
+        assert model.matches(new)
         old = new
 
 
 @given(variants, variants, variants)
-def test_who_lost_takes_back_what_was_written(
+def test_losing_writer_removes_its_writes(
     old: StoredCard | None, mine: StoredCard | None, winner: StoredCard | None
 ) -> None:
-    model = Model()
-    model.apply(changes(IDS[0], None, old))
-    first = changes(IDS[0], old, mine)
-    model.apply(changes(IDS[0], old, winner))
+    model = ModelState()
+    model.apply(diff_cards(IDS[0], None, old))
+    first = diff_cards(IDS[0], old, mine)
+    model.apply(diff_cards(IDS[0], old, winner))
     model.apply(first)
     tried = frozenset({first.upsert[0]} if first.upsert else set()) | first.removed_from
     tried_words = first.added_words | first.removed_words
-    model.apply(changes(IDS[0], winner, winner, tried=tried, tried_words=tried_words))
-    assert model.shows(winner)
+    model.apply(diff_cards(IDS[0], winner, winner, tried=tried, tried_words=tried_words))
+    assert model.matches(winner)

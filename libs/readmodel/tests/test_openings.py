@@ -1,4 +1,4 @@
-"""Entries of openings against an oracle: plain sets of openings."""
+"""Entries of openings compared with an oracle on plain openings."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -14,11 +14,20 @@ from hypothesis import strategies as st
 from millrace_contracts.entities import Availability, Opening
 from millrace_contracts.envelope import ContractError
 from millrace_readmodel import zones
-from millrace_readmodel.layout import COUNTED_DAYS, DAYS, FIRST_DAYS, FIRSTS, MOST_COUNTED, OPENINGS
-from millrace_readmodel.openings import NOTHING, Entry, WeekItem, entry_of, merged, part_of, unpacked, week_of
+from millrace_readmodel.layout import COUNTED_DAYS, DAYS, FIRST_DAYS, FIRSTS, MAX_COUNT, OPENINGS
+from millrace_readmodel.openings import (
+    EMPTY_ENTRY,
+    Entry,
+    WeekItem,
+    build_entry,
+    merge_weeks,
+    part_of,
+    summarize_week,
+    unpack_entry,
+)
 from millrace_reference.places import all_places
 
-TODAY = zones.day_of(date(2026, 11, 21))
+TODAY = zones.day_number(date(2026, 11, 21))
 ROW = 0xABCD_1234_5678_9ABC
 ZONES = tuple(
     map(zones.zone_number, ("America/New_York", "America/Phoenix", "Pacific/Honolulu", "America/Los_Angeles"))
@@ -28,8 +37,8 @@ PATIENTS: tuple[tuple[str, ...], ...] = (("existing",), ("new",), ("existing", "
 
 
 @dataclass(frozen=True)
-class Plain:
-    """An opening by the clock of its place."""
+class PlainOpening:
+    """An opening in the local time of its location."""
 
     day: int
     minute: int
@@ -37,7 +46,7 @@ class Plain:
     patients: tuple[Any, ...] = ("existing", "new")
 
     def start(self, zone: int) -> str:
-        midnight = datetime.combine(zones.date_of(self.day), datetime.min.time())
+        midnight = datetime.combine(zones.date_from_day(self.day), datetime.min.time())
         return (midnight + timedelta(minutes=self.minute)).replace(tzinfo=ZoneInfo(zones.TIME_ZONES[zone])).isoformat()
 
     @property
@@ -45,7 +54,7 @@ class Plain:
         return zones.week_of_day(self.day)
 
 
-def item(week: int, version: int, openings: list[Plain], zone: int) -> WeekItem:
+def make_week_item(week: int, version: int, openings: list[PlainOpening], zone: int) -> WeekItem:
     ordered = sorted((each for each in openings if each.week == week), key=lambda each: (each.day, each.minute))
     made = Availability(
         provider_location_id="location",
@@ -59,14 +68,16 @@ def item(week: int, version: int, openings: list[Plain], zone: int) -> WeekItem:
     return WeekItem("1", "location", week, version, msgspec.json.encode(made).decode())
 
 
-def entry(openings: list[Plain], zone: int, since: int = TODAY, version: int = 1) -> bytes:
+def make_entry(openings: list[PlainOpening], zone: int, since: int = TODAY, version: int = 1) -> bytes:
     weeks = sorted({each.week for each in openings})
-    return entry_of(ROW, zone, since, [week_of(item(week, version, openings, zone), zone) for week in weeks])
+    return build_entry(
+        ROW, zone, since, [summarize_week(make_week_item(week, version, openings, zone), zone) for week in weeks]
+    )
 
 
-def told(value: bytes) -> dict[str, Any]:
-    """All that an entry tells, day by day."""
-    found = unpacked(value)
+def decode(value: bytes) -> dict[str, Any]:
+    """Decode the content of an entry by day."""
+    found = unpack_entry(value)
     days = range(found.since, found.since + DAYS)
     return {
         "planes": {(day, plane) for day in days for plane in range(12) if found.planes[plane] >> day % DAYS & 1},
@@ -77,8 +88,8 @@ def told(value: bytes) -> dict[str, Any]:
     }
 
 
-def expected(openings: list[Plain], since: int) -> dict[str, Any]:
-    """The same from the openings themselves."""
+def expected_content(openings: list[PlainOpening], since: int) -> dict[str, Any]:
+    """Compute the same content from the openings."""
     planes = {
         (each.day, 4 * part_of(each.minute) + 2 * (mode == "video") + (patient == "new"))
         for each in openings
@@ -94,14 +105,14 @@ def expected(openings: list[Plain], since: int) -> dict[str, Any]:
             firsts[key] = min(firsts.get(key, (each.day, each.minute)), (each.day, each.minute))
     return {
         "planes": planes,
-        "counts": [min(count, MOST_COUNTED) for count in counts],
+        "counts": [min(count, MAX_COUNT) for count in counts],
         "firsts": sorted(firsts.values())[:FIRSTS],
     }
 
 
 # From 3 o'clock on no clock of these zones shows a time twice or never.
 plain = st.builds(
-    Plain,
+    PlainOpening,
     day=st.integers(TODAY - 10, TODAY + 80) | st.integers(TODAY, TODAY + 6),
     minute=st.integers(180, 1439) | st.sampled_from((719, 720, 1019, 1020)),
     modes=st.sampled_from(MODES),
@@ -111,66 +122,71 @@ plain = st.builds(
 
 @settings(max_examples=200)
 @given(st.lists(plain, max_size=60), st.sampled_from(ZONES), st.integers(TODAY - 5, TODAY + 5))
-def test_an_entry_tells_what_the_openings_are(openings: list[Plain], zone: int, since: int) -> None:
-    assert told(entry(openings, zone, since)) == expected(openings, since)
+def test_entry_contains_the_openings(openings: list[PlainOpening], zone: int, since: int) -> None:
+    assert decode(make_entry(openings, zone, since)) == expected_content(openings, since)
 
 
 @settings(max_examples=200)
 @given(st.data(), st.lists(plain, max_size=40), st.sampled_from(ZONES))
-def test_a_merged_week_is_as_if_made_anew(data: st.DataObject, openings: list[Plain], zone: int) -> None:
-    before = entry(openings, zone)
+def test_merged_week_equals_a_new_entry(data: st.DataObject, openings: list[PlainOpening], zone: int) -> None:
+    before = make_entry(openings, zone)
     week = data.draw(st.integers(zones.week_of_day(TODAY), zones.week_of_day(TODAY + DAYS - 1)))
     booked = [each for each in openings if each.week != week or data.draw(st.booleans())]
     booked += [each for each in data.draw(st.lists(plain, max_size=5)) if each.week == week]
-    after = merged(before, ROW, zone, TODAY, [week_of(item(week, 2, booked, zone), zone)])
-    if after is None:  # a first time lies in another week, and is not in the entry
-        assert len(told(before)["firsts"]) == FIRSTS
+    after = merge_weeks(before, ROW, zone, TODAY, [summarize_week(make_week_item(week, 2, booked, zone), zone)])
+    if after is None:  # a first time lies in another week, and is not in the make_entry
+        assert len(decode(before)["firsts"]) == FIRSTS
     else:
-        assert told(after) == expected(booked, TODAY)
+        assert decode(after) == expected_content(booked, TODAY)
 
 
 @given(st.lists(plain, max_size=30), st.lists(st.integers(1, 70_000), min_size=2, max_size=8, unique=True))
-def test_weeks_in_any_order_leave_the_newest(openings: list[Plain], versions: list[int]) -> None:
-    """As long as versions in question lie less than 32,768 apart."""
+def test_newest_week_wins_in_any_order(openings: list[PlainOpening], versions: list[int]) -> None:
+    """Holds for versions less than 32,768 apart."""
     versions = [versions[0] + each % 30_000 for each in versions]
     zone, week = ZONES[0], zones.week_of_day(TODAY + 9)
-    value = entry_of(ROW, zone, TODAY, [])
+    value = build_entry(ROW, zone, TODAY, [])
     states = {version: [each for each in openings if each.week == week][: version % 5] for version in versions}
     for version in versions:
-        value = merged(value, ROW, zone, TODAY, [week_of(item(week, version, states[version], zone), zone)]) or b""
-    assert told(value) == expected(states[max(versions)], TODAY)
+        value = (
+            merge_weeks(
+                value, ROW, zone, TODAY, [summarize_week(make_week_item(week, version, states[version], zone), zone)]
+            )
+            or b""
+        )
+    assert decode(value) == expected_content(states[max(versions)], TODAY)
 
 
-def test_a_week_that_is_gone_has_no_openings() -> None:
+def test_deleted_week_has_no_openings() -> None:
     zone = ZONES[0]
-    openings = [Plain(TODAY + 3, 600), Plain(TODAY + 12, 600)]
+    openings = [PlainOpening(TODAY + 3, 600), PlainOpening(TODAY + 12, 600)]
     gone = WeekItem("1", "location", openings[0].week, 2, None)
-    after = merged(entry(openings, zone), ROW, zone, TODAY, [week_of(gone, zone)])
+    after = merge_weeks(make_entry(openings, zone), ROW, zone, TODAY, [summarize_week(gone, zone)])
     assert after is not None
-    assert told(after) == expected(openings[1:], TODAY)
+    assert decode(after) == expected_content(openings[1:], TODAY)
 
 
 @pytest.mark.parametrize(
-    ("value", "why"),
+    ("value", "reason"),
     [
-        (NOTHING, "nothing is known yet"),
-        (entry([], ZONES[0], TODAY - 1), "it is of yesterday"),
-        (entry([], ZONES[1]), "it is by another clock"),
-        (entry_of(ROW + 1, ZONES[0], TODAY, []), "it is of another row"),
+        (EMPTY_ENTRY, "nothing is known yet"),
+        (make_entry([], ZONES[0], TODAY - 1), "it is of yesterday"),
+        (make_entry([], ZONES[1]), "it is by another clock"),
+        (build_entry(ROW + 1, ZONES[0], TODAY, []), "it is of another row"),
     ],
 )
-def test_the_truth_is_asked_where_an_entry_does_not_do(value: bytes, why: str) -> None:
-    assert merged(value, ROW, ZONES[0], TODAY, []) is None, why
+def test_merge_requires_all_weeks_for_unusable_entry(value: bytes, reason: str) -> None:
+    assert merge_weeks(value, ROW, ZONES[0], TODAY, []) is None, reason
 
 
-def test_an_entry_that_a_clock_ahead_began_is_taken() -> None:
-    assert merged(entry([], ZONES[0], TODAY + 1), ROW, ZONES[0], TODAY, []) is not None
+def test_merge_accepts_entry_that_begins_tomorrow() -> None:
+    assert merge_weeks(make_entry([], ZONES[0], TODAY + 1), ROW, ZONES[0], TODAY, []) is not None
 
 
-def test_an_hour_that_comes_twice_is_open_in_both_but_first_in_its_first() -> None:
+def test_repeated_hour_counts_twice_and_is_first_once() -> None:
     zone = zones.zone_number("America/New_York")
     starts = ("2026-11-01T01:30:00-04:00", "2026-11-01T01:10:00-05:00")
-    day = zones.day_of(date(2026, 11, 1))
+    day = zones.day_number(date(2026, 11, 1))
     made = Availability(
         provider_location_id="location",
         npi="1",
@@ -178,24 +194,26 @@ def test_an_hour_that_comes_twice_is_open_in_both_but_first_in_its_first() -> No
         time_zone="America/New_York",
         openings=tuple(Opening(start=start, minutes=10) for start in starts),
     )
-    week = week_of(WeekItem("1", "location", zones.week_of_day(day), 1, msgspec.json.encode(made).decode()), zone)
+    week = summarize_week(
+        WeekItem("1", "location", zones.week_of_day(day), 1, msgspec.json.encode(made).decode()), zone
+    )
     assert sum(week.counts) == 2
     assert week.firsts == [(day, 90)]
 
 
 @pytest.mark.parametrize("start", ["2026-11-23T09:00:00", "tomorrow", "2026-11-23"])
-def test_a_start_that_is_no_moment_is_refused(start: str) -> None:
+def test_invalid_start_is_rejected(start: str) -> None:
     data = msgspec.json.encode(
         {"provider_location_id": "x", "npi": "1", "week": "-", "time_zone": "UTC", "openings": [
             {"start": start, "minutes": 20}
         ]}
     )  # fmt: skip
     with pytest.raises(ContractError, match="availability/1/x"):
-        week_of(WeekItem("1", "x", 2969, 1, data.decode()), 0)
+        summarize_week(WeekItem("1", "x", 2969, 1, data.decode()), 0)
 
 
-def test_layout_and_entry_agree() -> None:
-    value = Entry(1, TODAY, 3, versions=list(range(10)), planes=list(range(12)), firsts=[(TODAY + 2, 75)]).packed()
+def test_entry_matches_layout() -> None:
+    value = Entry(1, TODAY, 3, versions=list(range(10)), planes=list(range(12)), firsts=[(TODAY + 2, 75)]).pack()
     row = memoryview(value).cast("B").tobytes()
     assert len(row) == OPENINGS.itemsize
     (read,) = np.frombuffer(row, OPENINGS)
@@ -205,22 +223,22 @@ def test_layout_and_entry_agree() -> None:
     assert read["firsts"].tolist()[:2] == [2 << 11 | 75, 0xFFFF]
 
 
-def test_every_place_of_the_country_has_its_zone() -> None:
+def test_every_place_has_a_listed_zone() -> None:
     assert {place.time_zone for place in all_places().values()} <= set(zones.TIME_ZONES)
 
 
 @given(st.integers(0, 40_000))
-def test_days_and_weeks_agree_with_the_calendar(day: int) -> None:
-    year, week, weekday = zones.date_of(day).isocalendar()
+def test_days_and_weeks_match_the_calendar(day: int) -> None:
+    year, week, weekday = zones.date_from_day(day).isocalendar()
     assert zones.week_number(f"{year:04d}-W{week:02d}") == zones.week_of_day(day)
-    assert zones.monday(zones.week_of_day(day)) == day - weekday + 1
+    assert zones.first_day_of_week(zones.week_of_day(day)) == day - weekday + 1
 
 
 @pytest.mark.parametrize("text", ["2026-48", "2026-W54", "26-W48", "2026-Wxx", ""])
-def test_a_week_that_is_none_is_refused(text: str) -> None:
+def test_invalid_week_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"[Ww]eek|invalid"):
         zones.week_number(text)
 
 
-def test_a_zone_that_is_not_listed_is_kept_in_utc() -> None:
-    assert zones.local(0, zones.zone_number("Europe/Berlin")) == datetime(1970, 1, 1, tzinfo=UTC)
+def test_unlisted_zone_is_utc() -> None:
+    assert zones.local_time(0, zones.zone_number("Europe/Berlin")) == datetime(1970, 1, 1, tzinfo=UTC)

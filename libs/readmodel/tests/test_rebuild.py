@@ -1,4 +1,4 @@
-"""A new generation is made beside the served one, and what changes meanwhile is in it."""
+"""Rebuilds of the read model, and projections during a rebuild."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 
 from millrace_readmodel import bulk, layout
-from millrace_readmodel.generations import AbsentError, Phase, Pointers, ReadModel, next_number, pointers, tidy
-from millrace_readmodel.rebuild import LockLostError, Progress, Rebuild, RebuildRunningError, Rebuilt
+from millrace_readmodel.generations import (
+    GenerationTimeoutError,
+    Phase,
+    Pointers,
+    ReadModel,
+    next_generation,
+    read_pointers,
+    remove_stale_generations,
+)
+from millrace_readmodel.rebuild import LockLostError, Progress, Rebuild, RebuildResult, RebuildRunningError
 from millrace_readmodel.writer import ReadModelWriter
 
 NPIS = [f"1{number:09d}" for number in range(40)]
@@ -26,18 +34,18 @@ def rebuild(redis: Any, truth: Any, **options: Any) -> Rebuild:
     return Rebuild(redis, truth, ReadModelWriter(redis, truth), grace=0.0, **options)
 
 
-def read_model(redis: Any, truth: Any, absent: Callable[[], None] = lambda: None) -> ReadModel:
-    return ReadModel(redis, ReadModelWriter(redis, truth), absent=absent, absent_seconds=0.2)
+def read_model(redis: Any, truth: Any, request_rebuild: Callable[[], None] = lambda: None) -> ReadModel:
+    return ReadModel(redis, ReadModelWriter(redis, truth), request_rebuild=request_rebuild, timeout=0.2)
 
 
-async def test_an_empty_read_model_becomes_the_truth(redis: Any, filled: Any, differences: Any) -> None:
+async def test_rebuild_fills_an_empty_read_model(redis: Any, filled: Any, differences: Any) -> None:
     done = await rebuild(redis, filled).run()
     assert (done.loaded.cards, done.loaded.plans, done.items) == (40, 1, 81)
-    assert await pointers(redis) == Pointers(done.generation, None, None)
+    assert await read_pointers(redis) == Pointers(done.generation, None, None)
     assert await differences(filled, done.generation) == []
 
 
-async def test_the_former_generation_goes(redis: Any, filled: Any) -> None:
+async def test_previous_generation_is_removed(redis: Any, filled: Any) -> None:
     first = await rebuild(redis, filled).run()
     second = await rebuild(redis, filled).run()
     assert second.generation == first.generation + 1
@@ -45,8 +53,8 @@ async def test_the_former_generation_goes(redis: Any, filled: Any) -> None:
     assert {key.partition(b":")[0] for key in await redis.keys("[0-9]*")} == {b"%d" % second.generation}
 
 
-async def test_changes_during_a_rebuild_are_in_it(redis: Any, filled: Any, make: Any, differences: Any) -> None:
-    """Projections go on in every phase; between two of its steps a rebuild sees providers move and leave."""
+async def test_rebuild_includes_concurrent_changes(redis: Any, filled: Any, make: Any, differences: Any) -> None:
+    """Projections continue in every phase while providers move and leave."""
     await rebuild(redis, filled).run()
     model = read_model(redis, filled)
     versions = dict.fromkeys(NPIS, 1)
@@ -61,7 +69,7 @@ async def test_changes_during_a_rebuild_are_in_it(redis: Any, filled: Any, make:
                 await filled.put([make.deleted(item, versions[npi]) if versions[npi] % 7 == 0 else item])
                 await model.apply([f"PROVIDER#{npi}"])
 
-    async def rebuilds() -> list[Rebuilt]:
+    async def rebuilds() -> list[RebuildResult]:
         try:
             return [await rebuild(redis, filled).run() for _ in range(6)]
         finally:
@@ -76,18 +84,18 @@ async def test_changes_during_a_rebuild_are_in_it(redis: Any, filled: Any, make:
 
 
 @pytest.mark.parametrize("at", ["loading", "writing partitions and names"])
-async def test_a_broken_rebuild_does_no_harm_and_the_next_one_cleans_up(
+async def test_failed_rebuild_is_harmless_and_removed_by_the_next(
     redis: Any, filled: Any, make: Any, differences: Any, at: str
 ) -> None:
     served = (await rebuild(redis, filled).run()).generation
 
-    def breaks(progress: Progress) -> None:
+    def fail_at_step(progress: Progress) -> None:
         if progress.step == at:
             raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError, match="killed"):
-        await rebuild(redis, filled, report=breaks).run()
-    assert (await pointers(redis)).served == served
+        await rebuild(redis, filled, report=fail_at_step).run()
+    assert (await read_pointers(redis)).served == served
     await filled.put([make.location(NPIS[0], 2, place="Houston")])
     await read_model(redis, filled).apply([f"PROVIDER#{NPIS[0]}"])
     assert await differences(filled, served) == []
@@ -97,28 +105,28 @@ async def test_a_broken_rebuild_does_no_harm_and_the_next_one_cleans_up(
     assert await differences(filled, done.generation) == []
 
 
-async def test_only_one_rebuild_at_a_time(redis: Any, filled: Any) -> None:
-    await redis.set(layout.REBUILD_LOCK_KEY, "somebody else", px=60_000)
+async def test_second_rebuild_is_rejected(redis: Any, filled: Any) -> None:
+    await redis.set(layout.REBUILD_LOCK_KEY, "other holder", px=60_000)
     with pytest.raises(RebuildRunningError):
         await rebuild(redis, filled).run()
-    assert await redis.get(layout.REBUILD_LOCK_KEY) == b"somebody else"
+    assert await redis.get(layout.REBUILD_LOCK_KEY) == b"other holder"
 
 
-async def test_a_rebuild_that_lost_its_lock_does_not_switch(redis: Any, filled: Any) -> None:
+async def test_rebuild_without_lock_does_not_switch(redis: Any, filled: Any) -> None:
     served = (await rebuild(redis, filled).run()).generation
 
-    class Robbed:
+    class LockStealingTruth:
         async def scan(self, handle: Any, *, segments: int = 1) -> None:
             await filled.scan(handle)
-            await redis.set(layout.REBUILD_LOCK_KEY, "somebody else")
+            await redis.set(layout.REBUILD_LOCK_KEY, "other holder")
 
     with pytest.raises(LockLostError):
-        await Rebuild(redis, Robbed(), ReadModelWriter(redis, filled), grace=0.0).run()
-    assert (await pointers(redis)).served == served
-    assert await redis.get(layout.REBUILD_LOCK_KEY) == b"somebody else"
+        await Rebuild(redis, LockStealingTruth(), ReadModelWriter(redis, filled), grace=0.0).run()
+    assert (await read_pointers(redis)).served == served
+    assert await redis.get(layout.REBUILD_LOCK_KEY) == b"other holder"
 
 
-async def test_the_lock_is_renewed_while_a_rebuild_takes_its_time(redis: Any, filled: Any) -> None:
+async def test_lock_is_renewed_during_rebuild(redis: Any, filled: Any) -> None:
     left: list[int] = []
     renewed = asyncio.Event()
 
@@ -128,18 +136,18 @@ async def test_the_lock_is_renewed_while_a_rebuild_takes_its_time(redis: Any, fi
         if len(left) == 3:
             renewed.set()
 
-    class Slow:
+    class SlowTruth:
         async def scan(self, handle: Any, *, segments: int = 1) -> None:
             await renewed.wait()
             await filled.scan(handle)
 
-    await Rebuild(redis, Slow(), ReadModelWriter(redis, filled), sleep=sleep).run()
+    await Rebuild(redis, SlowTruth(), ReadModelWriter(redis, filled), sleep=sleep).run()
     assert min(left[:3]) > 5_000
     assert await redis.exists(layout.REBUILD_LOCK_KEY) == 0
 
 
-async def test_a_projection_follows_the_pointers_that_change_under_it(redis: Any, truth: Any) -> None:
-    """Before each write has ended, the rebuild has gone one step further."""
+async def test_projection_follows_changing_pointers(redis: Any, truth: Any) -> None:
+    """The rebuild advances one step during each write."""
     steps: list[dict[str, str | None]] = [
         {layout.BUILDING_KEY: "2 loading"},
         {layout.BUILDING_KEY: "2 catching-up"},
@@ -147,7 +155,7 @@ async def test_a_projection_follows_the_pointers_that_change_under_it(redis: Any
     ]
     written: list[int] = []
 
-    class Overtaken(ReadModelWriter):
+    class SwitchingWriter(ReadModelWriter):
         async def write(self, generation: int, aggregates: Any, weeks: Any = ()) -> None:
             written.append(generation)
             if steps:
@@ -156,41 +164,41 @@ async def test_a_projection_follows_the_pointers_that_change_under_it(redis: Any
                 await redis.delete("nothing", *(key for key, value in step.items() if not value))
 
     await redis.set(layout.GENERATION_KEY, "1")
-    await ReadModel(redis, Overtaken(redis, truth), absent=lambda: None).apply(["PROVIDER#1"])
+    await ReadModel(redis, SwitchingWriter(redis, truth), request_rebuild=lambda: None).apply(["PROVIDER#1"])
     assert written == [1, 1, 1, 2, 2]
     assert await redis.smembers(layout.dirty_key(2)) == {b"PROVIDER#1"}
 
 
-async def test_without_any_generation_a_projection_asks_for_a_rebuild_and_waits(
+async def test_projection_without_generation_requests_rebuild_and_waits(
     redis: Any, filled: Any, make: Any, differences: Any
 ) -> None:
-    running: list[asyncio.Task[Rebuilt]] = []
+    running: list[asyncio.Task[RebuildResult]] = []
 
-    def absent() -> None:
+    def request_rebuild() -> None:
         if not running:
             running.append(asyncio.create_task(rebuild(redis, filled).run()))
 
     await filled.put([make.location(NPIS[0], 2, place="Houston")])
-    await read_model(redis, filled, absent).apply([f"PROVIDER#{NPIS[0]}"])
+    await read_model(redis, filled, request_rebuild).apply([f"PROVIDER#{NPIS[0]}"])
     done = await running[0]
     assert await differences(filled, done.generation) == []
 
 
-async def test_without_any_rebuild_a_projection_fails(redis: Any, filled: Any) -> None:
-    with pytest.raises(AbsentError):
+async def test_projection_without_rebuild_fails(redis: Any, filled: Any) -> None:
+    with pytest.raises(GenerationTimeoutError):
         await read_model(redis, filled).apply([f"PROVIDER#{NPIS[0]}"])
 
 
-async def test_tidying_keeps_what_is_used(redis: Any) -> None:
+async def test_removal_of_stale_generations_spares_used_ones(redis: Any) -> None:
     for generation in (1, 2, 3):
         await bulk.load(redis, generation, [])
     await redis.mset({layout.GENERATION_KEY: "2", layout.BUILDING_KEY: "3 loading", "foreign": "1:words"})
-    await tidy(redis)
+    await remove_stale_generations(redis)
     assert await redis.keys("1:*") == []
     assert await redis.exists("2:plan-sets", "3:plan-sets", "foreign") == 3
 
 
-def test_numbers_rise_and_start_anywhere() -> None:
-    assert next_number(Pointers(4, None, None)) == 5
-    assert next_number(Pointers(4, 5, Phase.LOADING)) == 6
-    assert next_number(Pointers(None, None, None), choose=lambda numbers: numbers[-1]) == 999
+def test_generation_numbers_rise_from_a_random_start() -> None:
+    assert next_generation(Pointers(4, None, None)) == 5
+    assert next_generation(Pointers(4, 5, Phase.LOADING)) == 6
+    assert next_generation(Pointers(None, None, None), choose=lambda numbers: numbers[-1]) == 999

@@ -1,4 +1,4 @@
-"""The scripts at the server: rows only move forward, and strings stay whole."""
+"""Server-side scripts: versions only rise, and strings stay valid."""
 
 import struct
 from typing import Any
@@ -21,19 +21,19 @@ def removal(number: int, version: int) -> bytes:
 
 
 async def put(redis: Any, *, rows: bytes = b"", removals: bytes = b"", force: bool = False) -> dict[int, int]:
-    """The versions by row after one run of the script."""
+    """Run the script and return the versions by row."""
     await scripts.run(redis, [Call(scripts.ROWS, (KEY, OPENINGS_KEY), (int(force), rows, removals))])
     data = await redis.get(KEY) or b""
     return {int.from_bytes(data[at : at + 8], "little"): data[at + 8] for at in range(0, len(data), 40)}
 
 
-async def test_a_row_gives_way_to_higher_versions_only(redis: Any) -> None:
+async def test_only_higher_versions_replace_a_row(redis: Any) -> None:
     assert await put(redis, rows=row(1, 3) + row(2, 3)) == {1: 3, 2: 3}
     assert await put(redis, rows=row(1, 2) + row(2, 4)) == {1: 3, 2: 4}
     assert await put(redis, rows=row(1, 2), force=True) == {1: 2, 2: 4}
 
 
-async def test_a_row_of_a_higher_version_is_not_removed(redis: Any) -> None:
+async def test_row_of_higher_version_is_not_removed(redis: Any) -> None:
     await put(redis, rows=row(1, 3) + row(2, 3) + row(3, 3))
     assert await put(redis, removals=removal(1, 2) + removal(2, 3)) == {1: 3, 3: 3}
     assert await put(redis, removals=removal(1, 2), force=True) == {3: 3}
@@ -41,8 +41,8 @@ async def test_a_row_of_a_higher_version_is_not_removed(redis: Any) -> None:
     assert await redis.exists(KEY) == 0
 
 
-async def test_an_id_is_found_at_rows_only(redis: Any) -> None:
-    """The bytes of an id may stand across two rows as well."""
+async def test_id_matches_only_at_row_boundaries(redis: Any) -> None:
+    """The bytes of an id can also occur across two rows."""
     first = row(1, 1)
     across = int.from_bytes((first + row(2, 1))[36:44], "little")
     assert await put(redis, rows=first + row(2, 1)) == {1: 1, 2: 1}
@@ -51,7 +51,7 @@ async def test_an_id_is_found_at_rows_only(redis: Any) -> None:
 
 
 @pytest.mark.parametrize("gone", [1, 2, 3])
-async def test_the_others_stay_as_they_were(redis: Any, gone: int) -> None:
+async def test_removal_leaves_other_rows_unchanged(redis: Any, gone: int) -> None:
     rows = {number: row(number, 1, mark=number) for number in (1, 2, 3)}
     await put(redis, rows=b"".join(rows.values()))
     await put(redis, removals=removal(gone, 1))
@@ -59,7 +59,7 @@ async def test_the_others_stay_as_they_were(redis: Any, gone: int) -> None:
     assert {data[at : at + 40] for at in range(0, len(data), 40)} == {rows[each] for each in rows if each != gone}
 
 
-async def test_a_card_is_replaced_only_by_who_read_it(redis: Any) -> None:
+async def test_card_is_replaced_only_with_expected_stamp(redis: Any) -> None:
     old, new = (version.to_bytes(8, "little") for version in (1, 2))
     calls = [
         Call(scripts.CARD, ("card",), (b"", old + b"first", 60)),
@@ -72,7 +72,7 @@ async def test_a_card_is_replaced_only_by_who_read_it(redis: Any) -> None:
     assert await redis.ttl("card") == -1
 
 
-async def test_a_removal_is_remembered_for_a_while(redis: Any) -> None:
+async def test_removal_blocks_older_writes_until_it_expires(redis: Any) -> None:
     first, removed = (version.to_bytes(8, "little") for version in (1, 2))
     calls = [
         Call(scripts.CARD, ("card",), (b"", first + b"card", 60)),
@@ -84,7 +84,7 @@ async def test_a_removal_is_remembered_for_a_while(redis: Any) -> None:
     assert 0 < await redis.ttl("card") <= 60
 
 
-async def test_a_plan_set_has_one_number(redis: Any) -> None:
+async def test_plan_set_has_one_number(redis: Any) -> None:
     await redis.rpush(layout.plan_sets_key(1), "")
     keys = layout.plan_set_index_key(1), layout.plan_sets_key(1)
     calls = [Call(scripts.INTERN, keys, (digest, plans)) for digest, plans in (("a", "A"), ("b", "B"), ("a", "A"))]

@@ -1,4 +1,4 @@
-"""Connections against a peer that the test plays itself."""
+"""Connections to a peer that the test implements."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from millrace_readmodel.tracking import Connection, Invalidated, Limits, UnavailableError, connect
+from millrace_readmodel.tracking import ChangedKeys, Connection, Limits, UnavailableError, connect
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def peer(play: Peer) -> AsyncIterator[str]:
+async def run_peer(handle: Peer) -> AsyncIterator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await play(reader, writer)
+            await handle(reader, writer)
         finally:
             writer.close()
 
@@ -25,22 +25,22 @@ async def peer(play: Peer) -> AsyncIterator[str]:
         yield f"redis://127.0.0.1:{port}/0"
 
 
-async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+async def read_silently(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     while await reader.read(1024):
         pass
 
 
-def answering(replies: bytes) -> Peer:
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def reply_with(replies: bytes) -> Peer:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(replies)
-        await silent(reader, writer)
+        await read_silently(reader, writer)
 
-    return play
+    return handle
 
 
-async def test_replies_come_in_the_order_of_commands() -> None:
-    async with peer(answering(b"$1\r\na\r\n-ERR no\r\n:3\r\n")) as url:
+async def test_replies_arrive_in_command_order() -> None:
+    async with run_peer(reply_with(b"$1\r\na\r\n-ERR no\r\n:3\r\n")) as url:
         connection = await connect(url, Limits())
         first, second, third = (connection.send(command) for command in ("A", "B", "C"))
         assert await first == b"a"
@@ -50,22 +50,22 @@ async def test_replies_come_in_the_order_of_commands() -> None:
         connection.close()
 
 
-async def test_a_peer_that_never_answers_is_dropped() -> None:
-    async with peer(silent) as url:
+async def test_unresponsive_peer_is_disconnected() -> None:
+    async with run_peer(read_silently) as url:
         connection = await connect(url, Limits(timeout=0.05))
         with pytest.raises(UnavailableError):
             await connection.send("GET", "a")
         assert connection.closed.is_set()
 
 
-async def test_an_idle_peer_that_vanished_is_noticed() -> None:
-    async with peer(silent) as url:
+async def test_vanished_idle_peer_is_detected() -> None:
+    async with run_peer(read_silently) as url:
         connection = await connect(url, Limits(timeout=0.05))
         await asyncio.wait_for(connection.closed.wait(), 10)
 
 
-async def test_commands_beyond_the_bound_fail_at_once() -> None:
-    async with peer(silent) as url:
+async def test_commands_beyond_the_limit_fail_immediately() -> None:
+    async with run_peer(read_silently) as url:
         connection = await connect(url, Limits(pending=1))
         waiting = connection.send("A")
         with pytest.raises(UnavailableError):
@@ -75,24 +75,24 @@ async def test_commands_beyond_the_bound_fail_at_once() -> None:
             await waiting
 
 
-async def test_a_reply_that_is_none_of_the_protocol_closes_the_connection() -> None:
-    async with peer(answering(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
+async def test_protocol_error_closes_the_connection() -> None:
+    async with run_peer(reply_with(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
         connection = await connect(url, Limits())
         with pytest.raises(UnavailableError):
             await connection.send("A")
 
 
-async def test_a_secret_in_the_url_is_used_to_log_in() -> None:
+async def test_credentials_in_url_are_used() -> None:
     received = asyncio.Queue[bytes]()
 
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await received.put(await reader.read(1024))
         writer.write(b"+OK\r\n")
         await received.put(await reader.read(1024))
         writer.write(b"+OK\r\n")
-        await silent(reader, writer)
+        await read_silently(reader, writer)
 
-    async with peer(play) as url:
+    async with run_peer(handle) as url:
         connection = await connect(url.replace("redis://", "redis://reader:secret@").replace("/0", "/5"), Limits())
         assert b"AUTH" in (login := await received.get())
         assert b"reader" in login
@@ -101,35 +101,35 @@ async def test_a_secret_in_the_url_is_used_to_log_in() -> None:
         connection.close()
 
 
-class Ears:
+class RecordingListener:
     def __init__(self) -> None:
-        self.heard: list[Invalidated] = []
-        self.deaf = asyncio.Event()
+        self.reports: list[ChangedKeys] = []
+        self.disconnected = asyncio.Event()
 
-    def invalidated(self, keys: Invalidated) -> None:
-        self.heard.append(keys)
+    def on_invalidation(self, keys: ChangedKeys) -> None:
+        self.reports.append(keys)
 
-    def lost(self) -> None:
-        self.deaf.set()
+    def on_disconnect(self) -> None:
+        self.disconnected.set()
 
 
-async def test_reports_are_told_apart_from_replies() -> None:
+async def test_reports_are_distinguished_from_replies() -> None:
     report = b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$3\r\n1:a\r\n"
     flush = b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*-1\r\n"
     subscribed = b"*3\r\n$9\r\nsubscribe\r\n$20\r\n__redis__:invalidate\r\n:1\r\n"
 
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for reply in (b":12\r\n", b"+OK\r\n", subscribed + report + flush):
             await reader.read(1024)
             writer.write(reply)
         await reader.read(1024)
 
-    ears = Ears()
-    async with peer(play) as url:
-        connection: Connection = await connect(url, Limits(), ears)
+    listener = RecordingListener()
+    async with run_peer(handle) as url:
+        connection: Connection = await connect(url, Limits(), listener)
         await connection.track(("1:",))
         pong = connection.send("PING")
         with pytest.raises(UnavailableError):
             await pong
-        await asyncio.wait_for(ears.deaf.wait(), 10)
-    assert ears.heard == [[b"1:a"], None]
+        await asyncio.wait_for(listener.disconnected.wait(), 10)
+    assert listener.reports == [[b"1:a"], None]

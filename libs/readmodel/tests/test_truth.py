@@ -1,4 +1,4 @@
-"""The truth on DynamoDB: higher versions only, whole collections, and a scan that never cuts a provider in two."""
+"""The source of truth on DynamoDB: versions, collections and scans."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ import pytest
 
 from millrace_contracts.envelope import ContractError
 from millrace_readmodel.dynamodb import truth_client
-from millrace_readmodel.items import Item, expiry_of, key_of
+from millrace_readmodel.items import Item, item_expiry, item_key
 from millrace_readmodel.truth import Truth, create_table
 
 NPI = "1000000004"
@@ -32,7 +32,7 @@ async def test_only_higher_versions_are_written(dynamodb: Truth, make: Any) -> N
     assert (item.version, "King" in (item.data or "")) == (5, True)
 
 
-async def test_what_is_not_newer_holds_up_nothing_else(dynamodb: Truth, make: Any) -> None:
+async def test_older_items_do_not_block_others(dynamodb: Truth, make: Any) -> None:
     npis = [f"1{number:09d}" for number in range(60)]
     await dynamodb.put([make.provider(npi, 5) for npi in npis[::2]])
     assert await dynamodb.put([make.provider(npi, 3) for npi in npis]) == 30
@@ -40,7 +40,7 @@ async def test_what_is_not_newer_holds_up_nothing_else(dynamodb: Truth, make: An
     assert [collection.versions for collection in collections] == [5, 3] * 30
 
 
-async def test_a_collection_holds_all_parts_and_counts_tombstones(dynamodb: Truth, make: Any) -> None:
+async def test_collection_contains_all_parts_and_counts_tombstones(dynamodb: Truth, make: Any) -> None:
     gone = make.deleted(make.location(NPI, 1, number=1), 4)
     await dynamodb.put([make.provider(NPI, 2), make.location(NPI, 3), gone])
     collection = await dynamodb.collection(NPI)
@@ -51,7 +51,7 @@ async def test_a_collection_holds_all_parts_and_counts_tombstones(dynamodb: Trut
     assert (await dynamodb.collection("1999999999")).versions == 0
 
 
-async def test_a_collection_of_many_pages_is_read_whole(dynamodb: Truth, make: Any) -> None:
+async def test_collection_of_many_pages_is_read_completely(dynamodb: Truth, make: Any) -> None:
     locations = [
         make.location(NPI, 1, number=number, plans=tuple(f"{plan:014d}" for plan in range(900))) for number in range(90)
     ]
@@ -70,10 +70,8 @@ async def test_plans_are_read_by_id(dynamodb: Truth, make: Any) -> None:
 
 
 @pytest.mark.parametrize("segments", [1, 3])
-async def test_a_scan_hands_out_everything_once_and_each_collection_whole(
-    dynamodb: Truth, make: Any, segments: int
-) -> None:
-    """Large enough for several pages, whose ends fall into the middle of collections."""
+async def test_scan_returns_each_collection_once_and_complete(dynamodb: Truth, make: Any, segments: int) -> None:
+    """The table spans several pages, which end within collections."""
     npis = [f"1{number:09d}" for number in range(40)]
     plans = tuple(f"{plan:014d}" for plan in range(800))
     items = [make.location(npi, 1, number=number, plans=plans) for npi in npis for number in range(5)]
@@ -91,25 +89,25 @@ async def test_a_scan_hands_out_everything_once_and_each_collection_whole(
     assert sizes == {6}
 
 
-def test_every_entity_has_its_place() -> None:
-    assert key_of("provider/1") == ("PROVIDER#1", "PROFILE")
-    assert key_of("provider-location/1/x") == ("PROVIDER#1", "LOCATION#x")
-    assert key_of("availability/1/x/2026-W48") == ("PROVIDER#1", "AVAILABILITY#x#2026-W48")
-    assert key_of("review-summary/1") == ("PROVIDER#1", "REVIEWS")
-    assert key_of("location/x") == ("LOCATION#x", "PROFILE")
-    assert key_of("practice/x") == ("PRACTICE#x", "PROFILE")
-    assert key_of("insurance-plan/x") == ("PLAN#x", "PROFILE")
-    assert key_of("appointment/x") is None
-    assert key_of("patient/x") is None
+def test_every_entity_type_has_a_key() -> None:
+    assert item_key("provider/1") == ("PROVIDER#1", "PROFILE")
+    assert item_key("provider-location/1/x") == ("PROVIDER#1", "LOCATION#x")
+    assert item_key("availability/1/x/2026-W48") == ("PROVIDER#1", "AVAILABILITY#x#2026-W48")
+    assert item_key("review-summary/1") == ("PROVIDER#1", "REVIEWS")
+    assert item_key("location/x") == ("LOCATION#x", "PROFILE")
+    assert item_key("practice/x") == ("PRACTICE#x", "PROFILE")
+    assert item_key("insurance-plan/x") == ("PLAN#x", "PROFILE")
+    assert item_key("appointment/x") is None
+    assert item_key("patient/x") is None
 
 
 @pytest.mark.parametrize("subject", ["provider-location/1", "prescription/1", ""])
-def test_what_has_no_place_is_refused(subject: str) -> None:
+def test_unknown_subject_is_rejected(subject: str) -> None:
     with pytest.raises(ContractError, match="subject"):
-        key_of(subject)
+        item_key(subject)
 
 
-async def test_openings_are_read_by_location_and_count_for_no_card(dynamodb: Truth, make: Any) -> None:
+async def test_openings_are_read_by_location_and_not_counted_in_versions(dynamodb: Truth, make: Any) -> None:
     weeks = [
         make.week(NPI, 2, "2026-11-24T09:00:00-05:00"),
         make.week(NPI, 3, "2026-12-01T09:00:00-05:00", week="2026-W49"),
@@ -126,12 +124,12 @@ async def test_openings_are_read_by_location_and_count_for_no_card(dynamodb: Tru
     }
 
 
-def test_openings_may_go_some_weeks_after_theirs(make: Any) -> None:
-    assert expiry_of(make.week(NPI, 1)) == datetime(2026, 12, 28, tzinfo=UTC).timestamp()
-    assert expiry_of(make.provider(NPI, 1)) is None
+def test_openings_expire_weeks_after_their_own(make: Any) -> None:
+    assert item_expiry(make.week(NPI, 1)) == datetime(2026, 12, 28, tzinfo=UTC).timestamp()
+    assert item_expiry(make.provider(NPI, 1)) is None
 
 
-async def test_the_table_lets_expired_openings_go(aws_endpoint: str, unique_name: Any) -> None:
+async def test_table_expires_openings(aws_endpoint: str, unique_name: Any) -> None:
     table = unique_name("truth")
     async with truth_client(region="us-east-1", endpoint_url=aws_endpoint) as client:
         await create_table(client, table)

@@ -1,4 +1,4 @@
-"""Whatever happens to the truth, in whatever order and from however many writers: the read model says the same."""
+"""The read model matches the source of truth for any order of changes and any number of writers."""
 
 import asyncio
 import random
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from millrace_readmodel import bulk, layout
-from millrace_readmodel.cards import version_of
-from millrace_readmodel.errors import ContentionError
+from millrace_readmodel.cards import card_version
+from millrace_readmodel.scripts import ContentionError
 from millrace_readmodel.writer import REMOVAL_SECONDS, ReadModelWriter
 
 NPI = "1000000004"
@@ -20,13 +20,13 @@ async def writer(redis: Any, truth: Any) -> ReadModelWriter:
     return ReadModelWriter(redis, truth)
 
 
-async def test_a_provider_with_a_location_gets_a_card(
+async def test_provider_with_location_gets_a_card(
     redis: Any, truth: Any, make: Any, writer: ReadModelWriter, differences: Any
 ) -> None:
     await truth.put([make.provider(NPI, 3), make.location(NPI, 4, plans=("A", "B"))])
     await writer.write(1, [f"PROVIDER#{NPI}"])
     value = await redis.get(layout.card_key(1, layout.row_id(make.location_id(NPI))))
-    assert version_of(value) == 7
+    assert card_version(value) == 7
     assert await redis.lrange(layout.plan_sets_key(1), 0, -1) == [b"", b"A B"]
     assert await redis.smembers(layout.words_key(1)) == {b"ada", b"lovelace"}
     assert await differences(truth, 1) == []
@@ -43,7 +43,7 @@ async def test_a_provider_with_a_location_gets_a_card(
         pytest.param(lambda make: make.deleted(make.provider(NPI, 1), 2), id="provider-leaves"),
     ],
 )
-async def test_a_change_leaves_nothing_of_the_former_state(
+async def test_change_removes_the_previous_state(
     truth: Any, make: Any, writer: ReadModelWriter, differences: Any, change: Any
 ) -> None:
     await truth.put([make.provider(NPI, 1), make.location(NPI, 1), make.location(NPI, 1, number=1)])
@@ -53,7 +53,7 @@ async def test_a_change_leaves_nothing_of_the_former_state(
     assert await differences(truth, 1) == []
 
 
-async def test_the_last_card_takes_all_its_keys_with_it(
+async def test_removal_of_last_card_removes_its_keys(
     redis: Any, truth: Any, make: Any, writer: ReadModelWriter
 ) -> None:
     location = make.location(NPI, 1)
@@ -67,17 +67,17 @@ async def test_the_last_card_takes_all_its_keys_with_it(
 
 
 class SlowTruth:
-    """Reads `truth`, and hands the first reading out only when told to."""
+    """Delays the result of the first read of `truth` until `may_return` is set."""
 
     def __init__(self, truth: Any) -> None:
         self._truth = truth
         self.has_read = asyncio.Event()
-        self.go_on = asyncio.Event()
+        self.may_return = asyncio.Event()
 
     async def collections(self, npis: Any) -> Any:
         found = await self._truth.collections(npis)
         self.has_read.set()
-        await self.go_on.wait()
+        await self.may_return.wait()
         return found
 
     async def plans(self, plan_ids: Any) -> Any:
@@ -87,7 +87,7 @@ class SlowTruth:
         return await self._truth.openings(locations)
 
 
-async def test_a_slow_writer_does_not_bring_back_what_was_removed(
+async def test_slow_writer_does_not_restore_removed_card(
     redis: Any, truth: Any, make: Any, writer: ReadModelWriter, differences: Any
 ) -> None:
     location = make.location(NPI, 1)
@@ -98,13 +98,11 @@ async def test_a_slow_writer_does_not_bring_back_what_was_removed(
         await slow.has_read.wait()
         await truth.put([make.deleted(location, 2)])
         await writer.write_providers(1, [NPI])
-        slow.go_on.set()
+        slow.may_return.set()
     assert await differences(truth, 1) == []
 
 
-async def test_what_comes_late_changes_nothing(
-    truth: Any, make: Any, writer: ReadModelWriter, differences: Any
-) -> None:
+async def test_late_item_changes_nothing(truth: Any, make: Any, writer: ReadModelWriter, differences: Any) -> None:
     await truth.put([make.provider(NPI, 5), make.location(NPI, 5, place="Houston")])
     await writer.write_providers(1, [NPI])
     await truth.put([make.location(NPI, 3, place="Chicago")])
@@ -112,7 +110,7 @@ async def test_what_comes_late_changes_nothing(
     assert await differences(truth, 1) == []
 
 
-async def test_a_truth_that_was_set_back_is_followed(
+async def test_writer_follows_a_restored_truth(
     truth: Any, make: Any, writer: ReadModelWriter, differences: Any
 ) -> None:
     await truth.put([make.provider(NPI, 9), make.location(NPI, 9, place="Houston")])
@@ -127,7 +125,7 @@ async def test_a_truth_that_was_set_back_is_followed(
 async def test_concurrent_writers_leave_no_orphans(
     redis: Any, truth: Any, make: Any, differences: Any, seed: int
 ) -> None:
-    """Several writers with clients of their own change, move, rename, delete and re-create the same few providers."""
+    """Several writers change, move, rename, delete and re-create the same few providers."""
     await bulk.load(redis, 1, [])
     chance = random.Random(seed)
     npis = ["1000000004", "1000000012"]
@@ -162,9 +160,7 @@ async def test_concurrent_writers_leave_no_orphans(
     assert await differences(truth, 1) == []
 
 
-async def test_a_batch_needs_the_truth_but_once(
-    truth: Any, make: Any, writer: ReadModelWriter, differences: Any
-) -> None:
+async def test_batch_reads_the_truth_once(truth: Any, make: Any, writer: ReadModelWriter, differences: Any) -> None:
     npis = [f"1{number:09d}" for number in range(300)]
     await truth.put([make.provider(npi, 1) for npi in npis] + [make.location(npi, 1) for npi in npis])
     await writer.write_providers(1, npis)
@@ -172,12 +168,12 @@ async def test_a_batch_needs_the_truth_but_once(
     assert await differences(truth, 1) == []
 
 
-async def test_a_writer_that_always_comes_late_gives_up(redis: Any, truth: Any, make: Any) -> None:
+async def test_writer_that_always_loses_raises_contention(redis: Any, truth: Any, make: Any) -> None:
     await bulk.load(redis, 1, [])
     rival = ReadModelWriter(redis, truth)
 
-    class Overtaken:
-        """Each time the slow writer has read the truth, it changes, and the rival writes it."""
+    class RacingTruth:
+        """Changes after each read of the slow writer, and the rival writes the change."""
 
         async def collections(self, npis: Any) -> Any:
             found = await truth.collections(npis)
@@ -194,7 +190,7 @@ async def test_a_writer_that_always_comes_late_gives_up(redis: Any, truth: Any, 
 
     await truth.put([make.provider(NPI, 1), make.location(NPI, 1)])
     with pytest.raises(ContentionError, match=NPI):
-        await ReadModelWriter(redis, Overtaken(), attempts=3).write_providers(1, [NPI])
+        await ReadModelWriter(redis, RacingTruth(), attempts=3).write_providers(1, [NPI])
 
 
 async def test_plans_follow_the_truth(
@@ -208,7 +204,7 @@ async def test_plans_follow_the_truth(
     assert await differences(truth, 1) == []
 
 
-async def test_a_server_that_forgot_its_scripts_learns_them_again(
+async def test_scripts_are_reloaded_after_flush(
     redis: Any, truth: Any, make: Any, writer: ReadModelWriter, differences: Any
 ) -> None:
     await truth.put([make.provider(NPI, 1), make.location(NPI, 1)])

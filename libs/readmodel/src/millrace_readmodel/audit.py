@@ -1,6 +1,6 @@
-"""Compares a generation of the read model with the truth, key by key: nothing missing, nothing different, nothing more.
+"""Compare a generation of the read model with the source of truth and report each missing, extra or different entry.
 
-It sees a moment of each; what changes meanwhile may show as a difference that is gone the next time.
+The two are not read at one moment, so concurrent changes can appear as differences that a second audit doesn't find.
 """
 
 from collections import Counter, defaultdict
@@ -19,27 +19,27 @@ from millrace_readmodel.bulk import batches
 from millrace_readmodel.cards import (
     Card,
     StoredCard,
-    cards_of,
-    content_of,
+    build_cards,
+    card_content,
+    card_version,
     decode_card,
     encode_card,
-    name_entry_of,
-    row_of,
-    stored,
-    version_of,
+    encode_name_entry,
+    encode_row,
+    to_stored_card,
 )
 from millrace_readmodel.changes import partition_of
-from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, Item, collection_of, plan_of, plan_value
-from millrace_readmodel.openings import NOTHING, WeekItem, unpacked
-from millrace_readmodel.openings_writer import entries_of, fresh_entry
+from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, Item, build_collection, encode_plan, plan_from_item
+from millrace_readmodel.openings import EMPTY_ENTRY, WeekItem, unpack_entry
+from millrace_readmodel.openings_writer import build_entry_from_items, read_entries
 from millrace_readmodel.zones import zone_number
 
-KEYS_AT_ONCE: Final = 500
-SCANNED: Final = 2_000
+KEYS_PER_BATCH: Final = 500
+SCAN_COUNT: Final = 2_000
 
 
-class Kind(Enum):
-    """How a store differs from what it is derived from."""
+class DifferenceKind(Enum):
+    """How an entry differs from the source of truth."""
 
     MISSING = "missing"
     EXTRA = "extra"
@@ -49,16 +49,19 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing in `store` that isn't as it should be. `subject` names the entity or the key."""
+    """A wrong, missing or extra entry in `store`. `subject` is the entity or the key."""
 
     store: str
-    kind: Kind
+    kind: DifferenceKind
     subject: str
     detail: str = ""
 
 
 class Audit:
-    """After `start`, feed it the truth with `check`, then `finish`. `checked` counts what was compared, by store."""
+    """Audits one generation: call `start`, `check` for all items of the source of truth, then `finish`.
+
+    `report` is called for each difference; `checked` counts the compared entries by store.
+    """
 
     def __init__(self, redis: Redis, generation: int, report: Callable[[Difference], None]) -> None:
         self._redis = redis
@@ -73,122 +76,134 @@ class Audit:
         self.checked: Counter[str] = Counter()
 
     async def start(self) -> None:
-        """Read the plan sets, and check them against their index."""
+        """Read the plan sets and compare them with their index."""
         listed = await self._redis.lrange(layout.plan_sets_key(self._generation), 0, -1)
         sets = [tuple(plans.decode().split()) for plans in cast(list[bytes], listed)]
         index = cast(dict[bytes, bytes], await self._redis.hgetall(layout.plan_set_index_key(self._generation)))
         for number, plans in enumerate(sets):
             self._plan_sets.setdefault(plans, number)
             if index.pop(layout.plan_set_digest(plans), None) != b"%d" % number:
-                self._differs("plan sets", Kind.CONTENT, f"plan set {number}", "the index doesn't lead to it")
+                self._report_difference(
+                    "plan sets", DifferenceKind.CONTENT, f"plan set {number}", "the index has another number"
+                )
         for unlisted in index.values():
-            self._differs("plan sets", Kind.EXTRA, f"plan set {unlisted.decode()}", "only the index knows it")
+            self._report_difference(
+                "plan sets", DifferenceKind.EXTRA, f"plan set {unlisted.decode()}", "only the index contains it"
+            )
         if not sets or sets[0]:
-            self._differs("plan sets", Kind.MISSING, "plan set 0", "the first one must be the empty one")
+            self._report_difference(
+                "plan sets", DifferenceKind.MISSING, "plan set 0", "the first plan set must be empty"
+            )
         self.checked["plan sets"] = len(sets)
 
     async def check(self, partitions: list[list[Item]]) -> None:
-        """Compare the cards and openings of these providers; remember what rows, names and plans there should be."""
+        """Compare the cards and openings of these providers; collect expected rows, names and plans for `finish`."""
         expected: list[StoredCard] = []
         weeks: dict[int, Sequence[WeekItem]] = {}
         for items in partitions:
             pk = items[0].pk
             if pk.startswith(PROVIDER_PREFIX):
-                collection = collection_of(pk.removeprefix(PROVIDER_PREFIX), items)
-                cards = [*filter(None, map(self._stored, cards_of(collection)))]
+                collection = build_collection(pk.removeprefix(PROVIDER_PREFIX), items)
+                cards = [*filter(None, map(self._to_stored, build_cards(collection)))]
                 expected += cards
                 weeks |= {card.row: collection.weeks[card.id] for card in cards if card.id in collection.weeks}
             elif pk.startswith(PLAN_PREFIX) and items[0].data is not None:
-                plan = plan_of(items[0])
-                self._plans[plan.id.encode()] = plan_value(plan)
-        for batch in batches(expected, KEYS_AT_ONCE):
+                plan = plan_from_item(items[0])
+                self._plans[plan.id.encode()] = encode_plan(plan)
+        for batch in batches(expected, KEYS_PER_BATCH):
             found = await self._redis.mget([layout.card_key(self._generation, card.row) for card in batch])
             for card, value in zip(batch, cast(list[bytes | None], found), strict=True):
-                self._remember(card)
+                self._collect_expected(card)
                 self._check_card(card, value)
             await self._check_openings([card for card in batch if card.row in weeks], weeks)
 
     async def finish(self) -> None:
-        """Compare rows, names and plans, and look for what nothing in the truth accounts for."""
+        """Compare rows, names and plans, and report entries without a counterpart in the source of truth."""
         await self._check_keys()
         members = await self._redis.smembers(layout.words_key(self._generation))
         words = {word.decode() for word in cast(set[bytes], members)}
         for word in words ^ self._names.keys():
-            self._differs("words", Kind.EXTRA if word in words else Kind.MISSING, word)
+            self._report_difference("words", DifferenceKind.EXTRA if word in words else DifferenceKind.MISSING, word)
         self.checked["words"] = len(self._names)
         await self._check_plans()
 
-    def _stored(self, card: Card) -> StoredCard | None:
+    def _to_stored(self, card: Card) -> StoredCard | None:
         number = self._plan_sets.get(card.plans)
         if number is None:
-            self._differs("plan sets", Kind.MISSING, _subject(card.npi, card.id), " ".join(card.plans))
+            self._report_difference(
+                "plan sets", DifferenceKind.MISSING, _subject(card.npi, card.id), " ".join(card.plans)
+            )
             return None
-        return stored(card, number)
+        return to_stored_card(card, number)
 
-    def _remember(self, card: StoredCard) -> None:
+    def _collect_expected(self, card: StoredCard) -> None:
         self._subjects[card.row] = _subject(card.npi, card.id)
-        self._partitions[layout.partition_key(self._generation, card.specialty, card.cell)] += row_of(card)
-        entry = name_entry_of(card)
+        self._partitions[layout.partition_key(self._generation, card.specialty, card.cell)] += encode_row(card)
+        entry = encode_name_entry(card)
         for word in card.words:
             self._names[word] += entry
 
     def _check_card(self, card: StoredCard, value: bytes | None) -> None:
         self.checked["cards"] += 1
-        if content_of(value) == content_of(encode_card(card)) and version_of(value) == card.version:
+        if card_content(value) == card_content(encode_card(card)) and card_version(value) == card.version:
             return
         subject = _subject(card.npi, card.id)
         try:
             found = decode_card(value)
         except msgspec.DecodeError as error:
-            self._differs("cards", Kind.CONTENT, subject, str(error))
+            self._report_difference("cards", DifferenceKind.CONTENT, subject, str(error))
             return
         if found is None:
-            self._differs("cards", Kind.MISSING, subject)
+            self._report_difference("cards", DifferenceKind.MISSING, subject)
         elif found.version != card.version:
-            self._differs("cards", Kind.VERSION, subject, f"version {found.version}, not {card.version}")
+            self._report_difference(
+                "cards", DifferenceKind.VERSION, subject, f"version {found.version}, not {card.version}"
+            )
         else:
             fields = [name for name in card.__struct_fields__ if getattr(found, name) != getattr(card, name)]
-            self._differs("cards", Kind.CONTENT, subject, ", ".join(fields) or "the bytes")
+            self._report_difference("cards", DifferenceKind.CONTENT, subject, ", ".join(fields) or "the bytes")
 
     async def _check_openings(self, cards: Sequence[StoredCard], weeks: Mapping[int, Sequence[WeekItem]]) -> None:
-        """An entry is compared with what the truth says from the day on of which it is."""
-        found = await entries_of(self._redis, self._generation, {card.row: partition_of(card) for card in cards})
+        """Compare entries with the source of truth, from the first day of each entry on."""
+        found = await read_entries(self._redis, self._generation, {card.row: partition_of(card) for card in cards})
         for card in cards:
             self.checked["openings"] += 1
             self._bookable.add(card.row)
             entry, zone = found[card.row], zone_number(card.time_zone)
-            since = unpacked(entry).since if entry else 0
+            since = unpack_entry(entry).since if entry else 0
             if not since:
-                self._differs("openings", Kind.MISSING, _subject(card.npi, card.id))
-            elif entry != fresh_entry(card.row, zone, since, weeks[card.row]):
-                self._differs("openings", Kind.CONTENT, _subject(card.npi, card.id))
+                self._report_difference("openings", DifferenceKind.MISSING, _subject(card.npi, card.id))
+            elif entry != build_entry_from_items(card.row, zone, since, weeks[card.row]):
+                self._report_difference("openings", DifferenceKind.CONTENT, _subject(card.npi, card.id))
 
     async def _check_columns(self, keys: Sequence[bytes]) -> None:
-        """Entries lie beside the rows that they belong to, and only of those that have openings in the truth."""
+        """Check that each entry is at the position of its row, and that its row has openings in the source of truth."""
         for key in keys:
-            place = layout.partition_of_key(key.decode())
-            read = await self._redis.mget(layout.partition_key(self._generation, *place), key)
+            specialty, cell = layout.parse_partition_key(key.decode())
+            read = await self._redis.mget(layout.partition_key(self._generation, specialty, cell), key)
             rows, value = cast(list[bytes | None], read)
             ids = np.frombuffer(rows or b"", layout.ROW, len(rows or b"") // layout.ROW.itemsize)["id"].tolist()
-            if len(value or b"") % len(NOTHING) or len(value or b"") // len(NOTHING) > len(ids):
-                self._differs("openings", Kind.CONTENT, key.decode(), "more than there are rows, or not whole entries")
+            if len(value or b"") % len(EMPTY_ENTRY) or len(value or b"") // len(EMPTY_ENTRY) > len(ids):
+                self._report_difference(
+                    "openings", DifferenceKind.CONTENT, key.decode(), "more entries than rows, or an incomplete entry"
+                )
                 continue
             for row, entry in zip(ids, np.frombuffer(value or b"", layout.OPENINGS), strict=False):
                 subject = self._subjects.get(row, f"{row:016x}")
                 if entry["since"] and entry["check"] != row & 0xFFFF:
-                    self._differs("openings", Kind.CONTENT, subject, "the entry of another row")
+                    self._report_difference("openings", DifferenceKind.CONTENT, subject, "belongs to another row")
                 elif entry["planes"].any() and row not in self._bookable:
-                    self._differs("openings", Kind.EXTRA, subject)
+                    self._report_difference("openings", DifferenceKind.EXTRA, subject)
 
     async def _check_keys(self) -> None:
-        """One pass over all keys: cards that should not be, rows and name entries one by one."""
+        """Scan all keys: report extra cards, compare rows, openings and name entries."""
         cards, rows, names = (f"{self._generation}:{kind}:".encode() for kind in "cpn")
         expected_rows = dict(self._partitions)
         expected_names = {layout.name_key(self._generation, word): each for word, each in self._names.items()}
         columns = f"{self._generation}:o:".encode()
         async for keys in self._keys(f"{self._generation}:[cpno]:*"):
             await self._check_columns([key for key in keys if key.startswith(columns)])
-            await self._check_strangers(cards, [key for key in keys if key.startswith(cards)])
+            await self._check_unknown_cards(cards, [key for key in keys if key.startswith(cards)])
             await self._check_strings("rows", (key for key in keys if key.startswith(rows)), expected_rows, layout.ROW)
             await self._check_strings(
                 "names", (key for key in keys if key.startswith(names)), expected_names, layout.NAME_ENTRY
@@ -197,21 +212,23 @@ class Audit:
             for name, entries in left.items():
                 self._check_entries(store, name, b"", bytes(entries), dtype)
 
-    async def _check_strangers(self, prefix: bytes, keys: list[bytes]) -> None:
-        """Cards that nothing in the truth accounts for; that one was removed may be remembered."""
+    async def _check_unknown_cards(self, prefix: bytes, keys: list[bytes]) -> None:
+        """Report cards without a provider-location; the version of a removed card may remain."""
         unknown = [key for key in keys if int.from_bytes(key[len(prefix) :], "little") not in self._subjects]
-        for batch in batches(unknown, KEYS_AT_ONCE):
+        for batch in batches(unknown, KEYS_PER_BATCH):
             values = cast(list[bytes | None], await self._redis.mget(batch))
             for key, value in zip(batch, values, strict=True):
-                if content_of(value):
-                    self._differs("cards", Kind.EXTRA, key[len(prefix) :].hex(), "no such provider-location")
+                if card_content(value):
+                    self._report_difference(
+                        "cards", DifferenceKind.EXTRA, key[len(prefix) :].hex(), "no such provider-location"
+                    )
 
     async def _keys(self, pattern: str) -> AsyncIterator[list[bytes]]:
-        """All keys of a pattern in batches. A key may come twice, if the server's table grows meanwhile: not here."""
+        """Yield all keys of a pattern in batches, without the duplicates that SCAN can return."""
         cursor = 0
         seen: set[bytes] = set()
         while True:
-            cursor, found = await self._redis.scan(cursor, match=pattern, count=SCANNED)
+            cursor, found = await self._redis.scan(cursor, match=pattern, count=SCAN_COUNT)
             keys = [key for key in cast(list[bytes], found) if key not in seen]
             seen.update(keys)
             yield keys
@@ -221,34 +238,36 @@ class Audit:
     async def _check_strings(
         self, store: str, keys: Iterable[bytes], expected: dict[str, bytearray], dtype: "np.dtype[np.void]"
     ) -> None:
-        for batch in batches(keys, KEYS_AT_ONCE):
+        for batch in batches(keys, KEYS_PER_BATCH):
             values = cast(list[bytes | None], await self._redis.mget(batch))
             for name, value in zip([key.decode() for key in batch], values, strict=True):
                 self._check_entries(store, name, value or b"", bytes(expected.pop(name, b"")), dtype)
 
-    def _check_entries(self, store: str, key: str, found: bytes, wanted: bytes, dtype: "np.dtype[np.void]") -> None:
-        """Compare the fixed-width entries of one string, in whatever order they lie."""
-        self.checked[store] += len(wanted) // dtype.itemsize
+    def _check_entries(self, store: str, key: str, found: bytes, expected: bytes, dtype: "np.dtype[np.void]") -> None:
+        """Compare the fixed-width entries of one string, regardless of their order."""
+        self.checked[store] += len(expected) // dtype.itemsize
         if len(found) % dtype.itemsize:
-            self._differs(store, Kind.CONTENT, key, f"{len(found)} bytes don't hold whole entries")
+            self._report_difference(
+                store, DifferenceKind.CONTENT, key, f"{len(found)} bytes are not a whole number of entries"
+            )
             return
-        has, should = np.frombuffer(found, dtype), np.frombuffer(wanted, dtype)
+        has, should = np.frombuffer(found, dtype), np.frombuffer(expected, dtype)
         if np.array_equal(np.sort(has, order="id"), np.sort(should, order="id")):
             return
         self._compare(store, key, _by_id(has), _by_id(should))
 
     def _compare(self, store: str, key: str, has: dict[int, list[np.void]], should: dict[int, list[np.void]]) -> None:
         for number in has.keys() | should.keys():
-            found, wanted = has.get(number, []), should.get(number, [])
+            found, expected = has.get(number, []), should.get(number, [])
             subject = self._subjects.get(number, f"{number:016x}")
-            if len(found) > len(wanted):
-                self._differs(store, Kind.EXTRA, subject, key)
+            if len(found) > len(expected):
+                self._report_difference(store, DifferenceKind.EXTRA, subject, key)
             elif not found:
-                self._differs(store, Kind.MISSING, subject, key)
-            elif found != wanted:
-                fields = _unequal(found[0], wanted[0])
-                kind = Kind.VERSION if "version" in fields else Kind.CONTENT
-                self._differs(store, kind, subject, f"{', '.join(fields)} in {key}")
+                self._report_difference(store, DifferenceKind.MISSING, subject, key)
+            elif found != expected:
+                fields = _unequal(found[0], expected[0])
+                kind = DifferenceKind.VERSION if "version" in fields else DifferenceKind.CONTENT
+                self._report_difference(store, kind, subject, f"{', '.join(fields)} in {key}")
 
     async def _check_plans(self) -> None:
         found = cast(dict[bytes, bytes], await self._redis.hgetall(layout.plans_key(self._generation)))
@@ -259,11 +278,15 @@ class Audit:
                 continue
             subject = f"insurance-plan/{plan.decode()}"
             if has is None or should is None:
-                self._differs("plans", Kind.MISSING if has is None else Kind.EXTRA, subject)
+                self._report_difference(
+                    "plans", DifferenceKind.MISSING if has is None else DifferenceKind.EXTRA, subject
+                )
             else:
-                self._differs("plans", Kind.CONTENT if has[:8] == should[:8] else Kind.VERSION, subject)
+                self._report_difference(
+                    "plans", DifferenceKind.CONTENT if has[:8] == should[:8] else DifferenceKind.VERSION, subject
+                )
 
-    def _differs(self, store: str, kind: Kind, subject: str, detail: str = "") -> None:
+    def _report_difference(self, store: str, kind: DifferenceKind, subject: str, detail: str = "") -> None:
         self._report(Difference(store, kind, subject, detail))
 
 
@@ -278,5 +301,5 @@ def _by_id(entries: npt.NDArray[np.void]) -> dict[int, list[np.void]]:
     return grouped
 
 
-def _unequal(found: np.void, wanted: np.void) -> Sequence[str]:
-    return [name for name in found.dtype.names or () if found[name] != wanted[name]]
+def _unequal(found: np.void, expected: np.void) -> Sequence[str]:
+    return [name for name in found.dtype.names or () if found[name] != expected[name]]

@@ -1,13 +1,13 @@
-"""One generation of the read model behind a bounded cache, kept true by the server's own client tracking.
+"""Cache one generation of the read model, bounded by bytes and invalidated by the server's client tracking.
 
 Rules, in the order in which they matter:
 
-- A value is stored only while changes of its key are being reported, and only if none was reported during its fetch.
-- A lost tracking connection empties the cache; until it is back every value is fetched anew.
-- A reader holds one `Generation` from its first to its last key. Each fetch reads the generation's pointer *behind* its
-  keys in the same command, so values of a generation that was replaced meanwhile are never taken for good.
-- Which keys of a kind exist can be learnt in whole (`Generation.survey`); what isn't among them needs no asking.
-- All keys that miss within one turn of the event loop go out in one command, and a key in flight is fetched once.
+- A value is cached only while the server reports changes of its key, and only if none was reported during its fetch.
+- A lost tracking connection empties the cache; until it is back, every read fetches its values.
+- A reader uses one `CachedGeneration` from its first to its last key. Each fetch reads the generation pointer *after*
+  its keys in the same command, so values of a generation that was replaced meanwhile are never used.
+- The existing keys of a key space can be enumerated (`CachedGeneration.preload`); others are absent without a fetch.
+- All misses of one turn of the event loop are fetched in one command, and concurrent loads of a key share one fetch.
 """
 
 import asyncio
@@ -19,62 +19,62 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import hiredis
 
 from millrace_readmodel.layout import GENERATION_KEY
-from millrace_readmodel.lru import Lru
-from millrace_readmodel.tracking import Invalidated, UnavailableError
+from millrace_readmodel.lru import LruCache
+from millrace_readmodel.tracking import ChangedKeys, UnavailableError
 
 V = TypeVar("V")
 
 KEYS_PER_COMMAND: Final = 128
-"""Decoding that many cards takes a millisecond or two: the longest the event loop is held at once."""
-MOST_FLIGHTS: Final = 65_536
-"""Keys in flight; beyond it a load fails at once."""
-MOST_LISTED: Final = 1_000_000
-"""Keys of a kind that are remembered to exist; of a kind with more, all are asked for."""
-SCAN: Final = 1_000
-FILLED_AT_ONCE: Final = 32
-FILL_PAUSE: Final = 0.001
-"""Seconds between; so filling leaves most of the event loop to others."""
-FILL_SHARE: Final = 0.9
-"""Of a kind's capacity that is filled ahead of demand."""
+"""Decoding that many cards blocks the event loop for a millisecond or two."""
+MAX_FETCHES: Final = 65_536
+"""Concurrent fetches; further loads fail immediately."""
+MAX_LISTED_KEYS: Final = 1_000_000
+"""Existing keys stored per key space; a larger key space is not enumerated."""
+SCAN_COUNT: Final = 1_000
+KEYS_PER_PRELOAD: Final = 32
+PRELOAD_PAUSE: Final = 0.001
+"""Seconds between two preload steps, which leave most of the event loop to requests."""
+PRELOAD_SHARE: Final = 0.9
+"""Share of a key space's capacity that preloading may fill."""
 
 
-class GenerationMovedError(Exception):
-    """Another generation is served now; what was read of this one can't be trusted. Start again with a fresh one."""
+class GenerationReplacedError(Exception):
+    """Another generation is served now. Discard the values read so far and start again with the new generation."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[V]):
-    """One kind of string below a generation.
+class KeySpace(Generic[V]):
+    """The string keys of a generation that share a two-byte prefix, with the rules for caching them.
 
-    `prefix` is what its keys have behind the generation's `<number>:`, two bytes. `decode` makes the value from key and
-    string (None when the key is absent; its value is cached like any other); it must not return None. `size` is in
-    bytes and depends on nothing but the value. `capacity` bounds the sum of sizes. A `filled` kind is read
-    ahead of demand as far as it has room; of a `listed` one it is learnt which keys exist, too.
+    Keys are `<generation>:<prefix>…`. `decode` converts key and string (None for an absent key, whose value is cached
+    like any other) and must not return None. `size` returns the bytes of a value, always the same for the same value;
+    `capacity` bounds their sum. If `preloaded`, values are read before they are requested, as far as there is room;
+    if `enumerated`, the existing keys are listed too.
     """
 
     prefix: bytes
     capacity: int
     decode: Callable[[bytes, bytes | None], V]
     size: Callable[[V], int]
-    filled: bool = False
-    listed: bool = False
+    preloaded: bool = False
+    enumerated: bool = False
 
 
 @dataclass(slots=True)
 class Counters:
-    """What happened since the start."""
+    """Event counts since the process started."""
 
     fetched: int = 0
     commands: int = 0
     invalidated: int = 0
     discarded: int = 0
-    """Values not stored because their key changed during the fetch."""
+    """Values not cached because their key changed during the fetch."""
     tracking_lost: int = 0
     generations: int = 0
 
 
-class _Wait:
-    """One load: done when all its keys arrived."""
+class _PendingLoad:
+    """A load that waits for fetches; its future completes when the last key has a value."""
 
     __slots__ = ("future", "missing", "values")
 
@@ -83,152 +83,156 @@ class _Wait:
         self.missing = missing
         self.values: dict[bytes, Any] = {}
 
-    def arrived(self, key: bytes, value: Any) -> None:
+    def add(self, key: bytes, value: Any) -> None:
         self.values[key] = value
         self.missing -= 1
         if self.missing == 0 and not self.future.done():
             self.future.set_result(self.values)
 
-    def failed(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         if not self.future.done():
             self.future.set_exception(error)
 
 
 @dataclass(slots=True, eq=False)
-class _Flight:
-    """One key on its way, and who waits for it."""
+class _Fetch:
+    """The fetch of one key and the loads that wait for it."""
 
-    kind: Kind[Any]
+    key_space: KeySpace[Any]
     key: bytes
-    waits: list[_Wait] = field(default_factory=list)
+    loads: list[_PendingLoad] = field(default_factory=list)
     changed: bool = False
 
-    def land(self, value: Any) -> None:
-        for wait in self.waits:
-            wait.arrived(self.key, value)
+    def complete(self, value: Any) -> None:
+        for load in self.loads:
+            load.add(self.key, value)
 
     def fail(self, error: Exception) -> None:
-        for wait in self.waits:
-            wait.failed(error)
+        for load in self.loads:
+            load.fail(error)
 
 
 Send = Callable[..., "asyncio.Future[Any]"]
 
 
-class Companion(Protocol):
-    """What else a reader keeps of a generation, beyond keys of some kind."""
+class GenerationObserver(Protocol):
+    """Maintains data derived from keys of a generation that belong to no key space."""
 
-    async def prepare(self, generation: "Generation") -> None:
-        """Ready what is kept before the generation is handed out. `UnavailableError` has it tried again."""
+    async def prepare(self, generation: "CachedGeneration") -> None:
+        """Load the data before the generation is used; raise `UnavailableError` to be called again later."""
 
-    def changed(self, generation: "Generation", key: bytes | None) -> None:
-        """This key of no kind changed; None: any may have, and changes are unreported from now on."""
+    def on_change(self, generation: "CachedGeneration", key: bytes | None) -> None:
+        """Handle the change of a key outside all key spaces; None: any may have changed, and reporting has ended."""
 
 
-class Generation:
-    """One generation of the read model, read through the cache. Listens to its own tracking connection.
+class CachedGeneration:
+    """Reads one generation of the read model through the cache; listens to its own tracking connection.
 
-    `live` says whether changes are reported; without that nothing is stored.
+    `is_tracked` is whether the server reports changes; otherwise nothing is cached.
     """
 
     def __init__(
         self,
         number: int,
-        kinds: Sequence[Kind[Any]],
+        key_spaces: Sequence[KeySpace[Any]],
         send: Send,
         counters: Counters,
-        companion: Companion,
+        observer: GenerationObserver,
     ) -> None:
         self.number = number
         self.send = send
-        """A command of one's own; as `Connection.send`."""
-        self.live = False
+        """Sends any other command; see `Connection.send`."""
+        self.is_tracked = False
         self.ended = asyncio.Event()
-        """Set when the pointer moved or tracking was lost."""
-        self.surveyed = False
-        """Whether all that is to be filled and listed is."""
+        """Set when the pointer changed or tracking was lost."""
+        self.is_preloaded = False
+        """Whether preloading and enumerating has finished for all key spaces."""
         self._prefix = b"%d:" % number
-        self._stores: dict[bytes, Lru[bytes, Any]] = {kind.prefix: Lru(kind.capacity, kind.size) for kind in kinds}
-        self._listed: dict[bytes, set[bytes]] = {kind.prefix: set() for kind in kinds if kind.listed}
-        self._complete: set[bytes] = set()
-        self._flights: dict[bytes, _Flight] = {}
-        self._queue: list[_Flight] = []
+        self._caches: dict[bytes, LruCache[bytes, Any]] = {
+            key_space.prefix: LruCache(key_space.capacity, key_space.size) for key_space in key_spaces
+        }
+        self._existing: dict[bytes, set[bytes]] = {
+            key_space.prefix: set() for key_space in key_spaces if key_space.enumerated
+        }
+        self._enumerated: set[bytes] = set()
+        self._fetches: dict[bytes, _Fetch] = {}
+        self._queue: list[_Fetch] = []
         self._counters = counters
-        self._companion = companion
+        self._observer = observer
 
-    def store(self, kind: Kind[V]) -> Lru[bytes, V]:
-        """The cache of one kind; `get` on it is the way that costs nothing when a value is at hand."""
-        return self._stores[kind.prefix]
+    def cache(self, key_space: KeySpace[V]) -> LruCache[bytes, V]:
+        """Return the cache of a key space; its `get` is the cheapest way to read a cached value."""
+        return self._caches[key_space.prefix]
 
-    async def load(self, kind: Kind[V], keys: Iterable[bytes]) -> dict[bytes, V]:
-        """Values of all these keys, from the cache or fetched. Raises `GenerationMovedError`, `UnavailableError`."""
-        store = self._stores[kind.prefix]
+    async def load(self, key_space: KeySpace[V], keys: Iterable[bytes]) -> dict[bytes, V]:
+        """Return the values by key, cached or fetched; raise `GenerationReplacedError` or `UnavailableError`."""
+        cache = self._caches[key_space.prefix]
         values: dict[bytes, V] = {}
         missing: list[bytes] = []
         for key in dict.fromkeys(keys):
-            value = store.get(key)
-            if value is None and self._is_absent(kind, key):
-                value = kind.decode(key, None)
-                store.put(key, value)
+            value = cache.get(key)
+            if value is None and self._is_absent(key_space, key):
+                value = key_space.decode(key, None)
+                cache.put(key, value)
             if value is None:
                 missing.append(key)
             else:
                 values[key] = value
-        return values | await self._fetch(kind, missing) if missing else values
+        return values | await self._fetch(key_space, missing) if missing else values
 
-    async def _fetch(self, kind: Kind[V], keys: list[bytes]) -> dict[bytes, V]:
-        wait = _Wait(len(keys))
+    async def _fetch(self, key_space: KeySpace[V], keys: list[bytes]) -> dict[bytes, V]:
+        load = _PendingLoad(len(keys))
         for key in keys:
-            self._flight(kind, key).waits.append(wait)
-        return await wait.future
+            self._fetch_once(key_space, key).loads.append(load)
+        return await load.future
 
-    def _is_absent(self, kind: Kind[Any], key: bytes) -> bool:
-        return kind.prefix in self._complete and key not in self._listed[kind.prefix]
+    def _is_absent(self, key_space: KeySpace[Any], key: bytes) -> bool:
+        return key_space.prefix in self._enumerated and key not in self._existing[key_space.prefix]
 
-    async def survey(self, kind: Kind[Any]) -> None:
-        """Learn which keys of this kind exist if it is to be listed, and fill the cache as far as there is room.
+    async def preload(self, key_space: KeySpace[Any]) -> None:
+        """Enumerate the keys and fill the cache, as the key space requires and as far as there is room.
 
-        Raises `UnavailableError`, `GenerationMovedError`.
+        Raises `UnavailableError` and `GenerationReplacedError`.
         """
-        pattern = self._prefix + kind.prefix + b"*"
+        pattern = self._prefix + key_space.prefix + b"*"
         cursor = b"0"
         while True:
             try:
-                cursor, keys = await self.send("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN)
+                cursor, keys = await self.send("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
             except hiredis.HiredisError as error:
                 raise UnavailableError(str(error)) from error
-            if kind.listed:
-                self._listed[kind.prefix].update(keys)
-            has_room = await self._fill(kind, keys)
-            if cursor == b"0" or not (has_room or self._may_list(kind)):
+            if key_space.enumerated:
+                self._existing[key_space.prefix].update(keys)
+            has_room = await self._preload_keys(key_space, keys)
+            if cursor == b"0" or not (has_room or self._can_enumerate(key_space)):
                 break
-        # SCAN finds all that exist throughout; what came since has been reported as changed.
-        if cursor == b"0" and self._may_list(kind):
-            self._complete.add(kind.prefix)
+        # SCAN returns every key that exists throughout; a key created since was reported as changed.
+        if cursor == b"0" and self._can_enumerate(key_space):
+            self._enumerated.add(key_space.prefix)
 
-    def _may_list(self, kind: Kind[Any]) -> bool:
-        if not kind.listed or self.ended.is_set():
+    def _can_enumerate(self, key_space: KeySpace[Any]) -> bool:
+        if not key_space.enumerated or self.ended.is_set():
             return False
-        return len(self._listed[kind.prefix]) <= MOST_LISTED
+        return len(self._existing[key_space.prefix]) <= MAX_LISTED_KEYS
 
-    async def _fill(self, kind: Kind[Any], keys: list[bytes]) -> bool:
-        """Load these keys; False if there is no more room, or no use."""
-        store = self._stores[kind.prefix]
-        for start in range(0, len(keys), FILLED_AT_ONCE):
-            if self.ended.is_set() or store.bytes > FILL_SHARE * kind.capacity:
+    async def _preload_keys(self, key_space: KeySpace[Any], keys: list[bytes]) -> bool:
+        """Load these keys; return False if the cache is full or the generation has ended."""
+        cache = self._caches[key_space.prefix]
+        for start in range(0, len(keys), KEYS_PER_PRELOAD):
+            if self.ended.is_set() or cache.bytes > PRELOAD_SHARE * key_space.capacity:
                 return False
-            await self.load(kind, keys[start : start + FILLED_AT_ONCE])
-            await asyncio.sleep(FILL_PAUSE)
+            await self.load(key_space, keys[start : start + KEYS_PER_PRELOAD])
+            await asyncio.sleep(PRELOAD_PAUSE)
         return True
 
-    def forget(self, keys: Iterable[bytes]) -> None:
-        """Have these keys fetched anew by whoever asks next."""
+    def evict(self, keys: Iterable[bytes]) -> None:
+        """Remove these keys from the cache, so that the next load fetches them."""
         for key in keys:
-            self._stores[key[len(self._prefix) :][:2]].pop(key)
+            self._caches[key[len(self._prefix) :][:2]].pop(key)
 
-    def invalidated(self, keys: Invalidated) -> None:
+    def on_invalidation(self, keys: ChangedKeys) -> None:
         if keys is None:
-            self._forget_all()
+            self._clear()
             self.ended.set()
             return
         self._counters.invalidated += len(keys)
@@ -239,98 +243,98 @@ class Generation:
                 self._invalidate(key)
 
     def _invalidate(self, key: bytes) -> None:
-        store = self._stores.get(key[len(self._prefix) :][:2])
-        if store is None:
-            self._companion.changed(self, key)
+        cache = self._caches.get(key[len(self._prefix) :][:2])
+        if cache is None:
+            self._observer.on_change(self, key)
             return
-        store.pop(key)
-        listed = self._listed.get(key[len(self._prefix) :][:2])
-        if listed is not None:
-            listed.add(key)
-        # Who asks from now on must not be given the answer of a fetch that began before the change.
-        flight = self._flights.pop(key, None)
-        if flight is not None:
-            flight.changed = True
+        cache.pop(key)
+        enumerated = self._existing.get(key[len(self._prefix) :][:2])
+        if enumerated is not None:
+            enumerated.add(key)
+        # A load that starts after the change must not share a fetch that began before it.
+        fetch = self._fetches.pop(key, None)
+        if fetch is not None:
+            fetch.changed = True
 
-    def lost(self) -> None:
-        if self.live:
+    def on_disconnect(self) -> None:
+        if self.is_tracked:
             self._counters.tracking_lost += 1
         self.retire()
 
     def retire(self) -> None:
-        """Store nothing from now on, and forget everything."""
-        self.live = False
-        self._forget_all()
+        """Empty the cache and stop caching."""
+        self.is_tracked = False
+        self._clear()
         self.ended.set()
 
-    def _forget_all(self) -> None:
-        for store in self._stores.values():
-            store.clear()
-        self._complete.clear()
-        for keys in self._listed.values():
+    def _clear(self) -> None:
+        for cache in self._caches.values():
+            cache.clear()
+        self._enumerated.clear()
+        for keys in self._existing.values():
             keys.clear()
-        for flight in self._flights.values():
-            flight.changed = True
-        self._flights.clear()
-        self._companion.changed(self, None)
+        for fetch in self._fetches.values():
+            fetch.changed = True
+        self._fetches.clear()
+        self._observer.on_change(self, None)
 
-    def _flight(self, kind: Kind[Any], key: bytes) -> _Flight:
-        flight = self._flights.get(key)
-        if flight is not None:
-            return flight
-        if len(self._flights) >= MOST_FLIGHTS:
-            raise UnavailableError("too many keys in flight")
-        flight = self._flights[key] = _Flight(kind, key)
+    def _fetch_once(self, key_space: KeySpace[Any], key: bytes) -> _Fetch:
+        fetch = self._fetches.get(key)
+        if fetch is not None:
+            return fetch
+        if len(self._fetches) >= MAX_FETCHES:
+            raise UnavailableError("too many concurrent fetches")
+        fetch = self._fetches[key] = _Fetch(key_space, key)
         if not self._queue:
-            asyncio.get_running_loop().call_soon(self._depart)
-        self._queue.append(flight)
-        return flight
+            asyncio.get_running_loop().call_soon(self._send_queue)
+        self._queue.append(fetch)
+        return fetch
 
-    def _depart(self) -> None:
+    def _send_queue(self) -> None:
         queue, self._queue = self._queue, []
         for start in range(0, len(queue), KEYS_PER_COMMAND):
-            flights = queue[start : start + KEYS_PER_COMMAND]
+            fetches = queue[start : start + KEYS_PER_COMMAND]
             try:
-                # MGET runs in the order of its keys and at once: a pointer that still names this generation
-                # proves that the keys before it were read while it was served.
-                reply = self.send("MGET", *[flight.key for flight in flights], GENERATION_KEY)
+                # MGET reads its keys atomically and in order: a pointer that still names this generation proves
+                # that the keys before it were read while it was served.
+                reply = self.send("MGET", *[fetch.key for fetch in fetches], GENERATION_KEY)
             except UnavailableError as error:
-                self._crash(flights, error)
+                self._fail(fetches, error)
                 continue
             self._counters.commands += 1
-            self._counters.fetched += len(flights)
-            reply.add_done_callback(partial(self._arrive, flights))
+            self._counters.fetched += len(fetches)
+            reply.add_done_callback(partial(self._receive, fetches))
 
-    def _arrive(self, flights: Sequence[_Flight], reply: "asyncio.Future[Any]") -> None:
+    def _receive(self, fetches: Sequence[_Fetch], reply: "asyncio.Future[Any]") -> None:
         error = reply.exception()
         if error is not None:
-            self._crash(flights, UnavailableError(str(error)))
+            self._fail(fetches, UnavailableError(str(error)))
             return
         *values, pointer = reply.result()
         if pointer != b"%d" % self.number:
-            self._crash(flights, GenerationMovedError(f"generation {self.number} is no longer served"))
+            self._fail(fetches, GenerationReplacedError(f"generation {self.number} is no longer served"))
             return
-        for flight, value in zip(flights, values, strict=True):
-            self._land(flight, value)
+        for fetch, value in zip(fetches, values, strict=True):
+            self._complete(fetch, value)
 
-    def _land(self, flight: _Flight, raw: bytes | None) -> None:
-        self._finish(flight)
+    def _complete(self, fetch: _Fetch, raw: bytes | None) -> None:
+        self._remove_fetch(fetch)
         try:
-            value = flight.kind.decode(flight.key, raw)
-        except ValueError as error:  # what can't be read fails those who asked for it, not their neighbours
-            flight.fail(error)
+            value = fetch.key_space.decode(fetch.key, raw)
+        except ValueError as error:  # fails only the loads that wait for this key
+            fetch.fail(error)
             return
-        if flight.changed:
+        if fetch.changed:
             self._counters.discarded += 1
-        elif self.live:
-            self._stores[flight.kind.prefix].put(flight.key, value)
-        flight.land(value)
+        elif self.is_tracked:
+            self._caches[fetch.key_space.prefix].put(fetch.key, value)
+        fetch.complete(value)
 
-    def _crash(self, flights: Iterable[_Flight], error: Exception) -> None:
-        for flight in flights:
-            self._finish(flight)
-            flight.fail(error)
+    def _fail(self, fetches: Iterable[_Fetch], error: Exception) -> None:
+        for fetch in fetches:
+            self._remove_fetch(fetch)
+            fetch.fail(error)
 
-    def _finish(self, flight: _Flight) -> None:
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+    def _remove_fetch(self, fetch: _Fetch) -> None:
+        if self._fetches.get(fetch.key) is fetch:
+            del self._fetches[fetch.key]

@@ -1,8 +1,8 @@
-"""The search card as a pure function of a provider's item collection in the truth, and its form in the read model."""
+"""Build search cards from a provider's item collection and encode them for the read model (pure functions)."""
 
 import re
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeGuard
 
@@ -26,15 +26,15 @@ _NAME_ENTRY: Final = struct.Struct("<QffHH")
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What a search result shows of one provider-location, and all that its row and name entries are made of."""
+    """Content of a search result for one provider-location, from which its row and name entries are built."""
 
     version: int
-    """Sum of the versions of the collection's items: rises with every change of any part, deletions included."""
+    """Sum of the versions of the collection's items: every change increases it, including deletions."""
     id: str
     npi: str
     name: str
     words: tuple[str, ...]
-    """Folded words of the name, for the name index; without repetition."""
+    """Distinct folded words of the name, for the name index."""
     taxonomy: str
     specialty: str
     address: Address
@@ -53,10 +53,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredCard(msgspec.Struct, frozen=True, array_like=True):
-    """A card as it lies in the read model: plans and time zones by number, identifiers as bytes.
-
-    `version` stands before the rest.
-    """
+    """Compact form of a card in the read model: plan set and time zone as numbers, identifiers as bytes."""
 
     uuid: bytes
     number: int
@@ -73,7 +70,7 @@ class StoredCard(msgspec.Struct, frozen=True, array_like=True):
     lat: float
     lon: float
     zone: int | str
-    """Number of the time zone, or its name where it isn't listed."""
+    """Number of the time zone; the name of an unlisted zone."""
     sex: str | None
     languages: int
     """Bits by ordinal."""
@@ -83,17 +80,17 @@ class StoredCard(msgspec.Struct, frozen=True, array_like=True):
     rating: float | None
     reviews: int
     practice: bytes | None
-    """Identifier of the practice, if it is a UUID."""
+    """Practice id, if it is a UUID."""
     practice_name: str | None
     telephone: int | str | None
-    """Telephone: the digits of E.164, or the text of anything else."""
+    """Digits of an E.164 number, or any other text."""
     other_practice: str | None = None
-    """Identifier of the practice, if it is anything else."""
+    """Practice id, if it is not a UUID."""
     version: int = 0
 
     @property
     def id(self) -> str:
-        """Identifier of the provider-location."""
+        """Id of the provider-location."""
         return _uuid_text(self.uuid)
 
     @property
@@ -115,37 +112,37 @@ class StoredCard(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def row(self) -> int:
-        """The `row_id` of the provider-location."""
+        """`layout.row_id` of the provider-location."""
         return int.from_bytes(self.uuid[:8], "little")
 
     @property
     def cell(self) -> str:
-        return layout.cell_of(self.lat, self.lon)
+        return layout.cell_at(self.lat, self.lon)
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
-    """All items of one provider in the truth."""
+class ItemCollection:
+    """All items of one provider in the source of truth."""
 
     npi: str
     provider: Provider | None
     locations: Sequence[ProviderLocation]
     reviews: ReviewSummary | None
     versions: int
-    """Sum of all items' versions, openings left out; tombstones, which hold no entity, count as well."""
+    """Sum of the versions of all items, including tombstones, without openings."""
     deleted: Sequence[str] = ()
-    """Identifiers of provider-locations of which only the tombstone is left."""
+    """Ids of deleted provider-locations."""
     weeks: Mapping[str, Sequence[WeekItem]] = field(default_factory=dict)
-    """Openings by provider-location: they have no part in its card."""
+    """Openings by provider-location id; not part of cards."""
 
     @property
     def location_ids(self) -> tuple[str, ...]:
-        """All provider-locations that have, or may once have had, a card."""
+        """Ids of all provider-locations that have or may have had a card."""
         return (*(location.id for location in self.locations), *self.deleted)
 
 
-def cards_of(collection: Collection) -> list[Card]:
-    """A card for each provider-location that can be found: provider and location live, positioned, specialty known."""
+def build_cards(collection: ItemCollection) -> list[Card]:
+    """Return a card for each searchable provider-location: not deleted, with a position and a known specialty."""
     provider = collection.provider
     if provider is None:
         return []
@@ -180,8 +177,8 @@ def cards_of(collection: Collection) -> list[Card]:
     ]
 
 
-def stored(card: Card, plan_set: int) -> StoredCard:
-    """The form of a card in the read model. `plan_set` is the number of the set `card.plans`; ValueError on odd ids."""
+def to_stored_card(card: Card, plan_set: int) -> StoredCard:
+    """Return the compact form of a card, given the number of its plan set; raise `ValueError` for invalid ids."""
     known = specialty(card.specialty)
     if known is None:
         raise ValueError(f"specialty {card.specialty!r} of provider-location {card.id} is unknown")
@@ -219,50 +216,50 @@ _decoder = msgspec.msgpack.Decoder(StoredCard)
 
 
 def encode_card(card: StoredCard, *, after: bytes | None = None) -> bytes:
-    """The value of the card's key: its stamp, then msgpack. `after` is the value that it takes the place of.
+    """Return the value of a card's key, stamp and msgpack, given the previous value `after`.
 
-    The stamp (8 bytes, little endian) holds the version, and in its low 16 bits how often that version was written:
-    each write changes it, so whoever compares stamps learns of every write between.
+    The stamp (8 bytes, little endian) contains the version and, in its low 16 bits, the number of rewrites of that
+    version. Every write changes it, so comparing stamps detects every concurrent write.
     """
     return _stamp(card.version, after) + _encoder.encode(card)
 
 
 def encode_removal(version: int, *, after: bytes | None = None) -> bytes:
-    """What stands in place of a removed card for a while: a stamp alone, of the version that had no card any more."""
+    """Return the value that temporarily replaces a removed card: only a stamp with the version of the removal."""
     return _stamp(version, after)
 
 
 def _stamp(version: int, after: bytes | None) -> bytes:
     rewrites = 0
-    if after and version_of(after) == version:
+    if after and card_version(after) == version:
         rewrites = (_STAMP.unpack_from(after)[0] + 1) % (1 << _REWRITE_BITS)
     return _STAMP.pack(version << _REWRITE_BITS | rewrites)
 
 
-def stamp_of(value: bytes | None) -> bytes:
-    """The stamp of a card's value; empty where there is none."""
+def card_stamp(value: bytes | None) -> bytes:
+    """Return the stamp of a card's value; empty without a value."""
     return value[: _STAMP.size] if value else b""
 
 
-def version_of(value: bytes | None) -> int:
-    """The version in a card's value, that of a removal as well; 0 where there is none."""
+def card_version(value: bytes | None) -> int:
+    """Return the version of a card or removal; 0 without a value."""
     return int(_STAMP.unpack_from(value)[0]) >> _REWRITE_BITS if value else 0
 
 
-def content_of(value: bytes | None) -> bytes:
-    """A card's value without its stamp; empty where there is no card."""
+def card_content(value: bytes | None) -> bytes:
+    """Return a card's value without its stamp; empty without a card."""
     return value[_STAMP.size :] if value else b""
 
 
 def decode_card(value: bytes | None) -> StoredCard | None:
-    """Inverse of `encode_card`; None where there is no card. Raises `msgspec.DecodeError`."""
+    """Decode the value of a card's key; None without a card. Raises `msgspec.DecodeError`."""
     if value is None or len(value) <= _STAMP.size:
         return None
     return _decoder.decode(memoryview(value)[_STAMP.size :])
 
 
-def row_of(card: StoredCard) -> bytes:
-    """The card's row: one `layout.ROW`."""
+def encode_row(card: StoredCard) -> bytes:
+    """Return the card's row as one `layout.ROW`."""
     return _ROW.pack(
         card.row,
         card.version,
@@ -278,15 +275,9 @@ def row_of(card: StoredCard) -> bytes:
     )
 
 
-def name_entry_of(card: StoredCard) -> bytes:
-    """What stands under each of the card's words: one `layout.NAME_ENTRY`."""
+def encode_name_entry(card: StoredCard) -> bytes:
+    """Return the card's entry for the name index, one `layout.NAME_ENTRY`, the same for each word."""
     return _NAME_ENTRY.pack(card.row, card.lat, card.lon, card.specialty, 0)
-
-
-def name_entries_of(card: StoredCard) -> Iterator[tuple[str, bytes]]:
-    """(word, `NAME_ENTRY`) for each word of the name."""
-    entry = name_entry_of(card)
-    return ((word, entry) for word in card.words)
 
 
 def _uuid_text(uuid: bytes) -> str:
@@ -299,7 +290,7 @@ def _is_uuid(text: str | None) -> TypeGuard[str]:
 
 
 def _digits(phone: str | None) -> int | str | None:
-    """The digits of a number in E.164, and what is none as it is."""
+    """Return the digits of an E.164 number, and other text unchanged."""
     return int(phone[1:]) if phone and _E164.fullmatch(phone) else phone
 
 

@@ -1,25 +1,25 @@
-"""What has to be written to the read model when a card takes the place of another: pure."""
+"""Compute the writes that replace one card of the read model by another (pure functions)."""
 
 from dataclasses import dataclass
 
-from millrace_readmodel.cards import StoredCard, name_entry_of, row_of
+from millrace_readmodel.cards import StoredCard, encode_name_entry, encode_row
 from millrace_readmodel.layout import row_id
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Partition:
-    """A partition without its generation. `specialty` is the ordinal."""
+    """The specialty (ordinal) and H3 cell that identify a partition within a generation."""
 
     specialty: int
     cell: str
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """Writes for one provider-location, all idempotent; its card comes last, by compare-and-set.
+class CardChanges:
+    """Idempotent writes for one provider-location, to be made before its card is replaced by compare-and-set.
 
-    `upsert` is the row to put (partition, `layout.ROW`); `removed_from` the partitions that must not have the row any
-    more; `added_words` get `entry` (a `layout.NAME_ENTRY`); `removed_words` lose theirs.
+    `upsert` is the row to put (partition, `layout.ROW`); `removed_from` are partitions to remove the row from. `entry`
+    (a `layout.NAME_ENTRY`) is put under `added_words`; the entries under `removed_words` are removed.
     """
 
     row: int
@@ -34,30 +34,29 @@ def partition_of(card: StoredCard) -> Partition:
     return Partition(card.specialty, card.cell)
 
 
-def changes(
+def diff_cards(
     provider_location_id: str,
     old: StoredCard | None,
     new: StoredCard | None,
     *,
     tried: frozenset[Partition] = frozenset(),
     tried_words: frozenset[str] = frozenset(),
-) -> Changes:
-    """From the stored card `old` (None: there is none) to `new` (None: there shall be none).
+) -> CardChanges:
+    """Return the writes that lead from the stored card `old` to `new`; None stands for no card.
 
-    `tried` and `tried_words` are where earlier attempts, that lost against another writer, may have left a row or name
-    entries.
+    `tried` and `tried_words` are the places where attempts that lost to another writer may have left a row or entries.
     """
-    entry = name_entry_of(new) if new else b""
+    entry = encode_name_entry(new) if new else b""
     before = frozenset(old.words) if old else frozenset()
     after = frozenset(new.words) if new else frozenset()
-    kept = before & after if old and name_entry_of(old) == entry else frozenset()
+    unchanged = before & after if old and encode_name_entry(old) == entry else frozenset()
     target = partition_of(new) if new else None
     stale = tried | ({partition_of(old)} if old else set())
-    return Changes(
+    return CardChanges(
         row=row_id(provider_location_id),
-        upsert=(target, row_of(new)) if new and target else None,
+        upsert=(target, encode_row(new)) if new and target else None,
         removed_from=frozenset(stale - {target}),
         entry=entry,
-        added_words=frozenset(after - (kept - tried_words)),
+        added_words=frozenset(after - (unchanged - tried_words)),
         removed_words=frozenset((before | tried_words) - after),
     )

@@ -1,7 +1,7 @@
-"""A DynamoDB client for the truth: botocore's signing, retries and pool, but our own reading of item pages.
+"""A DynamoDB client for the source of truth: botocore's signing, retries and pool with a faster parser of item pages.
 
-botocore turns each attribute of each item into nested dictionaries by walking the service model, some 25 µs an item.
-A rebuild reads millions of items; decoded straight into structs it is one.
+botocore converts each attribute into nested dictionaries by the service model, which takes about 25 µs per item. A
+rebuild reads millions of items; decoding them directly into structs takes about 1 µs.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -28,7 +28,7 @@ class Number(msgspec.Struct, frozen=True, gc=False):
 
 
 class PageItem(msgspec.Struct, frozen=True, gc=False):
-    """An item of the truth as DynamoDB writes it."""
+    """An item of the source of truth in DynamoDB's JSON."""
 
     pk: Text
     sk: Text
@@ -64,7 +64,7 @@ class _PageParserFactory(AioResponseParserFactory):
 async def truth_client(
     *, region: str | None = None, endpoint_url: str | None = None, connections: int = 32
 ) -> "AsyncIterator[DynamoDBClient]":
-    """A client whose Scan and Query answer `list[PageItem]`. What isn't given is as botocore finds it."""
+    """Open a client whose Scan and Query return `list[PageItem]`; botocore provides missing settings."""
     session = AioSession()
     session.register_component("response_parser_factory", _PageParserFactory())
     config = AioConfig(
@@ -72,7 +72,7 @@ async def truth_client(
         connect_timeout=5,
         read_timeout=20,
         retries={"mode": "standard", "max_attempts": 4},
-        # A third of a request's cost here: walking the service model over each item, and describing the client anew.
+        # Validation against the service model and the detailed user agent take a third of a request's time.
         parameter_validation=False,
         user_agent="millrace",
     )

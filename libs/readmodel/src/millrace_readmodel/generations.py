@@ -1,8 +1,9 @@
-"""Which generation is served, which one is being made, and writing through it all.
+"""Track the served generation and the one being built, and write to both during a rebuild.
 
-A rebuild leads `rm:building` through two phases. While *loading*, nobody but the rebuild writes to the new generation;
-projectors write to the served one and note what changed in the new one's dirty set. While *catching up*, projectors
-write to both, and the rebuild works off the dirty set, which grows no more. So at the switch nothing is left to do.
+A rebuild moves `rm:building` through two phases. While *loading*, only the rebuild writes to the new generation;
+projectors write to the served one and add changed aggregates to the dirty set of the new one. While *catching up*,
+projectors write to both, and the rebuild processes the dirty set, which no longer grows. At the switch the new
+generation is complete.
 """
 
 import asyncio
@@ -16,21 +17,21 @@ from typing import Final, cast
 from redis.asyncio import Redis
 
 from millrace_readmodel import layout
-from millrace_readmodel.errors import ContentionError
 from millrace_readmodel.items import PROVIDER_PREFIX
 from millrace_readmodel.openings import WeekItem
+from millrace_readmodel.scripts import ContentionError
 from millrace_readmodel.writer import ReadModelWriter
 
 POINTER_CHANGES: Final = 16
-ABSENT_SECONDS: Final = 20.0
-ABSENT_POLL: Final = 0.05
-FIRST_NUMBERS: Final = range(1, 1_000)
-_SCANNED: Final = 1_000
+GENERATION_TIMEOUT: Final = 20.0
+GENERATION_POLL: Final = 0.05
+INITIAL_NUMBERS: Final = range(1, 1_000)
+_SCAN_COUNT: Final = 1_000
 _GENERATION: Final = re.compile(rb"(\d+):(?:c:|p:|o:|n:|words$|plan|dirty$)")
 
 
 class Phase(Enum):
-    """How far a rebuild is."""
+    """Phase of a rebuild."""
 
     LOADING = "loading"
     CATCHING_UP = "catching-up"
@@ -38,24 +39,24 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pointers:
-    """Numbers of the generation that is served and of the one that is being made."""
+    """Numbers of the served generation and of the one being built."""
 
     served: int | None
     building: int | None
     phase: Phase | None
 
     @property
-    def absent(self) -> bool:
-        """The read model is empty: the server is new, or lost its memory."""
+    def is_empty(self) -> bool:
+        """Whether there is no generation: the server is new or has lost its data."""
         return self.served is None and self.building is None
 
 
-class AbsentError(Exception):
-    """There is no generation to write to, and none appeared in time."""
+class GenerationTimeoutError(Exception):
+    """No generation to write to appeared in time."""
 
 
-async def pointers(redis: Redis) -> Pointers:
-    """Where to read from and where to write to now."""
+async def read_pointers(redis: Redis) -> Pointers:
+    """Read which generations are served and being built."""
     found = await redis.mget(layout.GENERATION_KEY, layout.BUILDING_KEY)
     served, building = cast(list[bytes | None], found)
     if building is None:
@@ -64,47 +65,45 @@ async def pointers(redis: Redis) -> Pointers:
     return Pointers(int(served) if served else None, int(number), Phase(phase))
 
 
-def next_number(now: Pointers, choose: Callable[[range], int] = random.choice) -> int:
-    """The number for a new generation.
+def next_generation(now: Pointers, choose: Callable[[range], int] = random.choice) -> int:
+    """Return the number for a new generation.
 
-    The first one after a loss of memory is drawn, so that a writer who is still at work on a lost generation doesn't
-    write into the new one.
+    It is random in an empty read model, so that a writer to a lost generation doesn't write to the new one.
     """
-    if now.absent:
-        return choose(FIRST_NUMBERS)
+    if now.is_empty:
+        return choose(INITIAL_NUMBERS)
     return max(now.served or 0, now.building or 0) + 1
 
 
 class ReadModel:
-    """What a projector writes through: finds the generations to write to and repeats when they changed meanwhile."""
+    """Writes to the served generation and the one being built; repeats the write if they change meanwhile."""
 
     def __init__(
         self,
         redis: Redis,
         writer: ReadModelWriter,
         *,
-        absent: Callable[[], None],
+        request_rebuild: Callable[[], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        absent_seconds: float = ABSENT_SECONDS,
+        timeout: float = GENERATION_TIMEOUT,
     ) -> None:
-        """`absent` is called when there is no generation at all; it should see to a rebuild and return at once."""
+        """`request_rebuild` is called while there is no generation; it must return immediately."""
         self._redis = redis
         self._writer = writer
-        self._absent = absent
+        self._request_rebuild = request_rebuild
         self._sleep = sleep
-        self._absent_seconds = absent_seconds
+        self._timeout = timeout
 
     async def apply(self, aggregates: Collection[str], weeks: Sequence[WeekItem] = ()) -> None:
-        """Make the read model say what the truth says of these aggregates (partition keys of the truth), and of these
-        weeks of openings.
+        """Write the current state of these aggregates (partition keys of the source of truth) and these weeks.
 
-        The caller wrote the truth before. Raises `AbsentError` while there is no generation, `ContentionError`,
-        redis-py's `RedisError`, and what the truth raises; repeating is harmless.
+        The source of truth must already be written. Raises `GenerationTimeoutError` without a generation,
+        `ContentionError`, redis-py's `RedisError`, and the errors of the source of truth; safe to repeat.
         """
-        now = await self._present()
+        now = await self._wait_for_generation()
         for _ in range(POINTER_CHANGES):
             await self._write(now, aggregates, weeks)
-            before, now = now, await self._present()
+            before, now = now, await self._wait_for_generation()
             if now == before:
                 return
         raise ContentionError("the generation changed each time")
@@ -121,27 +120,29 @@ class ReadModel:
         else:
             await self._writer.write(now.building, aggregates, weeks)
 
-    async def _present(self) -> Pointers:
+    async def _wait_for_generation(self) -> Pointers:
         waited = 0.0
-        while (now := await pointers(self._redis)).absent:
-            if waited >= self._absent_seconds:
-                raise AbsentError(f"no generation of the read model appeared within {self._absent_seconds:g} s")
-            self._absent()
-            await self._sleep(ABSENT_POLL)
-            waited += ABSENT_POLL
+        while (now := await read_pointers(self._redis)).is_empty:
+            if waited >= self._timeout:
+                raise GenerationTimeoutError(
+                    f"no generation of the read model appeared within {self._timeout:g} s; run a rebuild"
+                )
+            self._request_rebuild()
+            await self._sleep(GENERATION_POLL)
+            waited += GENERATION_POLL
         return now
 
 
-async def tidy(redis: Redis) -> int:
-    """Delete, in small steps, the keys of all generations but the served one and the one being made.
+async def remove_stale_generations(redis: Redis) -> int:
+    """Delete the keys of all generations except the served one and the one being built; return their number.
 
-    Returns how many there were. Only whoever holds the rebuild lock may call this.
+    Call this only with the rebuild lock held.
     """
     removed = 0
     cursor = 0
     while True:
-        now = await pointers(redis)
-        cursor, keys = await redis.scan(cursor, count=_SCANNED)
+        now = await read_pointers(redis)
+        cursor, keys = await redis.scan(cursor, count=_SCAN_COUNT)
         stale = [key for key in cast(list[bytes], keys) if _number(key) not in (None, now.served, now.building)]
         if stale:
             removed += await redis.unlink(*stale)

@@ -1,4 +1,4 @@
-"""The items of the truth: which entity lies where, and what a provider's collection of them says. Pure."""
+"""Map entities to items of the source of truth, and items to collections, openings and plans (pure functions)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ import msgspec
 from millrace_contracts import registry
 from millrace_contracts.entities import Provider, ProviderLocation, ReviewSummary
 from millrace_contracts.envelope import ContractError, Envelope
-from millrace_readmodel.cards import Collection
-from millrace_readmodel.openings import WeekItem, week_of
-from millrace_readmodel.zones import date_of, monday, week_number
+from millrace_readmodel.cards import ItemCollection
+from millrace_readmodel.openings import WeekItem, summarize_week
+from millrace_readmodel.zones import date_from_day, first_day_of_week, week_number
 
 E = TypeVar("E", Provider, ProviderLocation, ReviewSummary)
 PROFILE: Final = "PROFILE"
@@ -21,8 +21,8 @@ PROVIDER_PREFIX: Final = "PROVIDER#"
 PLAN_PREFIX: Final = "PLAN#"
 LOCATION_PREFIX: Final = "LOCATION#"
 AVAILABILITY_PREFIX: Final = "AVAILABILITY#"
-WEEKS_KEPT: Final = 4
-"""After which the openings of a week may go from the truth."""
+WEEKS_RETAINED: Final = 4
+"""Weeks after their own that openings remain in the source of truth."""
 _KEYS: Final = {
     "provider": (PROVIDER_PREFIX + "{0}", PROFILE),
     "provider-location": (PROVIDER_PREFIX + "{0}", LOCATION_PREFIX + "{1}"),
@@ -32,13 +32,13 @@ _KEYS: Final = {
     "practice": ("PRACTICE#{0}", PROFILE),
     "insurance-plan": (PLAN_PREFIX + "{0}", PROFILE),
 }
-"""Partition and sort key by entity, from the parts of the subject."""
-_ELSEWHERE: Final = frozenset({"appointment", "patient", "waitlist-offer"})
-"""Entities that no search shows."""
+"""Formats of partition and sort key by entity type, filled with the parts of the subject."""
+_NOT_STORED: Final = frozenset({"appointment", "patient", "waitlist-offer"})
+"""Entity types that searches don't use."""
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
-    """One entity in the truth. `data` is its clean JSON, None on a tombstone; `time` its commit time (RFC 3339)."""
+    """An entity in the source of truth: `data` is JSON, None on a tombstone; `time` is the commit time (RFC 3339)."""
 
     pk: str
     sk: str
@@ -50,42 +50,42 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class PlanItem:
-    """An insurance plan as the read model needs it; `data` is JSON, None when the plan is gone."""
+    """An insurance plan; `data` is JSON, None for a deleted plan."""
 
     id: str
     version: int
     data: bytes | None
 
 
-def item_of(envelope: Envelope) -> Item | None:
-    """The item that an event of `entities` makes; None for entities that the truth doesn't hold.
+def item_from_event(envelope: Envelope) -> Item | None:
+    """Return the item for an event of `entities`; None for entity types that are not stored.
 
-    Raises `ContractError` for what can't be read, so that nothing enters the truth that no card could be made of.
+    Raises `ContractError` for an invalid entity, so that cards can be built from everything in the source of truth.
     """
     registry.entity_of(envelope)
-    key = key_of(envelope.subject)
+    key = item_key(envelope.subject)
     if key is None:
         return None
     data = None if envelope.deleted else bytes(envelope.data).decode()
     item = Item(*key, envelope.entityversion, data, envelope.time, envelope.subject)
     if item.sk.startswith(AVAILABILITY_PREFIX):
-        week_of(week_item(item), 0)
+        summarize_week(week_item(item), 0)
     return item
 
 
-def key_of(subject: str) -> tuple[str, str] | None:
-    """Partition and sort key of an entity; None if the truth doesn't hold such entities.
+def item_key(subject: str) -> tuple[str, str] | None:
+    """Return partition and sort key of an entity; None for entity types that are not stored.
 
-    Raises `ContractError` for a subject with too few parts.
+    Raises `ContractError` for an unknown entity type or a subject with too few parts.
     """
     entity, *parts = subject.split("/")
-    if entity in _ELSEWHERE:
+    if entity in _NOT_STORED:
         return None
     try:
         pk, sk = _KEYS[entity]
         return pk.format(*parts), sk.format(*parts)
     except LookupError as error:
-        raise ContractError(f"subject: the truth has no place for {subject!r}") from error
+        raise ContractError(f"subject: {subject!r} has an unknown entity type or too few parts") from error
 
 
 _provider = msgspec.json.Decoder(Provider)
@@ -93,8 +93,8 @@ _location = msgspec.json.Decoder(ProviderLocation)
 _reviews = msgspec.json.Decoder(ReviewSummary)
 
 
-def collection_of(npi: str, items: Iterable[Item]) -> Collection:
-    """What the items of one provider say together, in whatever order they come. Raises `ContractError`."""
+def build_collection(npi: str, items: Iterable[Item]) -> ItemCollection:
+    """Return the collection of a provider's items, given in any order; raise `ContractError` for an invalid item."""
     provider: Provider | None = None
     reviews: ReviewSummary | None = None
     locations: list[ProviderLocation] = []
@@ -111,19 +111,19 @@ def collection_of(npi: str, items: Iterable[Item]) -> Collection:
             if item.data is None:
                 deleted.append(item.sk.removeprefix(LOCATION_PREFIX))
             else:
-                locations.append(_decoded(_location, item, item.data))
+                locations.append(_decode(_location, item, item.data))
         elif item.data is None:
             continue
         elif item.sk == PROFILE:
-            provider = _decoded(_provider, item, item.data)
+            provider = _decode(_provider, item, item.data)
         elif item.sk == REVIEWS:
-            reviews = _decoded(_reviews, item, item.data)
+            reviews = _decode(_reviews, item, item.data)
     locations.sort(key=lambda location: location.id)
-    return Collection(npi, provider, locations, reviews, versions, tuple(sorted(deleted)), weeks)
+    return ItemCollection(npi, provider, locations, reviews, versions, tuple(sorted(deleted)), weeks)
 
 
 def week_item(item: Item) -> WeekItem:
-    """The openings of a week from their item. Raises `ContractError` for a week that is none."""
+    """Return the openings in an item; raise `ContractError` for an invalid week."""
     location_id, _, week = item.sk.removeprefix(AVAILABILITY_PREFIX).rpartition("#")
     try:
         number = week_number(week)
@@ -132,25 +132,25 @@ def week_item(item: Item) -> WeekItem:
     return WeekItem(item.pk.removeprefix(PROVIDER_PREFIX), location_id, number, item.version, item.data)
 
 
-def expiry_of(item: Item) -> int | None:
-    """When the item may go (unix seconds): openings some weeks after theirs, nothing else ever."""
+def item_expiry(item: Item) -> int | None:
+    """Return when the item expires (Unix seconds): openings `WEEKS_RETAINED` after their week, others never (None)."""
     if not item.sk.startswith(AVAILABILITY_PREFIX):
         return None
-    day = date_of(monday(week_item(item).week + 1 + WEEKS_KEPT))
+    day = date_from_day(first_day_of_week(week_item(item).week + 1 + WEEKS_RETAINED))
     return int(datetime.combine(day, time(), UTC).timestamp())
 
 
-def _decoded(decoder: msgspec.json.Decoder[E], item: Item, data: str) -> E:
+def _decode(decoder: msgspec.json.Decoder[E], item: Item, data: str) -> E:
     try:
         return decoder.decode(data)
     except msgspec.DecodeError as error:
         raise ContractError(f"{item.subject}: {error}") from error
 
 
-def plan_of(item: Item) -> PlanItem:
+def plan_from_item(item: Item) -> PlanItem:
     return PlanItem(item.pk.removeprefix(PLAN_PREFIX), item.version, item.data.encode() if item.data else None)
 
 
-def plan_value(plan: PlanItem) -> bytes:
-    """The value of a plan in the read model: version (8 bytes, little endian), then JSON. Empty if it is gone."""
+def encode_plan(plan: PlanItem) -> bytes:
+    """Return the value of a plan in the read model: version (8 bytes, little endian), then JSON; empty if deleted."""
     return b"" if plan.data is None else plan.version.to_bytes(8, "little") + plan.data

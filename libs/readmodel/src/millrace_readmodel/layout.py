@@ -1,14 +1,16 @@
-"""The read model's keys and bytes: pure, shared by its writer and its readers.
+"""Keys and byte layout of the read model, shared by its writers and readers (pure).
 
-Everything of generation `g` lives below `g:`; the pointer `rm:generation` names the one that is served.
+The keys of generation `g` begin with `g:`; the pointer `rm:generation` contains the number of the served generation.
 
-- A *partition* holds the provider-locations of one specialty in one H3 cell (resolution 4): one string of fixed-width
-  rows (`ROW`), so that a row is rewritten with one SETRANGE at `index * ROW.itemsize`.
-- Beside it lie the *openings* of its rows, an entry (`OPENINGS`) at the same place: `index * OPENINGS.itemsize`. The
-  string ends with the last row that has any; a row without openings has an entry of zeros, or none.
-- A *card* is what a result shows: one string a provider-location, msgpack of `cards.StoredCard` behind its version.
-- A *name word* holds who carries that word in the name: one string of fixed-width entries (`NAME_ENTRY`).
-- *Plan sets* are interned: a row holds the number of its set of accepted plans, the set itself stands once in a list.
+- A *partition* is a string of fixed-width rows (`ROW`), one for each provider-location of a specialty in an H3 cell
+  (resolution 4). SETRANGE at `index * ROW.itemsize` rewrites one row.
+- The *openings* of a partition are a parallel string of entries (`OPENINGS`) at `index * OPENINGS.itemsize`. It ends
+  with the last row that has openings; other rows without openings have an entry of zeros.
+- A *card* is the content of a search result: one string per provider-location, a stamp and msgpack of
+  `cards.StoredCard`.
+- A *name word* is a string of fixed-width entries (`NAME_ENTRY`), one for each provider-location with that word in the
+  provider's name.
+- *Plan sets* are interned: a row contains the number of its set of accepted plans in a list of distinct sets.
 """
 
 import functools
@@ -20,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 H3_RESOLUTION: Final = 4
-"""Cells of 1,770 km² on average: a 10-mile circle touches 1 to 4 of them."""
+"""Cells average 1,770 km²; a 10-mile circle touches 1 to 4 of them."""
 
 ROW: Final = np.dtype(
     [
         ("id", "<u8"),  # row_id of the provider-location
-        ("version", "<u8"),  # of the card; a row is only ever replaced by a higher one
+        ("version", "<u8"),  # of the card; only the same or a higher version replaces a row
         ("lat", "<f4"),  # degrees
         ("lon", "<f4"),
         ("languages", "<u4"),  # bits by reference.languages ordinal
@@ -47,20 +49,20 @@ NAME_ENTRY: Final = np.dtype(
     ]
 )
 DAYS: Final = 64
-"""That an entry tells of: the booking horizon of 60 days, and some."""
+"""Days that an entry covers: the booking horizon of 60 days, rounded up to 64 bits."""
 WEEKS: Final = 10
-"""Most that these days touch."""
-KINDS: Final = 4
+"""Largest number of weeks that these days touch."""
+VISIT_KINDS: Final = 4
 """Combinations of mode and patient kind."""
-PLANES: Final = 3 * KINDS
-"""One for each part of the day and kind: `KINDS * part + kind`."""
+PLANES: Final = 3 * VISIT_KINDS
+"""Bit planes, one for each part of the day and visit kind: `VISIT_KINDS * part + kind`."""
 COUNTED_DAYS: Final = 24
 COUNT_BITS: Final = 5
-MOST_COUNTED: Final = (1 << COUNT_BITS) - 1
-"""Stands for itself and more."""
+MAX_COUNT: Final = (1 << COUNT_BITS) - 1
+"""Largest count, which also stands for all larger ones."""
 FIRSTS: Final = 6
 FIRST_DAYS: Final = 32
-"""Within which first times are told."""
+"""Days in which first times are recorded."""
 NO_FIRST: Final = 0xFFFF
 OPENINGS: Final = np.dtype(
     [
@@ -68,7 +70,7 @@ OPENINGS: Final = np.dtype(
         (
             "since",
             "<u2",
-        ),  # first day that it tells of: days since 1970-01-01 at the place; 0: nothing is known
+        ),  # first local day covered, since 1970-01-01; 0: unknown
         ("zone", "u1"),  # number of the time zone (`zones.TIME_ZONES`)
         ("counts", "V15"),  # openings a day, 5 bits each, day d at d % 24; of 24 days
         ("versions", "<u2", (WEEKS,)),  # of week w at w % 10: 1 + version % 65,535, 0 for none
@@ -79,87 +81,87 @@ OPENINGS: Final = np.dtype(
 Rows = npt.NDArray[np.void]
 
 GENERATION_KEY: Final = "rm:generation"
-"""The number of the generation that is served."""
+"""Number of the served generation."""
 BUILDING_KEY: Final = "rm:building"
-"""The generation that a rebuild is making, as `<number> <phase>` (see `generations`); absent when none runs."""
+"""The generation being built, as `<number> <phase>` (see `generations`); absent when no rebuild runs."""
 REBUILD_LOCK_KEY: Final = "rm:rebuild-lock"
-"""Token of the rebuild that runs, with an expiry."""
+"""Token of the running rebuild, with an expiry."""
 AS_OF_KEY: Final = "rm:as-of"
-"""Hash: shard of `entities` to the time (unix seconds, as text) up to which it is projected."""
+"""Hash from shards of `entities` to the time (Unix seconds, as text) up to which each is projected."""
 
 
 def row_id(provider_location_id: str) -> int:
-    """The 64-bit identifier of a provider-location in rows, name entries and card keys."""
+    """Return the 64-bit identifier of a provider-location in rows, name entries and card keys."""
     return int.from_bytes(bytes.fromhex(provider_location_id.replace("-", ""))[:8], "little")
 
 
-@functools.lru_cache(maxsize=65_536)  # positions are centroids of ZIP codes, of which there are fewer
-def cell_of(lat: float, lon: float) -> str:
-    """The H3 cell (hexadecimal) of a position in degrees."""
+@functools.lru_cache(maxsize=65_536)  # positions are ZIP code centroids, which are fewer
+def cell_at(lat: float, lon: float) -> str:
+    """Return the H3 cell (hexadecimal) of a position in degrees."""
     return str(h3.latlng_to_cell(lat, lon, H3_RESOLUTION))
 
 
 def partition_key(generation: int, specialty: int, cell: str) -> str:
-    """String of `ROW`s. `specialty` is the ordinal. The hash tag keeps a partition's keys in one cluster slot."""
+    """Return the key of a string of `ROW`s. `specialty` is the ordinal; the hash tag assigns one cluster slot."""
     return f"{generation}:p:{{{specialty}:{cell}}}"
 
 
 def openings_key(generation: int, specialty: int, cell: str) -> str:
-    """String of `OPENINGS`, one for each row of the partition in their order."""
+    """Return the key of a string of `OPENINGS`, in the order of the partition's rows."""
     return f"{generation}:o:{{{specialty}:{cell}}}"
 
 
-def openings_key_beside(partition: bytes) -> bytes:
-    """The openings' key from that of their partition."""
+def openings_key_for(partition: bytes) -> bytes:
+    """Return the key of a partition's openings from the partition's key."""
     return partition.replace(b":p:", b":o:", 1)
 
 
-def partition_of_key(key: str) -> tuple[int, str]:
-    """(specialty ordinal, cell) of a partition's key."""
+def parse_partition_key(key: str) -> tuple[int, str]:
+    """Return specialty ordinal and cell from the key of a partition or its openings."""
     specialty, _, cell = key[key.index("{") + 1 : key.index("}")].partition(":")
     return int(specialty), cell
 
 
 def card_key(generation: int, row: int) -> bytes:
-    """String of a card; binary key, 8 bytes of row id."""
+    """Return the binary key of a card, which ends with 8 bytes of row id."""
     return card_prefix(generation) + row.to_bytes(8, "little")
 
 
 def card_prefix(generation: int) -> bytes:
-    """What the keys of all cards have before the row id (8 bytes, little endian)."""
+    """Return the part of card keys before the row id (8 bytes, little endian)."""
     return b"%d:c:" % generation
 
 
 def name_key(generation: int, word: str) -> str:
-    """String of `NAME_ENTRY`s for one folded word."""
+    """Return the key of a string of `NAME_ENTRY`s for one folded word."""
     return f"{generation}:n:{word}"
 
 
 def words_key(generation: int) -> str:
-    """Set of all words that have a `name_key`."""
+    """Return the key of the set of all words that have a `name_key`."""
     return f"{generation}:words"
 
 
 def plan_sets_key(generation: int) -> str:
-    """List: element i is plan set i, its plan ids joined by a space; element 0 is empty."""
+    """Return the key of a list: element i is plan set i, its plan ids joined by spaces; element 0 is empty."""
     return f"{generation}:plan-sets"
 
 
 def plan_set_index_key(generation: int) -> str:
-    """Hash: digest of a plan set to its number."""
+    """Return the key of a hash from plan set digests to numbers."""
     return f"{generation}:plan-set-index"
 
 
 def plans_key(generation: int) -> str:
-    """Hash: plan id to the insurance plan: its version (8 bytes, little endian), then its JSON."""
+    """Return the key of a hash from plan ids to insurance plans: version (8 bytes, little endian), then JSON."""
     return f"{generation}:plans"
 
 
 def dirty_key(generation: int) -> str:
-    """Set: aggregates (partition keys of the truth) that changed while the generation was being loaded."""
+    """Return the key of the set of aggregates (partition keys of the source of truth) changed during loading."""
     return f"{generation}:dirty"
 
 
 def plan_set_digest(plans: tuple[str, ...]) -> bytes:
-    """Key of a plan set in the index, from its ids in order."""
+    """Return the key of a plan set in the index, from its ids in order."""
     return hashlib.blake2b(" ".join(plans).encode(), digest_size=12).digest()

@@ -1,4 +1,8 @@
-"""A cache bounded by the bytes of what it holds."""
+"""The near cache's own LRU cache, bounded by bytes.
+
+Unlike `cachetools.LRUCache` it counts hits and evictions, and doesn't store a value larger than its capacity instead of
+raising an error; a hit takes about 0.2 instead of 0.3 µs.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -8,8 +12,8 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Lru(Generic[K, V]):
-    """Least-recently-used values, bounded by the sum of their sizes (bytes, by `size`)."""
+class LruCache(Generic[K, V]):
+    """Evicts the least recently used values when the sum of their sizes (bytes, from `size`) exceeds the capacity."""
 
     __slots__ = ("_entries", "_size", "bytes", "capacity", "evictions", "hits")
 

@@ -1,7 +1,4 @@
-"""Follows the generation of the read model that is served, and hands it out with a cache that is kept true.
-
-See `cached_generation` for the rules of the cache.
-"""
+"""Follow the served generation of the read model and provide it with a cache (rules: `cached_generation`)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,59 +6,67 @@ from typing import Any, Final
 
 import hiredis
 
-from millrace_readmodel.cached_generation import Companion, Counters, Generation, GenerationMovedError, Kind
+from millrace_readmodel.cached_generation import (
+    CachedGeneration,
+    Counters,
+    GenerationObserver,
+    GenerationReplacedError,
+    KeySpace,
+)
 from millrace_readmodel.layout import GENERATION_KEY
-from millrace_readmodel.tracking import Connection, Limits, Link, UnavailableError, connect
+from millrace_readmodel.tracking import Connection, Limits, ReconnectingConnection, UnavailableError, connect
 
 FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 1.0
-"""Seconds between attempts to follow the served generation, doubling."""
+"""Seconds between attempts to track the served generation; the pause doubles from the first to the longest."""
 
 
 class NoGenerationError(UnavailableError):
-    """No generation is served: the read model is empty and waits for a rebuild."""
+    """No generation is served: the read model is empty until a rebuild has finished."""
 
 
 class NearCache:
-    """Follows the served generation and hands it out."""
+    """Tracks the served generation and replaces it after each switch."""
 
-    def __init__(self, url: str, kinds: Sequence[Kind[Any]], companion: Companion, *, limits: Limits) -> None:
+    def __init__(
+        self, url: str, key_spaces: Sequence[KeySpace[Any]], observer: GenerationObserver, *, limits: Limits
+    ) -> None:
         self.counters = Counters()
         self._url = url
-        self._kinds = kinds
-        self._companion = companion
+        self._key_spaces = key_spaces
+        self._observer = observer
         self._limits = limits
-        self._link = Link(url, limits)
-        self._current: Generation | None = None
+        self._link = ReconnectingConnection(url, limits)
+        self._current: CachedGeneration | None = None
 
     @property
-    def current(self) -> Generation | None:
-        """The served generation while its changes are reported, else None."""
+    def current(self) -> CachedGeneration | None:
+        """The served generation while the server reports its changes, else None."""
         generation = self._current
-        return generation if generation is not None and generation.live else None
+        return generation if generation is not None and generation.is_tracked else None
 
-    async def untracked(self) -> Generation:
-        """The generation that is served at this moment, read past the cache.
+    async def open_untracked(self) -> CachedGeneration:
+        """Return the generation served now, without caching: a fallback while there is no current one.
 
-        For when there is no current one, or it was found to have moved. Raises `NoGenerationError`, `UnavailableError`.
+        Raises `NoGenerationError` and `UnavailableError`.
         """
-        return self._generation(await self._pointer())
+        return self._create_generation(await self._read_pointer())
 
     def send(self, *command: bytes | str | int) -> "asyncio.Future[Any]":
-        """A command of one's own. Raises `UnavailableError`; its reply may raise hiredis' errors."""
+        """Send a command; raise `UnavailableError` if disconnected. The reply may raise hiredis' errors."""
         return self._link.send(*command)
 
     async def check(self) -> None:
-        """Raises `UnavailableError` unless Valkey/Redis answers, and the generation is tracked if one is served."""
+        """Raise `UnavailableError` if Valkey/Redis doesn't respond or the served generation is not tracked."""
         try:
-            await self._pointer()
+            await self._read_pointer()
         except NoGenerationError:
             return
         if self.current is None:
             raise UnavailableError("the served generation is not tracked yet")
 
     async def run(self) -> None:
-        """Connect, follow the pointer and listen, until cancelled."""
+        """Connect and track the served generation until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._link.run())
             group.create_task(self._follow())
@@ -72,7 +77,7 @@ class NearCache:
         try:
             while True:
                 try:
-                    generation, successor = await self._begin()
+                    generation, successor = await self._track_served()
                 except UnavailableError as error:
                     if isinstance(error, NoGenerationError) and self._current is not None:
                         self._current.retire()
@@ -83,55 +88,55 @@ class NearCache:
                 predecessor, self._current = self._current, generation
                 self.counters.generations += 1
                 if predecessor is not None and connection is not None:
-                    predecessor.retire()  # on purpose, before its connection goes
+                    predecessor.retire()  # first, so that closing its connection does not count as lost tracking
                     connection.close()
                 connection = successor
-                await self._accompany(generation)
+                await self._preload_until_end(generation)
         finally:
             if connection is not None:
                 connection.close()
 
-    async def _accompany(self, generation: Generation) -> None:
-        """Survey what there is to survey, until the generation ends."""
-        survey = asyncio.create_task(self._survey(generation))
+    async def _preload_until_end(self, generation: CachedGeneration) -> None:
+        """Preload the generation in the background until it ends."""
+        preload = asyncio.create_task(self._preload_all(generation))
         try:
             await generation.ended.wait()
         finally:
-            survey.cancel()
+            preload.cancel()
 
-    async def _survey(self, generation: Generation) -> None:
-        for kind in (kind for kind in self._kinds if kind.filled or kind.listed):
-            while not await self._surveyed(generation, kind):  # noqa: ASYNC110 # tried again, not waited for
+    async def _preload_all(self, generation: CachedGeneration) -> None:
+        for key_space in (key_space for key_space in self._key_spaces if key_space.preloaded or key_space.enumerated):
+            while not await self._try_preload(generation, key_space):  # noqa: ASYNC110 # retries; there is no event to wait for
                 await asyncio.sleep(LONGEST_PAUSE)
-        generation.surveyed = True
+        generation.is_preloaded = True
 
-    async def _surveyed(self, generation: Generation, kind: Kind[Any]) -> bool:
+    async def _try_preload(self, generation: CachedGeneration, key_space: KeySpace[Any]) -> bool:
         try:
-            await generation.survey(kind)
-        except (UnavailableError, GenerationMovedError):
+            await generation.preload(key_space)
+        except (UnavailableError, GenerationReplacedError):
             return False
         return True
 
-    async def _begin(self) -> tuple[Generation, Connection]:
-        """Track the served generation's keys and the pointer; then make sure that it still is the served one."""
-        generation = self._generation(await self._pointer())
+    async def _track_served(self) -> tuple[CachedGeneration, Connection]:
+        """Track the served generation's keys and the pointer, then check that it is still the served one."""
+        generation = self._create_generation(await self._read_pointer())
         connection = await connect(self._url, self._limits, generation)
         try:
             async with asyncio.timeout(self._limits.timeout):
                 await connection.track((f"{generation.number}:", GENERATION_KEY))
-            if await self._pointer() != generation.number or generation.ended.is_set():
-                raise UnavailableError("the generation moved while it was being tracked")
-            generation.live = True
-            await self._companion.prepare(generation)
+            if await self._read_pointer() != generation.number or generation.ended.is_set():
+                raise UnavailableError("the generation was replaced while tracking started")
+            generation.is_tracked = True
+            await self._observer.prepare(generation)
         except BaseException as error:
-            generation.live = False  # closing on purpose is no loss
+            generation.is_tracked = False  # so that closing does not count as lost tracking
             connection.close()
-            if isinstance(error, hiredis.HiredisError | TimeoutError | GenerationMovedError):
+            if isinstance(error, hiredis.HiredisError | TimeoutError | GenerationReplacedError):
                 raise UnavailableError(f"cannot track: {error}") from error
             raise
         return generation, connection
 
-    async def _pointer(self) -> int:
+    async def _read_pointer(self) -> int:
         try:
             pointer = await self._link.send("GET", GENERATION_KEY)
         except hiredis.HiredisError as error:
@@ -140,5 +145,5 @@ class NearCache:
             raise NoGenerationError("no generation is served")
         return int(pointer)
 
-    def _generation(self, number: int) -> Generation:
-        return Generation(number, self._kinds, self._link.send, self.counters, self._companion)
+    def _create_generation(self, number: int) -> CachedGeneration:
+        return CachedGeneration(number, self._key_spaces, self._link.send, self.counters, self._observer)

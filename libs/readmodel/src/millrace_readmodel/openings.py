@@ -1,9 +1,9 @@
-"""The openings of a provider-location in the read model: one fixed-width entry a row (`layout.OPENINGS`). Pure.
+"""Encode the openings of a provider-location as one fixed-width entry (`layout.OPENINGS`; pure functions).
 
-An entry is *of a day*, `since`: it tells of the `DAYS` local days from that one on. Day d has bit d % DAYS in each of
-the planes, one plane for each part of the day, mode and patient kind; so nothing moves at midnight, and whoever reads
-an entry of an earlier day leaves out what is past, and what lies beyond the entry's last day. Weeks carry their
-versions, so that one week is merged into an entry without asking the truth for the others.
+An entry covers `DAYS` local days from day `since` on. Day d has bit d % DAYS in each plane; there is a plane for each
+part of the day, mode and patient kind. Bits don't move at midnight: readers of an older entry mask past days and days
+after the entry's last one. An entry contains the versions of its weeks, so one week can be merged into it without
+reading the others from the source of truth.
 """
 
 import struct
@@ -22,33 +22,33 @@ from millrace_readmodel.layout import (
     DAYS,
     FIRST_DAYS,
     FIRSTS,
-    KINDS,
-    MOST_COUNTED,
+    MAX_COUNT,
     NO_FIRST,
     OPENINGS,
     PLANES,
+    VISIT_KINDS,
     WEEKS,
 )
 
 NOON: Final = 12 * 60
 EVENING: Final = 17 * 60
-"""Minutes of the day at which the afternoon and the evening begin."""
+"""Minutes of the day at which afternoon and evening begin."""
 PARTS: Final = ("morning", "afternoon", "evening")
 MODES: Final = ("in_person", "video")
 PATIENTS: Final = ("existing", "new")
 _ENTRY: Final = struct.Struct(f"<HHB15s{WEEKS}H{PLANES}Q{FIRSTS}H")
-_GLIMPSE: Final = struct.Struct(f"<2xHB15s{2 * WEEKS + 8 * PLANES}x{FIRSTS}H")
+_SUMMARY: Final = struct.Struct(f"<2xHB15s{2 * WEEKS + 8 * PLANES}x{FIRSTS}H")
 _VERSIONS: Final = 65_535
 _COUNT: Final = (1 << COUNT_BITS) - 1
-NOTHING: Final = bytes(OPENINGS.itemsize)
-"""In place of an entry where nothing is known."""
+EMPTY_ENTRY: Final = bytes(OPENINGS.itemsize)
+"""Entry of a row whose openings are unknown."""
 
 Time = tuple[int, int]
 """Local day and minute of the day."""
 
 
 class WeekItem(msgspec.Struct, frozen=True, gc=False):
-    """A provider-location's openings in one week as the truth holds them; `data` is `Availability`, None if deleted."""
+    """Openings of a provider-location in one week; `data` is the JSON of `Availability`, None if deleted."""
 
     npi: str
     location_id: str
@@ -58,10 +58,10 @@ class WeekItem(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Week:
-    """What an entry says of a week: for each of its days the bits of its planes and how many openings there are.
+class WeekSummary:
+    """Openings of one week as an entry records them: plane bits and number of openings for each day.
 
-    `firsts` is the first time in each part of a day that has any, in order.
+    `firsts` are the first times of each part of a day with openings, in order.
     """
 
     number: int
@@ -72,58 +72,58 @@ class Week:
 
 
 def part_of(minute: int) -> int:
-    """Of the day: 0 before noon, 1 before 17:00, 2 after."""
+    """Return the part of the day: 0 before noon, 1 before 17:00, 2 from then on."""
     return 0 if minute < NOON else 1 if minute < EVENING else 2
 
 
-def kinds_of(modes: Iterable[str], patients: Iterable[str]) -> list[int]:
-    """Numbers of the combinations of these: 2 * mode + patient."""
-    ours = [PATIENTS.index(patient) for patient in patients]
-    return [2 * MODES.index(mode) + patient for mode in modes for patient in ours]
+def visit_kinds(modes: Iterable[str], patients: Iterable[str]) -> list[int]:
+    """Return the numbers of all combinations of these: 2 * mode + patient."""
+    patient_numbers = [PATIENTS.index(patient) for patient in patients]
+    return [2 * MODES.index(mode) + patient for mode in modes for patient in patient_numbers]
 
 
 _decoder: Final = msgspec.json.Decoder(Availability)
 _KIND_BITS: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
 
 
-def week_of(item: WeekItem, zone: int) -> Week:
-    """By the clock of the place's zone; what lies outside the week is passed over. Raises `ContractError`."""
+def summarize_week(item: WeekItem, zone: int) -> WeekSummary:
+    """Return the week in local time, without openings outside it; raise `ContractError` for invalid data."""
     if item.data is None:
-        return Week(item.week, item.version)
+        return WeekSummary(item.week, item.version)
     try:
-        return _summed(item, _decoder.decode(item.data).openings, zone)
+        return _summarize(item, _decoder.decode(item.data).openings, zone)
     except (msgspec.DecodeError, ValueError) as error:
         raise ContractError(f"availability/{item.npi}/{item.location_id}: {error}") from error
 
 
-def _summed(item: WeekItem, openings: Sequence[Opening], zone: int) -> Week:
-    start = zones.monday(item.week)
+def _summarize(item: WeekItem, openings: Sequence[Opening], zone: int) -> WeekSummary:
+    start = zones.first_day_of_week(item.week)
     bits, counts, firsts = [0] * 7, [0] * 7, dict[tuple[int, int], int]()
     for opening in openings:
         day, minute, repeated = zones.day_and_minute(opening.start, zone)
         if not start <= day < start + 7:
             continue
         part = part_of(minute)
-        bits[day - start] |= _kind_bits(opening) << KINDS * part
+        bits[day - start] |= _kind_bits(opening) << VISIT_KINDS * part
         counts[day - start] += 1
-        # An hour that comes twice couldn't be told from its first time by day and minute.
+        # Day and minute can't distinguish a repeated hour from its first occurrence.
         if not repeated and minute < firsts.get((day, part), NO_FIRST):
             firsts[day, part] = minute
     times = sorted((day, minute) for (day, _), minute in firsts.items())
-    return Week(item.week, item.version, bits, counts, times)
+    return WeekSummary(item.week, item.version, bits, counts, times)
 
 
 def _kind_bits(opening: Opening) -> int:
     key = opening.modes, opening.patients
     known = _KIND_BITS.get(key)
     if known is None:
-        known = _KIND_BITS[key] = sum({1 << kind for kind in kinds_of(*key)})
+        known = _KIND_BITS[key] = sum({1 << kind for kind in visit_kinds(*key)})
     return known
 
 
 @dataclass(slots=True)
 class Entry:
-    """An entry unpacked. `counts` holds `COUNT_BITS` for each day, at d % COUNTED_DAYS."""
+    """An unpacked entry. `counts` contains `COUNT_BITS` for each day, at d % COUNTED_DAYS."""
 
     check: int
     since: int
@@ -133,23 +133,23 @@ class Entry:
     planes: list[int] = field(default_factory=lambda: [0] * PLANES)
     firsts: list[Time] = field(default_factory=list)
 
-    def packed(self) -> bytes:
-        """As it lies in the read model."""
+    def pack(self) -> bytes:
+        """Return the bytes of the entry."""
         firsts = [(day - self.since) << 11 | minute for day, minute in self.firsts]
         firsts += [NO_FIRST] * (FIRSTS - len(firsts))
         counts = self.counts.to_bytes(15, "little")
         return _ENTRY.pack(self.check, self.since, self.zone, counts, *self.versions, *self.planes, *firsts)
 
-    def put(self, week: Week) -> None:
-        """Replace what is said of a week, all but the first times."""
-        start = zones.monday(week.number)
+    def put(self, week: WeekSummary) -> None:
+        """Replace a week, except for first times."""
+        start = zones.first_day_of_week(week.number)
         for day, bits, count in zip(range(start, start + 7), week.bits, week.counts, strict=True):
             if self.since <= day < self.since + DAYS:
                 self._put_day(day, bits)
             if self.since <= day < self.since + COUNTED_DAYS:
                 shift = COUNT_BITS * (day % COUNTED_DAYS)
-                self.counts = self.counts & ~(_COUNT << shift) | min(count, MOST_COUNTED) << shift
-        self.versions[week.number % WEEKS] = _short(week.version)
+                self.counts = self.counts & ~(_COUNT << shift) | min(count, MAX_COUNT) << shift
+        self.versions[week.number % WEEKS] = _to_short(week.version)
 
     def _put_day(self, day: int, bits: int) -> None:
         bit = 1 << day % DAYS
@@ -157,19 +157,19 @@ class Entry:
             self.planes[plane] = self.planes[plane] | bit if bits >> plane & 1 else self.planes[plane] & ~bit
 
     def covers(self, week: int) -> bool:
-        """Whether any day of the week is one of this entry's."""
+        """Return whether the entry covers any day of the week."""
         return zones.week_of_day(self.since) <= week <= zones.week_of_day(self.since + DAYS - 1)
 
-    def is_newer(self, week: Week) -> bool:
-        """Whether a later version of the week is in it. Versions are kept modulo 65,535, and so compared."""
+    def has_newer(self, week: WeekSummary) -> bool:
+        """Return whether the entry contains a later version of the week, comparing modulo 65,535."""
         stored = self.versions[week.number % WEEKS]
-        return stored != 0 and 0 < (stored - _short(week.version)) % _VERSIONS < _VERSIONS // 2
+        return stored != 0 and 0 < (stored - _to_short(week.version)) % _VERSIONS < _VERSIONS // 2
 
-    def occupied(self) -> list[tuple[int, int]]:
-        """The first `FIRSTS` parts of days (day, part) with openings, within the days whose first times are told."""
+    def first_open_parts(self) -> list[tuple[int, int]]:
+        """Return the first `FIRSTS` parts of days (day, part) with openings, within `FIRST_DAYS`."""
         parts = [
             self.planes[first] | self.planes[first + 1] | self.planes[first + 2] | self.planes[first + 3]
-            for first in range(0, PLANES, KINDS)
+            for first in range(0, PLANES, VISIT_KINDS)
         ]
         found: list[tuple[int, int]] = []
         for day in range(self.since, self.since + FIRST_DAYS):
@@ -179,8 +179,8 @@ class Entry:
         return found[:FIRSTS]
 
 
-def entry_of(row: int, zone: int, since: int, weeks: Iterable[Week]) -> bytes:
-    """The entry that tells of these weeks, all that there are; weeks it doesn't reach to are passed over."""
+def build_entry(row: int, zone: int, since: int, weeks: Iterable[WeekSummary]) -> bytes:
+    """Return the entry for all weeks of a provider-location; weeks that it doesn't cover are ignored."""
     entry = Entry(row & 0xFFFF, since, zone)
     times: list[Time] = []
     for week in weeks:
@@ -188,48 +188,48 @@ def entry_of(row: int, zone: int, since: int, weeks: Iterable[Week]) -> bytes:
             entry.put(week)
             times += week.firsts
     entry.firsts = sorted(time for time in times if since <= time[0] < since + FIRST_DAYS)[:FIRSTS]
-    return entry.packed()
+    return entry.pack()
 
 
-def unpacked(value: bytes) -> Entry:
-    """From the bytes of one entry."""
+def unpack_entry(value: bytes) -> Entry:
+    """Unpack the bytes of one entry."""
     check, since, zone, counts, *numbers = _ENTRY.unpack(value)
     firsts = [(since + (first >> 11), first & 0x7FF) for first in numbers[WEEKS + PLANES :] if first != NO_FIRST]
     versions, planes = numbers[:WEEKS], numbers[WEEKS : WEEKS + PLANES]
     return Entry(check, since, zone, int.from_bytes(counts, "little"), versions, planes, firsts)
 
 
-def glimpse(value: bytes) -> tuple[int, int, int, list[Time]]:
-    """Of one entry what a card shows: `since`, `zone`, `counts` and `firsts` of `Entry`."""
-    since, zone, counts, *firsts = _GLIMPSE.unpack(value)
+def unpack_summary(value: bytes) -> tuple[int, int, int, list[Time]]:
+    """Unpack only `since`, `zone`, `counts` and `firsts`, the parts of an entry that search results show."""
+    since, zone, counts, *firsts = _SUMMARY.unpack(value)
     times = [(since + (first >> 11), first & 0x7FF) for first in firsts if first != NO_FIRST]
     return since, zone, int.from_bytes(counts, "little"), times
 
 
-def merged(value: bytes, row: int, zone: int, today: int, weeks: Iterable[Week]) -> bytes | None:
-    """The entry with these weeks in it, where they are not older than what it says; None if only the truth can tell.
+def merge_weeks(value: bytes, row: int, zone: int, today: int, weeks: Iterable[WeekSummary]) -> bytes | None:
+    """Return the entry with these weeks merged, unless it contains newer versions; None if all weeks must be read.
 
-    That is so where the entry is of another day or zone, or none yet, and where the first times that are left in it no
-    longer are the first ones.
+    That is necessary for an empty entry, for one of another row, day or zone, and if the entry lacks a time that became
+    one of the first.
     """
-    entry = unpacked(value)
-    # A writer whose clock is a little ahead may have begun tomorrow's.
+    entry = unpack_entry(value)
+    # A writer whose clock is ahead may have written an entry that begins tomorrow.
     if entry.check != row & 0xFFFF or entry.zone != zone or not today <= entry.since <= today + 1:
         return None
     times = {(day, part_of(minute)): minute for day, minute in entry.firsts}
     for week in weeks:
-        if not entry.covers(week.number) or entry.is_newer(week):
+        if not entry.covers(week.number) or entry.has_newer(week):
             continue
         entry.put(week)
         times = {key: minute for key, minute in times.items() if zones.week_of_day(key[0]) != week.number}
         times |= {(day, part_of(minute)): minute for day, minute in week.firsts}
-    wanted = entry.occupied()
-    if not times.keys() >= set(wanted):
+    parts = entry.first_open_parts()
+    if not times.keys() >= set(parts):
         return None
-    entry.firsts = [(key[0], times[key]) for key in wanted]
-    return entry.packed()
+    entry.firsts = [(key[0], times[key]) for key in parts]
+    return entry.pack()
 
 
-def _short(version: int) -> int:
-    """From 1 to 65,535: 0 says that there is none."""
+def _to_short(version: int) -> int:
+    """Return a version as a number from 1 to 65,535; 0 stands for no week."""
     return 1 + version % _VERSIONS

@@ -1,29 +1,30 @@
-"""Plan sets by number: interned in the read model, remembered here."""
+"""Intern plan sets in the read model and cache their numbers."""
 
 from collections.abc import Collection
 from typing import Final
 
+from cachetools import LRUCache
 from redis.asyncio import Redis
 
 from millrace_readmodel import layout, scripts
 from millrace_readmodel.scripts import Call
 
-REMEMBERED: Final = 50_000
+CACHED_PLAN_SETS: Final = 50_000
 
 
 class PlanSets:
-    """Numbers of plan sets in the generations that are being written."""
+    """Interns plan sets in the generations that are being written."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._known: dict[tuple[int, tuple[str, ...]], int] = {}
+        self._numbers: LRUCache[tuple[int, tuple[str, ...]], int] = LRUCache(CACHED_PLAN_SETS)
 
     async def numbers(self, generation: int, plan_sets: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
-        """The number of each set, new ones being added. The empty set is 0."""
+        """Return the number of each set; add new sets. The empty set is 0."""
         numbers: dict[tuple[str, ...], int] = {(): 0}
         unknown = []
         for plans in plan_sets:
-            if plans and (number := self._known.get((generation, plans))) is not None:
+            if plans and (number := self._numbers.get((generation, plans))) is not None:
                 numbers[plans] = number
             elif plans:
                 unknown.append(plans)
@@ -35,7 +36,5 @@ class PlanSets:
         keys = layout.plan_set_index_key(generation), layout.plan_sets_key(generation)
         calls = [Call(scripts.INTERN, keys, (layout.plan_set_digest(plans), " ".join(plans))) for plans in plan_sets]
         found = dict(zip(plan_sets, await scripts.run(self._redis, calls), strict=True))
-        if len(self._known) + len(found) > REMEMBERED:
-            self._known.clear()
-        self._known.update(((generation, plans), number) for plans, number in found.items())
+        self._numbers.update(((generation, plans), number) for plans, number in found.items())
         return found

@@ -1,4 +1,4 @@
-"""Makes a new generation of the read model from the truth while searches and projections go on."""
+"""Build a new generation of the read model from the source of truth while searches and projections continue."""
 
 import asyncio
 import contextlib
@@ -13,26 +13,26 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from millrace_readmodel import layout
-from millrace_readmodel.bulk import Loaded, Loader
-from millrace_readmodel.cards import Card, cards_of
-from millrace_readmodel.generations import Phase, next_number, pointers, tidy
-from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, Item, PlanItem, collection_of, plan_of
-from millrace_readmodel.openings_writer import fresh_entry
+from millrace_readmodel.bulk import BulkLoader, LoadCounts
+from millrace_readmodel.cards import Card, build_cards
+from millrace_readmodel.generations import Phase, next_generation, read_pointers, remove_stale_generations
+from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, Item, PlanItem, build_collection, plan_from_item
+from millrace_readmodel.openings_writer import build_entry_from_items
 from millrace_readmodel.writer import ReadModelWriter
-from millrace_readmodel.zones import day_of, local, zone_number
+from millrace_readmodel.zones import day_number, local_time, zone_number
 
 LOCK_MILLISECONDS: Final = 10_000
-RENEW_SECONDS: Final = 3.0
+RENEWAL_SECONDS: Final = 3.0
 GRACE_SECONDS: Final = 5.0
-DRAINED_AT_ONCE: Final = 200
+DRAINED_PER_BATCH: Final = 200
 
-# Each acts only for the holder of the lock, whose token is ARGV[1].
-_HOLD = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
-RENEW: Final = _HOLD + "return redis.call('PEXPIRE', KEYS[1], ARGV[2])"
-RELEASE: Final = _HOLD + "return redis.call('DEL', KEYS[1])"
-BUILDING: Final = _HOLD + "redis.call('SET', KEYS[2], ARGV[2]) return 1"
-FORGET: Final = _HOLD + "redis.call('DEL', KEYS[2]) return 1"
-SWITCH: Final = _HOLD + "redis.call('SET', KEYS[3], ARGV[2]) redis.call('DEL', KEYS[2]) return 1"
+# Each script acts only if ARGV[1] is the token of the lock.
+_IF_HOLDER = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
+RENEW: Final = _IF_HOLDER + "return redis.call('PEXPIRE', KEYS[1], ARGV[2])"
+RELEASE: Final = _IF_HOLDER + "return redis.call('DEL', KEYS[1])"
+SET_BUILDING: Final = _IF_HOLDER + "redis.call('SET', KEYS[2], ARGV[2]) return 1"
+RESET: Final = _IF_HOLDER + "redis.call('DEL', KEYS[2]) return 1"
+SWITCH: Final = _IF_HOLDER + "redis.call('SET', KEYS[3], ARGV[2]) redis.call('DEL', KEYS[2]) return 1"
 
 
 class RebuildRunningError(Exception):
@@ -40,17 +40,19 @@ class RebuildRunningError(Exception):
 
 
 class LockLostError(Exception):
-    """The rebuild was too slow, or the server lost its memory: what was built is thrown away."""
+    """The rebuild lock expired or the server lost its data; the new generation is discarded."""
 
 
-class Truth(Protocol):
+class ScanSource(Protocol):
+    """Scans the source of truth."""
+
     async def scan(self, handle: Callable[[list[list[Item]]], Awaitable[None]], *, segments: int = 1) -> None:
-        """Hand all items to `handle`, grouped by partition key."""
+        """Call `handle` with all items, grouped by partition key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a rebuild is; `step` is a word for people."""
+    """Progress of a rebuild; `step` is a text for operators."""
 
     step: str
     cards: int = 0
@@ -58,31 +60,31 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """What a rebuild made. `seconds` is the time until the switch, `caught_up` counts what changed meanwhile."""
+class RebuildResult:
+    """Result of a rebuild. `seconds` is the time until the switch; `caught_up` counts aggregates changed meanwhile."""
 
     generation: int
-    loaded: Loaded
+    loaded: LoadCounts
     items: int
     caught_up: int
     seconds: float
 
 
-async def at_once() -> None:
-    """Wait for nothing."""
+async def no_wait() -> None:
+    """Return immediately."""
 
 
 class Rebuild:
-    """One rebuild. `report` is told of the progress, now and then; the truth is read when `settled` returns."""
+    """Runs one rebuild. Calls `report` with the progress; reads the source of truth after `wait_for_truth` returns."""
 
     def __init__(
         self,
         redis: Redis,
-        truth: Truth,
+        truth: ScanSource,
         writer: ReadModelWriter,
         *,
         report: Callable[[Progress], None] = lambda _: None,
-        settled: Callable[[], Awaitable[None]] = at_once,
+        wait_for_truth: Callable[[], Awaitable[None]] = no_wait,
         segments: int = 1,
         grace: float = GRACE_SECONDS,
         token: str | None = None,
@@ -95,7 +97,7 @@ class Rebuild:
         self._truth = truth
         self._writer = writer
         self._report = report
-        self._settled = settled
+        self._wait_for_truth = wait_for_truth
         self._segments = segments
         self._grace = grace
         self._token = token or secrets.token_hex(16)
@@ -103,46 +105,46 @@ class Rebuild:
         self._sleep = sleep
         self._items = 0
 
-    async def run(self) -> Rebuilt:
-        """Returns when the new generation is served and the old one deleted.
+    async def run(self) -> RebuildResult:
+        """Build and serve a new generation, then delete the old one.
 
-        Raises `RebuildRunningError`, `LockLostError`, `RedisError`, or what the truth raises; nothing has changed then
-        for searches, and the next rebuild removes what this one left.
+        Raises `RebuildRunningError`, `LockLostError`, `RedisError`, or an error of the source of truth. Searches are
+        then unaffected, and the next rebuild removes the incomplete generation.
         """
-        async with rebuild_lock(self._redis, self._token, self._sleep):
-            before = await pointers(self._redis)
-            rebuilt = await self._make(next_number(before))
+        async with hold_rebuild_lock(self._redis, self._token, self._sleep):
+            before = await read_pointers(self._redis)
+            rebuilt = await self._build(next_generation(before))
             if before.served is not None:
-                self._report(Progress("removing the former generation", rebuilt.loaded.cards, rebuilt.items))
+                self._report(Progress("removing the previous generation", rebuilt.loaded.cards, rebuilt.items))
                 await self._sleep(self._grace)
-            await tidy(self._redis)
-            # A projector that was slow to see the switch may have noted something once more.
+            await remove_stale_generations(self._redis)
+            # A projector that noticed the switch late may have added to the dirty set again.
             await self._redis.unlink(layout.dirty_key(rebuilt.generation))
             return rebuilt
 
-    async def _make(self, generation: int) -> Rebuilt:
+    async def _build(self, generation: int) -> RebuildResult:
         started = self._monotonic()
-        await self._as_holder(FORGET)
-        await tidy(self._redis)
-        await self._as_holder(BUILDING, f"{generation} {Phase.LOADING.value}")
-        await self._settled()
-        # Whatever was noted by now stands in the truth, which is only read from here on.
+        await self._run_as_holder(RESET)
+        await remove_stale_generations(self._redis)
+        await self._run_as_holder(SET_BUILDING, f"{generation} {Phase.LOADING.value}")
+        await self._wait_for_truth()
+        # The source of truth, read only from here on, already contains the changes in the dirty set.
         await self._redis.unlink(layout.dirty_key(generation))
         loaded = await self._load(generation)
-        await self._as_holder(BUILDING, f"{generation} {Phase.CATCHING_UP.value}")
+        await self._run_as_holder(SET_BUILDING, f"{generation} {Phase.CATCHING_UP.value}")
         caught_up = await self._drain(generation)
-        await self._as_holder(SWITCH, str(generation))
+        await self._run_as_holder(SWITCH, str(generation))
         seconds = self._monotonic() - started
-        return Rebuilt(generation, loaded, self._items, caught_up, seconds)
+        return RebuildResult(generation, loaded, self._items, caught_up, seconds)
 
-    async def _load(self, generation: int) -> Loaded:
-        loader = Loader(self._redis, generation)
+    async def _load(self, generation: int) -> LoadCounts:
+        loader = BulkLoader(self._redis, generation)
 
         async def handle(partitions: list[list[Item]]) -> None:
             self._items += sum(map(len, partitions))
-            cards, openings = _cards(partitions, self._now())
+            cards, openings = _build_cards(partitions, self._now())
             await loader.add(cards, openings)
-            await loader.add_plans(_plans(partitions))
+            await loader.add_plans(_build_plans(partitions))
             self._report(Progress("loading", loader.count, self._items))
 
         await self._truth.scan(handle, segments=self._segments)
@@ -150,45 +152,45 @@ class Rebuild:
         return await loader.close()
 
     async def _drain(self, generation: int) -> int:
-        """Write what changed while the generation was loaded. Whoever notes more now will also write it himself."""
+        """Write what changed while the generation was loaded; projectors write later changes themselves."""
         key = layout.dirty_key(generation)
         count = 0
-        while changed := cast(list[bytes], await self._redis.srandmember(key, DRAINED_AT_ONCE)):
+        while changed := cast(list[bytes], await self._redis.srandmember(key, DRAINED_PER_BATCH)):
             await self._writer.write(generation, [each.decode() for each in changed])
             await self._redis.srem(key, *changed)
             count += len(changed)
         return count
 
-    async def _as_holder(self, script: str, *arguments: str) -> None:
+    async def _run_as_holder(self, script: str, *arguments: str) -> None:
         keys = layout.REBUILD_LOCK_KEY, layout.BUILDING_KEY, layout.GENERATION_KEY
         if not await self._redis.eval(script, len(keys), *keys, self._token, *arguments):
-            raise LockLostError("another rebuild may be running")
+            raise LockLostError("the rebuild lock was lost; check for another running rebuild and start again")
 
 
-async def clean_up(redis: Redis, *, token: str | None = None) -> int:
-    """Remove what a broken rebuild left; returns the number of keys. Raises `RebuildRunningError`."""
-    async with rebuild_lock(redis, token or secrets.token_hex(16)):
+async def remove_unfinished_rebuild(redis: Redis, *, token: str | None = None) -> int:
+    """Delete the keys of an unfinished rebuild; return their number. Raises `RebuildRunningError`."""
+    async with hold_rebuild_lock(redis, token or secrets.token_hex(16)):
         await redis.delete(layout.BUILDING_KEY)
-        return await tidy(redis)
+        return await remove_stale_generations(redis)
 
 
-async def running(redis: Redis) -> bool:
-    """Whether somebody makes a new generation now."""
+async def is_rebuild_running(redis: Redis) -> bool:
+    """Return whether a rebuild is running."""
     return bool(await redis.exists(layout.REBUILD_LOCK_KEY))
 
 
 @asynccontextmanager
-async def rebuild_lock(
+async def hold_rebuild_lock(
     redis: Redis, token: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> AsyncIterator[None]:
-    """Hold the lock that allows one rebuild at a time. Raises `RebuildRunningError`; `LockLostError` from the block."""
+    """Hold the lock for one rebuild at a time. Raises `RebuildRunningError`, and `LockLostError` in the block."""
     if not await redis.set(layout.REBUILD_LOCK_KEY, token, nx=True, px=LOCK_MILLISECONDS):
-        raise RebuildRunningError("another rebuild is running")
+        raise RebuildRunningError("another rebuild is running; wait until it has finished")
     try:
         async with asyncio.TaskGroup() as group:
-            renewing = group.create_task(_renew(redis, token, sleep))
+            renewal = group.create_task(_renew(redis, token, sleep))
             yield
-            renewing.cancel()
+            renewal.cancel()
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     finally:
@@ -197,30 +199,32 @@ async def rebuild_lock(
 
 
 async def _renew(redis: Redis, token: str, sleep: Callable[[float], Awaitable[None]]) -> None:
-    # A cancellation that arrives while redis-py sends may get lost: asyncio.wait_for swallows it before Python 3.12.
+    # Before Python 3.12 asyncio.wait_for in redis-py can swallow a cancellation.
     me = asyncio.current_task()
     while me is None or not me.cancelling():
-        await sleep(RENEW_SECONDS)
+        await sleep(RENEWAL_SECONDS)
         if not await redis.eval(RENEW, 1, layout.REBUILD_LOCK_KEY, token, str(LOCK_MILLISECONDS)):
-            raise LockLostError("the rebuild lock has expired")
+            raise LockLostError("the rebuild lock expired; start the rebuild again")
 
 
-def _cards(partitions: list[list[Item]], now: float) -> tuple[list[Card], dict[str, bytes]]:
-    """The cards of these providers, and the openings of those that have any, by provider-location."""
+def _build_cards(partitions: list[list[Item]], now: float) -> tuple[list[Card], dict[str, bytes]]:
+    """Return the cards of these providers, and their openings entries by provider-location id."""
     cards: list[Card] = []
     openings: dict[str, bytes] = {}
     for items in partitions:
         pk = items[0].pk
         if not pk.startswith(PROVIDER_PREFIX):
             continue
-        collection = collection_of(pk.removeprefix(PROVIDER_PREFIX), items)
-        for card in cards_of(collection):
+        collection = build_collection(pk.removeprefix(PROVIDER_PREFIX), items)
+        for card in build_cards(collection):
             cards.append(card)
             if weeks := collection.weeks.get(card.id):
                 zone = zone_number(card.time_zone)
-                openings[card.id] = fresh_entry(layout.row_id(card.id), zone, day_of(local(now, zone)), weeks)
+                openings[card.id] = build_entry_from_items(
+                    layout.row_id(card.id), zone, day_number(local_time(now, zone)), weeks
+                )
     return cards, openings
 
 
-def _plans(partitions: list[list[Item]]) -> list[PlanItem]:
-    return [plan_of(items[0]) for items in partitions if items[0].pk.startswith(PLAN_PREFIX)]
+def _build_plans(partitions: list[list[Item]]) -> list[PlanItem]:
+    return [plan_from_item(items[0]) for items in partitions if items[0].pk.startswith(PLAN_PREFIX)]

@@ -1,8 +1,7 @@
-"""Server-side scripts of the read model and how they are run in pipelines.
+"""Server-side scripts of the read model, and functions that run them in pipelines.
 
-Each is idempotent, so that a pipeline may be run again as a whole, and each names all its keys. A card is one key, rows
-and their openings lie in one cluster slot; a name word and the set of words lie in different ones, plan set index and
-list as well.
+Each script is idempotent, so a whole pipeline can be repeated, and declares all its keys. Rows and their openings share
+a cluster slot; a name word and the set of words do not, nor do the plan set index and list.
 """
 
 import hashlib
@@ -16,9 +15,13 @@ from redis.exceptions import NoScriptError, ResponseError
 from millrace_readmodel.layout import NAME_ENTRY, OPENINGS, ROW
 
 
+class ContentionError(Exception):
+    """Other writers were faster on every attempt. Try again later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Lua source; `sha` is what EVALSHA calls it."""
+    """Lua source and its `sha` for EVALSHA."""
 
     source: str
 
@@ -27,7 +30,7 @@ class Script:
         return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
-# Fixed-width entries keyed by their first 8 bytes. A plain find may match across entries, hence the alignment check.
+# Fixed-width entries keyed by their first 8 bytes. A plain find can match across entries, hence the alignment check.
 _ENTRIES = """
 local function position(data, id, width)
   local from = 1
@@ -43,7 +46,7 @@ local function without(data, at, width)
   if at == last then return string.sub(data, 1, last - 1) end
   return string.sub(data, 1, at - 1) .. string.sub(data, last) .. string.sub(data, at + width, last - 1)
 end
-local function keep(key, data)
+local function store(key, data)
   if data == '' then redis.call('DEL', key) else redis.call('SET', key, data) end
 end
 """
@@ -54,12 +57,11 @@ ROWS: Final = Script(
     _WIDTHS
     + _ENTRIES
     + """
--- KEYS: partition, its openings. ARGV: force (1: whatever the stored version), rows to put, (id, version) pairs to
--- remove.
--- A row gives way to the same or a higher version only.
+-- KEYS: partition, its openings. ARGV: force (1: ignore stored versions), rows to put, (id, version) pairs to remove.
+-- Only the same or a higher version replaces or removes a row.
 local data = redis.call('GET', KEYS[1]) or ''
 local force = ARGV[1] == '1'
-local function yields(at, version)
+local function is_replaceable(at, version)
   return force or struct.unpack('<I8', data, at + 8) <= struct.unpack('<I8', version)
 end
 for i = 1, #ARGV[2], WIDTH do
@@ -67,7 +69,7 @@ for i = 1, #ARGV[2], WIDTH do
   local at = position(data, string.sub(row, 1, 8), WIDTH)
   if not at then
     redis.call('APPEND', KEYS[1], row)
-  elseif yields(at, string.sub(row, 9, 16)) then
+  elseif is_replaceable(at, string.sub(row, 9, 16)) then
     redis.call('SETRANGE', KEYS[1], at - 1, row)
   end
 end
@@ -77,8 +79,8 @@ if ARGV[3] ~= '' then
   local openings = redis.call('GET', KEYS[2]) or ''
   for i = 1, #ARGV[3], 16 do
     local at = position(data, string.sub(ARGV[3], i, i + 7), WIDTH)
-    if at and yields(at, string.sub(ARGV[3], i + 8, i + 15)) then
-      -- What lies beside the last row follows it into the gap.
+    if at and is_replaceable(at, string.sub(ARGV[3], i + 8, i + 15)) then
+      -- The last row moves into the gap, and its openings with it.
       local gap, last = (at - 1) / WIDTH * OPENINGS, (#data / WIDTH - 1) * OPENINGS
       if #openings > gap then
         local moved = string.sub(openings, last + 1)
@@ -90,20 +92,19 @@ if ARGV[3] ~= '' then
     end
   end
   if #data < before then
-    keep(KEYS[1], data)
-    keep(KEYS[2], openings)
+    store(KEYS[1], data)
+    store(KEYS[2], openings)
   end
 end
 return #data
 """
 )
 
-OPENINGS_OF: Final = Script(
+GET_OPENINGS: Final = Script(
     _WIDTHS
     + _ENTRIES
     + """
--- KEYS: partition, its openings. ARGV: ids. Returns the entry of each, empty where it has none, false where there is no
--- such row.
+-- KEYS: partition, its openings. ARGV: ids. Returns each row's entry: empty if it has none, false for an unknown row.
 local data = redis.call('GET', KEYS[1]) or ''
 local found = {}
 for i = 1, #ARGV do
@@ -119,8 +120,8 @@ PUT_OPENINGS: Final = Script(
     _WIDTHS
     + _ENTRIES
     + """
--- KEYS: partition, its openings. ARGV: id, entry that was read, new entry. Returns 1 if written, 0 if another writer
--- was faster or the row is gone.
+-- KEYS: partition, its openings. ARGV: id, expected entry, new entry. Returns 1 if written, 0 if another writer changed
+-- the entry or removed the row.
 local at = position(redis.call('GET', KEYS[1]) or '', ARGV[1], WIDTH)
 if not at then return 0 end
 local from = (at - 1) / WIDTH * OPENINGS
@@ -148,7 +149,7 @@ if ARGV[3] ~= '' then
     local at = position(data, string.sub(ARGV[3], i, i + 7), WIDTH)
     if at then data = without(data, at, WIDTH) end
   end
-  if #data < before then keep(KEYS[1], data) end
+  if #data < before then store(KEYS[1], data) end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then
   redis.call('SADD', KEYS[2], ARGV[1])
@@ -161,8 +162,8 @@ return 1
 
 CARD: Final = Script(
     """
--- KEYS: card. ARGV: stamp that was read (8 bytes, empty: there was nothing), new value (a stamp alone: no card),
--- seconds for which that is remembered. Returns 1 if written, 0 if another writer was faster.
+-- KEYS: card. ARGV: expected stamp (8 bytes, empty: no value), new value (only a stamp: the card is removed), seconds
+-- until a removal expires. Returns 1 if written, 0 if another writer changed the card.
 if redis.call('GETRANGE', KEYS[1], 0, 7) ~= ARGV[1] then return 0 end
 if #ARGV[2] == 8 then redis.call('SETEX', KEYS[1], ARGV[3], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2]) end
 return 1
@@ -171,7 +172,7 @@ return 1
 
 PLAN: Final = Script(
     """
--- KEYS: plans. ARGV: plan id, version that was read (8 bytes, empty: none), new value (empty: none). Returns as CARD.
+-- KEYS: plans. ARGV: plan id, expected version (8 bytes, empty: none), new value (empty: none). Returns as CARD does.
 local stored = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if string.sub(stored, 1, 8) ~= ARGV[2] then return 0 end
 if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[1]) else redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) end
@@ -190,14 +191,14 @@ return number
 """
 )
 
-SCRIPTS: Final = (ROWS, OPENINGS_OF, PUT_OPENINGS, NAMES, CARD, PLAN, INTERN)
+SCRIPTS: Final = (ROWS, GET_OPENINGS, PUT_OPENINGS, NAMES, CARD, PLAN, INTERN)
 Key = str | bytes
 Argument = str | bytes | int
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run of a script."""
+    """A script with its keys and arguments."""
 
     script: Script
     keys: tuple[Key, ...]
@@ -205,9 +206,9 @@ class Call:
 
 
 async def run(redis: Redis, calls: Sequence[Call]) -> list[Any]:
-    """Run the calls in one pipeline; their results in order. Loads the scripts into a server that doesn't have them.
+    """Run the calls in one pipeline and return their results in order; load the scripts if the server lacks them.
 
-    Raises the first error that a call came back with.
+    Raises the first error among the results.
     """
     if not calls:
         return []
@@ -222,7 +223,7 @@ async def run(redis: Redis, calls: Sequence[Call]) -> list[Any]:
 
 
 async def load(redis: Redis) -> None:
-    """Make all scripts known to the server."""
+    """Load all scripts into the server."""
     async with redis.pipeline(transaction=False) as pipeline:
         for script in SCRIPTS:
             pipeline.script_load(script.source)

@@ -1,8 +1,8 @@
-"""Connections to Valkey/Redis for the near cache: pipelined reads, and the server's own client tracking.
+"""Connections to Valkey/Redis for the near cache: pipelined reads and server-side client tracking.
 
-A tracked connection is its own listener: it registers with `CLIENT TRACKING ON BCAST … REDIRECT <its own id>` and then
-subscribes to `__redis__:invalidate` (RESP2). So tracking and listening live and die together; with two connections the
-loss of the registering one would go unnoticed by the one that listens.
+A tracked connection receives its own reports: it registers with `CLIENT TRACKING ON BCAST … REDIRECT <its own id>` and
+then subscribes to `__redis__:invalidate` (RESP2). With separate connections for registering and listening, the listener
+would not notice the loss of the registering one.
 """
 
 import asyncio
@@ -17,39 +17,39 @@ import hiredis
 from redis.asyncio.connection import parse_url
 
 INVALIDATIONS: Final = b"__redis__:invalidate"
-Invalidated = Sequence[bytes] | None
-"""Keys that changed; None when all of them did (FLUSHALL)."""
+ChangedKeys = Sequence[bytes] | None
+"""Keys that changed; None after FLUSHALL."""
 
 
 class UnavailableError(Exception):
-    """The read model can't be read now: not connected, no answer in time, or nothing is served there."""
+    """The read model can't be read now: not connected, no reply in time, or no generation is served."""
 
 
 class Listener(Protocol):
-    """Who is told what a tracked connection reports. Both are called on the event loop and must not block."""
+    """Receives the reports of a tracked connection, on the event loop; must not block."""
 
-    def invalidated(self, keys: Invalidated) -> None:
-        """These keys changed since they were tracked."""
+    def on_invalidation(self, keys: ChangedKeys) -> None:
+        """Handle changes of these keys."""
 
-    def lost(self) -> None:
-        """The connection closed: from now on changes go unreported."""
+    def on_disconnect(self) -> None:
+        """Handle the loss of the connection: changes are no longer reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one connection. Times in seconds."""
+    """Limits of one connection. Times are in seconds."""
 
     timeout: float = 1.0
-    """For connecting, and for the oldest unanswered command; a connection that exceeds it is dropped."""
+    """For connecting and for the oldest pending command; a connection that exceeds it is closed."""
     pending: int = 4096
-    """Commands without an answer; beyond it a command fails at once."""
+    """Commands without a reply; further commands fail immediately."""
 
 
 class Connection(asyncio.Protocol):
-    """One RESP2 connection; commands are pipelined and answered in order.
+    """One RESP2 connection with pipelined commands; replies arrive in order.
 
-    One timer watches the oldest unanswered command instead of a timer a command. While nothing is unanswered it sends
-    PING, so that a peer that vanished without a word is noticed within two timeouts.
+    A single timer checks the oldest pending command. While no command is pending it sends PING, so a peer that vanished
+    is detected within two timeouts.
     """
 
     def __init__(self, limits: Limits, listener: Listener | None = None) -> None:
@@ -59,25 +59,25 @@ class Connection(asyncio.Protocol):
         self._pending: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._subscribed = False
         self._transport: asyncio.Transport | None = None
-        self._watch: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._watch = asyncio.get_running_loop().call_later(self._limits.timeout, self._check)
+        self._timer = asyncio.get_running_loop().call_later(self._limits.timeout, self._check_timeout)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._transport = None
         self.closed.set()
         if self._listener is not None:
-            self._listener.lost()
-        if self._watch is not None:
-            self._watch.cancel()
+            self._listener.on_disconnect()
+        if self._timer is not None:
+            self._timer.cancel()
         while self._pending:
             _, future = self._pending.popleft()
             if not future.done():
                 future.set_exception(UnavailableError("connection lost"))
-                future.exception()  # a waiter that was cancelled meanwhile leaves nobody to retrieve it
+                future.exception()  # marks it as retrieved: its waiter may have been cancelled
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
     def _dispatch(self, reply: Any) -> None:
         if self._subscribed and isinstance(reply, list) and reply[0] == b"message":
             if self._listener is not None:
-                self._listener.invalidated(reply[2])
+                self._listener.on_invalidation(reply[2])
             return
         if not self._pending:
             self.close()
@@ -104,48 +104,48 @@ class Connection(asyncio.Protocol):
             future.set_result(reply)
 
     def send(self, *command: bytes | str | int) -> "asyncio.Future[Any]":
-        """Write a command; the future has its reply. Raises `UnavailableError` at once when it can't be sent."""
+        """Write a command and return a future of its reply; raise `UnavailableError` if it can't be sent."""
         if self._transport is None or self._transport.is_closing():
             raise UnavailableError("not connected")
         if len(self._pending) >= self._limits.pending:
-            raise UnavailableError("too many commands in flight")
+            raise UnavailableError("too many commands in fetch")
         future = asyncio.get_running_loop().create_future()
         self._pending.append((time.monotonic(), future))
         self._transport.write(hiredis.pack_command(cast(Any, command)))
         return future
 
     async def track(self, prefixes: Sequence[str]) -> None:
-        """Have every change of keys with these prefixes reported to the listener until the connection closes."""
+        """Report every change of keys with these prefixes to the listener until the connection closes."""
         own_id = await self.send("CLIENT", "ID")
-        listed = [part for prefix in prefixes for part in ("PREFIX", prefix)]
-        await self.send("CLIENT", "TRACKING", "ON", "REDIRECT", own_id, "BCAST", *listed)
+        enumerated = [part for prefix in prefixes for part in ("PREFIX", prefix)]
+        await self.send("CLIENT", "TRACKING", "ON", "REDIRECT", own_id, "BCAST", *enumerated)
         subscribed = self.send("SUBSCRIBE", INVALIDATIONS)
-        self._subscribed = True  # a report may arrive right behind the answer
+        self._subscribed = True  # a report may directly follow the reply
         await subscribed
 
     def close(self) -> None:
-        """Drop the connection; unanswered commands fail with `UnavailableError`."""
+        """Close the connection; pending commands fail with `UnavailableError`."""
         if self._transport is not None:
             self._transport.abort()
 
-    def _check(self) -> None:
+    def _check_timeout(self) -> None:
         if self._transport is None:
             return
         if not self._pending:
             self.send("PING")
         elif time.monotonic() - self._pending[0][0] > self._limits.timeout:
             self.close()
-        self._watch = asyncio.get_running_loop().call_later(self._limits.timeout / 2, self._check)
+        self._timer = asyncio.get_running_loop().call_later(self._limits.timeout / 2, self._check_timeout)
 
 
 async def connect(url: str, limits: Limits, listener: Listener | None = None) -> Connection:
-    """Open `redis://`, `rediss://` or `unix://`, log in, select the database. Raises `UnavailableError`."""
+    """Open `redis://`, `rediss://` or `unix://`, authenticate and select the database. Raises `UnavailableError`."""
     options = parse_url(url)
     try:
         async with asyncio.timeout(limits.timeout):
             connection = await _open(url, options, limits, listener)
             try:
-                await _greet(connection, options)
+                await _authenticate(connection, options)
             except BaseException:
                 connection.close()
                 raise
@@ -169,7 +169,7 @@ async def _open(url: str, options: Any, limits: Limits, listener: Listener | Non
     return connection
 
 
-async def _greet(connection: Connection, options: Any) -> None:
+async def _authenticate(connection: Connection, options: Any) -> None:
     if (password := options.get("password")) is not None:
         user = options.get("username")
         await connection.send("AUTH", *([user, password] if user else [password]))
@@ -177,20 +177,16 @@ async def _greet(connection: Connection, options: Any) -> None:
         await connection.send("SELECT", database)
 
 
-class Link:
-    """A connection that is opened again whenever it is lost, with pauses of 50 ms doubling up to a second."""
+class ReconnectingConnection:
+    """A connection that reopens after each loss, with pauses from 50 ms doubling to a second."""
 
     def __init__(self, url: str, limits: Limits) -> None:
         self._url = url
         self._limits = limits
         self._connection: Connection | None = None
 
-    @property
-    def connected(self) -> bool:
-        return self._connection is not None
-
     def send(self, *command: bytes | str | int) -> "asyncio.Future[Any]":
-        """As `Connection.send`."""
+        """Send a command; see `Connection.send`."""
         if self._connection is None:
             raise UnavailableError("not connected")
         return self._connection.send(*command)

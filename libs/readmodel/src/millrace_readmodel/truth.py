@@ -1,4 +1,4 @@
-"""The truth: one DynamoDB table, an item collection a provider, written only by higher versions."""
+"""Read and write the source of truth: a DynamoDB table with one item collection per provider."""
 
 import asyncio
 import contextlib
@@ -18,9 +18,9 @@ from millrace_readmodel.items import (
     PROVIDER_PREFIX,
     Item,
     PlanItem,
-    collection_of,
-    expiry_of,
-    plan_of,
+    build_collection,
+    item_expiry,
+    plan_from_item,
     week_item,
 )
 from millrace_readmodel.openings import WeekItem
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 
 NEWER: Final = "attribute_not_exists(version) OR version < :version"
 EXPIRES: Final = "expires"
-"""Attribute of DynamoDB's time to live."""
-ITEMS_AT_ONCE: Final = 25
+"""Attribute for DynamoDB's time to live."""
+ITEMS_PER_TRANSACTION: Final = 25
 IN_FLIGHT: Final = 16
 ATTEMPTS: Final = 8
-FIRST_PAUSE: Final = 0.05  # seconds, doubled each time
+FIRST_PAUSE: Final = 0.05  # seconds; doubles with each attempt
 T = TypeVar("T")
 
 
 class TruthBusyError(Exception):
-    """DynamoDB refused the same writes again and again, for throttling or conflicts; trying later may help."""
+    """DynamoDB rejected the same writes on every attempt because of throttling or conflicts. Try again later."""
 
 
 class Truth:
-    """Reads are strongly consistent. Writes of lower or equal versions are no errors and change nothing.
+    """The source of truth: strongly consistent reads, and writes that only replace lower versions.
 
-    All methods raise botocore's `ClientError`, `BotoCoreError` when the table can't be reached.
+    Methods raise botocore's `ClientError` or `BotoCoreError` if the table is unavailable.
     """
 
     def __init__(
@@ -63,47 +63,47 @@ class Truth:
         self._in_flight = asyncio.Semaphore(IN_FLIGHT)
 
     async def put(self, items: Iterable[Item]) -> int:
-        """Write items, several of a key only in its highest version. Returns how many were newer than what was there.
+        """Write the highest version of each item; return how many were newer than the stored ones.
 
-        Goes by transactions of up to 25 items: a tenth of the requests, for twice the write units of single puts. They
-        are not atomic together: an item that is not newer is left out and the others are written.
+        Transactions of up to 25 items need a tenth of the requests, at twice the write units of single puts. Items that
+        are not newer are skipped and the others are written. Raises `TruthBusyError`.
         """
         newest: dict[tuple[str, str], Item] = {}
         for item in items:
             key = item.pk, item.sk
             if key not in newest or newest[key].version < item.version:
                 newest[key] = item
-        written = await _all(self._put_chunk(chunk) for chunk in _chunks(newest.values(), ITEMS_AT_ONCE))
+        written = await _gather(self._put_chunk(chunk) for chunk in _chunks(newest.values(), ITEMS_PER_TRANSACTION))
         return sum(written)
 
-    async def collection(self, npi: str) -> cards.Collection:
-        """A provider's items; an empty collection if there are none."""
-        return collection_of(npi, await self.items(PROVIDER_PREFIX + npi))
+    async def collection(self, npi: str) -> cards.ItemCollection:
+        """Return a provider's items; an empty collection for an unknown provider."""
+        return build_collection(npi, await self.items(PROVIDER_PREFIX + npi))
 
-    async def collections(self, npis: Collection[str]) -> list[cards.Collection]:
-        """The collections of several providers, in the order of `npis`."""
-        return await _all(self.collection(npi) for npi in npis)
+    async def collections(self, npis: Collection[str]) -> list[cards.ItemCollection]:
+        """Return the collections of several providers, in the order of `npis`."""
+        return await _gather(self.collection(npi) for npi in npis)
 
     async def plans(self, plan_ids: Collection[str]) -> list[PlanItem]:
-        """Insurance plans, in the order of `plan_ids`; version 0 without data for one that never was."""
-        found = await _all(self.items(PLAN_PREFIX + plan_id) for plan_id in plan_ids)
+        """Return insurance plans in the order of `plan_ids`; version 0 without data for an unknown plan."""
+        found = await _gather(self.items(PLAN_PREFIX + plan_id) for plan_id in plan_ids)
         return [
-            plan_of(items[0]) if items else PlanItem(plan_id, 0, None)
+            plan_from_item(items[0]) if items else PlanItem(plan_id, 0, None)
             for plan_id, items in zip(plan_ids, found, strict=True)
         ]
 
     async def openings(self, locations: Collection[tuple[str, str]]) -> list[list[WeekItem]]:
-        """All weeks of provider-locations (NPI, id), in the order of `locations`."""
-        found = await _all(
+        """Return all weeks of provider-locations (NPI, id), in the order of `locations`."""
+        found = await _gather(
             self.items(PROVIDER_PREFIX + npi, f"{AVAILABILITY_PREFIX}{location}#") for npi, location in locations
         )
         return [[week_item(item) for item in items] for items in found]
 
-    async def items(self, pk: str, below: str = "") -> list[Item]:
-        """All items below a partition key, tombstones included, by sort key; only those whose sort key begins so."""
+    async def items(self, pk: str, sk_prefix: str = "") -> list[Item]:
+        """Return the items of a partition by sort key, including tombstones; only those with the sort key prefix."""
         items: list[Item] = []
-        condition = "pk = :pk AND begins_with(sk, :sk)" if below else "pk = :pk"
-        values: dict[str, Any] = {":pk": {"S": pk}} | ({":sk": {"S": below}} if below else {})
+        condition = "pk = :pk AND begins_with(sk, :sk)" if sk_prefix else "pk = :pk"
+        values: dict[str, Any] = {":pk": {"S": pk}} | ({":sk": {"S": sk_prefix}} if sk_prefix else {})
         start: dict[str, Any] = {}
         while True:
             async with self._in_flight:
@@ -120,16 +120,16 @@ class Truth:
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     async def scan(self, handle: Callable[[list[list[Item]]], Awaitable[None]], *, segments: int = 1) -> None:
-        """Hand the whole table to `handle`, a list of partitions (all items of one partition key each) at a time.
+        """Call `handle` with lists of partitions (all items of one partition key) until the whole table is read.
 
-        Segments run concurrently, so `handle` does as well. An item that changes meanwhile is seen before or after.
+        Segments run concurrently, so calls of `handle` do too. An item that changes meanwhile is read before or after.
         """
-        await _all(self._scan_segment(handle, segment, segments) for segment in range(segments))
+        await _gather(self._scan_segment(handle, segment, segments) for segment in range(segments))
 
     async def _scan_segment(
         self, handle: Callable[[list[list[Item]]], Awaitable[None]], segment: int, segments: int
     ) -> None:
-        # A page may end in the middle of a partition, which then goes on at the top of the next page.
+        # A page may end within a partition, which continues on the next page.
         rest: list[Item] = []
         async with contextlib.aclosing(self._pages(segment, segments)) as pages:
             async for items, last in pages:
@@ -139,7 +139,7 @@ class Truth:
                     await handle(partitions)
 
     async def _pages(self, segment: int, segments: int) -> AsyncGenerator[tuple[list[Item], bool], None]:
-        """(items, whether they are the last ones); while a page is worked on, the next one is on its way."""
+        """Yield items and whether they are the last ones; prefetch the next page."""
         request: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True}
         if segments > 1:
             request |= {"Segment": segment, "TotalSegments": segments}
@@ -157,12 +157,12 @@ class Truth:
             upcoming.cancel()
 
     async def is_empty(self) -> bool:
-        """Whether nothing was ever written to it."""
+        """Return whether the table is empty."""
         page = await self._client.scan(TableName=self._table, Limit=1, ConsistentRead=True)
         return not page["Items"]
 
     async def check(self) -> None:
-        """Raises unless the table answers."""
+        """Raise unless the table responds."""
         await self._client.describe_table(TableName=self._table)
 
     async def _put_chunk(self, items: Sequence[Item]) -> int:
@@ -177,10 +177,10 @@ class Truth:
                     return 0
             else:
                 await self._sleep(FIRST_PAUSE * 2**attempt * (0.5 + self._jitter() / 2))
-        raise TruthBusyError(f"{self._table}: {len(items)} writes were refused {ATTEMPTS} times")
+        raise TruthBusyError(f"{self._table}: {len(items)} writes were rejected {ATTEMPTS} times; try again later")
 
     async def _try_put(self, items: Sequence[Item]) -> list[str] | None:
-        """None if all were written, else none was and this says why, item by item."""
+        """Write all items and return None, or write none and return the reason for each item."""
         puts = [
             {
                 "TableName": self._table,
@@ -196,11 +196,11 @@ class Truth:
             else:
                 await self._client.transact_write_items(TransactItems=[cast(Any, {"Put": put}) for put in puts])
         except ClientError as error:
-            return _refusals(error)
+            return _rejection_reasons(error)
         return None
 
 
-def _refusals(error: ClientError) -> list[str]:
+def _rejection_reasons(error: ClientError) -> list[str]:
     code = error.response["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
         return ["ConditionalCheckFailed"]
@@ -213,7 +213,7 @@ def _refusals(error: ClientError) -> list[str]:
 
 
 async def create_table(client: "DynamoDBClient", table: str) -> None:
-    """Create the table unless it is there; returns once it can be used."""
+    """Create the table unless it exists, and return when it is usable."""
     with contextlib.suppress(client.exceptions.ResourceInUseException):
         await client.create_table(
             TableName=table,
@@ -245,7 +245,7 @@ def _attributes(item: Item) -> dict[str, Any]:
     }
     if item.data is not None:
         attributes["data"] = {"S": item.data}
-    if (expires := expiry_of(item)) is not None:
+    if (expires := item_expiry(item)) is not None:
         attributes[EXPIRES] = {"N": str(expires)}
     return attributes
 
@@ -258,8 +258,8 @@ def _items(page: Any) -> list[Item]:
     ]
 
 
-async def _all(work: Iterable[Awaitable[T]]) -> list[T]:
-    """The results of all; the first error cancels the rest and is raised."""
+async def _gather(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Run all concurrently and return the results; the first error cancels the others and is raised."""
 
     async def one(each: Awaitable[T]) -> T:
         return await each

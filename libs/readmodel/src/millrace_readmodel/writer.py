@@ -1,11 +1,11 @@
-"""Writes single providers and plans into a generation of the read model, beside other writers of the same ones.
+"""Write single providers and plans into a generation of the read model, concurrently with other writers.
 
-A card is replaced by compare-and-set, after its row and name entries were written: the old card is the only record of
-where these lie. Who loses reads the truth again, writes what it says now, and takes back what it wrote elsewhere. A
-removed card leaves its version for some minutes, or a slow writer could bring it back.
+A card is replaced by compare-and-set after its row and name entries: the old card is the only record of their places.
+A writer that loses reads the source of truth again, writes the new state, and removes what it wrote elsewhere. The
+version of a removed card remains for some minutes; otherwise a slow writer could restore the card.
 
-Openings of a row that is new or was moved are read from the truth once its card stands: from then on, who changes them
-finds it.
+The openings of a new or moved row are read from the source of truth after its card is written; from then on, other
+writers of openings see the row.
 """
 
 import time
@@ -20,50 +20,49 @@ from millrace_readmodel import cards, layout, openings_writer, scripts
 from millrace_readmodel.cards import (
     Card,
     StoredCard,
-    cards_of,
-    content_of,
+    build_cards,
+    card_content,
+    card_stamp,
+    card_version,
     decode_card,
     encode_card,
     encode_removal,
-    stamp_of,
-    stored,
-    version_of,
+    to_stored_card,
 )
-from millrace_readmodel.changes import Changes, Partition, changes, partition_of
-from millrace_readmodel.errors import ContentionError
-from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, PlanItem, plan_value
+from millrace_readmodel.changes import CardChanges, Partition, diff_cards, partition_of
+from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, PlanItem, encode_plan
 from millrace_readmodel.openings import WeekItem
-from millrace_readmodel.openings_writer import OpeningsWriter, Target, target
+from millrace_readmodel.openings_writer import OpeningsWriter, Target, target_for
 from millrace_readmodel.plan_sets import PlanSets
-from millrace_readmodel.scripts import Call
+from millrace_readmodel.scripts import Call, ContentionError
 
 ATTEMPTS: Final = 12
 REMOVAL_SECONDS: Final = 600
-"""How long it is remembered that a card was removed: much longer than a writer takes from the truth to its card."""
+"""Seconds until the version of a removed card expires: much longer than one write takes."""
 _WIDTH: Final = 8
 
 
-class Source(openings_writer.Source, Protocol):
-    """The truth as the writer reads it, strongly consistent."""
+class WriterSource(openings_writer.OpeningsSource, Protocol):
+    """Reads the source of truth, strongly consistent."""
 
-    async def collections(self, npis: Collection[str]) -> list[cards.Collection]: ...
+    async def collections(self, npis: Collection[str]) -> list[cards.ItemCollection]: ...
 
     async def plans(self, plan_ids: Collection[str]) -> list[PlanItem]: ...
 
 
 @dataclass(slots=True)
 class _Attempts:
-    """What earlier attempts at one provider-location have left behind, and learnt."""
+    """State of earlier attempts at one provider-location: where they wrote and which version they found."""
 
     partitions: set[Partition] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
     ahead: int | None = None
-    """Version of the stored card where it was higher than the truth's."""
+    """Version of the stored card if it was higher than that of the source of truth."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
-    """One provider-location: the value that was read, with its card, the value to write, and what lies between."""
+class _CardWrite:
+    """The replacement of one card: old value and card, new value, and the other writes it needs."""
 
     npi: str
     id: str
@@ -72,25 +71,25 @@ class _Write:
     before: bytes | None
     old: StoredCard | None
     after: bytes
-    changes: Changes
+    changes: CardChanges
 
     @property
     def is_needed(self) -> bool:
-        """Whether version or content differ; a removal is noted as well, for writers who know less."""
-        same = version_of(self.before) == self.version and content_of(self.before) == content_of(self.after)
+        """Whether version or content differ; a removal is written too, so that older writers notice it."""
+        same = card_version(self.before) == self.version and card_content(self.before) == card_content(self.after)
         return not same
 
 
 class ReadModelWriter:
-    """Brings cards, rows, openings, names and plans of one generation in line with the truth.
+    """Updates cards, rows, openings, names and plans of a generation from the source of truth.
 
-    All methods raise redis-py's `RedisError`, what `source` raises, and `ContentionError`; repeating them is harmless.
+    Methods raise redis-py's `RedisError`, the errors of `source`, and `ContentionError`; they are safe to repeat.
     """
 
     def __init__(
-        self, redis: Redis, source: Source, *, now: Callable[[], float] = time.time, attempts: int = ATTEMPTS
+        self, redis: Redis, source: WriterSource, *, now: Callable[[], float] = time.time, attempts: int = ATTEMPTS
     ) -> None:
-        """`now` in unix seconds: openings are told from the present day on."""
+        """`now` returns Unix seconds; openings are written from the current day on."""
         self._redis = redis
         self._source = source
         self._attempts = attempts
@@ -98,15 +97,17 @@ class ReadModelWriter:
         self._openings = OpeningsWriter(redis, source, now=now, attempts=attempts)
 
     async def write(self, generation: int, aggregates: Collection[str], weeks: Sequence[WeekItem] = ()) -> None:
-        """Write what the truth says now of these aggregates: partition keys of the truth; others than providers and
-        plans don't show in the read model. Of `weeks`, just written to the truth, only the openings are written."""
-        await self.write_providers(generation, _below(PROVIDER_PREFIX, aggregates))
-        await self.write_plans(generation, _below(PLAN_PREFIX, aggregates))
-        # A card that is missing may be about to be made by a writer who read the truth before these weeks.
+        """Write the current state of these aggregates (partition keys of the source of truth) and the given weeks.
+
+        Only providers and plans appear in the read model. `weeks` must already be in the source of truth.
+        """
+        await self.write_providers(generation, _ids_with_prefix(PROVIDER_PREFIX, aggregates))
+        await self.write_plans(generation, _ids_with_prefix(PLAN_PREFIX, aggregates))
+        # A writer that read the source of truth before these weeks may be about to create a missing card.
         await self.write_providers(generation, await self._openings.merge(generation, weeks))
 
     async def write_providers(self, generation: int, npis: Collection[str]) -> None:
-        """Write all cards of these providers, and remove those that they should not have."""
+        """Write all cards of these providers and remove their obsolete ones."""
         tried: dict[str, _Attempts] = defaultdict(_Attempts)
         pending = dict.fromkeys(npis)
         for _ in range(self._attempts):
@@ -118,17 +119,17 @@ class ReadModelWriter:
             raise ContentionError(f"{len(pending)} providers, {next(iter(pending))} among them")
 
     async def write_plans(self, generation: int, plan_ids: Collection[str]) -> None:
-        """Write these insurance plans, and remove those that are gone."""
+        """Write these insurance plans and remove the deleted ones."""
         key = layout.plans_key(generation)
         pending = list(dict.fromkeys(plan_ids))
         for _ in range(self._attempts):
             if not pending:
                 return
-            # Reading the stored plan first makes sure that what replaces it is at least as new.
+            # Read the stored plan first, so that its replacement is at least as new.
             old = await self._redis.hmget(key, pending)
             plans = await self._source.plans(pending)
             calls = [
-                Call(scripts.PLAN, (key,), (plan.id, (before or b"")[:_WIDTH], plan_value(plan)))
+                Call(scripts.PLAN, (key,), (plan.id, (before or b"")[:_WIDTH], encode_plan(plan)))
                 for plan, before in zip(plans, old, strict=True)
             ]
             written = await scripts.run(self._redis, calls)
@@ -137,30 +138,30 @@ class ReadModelWriter:
             raise ContentionError(f"{len(pending)} plans, {pending[0]} among them")
 
     async def _attempt(
-        self, generation: int, collections: Sequence[cards.Collection], tried: dict[str, _Attempts]
+        self, generation: int, collections: Sequence[cards.ItemCollection], tried: dict[str, _Attempts]
     ) -> list[str]:
-        """Write once; returns the NPIs that must be written again."""
-        wanted = {card.id: card for collection in collections for card in cards_of(collection)}
+        """Write once; return the NPIs to retry."""
+        wanted = {card.id: card for collection in collections for card in build_cards(collection)}
         numbers = await self._plan_sets.numbers(generation, {card.plans for card in wanted.values()})
         ids = [(collection, each) for collection in collections for each in collection.location_ids]
         olds = await self._cards(generation, [each for _, each in ids])
-        writes: list[_Write] = []
+        writes: list[_CardWrite] = []
         again: list[str] = []
-        placed: list[Target] = []
+        refreshed: list[Target] = []
         for (collection, each), old in zip(ids, olds, strict=True):
-            write = _plan_write(collection, each, old, wanted.get(each), plan_sets=numbers, tried=tried)
+            write = _prepare_write(collection, each, old, wanted.get(each), plan_sets=numbers, tried=tried)
             if write is None:
                 again.append(collection.npi)
                 continue
             if write.is_needed or each in tried:
                 writes.append(write)
-            if collection.weeks.get(each) and (new := decode_card(write.after)) and not _stays(write.old, new):
-                placed.append(target(new))
+            if collection.weeks.get(each) and (new := decode_card(write.after)) and not _is_in_place(write.old, new):
+                refreshed.append(target_for(new))
         lost = await self._apply(generation, writes)
         for write in lost:
-            _remember(tried[write.id], write)
+            _add_attempt(tried[write.id], write)
         losers = {write.id for write in lost}
-        await self._openings.refresh(generation, [each for each in placed if each.location_id not in losers])
+        await self._openings.refresh(generation, [each for each in refreshed if each.location_id not in losers])
         return [*again, *(write.npi for write in lost)]
 
     async def _cards(self, generation: int, ids: Sequence[str]) -> list[bytes | None]:
@@ -170,8 +171,8 @@ class ReadModelWriter:
             found: list[bytes | None] = await pipeline.execute() if ids else []
             return found
 
-    async def _apply(self, generation: int, writes: Sequence[_Write]) -> list[_Write]:
-        """Rows and names first, then the cards; returns the writes whose card another writer had replaced."""
+    async def _apply(self, generation: int, writes: Sequence[_CardWrite]) -> list[_CardWrite]:
+        """Write rows and names, then cards; return the writes whose card another writer has replaced."""
         await scripts.run(self._redis, [*_row_calls(generation, writes), *_name_calls(generation, writes)])
         written = await scripts.run(
             self._redis,
@@ -179,7 +180,7 @@ class ReadModelWriter:
                 Call(
                     scripts.CARD,
                     (layout.card_key(generation, write.changes.row),),
-                    (stamp_of(write.before), write.after, REMOVAL_SECONDS),
+                    (card_stamp(write.before), write.after, REMOVAL_SECONDS),
                 )
                 for write in writes
             ],
@@ -187,26 +188,26 @@ class ReadModelWriter:
         return [write for write, done in zip(writes, written, strict=True) if not done]
 
 
-def _plan_write(
-    collection: cards.Collection,
+def _prepare_write(
+    collection: cards.ItemCollection,
     provider_location_id: str,
     old_value: bytes | None,
     card: Card | None,
     *,
     plan_sets: dict[tuple[str, ...], int],
     tried: dict[str, _Attempts],
-) -> _Write | None:
-    """What to write for one provider-location; None if the truth has to be read again first."""
+) -> _CardWrite | None:
+    """Return the write for one provider-location; None if the source of truth must be read again first."""
     earlier = tried.get(provider_location_id) or _Attempts()
-    known = version_of(old_value)
+    known = card_version(old_value)
     ahead = known > collection.versions
     if ahead and earlier.ahead != known:
-        # Somebody knows more than this reading of the truth. If a later reading doesn't, the truth was set back.
+        # Another writer read a newer state. If the next read isn't newer either, the source of truth was restored.
         tried[provider_location_id].ahead = known
         return None
     old = decode_card(old_value)
-    new = stored(card, plan_sets[card.plans]) if card else None
-    return _Write(
+    new = to_stored_card(card, plan_sets[card.plans]) if card else None
+    return _CardWrite(
         npi=collection.npi,
         id=provider_location_id,
         version=collection.versions,
@@ -214,7 +215,7 @@ def _plan_write(
         before=old_value,
         old=old,
         after=encode_card(new, after=old_value) if new else encode_removal(collection.versions, after=old_value),
-        changes=changes(
+        changes=diff_cards(
             provider_location_id,
             old,
             new,
@@ -224,17 +225,17 @@ def _plan_write(
     )
 
 
-def _stays(old: StoredCard | None, new: StoredCard) -> bool:
-    """Whether the row is changed where it lies, so that its openings stay as they are.
+def _is_in_place(old: StoredCard | None, new: StoredCard) -> bool:
+    """Return whether the row is changed in place, so that its openings remain valid.
 
-    Of a card that already is as it should be, nobody knows whether its openings were written after it.
+    False for an unchanged card: its writer may have failed before it wrote the openings.
     """
     if old is None or old == new:
         return False
     return partition_of(old) == partition_of(new) and old.time_zone == new.time_zone
 
 
-def _remember(attempts: _Attempts, write: _Write) -> None:
+def _add_attempt(attempts: _Attempts, write: _CardWrite) -> None:
     if write.changes.upsert:
         attempts.partitions.add(write.changes.upsert[0])
     if write.old:
@@ -242,7 +243,7 @@ def _remember(attempts: _Attempts, write: _Write) -> None:
     attempts.words |= write.changes.added_words | write.changes.removed_words
 
 
-def _row_calls(generation: int, writes: Iterable[_Write]) -> list[Call]:
+def _row_calls(generation: int, writes: Iterable[_CardWrite]) -> list[Call]:
     puts: dict[tuple[Partition, bool], bytearray] = defaultdict(bytearray)
     removals: dict[tuple[Partition, bool], bytearray] = defaultdict(bytearray)
     for write in writes:
@@ -264,7 +265,7 @@ def _row_calls(generation: int, writes: Iterable[_Write]) -> list[Call]:
     ]
 
 
-def _name_calls(generation: int, writes: Iterable[_Write]) -> list[Call]:
+def _name_calls(generation: int, writes: Iterable[_CardWrite]) -> list[Call]:
     puts: dict[str, bytearray] = defaultdict(bytearray)
     removals: dict[str, bytearray] = defaultdict(bytearray)
     for write in writes:
@@ -287,5 +288,5 @@ def _packed(number: int) -> bytes:
     return number.to_bytes(_WIDTH, "little")
 
 
-def _below(prefix: str, aggregates: Iterable[str]) -> list[str]:
+def _ids_with_prefix(prefix: str, aggregates: Iterable[str]) -> list[str]:
     return [each.removeprefix(prefix) for each in aggregates if each.startswith(prefix)]

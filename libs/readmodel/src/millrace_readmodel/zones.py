@@ -1,4 +1,4 @@
-"""Time zones by number, and the days and hours that a place's clock shows. Pure."""
+"""Number time zones, days and weeks, and convert moments to local time (pure functions)."""
 
 import functools
 from datetime import date, datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 TIME_ZONES: Final = (
-    "UTC",  # stands for all zones that are not listed
+    "UTC",  # also stands for unlisted zones
     "America/New_York",
     "America/Chicago",
     "America/Denver",
@@ -48,7 +48,7 @@ TIME_ZONES: Final = (
     "Pacific/Pohnpei",
     "Pacific/Saipan",
 )
-"""By the number that stands in openings and cards: to be added to at the end only."""
+"""The index is the number in openings and cards: only append."""
 _NUMBERS: Final = {name: number for number, name in enumerate(TIME_ZONES)}
 EPOCH: Final = date(1970, 1, 1)
 DAYS_TO_THURSDAY: Final = 3
@@ -56,58 +56,58 @@ DAYS_TO_THURSDAY: Final = 3
 
 
 def zone_number(name: str) -> int:
-    """0 for one that isn't listed: its places are kept in UTC."""
+    """Return the number of a zone; 0 (UTC) for an unlisted one."""
     return _NUMBERS.get(name, 0)
 
 
-@functools.cache  # zoneinfo itself keeps but eight
+@functools.cache  # zoneinfo caches only eight
 def zone_info(zone: int) -> ZoneInfo:
-    """The rules of a zone by its number."""
+    """Return the rules of a zone by its number."""
     return ZoneInfo(TIME_ZONES[zone])
 
 
-def local(unix: float, zone: int) -> datetime:
-    """The moment by the clock of a zone."""
+def local_time(unix: float, zone: int) -> datetime:
+    """Convert Unix seconds to the local time of a zone."""
     return datetime.fromtimestamp(unix, zone_info(zone))
 
 
-def day_of(moment: date) -> int:
-    """Days since 1970-01-01 of a local date."""
+def day_number(moment: date) -> int:
+    """Return the days from 1970-01-01 to a local date."""
     return moment.toordinal() - EPOCH.toordinal()
 
 
-def date_of(day: int) -> date:
-    """Inverse of `day_of`."""
+def date_from_day(day: int) -> date:
+    """Return the date of a day number."""
     return EPOCH + timedelta(days=day)
 
 
 def week_of_day(day: int) -> int:
-    """The number of the ISO week that a day lies in, counted from that of 1970-01-01."""
+    """Return the number of a day's ISO week, counted from that of 1970-01-01."""
     return (day + DAYS_TO_THURSDAY) // 7
 
 
-def monday(week: int) -> int:
-    """The first day of a week."""
+def first_day_of_week(week: int) -> int:
+    """Return the number of a week's Monday."""
     return 7 * week - DAYS_TO_THURSDAY
 
 
 @functools.lru_cache(maxsize=4_096)
 def week_number(text: str) -> int:
-    """The number of an ISO week such as `2026-W48`. Raises `ValueError` for what is none."""
+    """Return the number of an ISO week such as `2026-W48`; raise `ValueError` for other text."""
     year, separator, number = text.partition("-W")
     if not separator or len(year) != 4 or len(number) != 2:
-        raise ValueError(f"week: {text!r} is no ISO week such as 2026-W48")
-    return week_of_day(day_of(date.fromisocalendar(int(year), int(number), 1)))
+        raise ValueError(f"week: {text!r} is not an ISO week such as 2026-W48")
+    return week_of_day(day_number(date.fromisocalendar(int(year), int(number), 1)))
 
 
-@functools.lru_cache(maxsize=262_144)  # a grid of times is shared by all places of a zone
+@functools.lru_cache(maxsize=262_144)  # the locations of a zone share a grid of times
 def day_and_minute(start: str, zone: int) -> tuple[int, int, int]:
-    """Local day, minute of the day, and 1 if the clock shows that time for the second time, of an RFC 3339 moment.
+    """Return local day, minute of the day, and 1 in a repeated hour, of an RFC 3339 moment.
 
-    Raises `ValueError`, also where there is no offset.
+    Raises `ValueError` for an invalid moment or a missing offset.
     """
     moment = datetime.fromisoformat(start)
     if moment.tzinfo is None:
         raise ValueError(f"start: {start!r} has no offset")
     shown = moment.astimezone(zone_info(zone))
-    return day_of(shown), 60 * shown.hour + shown.minute, shown.fold
+    return day_number(shown), 60 * shown.hour + shown.minute, shown.fold
