@@ -1,4 +1,4 @@
-"""The service on an empty database."""
+"""Fixtures: the service on an empty database."""
 
 from collections.abc import AsyncIterator
 

@@ -39,13 +39,13 @@ async def test_sign_up_and_sign_in_yield_a_verifiable_token(service: Service) ->
 
 async def test_email_token_is_valid_once_within_an_hour(service: Service) -> None:
     await service.post("/v1/auth/sign-up", {"email": "a@example.org"})
-    token = await service.mailed_token("a@example.org", "verify_email")
+    token = await service.emailed_token("a@example.org", "verify_email")
     service.clock.now += 3601
     late = await service.post("/v1/auth/verify-email", {"token": token, "password": PASSWORD})
     assert (late.status_code, late.json()["errors"][0]["field"]) == (422, "token")
 
     await service.sign_up("b@example.org")
-    used = await service.mailed_token("b@example.org", "verify_email")
+    used = await service.emailed_token("b@example.org", "verify_email")
     again = await service.post("/v1/auth/verify-email", {"token": used, "password": OTHER_PASSWORD})
     assert again.status_code == 422
     assert (await service.try_sign_in("b@example.org", OTHER_PASSWORD)).status_code == 401
@@ -54,7 +54,7 @@ async def test_email_token_is_valid_once_within_an_hour(service: Service) -> Non
 async def test_concurrent_verifications_create_one_account(service: Service) -> None:
     for _ in range(2):
         await service.post("/v1/auth/sign-up", {"email": "a@example.org"})
-    tokens = [mail["token"] for mail in await service.mails()]
+    tokens = [email["token"] for email in await service.queued_emails()]
     responses = await asyncio.gather(
         *(service.post("/v1/auth/verify-email", {"token": each, "password": PASSWORD}) for each in tokens * 3)
     )
@@ -64,7 +64,7 @@ async def test_concurrent_verifications_create_one_account(service: Service) -> 
 @pytest.mark.parametrize("password", ["short", "aaaaaaaaaaaaaaaa", "ada@example.org", "x" * 257])
 async def test_weak_password_is_rejected_with_a_reason(service: Service, password: str) -> None:
     await service.post("/v1/auth/sign-up", {"email": "ada@example.org"})
-    token = await service.mailed_token("ada@example.org", "verify_email")
+    token = await service.emailed_token("ada@example.org", "verify_email")
     response = await service.post("/v1/auth/verify-email", {"token": token, "password": password})
     assert response.status_code == 422
     assert {error["field"] for error in response.json()["errors"]} == {"password"}
@@ -97,7 +97,7 @@ class TestAccountEnumeration:
         await service.sign_up("known@example.org")
         responses = [await service.post(path, {"email": f"{name}@example.org"}) for name in ("known", "nobody")]
         assert self.are_indistinguishable(responses)
-        mailed = [(mail["to"], mail["kind"]) for mail in (await service.mails())[-2:]]
+        mailed = [(email["to"], email["kind"]) for email in (await service.queued_emails())[-2:]]
         kinds = ("account_exists", "verify_email") if "sign-up" in path else ("reset_password", "no_account")
         assert mailed == [("known@example.org", kinds[0]), ("nobody@example.org", kinds[1])]
 
@@ -227,7 +227,7 @@ class TestThrottle:
                 "/v1/auth/password-reset", {"email": "a@example.org"}, source=f"203.0.113.{number}"
             )
             assert response.status_code == 202
-        tokens = [mail["token"] for mail in await service.mails() if mail["kind"] == "reset_password"]
+        tokens = [email["token"] for email in await service.queued_emails() if email["kind"] == "reset_password"]
         assert len(tokens) == 2  # with the sign-up's, three in an hour
         confirmed = await service.post(
             "/v1/auth/password-reset/confirm", {"token": tokens[0], "password": OTHER_PASSWORD}
@@ -319,7 +319,7 @@ class TestPasswordReset:
     async def test_reset_sets_the_password_and_ends_all_sessions(self, service: Service) -> None:
         account = await service.account("a@example.org")
         await service.post("/v1/auth/password-reset", {"email": "a@example.org"})
-        token = await service.mailed_token("a@example.org", "reset_password")
+        token = await service.emailed_token("a@example.org", "reset_password")
         body = {"token": token, "password": OTHER_PASSWORD}
         assert (await service.post("/v1/auth/password-reset/confirm", body)).status_code == 204
         assert (await service.post("/v1/auth/password-reset/confirm", body)).status_code == 422
@@ -330,7 +330,7 @@ class TestPasswordReset:
 
     async def test_sign_up_token_does_not_reset_a_password(self, service: Service) -> None:
         await service.post("/v1/auth/sign-up", {"email": "a@example.org"})
-        token = await service.mailed_token("a@example.org", "verify_email")
+        token = await service.emailed_token("a@example.org", "verify_email")
         body = {"token": token, "password": OTHER_PASSWORD}
         assert (await service.post("/v1/auth/password-reset/confirm", body)).status_code == 422
 
@@ -339,7 +339,7 @@ class TestPasswordReset:
         for _ in range(6):
             await service.try_sign_in("a@example.org", OTHER_PASSWORD)
         await service.post("/v1/auth/password-reset", {"email": "a@example.org"})
-        token = await service.mailed_token("a@example.org", "reset_password")
+        token = await service.emailed_token("a@example.org", "reset_password")
         await service.post("/v1/auth/password-reset/confirm", {"token": token, "password": OTHER_PASSWORD})
         await service.sign_in("a@example.org", OTHER_PASSWORD)
 
@@ -376,5 +376,5 @@ class TestRoles:
 async def test_outbox_request_waits_for_an_email(service: Service) -> None:
     waiting = asyncio.create_task(service.client.get("/internal/patients/outbox", params={"wait": 8}))
     await service.post("/v1/auth/sign-up", {"email": "a@example.org"})
-    (mail,) = (await waiting).json()["items"]
-    assert (mail["kind"], mail["to"]) == ("verify_email", "a@example.org")
+    (email,) = (await waiting).json()["items"]
+    assert (email["kind"], email["to"]) == ("verify_email", "a@example.org")

@@ -12,7 +12,7 @@ from sqlalchemy import Executable, Table, delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
-from millrace_feeds.transport import TRIM_HORIZON
+from millrace_contracts.envelope import encode
 from millrace_patients.account.cli import app as accounts_command
 from millrace_patients.audit.cli import app as audit_command
 from millrace_patients.audit.model import Head
@@ -23,7 +23,7 @@ from millrace_patients.crypto.service_keys import load_service_keys
 from millrace_patients.schema import audit_entry, audit_head, metadata
 from millrace_platform.logging import json_formatter
 
-from .running import PASSWORD, STREAM, Account, Service, running, settings_for
+from .running import PASSWORD, Account, Service, running, settings_for
 
 PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057"
 TAMPER = "ALTER TABLE audit_entry DISABLE TRIGGER audit_entry_append_only"
@@ -49,8 +49,8 @@ async def test_access_is_recorded_with_actor_action_and_purpose(service: Service
     staff = await service.account("s@example.org", "staff", practices=[PRACTICE])
     support = await service.account("support@example.org", "support")
     await service.client.put(f"{ada.path}/practices/{PRACTICE}", headers=ada.headers)
-    await service.client.get(f"{ada.path}/insurance-cards", headers=staff.because("TREAT"))
-    await service.client.get(ada.path, headers=support.because("HSYSADMIN"))
+    await service.client.get(f"{ada.path}/insurance-cards", headers=staff.headers_with("TREAT"))
+    await service.client.get(ada.path, headers=support.headers_with("HSYSADMIN"))
     response = await service.client.get(f"{ada.path}/accesses", headers=ada.headers)
     assert [(e["actor"], e["roles"], e["deed"], e["what"], e["purpose"]) for e in response.json()["items"]] == [
         (support.id, ["support"], "read", "profile", "HSYSADMIN"),
@@ -78,7 +78,7 @@ async def test_rejected_requests_are_not_recorded(service: Service) -> None:
     ada = await service.patient("ada@example.org")
     bob = await service.patient("bob@example.org")
     before = await _count(service)
-    await service.client.get(ada.path, headers=bob.because("TREAT"))
+    await service.client.get(ada.path, headers=bob.headers_with("TREAT"))
     await service.client.put(ada.path, json={}, headers=ada.headers)
     await service.client.delete(f"{ada.path}/dependants/{bob.id}", headers={**ada.headers, "If-Match": "*"})
     assert await _count(service) == before
@@ -210,17 +210,14 @@ async def test_personal_data_is_not_in_logs_feeds_problems_urls_or_tables(
     assert "request" in logged
     haystacks = {"logs": logged.encode(), "problems": b"\n".join(a.content for a in responses if a.status_code >= 400)}
     haystacks["urls"] = "\n".join(str(a.request.url) + a.headers.get("location", "") for a in responses).encode()
-    for shard in service.transport.open_shards(STREAM):
-        iterator = await service.transport.open_iterator(STREAM, shard.shard_id, TRIM_HORIZON)
-        page = await service.transport.get_records(iterator, 1000)
-        haystacks[f"feed {shard.shard_id}"] = b"\n".join(record.body for record in page.records)
+    haystacks["feed"] = b"\n".join(encode(envelope) for envelope in service.feeds.envelopes())
     for table in metadata.sorted_tables:
         haystacks[f"table {table.name}"] = await _dump(service, table)
-    assert len(haystacks["feed shardId-000000000000"]) > 0
-    for place, haystack in haystacks.items():
+    assert len(haystacks["feed"]) > 0
+    for source, haystack in haystacks.items():
         for needle in needles:
-            assert needle.encode() not in haystack.lower(), (place, needle)
-            assert base64.b64encode(needle.encode()).rstrip(b"=") not in haystack, (place, needle)
+            assert needle.encode() not in haystack.lower(), (source, needle)
+            assert base64.b64encode(needle.encode()).rstrip(b"=") not in haystack, (source, needle)
 
 
 async def _use(service: Service, profile: Any, dependant: Any, card: Any) -> list[Any]:
@@ -240,7 +237,7 @@ async def _use(service: Service, profile: Any, dependant: Any, card: Any) -> lis
         await post(f"{ada.path}/insurance-cards", json=card, headers=ada.headers),
         await post(f"{ada.path}/insurance-cards", json={**card, "dependant_id": CANARY}, headers=ada.headers),
         await put(f"{ada.path}/practices/{PRACTICE}", headers=ada.headers),
-        await get(f"{ada.path}/dependants", headers=staff.because("TREAT")),
+        await get(f"{ada.path}/dependants", headers=staff.headers_with("TREAT")),
         await service.try_sign_in(email, CANARY),
         await service.try_sign_in(CANARY, CANARY),
         await service.post("/v1/auth/sign-up", {"email": CANARY}),

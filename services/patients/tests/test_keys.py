@@ -155,7 +155,7 @@ async def test_outbox_lists_oldest_emails_until_they_are_deleted(service: Servic
     assert [first["to"], second["to"]] == ["a@example.org", "b@example.org"]
     for _ in range(2):
         assert (await service.client.delete(f"/internal/patients/outbox/{first['id']}")).status_code == 204
-    assert [mail["to"] for mail in await service.mails()] == ["b@example.org", "c@example.org"]
+    assert [email["to"] for email in await service.queued_emails()] == ["b@example.org", "c@example.org"]
 
 
 async def test_sweep_deletes_expired_rows(service: Service) -> None:

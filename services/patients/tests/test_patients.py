@@ -175,7 +175,7 @@ async def test_routes_respond_to_other_roles_as_for_unknown_ids(service: Service
         template = path.replace(ada.id, "{patient_id}").replace(child, "{record_id}").replace(card, "{record_id}")
         covered.add((template.replace(PRACTICE, "{practice_id}"), method))
         for role, account in others.items():
-            headers = {**account.because("TREAT"), "If-Match": "*"}
+            headers = {**account.headers_with("TREAT"), "If-Match": "*"}
             actual = await service.client.request(method, path, json=body, headers=headers)
             unknown_response = await service.client.request(method, unknown, json=body, headers=headers)
             below = path.removeprefix(ada.path).replace(child, "{}").replace(card, "{}")
@@ -215,10 +215,10 @@ async def test_staff_reads_shared_data_with_a_purpose(service: Service) -> None:
     ada = await service.patient("a@example.org")
     staff = await service.account("s@example.org", "staff", practices=[PRACTICE])
     path = f"{ada.path}/practices/{PRACTICE}"
-    assert (await service.client.get(ada.path, headers=staff.because("TREAT"))).status_code == 404
+    assert (await service.client.get(ada.path, headers=staff.headers_with("TREAT"))).status_code == 404
     assert (await service.client.put(path, headers=ada.headers)).status_code == 204
-    assert (await service.client.get(ada.path, headers=staff.because("HPAYMT"))).json()["given_name"] == "Ada"
-    for headers in (staff.headers, staff.because("CURIOSITY")):
+    assert (await service.client.get(ada.path, headers=staff.headers_with("HPAYMT"))).json()["given_name"] == "Ada"
+    for headers in (staff.headers, staff.headers_with("CURIOSITY")):
         response = await service.client.get(ada.path, headers=headers)
         assert response.status_code == 422
         assert "purpose" in response.json()["errors"][0]["field"].lower()
@@ -226,7 +226,7 @@ async def test_staff_reads_shared_data_with_a_purpose(service: Service) -> None:
     assert [each["practice_id"] for each in shared.json()["items"]] == [PRACTICE]
     assert (await service.client.delete(path, headers=ada.headers)).status_code == 204
     assert (await service.client.delete(path, headers=ada.headers)).status_code == 404
-    assert (await service.client.get(ada.path, headers=staff.because("TREAT"))).status_code == 404
+    assert (await service.client.get(ada.path, headers=staff.headers_with("TREAT"))).status_code == 404
 
 
 async def test_export_contains_all_data(service: Service) -> None:
@@ -255,7 +255,7 @@ class TestErasure:
         ada = await service.patient("ada@example.org")
         child = await create_record(service, ada, "dependants", CHILD)
         await service.post("/v1/auth/password-reset", {"email": "ada@example.org"})
-        token = await service.mailed_token("ada@example.org", "reset_password")
+        token = await service.emailed_token("ada@example.org", "reset_password")
         assert (await service.client.delete(ada.path, headers=ada.headers)).status_code == 204
 
         for method, path, body in requests_on(ada, child["id"], child["id"]):
@@ -266,7 +266,7 @@ class TestErasure:
         assert refreshed.status_code == 401
         reset = await service.post("/v1/auth/password-reset/confirm", {"token": token, "password": PASSWORD})
         assert reset.status_code == 422
-        assert [mail for mail in await service.mails() if mail["to"] == "ada@example.org"] == []
+        assert [email for email in await service.queued_emails() if email["to"] == "ada@example.org"] == []
 
         async with service.database.read() as session:
             key = (await session.execute(select(person.c.wrapped_key, person.c.erased_at))).one()

@@ -1,4 +1,4 @@
-"""The service on an empty database, and a set of migrated ones to copy it from."""
+"""Fixtures: the service on an empty database."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""The service as it runs, with a clock to turn, feeds in memory, and the steps that most tests begin with."""
+"""Run the service with a manual clock and in-memory feeds; common steps of the tests."""
 
 import json
 from collections.abc import AsyncIterator
@@ -36,18 +36,18 @@ def settings_for(database_url: str, **changes: Any) -> ReviewsSettings:
 
 @dataclass
 class Caller:
-    """Somebody with a token."""
+    """Caller with an access token."""
 
     id: str
     headers: dict[str, str]
 
     def at(self, version: int | str) -> dict[str, str]:
-        """With the version that is to be changed."""
+        """Return the headers with this version as `If-Match`."""
         return {**self.headers, "If-Match": f'"{version}"'}
 
 
 def caller_of(settings: ReviewsSettings, *roles: str, practices: tuple[str, ...] = ()) -> Caller:
-    """Return a new caller with a token that outlives the time that any test passes."""
+    """Return a new caller with a token that stays valid when a test advances the clock."""
     subject = uuid4()
     token = access_token(settings, ManualClock(), *roles, practices=practices, subject=subject, lifetime=1000 * DAY)
     return Caller(str(subject), {"Authorization": f"Bearer {token}"})
@@ -55,7 +55,7 @@ def caller_of(settings: ReviewsSettings, *roles: str, practices: tuple[str, ...]
 
 @dataclass
 class Service:
-    """A running service and its client."""
+    """Running service and its client."""
 
     app: FastAPI
     client: httpx.AsyncClient
@@ -66,7 +66,7 @@ class Service:
     handled: int = 0
 
     def caller(self, *roles: str, practices: tuple[str, ...] = ()) -> Caller:
-        """Somebody who signed in; without roles a patient."""
+        """Return a new caller; a patient if no roles are given."""
         return caller_of(self.settings, *roles, practices=practices)
 
     def staff(self, practice: str = PRACTICE) -> Caller:
@@ -75,21 +75,21 @@ class Service:
     async def publish_entity(
         self, contract: Contract[Any], entity: Entity, version: int = 1, *, deleted: bool = False
     ) -> None:
-        """Put an entity on `entities` and wait until it was followed."""
+        """Publish an entity on `entities` and wait until it was consumed."""
         await self.put_raw(contract.subject(entity), envelope(contract, entity, version, deleted, self.clock.time()))
 
     async def put_raw(self, key: str, body: bytes) -> None:
         self.handled += 1
         await self.feeds.transport.put_records(ENTITIES, [OutgoingRecord(key, body)])
 
-        async def followed() -> bool:
+        async def is_consumed() -> bool:
             status = (await self.client.get("/internal/reviews/status")).json()["consumer"]
             return bool(status["handled"] + status["parked"] >= self.handled)
 
-        await wait_until(followed)
+        await wait_until(is_consumed)
 
     async def appointment(self, patient: Caller | str, **changes: Any) -> Appointment:
-        """A visit that the feed told of; completed now, unless said otherwise."""
+        """Publish an appointment, by default completed now."""
         version = changes.pop("version", 1)
         created = appointment_of(patient if isinstance(patient, str) else patient.id, self.clock, **changes)
         await self.publish_entity(APPOINTMENT, created, version)
@@ -114,13 +114,13 @@ class Service:
         return await self.client.post("/v1/reviews", json=body, headers=patient.headers)
 
     async def review(self, patient: Caller | None = None, *, npi: str = NPI, **changes: Any) -> dict[str, Any]:
-        """A review of a new visit, as its author sees it."""
+        """Create a review of a new visit and return it."""
         patient = patient or self.caller()
         visit = await self.appointment(patient, npi=npi)
         response = await self.try_review(patient, visit.id, **changes)
         assert response.status_code == 201, response.text
-        items: dict[str, Any] = response.json()
-        return items
+        created: dict[str, Any] = response.json()
+        return created
 
     async def public(self, npi: str = NPI) -> list[dict[str, Any]]:
         response = await self.client.get("/v1/reviews", params={"npi": npi})
@@ -136,17 +136,17 @@ class Service:
         )
 
     async def published(self) -> list[Envelope]:
-        """All that was told so far, once the outbox is empty."""
+        """Wait until the outbox is empty and return all published events."""
 
-        async def drained() -> bool:
+        async def is_outbox_empty() -> bool:
             status = (await self.client.get("/internal/reviews/status")).json()
             return bool(status["outbox"]["backlog"] == 0)
 
-        await wait_until(drained)
+        await wait_until(is_outbox_empty)
         return self.feeds.envelopes()
 
     async def summaries(self, npi: str = NPI) -> list[tuple[int, Any]]:
-        """Versions and states of a provider's summary, as they were told."""
+        """Return the published versions and states of a provider's summary."""
         return [
             (each.entityversion, json.loads(bytes(each.data)))
             for each in await self.published()
@@ -155,7 +155,7 @@ class Service:
 
 
 def appointment_of(patient_id: str, clock: Clock, **changes: Any) -> Appointment:
-    """A visit of two hours ago that was completed now."""
+    """Return an appointment of two hours ago that was completed now."""
     values: dict[str, Any] = {
         "id": str(uuid4()),
         "provider_location_id": UNKNOWN,
@@ -189,7 +189,7 @@ def envelope(contract: Contract[Any], entity: Entity, version: int, deleted: boo
 
 @asynccontextmanager
 async def running(settings: ReviewsSettings, clock: ManualClock | None = None) -> AsyncIterator[Service]:
-    """Prepare the database and run the service on it."""
+    """Migrate the database and run the service on it."""
     await migrate(settings.reviews_database_url)
     clock, feeds = clock or ManualClock(), MemoryFeeds()
     app = create(settings, feeds.infrastructure(clock))

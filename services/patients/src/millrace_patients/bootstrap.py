@@ -15,7 +15,7 @@ from millrace_patients.account.roles import RoleService
 from millrace_patients.account.sign_in import SignInService
 from millrace_patients.audit.repository import AuditTrail
 from millrace_patients.challenge.service import Challenges, generate_token
-from millrace_patients.composition import Core, issuer_of, open_core, open_ring
+from millrace_patients.composition import Core, create_issuer, open_core, open_key_ring
 from millrace_patients.dependencies import Identity, Patients
 from millrace_patients.email_queue.service import EmailQueue
 from millrace_patients.insurance_card.service import InsuranceCardService
@@ -43,8 +43,8 @@ from millrace_platform.unit_of_work import Envelopes
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What both halves of the service, identity and patients, are made of."""
+class Components:
+    """Objects that both the identity and the patients part of the service use."""
 
     settings: PatientsSettings
     core: Core
@@ -69,14 +69,14 @@ async def start(
     clock = infrastructure.clock
     core = await stack.enter_async_context(open_core(settings))
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, settings.patients_database_url))
-    parts = _parts(settings, core, clock, infrastructure.ids)
-    app.state.patients = _patients(parts, relay)
-    sweep = Sweep(parts.units, parts.challenges, parts.sessions, parts.throttle, parts.emails)
+    components = _components(settings, core, clock, infrastructure.ids)
+    app.state.patients = _patients(components, relay)
+    sweep = Sweep(components.units, components.challenges, components.sessions, components.throttle, components.emails)
     tasks = {"relay": relay.run, "sweep": sweep.run}
-    if parts.is_issuer:
-        ring = await open_ring(settings, core, clock)
+    if components.is_issuer:
+        ring = await open_key_ring(settings, core, clock)
         passwords = await stack.enter_async_context(_passwords(settings))
-        app.state.identity = _identity(parts, ring, passwords)
+        app.state.identity = _identity(components, ring, passwords)
         app.state.verifier = Verifier(rules_of(settings), KeyRingSource(ring), clock)
         tasks["signing-keys"] = ring.run
     else:
@@ -84,12 +84,12 @@ async def start(
     return Running(tasks=tasks, checks={"database": core.database.check})
 
 
-def _parts(settings: PatientsSettings, core: Core, clock: Clock, ids: Ids) -> Parts:
+def _components(settings: PatientsSettings, core: Core, clock: Clock, ids: Ids) -> Components:
     lifetimes = Lifetimes(
         timedelta(seconds=settings.patients_refresh_token_lifetime),
         timedelta(seconds=settings.patients_session_lifetime),
     )
-    return Parts(
+    return Components(
         settings=settings,
         core=core,
         clock=clock,
@@ -111,38 +111,40 @@ def _passwords(settings: PatientsSettings) -> AbstractAsyncContextManager[Passwo
     )
 
 
-def _identity(parts: Parts, ring: KeyRing, passwords: Passwords) -> Identity:
-    keys, units = parts.core.keys, parts.units
-    issuer = issuer_of(parts.settings, ring, parts.clock, parts.ids)
+def _identity(components: Components, ring: KeyRing, passwords: Passwords) -> Identity:
+    keys, units = components.core.keys, components.units
+    issuer = create_issuer(components.settings, ring, components.clock, components.ids)
     return Identity(
         registration=Registration(
             units=units,
             keys=keys,
-            throttle=parts.throttle,
-            challenges=parts.challenges,
-            emails=parts.emails,
+            throttle=components.throttle,
+            challenges=components.challenges,
+            emails=components.emails,
             passwords=passwords,
-            vault=parts.vault,
-            sessions=parts.sessions,
-            ids=parts.ids,
+            vault=components.vault,
+            sessions=components.sessions,
+            ids=components.ids,
         ),
-        sign_in=SignInService(units, keys, parts.throttle, passwords, parts.sessions, issuer),
+        sign_in=SignInService(units, keys, components.throttle, passwords, components.sessions, issuer),
         roles=RoleService(units),
         issuer=issuer,
     )
 
 
-def _patients(parts: Parts, relay: Relay) -> Patients:
-    units = parts.units
-    access = AccessControl(parts.vault, parts.sessions if parts.is_issuer else None)
+def _patients(components: Components, relay: Relay) -> Patients:
+    units = components.units
+    access = AccessControl(components.vault, components.sessions if components.is_issuer else None)
     return Patients(
-        patients=PatientService(units, access, parts.sessions, parts.challenges, parts.emails, parts.clock),
+        patients=PatientService(
+            units, access, components.sessions, components.challenges, components.emails, components.clock
+        ),
         exporter=Exporter(units, access),
-        contacts=ContactService(units, parts.vault),
-        dependants=RecordService(units, access, parts.ids, RecordKind.DEPENDANT),
-        insurance_cards=InsuranceCardService(units, access, parts.ids, RecordKind.INSURANCE_CARD),
+        contacts=ContactService(units, components.vault),
+        dependants=RecordService(units, access, components.ids, RecordKind.DEPENDANT),
+        insurance_cards=InsuranceCardService(units, access, components.ids, RecordKind.INSURANCE_CARD),
         sharing=ShareService(units, access),
-        emails=parts.emails,
+        emails=components.emails,
         units=units,
         relay=relay,
     )

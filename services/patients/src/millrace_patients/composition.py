@@ -1,4 +1,4 @@
-"""What the service and its commands both need: the database, the KMS, the service's own keys, the issuer of tokens."""
+"""Objects that both the service and its commands use: database, KMS, service keys, token issuer."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ from millrace_platform.persistence import open_service_database
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """Open while the block of `open_core` runs."""
+    """Open resources of the service and its commands."""
 
     database: Database
     kms: Kms
@@ -28,7 +28,10 @@ class Core:
 
 @asynccontextmanager
 async def open_core(settings: PatientsSettings) -> AsyncIterator[Core]:
-    """Raises `MasterKeyError` or `NoRootKeyError` where `millrace init` has to run first."""
+    """Open the database and the KMS and load the service keys.
+
+    Raises `MasterKeyError` or `NoRootKeyError` if `millrace init` has not run.
+    """
     async with (
         open_service_database(settings, settings.patients_database_url, name="patients") as database,
         open_kms(settings) as kms,
@@ -36,8 +39,8 @@ async def open_core(settings: PatientsSettings) -> AsyncIterator[Core]:
         yield Core(database, kms, await load_service_keys(database, kms))
 
 
-async def open_ring(settings: PatientsSettings, core: Core, clock: Clock) -> KeyRing:
-    """The keys that sign access tokens: those that were given, else those that are made and rotated here."""
+async def open_key_ring(settings: PatientsSettings, core: Core, clock: Clock) -> KeyRing:
+    """Return the signing keys: the configured ones, else those that the service creates and rotates."""
     if settings.patients_signing_keys is not None:
         return ConfiguredKeyRing(settings.patients_signing_keys.get_secret_value())
     rotation = RotationPolicy(
@@ -45,12 +48,12 @@ async def open_ring(settings: PatientsSettings, core: Core, clock: Clock) -> Key
         ahead=settings.patients_signing_key_ahead,
         token=settings.patients_access_token_lifetime,
     )
-    stored = DatabaseKeyRing(core.database, core.keys.signing, rotation, clock)
-    await stored.refresh()
-    return stored
+    ring = DatabaseKeyRing(core.database, core.keys.signing, rotation, clock)
+    await ring.refresh()
+    return ring
 
 
-def issuer_of(settings: PatientsSettings, ring: KeyRing, clock: Clock, ids: Ids) -> TokenIssuer:
+def create_issuer(settings: PatientsSettings, ring: KeyRing, clock: Clock, ids: Ids) -> TokenIssuer:
     return TokenIssuer(
         ring, settings.auth_issuer, settings.auth_client_ids[0], settings.patients_access_token_lifetime, clock, ids
     )

@@ -1,4 +1,4 @@
-"""What endpoints are given."""
+"""Dependencies of endpoints."""
 
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
@@ -23,7 +23,7 @@ from millrace_platform.source import source_of
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Accounts and tokens, where this service keeps them."""
+    """Services of accounts and tokens; absent if another issuer keeps the accounts."""
 
     registration: Registration
     sign_in: SignInService
@@ -33,7 +33,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Patients:
-    """The service, wired."""
+    """Services of patients."""
 
     patients: PatientService
     exporter: Exporter
@@ -65,4 +65,4 @@ def _source(request: Request) -> str:
 InPatients: TypeAlias = Annotated[Patients, Depends(_patients)]
 InIdentity: TypeAlias = Annotated[Identity, Depends(_identity)]
 InSource: TypeAlias = Annotated[str, Depends(_source)]
-"""Whence the request comes: an address or a network, as text."""
+"""Source of the request: an address or a network, as text."""

@@ -33,5 +33,5 @@ class UnitsOfWork(unit_of_work.UnitsOfWork):
             work = UnitOfWork(session, self.envelopes, self.now())
             yield work
             await work.flush()
-            # Last, as the head of a chain stays locked until the commit.
+            # Last, because the head of a chain stays locked until the commit.
             await self.trail.append(session, work.entries, work.now)

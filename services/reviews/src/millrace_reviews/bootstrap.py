@@ -26,7 +26,7 @@ from millrace_reviews.sweep import Sweep
 
 APPLICATION = "reviews"
 READS_PER_SECOND = 0.5
-"""Of each shard of `entities`; see decision 0016."""
+"""Reads per second of each shard of `entities`; see decision 0016."""
 
 
 async def start(
@@ -43,15 +43,15 @@ async def start(
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, handler))
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, url))
     app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
-    app.state.reviews = wire(settings, units, relay, consumer)
+    app.state.reviews = create_services(settings, units, relay, consumer)
     sweep = Sweep(units, timedelta(seconds=settings.reviews_window))
-    # There is no check of the streams: while they are unavailable, reviews are still read and written.
+    # No check of the streams: reviews can be read and written while they are unavailable.
     return Running(
         tasks={"relay": relay.run, "consumer": consumer.run, "sweep": sweep.run}, checks={"database": database.check}
     )
 
 
-def wire(settings: ReviewsSettings, units: UnitsOfWork, relay: Relay, consumer: Consumer) -> App:
+def create_services(settings: ReviewsSettings, units: UnitsOfWork, relay: Relay, consumer: Consumer) -> App:
     summaries = Summaries(units, Prior(settings.reviews_prior_mean, settings.reviews_prior_weight))
     window = timedelta(seconds=settings.reviews_window)
     return App(

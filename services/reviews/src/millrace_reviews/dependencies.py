@@ -1,4 +1,4 @@
-"""What endpoints are given."""
+"""Dependencies of endpoints."""
 
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
@@ -16,7 +16,7 @@ from millrace_reviews.summary.service import Summaries
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The service, wired."""
+    """Services of reviews."""
 
     reviews: Reviews
     replies: Replies
@@ -33,4 +33,4 @@ async def _app(request: Request) -> App:
 
 
 InApp: TypeAlias = Annotated[App, Depends(_app)]
-"""An endpoint's parameter."""
+"""Endpoint parameter that resolves to the services."""

@@ -12,7 +12,7 @@ from millrace_reviews.reply import endpoints as replies
 from millrace_reviews.review import endpoints as reviews
 from millrace_reviews.settings import ReviewsSettings
 
-# Moderation comes first: `/v1/reviews/moderation` is no review's id.
+# Moderation comes first, so that `/v1/reviews/moderation` is not parsed as a review's id.
 MODULES = (moderation, reviews, replies, internal)
 
 

@@ -1,4 +1,4 @@
-"""What this service is told beyond the platform's settings; variables begin with `MILLRACE_REVIEWS_`."""
+"""Settings of this service beyond the platform's; variables begin with `MILLRACE_REVIEWS_`."""
 
 from typing import Annotated
 
@@ -16,8 +16,8 @@ class ReviewsSettings(PlatformSettings):
     reviews_leases_table: str = "millrace-reviews-leases"
 
     reviews_window: Seconds = 90 * DAY
-    """How long after its visit was completed a review may be written or changed."""
+    """Time after the completion of a visit in which its review may be created or changed."""
     reviews_prior_mean: Annotated[float, Field(ge=1, le=5)] = 4.0
-    """What a provider is taken to be worth before anybody said so."""
+    """Prior mean of a provider's ratings."""
     reviews_prior_weight: Annotated[float, Field(ge=0, le=10_000)] = 5.0
-    """As how many reviews that counts; 0 makes the averages plain ones."""
+    """Weight of the prior in reviews; 0 yields plain averages."""

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 from uuid import UUID
-
-from millrace_patients.unit_of_work import UnitOfWork
 
 
 class EmailKind(StrEnum):
@@ -30,9 +27,3 @@ class OutboundEmail:
     token: str = field(repr=False)
     index: bytes = field(repr=False)
     person: UUID | None = None
-
-
-class Outbox(Protocol):
-    """Where mail goes. It leaves with the commit of the work, and not at all where that fails."""
-
-    async def enqueue(self, work: UnitOfWork, email: OutboundEmail) -> None: ...

@@ -9,7 +9,7 @@ import typer
 from millrace_feeds.clock import SystemClock, utc_now
 from millrace_patients.account.model import find_inconsistency
 from millrace_patients.commands import report_errors
-from millrace_patients.composition import issuer_of, open_core, open_ring
+from millrace_patients.composition import create_issuer, open_core, open_key_ring
 from millrace_patients.settings import PatientsSettings
 from millrace_platform.authentication import Role
 from millrace_platform.ids import Uuid7
@@ -41,6 +41,6 @@ async def _token(settings: PatientsSettings, roles: tuple[Role, ...], practices:
     clock = SystemClock()
     ids = Uuid7(clock)
     async with open_core(settings) as core:
-        issuer = issuer_of(settings, await open_ring(settings, core, clock), clock, ids)
+        issuer = create_issuer(settings, await open_key_ring(settings, core, clock), clock, ids)
         now = utc_now(clock)
         return issuer.issue(ids(), roles=roles, practices=practices, session=ids(), authenticated_at=now)
