@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from millrace_local import cli, plugins
+from millrace_platform.migrations import IncompatibleDatabaseError
 
 
 def entry_point(name: str, value: str, group: str = plugins.COMMANDS) -> importlib.metadata.EntryPoint:
@@ -89,6 +90,20 @@ def test_init_runs_what_is_named_and_nothing_else(installed: list[importlib.meta
     assert done == ["provisioned"]
     assert call("init", "b", "c") == (2, "millrace init: nothing here is named c: there are a, b\n")
     assert done == ["provisioned"]
+
+
+async def fail_to_migrate() -> None:
+    raise IncompatibleDatabaseError("directory", "0005")
+
+
+def test_init_reports_a_database_of_another_version_in_one_line(
+    installed: list[importlib.metadata.EntryPoint],
+) -> None:
+    installed.append(entry_point("a", f"{__name__}:fail_to_migrate", plugins.INIT))
+    code, output = call("init")
+    assert code == 1
+    assert output.count("\n") == 1
+    assert output.startswith("millrace init: The database 'directory' was made by another version of Millrace")
 
 
 def millrace(home: Path, *arguments: str, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

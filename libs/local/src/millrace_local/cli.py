@@ -13,7 +13,7 @@ from rich.console import Console
 from millrace_local import preparation
 from millrace_local.home import Home
 from millrace_local.plugins import COMMANDS, BrokenPluginError, load, plugins
-from millrace_local.preparation import UnknownStepError
+from millrace_local.preparation import PreparationError, UnknownStepError
 from millrace_local.up.platform import Options
 from millrace_local.up.run import run
 
@@ -90,7 +90,11 @@ def init(
     except BrokenPluginError as error:
         errors.print(str(error))
         raise typer.Exit(1) from None
-    asyncio.run(preparation.run(chosen))
+    try:
+        asyncio.run(preparation.run(chosen))
+    except PreparationError as error:
+        errors.print(f"millrace init: {error}")
+        raise typer.Exit(1) from None
 
 
 def _port() -> int:

@@ -9,6 +9,10 @@ from millrace_local.plugins import INIT, load, plugins
 Step = Callable[[], Awaitable[None]]
 
 
+class PreparationError(Exception):
+    """A step failed for a reason that only the user can remedy; the text names both."""
+
+
 class UnknownStepError(ValueError):
     """A name that no installed package registered; the text says which there are."""
 
@@ -28,9 +32,20 @@ def steps(names: Collection[str]) -> Sequence[Step]:
 
 
 async def run(chosen: Sequence[Step]) -> None:
-    """One after the other: Alembic keeps the migration that runs in module globals."""
-    for step in chosen:
-        await step()
+    """Run the steps one after the other, as Alembic keeps the running migration in module globals.
+
+    Raises `PreparationError` for a database of another version.
+    """
+    try:
+        for step in chosen:
+            await step()
+    except Exception as error:
+        # Imported late: it loads SQLAlchemy, which no other command needs.
+        from millrace_platform.migrations import IncompatibleDatabaseError  # noqa: PLC0415
+
+        if isinstance(error, IncompatibleDatabaseError):
+            raise PreparationError(str(error)) from error
+        raise
 
 
 def _step(name: str, step: object) -> Step:

@@ -5,20 +5,25 @@ In one process, as the imports of a service take longer than all the rest of its
 
 import asyncio
 import gc
+import os
 import runpy
 import sys
 
-from millrace_local.preparation import registered, run, steps
+from millrace_local.preparation import PreparationError, registered, run, steps
 
 
 def main() -> None:
-    """Ends as the package's `__main__` does. A package may have nothing to make."""
+    """End as the package's `__main__` does, or with `EX_CONFIG` and one line if the preparation fails for good."""
     # Imports make many objects and no garbage; the service looks for it once it is imported.
     gc.disable()
     _, name, *others = sys.argv
     # All of rich, for a command line of httpx's own that nobody calls.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
-    asyncio.run(run(steps([*others, name] if name in registered() else others)))
+    try:
+        asyncio.run(run(steps([*others, name] if name in registered() else others)))
+    except PreparationError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(os.EX_CONFIG)
     runpy.run_module(f"millrace_{name}", run_name="__main__", alter_sys=True)
 
 

@@ -67,6 +67,13 @@ async def test_a_child_that_never_comes_up_is_given_up(stage: Stage) -> None:
     assert stage.shown().count("broken │ no such luck") == 3
 
 
+async def test_a_child_that_exits_for_its_configuration_is_not_restarted(stage: Stage) -> None:
+    stage.supervisor.start(stage.dummy("outdated", f"print('old data'); raise SystemExit({os.EX_CONFIG})"))
+    with pytest.raises(StartError, match="outdated does not start"):
+        await asyncio.wait_for(stage.supervisor.failed(), SECONDS)
+    assert stage.shown().count("outdated │ old data") == 1
+
+
 async def test_layers_stop_in_the_reverse_order(stage: Stage) -> None:
     for layer in (("store",), ("service", "worker"), ("edge",)):
         await asyncio.wait_for(all_ready(stage.supervisor.start(*map(stage.dummy, layer))), SECONDS)

@@ -6,7 +6,7 @@ import os
 import signal
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from millrace_local.process import ProcessSpec
 from millrace_local.up.lifecycle import Lifecycle, Phase, RestartPolicy
@@ -175,7 +175,9 @@ class Child:
             showing.cancel()
         kill_group(process)  # whatever it left behind
         self.exit_code = code
-        self.life = self.life.exits(self._clock(), self._policy)
+        # EX_CONFIG: only the user can remedy it, so that further attempts would fail the same way.
+        policy = replace(self._policy, attempts=1) if code == os.EX_CONFIG else self._policy
+        self.life = self.life.exits(self._clock(), policy)
 
     async def _watch(self, process: Process, again: bool) -> None:
         try:
