@@ -1,4 +1,4 @@
-"""Services are killed while hundreds book: no slot is taken twice, and nothing that was acknowledged is lost."""
+"""Services are killed while hundreds of clients book: no double bookings, and no acknowledged booking is lost."""
 
 import asyncio
 import contextlib
@@ -25,28 +25,30 @@ from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.migrate import migrate
-from millrace_scheduling.place.model import Place
-from millrace_scheduling.place.repository import put
+from millrace_scheduling.provider_location.model import ProviderLocation
+from millrace_scheduling.provider_location.repository import save_newer
+from services.scheduling.tests.booking_clients import Clients, slot_at
+from services.scheduling.tests.booking_history import Slot, violations
 from tests.bench.bookings import keys_served, spec_of, token
-from tests.support.booking_clients import Clients, slot_at
-from tests.support.booking_history import Slot, violations
 from tests.support.platform import wait_for
 
 SERVICES = 2
 KILLS = 4
 SECONDS = 300.0
-"""At most, for so many kills: a service that starts again takes its time."""
-PLACE = Place(UUID(int=7), "1000000007", None, "America/New_York", 1)
+"""Time limit for the kills; services need some time to restart."""
+PLACE = ProviderLocation(UUID(int=7), "1000000007", None, "America/New_York", 1)
 CALENDAR = {
     "weekly_hours": [{"weekday": day, "opens": "00:00", "closes": "24:00"} for day in ("monday", "tuesday")],
     "visit_types": [{"id": "visit", "name": "Visit", "minutes": 30}],
 }
-TAKEN = "SELECT patient_id, npi, start, minutes FROM claims WHERE live AND (expires_at IS NULL OR expires_at > now())"
+RESERVED = (
+    "SELECT patient_id, npi, start, minutes FROM reservations WHERE live AND (expires_at IS NULL OR expires_at > now())"
+)
 
 
 @dataclass
-class Killable:
-    """A service that is killed and started again."""
+class KillableService:
+    """A service process that can be killed and restarted."""
 
     spec: ProcessSpec
     url: str
@@ -66,8 +68,8 @@ class Killable:
             self.process.wait(10)
             self.kills += 1
 
-    def listens(self) -> bool:
-        """It does once it has started."""
+    def is_listening(self) -> bool:
+        """Return whether the service accepts connections."""
         url = httpx.URL(self.url)
         with contextlib.suppress(OSError), socket.create_connection((url.host, url.port or 80), timeout=1):
             return True
@@ -75,13 +77,13 @@ class Killable:
 
 
 @pytest.fixture
-def services(postgres_dsn: str, tmp_path: Path) -> Iterator[tuple[list[Killable], RSAKey]]:
+def services(postgres_dsn: str, tmp_path: Path) -> Iterator[tuple[list[KillableService], RSAKey]]:
     key = RSAKey.generate_key(2048, {"kid": "bench", "use": "sig", "alg": "RS256"})
     asyncio.run(migrate(postgres_dsn))
     ports = free_ports(SERVICES + 1, random.Random())
     with keys_served(key) as jwks_url:
         running = [
-            Killable(
+            KillableService(
                 spec_of(port, ports[-1], postgres_dsn, jwks_url), f"http://127.0.0.1:{port}", tmp_path / f"{port}.log"
             )
             for port in ports[:SERVICES]
@@ -90,15 +92,15 @@ def services(postgres_dsn: str, tmp_path: Path) -> Iterator[tuple[list[Killable]
             for each in running:
                 each.start()
             for each in running:
-                wait_for(each.listens, seconds=60, what="a service")
+                wait_for(each.is_listening, seconds=60, what="a service")
             yield running, key
         finally:
             for each in running:
                 each.kill()
 
 
-class AnyService(httpx.AsyncBaseTransport):
-    """Sends each request to one of the services, as a load balancer would that doesn't know of the kills yet."""
+class RandomServiceTransport(httpx.AsyncBaseTransport):
+    """Sends each request to a random service, like a load balancer that doesn't know of the kills."""
 
     def __init__(self, urls: list[httpx.URL], rng: random.Random) -> None:
         self._urls = urls
@@ -114,14 +116,14 @@ class AnyService(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-async def open_shop(dsn: str, url: str, key: RSAKey) -> list[datetime]:
-    """The place with its calendar; the times that are fought for."""
+async def add_calendar(dsn: str, url: str, key: RSAKey) -> list[datetime]:
+    """Add the provider-location and its calendar; return the starts that clients compete for."""
     clock = SystemClock()
     async with (
         open_database(dsn, name="test", pool_size=1, seconds=30) as database,
         UnitsOfWork(database, Envelopes("/test", clock, Uuid7(clock))).begin() as work,
     ):
-        await put(work.session, [PLACE])
+        await save_newer(work.session, [PLACE])
     headers = {"Authorization": f"Bearer {token(key, role='admin')}"}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
         made = await client.put(f"/v1/calendars/{PLACE.id}", json=CALENDAR)
@@ -132,16 +134,16 @@ async def open_shop(dsn: str, url: str, key: RSAKey) -> list[datetime]:
 
 
 @contextlib.asynccontextmanager
-async def services_dying(services: list[Killable], rng: random.Random) -> AsyncIterator[None]:
-    async def killing() -> None:
+async def killing_services(services: list[KillableService], rng: random.Random) -> AsyncIterator[None]:
+    async def kill() -> None:
         while True:
             await asyncio.sleep(rng.uniform(1.0, 4.0))
             victim = rng.choice(services)
             await asyncio.to_thread(victim.kill)
             victim.start()
-            await asyncio.to_thread(partial(wait_for, victim.listens, seconds=60, what="a service"))
+            await asyncio.to_thread(partial(wait_for, victim.is_listening, seconds=60, what="a service"))
 
-    task = asyncio.create_task(killing())
+    task = asyncio.create_task(kill())
     try:
         yield
     finally:
@@ -150,11 +152,11 @@ async def services_dying(services: list[Killable], rng: random.Random) -> AsyncI
             await task
 
 
-async def taken_at_last(dsn: str) -> dict[str, list[Slot]]:
+async def final_slots(dsn: str) -> dict[str, list[Slot]]:
     connection = await asyncpg.connect(dsn)
     try:
         found: dict[str, list[Slot]] = {}
-        for patient, npi, start, minutes in await connection.fetch(TAKEN):
+        for patient, npi, start, minutes in await connection.fetch(RESERVED):
             found.setdefault(str(patient), []).append(slot_at(npi, start, minutes))
         return found
     finally:
@@ -163,24 +165,24 @@ async def taken_at_last(dsn: str) -> dict[str, list[Slot]]:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-async def test_no_slot_is_taken_twice_while_services_are_killed(
-    services: tuple[list[Killable], RSAKey], postgres_dsn: str
+async def test_no_double_booking_while_services_are_killed(
+    services: tuple[list[KillableService], RSAKey], postgres_dsn: str
 ) -> None:
     running, key = services
     rng = random.Random(3)
-    starts = await open_shop(postgres_dsn, running[0].url, key)
+    starts = await add_calendar(postgres_dsn, running[0].url, key)
     tokens: dict[str, Mapping[str, str]] = {}
 
     def token_of(patient: str) -> Mapping[str, str]:
         return tokens.setdefault(patient, {"Authorization": f"Bearer {token(key, patient)}"})
 
-    transport = AnyService([httpx.URL(each.url) for each in running], rng)
+    transport = RandomServiceTransport([httpx.URL(each.url) for each in running], rng)
     async with httpx.AsyncClient(transport=transport, base_url="http://any", timeout=10) as client:
-        work = Clients(client, token_of, str(PLACE.id), PLACE.npi, starts, 30, rng, pause=0.2)
+        booking_clients = Clients(client, token_of, str(PLACE.id), PLACE.npi, starts, 30, rng, pause=0.2)
         began = time.monotonic()
-        async with services_dying(running, rng):
+        async with killing_services(running, rng):
             while sum(each.kills for each in running) < KILLS and time.monotonic() - began < SECONDS:
-                await work.run(bookings=200, at_once=40)
+                await booking_clients.run(bookings=200, at_once=40)
     assert sum(each.kills for each in running) >= KILLS
-    assert {each.outcome for each in work.operations} == {"ok", "fail", "unknown"}
-    assert violations(work.operations, await taken_at_last(postgres_dsn)) == []
+    assert {each.outcome for each in booking_clients.operations} == {"ok", "fail", "unknown"}
+    assert violations(booking_clients.operations, await final_slots(postgres_dsn)) == []

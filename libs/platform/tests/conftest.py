@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from millrace_platform.settings import PlatformSettings
+from millrace_platform.testing import run_app
 
 from . import sample_service
 
@@ -21,10 +22,7 @@ def client_with() -> ClientFactory:
     @asynccontextmanager
     async def open_client(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
         app = sample_service.make(PlatformSettings(**settings))
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sample") as client,
-        ):
+        async with run_app(app) as client:
             yield client
 
     return open_client

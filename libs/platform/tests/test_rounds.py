@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
 
+from millrace_feeds.testing import ends_when_cancelled
 from millrace_platform.database import Database, open_database
 from millrace_platform.errors import Unavailable
 from millrace_platform.rounds import in_batches, in_rounds, remove
-from tests.support.waiting import ends_cancelled
 
 row = Table("row", MetaData(), Column("id", Integer, primary_key=True), Column("age", Integer))
 
@@ -105,4 +105,4 @@ async def test_rounds_end_when_they_are_cancelled_and_fail_at_once() -> None:
 
     rounds = asyncio.create_task(in_rounds(fails_when_it_ends, name="test", pause=0))
     await begun.wait()
-    assert await ends_cancelled(rounds)
+    assert await ends_when_cancelled(rounds)

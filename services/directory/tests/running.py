@@ -8,18 +8,15 @@ from typing import Any
 import asyncpg
 import httpx
 
-from millrace_contracts.envelope import Envelope, decode
-from millrace_contracts.registry import entity_of
+from millrace_contracts.envelope import Envelope
 from millrace_directory.main import create
+from millrace_directory.settings import DirectorySettings
 from millrace_feeds.clock import SystemClock
 from millrace_feeds.memory import MemoryTransport
-from millrace_feeds.transport import Record, Transport
 from millrace_platform.authentication import Role
-from millrace_platform.settings import PlatformSettings
-from millrace_platform.testing import access_token, verifier_for_tests
+from millrace_platform.testing import MemoryFeeds, access_token, run_app
 from millrace_reference.npi import npi_check_digit
 
-STREAM = "changes"
 FAMILY_MEDICINE = "207Q00000X"
 DERMATOLOGY = "207N00000X"
 CHICAGO = {"line1": "1200 N Lake Shore Dr", "line2": None, "city": "Chicago", "state": "IL", "zip": "60610"}
@@ -36,9 +33,9 @@ def npi(number: int) -> str:
 class Directory:
     """A client of the directory, an administrator, and what the directory told the feed."""
 
-    settings: PlatformSettings
+    settings: DirectorySettings
     http: httpx.AsyncClient
-    transport: MemoryTransport
+    feeds: MemoryFeeds
     database: asyncpg.Connection
 
     def token(self, *roles: Role, practices: Sequence[str] = ()) -> dict[str, str]:
@@ -83,13 +80,7 @@ class Directory:
     async def told(self) -> list[Envelope]:
         """All that was told so far, in order per key, once the outbox is empty."""
         await self._drained()
-        records: list[Record] = []
-        for shard in self.transport.open_shards(STREAM):
-            records += self.transport.records(STREAM, shard.shard_id)
-        envelopes = [decode(record.body) for record in records]
-        for envelope in envelopes:
-            entity_of(envelope)
-        return envelopes
+        return self.feeds.envelopes()
 
     async def told_of(self, subject: str) -> list[Envelope]:
         return [envelope for envelope in await self.told() if envelope.subject == subject]
@@ -106,24 +97,11 @@ async def running_directory(
     database_url: str, *, relaying: bool = True, database_timeout: float = 10.0
 ) -> AsyncIterator[Directory]:
     """An instance of the service. Without `relaying` its stream is missing, and the outbox keeps its rows."""
-    transport = MemoryTransport()
-    if relaying:
-        transport.create_stream(STREAM)
-
-    @asynccontextmanager
-    async def transports() -> AsyncIterator[Transport]:
-        yield transport
-
-    settings = PlatformSettings(
-        directory_database_url=database_url, changes_stream=STREAM, database_timeout=database_timeout
-    )
-    app = create(settings, transports=transports, verifiers=verifier_for_tests)
+    feeds = MemoryFeeds() if relaying else MemoryFeeds(MemoryTransport())
+    settings = DirectorySettings(directory_database_url=database_url, database_timeout=database_timeout)
     connection = await asyncpg.connect(database_url)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://directory") as http,
-    ):
-        directory = Directory(settings, http, transport, connection)
+    async with run_app(create(settings, feeds.infrastructure())) as http:
+        directory = Directory(settings, http, feeds, connection)
         http.headers.update(directory.token(Role.ADMIN))
         yield directory
     await connection.close()

@@ -9,27 +9,21 @@ import pytest
 from millrace_contracts.envelope import Envelope, decode
 from millrace_directory.main import create
 from millrace_directory.migrate import init
-from millrace_feeds.assembly import open_transport
 from millrace_feeds.aws import kinesis_client
 from millrace_feeds.clock import SystemClock
 from millrace_feeds.provision import create_stream
 from millrace_feeds.transport import TRIM_HORIZON
+from millrace_feeds.wiring import open_transport
 from millrace_platform.authentication import Role
-from millrace_platform.testing import access_token, verifier_for_tests
+from millrace_platform.service import Infrastructure
+from millrace_platform.testing import access_token, open_test_verifier, run_app
 
 
 @asynccontextmanager
 async def _running() -> AsyncIterator[httpx.AsyncClient]:
-    app = create(verifiers=verifier_for_tests)
+    app = create(infrastructure=Infrastructure(open_verifier=open_test_verifier))
     token = access_token(app.state.settings, SystemClock(), Role.ADMIN)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://directory",
-            headers={"Authorization": f"Bearer {token}"},
-        ) as http,
-    ):
+    async with run_app(app, headers={"Authorization": f"Bearer {token}"}) as http:
         yield http
 
 

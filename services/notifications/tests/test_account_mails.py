@@ -59,7 +59,7 @@ async def test_they_wait_while_ses_is_away(parts: Bench) -> None:
     parts.mailer.away = False
     assert await parts.account_mails.once()
     assert parts.mailer.sent == [], "not before its pause is over"
-    parts.clock.turn(seconds=10)
+    parts.clock.advance(seconds=10)
     await parts.account_mails.once()
     assert len(parts.mailer.sent) == 2
 

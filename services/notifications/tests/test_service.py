@@ -10,14 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from millrace_feeds.assembly import open_transport
 from millrace_feeds.aws import dynamodb_client, kinesis_client
 from millrace_feeds.provision import create_dead_letters_table, create_stream
-from millrace_feeds.transport import Outgoing
+from millrace_feeds.transport import OutgoingRecord
+from millrace_feeds.wiring import open_transport
 from millrace_notifications.main import create
 from millrace_notifications.patients_client import PatientsAwayError, open_patients
 from millrace_notifications.provision import init
-from millrace_platform.testing import ManualClock
+from millrace_platform.testing import ManualClock, run_app
 
 from .receiving import Receiver, receiving
 from .running import ADA, Feed, appointment, place, provider
@@ -54,11 +54,7 @@ async def stream(
 @asynccontextmanager
 async def running(patients: Receiver, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     monkeypatch.setenv("MILLRACE_PATIENTS_URL", f"http://127.0.0.1:{patients.port}")
-    app = create()
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notifications") as client,
-    ):
+    async with run_app(create()) as client:
         yield client
 
 
@@ -80,7 +76,7 @@ async def test_a_booking_on_the_feed_becomes_a_mail(
         open_transport() as transport,
         asyncio.timeout(60),
     ):
-        await transport.put_records(stream, [Outgoing(each.key, each.body) for each in records])
+        await transport.put_records(stream, [OutgoingRecord(each.key, each.body) for each in records])
         while not (mails := await shown(client)):  # noqa: ASYNC110 # other tasks bring it about
             await asyncio.sleep(0.05)
         assert (mails[0]["kind"], mails[0]["to"]) == ("booked", f"{name}@example.org")

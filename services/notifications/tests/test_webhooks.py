@@ -12,9 +12,9 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from standardwebhooks import Webhook
 
+from millrace_feeds.testing import wait_until
 from millrace_platform.authentication import Role
 from millrace_platform.testing import ManualClock
-from tests.support.waiting import until
 
 from .receiving import Receiver, receiving
 from .running import OTHER_PRACTICE, PRACTICE, Feed, appointment
@@ -148,7 +148,7 @@ class TestTenancy:
     async def test_it_is_for_staff_only(self, service: Service, role: Role) -> None:
         for method, template in [*routes_with_an_id(service), ("GET", "/v1/webhooks"), ("POST", "/v1/webhooks")]:
             path = template.replace("{endpoint_id}", UNKNOWN).replace("{delivery_id}", UNKNOWN)
-            assert (await self.call(service, method, path, service.tokens.bearer(role))).status_code == 403
+            assert (await self.call(service, method, path, service.bearer(role))).status_code == 403
             assert (await self.call(service, method, path, {})).status_code == 401
 
     async def call(self, service: Service, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
@@ -185,7 +185,7 @@ class TestDeliveries:
         made = await service.make(staff, url=f"http://127.0.0.1:{receiver.port}/hooks?a=b")
         path = f"/v1/webhooks/{made['id']}"
         assert (await service.client.post(f"{path}/ping", headers=staff)).status_code == 202
-        await until(lambda: len(receiver.requests) == 1)
+        await wait_until(lambda: len(receiver.requests) == 1)
         (request,) = receiver.requests
         assert request.line == "POST /hooks?a=b HTTP/1.1"
         said = Webhook(made["secret"]).verify(request.body, request.headers)
@@ -209,7 +209,7 @@ class TestDeliveries:
         body = {"since": first["created_at"], "delivered": True}
         third = await service.client.post(f"{path}/redeliver", json=body, headers=staff)
         assert (third.status_code, third.json()) == (202, {"count": 1})
-        await until(lambda: len(receiver.requests) == 3)
+        await wait_until(lambda: len(receiver.requests) == 3)
         assert {request.headers["webhook-id"] for request in receiver.requests} == {first["webhook_id"]}
         assert {json.loads(request.body)["type"] for request in receiver.requests} == {"appointment.booked"}
 

@@ -5,9 +5,9 @@ from typing import cast
 
 from redis.exceptions import ConnectionError as RedisAway
 
+from millrace_feeds.testing import ends_when_cancelled
 from millrace_projector.keeper import Keeper
 from millrace_projector.stores import Stores
-from tests.support.waiting import ends_cancelled
 
 
 class Broken(Keeper):
@@ -29,4 +29,4 @@ async def test_it_ends_when_it_is_cancelled_and_fails_at_once() -> None:
     keeper = Broken()
     running = asyncio.create_task(keeper.run())
     await keeper.begun.wait()
-    assert await ends_cancelled(running)
+    assert await ends_when_cancelled(running)

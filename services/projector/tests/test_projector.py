@@ -17,7 +17,7 @@ from millrace_projector.stores import Stores
 from millrace_readmodel import layout
 from millrace_readmodel.audit import Audit, Difference
 from millrace_readmodel.cards import decode_card
-from millrace_readmodel.generations import AbsentError, ReadModel, pointers
+from millrace_readmodel.generations import GenerationTimeoutError, ReadModel, read_pointers
 from millrace_readmodel.rebuild import LockLostError
 from millrace_reference.npi import npi_check_digit
 
@@ -28,7 +28,7 @@ NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_00
 async def projecting(stores: Stores, skipped: list[int] | None = None) -> AsyncIterator[Projector]:
     """A projector whose keeper runs."""
     keeper = Keeper(stores, interval=0.02, segments=1)
-    read_model = ReadModel(stores.redis, stores.writer, absent=keeper.absent)
+    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=keeper.absent)
     task = asyncio.create_task(keeper.run())
     try:
         yield Projector(stores.truth, read_model, AsOf(), skipped=(skipped or []).append)
@@ -41,7 +41,7 @@ async def projecting(stores: Stores, skipped: list[int] | None = None) -> AsyncI
 async def served(stores: Stores) -> int:
     """The generation that is served, as soon as there is one."""
     async with asyncio.timeout(30):
-        while (number := (await pointers(stores.redis)).served) is None:  # noqa: ASYNC110 # the server can't call
+        while (number := (await read_pointers(stores.redis)).served) is None:  # noqa: ASYNC110 # the server can't call
             await asyncio.sleep(0.01)
     return number
 
@@ -74,7 +74,7 @@ async def test_the_same_events_again_change_nothing(stores: Stores, make: Any) -
     skipped: list[int] = []
     keeper = Keeper(stores, interval=0.02, segments=1)
     await keeper.look()
-    read_model = ReadModel(stores.redis, stores.writer, absent=keeper.absent)
+    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=keeper.absent)
     projector = Projector(stores.truth, read_model, AsOf(), skipped=skipped.append)
     await projector.handle(records)
     await projector.handle(records)
@@ -143,7 +143,7 @@ async def test_a_dead_rebuild_is_cleaned_up(stores: Stores) -> None:
     dead = await served(stores) + 1
     await stores.redis.mset({layout.BUILDING_KEY: f"{dead} loading", f"{dead}:words": "x"})
     await keeper.look()
-    assert (await pointers(stores.redis)).building is None
+    assert (await read_pointers(stores.redis)).building is None
     assert await stores.redis.keys(f"{dead}:*") == []
 
 
@@ -152,7 +152,7 @@ async def test_a_running_rebuild_is_left_alone(stores: Stores) -> None:
     await keeper.look()
     await stores.redis.mset({layout.BUILDING_KEY: "7 loading", layout.REBUILD_LOCK_KEY: "somebody"})
     await keeper.look()
-    assert (await pointers(stores.redis)).building == 7
+    assert (await read_pointers(stores.redis)).building == 7
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ async def test_data_of_another_entity_is_refused(stores: Stores, make: Any) -> N
     ("error", "away"),
     [
         (RedisConnectionError(), True),
-        (AbsentError(), True),
+        (GenerationTimeoutError(), True),
         (Unavailable(), True),
         (ExceptionGroup("both", [RedisConnectionError(), OSError()]), True),
         (ExceptionGroup("one of them", [RedisConnectionError(), ValueError()]), False),

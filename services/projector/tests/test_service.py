@@ -1,22 +1,20 @@
 """The service as it is deployed, on emulated Kinesis and DynamoDB and a real Redis."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
-from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from millrace_contracts.envelope import decode
-from millrace_feeds.assembly import open_publisher
 from millrace_feeds.aws import dynamodb_client, kinesis_client
 from millrace_feeds.provision import create_dead_letters_table, create_stream
+from millrace_feeds.testing import wait_until
+from millrace_feeds.wiring import open_publisher
+from millrace_platform.testing import run_app
 from millrace_projector.main import create
 from millrace_projector.provision import init
 from millrace_reference.npi import npi_check_digit
-from tests.support.waiting import until
 
 NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_000_000, 100_000_050))]
 TABLES = {"truth": "TRUTH", "leases": "PROJECTOR_LEASES", "dead-letters": "DEAD_LETTERS"}
@@ -40,21 +38,11 @@ async def stream(
     return names["entities"]
 
 
-@asynccontextmanager
-async def running() -> AsyncIterator[httpx.AsyncClient]:
-    """The service with its background tasks, and a client for it."""
-    app: FastAPI = create()
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://projector") as client:
-            yield client
-
-
 async def test_entities_are_projected_counted_and_survive_a_loss_of_memory(
     stream: str, redis_url: str, make: Any
 ) -> None:
     records = [make.record(entity) for npi in NPIS for entity in (make.provider(npi), make.location(npi))]
-    async with running() as client, open_publisher(stream) as publisher, Redis.from_url(redis_url) as redis:
+    async with run_app(create()) as client, open_publisher(stream) as publisher, Redis.from_url(redis_url) as redis:
 
         async def status() -> dict[str, Any]:
             answer: dict[str, Any] = (await client.get("/internal/projector/status")).json()
@@ -74,11 +62,11 @@ async def test_entities_are_projected_counted_and_survive_a_loss_of_memory(
             return (await client.get("/readyz")).status_code == 200
 
         await publisher.publish([decode(record.body) for record in records])
-        await until(projected)
-        await until(ready)
+        await wait_until(projected)
+        await wait_until(ready)
         figures = await status()
         assert figures["skipped"] == 0
         assert figures["consumer"]["shards"]
         await redis.flushall()
-        await until(rebuilt)
+        await wait_until(rebuilt)
         assert await cards() == len(NPIS)

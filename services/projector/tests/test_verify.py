@@ -63,7 +63,7 @@ async def filled(stores: Stores, settings: ProjectorSettings, make: Any, directo
     """A provider, its location and a plan, the same everywhere."""
     keeper = Keeper(stores, interval=1.0, segments=1)
     await keeper.look()
-    read_model = ReadModel(stores.redis, stores.writer, absent=keeper.absent)
+    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=keeper.absent)
     entities = [make.provider(), make.location(plans=(make.plan().id,)), make.plan()]
     await Projector(stores.truth, read_model, AsOf()).handle([make.record(entity) for entity in entities])
     directory.lines = [[make.line(entity) for entity in entities]]

@@ -10,22 +10,23 @@ import msgspec
 import pytest
 
 from millrace_contracts.envelope import Envelope, decode
+from millrace_feeds.backoff import Backoff
 from millrace_feeds.clock import SystemClock
 from millrace_feeds.consumer import Consumer
-from millrace_feeds.dead_letters import MemoryDeadLetters, redrive
+from millrace_feeds.dead_letters import MemoryDeadLetterStore, redrive
 from millrace_feeds.errors import NotFound
-from millrace_feeds.faults import FaultRates, Faults
+from millrace_feeds.faults import FaultInjector, FaultRates
 from millrace_feeds.lease import MemoryLeaseStore
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.publisher import Publisher
-from millrace_feeds.settings import Backoff, ConsumerSettings, PublisherSettings, RetryPolicy
-from millrace_feeds.transport import Outgoing
+from millrace_feeds.settings import ConsumerSettings, PublisherSettings, RetryPolicy
+from millrace_feeds.testing import wait_until
+from millrace_feeds.transport import OutgoingRecord
 from millrace_refinery.figures import Figures
 from millrace_refinery.ordering import Limits
 from millrace_refinery.refiner import Refiner
 from millrace_refinery.states import MemoryStateStore
 from millrace_refinery.sweep import Sweep, read_to_tip
-from tests.support.waiting import until
 
 from .factories import change, practice
 
@@ -38,7 +39,7 @@ class CountingTransport(MemoryTransport):
 
     missed = 0
 
-    async def put_records(self, stream: str, records: Sequence[Outgoing]) -> Sequence[str | None]:
+    async def put_records(self, stream: str, records: Sequence[OutgoingRecord]) -> Sequence[str | None]:
         try:
             return await super().put_records(stream, records)
         except NotFound:
@@ -49,14 +50,14 @@ class CountingTransport(MemoryTransport):
 class Pipeline:
     """Both streams, and what a refinery keeps beside them."""
 
-    def __init__(self, faults: Faults | None = None, *, attempts: int = 100) -> None:
+    def __init__(self, faults: FaultInjector | None = None, *, attempts: int = 100) -> None:
         self.transport = CountingTransport(faults=faults)
         self.attempts = attempts
         self.transport.create_stream("changes", 2)
         self.transport.create_stream("entities", 2)
         self.store = MemoryStateStore()
         self.leases = MemoryLeaseStore()
-        self.letters = MemoryDeadLetters()
+        self.letters = MemoryDeadLetterStore()
         self.figures = Figures()
 
     def publisher(self, stream: str) -> Publisher:
@@ -114,13 +115,13 @@ class Pipeline:
 async def test_every_version_arrives_in_order_whatever_the_transport_does(seed: int) -> None:
     rates = FaultRates(rejected=0.1, ambiguous=0.05, throttled=0.05, lost=0.05, expired=0.05, repeated=0.1)
     randomness = random.Random(seed)
-    pipeline = Pipeline(Faults(rates, randomness))
+    pipeline = Pipeline(FaultInjector(rates, randomness))
     changes = [change(practice(key=f"k{key}"), version) for version in range(1, 6) for key in range(30)]
     # Two sources that race: a key's versions may be swapped by a few places.
     changes.sort(key=lambda each: each.entityversion + randomness.uniform(0, 2))
     async with pipeline.running():
         await pipeline.publisher("changes").publish(changes)
-        await until(lambda: sum(map(len, pipeline.firsts().values())) == len(changes))
+        await wait_until(lambda: sum(map(len, pipeline.firsts().values())) == len(changes))
     assert pipeline.firsts() == {f"practice/k{key}": [1, 2, 3, 4, 5] for key in range(30)}
     assert pipeline.figures.versions_skipped == 0
 
@@ -129,7 +130,7 @@ async def test_a_gap_is_skipped_by_the_sweep() -> None:
     pipeline = Pipeline()
     async with pipeline.running(gap_wait=0.05):
         await pipeline.publisher("changes").publish([change(practice(), 1), change(practice(), 3)])
-        await until(lambda: pipeline.firsts()["practice/a"] == [1, 3])
+        await wait_until(lambda: pipeline.firsts()["practice/a"] == [1, 3])
     assert pipeline.figures.versions_skipped == 1
 
 
@@ -139,13 +140,13 @@ async def test_a_parked_record_is_emitted_when_it_is_redriven() -> None:
     broken = msgspec.structs.replace(good, dataschema="urn:millrace:practice:2")
     async with pipeline.running():
         await pipeline.publisher("changes").publish([change(practice(), 1), broken])
-        await until(lambda: pipeline.figures.counts["refused"] == 1)
+        await wait_until(lambda: pipeline.figures.counts["refused"] == 1)
         [letter] = [each async for each in pipeline.letters.list("refinery")]
         assert "dataschema" in letter.reason
         await redrive(pipeline.letters, pipeline.transport, letter.id)
-        await until(lambda: pipeline.figures.counts["refused"] == 2)
+        await wait_until(lambda: pipeline.figures.counts["refused"] == 2)
         await pipeline.publisher("changes").publish([good])
-        await until(lambda: pipeline.firsts()["practice/a"] == [1, 2])
+        await wait_until(lambda: pipeline.firsts()["practice/a"] == [1, 2])
 
 
 async def test_a_stream_that_is_missing_parks_nothing() -> None:
@@ -153,17 +154,17 @@ async def test_a_stream_that_is_missing_parks_nothing() -> None:
     pipeline.transport.delete_stream("entities")
     async with pipeline.running():
         await pipeline.publisher("changes").publish([change(practice(), 1)])
-        await until(lambda: pipeline.transport.missed > pipeline.attempts)
+        await wait_until(lambda: pipeline.transport.missed > pipeline.attempts)
         pipeline.transport.create_stream("entities", 2)
-        await until(lambda: pipeline.firsts()["practice/a"] == [1])
+        await wait_until(lambda: pipeline.firsts()["practice/a"] == [1])
     assert await pipeline.letters.count("refinery") == 0
 
 
 async def test_what_is_no_envelope_is_parked_and_holds_up_no_one() -> None:
     pipeline = Pipeline()
     async with pipeline.running():
-        await pipeline.transport.put_records("changes", [Outgoing("practice/a", b"?")])
+        await pipeline.transport.put_records("changes", [OutgoingRecord("practice/a", b"?")])
         await pipeline.publisher("changes").publish([change(practice(), 1)])
-        await until(lambda: pipeline.firsts()["practice/a"] == [1])
+        await wait_until(lambda: pipeline.firsts()["practice/a"] == [1])
     [letter] = [each async for each in pipeline.letters.list("refinery")]
     assert (letter.key, letter.body) == ("practice/a", b"?")

@@ -1,20 +1,18 @@
 """The service as it is deployed, on emulated Kinesis and DynamoDB."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
-import httpx
 import pytest
-from fastapi import FastAPI
 
 from millrace_contracts.envelope import Envelope, decode
-from millrace_feeds.assembly import open_publisher, open_transport
 from millrace_feeds.aws import dynamodb_client, kinesis_client
 from millrace_feeds.provision import create_dead_letters_table, create_stream
+from millrace_feeds.testing import wait_until
 from millrace_feeds.transport import TRIM_HORIZON, Transport
+from millrace_feeds.wiring import open_publisher, open_transport
+from millrace_platform.testing import run_app
 from millrace_refinery.main import create
 from millrace_refinery.provision import init
-from tests.support.waiting import until
 
 from .factories import change, practice
 
@@ -40,16 +38,6 @@ async def names(
     yield names
 
 
-@asynccontextmanager
-async def running() -> AsyncIterator[httpx.AsyncClient]:
-    """The service with its background tasks, and a client for it."""
-    app: FastAPI = create()
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://refinery") as client:
-            yield client
-
-
 async def read_all(transport: Transport, stream: str) -> list[Envelope]:
     envelopes: list[Envelope] = []
     for shard in await transport.list_shards(stream):
@@ -66,15 +54,15 @@ async def test_changes_come_out_as_entities_and_a_restart_repeats_nothing(names:
         async def emitted(count: int) -> bool:
             return len(await read_all(transport, names["entities"])) == count
 
-        async with running() as client:
-            await until(lambda: emitted(200))
+        async with run_app(create()) as client:
+            await wait_until(lambda: emitted(200))
             status = (await client.get("/internal/refinery/status")).json()
         assert status["changes"]["emitted"] == 200
         assert status["consumer"]["shards"]
         assert status["versions_skipped"] == 0
-        async with running():
+        async with run_app(create()):
             await publisher.publish([*changes, change(practice(key="k0"), 3)])
-            await until(lambda: emitted(201))
+            await wait_until(lambda: emitted(201))
         assert {(each.subject, each.entityversion) for each in await read_all(transport, names["entities"])} == {
             *((each.subject, each.entityversion) for each in changes),
             ("practice/k0", 3),
@@ -82,10 +70,10 @@ async def test_changes_come_out_as_entities_and_a_restart_repeats_nothing(names:
 
 
 async def test_it_is_ready_once_it_reads_and_says_so(names: dict[str, str]) -> None:
-    async with running() as client:
+    async with run_app(create()) as client:
         assert (await client.get("/healthz")).status_code == 200
 
         async def ready() -> bool:
             return (await client.get("/readyz")).status_code == 200
 
-        await until(ready)
+        await wait_until(ready)

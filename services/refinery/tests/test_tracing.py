@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from millrace_feeds.tracing import context_of
+from millrace_feeds.tracing import parse_traceparent
 from millrace_refinery import tracing
 from millrace_refinery.cleaning import Change, clean
 
@@ -33,9 +33,9 @@ def cleaned(traceparent: str | None) -> str | None:
 
 
 def test_the_event_goes_on_below_the_span_that_cleaned_it(exported: InMemorySpanExporter) -> None:
-    onward = context_of(cleaned(ORIGIN) or "")
+    onward = parse_traceparent(cleaned(ORIGIN) or "")
     [span] = exported.get_finished_spans()
-    origin = context_of(ORIGIN)
+    origin = parse_traceparent(ORIGIN)
     assert onward == trace.SpanContext(
         span.context.trace_id, span.context.span_id, is_remote=True, trace_flags=span.context.trace_flags
     )

@@ -1,4 +1,4 @@
-"""Steps of those who book."""
+"""HTTP clients of patients and staff for the tests of bookings."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +9,7 @@ import httpx
 from .running import CALENDAR, STAFF, Service, bearer
 
 NINE, HALF_PAST_NINE, TEN, ELEVEN = (f"2026-11-19T{clock}:00-05:00" for clock in ("09:00", "09:30", "10:00", "11:00"))
-"""On the Thursday after the clock's Wednesday, in New York."""
+"""Starts on Thursday, the day after the clock's initial time, in New York."""
 
 
 def key(value: str | None = None) -> dict[str, str]:
@@ -18,7 +18,7 @@ def key(value: str | None = None) -> dict[str, str]:
 
 @dataclass
 class Client:
-    """Somebody who calls. `address` is where from: by default one of their own, so that limits are per patient."""
+    """A caller. `address` is the client's IP address, by default unique, so that only limits per patient apply."""
 
     service: Service
     headers: dict[str, str]
@@ -35,13 +35,13 @@ class Client:
     async def delete(self, path: str) -> httpx.Response:
         return await self.service.client.delete(path, headers=self.headers)
 
-    async def hold(self, place: str, start: str = NINE, *, idempotency_key: str | None = None, **more: Any) -> Any:
-        body = {"provider_location_id": place, "start": start, **more}
+    async def hold(self, location: str, start: str = NINE, *, idempotency_key: str | None = None, **more: Any) -> Any:
+        body = {"provider_location_id": location, "start": start, **more}
         return await self.post("/v1/holds", body, **key(idempotency_key))
 
-    async def book(self, place: str, start: str = NINE, **more: Any) -> dict[str, Any]:
-        """Hold and book; the appointment."""
-        held = await self.hold(place, start, **more)
+    async def book(self, location: str, start: str = NINE, **more: Any) -> dict[str, Any]:
+        """Hold and book a time; return the appointment."""
+        held = await self.hold(location, start, **more)
         assert held.status_code == 201, held.text
         booked = await self.post("/v1/appointments", {"hold_id": held.json()["id"]})
         assert booked.status_code == 201, booked.text
@@ -52,24 +52,24 @@ class Client:
         return await self.post(f"/v1/appointments/{appointment['id']}/{action}", body, **headers)
 
 
-def patient_of(service: Service) -> Client:
-    """A new patient."""
+def new_patient(service: Service) -> Client:
+    """Return the client of a new patient."""
     identifier = str(uuid4())
     return Client(service, bearer("patient", identifier), identifier)
 
 
-def staff_of(service: Service) -> Client:
+def staff_client(service: Service) -> Client:
     return Client(service, STAFF)
 
 
-async def shop(service: Service, **changes: Any) -> str:
-    """A place that is open from nine to five, with visits of half an hour."""
+async def bookable_location(service: Service, **changes: Any) -> str:
+    """Add a provider-location open from nine to five for visits of 30 minutes; return its id."""
     return await service.place(calendar={**CALENDAR, **changes})
 
 
-async def times(service: Service, place: str, day: str = "2026-11-19", to: str | None = None) -> list[str]:
-    """What is offered on a day."""
-    query = {"provider_location": place, "from": day, "to": to or day}
-    answer = await service.client.get("/v1/availability", params=query)
-    assert answer.status_code == 200, answer.text
-    return [each["start"] for each in answer.json()["provider_locations"][0]["openings"]]
+async def free_starts(service: Service, location: str, day: str = "2026-11-19", to: str | None = None) -> list[str]:
+    """Return the starts that availability lists for these days."""
+    query = {"provider_location": location, "from": day, "to": to or day}
+    response = await service.client.get("/v1/availability", params=query)
+    assert response.status_code == 200, response.text
+    return [each["start"] for each in response.json()["provider_locations"][0]["openings"]]

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -11,31 +11,21 @@ import httpx
 from fastapi import FastAPI
 
 from millrace_contracts.entities import Address, ProviderLocation
-from millrace_contracts.envelope import Envelope, decode, encode
+from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import PROVIDER_LOCATION
-from millrace_feeds.consumer import Consumer
-from millrace_feeds.dead_letters import MemoryDeadLetters
-from millrace_feeds.handler import Handler
-from millrace_feeds.lease import MemoryLeaseStore
-from millrace_feeds.memory import MemoryTransport
-from millrace_feeds.settings import ConsumerSettings, LeaseSettings
-from millrace_feeds.transport import Outgoing, Transport
+from millrace_feeds.testing import wait_until
 from millrace_platform.authentication import InvalidTokenError, Principal, Role
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Uuid7
-from millrace_platform.testing import ManualClock
+from millrace_platform.testing import ManualClock, MemoryFeeds, run_app
 from millrace_platform.unit_of_work import Envelopes, Event
-from millrace_scheduling.hold.guard import Guard
-from millrace_scheduling.bootstrap import Feeds
+from millrace_scheduling.hold.repository import ReservationGuard
 from millrace_scheduling.main import create
 from millrace_scheduling.migrate import migrate
-from millrace_scheduling.place.handlers import is_away
 from millrace_scheduling.settings import SchedulingSettings
-from tests.support.waiting import until
 
 START = 1_795_000_000.0
 """2026-11-18T11:06:40Z, a Wednesday."""
-CHANGES, ENTITIES = "changes", "entities"
 PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057"
 NAMESPACE = UUID("c7d4a27e-32f1-4f9b-8a3f-0f1f6a0a51b1")
 
@@ -88,7 +78,7 @@ class Service:
     app: FastAPI
     client: httpx.AsyncClient
     clock: ManualClock
-    transport: MemoryTransport
+    feeds: MemoryFeeds
     settings: SchedulingSettings
     database: Database
     _npis: Any = field(default_factory=lambda: itertools.count(1_000_000_001))
@@ -118,7 +108,7 @@ class Service:
             answer = await self.client.get(f"/v1/calendars/{entity.id}", headers=headers)
             return "no calendar" in answer.json().get("detail", "")
 
-        await until(arrived)
+        await wait_until(arrived)
         if calendar is not None:
             answer = await self.client.put(f"/v1/calendars/{entity.id}", json=calendar, headers=headers)
             assert answer.status_code == 201, answer.text
@@ -127,12 +117,11 @@ class Service:
     async def tell(self, *events: Event) -> None:
         """Put events on the feed of clean entities."""
         envelopes = Envelopes("/services/refinery", self.clock, Uuid7()).of(events)
-        await self.transport.put_records(ENTITIES, [Outgoing(each.partitionkey, encode(each)) for each in envelopes])
+        await self.feeds.publish(*envelopes)
 
     def published(self) -> list[Envelope]:
         """What the service has told."""
-        shards = self.transport.open_shards(CHANGES)
-        return [decode(each.body) for shard in shards for each in self.transport.records(CHANGES, shard.shard_id)]
+        return self.feeds.envelopes()
 
     def latest(self, entity: str) -> dict[str, Envelope]:
         """The last word about each entity of a kind, by subject."""
@@ -140,43 +129,17 @@ class Service:
         return {each.subject: each for each in sorted(found, key=lambda each: each.entityversion)}
 
 
-def feeds_on(stream: MemoryTransport, clock: ManualClock) -> Feeds:
-    @asynccontextmanager
-    async def transport(settings: SchedulingSettings) -> AsyncIterator[Transport]:
-        yield stream
-
-    @asynccontextmanager
-    async def consumer(settings: SchedulingSettings, handler: Handler) -> AsyncIterator[Consumer]:
-        yield Consumer(
-            application="scheduling",
-            stream=ENTITIES,
-            transport=stream,
-            leases=MemoryLeaseStore(),
-            dead_letters=MemoryDeadLetters(),
-            handler=handler,
-            worker="test",
-            outage=is_away,
-            settings=ConsumerSettings(poll_interval=0.01, leases=LeaseSettings(take_interval=0.02, renew_interval=0.5)),
-        )
-
-    return Feeds(transport, consumer)
-
-
 @asynccontextmanager
 async def running(
-    settings: SchedulingSettings, clock: ManualClock | None = None, *, guard: Guard | None = None
+    settings: SchedulingSettings, clock: ManualClock | None = None, *, guard: ReservationGuard | None = None
 ) -> AsyncIterator[Service]:
     """Prepare the database and run the service on it."""
     await migrate(settings.scheduling_database_url)
-    clock = clock or ManualClock(START)
-    stream = MemoryTransport()
-    stream.create_stream(CHANGES)
-    stream.create_stream(ENTITIES)
-    app = create(settings, feeds=feeds_on(stream, clock), clock=clock, guard=guard)
+    clock, feeds = clock or ManualClock(START), MemoryFeeds()
+    infrastructure = feeds.infrastructure(clock, open_verifier=lambda *_: nullcontext(NamedCallers(clock)))
+    app = create(settings, infrastructure, guard)
     async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scheduling") as client,
+        run_app(app) as client,
         open_database(settings.scheduling_database_url, name="test", pool_size=2, seconds=5) as database,
     ):
-        app.state.verifier = NamedCallers(clock)
-        yield Service(app, client, clock, stream, settings, database)
+        yield Service(app, client, clock, feeds, settings, database)

@@ -39,7 +39,7 @@ async def claim(service: Service, place: str, start: str, minutes: int, *, after
         + timedelta(minutes=minutes + after), "kind": "appointment", "expires": None, "now": NOW, **values,
     }  # fmt: skip
     statement = """
-        INSERT INTO claims (id, place_id, npi, patient_id, start, minutes, occupied, kind, live, expires_at, visit_type,
+        INSERT INTO reservations (id, place_id, npi, patient_id, start, minutes, occupied, kind, live, expires_at, visit_type,
                             mode, patient_kind, created_at)
         SELECT :id, id, npi, :patient, :start, :minutes, tstzrange(:start, :until), :kind, true, :expires, 'visit',
                'in_person', 'new', :now FROM places WHERE id = :place

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from icalendar import Calendar
 
-from millrace_scheduling.ics.document import time_zone
-from millrace_scheduling.slot.zones import zone
+from millrace_scheduling.calendar_feed.document import time_zone
+from millrace_scheduling.slot.zones import get_zone
 
-from .booking import HALF_PAST_NINE, NINE, TEN, Client, patient_of, shop, staff_of
+from .booking import HALF_PAST_NINE, NINE, TEN, Client, bookable_location, new_patient, staff_client
 from .running import PRACTICE, Service, bearer
 
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
@@ -40,8 +40,8 @@ async def feed(client: Client, **body: str) -> tuple[str, str]:
 
 
 async def test_an_appointment_keeps_its_uid_and_its_sequence_rises(service: Service) -> None:
-    ada = patient_of(service)
-    appointment = await ada.book(await shop(service), visit_reason="annual-physical")
+    ada = new_patient(service)
+    appointment = await ada.book(await bookable_location(service), visit_reason="annual-physical")
     path = f"/v1/appointments/{appointment['id']}/calendar.ics"
     answer = await ada.get(path)
     (first,) = events_of(answer.text)
@@ -60,15 +60,15 @@ async def test_an_appointment_keeps_its_uid_and_its_sequence_rises(service: Serv
     await ada.act(appointment, "cancel", {"reason": "other"})
     (cancelled,) = events_of((await ada.get(path)).text)
     assert (cancelled["UID"], cancelled["SEQUENCE"], str(cancelled["STATUS"])) == (first["UID"], 2, "CANCELLED")
-    assert (await patient_of(service).get(path)).status_code == 404
+    assert (await new_patient(service).get(path)).status_code == 404
 
 
 async def test_a_patients_feed_shows_the_patients_own(service: Service) -> None:
-    place, ada = await shop(service), patient_of(service)
+    place, ada = await bookable_location(service), new_patient(service)
     await ada.book(place, NINE)
     cancelled = await ada.book(place, TEN)
     await ada.act(cancelled, "cancel", {"reason": "other"})
-    await patient_of(service).book(place, HALF_PAST_NINE)
+    await new_patient(service).book(place, HALF_PAST_NINE)
     _, path = await feed(ada)
     assert [str(each["STATUS"]) for each in await read(service, path)] == ["CONFIRMED", "CANCELLED"]
 
@@ -77,12 +77,12 @@ async def test_feeds_of_a_place_and_of_a_provider_are_for_its_staff(service: Ser
     here = await service.place(npi="1888888888", calendar=CALENDAR_OF_THURSDAY)
     elsewhere = await service.place(npi="1888888888", practice=UNKNOWN, calendar=CALENDAR_OF_THURSDAY)
     for place, start in ((here, NINE), (elsewhere, TEN)):
-        await patient_of(service).book(place, start)
-    staff = staff_of(service)
+        await new_patient(service).book(place, start)
+    staff = staff_client(service)
     _, of_place = await feed(staff, provider_location_id=here)
     _, of_provider = await feed(staff, npi="1888888888")
     assert len(await read(service, of_place)) == len(await read(service, of_provider)) == 1
-    for other in (Client(service, bearer("staff", UNKNOWN)), patient_of(service)):
+    for other in (Client(service, bearer("staff", UNKNOWN)), new_patient(service)):
         answer = await other.post("/v1/appointments/feeds", {"provider_location_id": here})
         assert answer.status_code == 404
     assert (await staff.post("/v1/appointments/feeds", {"npi": "1777777777"})).status_code == 404
@@ -90,7 +90,7 @@ async def test_feeds_of_a_place_and_of_a_provider_are_for_its_staff(service: Ser
 
 
 async def test_an_address_is_secret_and_can_be_revoked(service: Service) -> None:
-    ada, eve = patient_of(service), patient_of(service)
+    ada, eve = new_patient(service), new_patient(service)
     identifier, path = await feed(ada)
     _, other = await feed(ada)
     assert path != other
@@ -112,7 +112,7 @@ def test_a_time_zone_says_every_change(name: str) -> None:
     observances = sorted(component.subcomponents, key=lambda each: each["DTSTART"].dt)
     moment = begin
     while moment < end:
-        assert _offset_by(observances, moment) == moment.astimezone(zone(name)).utcoffset(), moment
+        assert _offset_by(observances, moment) == moment.astimezone(get_zone(name)).utcoffset(), moment
         moment += timedelta(hours=1)
 
 

@@ -4,12 +4,12 @@ from datetime import date
 
 from sqlalchemy import text
 
+from millrace_feeds.testing import wait_until
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
-from millrace_scheduling.demo.loading import load
-from millrace_scheduling.demo.model import PATTERNS, calendar_of
-from millrace_scheduling.slot.model import segments_of
-from tests.support.waiting import until
+from millrace_scheduling.demo.loader import load
+from millrace_scheduling.demo.patterns import PATTERNS, calendar_of
+from millrace_scheduling.slot.model import compute_segments
 
 from .running import Service
 from .test_availability import starts
@@ -25,12 +25,12 @@ async def test_some_places_are_full_some_are_sparse_and_all_can_be_shown(service
     assert min(counts) < 5
     assert max(counts) > 20
     async with service.database.transaction() as session:
-        booked = (await session.execute(text("SELECT count(*) FROM claims JOIN appointments USING (id)"))).scalar_one()
+        booked = (await session.execute(text("SELECT count(*) FROM reservations JOIN appointments USING (id)"))).scalar_one()
     assert booked > 30
-    await until(lambda: len(service.latest("availability")) > 60)
+    await wait_until(lambda: len(service.latest("availability")) > 60)
 
 
 def test_patterns_have_slots() -> None:
     for pattern in range(PATTERNS):
         calendar = calendar_of(pattern, "America/New_York", 1)
-        assert any(segments_of(calendar, date(2026, 12, day)) for day in range(1, 15))
+        assert any(compute_segments(calendar, date(2026, 12, day)) for day in range(1, 15))

@@ -1,4 +1,4 @@
-"""No slot is ever taken twice, whatever is killed; and a guard that doesn't guard is found out."""
+"""No double bookings while connections are cut; a control without the guard shows that they would be detected."""
 
 import asyncio
 import contextlib
@@ -12,19 +12,20 @@ import pytest
 from sqlalchemy import select, text
 
 from millrace_contracts.registry import APPOINTMENT
+from millrace_feeds.testing import wait_until
 from millrace_platform.database import Connection, Session
 from millrace_platform.statements import Statements, first
 from millrace_scheduling.appointment.tables import appointments
-from millrace_scheduling.booking.guard import Guard
-from millrace_scheduling.claim.repository import TAKE, Claim, row_of
-from millrace_scheduling.claim.tables import claims
 from millrace_scheduling.hold import repository as holds
-from millrace_scheduling.hold.model import Held
-from tests.support.booking_clients import Clients, slot_at
-from tests.support.booking_history import Slot, violations
-from tests.support.waiting import until
+from millrace_scheduling.hold.model import HoldUsage
+from millrace_scheduling.hold.repository import HoldAttempt, ReservationGuard
+from millrace_scheduling.reservation.model import Reservation
+from millrace_scheduling.reservation.repository import RESERVE, reservation_values
+from millrace_scheduling.reservation.tables import reservations
 
-from .booking import NINE, key, patient_of, shop
+from .booking import NINE, bookable_location, key, new_patient
+from .booking_clients import Clients, slot_at
+from .booking_history import Slot, violations
 from .running import Service, bearer, running, settings_for
 
 OPENING = datetime(2026, 11, 19, 14, tzinfo=UTC)
@@ -32,18 +33,18 @@ MINUTES = 30
 
 
 def starts(number: int) -> list[datetime]:
-    """The first times of the Thursday."""
+    """Return the first starts on Thursday."""
     return [OPENING + timedelta(minutes=MINUTES * each) for each in range(number)]
 
 
 async def clients_of(service: Service, slots: int, seed: int) -> Clients:
-    place = await shop(service)
+    location = await bookable_location(service)
     async with service.database.read() as session:
         npi = await session.scalar(select(text("npi")).select_from(text("places")))
     return Clients(
         client=service.client,
         token_of=lambda patient: bearer("patient", patient),
-        place=place,
+        location=location,
         provider=str(npi),
         starts=starts(slots),
         minutes=MINUTES,
@@ -51,31 +52,32 @@ async def clients_of(service: Service, slots: int, seed: int) -> Clients:
     )
 
 
-async def taken_at_last(service: Service) -> dict[str, list[Slot]]:
-    """What is taken, by patient."""
+async def final_slots(service: Service) -> dict[str, list[Slot]]:
+    """Return the reserved slots by patient."""
     found: dict[str, list[Slot]] = {}
-    query = select(claims.c.patient_id, claims.c.npi, claims.c.start, claims.c.minutes).where(claims.c.live)
+    columns = [reservations.c[name] for name in ("patient_id", "npi", "start", "minutes")]
+    query = select(*columns).where(reservations.c.live)
     async with service.database.read() as session:
         for patient, npi, start, minutes in await session.execute(query):
             found.setdefault(str(patient), []).append(slot_at(npi, start, minutes))
     return found
 
 
-async def astray(service: Service) -> list[UUID]:
-    """Standing appointments without their time, and times of appointments that don't stand."""
-    standing = text("""
+async def inconsistent_ids(service: Service) -> list[UUID]:
+    """Return appointments without reserved time, and reserved times without their appointment."""
+    query = text("""
         SELECT coalesce(a.id, c.id) AS id
         FROM (SELECT * FROM appointments WHERE state <> 'cancelled') a
-        FULL JOIN (SELECT * FROM claims WHERE live AND kind = 'appointment') c
-            ON c.id = a.claim_id AND c.start = a.start
+        FULL JOIN (SELECT * FROM reservations WHERE live AND kind = 'appointment') c
+            ON c.id = a.reservation_id AND c.start = a.start
         WHERE a.id IS NULL OR c.id IS NULL
     """)
     async with service.database.transaction() as session:
-        return [row.id for row in await session.execute(standing)]
+        return [row.id for row in await session.execute(query)]
 
 
-async def all_told(service: Service) -> bool:
-    """Whether the feed's last word about every appointment is the one that lies in the database."""
+async def is_all_published(service: Service) -> bool:
+    """Return whether the latest event of each appointment has the version in the database."""
     async with service.database.read() as session:
         rows = await session.execute(select(appointments.c.id, appointments.c.version))
         expected = {f"{APPOINTMENT.name}/{identifier}": version for identifier, version in rows}
@@ -83,8 +85,8 @@ async def all_told(service: Service) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def connections_dying(service: Service, seed: int) -> AsyncIterator[list[int]]:
-    """Some of the service's connections, the relay's too, are cut over and over. Yields how many, by round."""
+async def cutting_connections(service: Service, seed: int) -> AsyncIterator[list[int]]:
+    """Cut random database connections of the service and its relay repeatedly; yield the counts."""
     rng, cut = random.Random(seed), [0]
     victims = text("""
         SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -114,65 +116,70 @@ async def connections_dying(service: Service, seed: int) -> AsyncIterator[list[i
         pytest.param(14, 3_000, id="long", marks=[pytest.mark.chaos, pytest.mark.timeout(900)]),
     ],
 )
-async def test_no_slot_is_taken_twice_while_connections_die(postgres_dsn: str, slots: int, bookings: int) -> None:
+async def test_no_double_booking_while_connections_are_cut(postgres_dsn: str, slots: int, bookings: int) -> None:
     async with running(settings_for(postgres_dsn)) as service:
-        work = await clients_of(service, slots, seed=slots)
-        async with connections_dying(service, seed=slots) as cut:
-            await work.run(bookings=bookings, at_once=40)
+        clients = await clients_of(service, slots, seed=slots)
+        async with cutting_connections(service, seed=slots) as cut:
+            await clients.run(bookings=bookings, at_once=40)
         assert sum(cut) > 5
-        assert violations(work.operations, await taken_at_last(service)) == []
-        assert await astray(service) == []
-        assert {each.outcome for each in work.operations} == {"ok", "fail", "unknown"}
-        assert work.statuses[500] == 0, work.statuses
-        await until(lambda: all_told(service), within=60)
+        assert violations(clients.operations, await final_slots(service)) == []
+        assert await inconsistent_ids(service) == []
+        assert {each.outcome for each in clients.operations} == {"ok", "fail", "unknown"}
+        assert clients.statuses[500] == 0, clients.statuses
+        await wait_until(lambda: is_all_published(service), within=60)
 
 
-async def check_then_insert(session: Session, claim: Claim, now: datetime) -> bool:
-    """What a guard must not be: two who look at the same time both find it free."""
-    if await is_taken(session, claim):
+async def check_then_insert(session: Session, reservation: Reservation, now: datetime) -> bool:
+    """Reserve time without protection: two concurrent requests both find it free."""
+    if await is_occupied(session, reservation):
         return False
-    await first(session, TAKE, *row_of(claim, now))
+    await first(session, *RESERVE.bind(**reservation_values(reservation, now)))
     return True
 
 
 async def check_then_hold(
-    connection: Connection, claim: Claim, answer: Sequence[object], now: datetime
-) -> tuple[bool, Held]:
-    """The same for holds."""
-    if await is_taken(connection, claim):
-        return False, Held(0, 0)
-    return await holds.take(connection, claim, answer, now)
+    connection: Connection, reservation: Reservation, idempotency_record: Sequence[object], now: datetime
+) -> HoldAttempt:
+    """Reserve the time of a hold without protection."""
+    if await is_occupied(connection, reservation):
+        return HoldAttempt(is_reserved=False, usage=HoldUsage(0, 0))
+    return await holds.reserve_hold(connection, reservation, idempotency_record, now)
 
 
-async def is_taken(session: Statements, claim: Claim) -> bool:
-    """Looks, and then dawdles, so that others come between the look and the insert whatever the machine's pace."""
-    looked_at = "SELECT 1 FROM claims WHERE live AND npi = $1 AND occupied && tstzrange($2, $3)"
-    found = await first(session, looked_at, claim.visit.npi, claim.occupied.begin, claim.occupied.end) is not None
+async def is_occupied(session: Statements, reservation: Reservation) -> bool:
+    """Check for overlaps, then wait, so that other requests always come between the check and the insert."""
+    overlap = "SELECT 1 FROM reservations WHERE live AND npi = $1 AND occupied && tstzrange($2, $3)"
+    found = (
+        await first(session, overlap, reservation.visit.npi, reservation.occupied.begin, reservation.occupied.end)
+        is not None
+    )
     for _ in range(20):
         await first(session, "SELECT 1")
     return found
 
 
-async def test_without_the_guard_double_bookings_are_found(postgres_dsn: str) -> None:
-    """The control: the same clients, the same checker, no guard."""
-    async with running(settings_for(postgres_dsn), guard=Guard(check_then_insert, check_then_hold)) as service:
+async def test_double_bookings_are_detected_without_the_guard(postgres_dsn: str) -> None:
+    """Control with the same clients and the same checker."""
+    async with running(
+        settings_for(postgres_dsn), guard=ReservationGuard(check_then_insert, check_then_hold)
+    ) as service:
         async with service.database.transaction() as session:
-            await session.execute(text("ALTER TABLE claims DROP CONSTRAINT claims_npi_occupied_excl"))
-            await session.execute(text("DROP INDEX claims_place_id_start_key"))
-        work = await clients_of(service, slots=14, seed=1)
-        await work.run(bookings=500, at_once=40)
-        found = violations(work.operations, await taken_at_last(service))
+            await session.execute(text("ALTER TABLE reservations DROP CONSTRAINT reservations_npi_occupied_excl"))
+            await session.execute(text("DROP INDEX reservations_place_id_start_key"))
+        clients = await clients_of(service, slots=14, seed=1)
+        await clients.run(bookings=500, at_once=40)
+        found = violations(clients.operations, await final_slots(service))
         assert any("owned by" in each for each in found)
 
 
-async def test_of_five_hundred_who_want_one_slot_one_gets_it(postgres_dsn: str) -> None:
+async def test_one_of_500_concurrent_holds_of_a_slot_succeeds(postgres_dsn: str) -> None:
     async with running(
         settings_for(postgres_dsn, database_pool_size=40, database_timeout=60, request_timeout=120)
     ) as service:
-        place = await shop(service)
-        answers = await asyncio.gather(*(patient_of(service).hold(place, NINE) for _ in range(500)))
-        assert sorted(answer.status_code for answer in answers) == [201, *[409] * 499]
-        lost = [answer.json() for answer in answers if answer.status_code == 409]
+        location = await bookable_location(service)
+        responses = await asyncio.gather(*(new_patient(service).hold(location, NINE) for _ in range(500)))
+        assert sorted(response.status_code for response in responses) == [201, *[409] * 499]
+        lost = [response.json() for response in responses if response.status_code == 409]
         assert {each["type"] for each in lost} == {"urn:millrace:problem:slot-taken"}
         assert all(len(each["alternatives"]) == 5 for each in lost)
         deadlocks = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
@@ -180,8 +187,8 @@ async def test_of_five_hundred_who_want_one_slot_one_gets_it(postgres_dsn: str) 
             assert (await session.execute(deadlocks)).scalar_one() == 0
 
 
-class CutAfterwards(httpx.AsyncBaseTransport):
-    """Lets a request take place, and the connection break before its answer arrives."""
+class CutConnectionTransport(httpx.AsyncBaseTransport):
+    """Executes each request, but breaks the connection before the response arrives."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
@@ -191,19 +198,19 @@ class CutAfterwards(httpx.AsyncBaseTransport):
         raise httpx.ReadError("the connection was cut", request=request)
 
 
-async def test_a_hundred_repetitions_after_a_cut_connection_are_one_booking(service: Service) -> None:
-    ada = patient_of(service)
-    held = (await ada.hold(await shop(service), NINE)).json()
+async def test_100_repetitions_after_a_cut_connection_make_one_booking(service: Service) -> None:
+    ada = new_patient(service)
+    held = (await ada.hold(await bookable_location(service), NINE)).json()
     same, body = key(), {"hold_id": held["id"]}
-    transport = CutAfterwards(httpx.ASGITransport(service.app))
+    transport = CutConnectionTransport(httpx.ASGITransport(service.app))
     async with httpx.AsyncClient(transport=transport, base_url="http://scheduling") as cut:
         with pytest.raises(httpx.ReadError):
             await cut.post("/v1/appointments", json=body, headers={**ada.headers, **same})
     one_by_one = [await ada.post("/v1/appointments", body, **same) for _ in range(20)]
     at_once = await asyncio.gather(*(ada.post("/v1/appointments", body, **same) for _ in range(80)))
-    answers = [*one_by_one, *at_once]
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.content for answer in answers}) == 1
-    assert len({(answer.headers["ETag"], answer.headers["Location"]) for answer in answers}) == 1
+    responses = [*one_by_one, *at_once]
+    assert {response.status_code for response in responses} == {201}
+    assert len({response.content for response in responses}) == 1
+    assert len({(response.headers["ETag"], response.headers["Location"]) for response in responses}) == 1
     listed = (await ada.get("/v1/appointments")).json()["items"]
-    assert listed == [answers[0].json()]
+    assert listed == [responses[0].json()]

@@ -13,10 +13,10 @@ import uvicorn
 from millrace_contracts.entities import Availability
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import PROVIDER_LOCATION, entity_of
+from millrace_feeds.testing import ends_when_cancelled, wait_until
 from millrace_platform.errors import Unavailable
 from millrace_platform.unit_of_work import Event, UnitOfWork, UnitsOfWork
-from millrace_scheduling.openings.service import Teller
-from tests.support.waiting import ends_cancelled, until
+from millrace_scheduling.openings.service import OpeningsPublisher
 
 from .running import ADMIN, CALENDAR, Service, running, settings_for
 from .test_availability import claim, starts
@@ -34,7 +34,7 @@ def entity(envelope: Envelope) -> Availability:
 
 async def test_each_week_is_told_whole(service: Service) -> None:
     place = await service.place(npi="1234567893", calendar=CALENDAR)
-    await until(lambda: len(weeks(service)) == 3)
+    await wait_until(lambda: len(weeks(service)) == 3)
     told = weeks(service)
     assert sorted(told) == ["2026-W47", "2026-W48", "2026-W49"]
     assert {each.subject.rpartition("/")[0] for each in told.values()} == {f"availability/1234567893/{place}"}
@@ -46,10 +46,10 @@ async def test_each_week_is_told_whole(service: Service) -> None:
 
 async def test_only_what_differs_is_told(service: Service) -> None:
     place = await service.place(calendar=CALENDAR)
-    await until(lambda: len(weeks(service)) == 3)
+    await wait_until(lambda: len(weeks(service)) == 3)
     await claim(service, place, "2026-11-25T09:00:00-05:00", 30)
     await mark(service, place)
-    await until(lambda: len(service.published()) == 4)
+    await wait_until(lambda: len(service.published()) == 4)
     last = service.published()[-1]
     assert (last.subject.rpartition("/")[2], last.entityversion) == ("2026-W48", 2)
     assert "2026-11-25T09:00:00-05:00" not in [each.start for each in entity(last).openings]
@@ -65,56 +65,56 @@ async def mark(service: Service, place: str) -> None:
 
 async def test_changes_at_once_rise_by_one_version_each_time_they_are_told(service: Service) -> None:
     place = await service.place(calendar=CALENDAR)
-    await until(lambda: len(weeks(service)) == 3)
+    await wait_until(lambda: len(weeks(service)) == 3)
     for hour in range(9, 17):
         await claim(service, place, f"2026-11-25T{hour:02}:00:00-05:00", 30)
         await mark(service, place)
-    await until(lambda: len(entity(weeks(service)["2026-W48"]).openings) == 5 * 16 - 8)
+    await wait_until(lambda: len(entity(weeks(service)["2026-W48"]).openings) == 5 * 16 - 8)
     versions = [each.entityversion for each in service.published() if each.subject.endswith("W48")]
     assert versions == list(range(1, len(versions) + 1))
 
 
 async def test_a_deleted_calendar_takes_its_weeks_back(service: Service) -> None:
     place = await service.place(calendar=CALENDAR)
-    await until(lambda: len(weeks(service)) == 3)
+    await wait_until(lambda: len(weeks(service)) == 3)
     await service.client.delete(f"/v1/calendars/{place}", headers={**ADMIN, "If-Match": '"1"'})
-    await until(lambda: all(each.deleted for each in weeks(service).values()))
+    await wait_until(lambda: all(each.deleted for each in weeks(service).values()))
     await service.client.put(f"/v1/calendars/{place}", json=CALENDAR, headers=ADMIN)
-    await until(lambda: [each.entityversion for each in weeks(service).values()] == [3, 3, 3])
+    await wait_until(lambda: [each.entityversion for each in weeks(service).values()] == [3, 3, 3])
 
 
 async def test_a_place_that_is_gone_has_no_openings(service: Service) -> None:
     place = await service.place(npi="1234567893", calendar=CALENDAR)
-    await until(lambda: len(weeks(service)) == 3)
+    await wait_until(lambda: len(weeks(service)) == 3)
     await service.tell(Event.of_deletion(PROVIDER_LOCATION, "1234567893", place, version=2))
-    await until(lambda: all(each.deleted for each in weeks(service).values()))
+    await wait_until(lambda: all(each.deleted for each in weeks(service).values()))
     assert (await service.client.get(f"/v1/calendars/{place}", headers=ADMIN)).status_code == 404
 
 
 class TestTime:
     async def test_the_slots_follow_the_horizon(self, service: Service) -> None:
         place = await service.place(calendar=CALENDAR)
-        await until(lambda: len(weeks(service)) == 3)
+        await wait_until(lambda: len(weeks(service)) == 3)
         assert (await starts(service, place, to="2026-12-18"))[-1] == "2026-12-01T16:30:00-05:00"
         service.clock.now += 2 * 86_400
         assert await upkeep(service, "extension").once() == 1
         assert await upkeep(service, "extension").once() == 0
         assert (await starts(service, place, to="2026-12-18"))[-1] == "2026-12-03T16:30:00-05:00"
-        await until(lambda: entity(weeks(service)["2026-W49"]).openings[-1].start == "2026-12-03T16:30:00-05:00")
+        await wait_until(lambda: entity(weeks(service)["2026-W49"]).openings[-1].start == "2026-12-03T16:30:00-05:00")
 
     async def test_what_has_passed_is_no_opening(self, service: Service) -> None:
         await service.place(calendar={**CALENDAR, "minimum_notice": 60})
-        await until(lambda: len(weeks(service)) == 3)
+        await wait_until(lambda: len(weeks(service)) == 3)
         service.clock.now += 4 * 3600
         await upkeep(service, "aging").once()
-        await until(lambda: entity(weeks(service)["2026-W47"]).openings[0].start == "2026-11-18T11:30:00-05:00")
+        await wait_until(lambda: entity(weeks(service)["2026-W47"]).openings[0].start == "2026-11-18T11:30:00-05:00")
 
     async def test_a_week_that_is_over_is_withdrawn(self, service: Service) -> None:
         await service.place(calendar=CALENDAR)
-        await until(lambda: len(weeks(service)) == 3)
+        await wait_until(lambda: len(weeks(service)) == 3)
         service.clock.now += 8 * 86_400
         await upkeep(service, "aging").once()
-        await until(lambda: weeks(service)["2026-W47"].deleted)
+        await wait_until(lambda: weeks(service)["2026-W47"].deleted)
         assert not weeks(service)["2026-W48"].deleted
 
 
@@ -125,7 +125,7 @@ def upkeep(service: Service, name: str) -> Any:
 async def test_a_replay_tells_everything_again_under_its_version(service: Service) -> None:
     await service.place(calendar=CALENDAR)
     await service.place(calendar=CALENDAR)
-    await until(lambda: len(service.published()) == 6)
+    await wait_until(lambda: len(service.published()) == 6)
     count, after = 0, ""
     while True:
         answer = (await service.client.post(f"/internal/scheduling/replay?limit=4{after}")).json()
@@ -134,7 +134,7 @@ async def test_a_replay_tells_everything_again_under_its_version(service: Servic
             break
         after = f"&after={answer['next']}"
     assert count == 6
-    await until(lambda: len(service.published()) == 12)
+    await wait_until(lambda: len(service.published()) == 12)
     again = [each for each in service.published() if each.replay]
     assert {each.subject: bytes(each.data) for each in again} == {
         each.subject: bytes(each.data) for each in service.published() if not each.replay
@@ -148,7 +148,7 @@ async def served(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     server = uvicorn.Server(config)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server._serve())  # serve() would take this process's signals over
-        await until(lambda: server.started)
+        await wait_until(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
             yield client
@@ -188,7 +188,7 @@ async def following(client: httpx.AsyncClient, place: str, **headers: str) -> As
 async def test_a_stream_begins_with_how_it_stands_and_goes_on_with_every_change(service: Service) -> None:
     place = await service.place(calendar=CALENDAR)
     await service.place(calendar=CALENDAR)
-    await until(lambda: len(service.published()) == 6)
+    await wait_until(lambda: len(service.published()) == 6)
     async with served(service) as client:
         async with following(client, place) as events:
             assert events.headers["content-type"].startswith("text/event-stream")
@@ -235,6 +235,6 @@ class BrokenUnits:
 
 async def test_telling_ends_when_it_is_cancelled_and_fails_at_once() -> None:
     units = BrokenUnits()
-    telling = asyncio.create_task(Teller(cast(UnitsOfWork, units), interval=3600).run())
+    telling = asyncio.create_task(OpeningsPublisher(cast(UnitsOfWork, units), interval=3600).run())
     await units.begun.wait()
-    assert await ends_cancelled(telling)
+    assert await ends_when_cancelled(telling)

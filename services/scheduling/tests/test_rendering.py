@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from millrace_scheduling.availability.model import ANYTHING, Run
+from millrace_scheduling.availability.model import ANY_VISIT, Run
 from millrace_scheduling.availability.rendering import openings_json
 from millrace_scheduling.calendar.model import VisitType
 
@@ -47,7 +47,7 @@ def test_each_start_is_what_the_zone_shows(
     for gap, number, step, mask in lengths:
         runs.append(Run(range(at + gap, at + gap + number * step, step), mask))
         at = runs[-1].starts.stop
-    found = json.loads(openings_json(zone, runs, TYPES, ANYTHING))
+    found = json.loads(openings_json(zone, runs, TYPES, ANY_VISIT))
     expected = [
         ((EPOCH + timedelta(minutes=start)).astimezone(ZoneInfo(zone)).isoformat(), 30 if run.mask == 1 else 20)
         for run in runs
@@ -57,4 +57,4 @@ def test_each_start_is_what_the_zone_shows(
 
 
 def test_no_openings() -> None:
-    assert openings_json("UTC", [], TYPES, ANYTHING) == "[]"
+    assert openings_json("UTC", [], TYPES, ANY_VISIT) == "[]"

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from tests.support.waiting import until
+from millrace_feeds.testing import wait_until
 
-from .booking import NINE, patient_of, shop
+from .booking import NINE, bookable_location, new_patient
 from .running import Service
-from .test_waitlist import cancel, full_shop, join, offer
+from .test_waitlist import cancel, full_location, join, offer
 
 
 async def pages(service: Service, limit: int) -> list[dict[str, Any]]:
@@ -22,8 +22,8 @@ async def pages(service: Service, limit: int) -> list[dict[str, Any]]:
 
 
 async def test_all_that_stands_is_sent_again_page_by_page(service: Service) -> None:
-    place, booked = await full_shop(service)
-    ada, bob = patient_of(service), patient_of(service)
+    place, booked = await full_location(service)
+    ada, bob = new_patient(service), new_patient(service)
     await join(ada, place)
     await join(bob, place)
     await cancel(booked[0])
@@ -46,12 +46,12 @@ async def test_all_that_stands_is_sent_again_page_by_page(service: Service) -> N
         return bool(status["openings"]["backlog"] == status["outbox"]["backlog"] == 0)
 
     # What was declined is open again, and all of that is told.
-    await until(quiet)
+    await wait_until(quiet)
     assert sum(subject.startswith("waitlist-offer/") for subject in told()) == 1
     sent = await pages(service, 2)
     assert max(page["count"] for page in sent) == 2
     count = sum(page["count"] for page in sent)
-    await until(lambda: sum(each.replay for each in service.published()) == count)
+    await wait_until(lambda: sum(each.replay for each in service.published()) == count)
     again = {each.subject: each.entityversion for each in service.published() if each.replay}
     assert again == told()
     assert len(again) == count
@@ -60,8 +60,8 @@ async def test_all_that_stands_is_sent_again_page_by_page(service: Service) -> N
 
 
 async def test_what_is_no_position_of_a_replay_is_said(service: Service) -> None:
-    place = await shop(service)
-    await patient_of(service).book(place, NINE)
+    place = await bookable_location(service)
+    await new_patient(service).book(place, NINE)
     for after in ("nonsense", "offers:", "waitlist-offers:x", "appointments:1", "openings:2026"):
         answer = await service.client.post("/internal/scheduling/replay", params={"after": after})
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "after"), after

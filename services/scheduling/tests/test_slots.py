@@ -10,12 +10,12 @@ from dateutil.zoneinfo import get_zonefile_instance
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from millrace_scheduling.availability.model import Bounds, free_runs
+from millrace_scheduling.availability.model import StartBounds, find_free_runs
 from millrace_scheduling.calendar.holidays import federal_holidays
 from millrace_scheduling.calendar.model import Block, Calendar, ExtraHours, Hours, VisitType
-from millrace_scheduling.slot.model import Occupied, segments_of
-from millrace_scheduling.slot.windows import hours_of
-from millrace_scheduling.slot.zones import minute_of
+from millrace_scheduling.slot.model import OccupiedTime, compute_segments
+from millrace_scheduling.slot.windows import expand_hours
+from millrace_scheduling.slot.zones import to_minute
 
 ZONES = (
     "America/New_York",
@@ -170,7 +170,7 @@ def test_slots_are_those_of_the_oracle_at_length(case: tuple[Calendar, date]) ->
 
 def agrees(calendar: Calendar, day: date) -> None:
     length = calendar.visit_types[0].minutes
-    segments = segments_of(calendar, day)
+    segments = compute_segments(calendar, day)
     found = [start for segment in segments for start in range(segment.first, segment.end, calendar.grid_minutes)]
     assert found == [minute for minute, fits in expected_slots(calendar, day, length).items() if fits]
     assert all(segment.end <= segment.until for segment in segments)
@@ -180,7 +180,7 @@ def agrees(calendar: Calendar, day: date) -> None:
 @given(cases())
 def test_no_moment_belongs_to_two_days(case: tuple[Calendar, date]) -> None:
     calendar, day = case
-    found = [window for each in (day, day + timedelta(1)) for window in hours_of(calendar, each)]
+    found = [window for each in (day, day + timedelta(1)) for window in expand_hours(calendar, each)]
     covered = [minute for begin, end in found for minute in range(begin, end)]
     assert len(covered) == len(set(covered))
     assert set(covered) == open_minutes(calendar, day) | open_minutes(calendar, day + timedelta(1))
@@ -209,7 +209,7 @@ def test_free_times_overlap_nothing(windows: list[tuple[int, int]], kinds: list[
     """Against every minute of every visit."""
     hours = (Hours(weekday=4, opens=0, closes=600),)
     calendar = Calendar(time_zone="UTC", weekly_hours=hours, visit_types=tuple(kinds), grid_minutes=grid)
-    segments = segments_of(calendar, date(1970, 1, 1))
+    segments = compute_segments(calendar, date(1970, 1, 1))
     busy = {minute for begin, end in windows for minute in range(begin, end)}
     expected = {}
     for start in range(0, 600, grid):
@@ -222,7 +222,7 @@ def test_free_times_overlap_nothing(windows: list[tuple[int, int]], kinds: list[
                 mask |= 1 << bit
         if mask:
             expected[start] = mask
-    runs = free_runs(kinds, segments, grid, Occupied(windows), Bounds(at, 500))
+    runs = find_free_runs(kinds, segments, grid, OccupiedTime(windows), StartBounds(at, 500))
     assert [(start, run.mask) for run in runs for start in run.starts] == sorted(expected.items())
 
 
@@ -232,7 +232,7 @@ def test_a_gap_yields_no_slot_and_an_overlap_yields_each_instant_once() -> None:
     calendar = Calendar(time_zone="America/New_York", weekly_hours=hours, visit_types=types, grid_minutes=30)
 
     def utc(day: date) -> list[str]:
-        found = [s for each in segments_of(calendar, day) for s in range(each.first, each.end, 30)]
+        found = [s for each in compute_segments(calendar, day) for s in range(each.first, each.end, 30)]
         return [datetime.fromtimestamp(s * 60, UTC).strftime("%H:%M") for s in found]
 
     assert utc(date(2026, 3, 8)) == ["06:00", "06:30", "07:00", "07:30"]
@@ -250,4 +250,4 @@ def test_federal_holidays_are_those_that_were_observed() -> None:
 
 
 def test_minutes_are_those_of_the_clock() -> None:
-    assert minute_of(datetime(1970, 1, 2, 0, 1, 59, tzinfo=UTC)) == 1441
+    assert to_minute(datetime(1970, 1, 2, 0, 1, 59, tzinfo=UTC)) == 1441

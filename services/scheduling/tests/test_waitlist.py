@@ -1,4 +1,4 @@
-"""The line for a place: whose turn it is when time comes free."""
+"""The waitlist: the order in which patients in line are offered free time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from uuid import UUID
 
 import pytest
 
+from millrace_feeds.testing import wait_until
 from millrace_platform.database import Session
 from millrace_scheduling.openings import repository as openings
 from millrace_scheduling.openings.repository import Mark
 from millrace_scheduling.waitlist import repository
-from millrace_scheduling.waitlist.model import OFFER_LIFETIME, PER_PATIENT
-from tests.support.waiting import until
+from millrace_scheduling.waitlist.model import ENTRIES_PER_PATIENT, OFFER_LIFETIME
 
-from .booking import HALF_PAST_NINE, NINE, Client, key, patient_of, shop, times
+from .booking import HALF_PAST_NINE, NINE, Client, bookable_location, free_starts, key, new_patient
 from .running import Service
 
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
@@ -23,8 +23,8 @@ DAY = {"from": "2026-11-19", "to": "2026-11-19"}
 ONE_HOUR = {"weekly_hours": [{"weekday": "thursday", "opens": "09:00", "closes": "10:00"}]}
 
 
-async def join(client: Client, place: str, **changes: Any) -> dict[str, Any]:
-    body = {"provider_location_id": place, **DAY, **changes}
+async def join(client: Client, location: str, **changes: Any) -> dict[str, Any]:
+    body = {"provider_location_id": location, **DAY, **changes}
     joined = await client.post("/v1/waitlist", body)
     assert joined.status_code == 201, joined.text
     entry: dict[str, Any] = joined.json()
@@ -32,39 +32,39 @@ async def join(client: Client, place: str, **changes: Any) -> dict[str, Any]:
 
 
 async def entries(client: Client) -> list[dict[str, Any]]:
-    answer = await client.get("/v1/waitlist")
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["items"]
+    response = await client.get("/v1/waitlist")
+    assert response.status_code == 200, response.text
+    found: list[dict[str, Any]] = response.json()["items"]
     return found
 
 
 async def offer(client: Client) -> dict[str, Any]:
-    """What is offered, once it is."""
+    """Wait for an offer to the client's patient; return it."""
     found: list[dict[str, Any]] = []
 
-    async def offered() -> bool:
+    async def is_offered() -> bool:
         found[:] = [each["offer"] for each in await entries(client) if each["offer"]]
         return bool(found)
 
-    await until(offered)
+    await wait_until(is_offered)
     return found[0]
 
 
-async def full_shop(service: Service) -> tuple[str, list[tuple[Client, dict[str, Any]]]]:
-    """A place that is open for an hour, booked out, and told so."""
-    place = await shop(service, **ONE_HOUR)
+async def full_location(service: Service) -> tuple[str, list[tuple[Client, dict[str, Any]]]]:
+    """Add a provider-location that is open for an hour and booked out; wait until that is published."""
+    location = await bookable_location(service, **ONE_HOUR)
     booked = []
     for start in (NINE, HALF_PAST_NINE):
-        patient = patient_of(service)
-        booked.append((patient, await patient.book(place, start)))
+        patient = new_patient(service)
+        booked.append((patient, await patient.book(location, start)))
 
-    await until(lambda: is_told_free(service, place) is False)
-    return place, booked
+    await wait_until(lambda: is_published_free(service, location) is False)
+    return location, booked
 
 
-def is_told_free(service: Service, place: str) -> bool | None:
-    """Whether the day has openings by the last that was told of the place; None where nothing was."""
-    events = [each for each in service.latest("availability").values() if place in each.subject]
+def is_published_free(service: Service, location: str) -> bool | None:
+    """Return whether the published openings include the day; None if none are published."""
+    events = [each for each in service.latest("availability").values() if location in each.subject]
     return any(b"2026-11-19" in bytes(each.data) for each in events) if events else None
 
 
@@ -73,148 +73,148 @@ async def cancel(booked: tuple[Client, dict[str, Any]]) -> None:
     assert (await client.act(appointment, "cancel", {"reason": "other"})).status_code == 200
 
 
-async def test_the_first_in_line_gets_what_comes_free(service: Service) -> None:
-    place, booked = await full_shop(service)
-    ada, bob = patient_of(service), patient_of(service)
-    await join(ada, place)
-    await join(bob, place)
+async def test_first_in_line_is_offered_free_time(service: Service) -> None:
+    location, booked = await full_location(service)
+    ada, bob = new_patient(service), new_patient(service)
+    await join(ada, location)
+    await join(bob, location)
     await cancel(booked[0])
     offered = await offer(ada)
     assert offered["start"] == "2026-11-19T14:00:00Z"
     assert [each["state"] for each in await entries(bob)] == ["waiting"]
-    assert NINE not in await times(service, place)
-    assert (await patient_of(service).hold(place, NINE)).status_code == 409
+    assert NINE not in await free_starts(service, location)
+    assert (await new_patient(service).hold(location, NINE)).status_code == 409
     taken = await ada.post("/v1/appointments", {"hold_id": offered["hold_id"]})
     assert (taken.status_code, taken.json()["start"]) == (201, NINE)
     assert await entries(ada) == []
-    await until(lambda: {each.entityversion for each in service.latest("waitlist-offer").values()} == {2})
+    await wait_until(lambda: {each.entityversion for each in service.latest("waitlist-offer").values()} == {2})
     (event,) = service.latest("waitlist-offer").values()
     assert b'"state":"taken"' in bytes(event.data)
     assert ada.id.encode() in bytes(event.data)
 
 
-async def test_when_an_offer_lapses_it_is_the_next_ones(service: Service) -> None:
-    place, booked = await full_shop(service)
-    ada, bob = patient_of(service), patient_of(service)
-    await join(ada, place)
-    await join(bob, place)
+async def test_expired_offer_goes_to_the_next_in_line(service: Service) -> None:
+    location, booked = await full_location(service)
+    ada, bob = new_patient(service), new_patient(service)
+    await join(ada, location)
+    await join(bob, location)
     await cancel(booked[0])
     hold = (await offer(ada))["hold_id"]
     assert (await ada.post(f"/v1/holds/{hold}/extend")).status_code == 409
     service.clock.now += OFFER_LIFETIME.total_seconds()
     assert (await offer(bob))["start"] == "2026-11-19T14:00:00Z"
 
-    async def waits_again() -> bool:
+    async def is_waiting() -> bool:
         return [each["state"] for each in await entries(ada)] == ["waiting"]
 
-    # A hold may be found lapsed a round before its offer is.
-    await until(waits_again)
+    # A hold can be found expired one run before its offer.
+    await wait_until(is_waiting)
     await cancel(booked[1])
     assert (await offer(ada))["start"] == "2026-11-19T14:30:00Z"
 
 
-async def test_what_comes_free_while_the_line_is_looked_at_is_the_first_ones(
+async def test_time_freed_during_a_run_goes_to_the_first_in_line(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, booked = await full_shop(service)
-    ada, bob = patient_of(service), patient_of(service)
+    location, booked = await full_location(service)
+    ada, bob = new_patient(service), new_patient(service)
     line: list[str] = []
 
-    async def offered_starts(session: Session, entry_id: UUID) -> frozenset[datetime]:
-        # The round has been at the first, and found nothing; now it is at the second.
+    async def list_offered_starts(session: Session, entry_id: UUID) -> frozenset[datetime]:
+        # The run has checked the first entry in vain and is at the second one.
         if str(entry_id) in line[1:] and len(booked) > 1:
             await cancel(booked.pop())
         return await real(session, entry_id)
 
-    real = repository.offered_starts
-    monkeypatch.setattr(repository, "offered_starts", offered_starts)
-    line += [(await join(each, place))["id"] for each in (ada, bob)]
+    real = repository.list_offered_starts
+    monkeypatch.setattr(repository, "list_offered_starts", list_offered_starts)
+    line += [(await join(each, location))["id"] for each in (ada, bob)]
     assert (await offer(ada))["start"] == "2026-11-19T14:30:00Z"
     assert len(booked) == 1
     assert [each["state"] for each in await entries(bob)] == ["waiting"]
 
 
-@pytest.mark.parametrize("how", ["gives the hold up", "leaves the line"])
-async def test_what_is_declined_is_the_next_ones(service: Service, how: str) -> None:
-    place, booked = await full_shop(service)
-    ada, bob = patient_of(service), patient_of(service)
-    entry = await join(ada, place)
-    await join(bob, place)
+@pytest.mark.parametrize("how", ["releases the hold", "leaves the line"])
+async def test_declined_offer_goes_to_the_next_in_line(service: Service, how: str) -> None:
+    location, booked = await full_location(service)
+    ada, bob = new_patient(service), new_patient(service)
+    entry = await join(ada, location)
+    await join(bob, location)
     await cancel(booked[0])
     hold = (await offer(ada))["hold_id"]
-    path = f"/v1/holds/{hold}" if how == "gives the hold up" else f"/v1/waitlist/{entry['id']}"
+    path = f"/v1/holds/{hold}" if how == "releases the hold" else f"/v1/waitlist/{entry['id']}"
     assert (await ada.delete(path)).status_code == 204
     assert (await offer(bob))["start"] == "2026-11-19T14:00:00Z"
-    assert len(await entries(ada)) == (1 if how == "gives the hold up" else 0)
+    assert len(await entries(ada)) == (1 if how == "releases the hold" else 0)
 
 
-async def test_what_is_declined_before_the_openings_know_of_it_is_the_next_ones(
+async def test_offer_declined_before_openings_are_published_goes_to_the_next_in_line(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, booked = await full_shop(service)
-    ada, bob = patient_of(service), patient_of(service)
-    told_free, free_again = asyncio.Event(), asyncio.Event()
-    looked_at: set[str] = set()
+    location, booked = await full_location(service)
+    ada, bob = new_patient(service), new_patient(service)
+    published_free, resume = asyncio.Event(), asyncio.Event()
+    checked: set[str] = set()
 
-    async def offered_starts(session: Session, entry_id: UUID) -> frozenset[datetime]:
-        looked_at.add(str(entry_id))
+    async def list_offered_starts(session: Session, entry_id: UUID) -> frozenset[datetime]:
+        checked.add(str(entry_id))
         return await real_starts(session, entry_id)
 
     async def tell(session: Session, changed: Sequence[tuple[UUID, date, bytes | None]]) -> None:
         await real_tell(session, changed)
-        told_free.set()
+        published_free.set()
 
     async def take(session: Session, limit: int) -> list[Mark]:
-        # Between the two the openings aren't looked at: they never know that the time was held.
-        return await real_take(session, limit) if free_again.is_set() or not told_free.is_set() else []
+        # No marks are consumed between the two, so the published openings never show that the time was held.
+        return await real_take(session, limit) if resume.is_set() or not published_free.is_set() else []
 
-    real_starts, real_tell, real_take = repository.offered_starts, openings.tell, openings.take
-    monkeypatch.setattr(repository, "offered_starts", offered_starts)
+    real_starts, real_tell, real_take = repository.list_offered_starts, openings.tell, openings.take
+    monkeypatch.setattr(repository, "list_offered_starts", list_offered_starts)
     monkeypatch.setattr(openings, "tell", tell)
     monkeypatch.setattr(openings, "take", take)
-    first, second = [(await join(each, place))["id"] for each in (ada, bob)]
-    await until(lambda: looked_at == {first, second})
+    first, second = [(await join(each, location))["id"] for each in (ada, bob)]
+    await wait_until(lambda: checked == {first, second})
     await cancel(booked[0])
     await offer(ada)
     assert (await ada.delete(f"/v1/waitlist/{first}")).status_code == 204
-    free_again.set()
+    resume.set()
     assert (await offer(bob))["start"] == "2026-11-19T14:00:00Z"
 
 
-async def test_only_what_was_asked_for_is_offered(service: Service) -> None:
-    place, booked = await full_shop(service)
-    later, video, ada = patient_of(service), patient_of(service), patient_of(service)
-    await join(later, place, **{"from": "2026-11-20", "to": "2026-11-20"})
-    await join(video, place, mode="video")
-    await join(ada, place)
+async def test_only_requested_visits_are_offered(service: Service) -> None:
+    location, booked = await full_location(service)
+    later, video, ada = new_patient(service), new_patient(service), new_patient(service)
+    await join(later, location, **{"from": "2026-11-20", "to": "2026-11-20"})
+    await join(video, location, mode="video")
+    await join(ada, location)
     await cancel(booked[0])
     await offer(ada)
     assert [each["state"] for each in [*await entries(later), *await entries(video)]] == ["waiting"] * 2
 
 
-async def test_a_line_longer_than_a_round_is_looked_at_to_its_end(
+async def test_line_longer_than_a_run_is_processed_completely(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millrace_scheduling.waitlist.offering.AT_ONCE", 2)
-    place, booked = await full_shop(service)
+    monkeypatch.setattr("millrace_scheduling.waitlist.processor.ENTRIES_PER_RUN", 2)
+    location, booked = await full_location(service)
     for _ in range(4):
-        await join(patient_of(service), place, mode="video")
-    last = patient_of(service)
-    await join(last, place)
+        await join(new_patient(service), location, mode="video")
+    last = new_patient(service)
+    await join(last, location)
     await cancel(booked[0])
     assert (await offer(last))["start"] == "2026-11-19T14:00:00Z"
 
 
-async def test_joining_is_bounded_and_checked(service: Service) -> None:
-    place, ada = await shop(service), patient_of(service)
-    again = {"provider_location_id": place, **DAY}
+async def test_joining_is_limited_and_validated(service: Service) -> None:
+    location, ada = await bookable_location(service), new_patient(service)
+    again = {"provider_location_id": location, **DAY}
     same = key()
     first, second = [await ada.post("/v1/waitlist", again, **same) for _ in range(2)]
     assert first.content == second.content
-    for _ in range(PER_PATIENT - 1):
-        await join(ada, place)
+    for _ in range(ENTRIES_PER_PATIENT - 1):
+        await join(ada, location)
     assert (await ada.post("/v1/waitlist", again)).status_code == 409
-    bob = patient_of(service)
+    bob = new_patient(service)
     assert (await bob.post("/v1/waitlist", {**again, "provider_location_id": UNKNOWN})).status_code == 404
     for days in ({"to": "2026-11-17"}, {"from": "2026-11-20"}, {"to": "2027-11-19"}):
         wrong = await bob.post("/v1/waitlist", {**again, **days})

@@ -1,4 +1,4 @@
-"""What a round of the waitlist costs: where time came free, and not who waits."""
+"""The cost of a waitlist run depends on the marks of freed time, not on the number of entries."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from millrace_scheduling.migrate import migrate
 from millrace_scheduling.openings import repository as openings
 from millrace_scheduling.waitlist import repository
 
-PLACES, EACH = 500, 20
+LOCATIONS, ENTRIES_EACH = 500, 20
 FILL = (
     """
     INSERT INTO places (id, npi, time_zone, deleted, version)
@@ -22,9 +22,9 @@ FILL = (
     SELECT gen_random_uuid(), id, gen_random_uuid(), 'in_person', 'new', '2026-11-20', '2026-11-30', 'waiting', now()
     FROM places, generate_series(1, :each)
     """,
-    # Offers that are long over.
+    # Offers that ended long ago.
     """
-    INSERT INTO waitlist_offers (id, version, state, entry_id, claim_id, start, minutes, expires_at)
+    INSERT INTO waitlist_offers (id, version, state, entry_id, reservation_id, start, minutes, expires_at)
     SELECT gen_random_uuid(), 2, 'lapsed', id, gen_random_uuid(), now(), 30, now() FROM waitlist_entries
     """,
 )
@@ -37,15 +37,15 @@ SELECT npi, timestamptz '2026-11-20', timestamptz '2026-11-21', :frees FROM plac
 READ = text("SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables")
 
 
-async def a_round(database: Database, marks: int = 10_000) -> tuple[int, int]:
-    """A round, without what is offered: how many are looked at, and how many rows of all tables are read for that."""
+async def run_once(database: Database, marks: int = 10_000) -> tuple[int, int]:
+    """Run all steps up to the offers; return the number of due entries and of rows read from all tables."""
     async with database.transaction() as session:
-        # Former transactions count as well until the server has collected what it knows of them, once a second.
+        # The server adds the statistics of earlier transactions once a second, so count from the current value.
         before = (await session.execute(READ)).scalar_one()
-        assert await repository.lapsing(session, NOW) == []
-        await repository.drop_late(session, NOW.date())
-        await repository.mark(session, marks)
-        found = await repository.due(session, PLACES * EACH)
+        assert await repository.list_expired_offers(session, NOW) == []
+        await repository.close_past_entries(session, NOW.date())
+        await repository.mark_due(session, marks)
+        found = await repository.list_due(session, LOCATIONS * ENTRIES_EACH)
         read = (await session.execute(READ)).scalar_one()
         if found:
             await session.execute(SETTLE)
@@ -54,12 +54,12 @@ async def a_round(database: Database, marks: int = 10_000) -> tuple[int, int]:
 
 @pytest.fixture
 async def database(postgres_dsn: str) -> AsyncIterator[Database]:
-    """Ten thousand in line, of whom nobody is due."""
+    """Fill a database with ten thousand entries, none of them due."""
     await migrate(postgres_dsn)
     async with open_database(postgres_dsn, name="test", pool_size=1, seconds=30) as database:
         async with database.transaction() as session:
             for statement in FILL:
-                counts = {"places": PLACES, "each": EACH}
+                counts = {"places": LOCATIONS, "each": ENTRIES_EACH}
                 await session.execute(
                     text(statement), {name: n for name, n in counts.items() if f":{name}" in statement}
                 )
@@ -68,39 +68,39 @@ async def database(postgres_dsn: str) -> AsyncIterator[Database]:
         yield database
 
 
-async def test_a_round_without_news_reads_next_to_nothing(database: Database) -> None:
-    found, read = await a_round(database)
+async def test_run_without_marks_reads_next_to_nothing(database: Database) -> None:
+    found, read = await run_once(database)
     assert (found, read < 20) == (0, True), read
 
 
 async def touch(database: Database, places: int, *, frees: bool = True) -> None:
-    """Time of so many providers is touched, and taken note of for their openings."""
+    """Mark time of so many providers as dirty, and consume the marks as the openings do."""
     async with database.transaction() as session:
         await session.execute(text(TOUCH), {"places": places, "frees": frees})
         assert len(await openings.take(session, places)) == places
 
 
-async def test_where_time_came_free_only_that_line_is_looked_at(database: Database) -> None:
+async def test_only_the_line_with_free_time_is_checked(database: Database) -> None:
     await touch(database, 1)
-    found, read = await a_round(database)
-    # A place is looked up for each, or all places are read once.
-    assert (found, EACH <= read < 10 * EACH + PLACES) == (EACH, True), read
-    assert (await a_round(database))[0] == 0
+    found, read = await run_once(database)
+    # PostgreSQL looks up a location for each entry, or reads all locations once.
+    assert (found, ENTRIES_EACH <= read < 10 * ENTRIES_EACH + LOCATIONS) == (ENTRIES_EACH, True), read
+    assert (await run_once(database))[0] == 0
 
 
-async def test_where_time_was_only_taken_nobody_is_looked_at(database: Database) -> None:
+async def test_reserved_time_checks_no_line(database: Database) -> None:
     await touch(database, 1, frees=False)
-    assert (await a_round(database))[0] == 0
+    assert (await run_once(database))[0] == 0
 
 
-async def test_who_comes_back_brings_the_whole_line_with_them(database: Database) -> None:
+async def test_requeued_entry_makes_its_whole_line_due(database: Database) -> None:
     async with database.transaction() as session:
         one = (await session.execute(text("SELECT id FROM waitlist_entries LIMIT 1"))).scalar_one()
-        await repository.set_waiting(session, one)
-    assert (await a_round(database))[0] == EACH
+        await repository.requeue(session, one)
+    assert (await run_once(database))[0] == ENTRIES_EACH
 
 
-async def test_more_marks_than_one_round_takes_wait_for_the_next(database: Database) -> None:
-    await touch(database, PLACES)
-    rounds = [(await a_round(database, marks=PLACES // 4))[0] for _ in range(5)]
-    assert rounds == [PLACES // 4 * EACH] * 4 + [0]
+async def test_marks_beyond_the_limit_wait_for_the_next_run(database: Database) -> None:
+    await touch(database, LOCATIONS)
+    rounds = [(await run_once(database, marks=LOCATIONS // 4))[0] for _ in range(5)]
+    assert rounds == [LOCATIONS // 4 * ENTRIES_EACH] * 4 + [0]

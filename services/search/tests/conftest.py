@@ -10,12 +10,13 @@ import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
+from millrace_feeds.testing import wait_until
+from millrace_platform.testing import run_app
 from millrace_readmodel import layout
 from millrace_readmodel.bulk import load
 from millrace_readmodel.cards import Card
-from millrace_readmodel.openings import NOTHING
+from millrace_readmodel.openings import EMPTY_ENTRY
 from millrace_search.main import create
-from tests.support.waiting import until
 
 GENERATION = 1
 
@@ -32,12 +33,12 @@ class Site:
         self,
         cards: Iterable[Card],
         generation: int = GENERATION,
-        openings: Callable[[Card], bytes] = lambda _: NOTHING,
+        openings: Callable[[Card], bytes] = lambda _: EMPTY_ENTRY,
     ) -> None:
         """Load a generation, switch to it, and wait until the service reads it."""
         await load(self.redis, generation, cards, openings)
         await self.redis.set(layout.GENERATION_KEY, generation)
-        await until(lambda: self.reads(generation))
+        await wait_until(lambda: self.reads(generation))
 
     def at(self, moment: datetime) -> None:
         """Let it be this moment for searches."""
@@ -77,7 +78,5 @@ async def site(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
     app = create()
-    async with Redis.from_url(redis_url) as redis, app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://search", timeout=20) as http:
-            yield Site(app, http, redis)
+    async with Redis.from_url(redis_url) as redis, run_app(app, timeout=20) as http:
+        yield Site(app, http, redis)

@@ -9,8 +9,8 @@ from millrace_contracts import entities
 from millrace_contracts.entities import Address, Availability, Opening
 from millrace_readmodel.cards import Card
 from millrace_readmodel.layout import row_id
-from millrace_readmodel.openings import WeekItem, entry_of, week_of
-from millrace_readmodel.zones import day_and_minute, day_of, week_of_day, zone_number
+from millrace_readmodel.openings import WeekItem, build_entry, summarize_week
+from millrace_readmodel.zones import day_and_minute, day_number, week_of_day, zone_number
 from millrace_reference.npi import npi_check_digit
 from millrace_reference.text import words
 
@@ -24,8 +24,8 @@ def openings(made: Card, *starts: str, today: date, **kind: Any) -> bytes:
     for start in sorted(starts):
         week = week_of_day(day_and_minute(start, zone)[0])
         by_week.setdefault(week, []).append(Opening(start=start, minutes=20, **kind))
-    return entry_of(
-        row_id(made.id), zone, day_of(today), [week_of(_week(made, *each), zone) for each in by_week.items()]
+    return build_entry(
+        row_id(made.id), zone, day_number(today), [summarize_week(_week(made, *each), zone) for each in by_week.items()]
     )
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from millrace_feeds.testing import wait_until
 from millrace_readmodel import layout
 from millrace_readmodel.cards import Card
-from millrace_readmodel.openings import NOTHING
-from tests.support.waiting import until
+from millrace_readmodel.openings import EMPTY_ENTRY
 
 from .conftest import Site
 from .factories import NEW_YORK, card, npi, openings
@@ -29,7 +29,7 @@ def entry(made: Card) -> bytes:
     for number, (start, kind) in TIMES.items():
         if made.npi == npi(number):
             return openings(made, start, today=TODAY, **kind)
-    return NOTHING
+    return EMPTY_ENTRY
 
 
 @pytest.fixture
@@ -119,14 +119,14 @@ async def test_a_booking_shows_without_the_card_being_written(booking: Site) -> 
     column = await booking.value(key)
     rows = await booking.value(key.replace(b":o:", b":p:"))
     one = card(1)
-    at = rows.index(layout.row_id(one.id).to_bytes(8, "little")) // 40 * len(NOTHING)
-    assert column[at : at + len(NOTHING)] == entry(one)
+    at = rows.index(layout.row_id(one.id).to_bytes(8, "little")) // 40 * len(EMPTY_ENTRY)
+    assert column[at : at + len(EMPTY_ENTRY)] == entry(one)
     await booking.redis.setrange(key, at, openings(one, today=TODAY))
 
     async def gone() -> bool:
         return numbers(await booking.search(available_within="1d")) == []
 
-    await until(gone)
+    await wait_until(gone)
     assert (await booking.search(sort="distance"))["results"][0]["openings"]["first"] == []
 
 
@@ -139,7 +139,7 @@ async def test_openings_that_stand_beside_the_wrong_row_are_read_again_and_then_
         answer = await booking.search(sort="distance")
         return [result["openings"] for result in answer["results"]].count(None) == 2
 
-    await until(left_out)
+    await wait_until(left_out)
     assert (await booking.http.get("/internal/search/status")).json()["searches"]["reread"] >= 1
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from millrace_readmodel.layout import cell_of
+from millrace_readmodel.layout import cell_at
 from millrace_search.engine.cover import cells
 from millrace_search.engine.sphere import EARTH_RADIUS_MI, Circle
 
@@ -28,7 +28,7 @@ def test_no_position_inside_the_circle_lies_in_a_cell_left_out(
     lat: float, lon: float, radius: float, bearing: float, share: float
 ) -> None:
     circle = Circle(lat, lon, radius)
-    assert cell_of(*towards(circle, bearing, radius * share)) in cells(circle)
+    assert cell_at(*towards(circle, bearing, radius * share)) in cells(circle)
 
 
 @pytest.mark.parametrize(("radius", "most"), [(1, 3), (10, 4), (25, 11), (100, 90)])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millrace_search.engine.cursor import MOST_SHOWN, InvalidCursorError, decode, encode
+from millrace_search.engine.cursor import MAX_SHOWN, InvalidCursorError, decode, encode
 
 IDS = st.integers(0, 2**64 - 1)
 
@@ -18,9 +18,9 @@ def test_a_cursor_says_what_was_put_in(value: float, row: int, shown: list[int])
 
 
 def test_who_was_shown_first_is_forgotten_first() -> None:
-    text = encode(b"query", 1.0, 1, range(1, MOST_SHOWN + 11))
+    text = encode(b"query", 1.0, 1, range(1, MAX_SHOWN + 11))
     assert len(text) < 3000
-    assert decode(text, b"query")[1] == list(range(11, MOST_SHOWN + 11))
+    assert decode(text, b"query")[1] == list(range(11, MAX_SHOWN + 11))
 
 
 @given(st.text())

@@ -12,16 +12,24 @@ from hypothesis import strategies as st
 
 from millrace_readmodel import zones
 from millrace_readmodel.layout import DAYS, ROW
-from millrace_readmodel.openings import NOTHING, Week, entry_of, part_of
-from millrace_search.engine.openings import ALL_KINDS, ALL_PARTS, NEVER, Bookable, Wanted, local_times, openings_of
-from millrace_search.index.openings import TICK, belongs, entry_at, place_of, rendered
+from millrace_readmodel.openings import EMPTY_ENTRY, WeekSummary, build_entry, part_of
+from millrace_search.engine.openings import (
+    ALL_KINDS,
+    ALL_PARTS,
+    NEVER,
+    OpeningsFilter,
+    OpeningsMatcher,
+    build_openings,
+    local_times,
+)
+from millrace_search.index.openings import TICK_SECONDS, belongs_to_row, entry_at, locate_row, render_openings
 
 from .factories import card, openings
 
 NEW_YORK, CHICAGO, HONOLULU = map(zones.zone_number, ("America/New_York", "America/Chicago", "Pacific/Honolulu"))
 MIDNIGHT = datetime(2026, 11, 24, 5, tzinfo=UTC)
 """In New York; elsewhere it is still the 23rd."""
-TODAY = zones.day_of(date(2026, 11, 24))
+TODAY = zones.day_number(date(2026, 11, 24))
 
 
 @dataclass(frozen=True)
@@ -36,14 +44,14 @@ class Row:
         weeks: dict[int, list[int]] = {}
         for day, part, kind in self.openings:
             bits = weeks.setdefault(zones.week_of_day(day), [0] * 7)
-            bits[day - zones.monday(zones.week_of_day(day))] |= 1 << 4 * part + kind
-        return entry_of(number, self.zone, self.since, [Week(week, 1, bits) for week, bits in weeks.items()])
+            bits[day - zones.first_day_of_week(zones.week_of_day(day))] |= 1 << 4 * part + kind
+        return build_entry(number, self.zone, self.since, [WeekSummary(week, 1, bits) for week, bits in weeks.items()])
 
 
-def matching(row: Row, wanted: Wanted, moment: datetime) -> list[int]:
+def matching(row: Row, wanted: OpeningsFilter, moment: datetime) -> list[int]:
     """3 * day + part of all openings that are asked for."""
-    now = zones.local(moment.timestamp(), row.zone)
-    today, current = zones.day_of(now), part_of(60 * now.hour + now.minute)
+    now = zones.local_time(moment.timestamp(), row.zone)
+    today, current = zones.day_number(now), part_of(60 * now.hour + now.minute)
     return sorted(
         3 * day + part
         for day, part, kind in row.openings
@@ -70,7 +78,7 @@ rows = st.lists(
     max_size=12,
 )
 wanted = st.builds(
-    Wanted,
+    OpeningsFilter,
     first=st.none() | st.integers(TODAY - 3, TODAY + 70),
     last=st.none() | st.integers(TODAY - 3, TODAY + 70),
     within=st.none() | st.integers(1, 60),
@@ -83,16 +91,16 @@ moments = st.sampled_from([MIDNIGHT + timedelta(hours=hours) for hours in (-9, -
 @settings(max_examples=400)
 @given(rows, wanted, moments, st.integers(0, 12))
 def test_rows_are_found_by_their_openings_and_ordered_by_the_soonest(
-    made: list[Row | None], wanted: Wanted, moment: datetime, cut: int
+    made: list[Row | None], wanted: OpeningsFilter, moment: datetime, cut: int
 ) -> None:
     """In two partitions, of which a row that is None has no openings."""
     ids = np.arange(1, len(made) + 1, dtype=np.uint64)
-    entries = [row.entry(number) if row else NOTHING for number, row in enumerate(made, 1)]
+    entries = [row.entry(number) if row else EMPTY_ENTRY for number, row in enumerate(made, 1)]
     parts = [bytes(ROW.itemsize * len(each)) for each in (made[:cut], made[cut:])]
     columns = [b"".join(entries[:cut]), b"".join(entries[cut:]).rstrip(b"\0") and b"".join(entries[cut:])]
-    openings = openings_of(ids, parts, columns)
-    assert not openings.misplaced
-    bookable = Bookable(openings, wanted, local_times(int(moment.timestamp() // 60)))
+    openings = build_openings(ids, parts, columns)
+    assert not openings.has_misplaced_entries
+    bookable = OpeningsMatcher(openings, wanted, local_times(int(moment.timestamp() // 60)))
     asked = np.arange(len(made))[::-1]
     expected = [matching(row, wanted, moment) if row else [] for row in reversed(made)]
     assert bookable.any(asked).tolist() == [bool(each) for each in expected]
@@ -101,11 +109,16 @@ def test_rows_are_found_by_their_openings_and_ordered_by_the_soonest(
 
 def test_openings_beside_the_wrong_row_say_nothing() -> None:
     row = Row(NEW_YORK, TODAY, frozenset({(TODAY + 1, 0, 0)}))
-    openings = openings_of(np.array([7, 9], np.uint64), [bytes(2 * ROW.itemsize)], [row.entry(7) + row.entry(8)])
-    assert openings.misplaced
-    bookable = Bookable(openings, Wanted(), local_times(int(MIDNIGHT.timestamp() // 60)))
+    openings = build_openings(np.array([7, 9], np.uint64), [bytes(2 * ROW.itemsize)], [row.entry(7) + row.entry(8)])
+    assert openings.has_misplaced_entries
+    bookable = OpeningsMatcher(openings, OpeningsFilter(), local_times(int(MIDNIGHT.timestamp() // 60)))
     assert bookable.any(np.arange(2)).tolist() == [True, False]
-    assert [belongs(row.entry(8), 8), belongs(row.entry(8), 9), belongs(b"", 9), belongs(NOTHING, 9)] == [
+    assert [
+        belongs_to_row(row.entry(8), 8),
+        belongs_to_row(row.entry(8), 9),
+        belongs_to_row(b"", 9),
+        belongs_to_row(EMPTY_ENTRY, 9),
+    ] == [
         True,
         False,
         True,
@@ -114,7 +127,7 @@ def test_openings_beside_the_wrong_row_say_nothing() -> None:
 
 
 def shown(entry: bytes, moment: datetime) -> Any:
-    return json.loads(rendered(entry, int(moment.timestamp() // TICK)))
+    return json.loads(render_openings(entry, int(moment.timestamp() // TICK_SECONDS)))
 
 
 def test_a_card_shows_the_next_14_days_and_the_first_time_of_each_part() -> None:
@@ -158,14 +171,14 @@ def test_times_carry_the_offset_of_their_own_day() -> None:
     assert shown(entry, datetime(2026, 10, 29, 18, tzinfo=UTC))["first"] == list(starts)
 
 
-@pytest.mark.parametrize("entry", [b"", NOTHING])
+@pytest.mark.parametrize("entry", [b"", EMPTY_ENTRY])
 def test_where_nothing_is_known_nothing_is_shown(entry: bytes) -> None:
     assert shown(entry, MIDNIGHT) is None
 
 
 def test_a_row_finds_its_entry() -> None:
     ends = [2, 2, 5]
-    assert [place_of(row, ends) for row in range(5)] == [(0, 0), (0, 1), (2, 0), (2, 1), (2, 2)]
+    assert [locate_row(row, ends) for row in range(5)] == [(0, 0), (0, 1), (2, 0), (2, 1), (2, 2)]
     column = Row(NEW_YORK, TODAY).entry(1) + Row(NEW_YORK, TODAY).entry(2)
     assert entry_at(column, 1) == Row(NEW_YORK, TODAY).entry(2)
     assert entry_at(column, 2) == b""

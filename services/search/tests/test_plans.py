@@ -28,7 +28,7 @@ def test_plans_are_read_behind_their_version() -> None:
     known = plans.get("A1")
     assert known is not None
     assert (known.name, known.issuer, known.words) == ("Silver Plús", "Acme", ("silver", "plus", "acme"))
-    assert plans.neighbours("A0", 3) == ["A1"]
+    assert plans.neighbors("A0", 3) == ["A1"]
     assert plans.get("A0") is None
 
 

@@ -16,10 +16,10 @@ from millrace_contracts.entities import (
     ProviderLocation,
     ReviewSummary,
 )
-from millrace_readmodel.cards import Collection
+from millrace_readmodel.cards import ItemCollection
 from millrace_readmodel.openings import WeekItem
 from millrace_readmodel.zones import week_number
-from millrace_search.provider.service import Providers
+from millrace_search.provider.service import ProviderService
 
 from .conftest import Site
 from .factories import npi
@@ -56,8 +56,10 @@ class Truth:
     def __init__(self) -> None:
         self.down = False
         self.now = datetime(2026, 11, 23, 14, tzinfo=UTC)
-        self.stored = {npi(1): Collection(npi(1), ADA, [OFFICE], ReviewSummary(npi=npi(1), count=3, overall=4.5), 6)}
-        self.stored[npi(2)] = Collection(npi(2), None, [], None, 4)
+        self.stored = {
+            npi(1): ItemCollection(npi(1), ADA, [OFFICE], ReviewSummary(npi=npi(1), count=3, overall=4.5), 6)
+        }
+        self.stored[npi(2)] = ItemCollection(npi(2), None, [], None, 4)
 
     def time(self) -> float:
         return self.now.timestamp()
@@ -65,16 +67,16 @@ class Truth:
     def monotonic(self) -> float:
         return self.time()
 
-    async def collection(self, npi: str) -> Collection:
+    async def collection(self, npi: str) -> ItemCollection:
         if self.down:
             raise EndpointConnectionError(endpoint_url="http://dynamodb")
-        return self.stored.get(npi) or Collection(npi, None, [], None, 0)
+        return self.stored.get(npi) or ItemCollection(npi, None, [], None, 0)
 
 
 @pytest.fixture
 def truth(site: Site) -> Truth:
     made = Truth()
-    site.app.state.providers = Providers(made, made)
+    site.app.state.providers = ProviderService(made, made)
     return made
 
 

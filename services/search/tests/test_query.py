@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millrace_search.engine.area import EMPTY, area_of
-from millrace_search.engine.query import ID_MASK, After, Facets, Page, Query, run
+from millrace_search.engine.area import EMPTY, build_area
+from millrace_search.engine.query import ID_MASK, Facets, PagePosition, Query, ResultPage, run_query
 from millrace_search.engine.sphere import Circle, miles, squared_chord
 
 from . import oracle
@@ -71,8 +71,8 @@ def counted(facets: Facets) -> dict[str, Counter[Any]]:
 def test_a_query_finds_counts_and_orders_as_the_oracle(made: list[Row], query: Query, cut: int, named: bool) -> None:
     if named:
         query = replace(query, names=np.array(sorted(row.id for row in made[::2]), dtype=np.uint64))
-    area = area_of(packed(made[:cut]) + packed(made[cut:]))
-    page = run(area, query)
+    area = build_area(packed(made[:cut]) + packed(made[cut:]))
+    page = run_query(area, query)
     expected = oracle.matches(made, query)
     by_id = {row.id: row for row in made}
     assert page.total == len(expected)
@@ -88,17 +88,17 @@ def test_a_query_finds_counts_and_orders_as_the_oracle(made: list[Row], query: Q
     )
 
 
-def pages(area_bytes: list[bytes], query: Query) -> list[Page]:
+def pages(area_bytes: list[bytes], query: Query) -> list[ResultPage]:
     """Page after page, the area given anew for each; the last area serves all further pages."""
-    found: list[Page] = []
+    found: list[ResultPage] = []
     shown: list[int] = []
     while not found or found[-1].more:
-        area = area_of(area_bytes[min(len(found), len(area_bytes) - 1)])
-        page = run(area, query)
+        area = build_area(area_bytes[min(len(found), len(area_bytes) - 1)])
+        page = run_query(area, query)
         found.append(page)
         shown += [each & int(ID_MASK) for each in page.ids]
         if page.ids:
-            query = replace(query, after=After(page.values[-1], page.ids[-1], frozenset(shown)))
+            query = replace(query, after=PagePosition(page.values[-1], page.ids[-1], frozenset(shown)))
     return found
 
 
@@ -131,19 +131,19 @@ def test_changes_between_pages_repeat_nobody_and_skip_nobody_unchanged(
 
 def test_many_of_one_value_are_cut_by_id() -> None:
     made = [Row(id=each, lat=40.0, lon=-74.0) for each in range(100, 0, -1)]
-    page = run(area_of(packed(made)), Query(circle=Circle(40.0, -74.0, 1), limit=5, sort="distance"))
+    page = run_query(build_area(packed(made)), Query(circle=Circle(40.0, -74.0, 1), limit=5, sort="distance"))
     assert page.ids == [1, 2, 3, 4, 5]
     assert page.more
 
 
 def test_an_empty_area_has_no_results() -> None:
-    page = run(EMPTY, Query(circle=Circle(40.0, -74.0, 10), min_rating=4000, sex=1))
+    page = run_query(EMPTY, Query(circle=Circle(40.0, -74.0, 10), min_rating=4000, sex=1))
     assert (page.ids, page.total, page.more, page.facets.specialties) == ([], 0, False, {})
 
 
 def test_broken_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="buffer size"):
-        area_of(b"\0" * 41)
+        build_area(b"\0" * 41)
 
 
 @pytest.mark.parametrize("distance", [0.0, 0.01, 10.0, 100.0])

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from millrace_feeds.testing import wait_until
 from millrace_readmodel import layout
 from millrace_readmodel.cards import decode_card, encode_card
-from tests.support.waiting import until
 
 from .conftest import Site
 from .factories import NEW_YORK, card, npi
@@ -87,7 +87,7 @@ async def test_a_card_shows_all_that_is_known_of_a_provider_location(site: Site)
     async def dated() -> bool:
         return bool((await site.search())["as_of"] == "2020-09-13T12:26:40.000Z")
 
-    await until(dated)
+    await wait_until(dated)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ async def test_a_cursor_is_for_its_search_only(site: Site) -> None:
 
 
 async def test_a_beginning_that_too_many_share_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("millrace_search.find.names.MOST_WORDS", 3)
+    monkeypatch.setattr("millrace_search.find.names.MAX_WORDS", 3)
     await site.serve([card(number) for number in range(1, 6)])
     error = await site.refusal(name="love")
     assert (error["field"], error["remedy"]) == ("name", "Give more letters of the name.")
@@ -255,7 +255,7 @@ async def test_without_a_read_model_the_answer_is_to_come_back_later(site: Site)
     await site.serve([card(1)])
     assert found(await site.search()) == npis(1)
     await site.redis.flushall()
-    await until(lambda: site.reads(None))
+    await wait_until(lambda: site.reads(None))
     response = await site.http.get("/v1/search", params={"near": "10001", "specialty": "dermatology"})
     assert response.status_code == 503
 
@@ -270,7 +270,7 @@ async def test_a_change_is_seen_at_once(site: Site) -> None:
     async def seen() -> bool:
         return found(await site.search(sex="F")) == npis(1)
 
-    await until(seen)
+    await wait_until(seen)
 
 
 async def figures(site: Site) -> dict[str, int]:
@@ -296,7 +296,7 @@ async def test_a_row_without_a_fitting_card_is_left_out_and_counted(site: Site) 
     async def settled() -> bool:
         return found(await site.search()) == npis(4)
 
-    await until(settled)
+    await wait_until(settled)
     assert (await figures(site))["left_out"] >= 3
 
 
@@ -312,7 +312,7 @@ async def test_unknown_plan_sets_are_learnt_when_a_row_names_them(site: Site) ->
         response = await site.http.get("/v1/search", params={"near": "10001", "specialty": "dermatology", "plan": "P2"})
         return response.status_code == 200 and found(response.json()) == npis(1)
 
-    await until(seen)
+    await wait_until(seen)
 
 
 async def test_a_new_name_is_found(site: Site) -> None:
@@ -325,7 +325,7 @@ async def test_a_new_name_is_found(site: Site) -> None:
     async def completed() -> bool:
         return found(await site.search(name="byr")) == npis(1)
 
-    await until(completed)
+    await wait_until(completed)
 
 
 async def test_the_status_tells_what_is_held(site: Site) -> None:

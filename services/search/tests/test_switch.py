@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 
+from millrace_feeds.testing import wait_until
 from millrace_readmodel import layout
 from millrace_readmodel.bulk import load
-from tests.support.waiting import until
 
 from .conftest import Site
 from .factories import card, npi
@@ -37,9 +37,9 @@ async def test_every_search_is_answered_from_one_whole_generation(site: Site) ->
         await load(site.redis, generation, people(generation))
         await site.redis.set(layout.GENERATION_KEY, generation)
         await site.redis.delete(*[key async for key in site.redis.scan_iter(f"{generation - 1}:*")])
-        await until(lambda: site.reads(generation))  # noqa: B023 # awaited before it changes
+        await wait_until(lambda: site.reads(generation))  # noqa: B023 # awaited before it changes
         seen = len(answers)
-        await until(_more(answers, seen + 6))
+        await wait_until(_more(answers, seen + 6))
     over = True
     await asyncio.gather(*searching)
     for answer in answers:
@@ -74,8 +74,8 @@ async def test_a_lost_tracking_connection_is_no_reason_for_old_answers(site: Sit
     async def new() -> bool:
         return bool((await site.search())["results"][0]["provider"]["name"] == "Ada New")
 
-    await until(new)
-    await until(lambda: site.reads(1))
+    await wait_until(new)
+    await wait_until(lambda: site.reads(1))
     assert await new()
 
 
@@ -93,4 +93,4 @@ async def test_a_lost_reading_connection_costs_at_most_a_503(site: Site) -> None
         assert response.status_code in (200, 503)
         return response.status_code == 200 and response.json()["results"][0]["provider"]["npi"] == npi(1)
 
-    await until(answered)
+    await wait_until(answered)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millrace_search.index.vocabulary import SHORTEST_WITH_TYPO, Vocabulary, slips
+from millrace_search.index.vocabulary import MIN_TYPO_LENGTH, Vocabulary, one_typo_variants
 from millrace_search.suggest.catalog import Catalog
 
 WORDS = st.text("abc", min_size=1, max_size=6)
@@ -38,8 +38,8 @@ def test_completions_are_the_words_with_the_prefix(words: set[str], prefix: str)
 
 @given(st.sets(WORDS), WORDS)
 def test_near_completions_are_those_with_a_prefix_one_slip_away(words: set[str], typed: str) -> None:
-    near = set(vocabulary(words).near_completions(typed))
-    if len(typed) < SHORTEST_WITH_TYPO:
+    near = set(vocabulary(words).fuzzy_completions(typed))
+    if len(typed) < MIN_TYPO_LENGTH:
         assert not near
         return
     for word in words:
@@ -49,7 +49,7 @@ def test_near_completions_are_those_with_a_prefix_one_slip_away(words: set[str],
 
 @given(WORDS)
 def test_slips_are_one_step_away(word: str) -> None:
-    assert all(distance(word, slip) <= 1 for slip in slips(word))
+    assert all(distance(word, slip) <= 1 for slip in one_typo_variants(word))
 
 
 @given(st.sets(WORDS), st.sets(WORDS), st.sets(WORDS))

@@ -84,6 +84,14 @@ class Keys(Protocol):
     async def key(self, kid: str) -> RSAKey | None: ...
 
 
+class TokenVerifier(Protocol):
+    """Verifies the access tokens of requests; a service's start leaves one as `app.state.verifier`."""
+
+    async def verify(self, token: str) -> Principal:
+        """Return the caller. Raise `InvalidTokenError`, or `Unavailable` while tokens can't be verified."""
+        ...
+
+
 class InvalidTokenError(Exception):
     """The token isn't good; the reason is for logs and tests, not for the caller."""
 
@@ -233,7 +241,7 @@ async def principal(
     """The caller: a dependency. Problems: 401 without a valid token, 503 while none can be checked."""
     if credentials is None:
         raise Unauthenticated("Sign in, and send the access token as `Authorization: Bearer …`.")
-    verifier: Verifier = request.app.state.verifier
+    verifier: TokenVerifier = request.app.state.verifier
     try:
         return await verifier.verify(credentials.credentials)
     except InvalidTokenError as error:

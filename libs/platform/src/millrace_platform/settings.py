@@ -21,7 +21,6 @@ class PlatformSettings(BaseSettings):
     listen_port: Port = 8000
     """0 takes any free port."""
 
-    directory_database_url: str = Field("postgresql://127.0.0.1:5432/directory", repr=False)
     database_pool_size: int = Field(8, ge=1)
     database_timeout: Seconds = 5.0
     """How long one statement, or the wait for a free connection, may take."""
@@ -34,21 +33,7 @@ class PlatformSettings(BaseSettings):
 
     changes_stream: str = "changes"
     entities_stream: str = "entities"
-    stream_shards: int = Field(2, ge=1)
-    truth_table: str = "millrace-truth"
-    refinery_table: str = "millrace-refinery"
     dead_letters_table: str = "millrace-dead-letters"
-    refinery_leases_table: str = "millrace-refinery-leases"
-    projector_leases_table: str = "millrace-projector-leases"
-
-    directory_url: str = "http://127.0.0.1:8001"
-    refinery_url: str = "http://127.0.0.1:8002"
-    projector_url: str = "http://127.0.0.1:8003"
-    search_url: str = "http://127.0.0.1:8004"
-    patients_url: str = "http://127.0.0.1:8005"
-    scheduling_url: str = "http://127.0.0.1:8006"
-    reviews_url: str = "http://127.0.0.1:8007"
-    notifications_url: str = "http://127.0.0.1:8008"
 
     auth_issuer: str = "http://127.0.0.1:8080/v1/auth"
     """Who issues access tokens: exactly their `iss`. On AWS that of the Cognito user pool."""

@@ -1,22 +1,45 @@
-"""An issuer of access tokens for tests: its tokens are verified by the real verifier, and nothing is fetched."""
+"""Run a service in tests: in-memory feeds, a manual clock and signed access tokens."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
+from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from millrace_feeds.clock import Clock
-from millrace_platform.authentication import ALGORITHM, PRACTICE_GROUP, TOKEN_USE, Role, Verifier, rules_of
+from millrace_contracts.envelope import Envelope, decode, encode
+from millrace_contracts.registry import entity_of
+from millrace_feeds.clock import Clock, SystemClock
+from millrace_feeds.consumer import Consumer
+from millrace_feeds.dead_letters import MemoryDeadLetterStore
+from millrace_feeds.handler import Handler
+from millrace_feeds.lease import MemoryLeaseStore
+from millrace_feeds.memory import MemoryTransport
+from millrace_feeds.settings import ConsumerSettings, LeaseSettings
+from millrace_feeds.transport import OutgoingRecord, Transport
+from millrace_platform.authentication import (
+    ALGORITHM,
+    PRACTICE_GROUP,
+    TOKEN_USE,
+    TokenVerifier,
+    Verifier,
+    rules_of,
+)
+from millrace_platform.ids import Uuid7
+from millrace_platform.service import Infrastructure, Subscription
 from millrace_platform.settings import PlatformSettings
 
 START = 1_800_000_000.0
 """2027-01-15T08:00:00Z."""
 KEY_ID = "testing"
-LIFETIME = 900
+LIFETIME = 900.0
+CHANGES, ENTITIES = "changes", "entities"
 
 
 class ManualClock:
@@ -41,7 +64,7 @@ class ManualClock:
 
 @cache
 def _key() -> RSAKey:
-    """One for all: making it takes long."""
+    # One for all tests, as generating a key takes long.
     return RSAKey.generate_key(2048, private=True)
 
 
@@ -51,19 +74,20 @@ class _Keys:
 
 
 @asynccontextmanager
-async def verifier_for_tests(settings: PlatformSettings, clock: Clock) -> AsyncIterator[Verifier]:
-    """In the place of `authentication.open_verifier`: takes the tokens of `access_token`."""
+async def open_test_verifier(settings: PlatformSettings, clock: Clock) -> AsyncIterator[TokenVerifier]:
+    """Yield the real verifier with the key of `access_token`, in place of `authentication.open_verifier`."""
     yield Verifier(rules_of(settings), _Keys(), clock)
 
 
 def access_token(
     settings: PlatformSettings,
     clock: Clock,
-    *roles: Role,
+    *roles: str,
     practices: Iterable[object] = (),
     subject: UUID | None = None,
+    lifetime: float = LIFETIME,
 ) -> str:
-    """A token as the issuer of these settings makes it, good for 15 minutes by the clock."""
+    """Sign an access token of the settings' issuer, valid from now for `lifetime` seconds."""
     now = int(clock.time())
     claims = {
         "iss": settings.auth_issuer,
@@ -73,7 +97,79 @@ def access_token(
         "origin_jti": str(uuid4()),
         "iat": now,
         "auth_time": now,
-        "exp": now + LIFETIME,
+        "exp": now + lifetime,
         "cognito:groups": [*roles, *(f"{PRACTICE_GROUP}{practice}" for practice in practices)],
     }
     return jwt.encode({"alg": ALGORITHM, "kid": KEY_ID}, claims, _key(), algorithms=[ALGORITHM])
+
+
+def _memory_transport() -> MemoryTransport:
+    transport = MemoryTransport()
+    for stream in (CHANGES, ENTITIES):
+        transport.create_stream(stream)
+    return transport
+
+
+@dataclass
+class MemoryFeeds:
+    """The streams `changes` and `entities` with leases and dead letters, in memory."""
+
+    transport: MemoryTransport = field(default_factory=_memory_transport)
+    dead_letters: MemoryDeadLetterStore = field(default_factory=MemoryDeadLetterStore)
+
+    def infrastructure(self, clock: Clock | None = None, **changes: Any) -> Infrastructure:
+        """Return an infrastructure on these feeds that accepts the tokens of `access_token`."""
+        clock = clock or SystemClock()
+        values = {
+            "clock": clock,
+            "ids": Uuid7(clock),
+            "open_transport": self._open_transport,
+            "open_consumer": self._open_consumer,
+            "open_verifier": open_test_verifier,
+        }
+        return Infrastructure(**{**values, **changes})
+
+    def envelopes(self, stream: str = CHANGES) -> list[Envelope]:
+        """Return everything published to a stream, in order for each key; raise if an entity breaks its contract."""
+        shards = self.transport.open_shards(stream)
+        found = [decode(record.body) for shard in shards for record in self.transport.records(stream, shard.shard_id)]
+        for envelope in found:
+            entity_of(envelope)
+        return found
+
+    async def publish(self, *envelopes: Envelope, stream: str = ENTITIES) -> None:
+        records = [OutgoingRecord(envelope.partitionkey, encode(envelope)) for envelope in envelopes]
+        await self.transport.put_records(stream, records)
+
+    @asynccontextmanager
+    async def _open_transport(self, _: PlatformSettings) -> AsyncIterator[Transport]:
+        yield self.transport
+
+    @asynccontextmanager
+    async def _open_consumer(
+        self, _: PlatformSettings, subscription: Subscription, handler: Handler
+    ) -> AsyncIterator[Consumer]:
+        yield Consumer(
+            application=subscription.application,
+            stream=subscription.stream,
+            transport=self.transport,
+            leases=MemoryLeaseStore(),
+            dead_letters=self.dead_letters,
+            handler=handler,
+            worker="test",
+            is_outage=subscription.is_outage,
+            settings=ConsumerSettings(
+                poll_interval=0.005, leases=LeaseSettings(take_interval=0.02, renew_interval=0.5)
+            ),
+        )
+
+
+@asynccontextmanager
+async def run_app(app: FastAPI, **client_options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Run the application's lifespan in this process and yield a client of it."""
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://service", **client_options) as client,
+    ):
+        yield client

@@ -16,7 +16,7 @@ from millrace_feeds.outbox import (
     OUTBOX_COLUMNS,
     OUTBOX_INSERT_AND_NOTIFY,
     OUTBOX_TABLE,
-    outbox_record,
+    new_outbox_row,
 )
 from millrace_feeds.tracing import current_traceparent
 from millrace_platform.database import Database, Session
@@ -134,7 +134,7 @@ class UnitsOfWork:
 
 async def write_to_outbox(session: Session, envelopes: Iterable[Envelope]) -> None:
     """Write envelopes to the outbox in the session's transaction; its commit wakes the relay."""
-    records = [outbox_record(envelope) for envelope in envelopes]
+    records = [new_outbox_row(envelope) for envelope in envelopes]
     if not records:
         return
     with problems_of_driver(session.driver):

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from millrace_directory.settings import DirectorySettings
 from millrace_platform.migrations import Migrations
-from millrace_platform.settings import PlatformSettings
 
 migrate = Migrations(Path(__file__).with_name("migrations"), lock_key=0x6D696C6C_64697265).apply  # "milldire"
 
 
 async def init() -> None:
     """Idempotent: creates or upgrades the tables at `MILLRACE_DIRECTORY_DATABASE_URL`."""
-    await migrate(PlatformSettings().directory_database_url)
+    await migrate(DirectorySettings().directory_database_url)

@@ -1,16 +1,14 @@
-"""The composition root: the only place that knows how the parts go together."""
+"""The composition root: the only place that wires the notifications service."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from random import Random, SystemRandom
 
 from fastapi import FastAPI
 
-from millrace_feeds.assembly import ConsumerPlace, open_consumer
 from millrace_feeds.clock import Clock
 from millrace_feeds.consumer import Consumer
-from millrace_feeds.handler import Handler
 from millrace_notifications.account_mail.forwarder import AccountMails
 from millrace_notifications.delivery.dispatcher import Dispatcher
 from millrace_notifications.delivery.fan_out import FanOut
@@ -27,41 +25,27 @@ from millrace_notifications.mail.pace import Pace
 from millrace_notifications.mail.ses import open_ses
 from millrace_notifications.network.client import Poster, open_poster
 from millrace_notifications.patients_client import PatientsClient, open_patients
-from millrace_notifications.provision import aws_settings
 from millrace_notifications.settings import NotificationsSettings
 from millrace_notifications.sweep import Sweep
 from millrace_notifications.timer.sender import LetterSender
 from millrace_notifications.timer.service import Timers
 from millrace_notifications.worker import Worker
 from millrace_platform.application import Running
-from millrace_platform.authentication import open_verifier
-from millrace_platform.database import Database, open_database
+from millrace_platform.database import Database
 from millrace_platform.ids import Ids
+from millrace_platform.persistence import open_service_database
+from millrace_platform.service import Infrastructure, Subscription, aws_settings
 
 APPLICATION = "notifications"
 READS_PER_SECOND = 0.5
 """Of each shard of `entities`; see decision 0016."""
 
-Mailers = Callable[[NotificationsSettings], AbstractAsyncContextManager[Mailer]]
-Consumers = Callable[[NotificationsSettings, Handler], AbstractAsyncContextManager[Consumer]]
+OpenMailer = Callable[[NotificationsSettings], AbstractAsyncContextManager[Mailer]]
 
 
-def open_mailer(settings: NotificationsSettings) -> AbstractAsyncContextManager[Mailer]:
-    """SES, by the settings."""
+def open_ses_mailer(settings: NotificationsSettings) -> AbstractAsyncContextManager[Mailer]:
+    """Open a mailer that sends with Amazon SES."""
     return open_ses(settings.notifications_sender, settings.notifications_configuration_set, aws_settings(settings))
-
-
-def open_feed(settings: NotificationsSettings, handler: Handler) -> AbstractAsyncContextManager[Consumer]:
-    """The consumer of `entities`, by the settings."""
-    place = ConsumerPlace(
-        application=APPLICATION,
-        stream=settings.entities_stream,
-        leases_table=settings.notifications_leases_table,
-        dead_letters_table=settings.dead_letters_table,
-        worker=settings.worker,
-        reads_per_second=READS_PER_SECOND,
-    )
-    return open_consumer(place, handler, aws=aws_settings(settings), outage=is_away)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,44 +60,43 @@ class Parts:
     figures: Figures
 
 
-def starter(
-    settings: NotificationsSettings, mailers: Mailers, consumers: Consumers, clock: Clock, ids: Ids
-) -> Callable[[FastAPI, AsyncExitStack], Awaitable[Running]]:
-    """How the service starts: opens its stores, wires the parts, names tasks and checks."""
-
-    async def start(app: FastAPI, stack: AsyncExitStack) -> Running:
-        database = await stack.enter_async_context(
-            open_database(
-                settings.notifications_database_url,
-                name=APPLICATION,
-                pool_size=settings.database_pool_size,
-                seconds=settings.database_timeout,
-            )
-        )
-        parts = Parts(settings, database, clock, ids, SystemRandom(), Figures())
-        app.state.verifier = await stack.enter_async_context(open_verifier(settings, clock))
-        patients = await stack.enter_async_context(open_patients(settings.patients_url))
-        mailer = await stack.enter_async_context(mailers(settings))
-        # Where mails aren't shown, none is held in memory.
-        recent = RecentMails(mailer) if settings.notifications_show_mails else None
-        poster = await stack.enter_async_context(_poster(settings))
-        consumer = await stack.enter_async_context(consumers(settings, _handler(parts)))
-        letters, dispatcher = _letters(parts, patients, recent or mailer), _dispatcher(parts, poster)
-        app.state.notifications = _notifications(parts, consumer, recent)
-        return Running(
-            tasks={
-                "consumer": consumer.run,
-                "letters": Worker("letters", letters.claim, letters.send, settings.notifications_mails_at_once).run,
-                "deliveries": Worker(
-                    "deliveries", dispatcher.claim, dispatcher.deliver, settings.notifications_webhooks_at_once
-                ).run,
-                "account-mails": _account_mails(parts, patients, recent or mailer).run,
-                "sweep": Sweep(database, clock).run,
-            },
-            checks={"database": database.check, "entities": consumer.check},
-        )
-
-    return start
+async def start(
+    settings: NotificationsSettings,
+    infrastructure: Infrastructure,
+    open_mailer: OpenMailer,
+    app: FastAPI,
+    stack: AsyncExitStack,
+) -> Running:
+    """Open the stores, wire the services, and name tasks and checks."""
+    clock = infrastructure.clock
+    database = await stack.enter_async_context(
+        open_service_database(settings, settings.notifications_database_url, name=APPLICATION)
+    )
+    parts = Parts(settings, database, clock, infrastructure.ids, SystemRandom(), Figures())
+    app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
+    patients = await stack.enter_async_context(open_patients(settings.patients_url))
+    mailer = await stack.enter_async_context(open_mailer(settings))
+    # Where mails aren't shown, none is held in memory.
+    recent = RecentMails(mailer) if settings.notifications_show_mails else None
+    poster = await stack.enter_async_context(_poster(settings))
+    subscription = Subscription(
+        APPLICATION, settings.entities_stream, settings.notifications_leases_table, READS_PER_SECOND, is_away
+    )
+    consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, _handler(parts)))
+    letters, dispatcher = _letters(parts, patients, recent or mailer), _dispatcher(parts, poster)
+    app.state.notifications = _notifications(parts, consumer, recent)
+    return Running(
+        tasks={
+            "consumer": consumer.run,
+            "letters": Worker("letters", letters.claim, letters.send, settings.notifications_mails_at_once).run,
+            "deliveries": Worker(
+                "deliveries", dispatcher.claim, dispatcher.deliver, settings.notifications_webhooks_at_once
+            ).run,
+            "account-mails": _account_mails(parts, patients, recent or mailer).run,
+            "sweep": Sweep(database, clock).run,
+        },
+        checks={"database": database.check, "entities": consumer.check},
+    )
 
 
 def _poster(settings: NotificationsSettings) -> AbstractAsyncContextManager[Poster]:

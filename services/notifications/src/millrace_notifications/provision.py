@@ -10,6 +10,7 @@ from millrace_notifications.keys import provide_key
 from millrace_notifications.mail.ses import open_ses_client
 from millrace_notifications.migrate import migrate
 from millrace_notifications.settings import NotificationsSettings
+from millrace_platform.service import aws_settings
 
 
 async def init() -> None:
@@ -34,7 +35,3 @@ async def create_identity(sender: str, aws: AwsSettings) -> None:
         except ClientError as error:
             if error.response["Error"]["Code"] != "AlreadyExistsException":
                 raise
-
-
-def aws_settings(settings: NotificationsSettings) -> AwsSettings:
-    return AwsSettings(endpoint_url=settings.aws_endpoint_url, region=settings.aws_region)

@@ -15,6 +15,8 @@ class NotificationsSettings(PlatformSettings):
 
     notifications_database_url: str = Field("postgresql://127.0.0.1:5432/notifications", repr=False)
     notifications_leases_table: str = "millrace-notifications-leases"
+    patients_url: str = "http://127.0.0.1:8005"
+    """Address of `patients`, which knows email addresses of patients and queues emails of accounts."""
 
     notifications_sender: str = "Millrace <no-reply@millrace.example>"
     """`From` of all mail; its domain or address is a verified identity of SES."""

@@ -1,4 +1,4 @@
-"""The ASGI application; `python -m millrace_projector` serves it."""
+"""The projector as an ASGI application."""
 
 from functools import partial
 
@@ -6,19 +6,20 @@ from fastapi import FastAPI
 
 from millrace_platform.application import create_app
 from millrace_platform.redis import REDIS_UNAVAILABLE
+from millrace_platform.service import Infrastructure
 from millrace_projector import bootstrap
 from millrace_projector.endpoints import router
 from millrace_projector.settings import ProjectorSettings
 
 
-def create() -> FastAPI:
-    """The projector by the environment. Raises pydantic's `ValidationError` for settings that can't be."""
-    settings = ProjectorSettings()
+def create(settings: ProjectorSettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:
+    """Create the application; nothing is opened before its lifespan begins."""
+    settings = settings or ProjectorSettings()
     return create_app(
         settings,
         name="projector",
         title="Millrace projector",
         routers=[router],
-        start=partial(bootstrap.start, settings),
+        start=partial(bootstrap.start, settings, infrastructure or Infrastructure()),
         unavailable_on=REDIS_UNAVAILABLE,
     )

@@ -2,7 +2,7 @@
 
 from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.provision import create_lease_table
-from millrace_projector.bootstrap import aws_settings
+from millrace_platform.service import aws_settings
 from millrace_projector.settings import ProjectorSettings
 from millrace_readmodel.truth import create_table
 

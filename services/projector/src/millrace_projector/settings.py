@@ -1,4 +1,4 @@
-"""What the projector reads from its environment."""
+"""Settings of the projector; its own variables begin with `MILLRACE_PROJECTOR_`."""
 
 from pydantic import Field
 
@@ -6,11 +6,16 @@ from millrace_platform.settings import PlatformSettings, Seconds
 
 
 class ProjectorSettings(PlatformSettings):
-    """The shared settings and the projector's own."""
+    """Times are in seconds."""
+
+    truth_table: str = "millrace-truth"
+    projector_leases_table: str = "millrace-projector-leases"
+    directory_url: str = "http://127.0.0.1:8001"
+    """Address of the directory, whose snapshot `millrace verify` reads."""
 
     projector_scan_segments: int = Field(1, ge=1, le=64)
-    """How many segments of the truth a rebuild reads at once; AWS advises one for each 2 GB."""
+    """Segments of the truth that a rebuild reads in parallel; AWS recommends one for each 2 GB."""
     projector_as_of_interval: Seconds = 0.5
-    """How often the time up to which the read model is complete is written."""
+    """Between two updates of the time up to which the read model is complete."""
     projector_keep_interval: Seconds = 1.0
-    """How often is looked whether there still is a read model."""
+    """Between two checks whether the read model still exists."""

@@ -1,4 +1,4 @@
-"""What the refinery reads from its environment."""
+"""Settings of the refinery; its own variables begin with `MILLRACE_REFINERY_`."""
 
 from pydantic import Field
 
@@ -6,13 +6,16 @@ from millrace_platform.settings import PlatformSettings, Seconds
 
 
 class RefinerySettings(PlatformSettings):
-    """The shared settings and the refinery's own."""
+    """Times are in seconds."""
+
+    refinery_table: str = "millrace-refinery"
+    refinery_leases_table: str = "millrace-refinery-leases"
 
     refinery_gap_wait: Seconds = 5.0
-    """How long a version waits for a missing one before it."""
+    """How long a version waits for a missing earlier one."""
     refinery_gap_versions: int = Field(32, ge=1)
-    """How many versions one key holds back; the next one skips the gap."""
+    """Versions of one key that may wait; one more skips the gap."""
     refinery_held_keys: int = Field(10_000, ge=1)
-    """How many keys hold versions back; while there are as many, gaps are skipped without a wait."""
+    """Keys whose versions may wait; at this number, gaps are skipped at once."""
     refinery_sweep_interval: Seconds = 0.5
-    """How often waits that are over are looked for."""
+    """Between two searches for waits that are over."""

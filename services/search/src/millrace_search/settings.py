@@ -10,6 +10,8 @@ MIB = 1_048_576
 class SearchSettings(PlatformSettings):
     """Bounds of the near cache, in bytes: of what is in use at a time. Around a switch of generations there are two."""
 
+    truth_table: str = "millrace-truth"
+
     search_partition_cache: int = Field(128 * MIB, ge=MIB)
     """All partitions of 1,000,000 provider-locations take some 90 MiB."""
     search_area_cache: int = Field(128 * MIB, ge=MIB)

@@ -15,8 +15,8 @@ from millrace_directory.importing.figures import Figures
 from millrace_directory.importing.loading import NppesImport, Progress, import_nppes
 from millrace_directory.importing.qhp_loading import QhpImport, import_qhp
 from millrace_directory.importing.session import fast_ids
+from millrace_directory.settings import DirectorySettings
 from millrace_feeds.clock import SystemClock
-from millrace_platform.settings import PlatformSettings
 from millrace_platform.telemetry import telemetry
 
 app = typer.Typer(help="Import files into the directory.", no_args_is_help=True)
@@ -32,7 +32,7 @@ def nppes(
     limit: Annotated[int | None, typer.Option(min=1, help="Read so many rows at most.")] = None,
 ) -> None:
     """Import an NPPES dissemination file; an interrupted import of the same file goes on where it was."""
-    settings = PlatformSettings()
+    settings = DirectorySettings()
     order = NppesImport(settings.directory_database_url, file, rejects, limit, SystemClock(), fast_ids())
     _run(settings, file, rejects, lambda progress: import_nppes(order, progress))
 
@@ -44,12 +44,12 @@ def qhp(
     rejects: Rejects = None,
 ) -> None:
     """Import insurance plans and who accepts them, in the format of the CMS QHP provider directory."""
-    settings = PlatformSettings()
+    settings = DirectorySettings()
     order = QhpImport(settings.directory_database_url, providers, plans, rejects, SystemClock(), fast_ids())
     _run(settings, providers, rejects, lambda progress: import_qhp(order, progress))
 
 
-def _run(settings: PlatformSettings, file: Path, rejects: Path | None, work: Work) -> None:
+def _run(settings: DirectorySettings, file: Path, rejects: Path | None, work: Work) -> None:
     console = Console(stderr=True)
     began = time.monotonic()
     try:

@@ -1,6 +1,6 @@
-"""Clients that hold, book, move and cancel all at once, and write down what they saw.
+"""Concurrent clients that hold, book, move and cancel, and record the outcome of each operation.
 
-Every booking is that of a patient of its own, so that what is found at the end can be told apart by patient.
+Each booking has its own patient, so that the final bookings can be identified by patient.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from uuid import UUID
 
 import httpx
 
-from tests.support.booking_history import Operation, Outcome, Slot
+from .booking_history import Operation, Outcome, Slot
 
-IN_USE: Final = "urn:millrace:problem:idempotency-key-in-use"
+KEY_IN_USE: Final = "urn:millrace:problem:idempotency-key-in-use"
 REPETITIONS: Final = 6
-"""How often one who wants to know repeats a request whose outcome is unknown."""
+"""How often a persistent client repeats a request of unknown outcome."""
 
 
 def outcome_of(response: httpx.Response | None) -> Outcome:
-    """What a client may conclude; None: there was no response."""
+    """Return what a client can conclude from a response; None if there was none."""
     if response is None or response.status_code >= 500:
         return Outcome.UNKNOWN
     if response.is_success:
         return Outcome.OK
-    return Outcome.UNKNOWN if response.json().get("type") == IN_USE else Outcome.FAIL
+    return Outcome.UNKNOWN if response.json().get("type") == KEY_IN_USE else Outcome.FAIL
 
 
 def slot_at(provider: str, start: datetime, minutes: int) -> Slot:
@@ -38,11 +38,11 @@ def slot_at(provider: str, start: datetime, minutes: int) -> Slot:
 
 @dataclass
 class Clients:
-    """`token_of` gives the headers of a patient. `starts` are the times they fight for, all at one place."""
+    """Clients that compete for the given starts at one provider-location. `token_of` returns a patient's headers."""
 
     client: httpx.AsyncClient
     token_of: Callable[[str], Mapping[str, str]]
-    place: str
+    location: str
     provider: str
     starts: Sequence[datetime]
     minutes: int
@@ -50,15 +50,15 @@ class Clients:
     operations: list[Operation] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     pause: float = 0.0
-    """Seconds to wait before a repetition."""
+    """Seconds between repetitions of a request."""
 
     async def run(self, *, bookings: int, at_once: int) -> None:
-        """So many bookings, so many of them at once."""
+        """Make so many bookings, `at_once` of them concurrently."""
         waiting = [UUID(int=self.rng.getrandbits(128), version=4) for _ in range(bookings)]
 
         async def work() -> None:
             while waiting:
-                await self._booking(str(waiting.pop()))
+                await self._make_booking(str(waiting.pop()))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(at_once):
@@ -67,30 +67,33 @@ class Clients:
     def slot(self, start: datetime) -> Slot:
         return slot_at(self.provider, start, self.minutes)
 
-    async def _booking(self, patient: str) -> None:
-        """One patient's way: hold, book, move, cancel; each step only where the one before is known to be done."""
+    async def _make_booking(self, patient: str) -> None:
+        """Hold, book, move and cancel for one patient; stop at a step that isn't known to have succeeded."""
         start = self.rng.choice(self.starts)
-        hold = {"provider_location_id": self.place, "start": start.isoformat()}
-        held = await self._do(patient, self.slot(start), "POST", "/v1/holds", hold)
+        hold = {"provider_location_id": self.location, "start": start.isoformat()}
+        held = await self._operate(patient, self.slot(start), "POST", "/v1/holds", hold)
         if held is None:
             return
         if self.rng.random() < 0.2:
-            await self._do(patient, None, "DELETE", f"/v1/holds/{held['id']}")
+            await self._operate(patient, None, "DELETE", f"/v1/holds/{held['id']}")
             return
-        booked = await self._do(patient, self.slot(start), "POST", "/v1/appointments", {"hold_id": held["id"]})
+        booked = await self._operate(patient, self.slot(start), "POST", "/v1/appointments", {"hold_id": held["id"]})
         if booked is None:
             return
         path = f"/v1/appointments/{booked['id']}"
         for _ in range(self.rng.choice((0, 0, 1, 2))):
             to = self.rng.choice(self.starts)
-            await self._do(patient, self.slot(to), "POST", f"{path}/reschedule", {"start": to.isoformat()})
+            await self._operate(patient, self.slot(to), "POST", f"{path}/reschedule", {"start": to.isoformat()})
         if self.rng.random() < 0.6:
-            await self._do(patient, None, "POST", f"{path}/cancel", {"reason": "other"})
+            await self._operate(patient, None, "POST", f"{path}/cancel", {"reason": "other"})
 
-    async def _do(
+    async def _operate(
         self, patient: str, to: Slot | None, method: str, path: str, body: Any = None
     ) -> dict[str, Any] | None:
-        """The resource where the step is known to be done. Some want to know and repeat, some give up."""
+        """Send a request and record its outcome; return the resource if it succeeded.
+
+        Of unknown outcomes most clients repeat the request, some give up.
+        """
         key = str(UUID(int=self.rng.getrandbits(128), version=4))
         headers = {**self.token_of(patient), "Idempotency-Key": key, "X-Forwarded-For": _address_of(patient)}
         for _ in range(REPETITIONS if self.rng.random() < 0.7 else 1):
@@ -113,5 +116,5 @@ class Clients:
 
 
 def _address_of(patient: str) -> str:
-    """Each patient has a network of their own: limits by address are another test's."""
+    """Return an address in a network of the patient's own, so that limits per address don't apply."""
     return f"2001:db8:{patient[:4]}:{patient[4:8]}::1"

@@ -1,0 +1,68 @@
+"""Open the parts that services share: clock, identifiers, feeds and the verification of access tokens."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from millrace_feeds.aws import AwsSettings
+from millrace_feeds.clock import Clock, SystemClock
+from millrace_feeds.consumer import Consumer
+from millrace_feeds.handler import Handler, OutagePredicate, is_outage
+from millrace_feeds.transport import Transport
+from millrace_feeds.wiring import ConsumerConfig, open_consumer, open_transport
+from millrace_platform.authentication import TokenVerifier, open_verifier
+from millrace_platform.ids import Ids, Uuid7
+from millrace_platform.settings import PlatformSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """How a service reads a feed. `reads_per_second`: its share of the five that Kinesis grants for each shard."""
+
+    application: str
+    stream: str
+    leases_table: str
+    reads_per_second: float = 5.0
+    is_outage: OutagePredicate = is_outage
+
+
+def aws_settings(settings: PlatformSettings) -> AwsSettings:
+    return AwsSettings(endpoint_url=settings.aws_endpoint_url, region=settings.aws_region)
+
+
+def _open_transport(settings: PlatformSettings) -> AbstractAsyncContextManager[Transport]:
+    return open_transport(aws_settings(settings))
+
+
+def _open_consumer(
+    settings: PlatformSettings, subscription: Subscription, handler: Handler
+) -> AbstractAsyncContextManager[Consumer]:
+    config = ConsumerConfig(
+        application=subscription.application,
+        stream=subscription.stream,
+        leases_table=subscription.leases_table,
+        dead_letters_table=settings.dead_letters_table,
+        worker=settings.worker,
+        reads_per_second=subscription.reads_per_second,
+    )
+    return open_consumer(config, handler, aws=aws_settings(settings), is_outage=subscription.is_outage)
+
+
+def _open_verifier(settings: PlatformSettings, clock: Clock) -> AbstractAsyncContextManager[TokenVerifier]:
+    return open_verifier(settings, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Infrastructure:
+    """Everything outside of a service that its start depends on. The defaults are a deployment's; tests replace them.
+
+    `ids` are ordered by time.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    ids: Ids = field(default_factory=Uuid7)
+    open_transport: Callable[[PlatformSettings], AbstractAsyncContextManager[Transport]] = _open_transport
+    open_consumer: Callable[[PlatformSettings, Subscription, Handler], AbstractAsyncContextManager[Consumer]] = (
+        _open_consumer
+    )
+    open_verifier: Callable[[PlatformSettings, Clock], AbstractAsyncContextManager[TokenVerifier]] = _open_verifier

@@ -1,0 +1,9 @@
+"""Settings of the directory; its own variables begin with `MILLRACE_DIRECTORY_`."""
+
+from pydantic import Field
+
+from millrace_platform.settings import PlatformSettings
+
+
+class DirectorySettings(PlatformSettings):
+    directory_database_url: str = Field("postgresql://127.0.0.1:5432/directory", repr=False)
