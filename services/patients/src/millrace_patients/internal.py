@@ -107,11 +107,11 @@ async def _wait_for_emails(patients: Patients, limit: int, wait: float) -> list[
         await asyncio.sleep(min(POLL_SECONDS, left))
 
 
-@router.delete("/outbox/{email_id}", summary="Delete an email that was sent", status_code=204, responses=problems(422))
-async def delete_queued_email(patients: InPatients, email_id: UUID) -> None:
+@router.delete("/outbox/{mail_id}", summary="Delete an email that was sent", status_code=204, responses=problems(422))
+async def delete_queued_email(patients: InPatients, mail_id: UUID) -> None:
     """Remove an email from the queue; does nothing if it is already gone."""
     async with patients.units.begin() as work:
-        await patients.emails.remove(work.session, email_id)
+        await patients.emails.remove(work.session, mail_id)
 
 
 @router.post("/contacts", summary="Look up patients' contacts", responses=problems(422))
