@@ -1,20 +1,22 @@
-"""For tests: an event loop whose time is virtual, and clocks that show it.
+"""Test support: an event loop with virtual time, a clock that shows it, and waits for conditions in real time.
 
-Hours of leases, retries and timeouts pass as fast as the code between them runs, always in the same order.
+Timers fire immediately and always in the same order, so tests cover hours of leases and retries in milliseconds.
 """
 
 import asyncio
+import functools
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _EPOCH = 1_700_000_000.0
 
 
-class _Jump(selectors.SelectSelector):
-    """Instead of waiting for a file, lets the loop's time jump to the next timer."""
+class _TimeJumpSelector(selectors.SelectSelector):
+    """Advances the loop's time to the next timer instead of waiting for I/O."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,24 +24,24 @@ class _Jump(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise RuntimeError("every task waits for something that will never happen")
+            raise RuntimeError("deadlock: every task waits for an event that can't occur")
         self.now += max(0.0, timeout)
         return []
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Runs timers at once, in order; does no I/O."""
+    """An event loop that runs timers immediately in order, and does no I/O."""
 
     def __init__(self) -> None:
-        self._jump = _Jump()
-        super().__init__(self._jump)
+        self._selector_clock = _TimeJumpSelector()
+        super().__init__(self._selector_clock)
 
     def time(self) -> float:
-        return self._jump.now
+        return self._selector_clock.now
 
 
 class VirtualClock:
-    """A `Clock` of the running loop. `skew` sets a machine's monotonic clock apart from the others'."""
+    """A `Clock` that shows the running loop's time. `skew` offsets the monotonic clock, as on different machines."""
 
     def __init__(self, skew: float = 0.0) -> None:
         self._skew = skew
@@ -52,13 +54,41 @@ class VirtualClock:
 
 
 async def elapse(seconds: float) -> None:
-    """Let virtual time pass: all that is due until then has happened. Raises RuntimeError where time is real."""
+    """Let virtual time pass and run everything that is due. Raises RuntimeError on a loop with real time."""
     if not isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
-        raise RuntimeError("time is real here: wait for the condition")
+        raise RuntimeError("elapse() needs virtual time; in real time wait for a condition")
     await asyncio.sleep(seconds)
 
 
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end on a loop with virtual time."""
+    """Run a coroutine to completion on a loop with virtual time and return its result."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)
+
+
+async def wait_until(condition: Callable[[], bool | Awaitable[bool]], *, within: float = 20.0) -> None:
+    """Return as soon as the condition holds. Raise `TimeoutError` after `within` seconds."""
+    async with asyncio.timeout(within):
+        while True:
+            result = condition()
+            if result if isinstance(result, bool) else await result:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def ends_when_cancelled(task: asyncio.Task[Any], *, seconds: float = 5.0) -> bool:
+    """Cancel the task once and return whether it ended as cancelled within `seconds`."""
+    task.cancel()
+    # Awaiting the task itself would cancel it again at the timeout.
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    return bool(done) and task.cancelled()
+
+
+def virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Decorate an asynchronous test so that it runs on a loop with virtual time."""
+
+    @functools.wraps(test)
+    def run(*arguments: P.args, **options: P.kwargs) -> None:
+        run_virtual(test(*arguments, **options))
+
+    return run
