@@ -1,11 +1,13 @@
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
+from millrace_contracts.envelope import Envelope
 from millrace_feeds.aws import AwsSettings, dynamodb_client, kinesis_client
-from millrace_feeds.dead_letters import DeadLetters, MemoryDeadLetters
-from millrace_feeds.dead_letters_dynamodb import DynamoDBDeadLetters
+from millrace_feeds.dead_letters import DeadLetterStore, MemoryDeadLetterStore
+from millrace_feeds.dead_letters_dynamodb import DynamoDBDeadLetterStore
 from millrace_feeds.kinesis import KinesisTransport
 from millrace_feeds.lease import LeaseStore, MemoryLeaseStore
 from millrace_feeds.lease_dynamodb import DynamoDBLeaseStore
@@ -16,8 +18,22 @@ from millrace_feeds.transport import Transport
 UniqueName = Callable[[str], str]
 
 
+def envelope(key: str, version: int, data: bytes = b'{"name":"Rosewood"}') -> Envelope:
+    return Envelope(
+        id=f"{key}-{version}",
+        source="/services/directory",
+        type="millrace.practice.updated",
+        subject=key,
+        time="2026-01-01T00:00:00Z",
+        dataschema="urn:millrace:practice:1",
+        partitionkey=key,
+        entityversion=version,
+        data=msgspec.Raw(data),
+    )
+
+
 class Feed(NamedTuple):
-    """A transport with a fresh stream of two shards."""
+    """A transport and a new stream with two shards."""
 
     transport: Transport
     stream: str
@@ -48,11 +64,11 @@ async def leases(request: pytest.FixtureRequest, unique_name: UniqueName) -> Asy
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
-async def dead_letters(request: pytest.FixtureRequest, unique_name: UniqueName) -> AsyncIterator[DeadLetters]:
+async def dead_letters(request: pytest.FixtureRequest, unique_name: UniqueName) -> AsyncIterator[DeadLetterStore]:
     if request.param == "memory":
-        yield MemoryDeadLetters()
+        yield MemoryDeadLetterStore()
         return
     async with dynamodb_client(AwsSettings(endpoint_url=request.getfixturevalue("aws_endpoint"))) as client:
         table = unique_name("letters")
         await create_dead_letters_table(client, table)
-        yield DynamoDBDeadLetters(client, table)
+        yield DynamoDBDeadLetterStore(client, table)

@@ -2,19 +2,19 @@ from dataclasses import replace
 
 from millrace_feeds.lease import Lease
 from millrace_feeds.lease_rules import (
+    LeasePlan,
     LeaseView,
-    Plan,
-    Standing,
-    Sync,
-    beaten,
-    blocked,
-    ended,
-    plan,
-    released,
-    requested,
-    standing,
-    sync,
-    taken,
+    Ownership,
+    SyncPlan,
+    check_ownership,
+    end_lease,
+    is_blocked,
+    plan_leases,
+    plan_sync,
+    release_lease,
+    renew_lease,
+    request_handover,
+    take_over,
 )
 from millrace_feeds.transport import LATEST, SHARD_END, TRIM_HORIZON, Shard
 
@@ -25,146 +25,152 @@ def lease(key: str, owner: str | None = None, *, counter: int = 1, parents: tupl
     return Lease(key, owner=owner, counter=counter, checkpoint=TRIM_HORIZON, parents=parents)
 
 
-def planned(*leases: Lease, worker: str = "me", running: set[str] | None = None, view: LeaseView | None = None) -> Plan:
+def plan_for(
+    *leases: Lease, worker: str = "me", running: set[str] | None = None, view: LeaseView | None = None
+) -> LeasePlan:
     if view is None:
         view = LeaseView(FAILOVER)
         view.observe(leases, 0.0)
     held = {row.key for row in leases if row.holder == worker} if running is None else running
-    return plan(leases, view, worker=worker, running=held, now=1.0)
+    return plan_leases(leases, view, worker=worker, running=held, now=1.0)
 
 
-def test_a_lone_worker_takes_every_free_lease() -> None:
-    step = planned(lease("0"), lease("1"), lease("2"))
+def test_single_worker_takes_all_free_leases() -> None:
+    step = plan_for(lease("0"), lease("1"), lease("2"))
     assert {row.key for row in step.take} == {"0", "1", "2"}
 
 
-def test_a_worker_takes_no_more_than_its_share_of_the_free_leases() -> None:
-    step = planned(lease("0", "other"), lease("1"), lease("2"), lease("3"))
+def test_worker_takes_only_its_share_of_free_leases() -> None:
+    step = plan_for(lease("0", "other"), lease("1"), lease("2"), lease("3"))
     assert len(step.take) == 2
 
 
-def test_a_lease_expires_by_the_observers_own_clock() -> None:
+def test_lease_expires_by_observers_clock() -> None:
     view = LeaseView(FAILOVER)
     row = lease("0", "other")
     view.observe([row], 50.0)
-    assert not view.expired(row, 60.0)
-    assert view.expired(row, 60.1)
+    assert not view.is_expired(row, 60.0)
+    assert view.is_expired(row, 60.1)
     view.observe([replace(row, counter=2)], 60.1)
-    assert not view.expired(replace(row, counter=2), 65.0), "its counter moved"
+    assert not view.is_expired(replace(row, counter=2), 65.0), "its counter moved"
 
 
-def test_a_newcomer_waits_for_the_failover_time() -> None:
+def test_new_worker_waits_for_failover_time() -> None:
     view = LeaseView(FAILOVER)
     row = lease("0", "dead")
     view.observe([row], 5.0)
-    assert plan([row], view, worker="me", running=(), now=5.0) == Plan()
+    assert plan_leases([row], view, worker="me", running=(), now=5.0) == LeasePlan()
     view.observe([row], 16.0)
-    assert plan([row], view, worker="me", running=(), now=16.0).take == (row,)
+    assert plan_leases([row], view, worker="me", running=(), now=16.0).take == (row,)
 
 
-def test_without_free_leases_one_is_stolen_from_the_most_loaded() -> None:
-    step = planned(lease("0", "a"), lease("1", "b"), lease("2", "b"), lease("3", "b"))
+def test_lease_is_stolen_from_most_loaded_worker() -> None:
+    step = plan_for(lease("0", "a"), lease("1", "b"), lease("2", "b"), lease("3", "b"))
     assert step.take == ()
     assert step.steal is not None
     assert step.steal.owner == "b"
 
 
-def test_a_balanced_fleet_steals_nothing() -> None:
-    assert planned(lease("0", "me"), lease("1", "b"), lease("2", "b")) == Plan()
-    assert planned(lease("0", "b")) == Plan(), "more workers than leases"
+def test_balanced_workers_steal_nothing() -> None:
+    assert plan_for(lease("0", "me"), lease("1", "b"), lease("2", "b")) == LeasePlan()
+    assert plan_for(lease("0", "b")) == LeasePlan(), "more workers than leases"
 
 
-def test_a_lease_that_is_being_handed_over_counts_for_its_new_owner() -> None:
-    asked = requested(lease("1", "b"), "me")
-    assert planned(lease("0", "b"), asked) == Plan()
+def test_handover_in_progress_counts_for_new_owner() -> None:
+    requested = request_handover(lease("1", "b"), "me")
+    assert plan_for(lease("0", "b"), requested) == LeasePlan()
 
 
-def test_a_handed_over_lease_is_taken_once_its_holder_let_go() -> None:
-    asked = requested(lease("1", "b"), "me")
-    assert asked.holder == "b"
-    let_go = released(asked, "17")
-    assert (let_go.holder, let_go.checkpoint) == ("me", "17")
-    assert planned(lease("0", "b"), let_go, running=set()).take == (let_go,)
+def test_handed_over_lease_is_taken_after_release() -> None:
+    requested = request_handover(lease("1", "b"), "me")
+    assert requested.holder == "b"
+    released = release_lease(requested, "17")
+    assert (released.holder, released.checkpoint) == ("me", "17")
+    assert plan_for(lease("0", "b"), released, running=set()).take == (released,)
 
 
-def test_a_handover_whose_holder_died_is_taken_after_the_failover_time() -> None:
-    asked = requested(lease("1", "b"), "me")
+def test_handover_from_dead_holder_is_taken_after_failover_time() -> None:
+    requested = request_handover(lease("1", "b"), "me")
     view = LeaseView(FAILOVER)
-    view.observe([asked], 0.0)
-    assert plan([asked], view, worker="me", running=(), now=10.5).take == (asked,)
+    view.observe([requested], 0.0)
+    assert plan_leases([requested], view, worker="me", running=(), now=10.5).take == (requested,)
 
 
-def test_a_worker_that_comes_back_resumes_its_leases_at_once() -> None:
+def test_restarted_worker_resumes_its_leases_immediately() -> None:
     mine = lease("0", "me")
-    assert planned(mine, running=set()).take == (mine,)
+    assert plan_for(mine, running=set()).take == (mine,)
 
 
-def test_children_wait_for_all_of_their_parents() -> None:
+def test_child_waits_for_all_parents() -> None:
     left, right = lease("0"), lease("1")
     child = lease("2", parents=("0", "1"))
-    assert blocked(child, [left, right, child])
-    assert blocked(child, [ended(left), right, child])
-    assert not blocked(child, [ended(left), ended(right), child])
-    assert not blocked(child, [child]), "parents that were cleaned up were finished"
-    assert planned(ended(left), right, child).take == (right,)
+    assert is_blocked(child, [left, right, child])
+    assert is_blocked(child, [end_lease(left), right, child])
+    assert not is_blocked(child, [end_lease(left), end_lease(right), child])
+    assert not is_blocked(child, [child]), "removed parents were finished"
+    assert plan_for(end_lease(left), right, child).take == (right,)
 
 
-def test_taking_counts_a_switch_and_a_checkpoint_forgets_them() -> None:
-    row = taken(lease("0", "other", counter=7), "me")
+def test_owner_switches_are_reset_by_checkpoint() -> None:
+    row = take_over(lease("0", "other", counter=7), "me")
     assert (row.owner, row.counter, row.owner_switches) == ("me", 8, 1)
-    assert beaten(row, row.checkpoint).owner_switches == 1
-    assert beaten(row, "42").owner_switches == 0
+    assert renew_lease(row, row.checkpoint).owner_switches == 1
+    assert renew_lease(row, "42").owner_switches == 0
 
 
-def test_a_shards_end_lets_go_of_the_lease() -> None:
-    row = ended(lease("0", "me"))
+def test_end_lease_clears_owner() -> None:
+    row = end_lease(lease("0", "me"))
     assert (row.checkpoint, row.owner) == (SHARD_END, None)
 
 
-def test_what_a_refused_write_means() -> None:
+def test_ownership_after_failed_write() -> None:
     mine = lease("0", "me", counter=5)
-    assert standing(mine, None, "me", unsure=False) is Standing.LOST
-    assert standing(mine, taken(mine, "thief"), "me", unsure=False) is Standing.LOST
-    assert standing(mine, requested(mine, "thief"), "me", unsure=False) is Standing.ASKED
-    assert standing(mine, beaten(mine, "9"), "me", unsure=True) is Standing.KEPT
-    assert standing(mine, beaten(mine, "9"), "me", unsure=False) is Standing.LOST, "a namesake"
-    assert standing(mine, replace(mine, counter=3), "me", unsure=True) is Standing.LOST, "the table went back in time"
+
+    def ownership(row: Lease | None, *, write_uncertain: bool = False) -> Ownership:
+        return check_ownership(mine, row, "me", write_uncertain=write_uncertain)
+
+    assert ownership(None) is Ownership.LOST
+    assert ownership(take_over(mine, "thief")) is Ownership.LOST
+    assert ownership(request_handover(mine, "thief")) is Ownership.HANDOVER_REQUESTED
+    assert ownership(renew_lease(mine, "9"), write_uncertain=True) is Ownership.HELD
+    assert ownership(renew_lease(mine, "9")) is Ownership.LOST, "another worker of the same name"
+    assert ownership(replace(mine, counter=3), write_uncertain=True) is Ownership.LOST, "the table was restored"
 
 
 PARENT, CHILDREN = Shard("0"), (Shard("1", ("0",)), Shard("2", ("0",)))
 
 
-def test_an_empty_table_gets_every_shard_parents_first() -> None:
-    change = sync([*CHILDREN, PARENT], [], TRIM_HORIZON)
+def test_empty_table_gets_all_shards_parents_first() -> None:
+    change = plan_sync([*CHILDREN, PARENT], [], TRIM_HORIZON)
     assert [row.key for row in change.create] == ["0", "1", "2"]
     assert {row.checkpoint for row in change.create} == {TRIM_HORIZON}
 
 
-def test_starting_at_the_tip_leaves_closed_shards_out() -> None:
-    change = sync([PARENT, *CHILDREN], [], LATEST)
+def test_start_at_latest_omits_closed_shards() -> None:
+    change = plan_sync([PARENT, *CHILDREN], [], LATEST)
     assert [(row.key, row.checkpoint) for row in change.create] == [("1", LATEST), ("2", LATEST)]
 
 
-def test_a_child_that_appears_later_is_read_from_its_start_wherever_the_application_started() -> None:
-    change = sync([PARENT, *CHILDREN], [lease("0", "me")], LATEST)
+def test_later_child_is_read_from_its_start() -> None:
+    change = plan_sync([PARENT, *CHILDREN], [lease("0", "me")], LATEST)
     assert [(row.key, row.checkpoint) for row in change.create] == [("1", TRIM_HORIZON), ("2", TRIM_HORIZON)]
 
 
-def test_an_ended_shard_is_cleaned_up_once_its_children_have_rows_and_stays_gone() -> None:
-    done, one, two = ended(lease("0")), lease("1"), lease("2")
-    assert sync([PARENT, *CHILDREN], [done, one], TRIM_HORIZON).remove == ()
-    assert sync([PARENT, *CHILDREN], [done, one, two], TRIM_HORIZON).remove == (done,)
-    assert sync([PARENT, *CHILDREN], [one, two], TRIM_HORIZON).create == ()
+def test_ended_shard_is_removed_once_its_children_have_rows() -> None:
+    done, one, two = end_lease(lease("0")), lease("1"), lease("2")
+    assert plan_sync([PARENT, *CHILDREN], [done, one], TRIM_HORIZON).remove == ()
+    assert plan_sync([PARENT, *CHILDREN], [done, one, two], TRIM_HORIZON).remove == (done,)
+    assert plan_sync([PARENT, *CHILDREN], [one, two], TRIM_HORIZON).create == ()
 
 
-def test_a_shard_whose_children_are_cleaned_up_too_stays_gone() -> None:
+def test_removed_shard_is_not_created_again() -> None:
     merged = Shard("3", ("1", "2"))
     listing = [PARENT, *CHILDREN, merged]
-    assert sync(listing, [lease("3")], TRIM_HORIZON) == Sync((), ())
-    assert sync(listing, [ended(lease("0")), lease("3")], TRIM_HORIZON).remove == (ended(lease("0")),)
+    assert plan_sync(listing, [lease("3")], TRIM_HORIZON) == SyncPlan((), ())
+    assert plan_sync(listing, [end_lease(lease("0")), lease("3")], TRIM_HORIZON).remove == (end_lease(lease("0")),)
 
 
-def test_a_lease_whose_shard_is_unknown_goes_but_an_empty_listing_proves_nothing() -> None:
+def test_lease_of_unknown_shard_is_removed_unless_listing_is_empty() -> None:
     stray = lease("9", "me")
-    assert sync([PARENT], [lease("0"), stray], TRIM_HORIZON).remove == (stray,)
-    assert sync([], [stray], TRIM_HORIZON).remove == ()
+    assert plan_sync([PARENT], [lease("0"), stray], TRIM_HORIZON).remove == (stray,)
+    assert plan_sync([], [stray], TRIM_HORIZON).remove == ()

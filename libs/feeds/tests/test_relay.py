@@ -1,4 +1,4 @@
-"""The relay on a real PostgreSQL; the stream is in memory, so that it can be made to fail."""
+"""The relay with a real PostgreSQL and an in-memory stream that can fail."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -6,60 +6,47 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-import msgspec
 import pytest
 
 from millrace_contracts.envelope import Envelope, decode
+from millrace_feeds.backoff import Backoff
 from millrace_feeds.errors import RecordTooLarge, Unavailable
-from millrace_feeds.forwarder import AWAY
+from millrace_feeds.forwarder import FAILURES_UNTIL_UNAVAILABLE
 from millrace_feeds.memory import MemoryTransport
-from millrace_feeds.outbox import NOTIFY_STATEMENT, OUTBOX_COLUMNS, OUTBOX_DDL, OUTBOX_INSERT, outbox_record
+from millrace_feeds.outbox import NOTIFY_STATEMENT, OUTBOX_COLUMNS, OUTBOX_DDL, OUTBOX_INSERT, new_outbox_row
 from millrace_feeds.publisher import Publisher
 from millrace_feeds.relay import Relay
-from millrace_feeds.settings import Backoff, PublisherSettings, RelaySettings
-from millrace_feeds.transport import Outgoing
+from millrace_feeds.settings import PublisherSettings, RelaySettings
+from millrace_feeds.testing import wait_until
+from millrace_feeds.transport import OutgoingRecord
 
-from .waiting import until, until_async
+from .conftest import envelope
 
 STREAM = "changes"
 QUICK = RelaySettings(poll_interval=0.2, standby_interval=0.05, backoff=Backoff(0.02, 2, 0.2))
-ONLY_WOKEN = RelaySettings(poll_interval=3600.0, standby_interval=0.05)
+WITHOUT_POLL = RelaySettings(poll_interval=3600.0, standby_interval=0.05)
 
 Connection = Any  # asyncpg ships no types
 
 
-def envelope(key: str, version: int, data: bytes = b"{}") -> Envelope:
-    return Envelope(
-        id=f"{key}-{version}",
-        source="/services/directory",
-        type="millrace.practice.updated",
-        subject=key,
-        time="2026-01-01T00:00:00Z",
-        dataschema="urn:millrace:practice:1",
-        partitionkey=key,
-        entityversion=version,
-        data=msgspec.Raw(data),
-    )
-
-
-END_THE_ACTIVE = """
+TERMINATE_ACTIVE_RELAY = """
 SELECT pg_terminate_backend(pid) FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 
 class Stream(MemoryTransport):
-    """A stream that can hold its answers back."""
+    """A stream whose responses can be delayed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.create_stream(STREAM)
-        self.answers = asyncio.Event()
-        self.answers.set()
+        self.responses = asyncio.Event()
+        self.responses.set()
 
-    async def put_records(self, stream: str, records: Sequence[Outgoing]) -> Sequence[str | None]:
+    async def put_records(self, stream: str, records: Sequence[OutgoingRecord]) -> Sequence[str | None]:
         outcomes = await super().put_records(stream, records)
-        await self.answers.wait()
+        await self.responses.wait()
         return outcomes
 
     @property
@@ -93,7 +80,7 @@ async def database(postgres_dsn: str) -> AsyncIterator[Connection]:
 
 async def write(connection: Connection, *envelopes: Envelope) -> None:
     async with connection.transaction():
-        await connection.executemany(OUTBOX_INSERT, [outbox_record(each) for each in envelopes])
+        await connection.executemany(OUTBOX_INSERT, [new_outbox_row(each) for each in envelopes])
         await connection.execute(NOTIFY_STATEMENT)
 
 
@@ -101,149 +88,146 @@ async def rows_left(connection: Connection) -> int:
     return int(await connection.fetchval("SELECT count(*) FROM outbox"))
 
 
-async def emptied(connection: Connection) -> None:
+async def wait_until_empty(connection: Connection) -> None:
     async def empty() -> bool:
         return await rows_left(connection) == 0
 
-    await until_async(empty)
+    await wait_until(empty)
 
 
-async def test_rows_are_published_and_leave(database: Connection, postgres_dsn: str) -> None:
+async def test_rows_are_published_and_removed(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
     await write(database, envelope("practice/a", 1), envelope("practice/b", 1), envelope("practice/a", 2))
     async with running(relay_of(postgres_dsn, stream)) as relay:
-        await emptied(database)
-        await until(lambda: relay.status().published == 3)
+        await wait_until_empty(database)
+        await wait_until(lambda: relay.status().published == 3)
     assert stream.written == [("practice/a", 1), ("practice/b", 1), ("practice/a", 2)]
 
 
-async def test_a_notification_wakes_the_relay(database: Connection, postgres_dsn: str) -> None:
+async def test_notification_wakes_relay(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
-    async with running(relay_of(postgres_dsn, stream, ONLY_WOKEN)) as relay:
-        await until(lambda: relay.status().active)
+    async with running(relay_of(postgres_dsn, stream, WITHOUT_POLL)) as relay:
+        await wait_until(lambda: relay.status().active)
         for version in range(1, 6):
             await write(database, envelope("practice/a", version))
-            await until(lambda version=version: len(stream.written) == version)  # type: ignore[misc]
+            await wait_until(lambda version=version: len(stream.written) == version)  # type: ignore[misc]
 
 
-class Away(Stream):
-    """A stream that can be away. `asked` has the number of rows of each request."""
+class UnavailableStream(Stream):
+    """A stream that can be unavailable. `request_sizes` has the number of rows of each request."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_away = True
-        self.asked: list[int] = []
+        self.is_unavailable = True
+        self.request_sizes: list[int] = []
 
-    async def put_records(self, stream: str, records: Sequence[Outgoing]) -> Sequence[str | None]:
-        self.asked.append(len(records))
-        if self.is_away:
-            raise Unavailable("away")
+    async def put_records(self, stream: str, records: Sequence[OutgoingRecord]) -> Sequence[str | None]:
+        self.request_sizes.append(len(records))
+        if self.is_unavailable:
+            raise Unavailable("connection refused")
         return await super().put_records(stream, records)
 
 
-async def test_a_stream_that_is_away_is_asked_with_single_rows(database: Connection, postgres_dsn: str) -> None:
-    """Whole requests are as much work for the process as if they were taken."""
-    stream = Away()
+async def test_unavailable_stream_is_probed_with_single_rows(database: Connection, postgres_dsn: str) -> None:
+    stream = UnavailableStream()
     await write(database, *(envelope(f"practice/{number}", 1) for number in range(2_000)))
     async with running(relay_of(postgres_dsn, stream)) as relay:
-        most_at_once = 3
-        await until(lambda: len(stream.asked) > 2 * (AWAY + most_at_once))
-        assert set(stream.asked[AWAY + most_at_once :]) == {1}
-        assert relay.status().failing == "away"
-        stream.is_away = False
-        await emptied(database)
+        concurrent_requests = 3
+        await wait_until(lambda: len(stream.request_sizes) > 2 * (FAILURES_UNTIL_UNAVAILABLE + concurrent_requests))
+        assert set(stream.request_sizes[FAILURES_UNTIL_UNAVAILABLE + concurrent_requests :]) == {1}
+        assert relay.status().failing == "connection refused"
+        stream.is_unavailable = False
+        await wait_until_empty(database)
     assert len(stream.written) == 2_000
 
 
-async def test_without_a_notification_the_poll_finds_rows(database: Connection, postgres_dsn: str) -> None:
+async def test_poll_finds_rows_without_notification(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
     async with running(relay_of(postgres_dsn, stream)) as relay:
-        await until(lambda: relay.status().active)
+        await wait_until(lambda: relay.status().active)
         await database.copy_records_to_table(
-            "outbox", records=[outbox_record(envelope("practice/a", 1))], columns=list(OUTBOX_COLUMNS)
+            "outbox", records=[new_outbox_row(envelope("practice/a", 1))], columns=list(OUTBOX_COLUMNS)
         )
-        await emptied(database)
+        await wait_until_empty(database)
     assert stream.written == [("practice/a", 1)]
 
 
-async def test_a_transaction_that_commits_late_is_not_lost(database: Connection, postgres_dsn: str) -> None:
+async def test_late_commit_is_not_lost(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
     late = await asyncpg.connect(postgres_dsn)
     transaction = late.transaction()
     await transaction.start()
-    await late.execute(OUTBOX_INSERT, *outbox_record(envelope("practice/late", 1)))
+    await late.execute(OUTBOX_INSERT, *new_outbox_row(envelope("practice/late", 1)))
     async with running(relay_of(postgres_dsn, stream)):
         await write(database, envelope("practice/early", 1))
-        await emptied(database)
+        await wait_until_empty(database)
         await transaction.commit()
-        await until(lambda: len(stream.written) == 2)
-        await emptied(database)
+        await wait_until(lambda: len(stream.written) == 2)
+        await wait_until_empty(database)
     await late.close()
     assert stream.written == [("practice/early", 1), ("practice/late", 1)]
 
 
-async def test_killed_between_acknowledgement_and_removal_rows_are_sent_again(
-    database: Connection, postgres_dsn: str
-) -> None:
+async def test_rows_are_published_again_after_kill_before_removal(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
-    stream.answers.clear()
+    stream.responses.clear()
     await write(database, envelope("practice/a", 1), envelope("practice/a", 2))
     async with running(relay_of(postgres_dsn, stream)):
-        await until(lambda: len(stream.written) == 2)
+        await wait_until(lambda: len(stream.written) == 2)
     assert await rows_left(database) == 2
-    stream.answers.set()
+    stream.responses.set()
     async with running(relay_of(postgres_dsn, stream)):
-        await emptied(database)
+        await wait_until_empty(database)
     assert stream.written == [("practice/a", 1), ("practice/a", 2)] * 2
 
 
-async def test_of_two_relays_one_is_active_until_it_goes(database: Connection, postgres_dsn: str) -> None:
+async def test_standby_relay_takes_over(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
     async with running(relay_of(postgres_dsn, stream)) as first:
-        await until(lambda: first.status().active)
+        await wait_until(lambda: first.status().active)
         async with running(relay_of(postgres_dsn, stream)) as second:
-            await until(lambda: second.healthy)
+            await wait_until(lambda: second.healthy)
             await write(database, envelope("practice/a", 1))
-            await emptied(database)
+            await wait_until_empty(database)
             assert not second.status().active
-            await database.execute(END_THE_ACTIVE)
+            await database.execute(TERMINATE_ACTIVE_RELAY)
             await write(database, envelope("practice/a", 2))
-            await emptied(database)
-            await until(lambda: first.status().active != second.status().active)
+            await wait_until_empty(database)
+            await wait_until(lambda: first.status().active != second.status().active)
     assert stream.written == [("practice/a", 1), ("practice/a", 2)]
 
 
-async def test_a_stream_that_vanishes_is_waited_for(database: Connection, postgres_dsn: str) -> None:
+async def test_relay_waits_for_missing_stream(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
     stream.delete_stream(STREAM)
     await write(database, envelope("practice/a", 1), envelope("practice/b", 1))
     async with running(relay_of(postgres_dsn, stream)) as relay:
-        await until(lambda: relay.status().failing is not None)
+        await wait_until(lambda: relay.status().failing is not None)
         assert not relay.healthy
         stream.create_stream(STREAM)
-        await emptied(database)
-        await until(lambda: relay.healthy)
+        await wait_until_empty(database)
+        await wait_until(lambda: relay.healthy)
     assert stream.written == [("practice/a", 1), ("practice/b", 1)]
 
 
-async def test_an_outbox_that_is_not_there_yet_is_waited_for(postgres_dsn: str) -> None:
+async def test_relay_waits_for_missing_outbox(postgres_dsn: str) -> None:
     stream = Stream()
     async with running(relay_of(postgres_dsn, stream)):
         connection = await asyncpg.connect(postgres_dsn)
         await connection.execute(OUTBOX_DDL)
         await write(connection, envelope("practice/a", 1))
-        await emptied(connection)
+        await wait_until_empty(connection)
         await connection.close()
 
 
-async def test_many_rows_of_many_keys_keep_each_keys_order(database: Connection, postgres_dsn: str) -> None:
+async def test_many_rows_are_published_in_order_per_key(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
     rows = [envelope(f"practice/{n % 700}", 1 + n // 700) for n in range(7_000)]
     await database.copy_records_to_table(
-        "outbox", records=[outbox_record(row) for row in rows], columns=list(OUTBOX_COLUMNS)
+        "outbox", records=[new_outbox_row(row) for row in rows], columns=list(OUTBOX_COLUMNS)
     )
     async with running(relay_of(postgres_dsn, stream)):
-        await emptied(database)
+        await wait_until_empty(database)
     assert len(stream.written) == 7_000
     versions: dict[str, list[int]] = {}
     for key, version in stream.written:
@@ -251,6 +235,6 @@ async def test_many_rows_of_many_keys_keep_each_keys_order(database: Connection,
     assert all(found == list(range(1, 11)) for found in versions.values())
 
 
-def test_an_event_that_no_stream_takes_fails_the_change() -> None:
+def test_too_large_event_is_rejected() -> None:
     with pytest.raises(RecordTooLarge, match="practice/a"):
-        outbox_record(envelope("practice/a", 1, b'"' + b"x" * 1_100_000 + b'"'))
+        new_outbox_row(envelope("practice/a", 1, b'"' + b"x" * 1_100_000 + b'"'))

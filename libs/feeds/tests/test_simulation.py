@@ -1,6 +1,6 @@
-"""Nothing is lost, order holds per key, no effect comes twice, no checkpoint runs ahead: whatever fails, by seed.
+"""Simulations with faults: no record is lost, keys stay in order, effects occur once, checkpoints follow effects.
 
-MILLRACE_SIM_SEEDS sets how many seeds are run (default 200).
+The environment variable MILLRACE_SIM_SEEDS sets the number of seeds (default 200).
 """
 
 import os
@@ -9,86 +9,89 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from millrace_feeds import lease_rules
-from millrace_feeds.delivery import Delivery
+from millrace_feeds.delivery_queue import DeliveryQueue
 from millrace_feeds.forwarder import OutboxRow
-from millrace_feeds.outgoing import OutgoingQueue, Parcel
-from millrace_feeds.shard import ShardWorker
+from millrace_feeds.publish_queue import PublishQueue, QueuedRecord
+from millrace_feeds.shard_worker import ShardWorker
 from millrace_feeds.testing import run_virtual
 
-from .simulation import World, simulate
-from .slow_outbox import Outbox
+from .fake_outbox import FakeOutbox
+from .simulation import Simulation, simulate
 
 SEEDS = int(os.environ.get("MILLRACE_SIM_SEEDS", "200"))
 GROUPS = 10
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_whatever_fails_the_feed_keeps_its_promises(group: int) -> None:
+def test_guarantees_hold_under_random_faults(group: int) -> None:
     for seed in range(group, SEEDS, GROUPS):
-        world = run_virtual(simulate(seed))
-        assert not world.broken, f"seed {seed}"
-        assert not world.lost(), f"seed {seed}"
-        assert not world.disordered(), f"seed {seed}"
-        assert all(len(set(versions)) == len(versions) for versions in world.effects.values()), f"seed {seed}"
-        check_dead_letters(world, seed)
+        simulation = run_virtual(simulate(seed))
+        assert not simulation.violations, f"seed {seed}"
+        assert not simulation.find_lost_versions(), f"seed {seed}"
+        assert not simulation.find_disordered_keys(), f"seed {seed}"
+        assert all(len(set(versions)) == len(versions) for versions in simulation.effects.values()), f"seed {seed}"
+        assert_unusable_records_are_parked(simulation, seed)
 
 
-def check_dead_letters(world: World, seed: int) -> None:
-    unusable = {(key, body) for key, versions in world.written.items() for _, body in versions if not body.isdigit()}
+def assert_unusable_records_are_parked(simulation: Simulation, seed: int) -> None:
+    unusable = {
+        (key, body) for key, versions in simulation.written.items() for _, body in versions if not body.isdigit()
+    }
 
-    async def parked() -> list[tuple[str, bytes | None, str]]:
-        return [(letter.key, letter.body, letter.reason) async for letter in world.dead_letters.list()]
+    async def load() -> list[tuple[str, bytes | None, str]]:
+        return [(entry.key, entry.body, entry.reason) async for entry in simulation.dead_letters.list()]
 
-    letters = run_virtual(parked())
-    assert {(key, body) for key, body, _ in letters} >= unusable, f"seed {seed}"
-    assert all(reason in {"unreadable", "ValueError: can't apply it"} for _, _, reason in letters), f"seed {seed}"
+    dead_letters = run_virtual(load())
+    assert {(key, body) for key, body, _ in dead_letters} >= unusable, f"seed {seed}"
+    assert all(reason in {"unreadable", "ValueError: can't apply it"} for _, _, reason in dead_letters), f"seed {seed}"
 
 
-def found_in_a_few_seeds(what: str) -> bool:
+def simulation_detects(violation: str) -> bool:
     for seed in range(20):
-        world = run_virtual(simulate(seed, patience=30.0))
-        if any(complaint.startswith(what) for complaint in [*world.broken, *world.lost(), *world.disordered()]):
+        simulation = run_virtual(simulate(seed, recovery=30.0))
+        violations = [*simulation.violations, *simulation.find_lost_versions(), *simulation.find_disordered_keys()]
+        if any(each.startswith(violation) for each in violations):
             return True
     return False
 
 
-def test_a_checkpoint_ahead_of_the_effect_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulation_detects_checkpoint_before_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ShardWorker, "_position", lambda self: self._read_to)
-    assert found_in_a_few_seeds("checkpoint")
+    assert simulation_detects("checkpoint")
 
 
-def test_a_cursor_over_the_outbox_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    fetch = Outbox.fetch
+def test_simulation_detects_cursor_over_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = FakeOutbox.fetch
 
-    async def behind_the_last(self: Outbox, known: Collection[int], limit: int) -> Sequence[OutboxRow]:
+    async def fetch_after_last(self: FakeOutbox, known: Collection[int], limit: int) -> Sequence[OutboxRow]:
         last: int = getattr(self, "last", 0)
         rows = [row for row in await fetch(self, known, 1_000) if row.seq > last][:limit]
         self.__dict__["last"] = max((row.seq for row in rows), default=last)
         return rows
 
-    monkeypatch.setattr(Outbox, "fetch", behind_the_last)
-    assert found_in_a_few_seeds("lost")
+    monkeypatch.setattr(FakeOutbox, "fetch", fetch_after_last)
+    assert simulation_detects("lost")
 
 
-def test_handing_out_a_busy_key_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Delivery, "_free", lambda self, keys: self._busy.clear())
-    assert found_in_a_few_seeds("order")
+def test_simulation_detects_concurrent_delivery_of_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeliveryQueue, "_release_keys", lambda self, keys: self._busy_keys.clear())
+    assert simulation_detects("order")
 
 
-def test_children_that_do_not_wait_for_their_parents_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease_rules, "blocked", lambda lease, leases: False)
-    assert found_in_a_few_seeds("order")
+def test_simulation_detects_children_read_before_parents(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_rules, "is_blocked", lambda lease, leases: False)
+    assert simulation_detects("order")
 
 
-def test_resending_only_what_failed_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def only_the_failed(
-        self: OutgoingQueue, batch: Sequence[Parcel], outcomes: Sequence[str | None]
-    ) -> tuple[list[Parcel], list[Parcel]]:
-        failed = [parcel for parcel, outcome in zip(batch, outcomes, strict=True) if outcome is not None]
-        acknowledged = [parcel for parcel in batch if parcel not in failed]
-        self._held -= len(acknowledged)
-        self._free({parcel.key for parcel in acknowledged} - {parcel.key for parcel in failed})
+def test_simulation_detects_resending_only_failed_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    def settle_only_failed(
+        self: PublishQueue, batch: Sequence[QueuedRecord], outcomes: Sequence[str | None]
+    ) -> tuple[list[QueuedRecord], list[QueuedRecord]]:
+        failed = [record for record, outcome in zip(batch, outcomes, strict=True) if outcome is not None]
+        acknowledged = [record for record in batch if record not in failed]
+        self._unacknowledged -= len(acknowledged)
+        self._release_keys({record.key for record in acknowledged} - {record.key for record in failed})
         return acknowledged, failed
 
-    monkeypatch.setattr(OutgoingQueue, "settle", only_the_failed)
-    assert found_in_a_few_seeds("disorder")
+    monkeypatch.setattr(PublishQueue, "settle", settle_only_failed)
+    assert simulation_detects("disorder")

@@ -1,12 +1,12 @@
-"""What every lease store and every store of dead letters owes."""
+"""Contract of all lease stores and all stores of dead letters."""
 
 import os
 from dataclasses import replace
 
-from millrace_feeds.dead_letters import DeadLetter, DeadLetters
-from millrace_feeds.dead_letters_dynamodb import item_of as item_of_letter
+from millrace_feeds.dead_letters import DeadLetter, DeadLetterStore
+from millrace_feeds.dead_letters_dynamodb import to_item as dead_letter_to_item
 from millrace_feeds.lease import Lease, LeaseStore
-from millrace_feeds.lease_dynamodb import item_of
+from millrace_feeds.lease_dynamodb import to_item
 from millrace_feeds.transport import Record
 
 FULL = Lease(
@@ -23,7 +23,7 @@ FULL = Lease(
 )
 
 
-async def test_a_lease_comes_back_as_it_was_written(leases: LeaseStore) -> None:
+async def test_lease_round_trip(leases: LeaseStore) -> None:
     plain = Lease("shardId-000000000000", checkpoint="TRIM_HORIZON")
     assert await leases.create(FULL)
     assert await leases.create(plain)
@@ -32,13 +32,13 @@ async def test_a_lease_comes_back_as_it_was_written(leases: LeaseStore) -> None:
     assert await leases.get("shardId-000000000009") is None
 
 
-async def test_a_lease_is_created_once(leases: LeaseStore) -> None:
+async def test_create_refuses_existing_lease(leases: LeaseStore) -> None:
     assert await leases.create(FULL)
     assert not await leases.create(replace(FULL, checkpoint="0"))
     assert await leases.get(FULL.key) == FULL
 
 
-async def test_a_write_needs_the_counter_that_was_read(leases: LeaseStore) -> None:
+async def test_update_requires_current_counter(leases: LeaseStore) -> None:
     await leases.create(FULL)
     moved = replace(FULL, counter=42, owner=None, checkpoint_owner=None)
     assert await leases.update(moved, 41)
@@ -46,20 +46,20 @@ async def test_a_write_needs_the_counter_that_was_read(leases: LeaseStore) -> No
     assert await leases.get(FULL.key) == moved
 
 
-async def test_a_row_that_vanished_is_not_written_again(leases: LeaseStore) -> None:
+async def test_update_does_not_recreate_deleted_row(leases: LeaseStore) -> None:
     assert not await leases.update(FULL, 41)
     assert await leases.list() == []
 
 
-async def test_a_deletion_needs_the_counter_too(leases: LeaseStore) -> None:
+async def test_delete_requires_current_counter(leases: LeaseStore) -> None:
     await leases.create(FULL)
     assert not await leases.delete(FULL.key, 40)
     assert await leases.delete(FULL.key, 41)
     assert not await leases.delete(FULL.key, 41)
 
 
-def test_the_attributes_are_kcls() -> None:
-    assert set(item_of(FULL)) == {
+def test_attributes_match_kcl() -> None:
+    assert set(to_item(FULL)) == {
         "leaseKey",
         "leaseOwner",
         "leaseCounter",
@@ -73,33 +73,37 @@ def test_the_attributes_are_kcls() -> None:
     }
 
 
-def letter(sequence: str, application: str = "my-app", body: bytes = b"{}") -> DeadLetter:
+def parked_record(sequence: str, application: str = "my-app", body: bytes = b"{}") -> DeadLetter:
     record = Record("changes", "shardId-000000000000", sequence, "provider/1", body, 1_700_000_000.123)
-    return DeadLetter.of(record, application=application, reason="why", attempts=4, parked=1_700_000_001.5)
+    return DeadLetter.from_record(record, application=application, reason="why", attempts=4, parked=1_700_000_001.5)
 
 
-async def test_a_letter_comes_back_as_it_was_parked(dead_letters: DeadLetters) -> None:
-    for parked in (letter("1"), letter("2", body=b"x" * 100_000), letter("3", application="other")):
+async def test_dead_letter_round_trip(dead_letters: DeadLetterStore) -> None:
+    for parked in (
+        parked_record("1"),
+        parked_record("2", body=b"x" * 100_000),
+        parked_record("3", application="other"),
+    ):
         await dead_letters.park(parked)
         assert await dead_letters.get(parked.id) == parked
-    assert {found.sequence async for found in dead_letters.list("my-app")} == {"1", "2"}
-    assert {found.sequence async for found in dead_letters.list()} == {"1", "2", "3"}
+    assert {entry.sequence async for entry in dead_letters.list("my-app")} == {"1", "2"}
+    assert {entry.sequence async for entry in dead_letters.list()} == {"1", "2", "3"}
     assert await dead_letters.count("my-app") == 2
 
 
-async def test_a_record_parked_twice_is_one_letter(dead_letters: DeadLetters) -> None:
-    await dead_letters.park(letter("1"))
-    await dead_letters.park(replace(letter("1"), reason="again"))
-    assert [found.reason async for found in dead_letters.list("my-app")] == ["again"]
+async def test_parking_record_again_replaces_dead_letter(dead_letters: DeadLetterStore) -> None:
+    await dead_letters.park(parked_record("1"))
+    await dead_letters.park(replace(parked_record("1"), reason="again"))
+    assert [entry.reason async for entry in dead_letters.list("my-app")] == ["again"]
 
 
-async def test_a_removed_letter_is_gone(dead_letters: DeadLetters) -> None:
-    await dead_letters.park(letter("1"))
-    await dead_letters.remove(letter("1").id)
-    await dead_letters.remove(letter("1").id)
-    assert await dead_letters.get(letter("1").id) is None
+async def test_remove_dead_letter(dead_letters: DeadLetterStore) -> None:
+    await dead_letters.park(parked_record("1"))
+    await dead_letters.remove(parked_record("1").id)
+    await dead_letters.remove(parked_record("1").id)
+    assert await dead_letters.get(parked_record("1").id) is None
     assert await dead_letters.count("my-app") == 0
 
 
-def test_a_body_beyond_an_items_size_is_left_in_the_stream() -> None:
-    assert "body" not in item_of_letter(letter("1", body=os.urandom(500_000)))
+def test_item_omits_body_beyond_size_limit() -> None:
+    assert "body" not in dead_letter_to_item(parked_record("1", body=os.urandom(500_000)))

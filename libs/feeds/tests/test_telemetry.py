@@ -1,4 +1,4 @@
-"""Traces and figures of the feeds."""
+"""Traces and metrics of the feeds."""
 
 import msgspec
 import pytest
@@ -7,38 +7,30 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from millrace_contracts.envelope import Envelope, encode
+from millrace_contracts.envelope import encode
 from millrace_feeds import tracing
-from millrace_feeds.outgoing import Parcel
-from millrace_feeds.status import Freshness, Rate, ages, commit_time
+from millrace_feeds.publish_queue import QueuedRecord
+from millrace_feeds.status import Freshness, Rate, commit_time, seconds_since_commit
 from millrace_feeds.tracing import (
     MAX_LINKS,
-    context_of,
     current_traceparent,
+    find_traceparent,
     handle_span,
+    parse_traceparent,
     publish_span,
-    traceparent_of,
 )
 from millrace_feeds.transport import Record
+
+from .conftest import envelope
 
 
 def traceparent(number: int, flags: str = "01") -> str:
     return f"00-{number:032x}-{number:016x}-{flags}"
 
 
-def envelope(**changes: object) -> bytes:
-    made = Envelope(
-        id="1",
-        source="/services/directory",
-        type="millrace.practice.updated",
-        subject="practice/1",
-        time="2026-01-01T00:00:10.5Z",
-        dataschema="urn:millrace:practice:1",
-        partitionkey="practice/1",
-        entityversion=1,
-        data=msgspec.Raw(b'{"time":"noon","replay":true}'),
-    )
-    return encode(msgspec.structs.replace(made, **changes))
+def encoded_envelope(**changes: object) -> bytes:
+    base = envelope("practice/1", 1, b'{"time":"noon","replay":true}')
+    return encode(msgspec.structs.replace(base, **{"time": "2026-01-01T00:00:10.5Z", **changes}))
 
 
 def record(body: bytes) -> Record:
@@ -46,7 +38,7 @@ def record(body: bytes) -> Record:
 
 
 def traced(number: int, flags: str = "01") -> Record:
-    return record(envelope(traceparent=traceparent(number, flags)))
+    return record(encoded_envelope(traceparent=traceparent(number, flags)))
 
 
 @pytest.fixture
@@ -59,8 +51,11 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     return exporter
 
 
-def test_a_batch_links_to_the_traces_it_joins(spans: InMemorySpanExporter) -> None:
-    with handle_span("refinery", [traced(1), traced(2), traced(1), traced(3, "00"), record(b"no envelope")]):
+def test_batch_span_links_to_traces_of_its_records(spans: InMemorySpanExporter) -> None:
+    with handle_span(
+        "refinery",
+        [traced(1), traced(2), traced(1), traced(3, "00"), record(b"no envelope")],
+    ):
         pass
     (span,) = spans.get_finished_spans()
     assert [link.context.trace_id for link in span.links] == [1, 2]
@@ -69,47 +64,49 @@ def test_a_batch_links_to_the_traces_it_joins(spans: InMemorySpanExporter) -> No
     assert span.parent is None
 
 
-def test_a_batch_of_one_trace_continues_it(spans: InMemorySpanExporter) -> None:
+def test_batch_of_one_trace_continues_it(spans: InMemorySpanExporter) -> None:
     with handle_span("refinery", [traced(7), traced(7)]):
-        onward = context_of(current_traceparent() or "")
+        downstream = parse_traceparent(current_traceparent() or "")
     (span,) = spans.get_finished_spans()
     assert span.context is not None
     assert span.context.trace_id == 7
-    assert onward is not None
-    assert onward.span_id == span.context.span_id
+    assert downstream is not None
+    assert downstream.span_id == span.context.span_id
 
 
-def test_a_put_request_links_to_what_it_carries(spans: InMemorySpanExporter) -> None:
-    with publish_span("changes", [Parcel(n, "key", b"", traceparent(n)) for n in range(1, 500)]):
+def test_put_span_links_to_traces_of_its_records(spans: InMemorySpanExporter) -> None:
+    with publish_span("changes", [QueuedRecord(n, "key", b"", traceparent(n)) for n in range(1, 500)]):
         pass
     (span,) = spans.get_finished_spans()
     assert len(span.links) == MAX_LINKS
     assert span.kind is trace.SpanKind.PRODUCER
 
 
-def test_without_an_sdk_there_is_no_span() -> None:
+def test_no_span_without_sdk() -> None:
     with handle_span("refinery", [traced(1)]) as span:
         assert not span.is_recording()
         assert current_traceparent() is None
 
 
-def test_the_traceparent_is_read_off_the_encoded_envelope() -> None:
-    assert traceparent_of(envelope(traceparent=traceparent(5))) == traceparent(5)
-    assert traceparent_of(envelope()) is None
-    assert context_of("nonsense") is None
+def test_find_traceparent_in_encoded_envelope() -> None:
+    assert find_traceparent(encoded_envelope(traceparent=traceparent(5))) == traceparent(5)
+    assert find_traceparent(encoded_envelope()) is None
+    assert parse_traceparent("nonsense") is None
 
 
-def test_the_commit_time_is_the_envelopes_and_not_the_datas() -> None:
-    assert commit_time(envelope()) == 1767225610.5
+def test_commit_time_is_read_from_envelope_not_data() -> None:
+    assert commit_time(encoded_envelope()) == 1767225610.5
     assert commit_time(b'{"no": "envelope"}') is None
-    assert commit_time(envelope(time="yesterday")) is None
+    assert commit_time(encoded_envelope(time="yesterday")) is None
 
 
-def test_a_replay_says_nothing_of_freshness() -> None:
-    assert ages([record(envelope(replay=True)), record(envelope())], 1767225612.0) == [1.5]
+def test_replays_are_excluded_from_freshness() -> None:
+    assert seconds_since_commit([record(encoded_envelope(replay=True)), record(encoded_envelope())], 1767225612.0) == [
+        1.5
+    ]
 
 
-def test_percentiles_are_of_the_latest() -> None:
+def test_percentiles_cover_latest_values() -> None:
     freshness = Freshness(size=100)
     assert freshness.percentile_ms(0.5) is None
     freshness.add(n / 1_000 for n in range(-900, 101))
@@ -117,7 +114,7 @@ def test_percentiles_are_of_the_latest() -> None:
     assert freshness.percentile_ms(0.99) == pytest.approx(99)
 
 
-def test_a_rate_forgets_what_is_older_than_its_window() -> None:
+def test_rate_ignores_events_before_window() -> None:
     rate = Rate(window=10)
     rate.add(50, 100.0)
     rate.add(50, 100.9)

@@ -1,4 +1,4 @@
-"""Clients of AWS, or of what stands in for it: bounded in time and connections."""
+"""Clients of Kinesis and DynamoDB with bounded timeouts and connections."""
 
 import os
 from collections.abc import AsyncIterator
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
-    """Where and how to connect. None: botocore's own sources (`AWS_ENDPOINT_URL`, `AWS_REGION`, profiles, roles)."""
+    """Endpoint, region and limits of a client; times in seconds.
+
+    None leaves the endpoint and region to botocore (`AWS_ENDPOINT_URL`, `AWS_REGION`, profiles, roles). `attempts`
+    includes the first one; callers add retries with their own backoff.
+    """
 
     endpoint_url: str | None = None
     region: str | None = None
@@ -30,50 +34,50 @@ class AwsSettings:
     attempts: int = 2
 
     def config(self) -> AioConfig:
-        """`attempts` counts the first; callers retry above this with their own backoff."""
+        """Return the botocore configuration."""
         return AioConfig(
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
             max_pool_connections=self.connections,
             retries={"mode": "standard", "total_max_attempts": self.attempts},
             tcp_keepalive=True,
-            # A third of a request's cost: walking the service model over what is sent, and describing the client anew.
+            # Validating parameters against the service model costs a third of a request's CPU time.
             parameter_validation=False,
             user_agent="millrace",
         )
 
     @property
     def verify(self) -> bool | None:
-        """Without encryption there is nobody to verify; to load the roots of all authorities for that takes a while."""
+        """Return False for plain HTTP, where loading the root certificates would only slow the start down."""
         return False if (self.endpoint_url or "").startswith("http://") else None
 
     @property
     def region_name(self) -> str | None:
-        """botocore itself reads only AWS_DEFAULT_REGION; containers on ECS are given AWS_REGION."""
+        """Return the region, by default from AWS_REGION: ECS sets it, but botocore reads only AWS_DEFAULT_REGION."""
         return self.region or os.environ.get("AWS_REGION")
 
 
 @cache
-def _models() -> Loader:
-    """The services' descriptions take longer to read than a client to connect: once a process is enough."""
+def _model_loader() -> Loader:
+    """Return one loader per process: reading the service models takes longer than connecting."""
     return create_loader()
 
 
 def _session() -> AioSession:
     session = get_session()
-    session.register_component("data_loader", _models())
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
+    session.register_component("data_loader", _model_loader())
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_timestamp)
     return session
 
 
-def _moment(value: Any) -> datetime:
-    """A record's arrival. botocore's own parser builds a time zone for each."""
+def _parse_timestamp(value: Any) -> datetime:
+    """Parse a timestamp; faster than botocore's parser, which builds a time zone for each record."""
     return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else parse_timestamp(value)
 
 
 @asynccontextmanager
 async def kinesis_client(settings: AwsSettings | None = None) -> "AsyncIterator[KinesisClient]":
-    """A Kinesis client. A put is never repeated beneath the publisher: it alone knows a key's order."""
+    """Open a Kinesis client without retries of its own: only the publisher can repeat a put without reordering keys."""
     settings = settings or AwsSettings()
     config = settings.config().merge(AioConfig(retries={"mode": "standard", "total_max_attempts": 1}))
     async with _session().create_client(
@@ -88,7 +92,7 @@ async def kinesis_client(settings: AwsSettings | None = None) -> "AsyncIterator[
 
 @asynccontextmanager
 async def dynamodb_client(settings: AwsSettings | None = None) -> "AsyncIterator[DynamoDBClient]":
-    """A DynamoDB client."""
+    """Open a DynamoDB client."""
     settings = settings or AwsSettings()
     async with _session().create_client(
         "dynamodb",

@@ -1,4 +1,4 @@
-"""botocore's errors in this package's words, mapped once."""
+"""Maps botocore's errors to `FeedError`s."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +19,8 @@ _THROTTLED = frozenset(
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turns errors of a request about `what` (a stream or table) into `FeedError`s."""
+def map_aws_errors(resource: str) -> Iterator[None]:
+    """Raise a `FeedError` that names `resource` (a stream or table) in place of an error of botocore."""
     try:
         yield
     except ClientError as error:
@@ -32,18 +32,18 @@ def translated(what: str) -> Iterator[None]:
             kind = NotFound
         elif code == "ExpiredIteratorException":
             kind = ExpiredIterator
-        raise kind(f"{what}: {error}") from error
+        raise kind(f"{resource}: {error}") from error
     except (BotoCoreError, OSError, TimeoutError) as error:
-        raise Unavailable(f"{what}: {type(error).__name__}: {error}") from error
+        raise Unavailable(f"{resource}: {type(error).__name__}: {error}") from error
 
 
 @contextmanager
-def position_checked(what: str) -> Iterator[None]:
-    """For opening an iterator: Kinesis answers a foreign sequence number with InvalidArgumentException."""
+def map_unknown_position(resource: str) -> Iterator[None]:
+    """Raise `UnknownPosition` for the InvalidArgumentException that Kinesis returns for a foreign sequence number."""
     try:
         yield
     except Unavailable as error:
         cause = error.__cause__
         if isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "InvalidArgumentException":
-            raise UnknownPosition(f"{what}: {cause}") from cause
+            raise UnknownPosition(f"{resource}: {cause}") from cause
         raise

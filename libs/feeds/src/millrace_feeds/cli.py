@@ -1,4 +1,4 @@
-"""`millrace feeds`: how far behind applications are, and their dead letters."""
+"""The commands `millrace feeds`: lag of the consumers, and dead letters."""
 
 import asyncio
 import json
@@ -12,41 +12,41 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from millrace_feeds.assembly import open_dead_letters, open_transport
 from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.clock import SystemClock
-from millrace_feeds.dead_letters import DeadLetter, DeadLetters, redrive
+from millrace_feeds.dead_letters import DeadLetter, DeadLetterStore, redrive
 from millrace_feeds.errors import FeedError
 from millrace_feeds.lag import ShardLag, read_lag
 from millrace_feeds.lease_dynamodb import DynamoDBLeaseStore
+from millrace_feeds.wiring import open_dead_letters, open_transport
 
 T = TypeVar("T")
 
 app = typer.Typer(help="Change feeds: lag and dead letters.", no_args_is_help=True)
-dlq = typer.Typer(help="Records that could not be applied.", no_args_is_help=True)
+dlq = typer.Typer(help="Dead letters: records that could not be applied.", no_args_is_help=True)
 app.add_typer(dlq, name="dlq")
 
-Application = Annotated[str | None, typer.Option("--application", "-a", help="Only this application's letters.")]
+Application = Annotated[str | None, typer.Option("--application", "-a", help="Only dead letters of this application.")]
 
 
-class Reader(NamedTuple):
-    """An application, the stream it reads and the table of its leases."""
+class ConsumerGroup(NamedTuple):
+    """An application, the stream it consumes, and the table of its leases."""
 
     application: str
     stream: str
     leases_table: str
 
 
-def readers() -> list[Reader]:
-    """The platform's readers, by the environment."""
+def consumer_groups() -> list[ConsumerGroup]:
+    """Return the consumer groups whose lag is shown; names of streams and tables come from environment variables."""
     environment = os.environ
     return [
-        Reader(
+        ConsumerGroup(
             "refinery",
             environment.get("MILLRACE_CHANGES_STREAM", "changes"),
             environment.get("MILLRACE_REFINERY_LEASES_TABLE", "millrace-refinery-leases"),
         ),
-        Reader(
+        ConsumerGroup(
             "projector",
             environment.get("MILLRACE_ENTITIES_STREAM", "entities"),
             environment.get("MILLRACE_PROJECTOR_LEASES_TABLE", "millrace-projector-leases"),
@@ -62,55 +62,53 @@ def dead_letters_table() -> str:
 def lag() -> None:
     """Show each shard's checkpoint, worker and lag."""
     table = Table("application", "stream", "shard", "worker", "checkpoint", "lag")
-    for reader, shards in _run(_read_lags()):
+    for group, shards in _run(_read_lags()):
         for shard in shards:
             worker = shard.worker or "–"
-            table.add_row(reader.application, reader.stream, shard.shard_id, worker, shard.checkpoint, _lag_text(shard))
+            table.add_row(group.application, group.stream, shard.shard_id, worker, shard.checkpoint, _format_lag(shard))
     Console().print(table)
 
 
 @dlq.command("list")
-def list_letters(application: Application = None) -> None:
+def list_dead_letters(application: Application = None) -> None:
     """List dead letters, the latest first."""
-    letters = sorted(_run(_letters(application)), key=lambda letter: -letter.parked)
+    entries = sorted(_run(_load_dead_letters(application)), key=lambda entry: -entry.parked)
     table = Table("id", "parked", "stream", "key", "attempts", "reason")
-    for letter in letters:
-        table.add_row(
-            letter.id, _time_text(letter.parked), letter.stream, letter.key, str(letter.attempts), letter.reason
-        )
-    Console().print(table if letters else "No dead letters.")
+    for entry in entries:
+        table.add_row(entry.id, _format_time(entry.parked), entry.stream, entry.key, str(entry.attempts), entry.reason)
+    Console().print(table if entries else "No dead letters.")
 
 
 @dlq.command()
-def show(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def show(dead_letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Show one dead letter with its record."""
-    letter = _run(_letter(letter_id))
-    if letter is None:
-        _fail(f"no dead letter {letter_id}")
+    entry = _run(_find_dead_letter(dead_letter_id))
+    if entry is None:
+        _fail(f"no dead letter {dead_letter_id}")
     table = Table(show_header=False, box=None)
     for name in ("id", "application", "stream", "shard_id", "sequence", "key", "reason", "attempts"):
-        table.add_row(name.removesuffix("_id"), str(getattr(letter, name)))
-    table.add_row("arrived", _time_text(letter.arrived))
-    table.add_row("parked", _time_text(letter.parked))
+        table.add_row(name.removesuffix("_id"), str(getattr(entry, name)))
+    table.add_row("arrived", _format_time(entry.arrived))
+    table.add_row("parked", _format_time(entry.parked))
     console = Console()
     console.print(table)
-    console.print(_body_text(letter.body), markup=False, highlight=False, soft_wrap=True)
+    console.print(_format_body(entry.body), markup=False, highlight=False, soft_wrap=True)
 
 
 @dlq.command("redrive")
-def redrive_letters(
-    letter_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All letters (of --application, if given).")] = False,
+def redrive_dead_letters(
+    dead_letter_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All dead letters (of --application, if given).")] = False,
     application: Application = None,
 ) -> None:
-    """Put records back on the streams they came from, and remove their letters."""
-    if bool(letter_ids) == everything:
-        _fail("name letters by their ids, or give --all", code=2)
-    sent, refused = _run(_redrive(letter_ids or [], application))
-    for error in refused:
+    """Put the records of dead letters back on their streams, and remove the dead letters."""
+    if bool(dead_letter_ids) == everything:
+        _fail("give either the ids of dead letters or --all", code=2)
+    sent, errors = _run(_redrive(dead_letter_ids or [], application))
+    for error in errors:
         typer.echo(str(error), err=True)
-    typer.echo(f"{sent} sent again, {len(refused)} not")
-    if refused:
+    typer.echo(f"{sent} sent again, {len(errors)} failed")
+    if errors:
         raise typer.Exit(1)
 
 
@@ -126,57 +124,58 @@ def _fail(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-async def _read_lags() -> list[tuple[Reader, Sequence[ShardLag]]]:
+async def _read_lags() -> list[tuple[ConsumerGroup, Sequence[ShardLag]]]:
     async with AsyncExitStack() as stack:
         transport = await stack.enter_async_context(open_transport())
         client = await stack.enter_async_context(dynamodb_client())
         clock = SystemClock()
-        lags: list[tuple[Reader, Sequence[ShardLag]]] = []
-        for reader in readers():
-            leases = DynamoDBLeaseStore(client, reader.leases_table)
-            lags.append((reader, await read_lag(transport, reader.stream, leases, clock)))
+        lags: list[tuple[ConsumerGroup, Sequence[ShardLag]]] = []
+        for group in consumer_groups():
+            leases = DynamoDBLeaseStore(client, group.leases_table)
+            lags.append((group, await read_lag(transport, group.stream, leases, clock)))
         return lags
 
 
-async def _letters(application: str | None) -> list[DeadLetter]:
-    async with open_dead_letters(dead_letters_table()) as letters:
-        return [letter async for letter in letters.list(application)]
+async def _load_dead_letters(application: str | None) -> list[DeadLetter]:
+    async with open_dead_letters(dead_letters_table()) as store:
+        return [entry async for entry in store.list(application)]
 
 
-async def _letter(letter_id: str) -> DeadLetter | None:
-    async with open_dead_letters(dead_letters_table()) as letters:
-        return await letters.get(letter_id)
+async def _find_dead_letter(dead_letter_id: str) -> DeadLetter | None:
+    async with open_dead_letters(dead_letters_table()) as store:
+        return await store.get(dead_letter_id)
 
 
-async def _redrive(letter_ids: list[str], application: str | None) -> tuple[int, list[FeedError]]:
-    async with open_dead_letters(dead_letters_table()) as letters, open_transport() as transport:
-        refused: list[FeedError] = []
-        names = letter_ids or await _oldest_first(letters, application)
-        for name in names:
+async def _redrive(dead_letter_ids: list[str], application: str | None) -> tuple[int, list[FeedError]]:
+    """Return the number of records sent again, and the errors of the others."""
+    async with open_dead_letters(dead_letters_table()) as store, open_transport() as transport:
+        errors: list[FeedError] = []
+        ids = dead_letter_ids or await _ids_by_arrival(store, application)
+        for each in ids:
             try:
-                await redrive(letters, transport, name)
+                await redrive(store, transport, each)
             except FeedError as error:
-                refused.append(error)
-        return len(names) - len(refused), refused
+                errors.append(error)
+        return len(ids) - len(errors), errors
 
 
-async def _oldest_first(letters: DeadLetters, application: str | None) -> list[str]:
-    """In the order of their arrival, so that a key's records keep theirs."""
-    found = [(letter.arrived, letter.sequence, letter.id) async for letter in letters.list(application)]
-    return [name for *_, name in sorted(found)]
+async def _ids_by_arrival(store: DeadLetterStore, application: str | None) -> list[str]:
+    """Return the ids in the order of arrival, so that records of a key are sent in order."""
+    entries = [(entry.arrived, entry.sequence, entry.id) async for entry in store.list(application)]
+    return [dead_letter_id for *_, dead_letter_id in sorted(entries)]
 
 
-def _lag_text(shard: ShardLag) -> str:
+def _format_lag(shard: ShardLag) -> str:
     return "no such shard" if shard.lag_ms is None else f"{shard.lag_ms / 1_000:.1f} s"
 
 
-def _time_text(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds")
 
 
-def _body_text(body: bytes | None) -> str:
+def _format_body(body: bytes | None) -> str:
     if body is None:
-        return "(the record was too large to keep; its position names where the stream has it)"
+        return "(the record was too large to store; read it from the stream at this sequence number)"
     try:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except ValueError:

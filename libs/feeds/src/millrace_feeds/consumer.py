@@ -1,23 +1,24 @@
-"""Reading a stream as one worker of an application.
+"""Consumes a stream as one worker of an application (consumer group).
 
-Order holds per key; a checkpoint follows the effects; a shard's calls of the handler run side by side as long as they
-share no key. See `Handler` for what a handler owes, `Delivery` for retries, `lease_rules` for sharing out shards.
+Records are handled in order per key and checkpointed after their effects. Calls of the handler for one shard run
+concurrently if they share no key. See `Handler` for the contract of handlers, `DeliveryQueue` for retries, and
+`lease_rules` for the distribution of shards.
 """
 
 import asyncio
 import logging
 
 from millrace_feeds.clock import Clock, SystemClock
-from millrace_feeds.coordinator import Coordinator
-from millrace_feeds.dead_letters import DeadLetters
+from millrace_feeds.dead_letters import DeadLetterStore
 from millrace_feeds.errors import InvalidRecord, Unavailable
-from millrace_feeds.handler import Handler, Outage, is_outage
+from millrace_feeds.handler import Handler, OutagePredicate, is_outage
 from millrace_feeds.held_lease import HeldLease
 from millrace_feeds.lease import LeaseStore
+from millrace_feeds.lease_coordinator import LeaseCoordinator
 from millrace_feeds.settings import ConsumerSettings
-from millrace_feeds.shard import ShardWorker, Wiring
+from millrace_feeds.shard_worker import ConsumerContext, ShardWorker
 from millrace_feeds.status import ConsumerStatus
-from millrace_feeds.telemetry import ConsumerMeter
+from millrace_feeds.telemetry import ConsumerMetrics
 from millrace_feeds.transport import Record, Transport
 
 __all__ = ["Consumer", "Handler", "InvalidRecord", "Record"]
@@ -28,10 +29,10 @@ _COUNT_INTERVAL = 15.0
 
 
 class Consumer:
-    """One worker. `application` names the fleet, `worker` this member of it: unique among those that run.
+    """One worker of an application. `worker` must be unique among the application's running workers.
 
-    A worker that comes back under its former name goes on with its leases at once; under a new name it waits until
-    they expire. `outage` tells errors of stores that are away from errors of records.
+    A worker that restarts under its former name resumes its leases immediately; under a new name it waits until they
+    expire. `is_outage` distinguishes unavailable stores from records that can't be applied.
     """
 
     def __init__(
@@ -41,79 +42,79 @@ class Consumer:
         stream: str,
         transport: Transport,
         leases: LeaseStore,
-        dead_letters: DeadLetters,
+        dead_letters: DeadLetterStore,
         handler: Handler,
         worker: str,
         clock: Clock | None = None,
         settings: ConsumerSettings | None = None,
-        outage: Outage = is_outage,
+        is_outage: OutagePredicate = is_outage,
     ) -> None:
         clock = clock or SystemClock()
         self._worker = worker
         self._dead_letters = dead_letters
         self._dead_letter_count: int | None = None
-        self._meter = ConsumerMeter(application, stream, clock)
-        self._wiring = Wiring(
+        self._metrics = ConsumerMetrics(application, stream, clock)
+        self._context = ConsumerContext(
             application=application,
             stream=stream,
             transport=transport,
             dead_letters=dead_letters,
             handler=handler,
-            outage=outage,
+            is_outage=is_outage,
             clock=clock,
             settings=settings or ConsumerSettings(),
-            meter=self._meter,
+            metrics=self._metrics,
         )
-        self._coordinator = Coordinator(
+        self._coordinator = LeaseCoordinator(
             stream=stream,
             worker=worker,
             transport=transport,
             leases=leases,
             clock=clock,
-            settings=self._wiring.settings,
-            work_on=self._work_on,
+            settings=self._context.settings,
+            create_worker=self._create_worker,
         )
 
     async def run(self) -> None:
-        """Until cancelled: then running calls finish (bounded), positions are written and leases given back."""
+        """Run until cancelled; then finish the running calls (bounded), write checkpoints and release the leases."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._coordinator.run())
             group.create_task(self._count_dead_letters())
 
     @property
     def healthy(self) -> bool:
-        """Whether the lease table and every shard that this worker holds could be read lately."""
-        return self._coordinator.seen_recently and all(worker.reading for worker in self._coordinator.workers)
+        """Whether the latest reads of the lease table and of this worker's shards succeeded."""
+        return self._coordinator.has_current_view and all(worker.is_reading for worker in self._coordinator.workers)
 
     async def check(self) -> None:
-        """For readiness: raises `Unavailable` unless `healthy`."""
+        """Raise `Unavailable` unless `healthy`; for readiness probes."""
         if not self.healthy:
-            raise Unavailable(f"{self._wiring.application} can't read {self._wiring.stream}")
+            raise Unavailable(f"{self._context.application} can't read {self._context.stream}")
 
     def status(self) -> ConsumerStatus:
-        """Figures of this worker; see `ConsumerStatus` for units."""
-        meter = self._meter
+        """Return the status of this worker."""
+        metrics = self._metrics
         return ConsumerStatus(
-            application=self._wiring.application,
-            stream=self._wiring.stream,
+            application=self._context.application,
+            stream=self._context.stream,
             worker=self._worker,
             healthy=self.healthy,
             shards=tuple(sorted((worker.status() for worker in self._coordinator.workers), key=lambda s: s.shard_id)),
-            handled=meter.handled,
-            parked=meter.parked,
-            rate=meter.rate,
+            handled=metrics.handled,
+            parked=metrics.parked,
+            rate=metrics.rate,
             dead_letters=self._dead_letter_count,
-            freshness_p50_ms=meter.freshness.percentile_ms(0.5),
-            freshness_p99_ms=meter.freshness.percentile_ms(0.99),
+            freshness_p50_ms=metrics.freshness.percentile_ms(0.5),
+            freshness_p99_ms=metrics.freshness.percentile_ms(0.99),
         )
 
-    def _work_on(self, held: HeldLease) -> ShardWorker:
-        return ShardWorker(self._wiring, held)
+    def _create_worker(self, held: HeldLease) -> ShardWorker:
+        return ShardWorker(self._context, held)
 
     async def _count_dead_letters(self) -> None:
         while True:
             try:
-                self._dead_letter_count = await self._dead_letters.count(self._wiring.application)
+                self._dead_letter_count = await self._dead_letters.count(self._context.application)
             except Unavailable as error:
-                logger.debug("%s: dead letters can't be counted: %s", self._wiring.application, error)
+                logger.debug("%s: can't count dead letters: %s", self._context.application, error)
             await asyncio.sleep(_COUNT_INTERVAL)

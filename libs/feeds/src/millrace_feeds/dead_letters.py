@@ -1,6 +1,6 @@
-"""Records that could not be applied, with the reason: they wait until someone sends them again.
+"""Dead letters: records that could not be applied, stored with the reason until an operator sends them again.
 
-A record's letter has the same id however often it is parked, so a repeat replaces it.
+The id is derived from the record, so parking a record again replaces its dead letter.
 """
 
 import hashlib
@@ -8,25 +8,17 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from millrace_feeds.errors import FeedError
-from millrace_feeds.outgoing import Parcel
+from millrace_feeds.errors import DeadLetterNotFound, DeadLetterWithoutBody
+from millrace_feeds.publish_queue import QueuedRecord
 from millrace_feeds.publisher import Publisher
 from millrace_feeds.transport import Record, Transport
 
 
-class UnknownLetter(FeedError):  # noqa: N818 # as its siblings in errors.py
-    """There is no dead letter of this id."""
-
-
-class LetterWithoutBody(FeedError):  # noqa: N818
-    """The letter's record was too large to keep; it can only be read from its position in the stream."""
-
-
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A parked record. `arrived` and `parked` are unix seconds; `attempts` counts the calls that failed on it.
+    """A parked record. `arrived` and `parked` are Unix seconds; `attempts` counts the failed calls of the handler.
 
-    `body` is None where it is too large for the store: the position names where the stream has it.
+    `body` is None if it is too large for the store; the record can be read from the stream at `sequence`.
     """
 
     id: str
@@ -42,9 +34,11 @@ class DeadLetter:
     body: bytes | None
 
     @classmethod
-    def of(cls, record: Record, *, application: str, reason: str, attempts: int, parked: float) -> "DeadLetter":
+    def from_record(
+        cls, record: Record, *, application: str, reason: str, attempts: int, parked: float
+    ) -> "DeadLetter":
         return cls(
-            id=letter_id(application, record),
+            id=dead_letter_id(application, record),
             application=application,
             stream=record.stream,
             shard_id=record.shard_id,
@@ -58,70 +52,72 @@ class DeadLetter:
         )
 
 
-def letter_id(application: str, record: Record) -> str:
-    """`<application>-<12 hex digits>`, the same for the same record of the same application."""
+def dead_letter_id(application: str, record: Record) -> str:
+    """Return `<application>-<12 hex digits>`, always the same for a record and an application."""
     position = "\0".join((record.stream, record.shard_id, record.sequence))
     return f"{application}-{hashlib.sha256(position.encode()).hexdigest()[:12]}"
 
 
-def application_of(letter: str) -> str:
-    """The application that a letter's id names."""
-    return letter.rpartition("-")[0]
+def application_of(dead_letter_id: str) -> str:
+    """Return the application that the id contains."""
+    return dead_letter_id.rpartition("-")[0]
 
 
-class DeadLetters(Protocol):
-    """Where letters lie. Any method may raise `Unavailable`; all are safe to repeat."""
+class DeadLetterStore(Protocol):
+    """Stores dead letters. Any method may raise `Unavailable`; all are safe to repeat."""
 
-    async def park(self, letter: DeadLetter) -> None:
-        """Durable when it returns."""
+    async def park(self, dead_letter: DeadLetter) -> None:
+        """Store the dead letter durably; replace one with the same id."""
         ...
 
-    async def get(self, letter: str) -> DeadLetter | None: ...
+    async def get(self, dead_letter_id: str) -> DeadLetter | None: ...
 
     def list(self, application: str | None = None) -> AsyncIterator[DeadLetter]:
-        """Letters of one application, or of all, in no particular order."""
+        """Return the dead letters of one application, or of all, in no particular order."""
         ...
 
     async def count(self, application: str) -> int: ...
 
-    async def remove(self, letter: str) -> None: ...
+    async def remove(self, dead_letter_id: str) -> None: ...
 
 
-async def redrive(letters: DeadLetters, transport: Transport, letter_id: str) -> DeadLetter:
-    """Put a letter's record back on the stream it came from, then remove the letter.
+async def redrive(store: DeadLetterStore, transport: Transport, dead_letter_id: str) -> DeadLetter:
+    """Put the record of a dead letter back on its stream, then remove the dead letter.
 
-    Killed in between, both exist, and the record is applied once all the same. Raises `UnknownLetter`,
-    `LetterWithoutBody`, and `Unavailable` where the stream didn't take it.
+    A crash between the two steps leaves both; applying the record is idempotent. Raises `DeadLetterNotFound`,
+    `DeadLetterWithoutBody`, and `Unavailable` if the record can't be published.
     """
-    letter = await letters.get(letter_id)
-    if letter is None:
-        raise UnknownLetter(f"no dead letter {letter_id}")
-    if letter.body is None:
-        raise LetterWithoutBody(f"{letter_id}: the record is too large to keep, see {letter.stream} {letter.sequence}")
-    await Publisher(transport=transport, stream=letter.stream).publish_parcels([Parcel(0, letter.key, letter.body)])
-    await letters.remove(letter_id)
-    return letter
+    dead_letter = await store.get(dead_letter_id)
+    if dead_letter is None:
+        raise DeadLetterNotFound(f"no dead letter {dead_letter_id}")
+    if dead_letter.body is None:
+        position = f"{dead_letter.stream} {dead_letter.sequence}"
+        raise DeadLetterWithoutBody(f"{dead_letter_id}: the record was too large to store, read it from {position}")
+    publisher = Publisher(transport=transport, stream=dead_letter.stream)
+    await publisher.publish_records([QueuedRecord(0, dead_letter.key, dead_letter.body)])
+    await store.remove(dead_letter_id)
+    return dead_letter
 
 
-class MemoryDeadLetters:
-    """Letters in a dict, for tests."""
+class MemoryDeadLetterStore:
+    """Stores dead letters in memory, for tests."""
 
     def __init__(self) -> None:
-        self._letters: dict[str, DeadLetter] = {}
+        self._dead_letters: dict[str, DeadLetter] = {}
 
-    async def park(self, letter: DeadLetter) -> None:
-        self._letters[letter.id] = letter
+    async def park(self, dead_letter: DeadLetter) -> None:
+        self._dead_letters[dead_letter.id] = dead_letter
 
-    async def get(self, letter: str) -> DeadLetter | None:
-        return self._letters.get(letter)
+    async def get(self, dead_letter_id: str) -> DeadLetter | None:
+        return self._dead_letters.get(dead_letter_id)
 
     async def list(self, application: str | None = None) -> AsyncIterator[DeadLetter]:
-        for letter in list(self._letters.values()):
-            if application in (None, letter.application):
-                yield letter
+        for dead_letter in list(self._dead_letters.values()):
+            if application in (None, dead_letter.application):
+                yield dead_letter
 
     async def count(self, application: str) -> int:
-        return sum(letter.application == application for letter in self._letters.values())
+        return sum(dead_letter.application == application for dead_letter in self._dead_letters.values())
 
-    async def remove(self, letter: str) -> None:
-        self._letters.pop(letter, None)
+    async def remove(self, dead_letter_id: str) -> None:
+        self._dead_letters.pop(dead_letter_id, None)

@@ -1,10 +1,10 @@
-"""Dead letters in a DynamoDB table: partition key `application`, sort key `id`."""
+"""Stores dead letters in a DynamoDB table: partition key `application`, sort key `id`."""
 
 import zlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from millrace_feeds.aws_errors import translated
+from millrace_feeds.aws_errors import map_aws_errors
 from millrace_feeds.dead_letters import DeadLetter, application_of
 
 if TYPE_CHECKING:
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 PARTITION_KEY = "application"
 SORT_KEY = "id"
 
-# An item holds 400 KB; the rest of a letter stays far below the difference.
+# An item may have 400 KB; the other attributes need far less than the difference.
 MAX_BODY = 380_000
 _COMPRESS_FROM = 4_096
 
 
-class DynamoDBDeadLetters:
-    """`DeadLetters` over an open client. Bodies of some size are stored deflated."""
+class DynamoDBDeadLetterStore:
+    """Implements `DeadLetterStore` with an open client. Bodies from 4 KiB on are stored deflated."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
         self._table = table
 
-    async def park(self, letter: DeadLetter) -> None:
-        with translated(self._table):
-            await self._client.put_item(TableName=self._table, Item=item_of(letter))
+    async def park(self, dead_letter: DeadLetter) -> None:
+        with map_aws_errors(self._table):
+            await self._client.put_item(TableName=self._table, Item=to_item(dead_letter))
 
-    async def get(self, letter: str) -> DeadLetter | None:
-        with translated(self._table):
-            answer = await self._client.get_item(TableName=self._table, Key=_key(letter), ConsistentRead=True)
-        return letter_of(answer["Item"]) if "Item" in answer else None
+    async def get(self, dead_letter_id: str) -> DeadLetter | None:
+        with map_aws_errors(self._table):
+            response = await self._client.get_item(TableName=self._table, Key=_key(dead_letter_id), ConsistentRead=True)
+        return from_item(response["Item"]) if "Item" in response else None
 
     async def list(self, application: str | None = None) -> AsyncIterator[DeadLetter]:
         paginator = (
@@ -48,13 +48,13 @@ class DynamoDBDeadLetters:
                 ExpressionAttributeValues={":application": {"S": application}},
             )
         )
-        with translated(self._table):
+        with map_aws_errors(self._table):
             async for page in paginator:
                 for item in page["Items"]:
-                    yield letter_of(item)
+                    yield from_item(item)
 
     async def count(self, application: str) -> int:
-        with translated(self._table):
+        with map_aws_errors(self._table):
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table,
                 Select="COUNT",
@@ -63,39 +63,39 @@ class DynamoDBDeadLetters:
             )
             return sum([page["Count"] async for page in pages])
 
-    async def remove(self, letter: str) -> None:
-        with translated(self._table):
-            await self._client.delete_item(TableName=self._table, Key=_key(letter))
+    async def remove(self, dead_letter_id: str) -> None:
+        with map_aws_errors(self._table):
+            await self._client.delete_item(TableName=self._table, Key=_key(dead_letter_id))
 
 
-def _key(letter: str) -> "NewItem":
-    return {PARTITION_KEY: {"S": application_of(letter)}, SORT_KEY: {"S": letter}}
+def _key(dead_letter_id: str) -> "NewItem":
+    return {PARTITION_KEY: {"S": application_of(dead_letter_id)}, SORT_KEY: {"S": dead_letter_id}}
 
 
-def item_of(letter: DeadLetter) -> "NewItem":
-    """Times are unix seconds; `encoding` says how `body` is packed; a body beyond the item limit is left out."""
+def to_item(dead_letter: DeadLetter) -> "NewItem":
+    """Convert a dead letter to an item: times in Unix seconds, `encoding` of the body, no body if it is too large."""
     item: NewItem = {
-        PARTITION_KEY: {"S": letter.application},
-        SORT_KEY: {"S": letter.id},
-        "stream": {"S": letter.stream},
-        "shard": {"S": letter.shard_id},
-        "sequence": {"S": letter.sequence},
-        "key": {"S": letter.key},
-        "reason": {"S": letter.reason},
-        "attempts": {"N": str(letter.attempts)},
-        "arrived": {"N": repr(letter.arrived)},
-        "parked": {"N": repr(letter.parked)},
+        PARTITION_KEY: {"S": dead_letter.application},
+        SORT_KEY: {"S": dead_letter.id},
+        "stream": {"S": dead_letter.stream},
+        "shard": {"S": dead_letter.shard_id},
+        "sequence": {"S": dead_letter.sequence},
+        "key": {"S": dead_letter.key},
+        "reason": {"S": dead_letter.reason},
+        "attempts": {"N": str(dead_letter.attempts)},
+        "arrived": {"N": repr(dead_letter.arrived)},
+        "parked": {"N": repr(dead_letter.parked)},
     }
-    if letter.body is not None:
-        deflated = len(letter.body) >= _COMPRESS_FROM
-        body = zlib.compress(letter.body) if deflated else letter.body
+    if dead_letter.body is not None:
+        deflated = len(dead_letter.body) >= _COMPRESS_FROM
+        body = zlib.compress(dead_letter.body) if deflated else dead_letter.body
         if len(body) <= MAX_BODY:
             item["body"] = {"B": body}
             item["encoding"] = {"S": "deflate" if deflated else "identity"}
     return item
 
 
-def letter_of(item: "Item") -> DeadLetter:
+def from_item(item: "Item") -> DeadLetter:
     body = bytes(item["body"]["B"]) if "body" in item else None
     if body is not None and item["encoding"]["S"] == "deflate":
         body = zlib.decompress(body)

@@ -1,56 +1,76 @@
-# ruff: noqa: N818 # these name states that are met in normal running
-"""What can go wrong with a feed.
+# ruff: noqa: N818 # these name states that occur in normal operation
+"""Exceptions of the feeds.
 
 FeedError
-├── Unavailable           the other side can't be reached or used now: retried with backoff, never parked
-│   ├── Throttled         it asks for fewer or smaller requests
-│   ├── NotFound          the stream or table isn't there (yet, or any more)
-│   └── PublishError      records stayed unacknowledged after all retries
-├── ExpiredIterator       open a new one at the same position
-├── UnknownPosition       the checkpoint isn't one of this stream's sequence numbers
-├── RecordTooLarge        no transport takes this record; sending it again won't help
-└── InvalidRecord         a handler can't use this record; it is parked with the reason
+├── Unavailable             a service can't be used now: retried with backoff, never parked
+│   ├── Throttled           it asks for fewer or smaller requests
+│   ├── NotFound            the stream or table doesn't exist (yet, or any more)
+│   └── PublishError        records stayed unacknowledged after all retries
+├── ExpiredIterator         a new iterator must be opened at the same position
+├── UnknownPosition         the checkpoint isn't a sequence number of this stream
+├── RecordTooLarge          no transport accepts this record; sending it again won't help
+├── InvalidRecord           a handler can't use this record; it is parked with the reason
+├── HandlerTooSlow          a handler's call took too long; retried, then parked
+├── LeaseLost               another worker has the lease
+├── DeadLetterNotFound      no dead letter has the requested id
+└── DeadLetterWithoutBody   the dead letter's record was too large to store
 """
 
 from millrace_feeds.transport import Record
 
 
 class FeedError(Exception):
-    """The root of this package's errors."""
+    """Base class of the feeds' exceptions."""
 
 
 class Unavailable(FeedError):
-    """The other side can't be reached or used now; whether a request took effect is unknown."""
+    """A service can't be reached or used now; whether the request took effect is unknown."""
 
 
 class Throttled(Unavailable):
-    """The other side asks for fewer or smaller requests."""
+    """A service asks for fewer or smaller requests."""
 
 
 class NotFound(Unavailable):
-    """The stream or table isn't there; it may be created (again) later."""
+    """The stream or table doesn't exist; it may be created (again) later."""
 
 
 class PublishError(Unavailable):
-    """Records stayed unacknowledged after all retries; some of them may be in the stream."""
+    """Records stayed unacknowledged after all retries; the stream may contain some of them."""
 
 
 class ExpiredIterator(FeedError):
-    """The iterator is too old; a new one at the last position goes on."""
+    """The iterator is too old; open a new one at the last position."""
 
 
 class UnknownPosition(FeedError):
-    """The sequence number isn't of this shard, for instance because the stream was created anew."""
+    """The sequence number doesn't belong to this shard, for example because the stream was deleted and recreated."""
 
 
 class RecordTooLarge(FeedError):
-    """The record exceeds what one record may weigh (1 MiB with its key)."""
+    """The record exceeds the size limit (1 MiB including its key)."""
 
 
 class InvalidRecord(FeedError):
-    """Raised by a handler for one record it can never use; the record is parked under `reason`."""
+    """A handler can never apply `record`; the consumer parks it with `reason`."""
 
     def __init__(self, record: Record, reason: str) -> None:
         super().__init__(reason)
         self.record = record
         self.reason = reason
+
+
+class HandlerTooSlow(FeedError):
+    """A call of the handler took longer than `handle_timeout`."""
+
+
+class LeaseLost(FeedError):
+    """Another worker holds the lease, or its row was deleted."""
+
+
+class DeadLetterNotFound(FeedError):
+    """No dead letter has the requested id."""
+
+
+class DeadLetterWithoutBody(FeedError):
+    """The dead letter's record was too large to store; it can only be read from its position in the stream."""

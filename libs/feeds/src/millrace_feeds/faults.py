@@ -1,4 +1,4 @@
-"""Faults for the memory transport: seeded, so that a run that fails can be run again."""
+"""Random faults for the in-memory transport, seeded so that a failed run can be repeated."""
 
 from dataclasses import dataclass
 from random import Random
@@ -6,9 +6,9 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class FaultRates:
-    """Probabilities. `rejected` is a record's in a put request, all others are a request's.
+    """Probabilities of faults: `rejected` per record of a put request, the others per request.
 
-    `lost` fails a put before, `ambiguous` after it took effect; `repeated` starts a read some records too early.
+    `lost` fails a put before and `ambiguous` after it took effect; `repeated` starts a read some records too early.
     """
 
     rejected: float = 0.0
@@ -19,16 +19,16 @@ class FaultRates:
     repeated: float = 0.0
 
 
-class Faults:
-    """Decides which fault strikes; `rates` may be changed while it runs."""
+class FaultInjector:
+    """Decides which fault occurs; `rates` may be changed while it runs."""
 
     def __init__(self, rates: FaultRates, random: Random) -> None:
         self.rates = rates
         self._random = random
 
-    def strikes(self, probability: float) -> bool:
+    def occurs(self, probability: float) -> bool:
         return probability > 0 and self._random.random() < probability
 
-    def step_back(self, most: int) -> int:
-        """How many records a repeating read starts too early, at most `most`."""
-        return self._random.randint(0, most)
+    def rewind_distance(self, limit: int) -> int:
+        """Return by how many records a repeated read starts too early, at most `limit`."""
+        return self._random.randint(0, limit)

@@ -1,4 +1,4 @@
-"""The relay's work without its database: rows out of an outbox into a stream, several requests at a time."""
+"""Publishes the rows of an outbox to a stream; `relay` adds the database connection."""
 
 import asyncio
 import logging
@@ -6,20 +6,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from millrace_feeds.outgoing import OutgoingQueue, Parcel
+from millrace_feeds.publish_queue import PublishQueue, QueuedRecord
 from millrace_feeds.publisher import Publisher
 from millrace_feeds.settings import RelaySettings
 from millrace_feeds.telemetry import count_published
 
-AWAY = 6
-"""So many requests in a row of which a stream took nothing say that it is away."""
+FAILURES_UNTIL_UNAVAILABLE = 6
+"""Consecutive requests without an acknowledged record after which the stream counts as unavailable."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One committed row. `created` is unix seconds."""
+    """A committed row. `created` is in Unix seconds."""
 
     seq: int
     key: str
@@ -30,53 +30,53 @@ class OutboxRow:
 
 
 class Outbox(Protocol):
-    """The committed rows of an outbox. Methods may be called while another one runs."""
+    """The committed rows of an outbox. The methods may be called concurrently."""
 
     async def fetch(self, known: Collection[int], limit: int) -> Sequence[OutboxRow]:
-        """The first rows by `seq`, however late they were committed, but for those that are known."""
+        """Return the committed rows with the lowest `seq`, at most `limit`, without the `known` ones."""
         ...
 
     async def remove(self, seqs: Sequence[int]) -> None:
-        """Durable when it returns."""
+        """Remove the rows durably."""
         ...
 
     async def wait(self, seconds: float) -> None:
-        """Until rows were announced, at most so long."""
+        """Wait for a notification about new rows, at most `seconds`."""
         ...
 
 
 class Forwarder:
-    """Sends rows in order per key and removes them once they are acknowledged.
+    """Publishes rows in order per key and removes them once they are acknowledged.
 
-    What is in memory is never more than a copy: a row leaves the outbox only behind its acknowledgement, so whatever
-    happens to this process, the next one sends every row that isn't known to be in the stream.
+    A row is removed from the outbox only after its acknowledgement. After a crash the next forwarder publishes all
+    remaining rows, including those whose acknowledgement was lost.
     """
 
     def __init__(self, outbox: Outbox, publisher: Publisher, settings: RelaySettings) -> None:
         self._outbox = outbox
         self._publisher = publisher
         self._settings = settings
-        self._queue = OutgoingQueue(publisher.transport.limits)
+        self._queue = PublishQueue(publisher.transport.limits)
         self._known: dict[int, float] = {}
-        self._work = asyncio.Event()
-        self._room = asyncio.Event()
+        self._rows_queued = asyncio.Event()
+        self._space_freed = asyncio.Event()
         self.published = 0
         self.failing: str | None = None
-        self._refused = 0
-        """Requests in a row of which the stream took nothing."""
+        self._consecutive_failures = 0
+        """Consecutive requests without an acknowledged record."""
 
     @property
     def pending(self) -> int:
-        """Rows in memory: waiting, in flight, or acknowledged and not removed yet."""
+        """The number of rows in memory: waiting, in flight, or acknowledged and not yet removed."""
         return len(self._known)
 
     @property
     def oldest(self) -> float | None:
-        """When the oldest of them was written, unix seconds."""
+        """The creation time of the oldest row in memory, in Unix seconds; None without rows."""
         return min(self._known.values(), default=None)
 
     async def run(self) -> None:
-        """Until cancelled or the outbox fails; a stream that fails is tried again for ever."""
+        """Run until cancelled or until the outbox fails; errors of the stream are retried without limit."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._fill())
             for _ in range(self._publisher.settings.batches_in_flight):
@@ -86,33 +86,33 @@ class Forwarder:
         loop = asyncio.get_running_loop()
         while True:
             while (room := self._settings.window - len(self._known)) <= 0:
-                self._room.clear()
-                await self._room.wait()
+                self._space_freed.clear()
+                await self._space_freed.wait()
             limit = min(room, self._settings.fetch_rows)
-            looked = loop.time()
+            fetched_at = loop.time()
             rows = await self._outbox.fetch(self._known.keys(), limit)
             self._known.update((row.seq, row.created) for row in rows)
-            self._queue.add(Parcel(row.seq, row.key, row.body, row.traceparent) for row in in_version_order(rows))
+            self._queue.add(QueuedRecord(row.seq, row.key, row.body, row.traceparent) for row in sort_by_version(rows))
             if rows:
-                self._work.set()
+                self._rows_queued.set()
             if len(rows) < limit:
                 await self._outbox.wait(self._settings.poll_interval)
-                await asyncio.sleep(looked + self._settings.gather - loop.time())
+                await asyncio.sleep(fetched_at + self._settings.gather - loop.time())
 
     async def _send(self) -> None:
         while True:
-            # A stream that is away is asked with a single row: a whole request keeps the process busy for 0.1 s.
-            batch = self._queue.take(1 if self._refused >= AWAY else None)
+            # Probe an unavailable stream with single rows: a whole request keeps the process busy for 0.1 s.
+            batch = self._queue.take(1 if self._consecutive_failures >= FAILURES_UNTIL_UNAVAILABLE else None)
             if not batch:
-                self._work.clear()
-                await self._work.wait()
+                self._rows_queued.clear()
+                await self._rows_queued.wait()
                 continue
             outcomes = await self._publisher.send(batch)
             acknowledged, failed = self._queue.settle(batch, outcomes)
-            self._refused = 0 if acknowledged else self._refused + 1
-            self._work.set()
+            self._consecutive_failures = 0 if acknowledged else self._consecutive_failures + 1
+            self._rows_queued.set()
             count_published(self._publisher.stream, len(acknowledged), len(failed))
-            await self._remove([parcel.tag for parcel in acknowledged])
+            await self._remove([record.tag for record in acknowledged])
             if failed:
                 await self._back_off(failed, next(outcome for outcome in outcomes if outcome is not None))
             else:
@@ -124,20 +124,21 @@ class Forwarder:
             for seq in seqs:
                 del self._known[seq]
             self.published += len(seqs)
-            self._room.set()
+            self._space_freed.set()
 
-    async def _back_off(self, failed: list[Parcel], reason: str) -> None:
+    async def _back_off(self, failed: list[QueuedRecord], reason: str) -> None:
         if self.failing is None:
-            logger.warning("%d rows to %s are sent again: %s", len(failed), self._publisher.stream, reason)
+            logger.warning("can't publish %d rows to %s, retrying: %s", len(failed), self._publisher.stream, reason)
         self.failing = reason
-        failures = max(parcel.attempts for parcel in failed)
-        await asyncio.sleep(self._settings.backoff.delay(max(failures, self._refused - AWAY)))
+        attempts = max(record.attempts for record in failed)
+        failures = max(attempts, self._consecutive_failures - FAILURES_UNTIL_UNAVAILABLE)
+        await asyncio.sleep(self._settings.backoff.delay(failures))
         self._queue.requeue(failed)
-        self._work.set()
+        self._rows_queued.set()
 
 
-def in_version_order(rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-    """The rows as they came, but each key's own rows by version."""
+def sort_by_version(rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+    """Sort each key's rows by version within the positions of that key."""
     by_key: dict[str, list[OutboxRow]] = {}
     for row in rows:
         by_key.setdefault(row.key, []).append(row)

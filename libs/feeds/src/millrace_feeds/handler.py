@@ -1,4 +1,4 @@
-"""What a service does with the records of a stream."""
+"""The interface of a consumer's handler, and the distinction between outages and bad records."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -13,24 +13,26 @@ from millrace_feeds.transport import Record
 class Handler(Protocol):
     """Applies records to a service's own state.
 
-    A call gets the records of one shard, in order per key; no two running calls of a worker hold the same key, but
-    several calls may run at once. Every effect must be idempotent (conditional on the record's version): after a crash
-    or a lost lease the same records come again, perhaps while a slow former owner still works on them.
+    A call receives records of one shard, in order per key. A worker makes several calls concurrently, but never two
+    with the same key. Every effect must be idempotent (conditional on the record's version): after a crash or a lost
+    lease the same records are delivered again, possibly while a slow former owner still works on them.
     """
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Apply all records; return when their effects are durable.
 
-        Raise `InvalidRecord(record, reason)` to park one record: the rest is handed in again. Raise `Unavailable`, or
-        anything that `is_outage` knows, while a store can't be reached: the call is repeated, however long it takes.
-        Any other exception is retried with backoff, then bisected, then parked with its text.
+        Raise `InvalidRecord(record, reason)` to park one record; the others are delivered again. Raise `Unavailable`,
+        or another error that `is_outage` recognizes, while a store can't be reached; the call is repeated until it
+        succeeds. After any other exception the batch is retried with backoff, then bisected; a single record that
+        keeps failing is parked with the text of the exception.
         """
         ...
 
 
-Outage = Callable[[BaseException], bool]
+OutagePredicate = Callable[[BaseException], bool]
+"""Returns whether an error means that a store is unavailable."""
 
-_THROTTLES = frozenset(
+_OUTAGE_CODES = frozenset(
     {
         "InternalServerError",
         "LimitExceededException",
@@ -45,15 +47,15 @@ _THROTTLES = frozenset(
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether an error says that a store is away or busy, rather than that a record can't be applied.
+    """Return whether an error means that a store is unavailable or busy, rather than that a record can't be applied.
 
-    Sees through `raise … from …` and exception groups. Clients whose errors don't derive from these (redis-py's) are
-    named by passing an own function to the consumer.
+    Looks at causes (`raise … from …`) and into exception groups. To recognize errors of other clients (such as
+    redis-py), pass a function of your own to the consumer.
     """
     if isinstance(error, BaseExceptionGroup):
         return all(is_outage(inner) for inner in error.exceptions)
     if isinstance(error, (Unavailable, OSError, HTTPClientError, EndpointError)):
         return True
     if isinstance(error, ClientError):
-        return error.response.get("Error", {}).get("Code") in _THROTTLES
+        return error.response.get("Error", {}).get("Code") in _OUTAGE_CODES
     return error.__cause__ is not None and is_outage(error.__cause__)

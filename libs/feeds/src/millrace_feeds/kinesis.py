@@ -1,14 +1,14 @@
-"""Kinesis Data Streams as a transport.
+"""The transport over Kinesis Data Streams.
 
-Source: the Kinesis API reference (PutRecords: 500 records, 5 MiB, 1 MiB each with its key; GetRecords: 10,000 records,
-five calls a second and shard; an iterator lives five minutes).
+Source: Kinesis API reference (PutRecords: 500 records, 5 MiB, 1 MiB each including its key; GetRecords: 10,000
+records, five calls per second and shard; an iterator expires after five minutes).
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from millrace_feeds.aws_errors import position_checked, translated
-from millrace_feeds.transport import LATEST, TRIM_HORIZON, Limits, Outgoing, Page, Record, Shard, ShardIterator
+from millrace_feeds.aws_errors import map_aws_errors, map_unknown_position
+from millrace_feeds.transport import LATEST, TRIM_HORIZON, Limits, OutgoingRecord, Page, Record, Shard, ShardIterator
 
 if TYPE_CHECKING:
     from types_aiobotocore_kinesis import KinesisClient
@@ -18,7 +18,7 @@ MAX_GET_RECORDS = 10_000
 
 
 class KinesisTransport:
-    """A `Transport` over an open client (see `aws.kinesis_client`), whose timeouts bound every call."""
+    """Implements `Transport` with an open client (see `aws.kinesis_client`), whose timeouts bound every call."""
 
     def __init__(self, client: "KinesisClient", limits: Limits | None = None) -> None:
         self._client = client
@@ -28,51 +28,51 @@ class KinesisTransport:
     def limits(self) -> Limits:
         return self._limits
 
-    async def put_records(self, stream: str, records: Sequence[Outgoing]) -> Sequence[str | None]:
-        with translated(stream):
-            answer = await self._client.put_records(
+    async def put_records(self, stream: str, records: Sequence[OutgoingRecord]) -> Sequence[str | None]:
+        with map_aws_errors(stream):
+            response = await self._client.put_records(
                 StreamName=stream,
                 Records=[{"PartitionKey": record.key, "Data": record.body} for record in records],
             )
-        return [entry.get("ErrorCode") for entry in answer["Records"]]
+        return [entry.get("ErrorCode") for entry in response["Records"]]
 
     async def list_shards(self, stream: str) -> Sequence[Shard]:
         shards: list[Shard] = []
-        with translated(stream):
-            answer = await self._client.list_shards(StreamName=stream)
-            shards += map(_shard, answer["Shards"])
-            while token := answer.get("NextToken"):
-                answer = await self._client.list_shards(NextToken=token)
-                shards += map(_shard, answer["Shards"])
+        with map_aws_errors(stream):
+            response = await self._client.list_shards(StreamName=stream)
+            shards += map(_shard, response["Shards"])
+            while token := response.get("NextToken"):
+                response = await self._client.list_shards(NextToken=token)
+                shards += map(_shard, response["Shards"])
         return shards
 
     async def open_iterator(self, stream: str, shard_id: str, after: str) -> ShardIterator:
-        with position_checked(stream), translated(f"{stream}/{shard_id}"):
+        with map_unknown_position(stream), map_aws_errors(f"{stream}/{shard_id}"):
             if after in (TRIM_HORIZON, LATEST):
-                answer = await self._client.get_shard_iterator(
+                response = await self._client.get_shard_iterator(
                     StreamName=stream,
                     ShardId=shard_id,
                     ShardIteratorType="TRIM_HORIZON" if after == TRIM_HORIZON else "LATEST",
                 )
             else:
-                answer = await self._client.get_shard_iterator(
+                response = await self._client.get_shard_iterator(
                     StreamName=stream,
                     ShardId=shard_id,
                     ShardIteratorType="AFTER_SEQUENCE_NUMBER",
                     StartingSequenceNumber=after,
                 )
-        return ShardIterator(stream, shard_id, answer["ShardIterator"])
+        return ShardIterator(stream, shard_id, response["ShardIterator"])
 
     async def get_records(self, iterator: ShardIterator, limit: int) -> Page:
-        with translated(f"{iterator.stream}/{iterator.shard_id}"):
-            answer = await self._client.get_records(
+        with map_aws_errors(f"{iterator.stream}/{iterator.shard_id}"):
+            response = await self._client.get_records(
                 ShardIterator=iterator.token, Limit=min(max(limit, 1), MAX_GET_RECORDS)
             )
-        token = answer.get("NextShardIterator")
+        token = response.get("NextShardIterator")
         return Page(
-            records=tuple(_record(iterator, record) for record in answer["Records"]),
+            records=tuple(_record(iterator, record) for record in response["Records"]),
             next=ShardIterator(iterator.stream, iterator.shard_id, token) if token else None,
-            behind_ms=answer.get("MillisBehindLatest") or 0,
+            behind_ms=response.get("MillisBehindLatest") or 0,
         )
 
 

@@ -1,4 +1,4 @@
-"""How far an application is behind its stream, seen from outside: from its leases and the stream alone."""
+"""Measures an application's lag from its leases and the stream, without access to its process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from millrace_feeds.transport import TRIM_HORIZON, Transport
 
 @dataclass(frozen=True, slots=True)
 class ShardLag:
-    """`lag_ms` is the age of the first record behind the checkpoint, 0 without any, None without such a shard."""
+    """The lag of a shard: age of the first record after the checkpoint, 0 without one, None if the shard is gone."""
 
     shard_id: str
     worker: str | None
@@ -20,19 +20,19 @@ class ShardLag:
 
 
 async def read_lag(transport: Transport, stream: str, leases: LeaseStore, clock: Clock) -> Sequence[ShardLag]:
-    """One entry per lease, by shard. Raises `Unavailable`."""
+    """Return the lag of each leased shard, sorted by shard id. Raises `Unavailable`."""
     rows = sorted(await leases.list(), key=lambda lease: lease.key)
     return [ShardLag(row.key, row.holder, row.checkpoint, await _lag_ms(transport, stream, row, clock)) for row in rows]
 
 
 async def _lag_ms(transport: Transport, stream: str, lease: Lease, clock: Clock) -> int | None:
-    if lease.ended:
+    if lease.is_ended:
         return 0
     try:
         try:
             iterator = await transport.open_iterator(stream, lease.key, lease.checkpoint)
         except UnknownPosition:
-            # The consumer, too, starts such a shard from its beginning.
+            # The consumer starts such a shard from its beginning, too.
             iterator = await transport.open_iterator(stream, lease.key, TRIM_HORIZON)
         page = await transport.get_records(iterator, 1)
     except NotFound:

@@ -1,7 +1,7 @@
-"""A lease: who works on a shard, and how far the work is.
+"""Leases: the assignment of a shard to a worker, with the shard's checkpoint.
 
-The attributes are KCL 2.x's; `checkpoint_owner` is KCL 3's for a graceful handover. Source: amazon-kinesis-client,
-`Lease` and `DynamoDBLeaseSerializer`.
+The attributes are those of KCL 2.x, plus `checkpoint_owner` of KCL 3 for a graceful handover. Source:
+amazon-kinesis-client, `Lease` and `DynamoDBLeaseSerializer`.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from millrace_feeds.transport import SHARD_END
 class Lease:
     """One row of a lease table.
 
-    `counter` rises with every write, and every write is conditional on the counter that was read: whoever holds the
-    lease beats by it. `checkpoint` is a sequence number, `TRIM_HORIZON`, `LATEST` or `SHARD_END`. During a handover
-    `owner` is the one to come and `checkpoint_owner` the one who still works.
+    `counter` increases with every write, including the holder's heartbeats, and every write is conditional on the
+    counter that was read. `checkpoint` is a sequence number, `TRIM_HORIZON`, `LATEST` or `SHARD_END`. During a
+    handover `owner` is the next worker and `checkpoint_owner` the one that still works on the shard.
     """
 
     key: str
@@ -32,11 +32,11 @@ class Lease:
 
     @property
     def holder(self) -> str | None:
-        """Who may work on the shard and beats the counter."""
+        """The worker that works on the shard and renews the lease."""
         return self.checkpoint_owner or self.owner
 
     @property
-    def ended(self) -> bool:
+    def is_ended(self) -> bool:
         return self.checkpoint == SHARD_END
 
 
@@ -48,20 +48,20 @@ class LeaseStore(Protocol):
     async def get(self, key: str) -> Lease | None: ...
 
     async def create(self, lease: Lease) -> bool:
-        """False where the row exists already."""
+        """Create the row; return False if it exists."""
         ...
 
     async def update(self, lease: Lease, expected_counter: int) -> bool:
-        """Replace the row if it exists and its counter is `expected_counter`; False otherwise."""
+        """Replace the row if its counter is `expected_counter`; return False otherwise, also if it doesn't exist."""
         ...
 
     async def delete(self, key: str, expected_counter: int) -> bool:
-        """Remove the row under the same condition."""
+        """Delete the row if its counter is `expected_counter`; return False otherwise."""
         ...
 
 
 class MemoryLeaseStore:
-    """Leases in a dict, for tests and for a single process."""
+    """Stores leases in memory, for tests and for a single process."""
 
     def __init__(self) -> None:
         self._leases: dict[str, Lease] = {}

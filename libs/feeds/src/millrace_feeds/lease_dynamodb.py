@@ -1,13 +1,13 @@
-"""The lease table in DynamoDB, with KCL 2.x's attributes.
+"""Stores leases in DynamoDB, with the attributes of KCL 2.x.
 
-Source: amazon-kinesis-client 2.x, `DynamoDBLeaseSerializer`; `checkpointOwner` is KCL 3's.
+Source: amazon-kinesis-client 2.x, `DynamoDBLeaseSerializer`; `checkpointOwner` is from KCL 3.
 """
 
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from millrace_feeds.aws_errors import translated
+from millrace_feeds.aws_errors import map_aws_errors
 from millrace_feeds.lease import Lease
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ LEASE_KEY = "leaseKey"
 
 
 class DynamoDBLeaseStore:
-    """A `LeaseStore` over a table whose only key is `leaseKey` (see `provision.create_lease_table`)."""
+    """Implements `LeaseStore` with a table whose only key is `leaseKey` (see `provision.create_lease_table`)."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
@@ -29,48 +29,48 @@ class DynamoDBLeaseStore:
 
     async def list(self) -> list[Lease]:
         leases: list[Lease] = []
-        with translated(self._table):
-            answer = await self._client.scan(TableName=self._table, ConsistentRead=True)
-            leases += map(lease_of, answer["Items"])
-            while start := answer.get("LastEvaluatedKey"):
-                answer = await self._client.scan(TableName=self._table, ConsistentRead=True, ExclusiveStartKey=start)
-                leases += map(lease_of, answer["Items"])
+        with map_aws_errors(self._table):
+            response = await self._client.scan(TableName=self._table, ConsistentRead=True)
+            leases += map(from_item, response["Items"])
+            while start := response.get("LastEvaluatedKey"):
+                response = await self._client.scan(TableName=self._table, ConsistentRead=True, ExclusiveStartKey=start)
+                leases += map(from_item, response["Items"])
         return leases
 
     async def get(self, key: str) -> Lease | None:
-        with translated(self._table):
-            answer = await self._client.get_item(
+        with map_aws_errors(self._table):
+            response = await self._client.get_item(
                 TableName=self._table, Key={LEASE_KEY: {"S": key}}, ConsistentRead=True
             )
-        return lease_of(answer["Item"]) if "Item" in answer else None
+        return from_item(response["Item"]) if "Item" in response else None
 
     async def create(self, lease: Lease) -> bool:
-        with translated(self._table):
+        with map_aws_errors(self._table):
             try:
                 await self._client.put_item(
                     TableName=self._table,
-                    Item=item_of(lease),
+                    Item=to_item(lease),
                     ConditionExpression=f"attribute_not_exists({LEASE_KEY})",
                 )
             except ClientError as error:
-                return _unless_refused(error)
+                return _false_if_condition_failed(error)
         return True
 
     async def update(self, lease: Lease, expected_counter: int) -> bool:
-        with translated(self._table):
+        with map_aws_errors(self._table):
             try:
                 await self._client.put_item(
                     TableName=self._table,
-                    Item=item_of(lease),
+                    Item=to_item(lease),
                     ConditionExpression="leaseCounter = :expected",
                     ExpressionAttributeValues={":expected": {"N": str(expected_counter)}},
                 )
             except ClientError as error:
-                return _unless_refused(error)
+                return _false_if_condition_failed(error)
         return True
 
     async def delete(self, key: str, expected_counter: int) -> bool:
-        with translated(self._table):
+        with map_aws_errors(self._table):
             try:
                 await self._client.delete_item(
                     TableName=self._table,
@@ -79,18 +79,18 @@ class DynamoDBLeaseStore:
                     ExpressionAttributeValues={":expected": {"N": str(expected_counter)}},
                 )
             except ClientError as error:
-                return _unless_refused(error)
+                return _false_if_condition_failed(error)
         return True
 
 
-def _unless_refused(error: ClientError) -> bool:
+def _false_if_condition_failed(error: ClientError) -> bool:
     if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
         return False
     raise error
 
 
-def item_of(lease: Lease) -> "NewItem":
-    """A lease as KCL writes it: what is unset is left out."""
+def to_item(lease: Lease) -> "NewItem":
+    """Convert a lease to an item as KCL writes it, without unset attributes."""
     item: NewItem = {
         LEASE_KEY: {"S": lease.key},
         "leaseCounter": {"N": str(lease.counter)},
@@ -109,8 +109,8 @@ def item_of(lease: Lease) -> "NewItem":
     return item
 
 
-def lease_of(item: "Item") -> Lease:
-    """A row as this package or KCL wrote it."""
+def from_item(item: "Item") -> Lease:
+    """Convert an item that this package or KCL wrote."""
 
     def text(name: str, default: str) -> str:
         return item[name]["S"] if name in item else default

@@ -1,8 +1,9 @@
-"""The rules by which a fleet shares out leases: pure, no I/O, no clock of their own.
+"""Rules for distributing leases among the workers of an application: pure functions without I/O or clock.
 
-As KCL 2.x has them (amazon-kinesis-client, `DynamoDBLeaseTaker`, `DynamoDBLeaseRenewer`, `ShardSyncer`): a lease whose
-counter stood still for the failover time of the *observer's* monotonic clock is free; a worker takes free leases up to
-its fair share; without free ones it steals one at a time from the most loaded; a child waits for its parents' end.
+They follow KCL 2.x (amazon-kinesis-client, `DynamoDBLeaseTaker`, `DynamoDBLeaseRenewer`, `ShardSyncer`): a lease whose
+counter didn't change for the failover time on the *observer's* monotonic clock is free; a worker takes free leases up
+to its fair share; if none is free, it steals one at a time from the most loaded worker; a child shard waits until its
+parents are finished.
 """
 
 import math
@@ -16,14 +17,14 @@ from millrace_feeds.transport import LATEST, SHARD_END, TRIM_HORIZON, Shard
 
 
 class LeaseView:
-    """What one worker has seen of the table: since when each lease's counter stands still."""
+    """One worker's observations of the lease table: since when each lease's counter hasn't changed."""
 
     def __init__(self, failover: float) -> None:
         self._failover = failover
         self._seen: dict[str, tuple[int, str | None, float]] = {}
 
     def observe(self, leases: Iterable[Lease], now: float) -> None:
-        """A read of the whole table; `now` is the observer's monotonic clock *before* the read."""
+        """Record a read of the whole table; `now` is the observer's monotonic clock *before* the read."""
         seen: dict[str, tuple[int, str | None, float]] = {}
         for lease in leases:
             before = self._seen.get(lease.key)
@@ -31,8 +32,8 @@ class LeaseView:
             seen[lease.key] = before if same and before else (lease.counter, lease.holder, now)
         self._seen = seen
 
-    def expired(self, lease: Lease, now: float) -> bool:
-        """Whether the holder has been silent for the failover time."""
+    def is_expired(self, lease: Lease, now: float) -> bool:
+        """Return whether the holder hasn't renewed the lease for the failover time."""
         before = self._seen.get(lease.key)
         if before is None or before[:2] != (lease.counter, lease.holder):
             return False
@@ -40,60 +41,65 @@ class LeaseView:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a worker does next: leases to take over at once, and at most one to ask its holder for."""
+class LeasePlan:
+    """A worker's next step: leases to take over immediately, and at most one whose handover to request."""
 
     take: tuple[Lease, ...] = ()
     steal: Lease | None = None
 
 
-def plan(
-    leases: Sequence[Lease], view: LeaseView, *, worker: str, running: Collection[str], now: float, turn: int = 0
-) -> Plan:
-    """The next step of one worker.
+def plan_leases(
+    leases: Sequence[Lease], view: LeaseView, *, worker: str, running: Collection[str], now: float, rotation: int = 0
+) -> LeasePlan:
+    """Return the next step of one worker.
 
-    `running` are the leases that it works on. A lease that already names the worker is resumed whatever its share:
-    it was handed over, or an earlier run of the same worker left it. `turn` varies which of several equal leases is
-    chosen, so that workers don't all reach for the same one.
+    `running` are the keys of the leases that it works on. A lease that already names the worker is resumed even beyond
+    its share: it was handed over, or an earlier run of the same worker left it. `rotation` varies which of several
+    equal leases is chosen, so that workers don't compete for the same one.
     """
-    live = [lease for lease in leases if not lease.ended]
+    live = [lease for lease in leases if not lease.is_ended]
     mine = [lease for lease in live if worker in (lease.holder, lease.owner)]
     resumed = [lease for lease in mine if lease.holder == worker and lease.key not in running]
-    resumable = tuple(lease for lease in resumed if not blocked(lease, leases))
-    ready = [lease for lease in live if not blocked(lease, leases)]
+    resumable = tuple(lease for lease in resumed if not is_blocked(lease, leases))
+    ready = [lease for lease in live if not is_blocked(lease, leases)]
     others = [lease for lease in ready if worker not in (lease.holder, lease.owner)]
-    stalled = [lease for lease in mine if lease.owner == worker and lease.holder != worker and view.expired(lease, now)]
-    free = [lease for lease in others if lease.holder is None or view.expired(lease, now)]
-    taken_by = Counter(lease.owner for lease in ready if lease not in free and lease.owner is not None)
-    taken_by.setdefault(worker, 0)
-    share = math.ceil(len(ready) / len(taken_by))
-    wanted = max(0, share - taken_by[worker])
+    requested = [lease for lease in mine if lease.owner == worker and lease.holder != worker]
+    stalled = [lease for lease in requested if view.is_expired(lease, now)]
+    free = [lease for lease in others if lease.holder is None or view.is_expired(lease, now)]
+    counts = Counter(lease.owner for lease in ready if lease not in free and lease.owner is not None)
+    counts.setdefault(worker, 0)
+    share = math.ceil(len(ready) / len(counts))
+    wanted = max(0, share - counts[worker])
     if free:
-        start = turn % len(free)
+        start = rotation % len(free)
         chosen = (free[start:] + free[:start])[:wanted]
-        return Plan((*resumable, *stalled, *chosen))
-    del taken_by[worker]
-    return Plan((*resumable, *stalled), _steal(others, taken_by, share=share, wanted=wanted, turn=turn))
+        return LeasePlan((*resumable, *stalled, *chosen))
+    del counts[worker]
+    steal = _choose_lease_to_steal(others, counts, share=share, wanted=wanted, rotation=rotation)
+    return LeasePlan((*resumable, *stalled), steal)
 
 
-def _steal(others: Sequence[Lease], rivals: Mapping[str, int], *, share: int, wanted: int, turn: int) -> Lease | None:
-    if not wanted or not rivals:
+def _choose_lease_to_steal(
+    others: Sequence[Lease], counts: Mapping[str, int], *, share: int, wanted: int, rotation: int
+) -> Lease | None:
+    """Choose a lease of the most loaded of the other workers; `counts` has the number of leases of each."""
+    if not wanted or not counts:
         return None
-    count, richest = max((count, owner) for owner, count in rivals.items())
-    # One more than the fair share may be stolen; of one who has just his share only by a worker that lacks two.
+    count, most_loaded = max((count, owner) for owner, count in counts.items())
+    # A worker gives up leases beyond its share; one of its share only to a worker that lacks at least two.
     if count <= share and not (wanted > 1 and count == share):
         return None
-    candidates = [lease for lease in others if lease.owner == richest and lease.checkpoint_owner is None]
-    return candidates[turn % len(candidates)] if candidates else None
+    candidates = [lease for lease in others if lease.owner == most_loaded and lease.checkpoint_owner is None]
+    return candidates[rotation % len(candidates)] if candidates else None
 
 
-def blocked(lease: Lease, leases: Iterable[Lease]) -> bool:
-    """Whether a parent's records come first. A parent without a row has been worked off and cleaned up."""
-    return bool(lease.parents) and any(row.key in lease.parents and not row.ended for row in leases)
+def is_blocked(lease: Lease, leases: Iterable[Lease]) -> bool:
+    """Return whether a parent shard isn't finished. A parent without a row was finished and cleaned up."""
+    return bool(lease.parents) and any(row.key in lease.parents and not row.is_ended for row in leases)
 
 
-def taken(lease: Lease, worker: str) -> Lease:
-    """The row by which a worker takes a lease over."""
+def take_over(lease: Lease, worker: str) -> Lease:
+    """Return the row with which `worker` takes over the lease."""
     switched = lease.holder != worker
     return replace(
         lease,
@@ -104,8 +110,8 @@ def taken(lease: Lease, worker: str) -> Lease:
     )
 
 
-def requested(lease: Lease, worker: str) -> Lease:
-    """The row by which a worker asks the holder for a lease: it finishes what is in flight, then lets go."""
+def request_handover(lease: Lease, worker: str) -> Lease:
+    """Return the row with which `worker` requests the lease: the holder finishes its running calls and releases it."""
     return replace(
         lease,
         owner=worker,
@@ -115,54 +121,58 @@ def requested(lease: Lease, worker: str) -> Lease:
     )
 
 
-def beaten(lease: Lease, checkpoint: str) -> Lease:
-    """The holder's heartbeat, with its position."""
+def renew_lease(lease: Lease, checkpoint: str) -> Lease:
+    """Return the row of the holder's heartbeat with its new checkpoint."""
     switches = lease.owner_switches if checkpoint == lease.checkpoint else 0
     return replace(lease, counter=lease.counter + 1, checkpoint=checkpoint, owner_switches=switches)
 
 
-def released(lease: Lease, checkpoint: str) -> Lease:
-    """The holder's last write: to the one who asked for the lease, else to whoever takes it."""
+def release_lease(lease: Lease, checkpoint: str) -> Lease:
+    """Return the row of the holder's last write: owned by the worker that requested the lease, or else free."""
     owner = lease.owner if lease.checkpoint_owner is not None else None
-    return replace(beaten(lease, checkpoint), owner=owner, checkpoint_owner=None)
+    return replace(renew_lease(lease, checkpoint), owner=owner, checkpoint_owner=None)
 
 
-class Standing(Enum):
-    """What a holder finds when its write was refused."""
+class Ownership(Enum):
+    """The state of a lease after a conditional write of its holder failed."""
 
-    KEPT = "kept"
-    ASKED = "asked"
+    HELD = "held"
+    HANDOVER_REQUESTED = "handover requested"
     LOST = "lost"
 
 
-def standing(mine: Lease, row: Lease | None, worker: str, *, unsure: bool) -> Standing:
-    """`mine` is the last row known to be written, `unsure` whether a later write may have landed unseen."""
+def check_ownership(mine: Lease, row: Lease | None, worker: str, *, write_uncertain: bool) -> Ownership:
+    """Determine from the stored `row` why a write of the holder `worker` failed.
+
+    `mine` is the last row known to be written; `write_uncertain` states whether a later write without a response may
+    have been stored.
+    """
     if row is None or row.holder != worker or row.counter <= mine.counter:
-        return Standing.LOST
-    if row.checkpoint_owner == worker and (unsure or row.counter == mine.counter + 1):
-        return Standing.ASKED
-    return Standing.KEPT if unsure else Standing.LOST
+        return Ownership.LOST
+    if row.checkpoint_owner == worker and (write_uncertain or row.counter == mine.counter + 1):
+        return Ownership.HANDOVER_REQUESTED
+    return Ownership.HELD if write_uncertain else Ownership.LOST
 
 
 @dataclass(frozen=True, slots=True)
-class Sync:
+class SyncPlan:
     """Rows to create, parents first, and rows to remove."""
 
     create: tuple[Lease, ...]
     remove: tuple[Lease, ...]
 
 
-def sync(shards: Sequence[Shard], leases: Sequence[Lease], start: str) -> Sync:
-    """Bring the table in line with the stream's shards.
+def plan_sync(shards: Sequence[Shard], leases: Sequence[Lease], start: str) -> SyncPlan:
+    """Return the changes that bring the lease table in line with the stream's shards.
 
-    A closed shard whose descendants have rows was worked off before, or lies before the start: it gets none. A row
-    goes when its shard has ended and its descendants have rows, or when the stream doesn't know the shard any more.
+    A closed shard whose descendants have rows gets no row: it was finished earlier, or precedes the start. A row is
+    removed when its shard is finished and its descendants have rows, or when the stream no longer has the shard.
     """
     rows = {lease.key for lease in leases}
-    children = _children(shards)
+    children = _children_by_parent(shards)
     fresh_start = start if not leases else TRIM_HORIZON
     ordered = _parents_first(shards)
-    succeeded = _succeeded(ordered, children, rows)
+    succeeded = _find_succeeded_shards(ordered, children, rows)
     create: list[Lease] = []
     for shard in ordered:
         before_start = shard.shard_id in children and fresh_start == LATEST
@@ -170,19 +180,19 @@ def sync(shards: Sequence[Shard], leases: Sequence[Lease], start: str) -> Sync:
             create.append(_first_lease(shard, fresh_start))
     listed = {shard.shard_id for shard in shards}
     remove = tuple(
-        lease for lease in leases if listed and (lease.key not in listed or (lease.ended and lease.key in succeeded))
+        lease for lease in leases if listed and (lease.key not in listed or (lease.is_ended and lease.key in succeeded))
     )
-    return Sync(tuple(create), remove)
+    return SyncPlan(tuple(create), remove)
 
 
-def _succeeded(
+def _find_succeeded_shards(
     parents_first: Sequence[Shard], children: Mapping[str, Sequence[str]], rows: Collection[str]
 ) -> set[str]:
-    """The shards whose every child has a row, or had one and is succeeded in turn."""
+    """Return the shards all of whose children have a row, or had one and are themselves succeeded."""
     succeeded: set[str] = set()
     for shard in reversed(parents_first):
-        offspring = children.get(shard.shard_id, ())
-        if offspring and all(child in rows or child in succeeded for child in offspring):
+        child_ids = children.get(shard.shard_id, ())
+        if child_ids and all(child in rows or child in succeeded for child in child_ids):
             succeeded.add(shard.shard_id)
     return succeeded
 
@@ -197,7 +207,7 @@ def _first_lease(shard: Shard, checkpoint: str) -> Lease:
     )
 
 
-def _children(shards: Iterable[Shard]) -> dict[str, list[str]]:
+def _children_by_parent(shards: Iterable[Shard]) -> dict[str, list[str]]:
     children: dict[str, list[str]] = {}
     for shard in shards:
         for parent in shard.parents:
@@ -206,7 +216,7 @@ def _children(shards: Iterable[Shard]) -> dict[str, list[str]]:
 
 
 def _parents_first(shards: Sequence[Shard]) -> list[Shard]:
-    """A worker that stops half-way through must not leave a child without its parents' rows."""
+    """Order the shards so that a worker which stops half-way leaves no child without its parents' rows."""
     by_id = {shard.shard_id: shard for shard in shards}
     ordered: dict[str, Shard] = {}
 
@@ -221,6 +231,6 @@ def _parents_first(shards: Sequence[Shard]) -> list[Shard]:
     return list(ordered.values())
 
 
-def ended(lease: Lease) -> Lease:
-    """The holder's last write for a shard that has been read to its end."""
-    return replace(released(lease, SHARD_END), owner=None)
+def end_lease(lease: Lease) -> Lease:
+    """Return the row of the holder's last write for a shard that is finished."""
+    return replace(release_lease(lease, SHARD_END), owner=None)

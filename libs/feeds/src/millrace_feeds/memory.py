@@ -1,4 +1,4 @@
-"""A transport in memory, for tests, seeded simulations and measurements: as Kinesis behaves, faults included."""
+"""An in-memory transport that behaves like Kinesis, including its faults; for tests and seeded simulations."""
 
 import asyncio
 import hashlib
@@ -15,11 +15,11 @@ from millrace_feeds.errors import (
     Unavailable,
     UnknownPosition,
 )
-from millrace_feeds.faults import Faults
-from millrace_feeds.transport import LATEST, TRIM_HORIZON, Limits, Outgoing, Page, Record, Shard, ShardIterator
+from millrace_feeds.faults import FaultInjector
+from millrace_feeds.transport import LATEST, TRIM_HORIZON, Limits, OutgoingRecord, Page, Record, Shard, ShardIterator
 
 _HASHES = 2**128
-_MOST_REPEATED = 20
+_MAX_REPEATED = 20
 
 
 @dataclass(slots=True)
@@ -34,16 +34,16 @@ class _MemoryShard:
 
 
 class MemoryTransport:
-    """A `Transport` whose streams are created, split, merged and deleted by plain methods.
+    """Implements `Transport` in memory, with methods to create, split, merge and delete streams.
 
-    `latency` gives each request's duration in seconds. An iterator lives `iterator_life` seconds of the clock.
+    `latency` returns the duration of each request in seconds. Iterators expire after `iterator_life` seconds.
     """
 
     def __init__(
         self,
         *,
         clock: Clock | None = None,
-        faults: Faults | None = None,
+        faults: FaultInjector | None = None,
         latency: Callable[[], float] | None = None,
         limits: Limits | None = None,
         iterator_life: float = 300.0,
@@ -61,7 +61,7 @@ class MemoryTransport:
         return self._limits
 
     def create_stream(self, stream: str, shards: int = 1) -> None:
-        """Nothing happens where it exists."""
+        """Create a stream unless it exists."""
         if stream not in self._streams:
             self._streams[stream] = {}
             for number in range(shards):
@@ -71,7 +71,7 @@ class MemoryTransport:
         del self._streams[stream]
 
     def split(self, stream: str, shard_id: str) -> tuple[str, str]:
-        """Close a shard and open two in its place; their ids."""
+        """Close a shard, open two children in its place, and return their ids."""
         parent = self._close(stream, shard_id)
         middle = (parent.first + parent.last) // 2
         return (
@@ -80,76 +80,76 @@ class MemoryTransport:
         )
 
     def merge(self, stream: str, shard_id: str, adjacent: str) -> str:
-        """Close two neighbours and open one in their place; its id."""
+        """Close two adjacent shards, open one child in their place, and return its id."""
         one, other = self._close(stream, shard_id), self._close(stream, adjacent)
         first, last = min(one.first, other.first), max(one.last, other.last)
         return self._open(stream, first, last, (shard_id, adjacent))
 
     def all_shards(self, stream: str) -> list[Shard]:
-        """Open and closed ones, in the order of their creation."""
-        return [_described(shard) for shard in self._shards(stream).values()]
+        """Return open and closed shards in the order of their creation."""
+        return [_to_shard(shard) for shard in self._shards(stream).values()]
 
     def open_shards(self, stream: str) -> list[Shard]:
-        """Those that take new records, in the order of their hash keys."""
+        """Return the shards that accept new records, in the order of their hash keys."""
         shards = sorted((shard for shard in self._shards(stream).values() if not shard.closed), key=lambda s: s.first)
-        return [_described(shard) for shard in shards]
+        return [_to_shard(shard) for shard in shards]
 
     def records(self, stream: str, shard_id: str) -> Sequence[Record]:
-        """All that a shard holds."""
+        """Return all records of a shard."""
         return tuple(self._shard(stream, shard_id).records)
 
-    async def put_records(self, stream: str, records: Sequence[Outgoing]) -> Sequence[str | None]:
-        await self._travel()
-        self._check(records)
+    async def put_records(self, stream: str, records: Sequence[OutgoingRecord]) -> Sequence[str | None]:
+        await self._simulate_latency()
+        self._check_limits(records)
         faults = self._faults
-        if faults is not None and faults.strikes(faults.rates.throttled):
+        if faults is not None and faults.occurs(faults.rates.throttled):
             raise Throttled(f"{stream}: slow down")
-        if faults is not None and faults.strikes(faults.rates.lost):
+        if faults is not None and faults.occurs(faults.rates.lost):
             raise Unavailable(f"{stream}: connection refused")
         outcomes = [self._put(stream, record) for record in records]
-        await self._travel()
-        if faults is not None and faults.strikes(faults.rates.ambiguous):
+        await self._simulate_latency()
+        if faults is not None and faults.occurs(faults.rates.ambiguous):
             raise Unavailable(f"{stream}: read timed out")
         return outcomes
 
     async def list_shards(self, stream: str) -> Sequence[Shard]:
-        await self._travel()
+        await self._simulate_latency()
         return self.all_shards(stream)
 
     async def open_iterator(self, stream: str, shard_id: str, after: str) -> ShardIterator:
-        await self._travel()
+        await self._simulate_latency()
         shard = self._shard(stream, shard_id)
         return self._iterator(shard, stream, _index_after(shard, after))
 
     async def get_records(self, iterator: ShardIterator, limit: int) -> Page:
-        await self._travel()
+        await self._simulate_latency()
         shard = self._shard(iterator.stream, iterator.shard_id)
         opened, _, index = iterator.token.partition(":")
         faults = self._faults
         if faults is not None:
-            if faults.strikes(faults.rates.throttled):
+            if faults.occurs(faults.rates.throttled):
                 raise Throttled(f"{iterator.shard_id}: slow down")
-            if faults.strikes(faults.rates.expired):
+            if faults.occurs(faults.rates.expired):
                 raise ExpiredIterator(f"{iterator.shard_id}: iterator expired")
         if self._clock.monotonic() - float(opened) > self._iterator_life:
             raise ExpiredIterator(f"{iterator.shard_id}: iterator expired")
-        page = self._page(shard, iterator.stream, self._repeated(int(index)), limit)
-        await self._travel()
+        page = self._page(shard, iterator.stream, self._rewind(int(index)), limit)
+        await self._simulate_latency()
         return page
 
-    async def _travel(self) -> None:
+    async def _simulate_latency(self) -> None:
         if self._latency is not None:
             await asyncio.sleep(self._latency())
 
-    def _check(self, records: Sequence[Outgoing]) -> None:
-        weights = [len(record.body) + len(record.key.encode()) for record in records]
-        if max(weights, default=0) > self._limits.record_bytes:
-            raise RecordTooLarge(f"{max(weights)} bytes are more than {self._limits.record_bytes}")
-        if len(records) > self._limits.records or sum(weights) > self._limits.request_bytes:
-            raise RecordTooLarge(f"{len(records)} records of {sum(weights)} bytes are more than one request takes")
+    def _check_limits(self, records: Sequence[OutgoingRecord]) -> None:
+        sizes = [len(record.body) + len(record.key.encode()) for record in records]
+        if max(sizes, default=0) > self._limits.record_bytes:
+            raise RecordTooLarge(f"{max(sizes)} bytes are more than {self._limits.record_bytes}")
+        if len(records) > self._limits.records or sum(sizes) > self._limits.request_bytes:
+            raise RecordTooLarge(f"{len(records)} records of {sum(sizes)} bytes are more than one request takes")
 
-    def _put(self, stream: str, record: Outgoing) -> str | None:
-        if self._faults is not None and self._faults.strikes(self._faults.rates.rejected):
+    def _put(self, stream: str, record: OutgoingRecord) -> str | None:
+        if self._faults is not None and self._faults.occurs(self._faults.rates.rejected):
             return "ProvisionedThroughputExceededException"
         hashed = int.from_bytes(hashlib.md5(record.key.encode(), usedforsecurity=False).digest())
         shards = self._shards(stream).values()
@@ -161,11 +161,11 @@ class MemoryTransport:
         )
         return None
 
-    def _repeated(self, index: int) -> int:
+    def _rewind(self, index: int) -> int:
         faults = self._faults
-        if faults is None or not faults.strikes(faults.rates.repeated):
+        if faults is None or not faults.occurs(faults.rates.repeated):
             return index
-        return index - faults.step_back(min(index, _MOST_REPEATED))
+        return index - faults.rewind_distance(min(index, _MAX_REPEATED))
 
     def _page(self, shard: _MemoryShard, stream: str, index: int, limit: int) -> Page:
         records = tuple(shard.records[index : index + limit])
@@ -214,5 +214,5 @@ def _index_after(shard: _MemoryShard, after: str) -> int:
     return index
 
 
-def _described(shard: _MemoryShard) -> Shard:
+def _to_shard(shard: _MemoryShard) -> Shard:
     return Shard(shard.shard_id, shard.parents, str(shard.first), str(shard.last))

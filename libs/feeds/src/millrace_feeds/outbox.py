@@ -1,7 +1,7 @@
-"""The transactional outbox: a change and its event are one commit.
+"""The transactional outbox: a change and its event are committed together.
 
-A writer inserts its rows *after* it has locked or written the aggregate's row, in the same transaction; then a key's
-rows have rising `seq` in version order, however late each transaction commits. Then it notifies `NOTIFY_CHANNEL`.
+A writer inserts outbox rows in the transaction of the change, *after* it locked or wrote the aggregate's row. This
+makes the `seq` of a key's rows increase with the version. Then it notifies `NOTIFY_CHANNEL`.
 """
 
 from typing import TypeAlias
@@ -24,48 +24,45 @@ CREATE TABLE IF NOT EXISTS {OUTBOX_TABLE} (
     created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, fillfactor = 100)
 """
-"""One statement, safe to run again. The table is a queue whose rows leave as fast as they come: vacuumed by count."""
-
-OUTBOX_DROP = f"DROP TABLE IF EXISTS {OUTBOX_TABLE}"
+"""Creates the table; safe to run again. Autovacuum runs by row count, because rows are removed as fast as inserted."""
 
 OUTBOX_COLUMNS = ("key", "version", "traceparent", "body")
-"""The columns a writer fills, in the order of `outbox_record` (asyncpg `copy_records_to_table(columns=…)`)."""
+"""The columns of a `NewOutboxRow` (for asyncpg's `copy_records_to_table(columns=…)`)."""
 
 OUTBOX_INSERT = f"INSERT INTO {OUTBOX_TABLE} ({', '.join(OUTBOX_COLUMNS)}) VALUES ($1, $2, $3, $4)"  # noqa: S608 # constants
-"""For asyncpg `executemany` over `outbox_record`s."""
+"""Inserts a `NewOutboxRow` (for asyncpg's `executemany`)."""
 
 NOTIFY_STATEMENT = f"SELECT pg_notify('{NOTIFY_CHANNEL}', '')"
-"""Run it in the transaction that wrote rows: it wakes the relay at commit."""
-
+"""Wakes the relay at commit; run it in the transaction that inserted the rows."""
 
 OUTBOX_INSERT_AND_NOTIFY = f"WITH put AS ({OUTBOX_INSERT}) {NOTIFY_STATEMENT}"
-"""Both in one round trip, for a single row."""
+"""Inserts a single row and wakes the relay in one round trip."""
 
 
-def telling(effect: str, first: int) -> str:
-    """A CTE that writes a row for each of the CTE `effect`; its arguments are an `outbox_record`, from `$first` on.
+def insert_outbox_row_cte(effect: str, first: int) -> str:
+    """Return a CTE that inserts an outbox row for each row of the CTE `effect`.
 
-    Let the statement end with `NOTIFY_STATEMENT FROM effect`.
+    The parameters `$first` to `$first+3` are a `NewOutboxRow`. End the statement with `NOTIFY_STATEMENT FROM effect`.
     """
     key, version, traceparent, body = range(first, first + 4)
     return f"""
-told AS (
+outbox_row AS (
     INSERT INTO {OUTBOX_TABLE} ({", ".join(OUTBOX_COLUMNS)})
     SELECT ${key}::text, ${version}::bigint, ${traceparent}::text, ${body}::bytea FROM {effect}
 )"""  # noqa: S608 # constants
 
 
-OutboxRecord: TypeAlias = tuple[str, int, str | None, bytes]
-"""A row as a writer fills it, in the order of `OUTBOX_COLUMNS`."""
+NewOutboxRow: TypeAlias = tuple[str, int, str | None, bytes]
+"""The values of a row to insert, in the order of `OUTBOX_COLUMNS`."""
 
 
-def outbox_record(envelope: Envelope) -> OutboxRecord:
-    """The row of an envelope in the order of `OUTBOX_COLUMNS`.
+def new_outbox_row(envelope: Envelope) -> NewOutboxRow:
+    """Return the outbox row of an envelope.
 
-    Raises `RecordTooLarge`: better the change fails than an event that no stream takes holds its key for ever.
+    Raises `RecordTooLarge`, so that the change fails: a row that no stream accepts would block its key forever.
     """
     body = encode(envelope)
-    weight = len(body) + len(envelope.partitionkey.encode())
-    if weight > _RECORD_BYTES:
-        raise RecordTooLarge(f"{envelope.subject}: {weight} bytes are more than a record may weigh")
+    size = len(body) + len(envelope.partitionkey.encode())
+    if size > _RECORD_BYTES:
+        raise RecordTooLarge(f"{envelope.subject}: {size} bytes exceed the limit of {_RECORD_BYTES}")
     return (envelope.partitionkey, envelope.entityversion, envelope.traceparent, body)

@@ -1,4 +1,4 @@
-"""Creating streams and tables: idempotent, and ready for use when it returns."""
+"""Creates streams and tables. The functions are idempotent and return when the resource is ready for use."""
 
 import os
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 from millrace_feeds import dead_letters_dynamodb, lease_dynamodb
 from millrace_feeds.aws import AwsSettings, dynamodb_client, kinesis_client
-from millrace_feeds.aws_errors import translated
+from millrace_feeds.aws_errors import map_aws_errors
 from millrace_feeds.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ _ATTEMPTS = 60
 
 
 async def create_stream(client: "KinesisClient", stream: str, shards: int = 2) -> None:
-    """Create a provisioned stream if it isn't there; an existing one keeps its shards. Raises `Unavailable`."""
-    with translated(stream):
+    """Create a provisioned stream unless it exists; an existing one isn't resharded. Raises `Unavailable`."""
+    with map_aws_errors(stream):
         try:
             await client.create_stream(StreamName=stream, ShardCount=shards)
         except ClientError as error:
@@ -35,9 +35,9 @@ async def create_stream(client: "KinesisClient", stream: str, shards: int = 2) -
 
 
 async def create_table(client: "DynamoDBClient", table: str, partition_key: str, sort_key: str | None = None) -> None:
-    """Create an on-demand table with string keys if it isn't there. Raises `Unavailable`."""
+    """Create an on-demand table with string keys unless it exists. Raises `Unavailable`."""
     keys = [key for key in (partition_key, sort_key) if key is not None]
-    with translated(table):
+    with map_aws_errors(table):
         try:
             await client.create_table(
                 TableName=table,
@@ -59,17 +59,17 @@ async def create_table(client: "DynamoDBClient", table: str, partition_key: str,
 
 
 async def create_lease_table(client: "DynamoDBClient", table: str) -> None:
-    """A table for one application's leases on one stream."""
+    """Create the table for one application's leases on one stream."""
     await create_table(client, table, lease_dynamodb.LEASE_KEY)
 
 
 async def create_dead_letters_table(client: "DynamoDBClient", table: str) -> None:
-    """A table for the dead letters of all applications."""
+    """Create the table for the dead letters of all applications."""
     await create_table(client, table, dead_letters_dynamodb.PARTITION_KEY, dead_letters_dynamodb.SORT_KEY)
 
 
 async def init() -> None:
-    """What this package owns, by the environment: both streams and the table of dead letters."""
+    """Create both streams and the table of dead letters; names come from environment variables."""
     environment = os.environ
     shards = int(environment.get("MILLRACE_STREAM_SHARDS", "2"))
     settings = AwsSettings()

@@ -1,18 +1,18 @@
-"""Writing to a stream: in order per key, until everything is acknowledged."""
+"""Publishes to a stream in order per key, until every record is acknowledged."""
 
 import asyncio
 from collections.abc import Sequence
 
 from millrace_contracts.envelope import Envelope, encode
 from millrace_feeds.errors import PublishError, RecordTooLarge, Unavailable
-from millrace_feeds.outgoing import OutgoingQueue, Parcel
+from millrace_feeds.publish_queue import PublishQueue, QueuedRecord
 from millrace_feeds.settings import PublisherSettings
 from millrace_feeds.tracing import publish_span
-from millrace_feeds.transport import Outgoing, Transport
+from millrace_feeds.transport import OutgoingRecord, Transport
 
 
 class Publisher:
-    """Publishes to one stream. Safe for concurrent calls, as long as no two of them hold the same key."""
+    """Publishes to one stream. Safe for concurrent calls as long as no two of them contain the same key."""
 
     def __init__(self, *, transport: Transport, stream: str, settings: PublisherSettings | None = None) -> None:
         self.stream = stream
@@ -21,81 +21,85 @@ class Publisher:
         self._requests = asyncio.Semaphore(self.settings.batches_in_flight)
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Write envelopes, keeping the order of each key; returns when all are acknowledged.
+        """Publish envelopes in order per key; return when all are acknowledged.
 
-        A record that fails is sent again with the later ones of its key, so a reader may see repeats. Raises
-        `PublishError` when attempts run out (any of the records may be written by then) and `RecordTooLarge` before
-        anything was sent.
+        A record that fails is sent again with the later ones of its key, so readers may see repeats. Raises
+        `PublishError` when the attempts are exhausted (some records may be in the stream by then), and
+        `RecordTooLarge` before anything is sent.
         """
-        await self.publish_parcels(
+        await self.publish_records(
             [
-                Parcel(tag, envelope.partitionkey, encode(envelope), envelope.traceparent)
+                QueuedRecord(tag, envelope.partitionkey, encode(envelope), envelope.traceparent)
                 for tag, envelope in enumerate(envelopes)
             ]
         )
 
-    async def publish_parcels(self, parcels: Sequence[Parcel]) -> None:
-        """As `publish`, for bodies that are already encoded."""
-        if not parcels:
+    async def publish_records(self, records: Sequence[QueuedRecord]) -> None:
+        """Publish records that are already encoded; otherwise like `publish`."""
+        if not records:
             return
         limits = self.transport.limits
-        for parcel in parcels:
-            if parcel.weight > limits.record_bytes:
-                raise RecordTooLarge(f"{parcel.key}: {parcel.weight} bytes are more than {limits.record_bytes}")
-        run = _Run(self, OutgoingQueue(limits), self.settings)
-        run.queue.add(parcels)
-        await run.finish(min(self.settings.batches_in_flight, 1 + len(parcels) // limits.records))
+        for record in records:
+            if record.size > limits.record_bytes:
+                raise RecordTooLarge(f"{record.key}: {record.size} bytes are more than {limits.record_bytes}")
+        call = _PublishCall(self, PublishQueue(limits), self.settings)
+        call.queue.add(records)
+        await call.run(min(self.settings.batches_in_flight, 1 + len(records) // limits.records))
 
-    async def send(self, batch: Sequence[Parcel]) -> Sequence[str | None]:
-        """One put request; an entry per parcel: None where acknowledged, else why not. Never raises `Unavailable`."""
+    async def send(self, batch: Sequence[QueuedRecord]) -> Sequence[str | None]:
+        """Send one put request; return for each record None if it was acknowledged, else the reason.
+
+        Never raises `Unavailable`.
+        """
         async with self._requests:
             with publish_span(self.stream, batch):
                 try:
                     async with asyncio.timeout(self.settings.request_timeout):
-                        return await self.transport.put_records(self.stream, [Outgoing(p.key, p.body) for p in batch])
+                        outgoing = [OutgoingRecord(record.key, record.body) for record in batch]
+                        return await self.transport.put_records(self.stream, outgoing)
                 except (Unavailable, TimeoutError) as error:
                     return [str(error) or type(error).__name__] * len(batch)
 
 
-class _Run:
-    """One call of `publish`: several requests at a time over one queue."""
+class _PublishCall:
+    """Executes one call of `publish_records`: several concurrent requests from one queue."""
 
-    def __init__(self, publisher: Publisher, queue: OutgoingQueue, settings: PublisherSettings) -> None:
+    def __init__(self, publisher: Publisher, queue: PublishQueue, settings: PublisherSettings) -> None:
         self.queue = queue
         self._publisher = publisher
         self._settings = settings
-        self._settled = asyncio.Event()
+        self._outcome_recorded = asyncio.Event()
 
-    async def finish(self, workers: int) -> None:
+    async def run(self, workers: int) -> None:
         if workers == 1:
-            await self._work()
+            await self._run_worker()
             return
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(workers):
-                    group.create_task(self._work())
+                    group.create_task(self._run_worker())
         except* PublishError as errors:
             raise errors.exceptions[0] from None
 
-    async def _work(self) -> None:
+    async def _run_worker(self) -> None:
         while len(self.queue):
             batch = self.queue.take()
             if batch:
-                await self._deliver(batch)
+                await self._send_batch(batch)
                 continue
-            self._settled.clear()
-            await self._settled.wait()
+            self._outcome_recorded.clear()
+            await self._outcome_recorded.wait()
 
-    async def _deliver(self, batch: list[Parcel]) -> None:
+    async def _send_batch(self, batch: list[QueuedRecord]) -> None:
         outcomes = await self._publisher.send(batch)
         _, failed = self.queue.settle(batch, outcomes)
-        self._settled.set()
+        self._outcome_recorded.set()
         if not failed:
             return
-        attempts = max(parcel.attempts for parcel in failed)
+        attempts = max(record.attempts for record in failed)
         if attempts >= self._settings.attempts:
             reason = next(outcome for outcome in outcomes if outcome is not None)
             raise PublishError(f"{len(failed)} records to {self._publisher.stream} after {attempts} attempts: {reason}")
         await asyncio.sleep(self._settings.backoff.delay(attempts))
         self.queue.requeue(failed)
-        self._settled.set()
+        self._outcome_recorded.set()

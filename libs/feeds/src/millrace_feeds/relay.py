@@ -1,8 +1,8 @@
-"""The relay: from a service's outbox in PostgreSQL to its stream.
+"""The relay: publishes the rows of a service's outbox in PostgreSQL to its stream.
 
-One relay a database is active, by a session-level advisory lock on the very connection that reads and removes rows: who
-loses the connection loses the lock and can remove nothing. (So it needs a connection of its own, not a transaction
-pooler's.) LISTEN/NOTIFY wakes it; a slow poll stands behind that.
+One relay per database is active. It holds a session-level advisory lock on the same connection with which it reads and
+removes rows, so losing the connection means losing both. It therefore needs a direct connection, not a transaction
+pooler. LISTEN/NOTIFY wakes it; a slow poll finds rows whose notification was lost.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from millrace_feeds.settings import RelaySettings
 
 logger = logging.getLogger(__name__)
 
-# There is no cursor: seq is given at insert, not at commit, and a row that commits late may have the lowest of all.
+# A cursor over seq would lose rows: seq is assigned at insert, so a row that commits late may have a lower one.
 _FETCH = f"""
 SELECT seq, key, version, traceparent, body, extract(epoch FROM created_at)::float8 AS created
 FROM {OUTBOX_TABLE} WHERE seq <> ALL($1::bigint[]) ORDER BY seq LIMIT $2
 """  # noqa: S608 # constants
 _REMOVE = f"DELETE FROM {OUTBOX_TABLE} WHERE seq = ANY($1::bigint[])"  # noqa: S608 # constants
 
-# A relay whose machine vanished holds the lock until the server gives its connection up.
+# Keepalives make the server close the connection, and so release the lock, of a relay whose machine vanished.
 _SERVER_SETTINGS = {
     "application_name": "millrace-relay",
     "tcp_keepalives_idle": "10",
@@ -37,13 +37,17 @@ _SERVER_SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 
-# The last is what asyncpg makes of a request between the server's farewell and the closed socket.
+# asyncpg raises InternalClientError for a query between the server's shutdown message and the closed socket.
 _DATABASE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
 class RelayStatus:
-    """`active`: this relay holds the lock. `oldest_age_ms` is that of the oldest row in memory; None without any."""
+    """The state of a relay.
+
+    `active`: it holds the lock. `failing`: the reason why the stream accepts no rows, else None. `oldest_age_ms` is
+    the age of the oldest row in memory, None without rows.
+    """
 
     active: bool
     healthy: bool
@@ -54,7 +58,7 @@ class RelayStatus:
 
 
 class Relay:
-    """Publishes an outbox. Any number may run for a database; the others stand by."""
+    """Publishes the outbox of one database. Several may run for a database: one is active, the others stand by."""
 
     def __init__(
         self,
@@ -73,28 +77,28 @@ class Relay:
         self._connected = False
 
     async def run(self) -> None:
-        """Until cancelled. A database that is away is tried again with backoff, and so is a stream."""
+        """Run until cancelled; outages of the database and of the stream are retried with backoff."""
         failures = 0
         while True:
             try:
                 async with self._outbox() as outbox:
-                    await self._stand_by(outbox)
+                    await self._wait_for_lock(outbox)
                     failures = 0
                     await self._forward(outbox)
             except* _DATABASE_ERRORS as errors:
                 failures += 1
-                logger.warning("relay: the outbox can't be read: %s", errors.exceptions[0])
+                logger.warning("relay: can't read the outbox, retrying: %s", errors.exceptions[0])
             await asyncio.sleep(self._settings.backoff.delay(failures))
 
     @property
     def healthy(self) -> bool:
-        """Whether the database is there and, for the active relay, the stream takes rows."""
+        """Whether the database is connected and, for the active relay, the stream accepts rows."""
         return self._connected and (self._forwarder is None or self._forwarder.failing is None)
 
     async def check(self) -> None:
-        """For readiness: raises `Unavailable` unless `healthy`."""
+        """Raise `Unavailable` unless `healthy`; for readiness probes."""
         if not self.healthy:
-            raise Unavailable(self.status().failing or "the relay has no database")
+            raise Unavailable(self.status().failing or "the relay has no connection to the database")
 
     def status(self) -> RelayStatus:
         forwarder = self._forwarder
@@ -121,11 +125,11 @@ class Relay:
             self._connected = False
             connection.terminate()
 
-    async def _stand_by(self, outbox: "PostgresOutbox") -> None:
-        locked = await outbox.lock(self._settings.lock_id)
-        while not locked:
+    async def _wait_for_lock(self, outbox: "PostgresOutbox") -> None:
+        is_locked = await outbox.try_lock(self._settings.lock_id)
+        while not is_locked:
             await asyncio.sleep(self._settings.standby_interval)
-            locked = await outbox.lock(self._settings.lock_id)
+            is_locked = await outbox.try_lock(self._settings.lock_id)
         await outbox.listen()
 
     async def _forward(self, outbox: "PostgresOutbox") -> None:
@@ -138,34 +142,34 @@ class Relay:
 
 
 class PostgresOutbox:
-    """An `Outbox` on one connection, which is also the one that holds the lock."""
+    """Implements `Outbox` with the connection that holds the advisory lock."""
 
     def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         self._connection = connection
-        self._turn = asyncio.Lock()
-        self._announced = asyncio.Event()
+        self._connection_lock = asyncio.Lock()
+        self._notified = asyncio.Event()
 
-    async def lock(self, lock_id: int) -> bool:
+    async def try_lock(self, lock_id: int) -> bool:
         return bool(await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", lock_id))
 
     async def listen(self) -> None:
-        await self._connection.add_listener(NOTIFY_CHANNEL, lambda *_: self._announced.set())
-        self._connection.add_termination_listener(lambda _: self._announced.set())
+        await self._connection.add_listener(NOTIFY_CHANNEL, lambda *_: self._notified.set())
+        self._connection.add_termination_listener(lambda _: self._notified.set())
 
     async def fetch(self, known: Collection[int], limit: int) -> Sequence[OutboxRow]:
-        # Whatever commits from here on announces itself again.
-        self._announced.clear()
-        async with self._turn:
+        # Rows that commit after this line notify again.
+        self._notified.clear()
+        async with self._connection_lock:
             rows = await self._connection.fetch(_FETCH, list(known), limit)
         return [OutboxRow(*row) for row in rows]
 
     async def remove(self, seqs: Sequence[int]) -> None:
-        async with self._turn:
+        async with self._connection_lock:
             await self._connection.execute(_REMOVE, seqs)
 
     async def wait(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self._announced.wait()
+                await self._notified.wait()
         except TimeoutError:
             return

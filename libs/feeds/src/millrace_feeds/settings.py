@@ -1,27 +1,14 @@
-"""The knobs of consumers, publishers and the relay; the defaults are right for Kinesis and DynamoDB on AWS."""
+"""Settings of consumers, publishers and the relay; times in seconds, defaults for Kinesis and DynamoDB on AWS."""
 
 from dataclasses import dataclass, field
 
+from millrace_feeds.backoff import Backoff
 from millrace_feeds.transport import TRIM_HORIZON
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
-    """Exponential: `first * factor**n` seconds, at most `ceiling`."""
-
-    first: float = 0.1
-    factor: float = 2.0
-    ceiling: float = 5.0
-
-    def delay(self, failures: int) -> float:
-        """The pause after the given number of failures in a row (1 or more)."""
-        exponent = min(failures - 1, 64)
-        return min(self.first * self.factor**exponent, self.ceiling)
-
-
-@dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a failing call is made again before it is split, and a single record before it is parked."""
+    """The number of calls with the same batch before it is split, and with a single record before it is parked."""
 
     batch_attempts: int = 2
     record_attempts: int = 4
@@ -30,7 +17,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class LeaseSettings:
-    """Times of the lease rules, in seconds. `failover` is how long a silent worker keeps its leases."""
+    """Times of the lease rules. A lease expires when its holder hasn't renewed it for `failover` seconds."""
 
     failover: float = 10.0
     renew_interval: float = 3.0
@@ -40,9 +27,11 @@ class LeaseSettings:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSettings:
-    """`poll_interval` keeps within AWS's five reads a second and shard, which all applications of a stream share.
+    """Settings of one consumer.
 
-    `handle_timeout` bounds one call of the handler; `max_in_flight` bounds the records a shard holds in memory.
+    `start` applies to a stream that the application hasn't read yet. All applications together may read a shard five
+    times per second on AWS; `poll_interval` must respect that. `handle_timeout` bounds one call of the handler,
+    `max_in_flight` the records of a shard in memory, `drain_timeout` the time to finish calls at shutdown.
     """
 
     start: str = TRIM_HORIZON
@@ -61,7 +50,7 @@ class ConsumerSettings:
 
 @dataclass(frozen=True, slots=True)
 class PublisherSettings:
-    """`batches_in_flight` bounds concurrent put requests; `attempts` how often one record is sent."""
+    """Settings of one publisher: `batches_in_flight` bounds concurrent put requests, `attempts` sends of one record."""
 
     batches_in_flight: int = 4
     attempts: int = 8
@@ -71,10 +60,10 @@ class PublisherSettings:
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """`window` bounds the rows in memory; `lock_id` is the advisory lock of a database's one active relay.
+    """Settings of one relay: `window` bounds the rows in memory; `lock_id` is the advisory lock of the active relay.
 
-    `gather` is the time between two looks at the outbox that a row may lengthen: what is committed meanwhile shares a
-    request, which costs much more than its rows. Where nothing was for so long, a row goes at once.
+    `gather` is the minimum time between two reads of the outbox. Rows that commit meanwhile share a request, because a
+    request costs much more than its rows. A row that commits after a longer pause is published immediately.
     """
 
     window: int = 4_000

@@ -1,4 +1,4 @@
-"""What a consumer says of itself, for status pages."""
+"""The status of a consumer, for status pages."""
 
 import math
 from collections import deque
@@ -10,13 +10,13 @@ from millrace_feeds.transport import Record
 
 _TIME = b'"time":"'
 _REPLAY = b'"replay":true'
-# The attributes stand ahead of the data (see `encode`), which may hold fields of the same names.
+# The attributes precede the data (see `encode`), which may contain fields of the same names.
 _DATA = b'"data":'
 
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """One shard this worker holds. `position` is the checkpoint, `lag_ms` the age of what is read next."""
+    """A shard that the worker processes. `position` is the checkpoint, `lag_ms` the age of the next record to read."""
 
     shard_id: str
     position: str
@@ -26,9 +26,10 @@ class ShardStatus:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerStatus:
-    """One worker of an application. `rate` is records/s over the last minute; freshness is commit to effect, in ms.
+    """The status of one worker of an application.
 
-    `dead_letters` counts those of the whole application, None until it was counted first.
+    `rate` is in records/s over the last minute; freshness is the time from commit to effect in ms. `dead_letters` is
+    the count of the whole application, None before the first count.
     """
 
     application: str
@@ -50,7 +51,7 @@ class ConsumerStatus:
 
 
 class Freshness:
-    """The last commit-to-effect times, in seconds."""
+    """The latest commit-to-effect times, in seconds."""
 
     def __init__(self, size: int = 4_096) -> None:
         self._seconds: deque[float] = deque(maxlen=size)
@@ -59,7 +60,7 @@ class Freshness:
         self._seconds.extend(seconds)
 
     def percentile_ms(self, fraction: float) -> float | None:
-        """The nearest-rank percentile in milliseconds, None without any."""
+        """Return the nearest-rank percentile in milliseconds, None without values."""
         if not self._seconds:
             return None
         ordered = sorted(self._seconds)
@@ -67,7 +68,7 @@ class Freshness:
 
 
 class Rate:
-    """Events a second over a sliding window of whole seconds."""
+    """Events per second over a sliding window of whole seconds."""
 
     def __init__(self, window: int = 60) -> None:
         self._window = window
@@ -89,8 +90,8 @@ class Rate:
             self._counts.popleft()
 
 
-def ages(records: Sequence[Record], now: float) -> list[float]:
-    """Seconds since each record's commit, read off the encoded envelopes; replays and foreign records are left out."""
+def seconds_since_commit(records: Sequence[Record], now: float) -> list[float]:
+    """Return the seconds since each record's commit, without replays and records that aren't envelopes."""
     seconds: list[float] = []
     for record in records:
         committed = commit_time(record.body)
@@ -100,7 +101,7 @@ def ages(records: Sequence[Record], now: float) -> list[float]:
 
 
 def commit_time(body: bytes) -> float | None:
-    """An encoded envelope's `time` as unix seconds, without decoding the rest; None for a replay."""
+    """Return an encoded envelope's `time` in Unix seconds without decoding the rest; None for a replay."""
     end = body.find(_DATA)
     start = body.find(_TIME, 0, end) + len(_TIME)
     if start < len(_TIME) or body.find(_REPLAY, start, end) >= 0:

@@ -1,11 +1,11 @@
-"""The feeds' metrics. Without an SDK these cost next to nothing."""
+"""OpenTelemetry metrics of the feeds. Without an SDK their cost is negligible."""
 
 from collections.abc import Sequence
 
 from opentelemetry import metrics
 
 from millrace_feeds.clock import Clock
-from millrace_feeds.status import Freshness, Rate, ages
+from millrace_feeds.status import Freshness, Rate, seconds_since_commit
 from millrace_feeds.transport import Record
 
 _meter = metrics.get_meter("millrace.feeds")
@@ -14,11 +14,11 @@ _failures = _meter.create_counter("millrace.feeds.failures", "{call}", "Calls of
 _freshness = _meter.create_histogram("millrace.feeds.freshness", "ms", "Commit to effect, the oldest of each call")
 _lag = _meter.create_gauge("millrace.feeds.lag", "ms", "Age of the position against the shard's tip")
 _published = _meter.create_counter("millrace.outbox.published", "{row}", "Outbox rows acknowledged by the stream")
-_refused = _meter.create_counter("millrace.outbox.refused", "{row}", "Outbox rows that a request failed")
+_refused = _meter.create_counter("millrace.outbox.refused", "{row}", "Outbox rows in requests that failed")
 
 
-class ConsumerMeter:
-    """Counts of one consumer, for its status and for OpenTelemetry."""
+class ConsumerMetrics:
+    """Metrics of one consumer, for its status and for OpenTelemetry."""
 
     def __init__(self, application: str, stream: str, clock: Clock) -> None:
         self.handled = 0
@@ -32,31 +32,31 @@ class ConsumerMeter:
     def rate(self) -> float:
         return self._rate.per_second(self._clock.monotonic())
 
-    def applied(self, records: Sequence[Record]) -> None:
-        """Records have had their effect."""
+    def count_handled(self, records: Sequence[Record]) -> None:
+        """Count records that were applied, and record their freshness."""
         self.handled += len(records)
         self._rate.add(len(records), self._clock.monotonic())
         _records.add(len(records), {**self._labels, "outcome": "handled"})
-        seconds = ages(records, self._clock.time())
+        seconds = seconds_since_commit(records, self._clock.time())
         if seconds:
             self.freshness.add(seconds)
             _freshness.record(max(seconds) * 1_000, self._labels)
 
-    def put_aside(self) -> None:
-        """A record went to the dead letters."""
+    def count_parked(self) -> None:
+        """Count a record that became a dead letter."""
         self.parked += 1
         _records.add(1, {**self._labels, "outcome": "parked"})
 
-    def failed(self, error: BaseException) -> None:
-        """A call of the handler failed."""
+    def count_failure(self, error: BaseException) -> None:
+        """Count a failed call of the handler."""
         _failures.add(1, {**self._labels, "error.type": type(error).__name__})
 
-    def lags(self, shard_id: str, behind_ms: int) -> None:
+    def set_lag(self, shard_id: str, behind_ms: int) -> None:
         _lag.set(behind_ms, {**self._labels, "shard": shard_id})
 
 
 def count_published(stream: str, acknowledged: int, refused: int) -> None:
-    """The outcome of one of the relay's requests."""
+    """Count the rows of one request of the relay."""
     _published.add(acknowledged, {"stream": stream})
     if refused:
         _refused.add(refused, {"stream": stream})

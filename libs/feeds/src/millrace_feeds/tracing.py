@@ -1,4 +1,4 @@
-"""Traces across feeds: a batch joins many traces, so its span links to them; a batch of one trace continues it."""
+"""Propagates traces through feeds: a batch's span links to the traces of its records, or continues a single one."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
 
-from millrace_feeds.outgoing import Parcel
+from millrace_feeds.publish_queue import QueuedRecord
 from millrace_feeds.transport import Record
 
 _tracer = trace.get_tracer("millrace.feeds")
 _propagator = TraceContextTextMapPropagator()
 
-# A span keeps 128 links at most by the specification's default limit.
+# The specification's default limit of links per span.
 MAX_LINKS = 128
 _MARK = b'"traceparent":"'
 _LENGTH = 55
@@ -23,14 +23,14 @@ _DATA = b'"data":'
 
 
 def current_traceparent() -> str | None:
-    """The running span as a W3C `traceparent` for an envelope, None outside of any."""
+    """Return the current span as a W3C `traceparent` for an envelope, None outside of a span."""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return carrier.get("traceparent")
 
 
-def traceparent_of(body: bytes) -> str | None:
-    """An encoded envelope's `traceparent`, without decoding the envelope."""
+def find_traceparent(body: bytes) -> str | None:
+    """Return the `traceparent` of an encoded envelope without decoding it."""
     start = body.find(_MARK, 0, body.find(_DATA))
     if start < 0:
         return None
@@ -38,27 +38,27 @@ def traceparent_of(body: bytes) -> str | None:
     return body[start : start + _LENGTH].decode("ascii", "replace")
 
 
-def context_of(traceparent: str) -> SpanContext | None:
-    """The span that a `traceparent` names; None where it isn't one."""
+def parse_traceparent(traceparent: str) -> SpanContext | None:
+    """Parse a W3C `traceparent`; return None if it is invalid."""
     context = _propagator.extract({"traceparent": traceparent}, context=Context())
     span_context = trace.get_current_span(context).get_span_context()
     return span_context if span_context.is_valid else None
 
 
 @contextmanager
-def publish_span(stream: str, batch: Sequence[Parcel]) -> Iterator[Span]:
-    """A span over one put request."""
+def publish_span(stream: str, batch: Sequence[QueuedRecord]) -> Iterator[Span]:
+    """Open a span for one put request."""
     with _batch_span(
-        f"publish {stream}", SpanKind.PRODUCER, stream, len(batch), (p.traceparent for p in batch)
+        f"publish {stream}", SpanKind.PRODUCER, stream, len(batch), (record.traceparent for record in batch)
     ) as span:
         yield span
 
 
 @contextmanager
 def handle_span(application: str, records: Sequence[Record]) -> Iterator[Span]:
-    """A span over one call of a handler."""
+    """Open a span for one call of a handler."""
     stream = records[0].stream
-    parents = (traceparent_of(record.body) for record in records)
+    parents = (find_traceparent(record.body) for record in records)
     with _batch_span(f"{application} handle {stream}", SpanKind.CONSUMER, stream, len(records), parents) as span:
         span.set_attribute("millrace.shard", records[0].shard_id)
         yield span
@@ -68,10 +68,10 @@ def handle_span(application: str, records: Sequence[Record]) -> Iterator[Span]:
 def _batch_span(
     name: str, kind: SpanKind, stream: str, size: int, traceparents: Iterable[str | None]
 ) -> Iterator[Span]:
-    if not _recording():
+    if not _is_recording():
         yield trace.INVALID_SPAN
         return
-    contexts = _distinct(traceparents)
+    contexts = _distinct_contexts(traceparents)
     current = trace.get_current_span().get_span_context()
     parent: Context | None = None
     if len(contexts) == 1 and not current.is_valid:
@@ -82,17 +82,17 @@ def _batch_span(
         yield span
 
 
-def _recording() -> bool:
-    """Whether an SDK is set up; without one, reading every record's traceparent would be for nothing."""
+def _is_recording() -> bool:
+    """Return whether an SDK is set up; without one, reading each record's traceparent would be wasted."""
     return not isinstance(trace.get_tracer_provider(), (trace.ProxyTracerProvider, trace.NoOpTracerProvider))
 
 
-def _distinct(traceparents: Iterable[str | None]) -> list[SpanContext]:
+def _distinct_contexts(traceparents: Iterable[str | None]) -> list[SpanContext]:
     texts: dict[str, None] = {}
     for traceparent in traceparents:
         if traceparent is not None:
             texts[traceparent] = None
             if len(texts) == MAX_LINKS:
                 break
-    contexts = (context_of(text) for text in texts)
+    contexts = (parse_traceparent(text) for text in texts)
     return [context for context in contexts if context is not None and context.trace_flags & TraceFlags.SAMPLED]

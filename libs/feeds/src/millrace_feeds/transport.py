@@ -1,4 +1,4 @@
-"""What a feed's transport does; nothing above it knows which one it is.
+"""The transport of a feed: the interface that publishers and consumers use.
 
 A stream has shards; a key belongs to one open shard at a time, so the records of a key keep their order. A reshard
 closes parents and opens children; a key's records in a child follow all of its records in the parents.
@@ -15,7 +15,7 @@ SHARD_END = "SHARD_END"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record as it was read. `sequence` is the transport's position in the shard, `arrived` is unix seconds."""
+    """A record that was read. `sequence` is its position in the shard, `arrived` its arrival in Unix seconds."""
 
     stream: str
     shard_id: str
@@ -25,8 +25,8 @@ class Record:
     arrived: float
 
 
-class Outgoing(NamedTuple):
-    """One record to be written: its partition key and its body."""
+class OutgoingRecord(NamedTuple):
+    """A record to write: partition key and body."""
 
     key: str
     body: bytes
@@ -34,7 +34,7 @@ class Outgoing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A shard and where it comes from. Hash keys are decimal strings of 128 bits, both inclusive."""
+    """A shard, its parents, and its range of hash keys: decimal strings of 128 bits, both inclusive."""
 
     shard_id: str
     parents: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class ShardIterator:
-    """Where the next read of a shard begins; `token` is the transport's own and ages."""
+    """The position of the next read of a shard. `token` belongs to the transport and expires."""
 
     stream: str
     shard_id: str
@@ -53,7 +53,7 @@ class ShardIterator:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One read. `next` is None at the end of a closed shard; `behind_ms` is the age of the position against the tip."""
+    """The result of one read. `next` is None at the end of a closed shard; `behind_ms` is the lag behind the tip."""
 
     records: tuple[Record, ...]
     next: ShardIterator | None
@@ -61,7 +61,7 @@ class Page:
 
 
 class Limits(NamedTuple):
-    """What one put request may hold."""
+    """Limits of one put request; sizes in bytes include the partition key."""
 
     records: int = 500
     request_bytes: int = 5 * 1024 * 1024
@@ -71,28 +71,31 @@ class Limits(NamedTuple):
 class Transport(Protocol):
     """Reads and writes streams. Safe for concurrent calls; every call ends within the client's timeouts.
 
-    Any method may raise `Unavailable` (with `Throttled` and `NotFound` below it); of a put that raised it, any part
-    may have been written.
+    Any method may raise `Unavailable` (or its subclasses `Throttled` and `NotFound`). After a put that raised it, any
+    of the records may have been written.
     """
 
     @property
     def limits(self) -> Limits: ...
 
-    async def put_records(self, stream: str, records: Sequence[Outgoing]) -> Sequence[str | None]:
-        """Write up to `limits`; one entry per record: None where acknowledged, else the error's code."""
+    async def put_records(self, stream: str, records: Sequence[OutgoingRecord]) -> Sequence[str | None]:
+        """Write at most `limits` records; return for each None if it was acknowledged, else an error code."""
         ...
 
     async def list_shards(self, stream: str) -> Sequence[Shard]:
-        """All shards that still hold records or take new ones, closed parents among them."""
+        """Return all shards that still hold records or accept new ones, including closed parents."""
         ...
 
     async def open_iterator(self, stream: str, shard_id: str, after: str) -> ShardIterator:
-        """An iterator behind the sequence number `after`, or at `TRIM_HORIZON` or `LATEST`.
+        """Return an iterator just after the sequence number `after`, or at `TRIM_HORIZON` or `LATEST`.
 
-        Raises `UnknownPosition` for a sequence number that isn't of this shard.
+        Raises `UnknownPosition` if the sequence number doesn't belong to this shard.
         """
         ...
 
     async def get_records(self, iterator: ShardIterator, limit: int) -> Page:
-        """The next records, at most `limit`; none is no end, only `next is None` is. Raises `ExpiredIterator`."""
+        """Return the next records, at most `limit`. An empty page isn't the end of the shard, `next is None` is.
+
+        Raises `ExpiredIterator`.
+        """
         ...

@@ -1,4 +1,4 @@
-"""An outbox whose transactions take their time to commit."""
+"""An in-memory outbox whose rows commit in another order than they are inserted."""
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from millrace_feeds.forwarder import OutboxRow
 
 
-class Outbox:
-    """Rows whose order of insertion isn't that of commit. `latency` stands before and after every effect."""
+class FakeOutbox:
+    """Implements `Outbox` in memory. A row is committed by adding it to `rows`; `latency` delays each request."""
 
     def __init__(self, latency: Callable[[], float]) -> None:
         self._latency = latency

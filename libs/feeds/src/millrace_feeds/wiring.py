@@ -1,4 +1,4 @@
-"""Publishers and consumers on AWS from plain parameters, wired in one place."""
+"""Opens publishers and consumers on Kinesis and DynamoDB."""
 
 import os
 import secrets
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from millrace_feeds.aws import AwsSettings, dynamodb_client, kinesis_client
 from millrace_feeds.clock import Clock
 from millrace_feeds.consumer import Consumer
-from millrace_feeds.dead_letters import DeadLetters
-from millrace_feeds.dead_letters_dynamodb import DynamoDBDeadLetters
-from millrace_feeds.handler import Handler, Outage, is_outage
+from millrace_feeds.dead_letters import DeadLetterStore
+from millrace_feeds.dead_letters_dynamodb import DynamoDBDeadLetterStore
+from millrace_feeds.handler import Handler, OutagePredicate, is_outage
 from millrace_feeds.kinesis import KinesisTransport
 from millrace_feeds.lease_dynamodb import DynamoDBLeaseStore
 from millrace_feeds.publisher import Publisher
@@ -22,31 +22,32 @@ from millrace_feeds.transport import Transport
 
 @asynccontextmanager
 async def open_transport(aws: AwsSettings | None = None) -> AsyncIterator[Transport]:
-    """Kinesis, by the environment unless `aws` says otherwise."""
+    """Open a transport to Kinesis, configured by the environment unless `aws` is given."""
     async with kinesis_client(aws) as client:
         yield KinesisTransport(client)
 
 
 @asynccontextmanager
-async def open_dead_letters(table: str, aws: AwsSettings | None = None) -> AsyncIterator[DeadLetters]:
+async def open_dead_letters(table: str, aws: AwsSettings | None = None) -> AsyncIterator[DeadLetterStore]:
+    """Open the store of dead letters in the DynamoDB table."""
     async with dynamodb_client(aws) as client:
-        yield DynamoDBDeadLetters(client, table)
+        yield DynamoDBDeadLetterStore(client, table)
 
 
 @asynccontextmanager
 async def open_publisher(
     stream: str, *, aws: AwsSettings | None = None, settings: PublisherSettings | None = None
 ) -> AsyncIterator[Publisher]:
-    """A publisher to one Kinesis stream."""
+    """Open a publisher to one Kinesis stream."""
     async with open_transport(aws) as transport:
         yield Publisher(transport=transport, stream=stream, settings=settings)
 
 
 @dataclass(frozen=True, slots=True)
-class ConsumerPlace:
-    """Where an application reads and keeps its leases and dead letters. `worker` None: a new name for each run.
+class ConsumerConfig:
+    """The stream and tables of an application. Without `worker`, each run has a new name.
 
-    `reads_per_second` is its part of the five that a shard grants to all applications together.
+    `reads_per_second` is the application's share of the five reads per second and shard that all applications have.
     """
 
     application: str
@@ -59,32 +60,32 @@ class ConsumerPlace:
 
 @asynccontextmanager
 async def open_consumer(
-    place: ConsumerPlace,
+    config: ConsumerConfig,
     handler: Handler,
     *,
     aws: AwsSettings | None = None,
     settings: ConsumerSettings | None = None,
     clock: Clock | None = None,
-    outage: Outage = is_outage,
+    is_outage: OutagePredicate = is_outage,
 ) -> AsyncIterator[Consumer]:
-    """A consumer on Kinesis and DynamoDB; the caller runs `consumer.run()` in a task of its own."""
+    """Open a consumer on Kinesis and DynamoDB; the caller runs `consumer.run()` in a task."""
     async with AsyncExitStack() as stack:
         transport = await stack.enter_async_context(open_transport(aws))
         client = await stack.enter_async_context(dynamodb_client(aws))
         yield Consumer(
-            application=place.application,
-            stream=place.stream,
+            application=config.application,
+            stream=config.stream,
             transport=transport,
-            leases=DynamoDBLeaseStore(client, place.leases_table),
-            dead_letters=DynamoDBDeadLetters(client, place.dead_letters_table),
+            leases=DynamoDBLeaseStore(client, config.leases_table),
+            dead_letters=DynamoDBDeadLetterStore(client, config.dead_letters_table),
             handler=handler,
-            worker=place.worker or worker_name(),
+            worker=config.worker or worker_name(),
             clock=clock,
-            settings=settings or ConsumerSettings(poll_interval=1.0 / place.reads_per_second),
-            outage=outage,
+            settings=settings or ConsumerSettings(poll_interval=1.0 / config.reads_per_second),
+            is_outage=is_outage,
         )
 
 
 def worker_name() -> str:
-    """Unique for each run: a former run's leases are left to expire, since it may still be working."""
+    """Return a name that is unique for each run: a former run may still be working, so its leases must expire."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
