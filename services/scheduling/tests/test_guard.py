@@ -40,7 +40,7 @@ def starts(number: int) -> list[datetime]:
 async def clients_of(service: Service, slots: int, seed: int) -> Clients:
     location = await bookable_location(service)
     async with service.database.read() as session:
-        npi = await session.scalar(select(text("npi")).select_from(text("places")))
+        npi = await session.scalar(select(text("npi")).select_from(text("provider_locations")))
     return Clients(
         client=service.client,
         token_of=lambda patient: bearer("patient", patient),
@@ -165,7 +165,7 @@ async def test_double_bookings_are_detected_without_the_guard(postgres_dsn: str)
     ) as service:
         async with service.database.transaction() as session:
             await session.execute(text("ALTER TABLE reservations DROP CONSTRAINT reservations_npi_occupied_excl"))
-            await session.execute(text("DROP INDEX reservations_place_id_start_key"))
+            await session.execute(text("DROP INDEX reservations_provider_location_id_start_key"))
         clients = await clients_of(service, slots=14, seed=1)
         await clients.run(bookings=500, at_once=40)
         found = violations(clients.operations, await final_slots(service))

@@ -11,7 +11,7 @@ import pytest
 from millrace_feeds.testing import wait_until
 from millrace_platform.database import Session
 from millrace_scheduling.openings import repository as openings
-from millrace_scheduling.openings.repository import Mark
+from millrace_scheduling.openings.repository import DirtyMark
 from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.model import ENTRIES_PER_PATIENT, OFFER_LIFETIME
 
@@ -160,18 +160,19 @@ async def test_offer_declined_before_openings_are_published_goes_to_the_next_in_
         checked.add(str(entry_id))
         return await real_starts(session, entry_id)
 
-    async def tell(session: Session, changed: Sequence[tuple[UUID, date, bytes | None]]) -> None:
-        await real_tell(session, changed)
+    async def save_weeks(session: Session, changed: Sequence[tuple[UUID, date, bytes | None]]) -> None:
+        await real_save_weeks(session, changed)
         published_free.set()
 
-    async def take(session: Session, limit: int) -> list[Mark]:
+    async def take_marks(session: Session, limit: int) -> list[DirtyMark]:
         # No marks are consumed between the two, so the published openings never show that the time was held.
-        return await real_take(session, limit) if resume.is_set() or not published_free.is_set() else []
+        return await real_take_marks(session, limit) if resume.is_set() or not published_free.is_set() else []
 
-    real_starts, real_tell, real_take = repository.list_offered_starts, openings.tell, openings.take
+    real_starts = repository.list_offered_starts
+    real_save_weeks, real_take_marks = openings.save_weeks, openings.take_marks
     monkeypatch.setattr(repository, "list_offered_starts", list_offered_starts)
-    monkeypatch.setattr(openings, "tell", tell)
-    monkeypatch.setattr(openings, "take", take)
+    monkeypatch.setattr(openings, "save_weeks", save_weeks)
+    monkeypatch.setattr(openings, "take_marks", take_marks)
     first, second = [(await join(each, location))["id"] for each in (ada, bob)]
     await wait_until(lambda: checked == {first, second})
     await cancel(booked[0])

@@ -5,13 +5,13 @@ from typing import Annotated, TypeAlias
 from fastapi import Depends
 
 from millrace_platform.authentication import Principal, Role, require
-from millrace_scheduling.place.model import Place
+from millrace_scheduling.provider_location.model import ProviderLocation
 
 InPatient: TypeAlias = Annotated[Principal, Depends(require(Role.PATIENT))]
 InStaff: TypeAlias = Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN))]
 
 
-def can_manage(caller: Principal, provider_location: Place) -> bool:
+def can_manage(caller: Principal, provider_location: ProviderLocation) -> bool:
     """Return whether the caller is an admin or on the staff of the practice that the provider-location belongs to."""
     if caller.has(Role.ADMIN):
         return True

@@ -14,6 +14,8 @@ from millrace_scheduling.appointment import endpoints as appointments
 from millrace_scheduling.appointment.rescheduling import ReschedulingService
 from millrace_scheduling.appointment.service import AppointmentService
 from millrace_scheduling.availability import service as availability
+from millrace_scheduling.calendar_feed import endpoints as feeds
+from millrace_scheduling.calendar_feed.service import CalendarFeedService
 from millrace_scheduling.cleanup import Cleanup
 from millrace_scheduling.client_address import AddressHasher
 from millrace_scheduling.composition import Parts
@@ -22,8 +24,6 @@ from millrace_scheduling.hold import endpoints as holds
 from millrace_scheduling.hold.repository import ReservationGuard
 from millrace_scheduling.hold.service import HoldService, SlotResolver
 from millrace_scheduling.hold.visit_request import VisitRequest
-from millrace_scheduling.ics import endpoints as feeds
-from millrace_scheduling.ics.service import FeedService
 from millrace_scheduling.tables import address_key
 from millrace_scheduling.waitlist import endpoints as waitlist_endpoints
 from millrace_scheduling.waitlist.processor import WaitlistProcessor
@@ -48,7 +48,7 @@ class BookingServices:
     appointments: AppointmentService
     rescheduling: ReschedulingService
     waitlist: WaitlistService
-    feeds: FeedService
+    feeds: CalendarFeedService
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ async def wire_booking(parts: Parts, guard: ReservationGuard) -> BookingParts:
             appointments=appointment_service,
             rescheduling=ReschedulingService(appointment_service, ids, guard.reserve, resolver),
             waitlist=waitlist,
-            feeds=FeedService(units, ids, partial(secrets.token_urlsafe, 32)),
+            feeds=CalendarFeedService(units, ids, partial(secrets.token_urlsafe, 32)),
         ),
         addresses=AddressHasher(key, settings.scheduling_proxy_hops),
         erasure=PatientErasureHandler(units, waitlist),
@@ -85,4 +85,4 @@ async def wire_booking(parts: Parts, guard: ReservationGuard) -> BookingParts:
 
 
 async def _find_alternatives(session: Statements, request: VisitRequest, now: datetime) -> Sequence[datetime]:
-    return await availability.nearest(session, request.place_id, request.start, request.wanted, now)
+    return await availability.find_nearest(session, request.provider_location_id, request.start, request.criteria, now)

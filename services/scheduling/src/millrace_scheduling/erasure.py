@@ -15,7 +15,7 @@ from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.appointment import repository as appointments
 from millrace_scheduling.appointment.model import OCCUPYING_STATES
 from millrace_scheduling.appointment.wire import appointment_event
-from millrace_scheduling.ics import repository as feeds
+from millrace_scheduling.calendar_feed import repository as feeds
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.waitlist.service import WaitlistService
 
@@ -55,11 +55,11 @@ class PatientErasureHandler:
             for appointment in found:
                 after = appointment.erase_patient(work.now)
                 if after.state not in OCCUPYING_STATES:
-                    ended.append(after.claim_id)
+                    ended.append(after.reservation_id)
                 await appointments.save(work.session, after)
                 work.record(appointment_event(after))
         await reservations.erase_patient(work.session, patient_id, ended)
-        await feeds.forget_patient(work.session, patient_id)
+        await feeds.delete_patient_feeds(work.session, patient_id)
         await idempotency.forget(work.session, patient_id)
 
 

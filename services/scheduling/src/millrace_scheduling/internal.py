@@ -12,18 +12,18 @@ from millrace_platform.responses import json_response
 from millrace_scheduling.calendar.tables import calendars
 from millrace_scheduling.dependencies import InScheduling
 from millrace_scheduling.openings.tables import dirty_openings
-from millrace_scheduling.place.tables import places
-from millrace_scheduling.replay import Replayed, replay
+from millrace_scheduling.provider_location.repository import provider_locations
+from millrace_scheduling.replay import ReplayPage, publish_replay_page
 from millrace_scheduling.slot.zones import TZDATA_VERSION
 
 router = APIRouter(prefix="/internal/scheduling", tags=["internal"])
 
-REPLAY_LIMIT = 500
+MAX_PAGE = 500
 """Entities published in one transaction: a week of openings may have some kilobytes."""
 
 _COUNTS = select(
     select(func.count()).select_from(table(OUTBOX_TABLE)).scalar_subquery(),
-    select(func.count()).select_from(places).where(~places.c.deleted).scalar_subquery(),
+    select(func.count()).select_from(provider_locations).where(~provider_locations.c.deleted).scalar_subquery(),
     select(func.count()).select_from(calendars).where(calendars.c.document.is_not(None)).scalar_subquery(),
     select(func.count()).select_from(dirty_openings).scalar_subquery(),
 )
@@ -31,24 +31,24 @@ _COUNTS = select(
 
 @router.post("/replay", summary="Publish openings, appointments and offers again", responses=problems(422))
 async def replay_scheduling(
-    scheduling: InScheduling, after: str | None = None, limit: Annotated[int, Query(ge=1, le=REPLAY_LIMIT)] = REPLAY_LIMIT
-) -> Replayed:
+    scheduling: InScheduling, after: str | None = None, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE
+) -> ReplayPage:
     """Publish up to `limit` entities after the cursor `after` at their current versions, marked as a replay."""
-    return await replay(scheduling.parts.units, after, limit)
+    return await publish_replay_page(scheduling.parts.units, after, limit)
 
 
 @router.get("/status", summary="Show statistics")
 async def get_scheduling_status(scheduling: InScheduling) -> Response:
-    """Return statistics on the outbox, relay, consumer, provider-locations, calendars and openings, and the tzdata version."""
+    """Return statistics on outbox, relay, consumer, provider-locations, calendars and openings; the tzdata version."""
     async with scheduling.parts.database.read() as session:
-        backlog, place_count, calendar_count, dirty_count = (await session.execute(_COUNTS)).one()
+        backlog, location_count, calendar_count, dirty_count = (await session.execute(_COUNTS)).one()
     stats: dict[str, Any] = {
         "tzdata": TZDATA_VERSION,
         "outbox": {"backlog": backlog},
         "relay": asdict(scheduling.relay.status()),
         "consumer": asdict(scheduling.consumer.status()),
-        "places": place_count,
+        "places": location_count,
         "calendars": calendar_count,
-        "openings": {"backlog": dirty_count, "streams": scheduling.streams.hub.count},
+        "openings": {"backlog": dirty_count, "streams": scheduling.streams.notifier.subscriber_count},
     }
     return json_response(stats)

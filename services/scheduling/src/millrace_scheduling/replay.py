@@ -1,4 +1,4 @@
-"""Sending what was told again, page by page, under the versions that it has: refills what was lost behind the feed."""
+"""Publish the current openings, appointments and waitlist offers again, page by page, e.g. after events were lost."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,78 +16,84 @@ from millrace_scheduling.openings.wire import openings_event
 from millrace_scheduling.waitlist import repository as waitlist
 from millrace_scheduling.waitlist.wire import offer_event
 
-Keyed: TypeAlias = tuple[str, Event]
-"""An event and the key behind which the next one is found."""
-Source: TypeAlias = Callable[[Session, str | None, int], Awaitable[list[Keyed]]]
+KeyedEvent: TypeAlias = tuple[str, Event]
+"""An event, and the key after which the next one follows."""
+Source: TypeAlias = Callable[[Session, str | None, int], Awaitable[list[KeyedEvent]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """How many entities were sent again; `next`, unless null, is to be given as `after`."""
+class ReplayPage:
+    """A page of a replay: how many entities were published, and the `after` of the next page, null after the last."""
 
     count: int
     next: str | None
 
 
-async def _openings(session: Session, after: str | None, limit: int) -> list[Keyed]:
-    behind = None
+async def _list_openings(session: Session, after: str | None, limit: int) -> list[KeyedEvent]:
+    last = None
     if after is not None:
-        place_id, _, week = after.partition("/")
-        behind = UUID(place_id), date.fromisoformat(week)
+        provider_location_id, _, week = after.partition("/")
+        last = UUID(provider_location_id), date.fromisoformat(week)
     return [
-        (f"{told.place_id}/{told.week}", openings_event(npi, told.place_id, told.week, told.version, told.data))
-        for npi, told in await openings.replayed(session, behind, limit)
+        (
+            f"{row.provider_location_id}/{row.week}",
+            openings_event(npi, row.provider_location_id, row.week, row.version, row.data),
+        )
+        for npi, row in await openings.list_weeks_after(session, last, limit)
     ]
 
 
-async def _appointments(session: Session, after: str | None, limit: int) -> list[Keyed]:
-    found = await appointments.list_after(session, _behind(after), limit)
-    return [(str(each.id), appointment_event(each)) for each in found]
+async def _list_appointments(session: Session, after: str | None, limit: int) -> list[KeyedEvent]:
+    rows = await appointments.list_after(session, _parse_id(after), limit)
+    return [(str(each.id), appointment_event(each)) for each in rows]
 
 
-async def _offers(session: Session, after: str | None, limit: int) -> list[Keyed]:
-    # Only those that stand: of one that was taken or lapsed nobody keeps anything.
-    found = await waitlist.list_offers_after(session, _behind(after), limit)
-    return [(str(each.offer.id), offer_event(each.entry, each.offer, each.place)) for each in found]
+async def _list_offers(session: Session, after: str | None, limit: int) -> list[KeyedEvent]:
+    # Only open offers: no consumer keeps closed ones.
+    rows = await waitlist.list_offers_after(session, _parse_id(after), limit)
+    return [(str(row.offer.id), offer_event(row.entry, row.offer, row.provider_location)) for row in rows]
 
 
-def _behind(after: str | None) -> UUID:
+def _parse_id(after: str | None) -> UUID:
     return UUID(int=0) if after is None else UUID(after)
 
 
 SOURCES: Sequence[tuple[str, Source]] = (
-    ("openings", _openings),
-    ("appointments", _appointments),
-    ("waitlist-offers", _offers),
+    ("openings", _list_openings),
+    ("appointments", _list_appointments),
+    ("waitlist-offers", _list_offers),
 )
-"""What is sent, in this order; a cursor is `<source>:<key>`."""
+"""The sources in the order of the replay; a cursor is `<source>:<key>`."""
 
 
-async def replay(units: UnitsOfWork, after: str | None, limit: int) -> Replayed:
-    """Emit one page. Raises a 422 problem for a cursor that isn't one."""
-    index, key = _position(after)
-    name, source = SOURCES[index]
+async def publish_replay_page(units: UnitsOfWork, after: str | None, limit: int) -> ReplayPage:
+    """Publish up to `limit` entities after a cursor under their current versions. Problems: 422."""
+    index, key = _parse_cursor(after)
+    name, list_events = SOURCES[index]
     async with units.begin() as work:
         try:
-            found = await source(work.session, key, limit)
+            events = await list_events(work.session, key, limit)
         except ValueError as error:
-            raise _not_a_cursor() from error
-        await work.publish_replay([event for _, event in found])
-    if len(found) == limit:
-        return Replayed(len(found), f"{name}:{found[-1][0]}")
-    return Replayed(len(found), f"{SOURCES[index + 1][0]}:" if index + 1 < len(SOURCES) else None)
+            raise _invalid_cursor() from error
+        await work.publish_replay([event for _, event in events])
+    if len(events) == limit:
+        return ReplayPage(len(events), f"{name}:{events[-1][0]}")
+    return ReplayPage(len(events), f"{SOURCES[index + 1][0]}:" if index + 1 < len(SOURCES) else None)
 
 
-def _position(after: str | None) -> tuple[int, str | None]:
+def _parse_cursor(after: str | None) -> tuple[int, str | None]:
+    """Return the index of the source, and the key after which to continue; None to begin with its first entity."""
     if after is None:
         return 0, None
-    wanted, _, key = after.partition(":")
-    for index, (name, _source) in enumerate(SOURCES):
-        if name == wanted:
+    source, _, key = after.partition(":")
+    for index, (name, _list) in enumerate(SOURCES):
+        if name == source:
             return index, key or None
-    raise _not_a_cursor()
+    raise _invalid_cursor()
 
 
-def _not_a_cursor() -> Unprocessable:
-    wrong = FieldError(field="after", detail="Not a position of a replay.", remedy="Give `next` as it came.")
+def _invalid_cursor() -> Unprocessable:
+    wrong = FieldError(
+        field="after", detail="The cursor isn't valid.", remedy="Give the `next` of the previous page unchanged."
+    )
     return Unprocessable(errors=[wrong])

@@ -1,12 +1,11 @@
 """All tables under one metadata, as the migrations and their tests need it."""
 
 from millrace_scheduling.appointment.tables import appointments
-from millrace_scheduling.calendar.tables import calendars
-from millrace_scheduling.ics.tables import ics_feeds
+from millrace_scheduling.calendar.tables import calendars, slots
+from millrace_scheduling.calendar_feed.tables import ics_feeds
 from millrace_scheduling.openings.tables import dirty_openings, openings
-from millrace_scheduling.place.tables import places
+from millrace_scheduling.provider_location.repository import provider_locations
 from millrace_scheduling.reservation.tables import reservations
-from millrace_scheduling.slot.tables import slots
 from millrace_scheduling.tables import address_key, idempotency, metadata
 from millrace_scheduling.waitlist.tables import dirty_lines, waitlist_entries, waitlist_offers
 
@@ -20,7 +19,7 @@ __all__ = [
     "idempotency",
     "metadata",
     "openings",
-    "places",
+    "provider_locations",
     "reservations",
     "slots",
     "waitlist_entries",

@@ -82,7 +82,7 @@ async def list_appointments(
     if provider_location is None:
         found = await appointments.list_own(caller, after, limit + 1)
     else:
-        found = await appointments.list_at_place(caller, provider_location, after, to, limit + 1)
+        found = await appointments.list_at_provider_location(caller, provider_location, after, to, limit + 1)
     page, following = found[:limit], None
     if len(found) > limit:
         following = _cursors.write((page[-1].visit.start, page[-1].id), filters=filters)

@@ -117,7 +117,7 @@ class Appointment:
     id: UUID
     version: int
     state: State
-    claim_id: UUID
+    reservation_id: UUID
     patient_id: UUID | None
     dependant_id: UUID | None
     visit: Visit
@@ -135,7 +135,7 @@ class Appointment:
             id=hold.id,
             version=1,
             state=State.BOOKED,
-            claim_id=hold.id,
+            reservation_id=hold.id,
             patient_id=hold.patient_id,
             dependant_id=hold.dependant_id,
             visit=hold.visit,
@@ -158,10 +158,12 @@ class Appointment:
         self._next_state(Action.RESCHEDULE)
         self._require_notice(by, now, notice)
 
-    def move(self, visit: Visit, claim_id: UUID, now: datetime) -> "Appointment":
+    def move(self, visit: Visit, reservation_id: UUID, now: datetime) -> "Appointment":
         """Move to another time, which has to be confirmed again. Raises `WrongStateError`."""
         after = self._apply(Action.RESCHEDULE, now)
-        return replace(after, visit=visit, claim_id=claim_id, moved_from=self.visit.start, sequence=self.sequence + 1)
+        return replace(
+            after, visit=visit, reservation_id=reservation_id, moved_from=self.visit.start, sequence=self.sequence + 1
+        )
 
     def mark_arrived(self, now: datetime) -> "Appointment":
         """Record that the patient arrived. Raises `WrongStateError`."""

@@ -12,18 +12,19 @@ from millrace_platform.database import Session
 from millrace_platform.idempotency import keeping
 from millrace_platform.statements import Statements, fetch, first
 from millrace_scheduling.appointment.model import Appointment, Cancellation, Party, State
-from millrace_scheduling.place.model import Place
+from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation.repository import visit_from_row
 from millrace_scheduling.statement import NamedStatement
 
 # ruff: noqa: S608 # constants
 _SELECT: Final = """
-SELECT a.id, a.version, a.state, a.claim_id, a.patient_id, a.dependant_id, a.place_id, a.npi, a.time_zone, a.start,
-    a.minutes, a.visit_type, a.visit_reason, a.mode, a.patient_kind, a.sequence, a.moved_from, a.cancelled_by,
-    a.cancellation_reason, a.completed_at, a.created_at, a.updated_at,
-    p.practice_id, p.version AS place_version,
+SELECT a.id, a.version, a.state, a.reservation_id, a.patient_id, a.dependant_id, a.provider_location_id, a.npi,
+    a.time_zone, a.start, a.minutes, a.visit_type, a.visit_reason, a.mode, a.patient_kind, a.sequence, a.moved_from,
+    a.cancelled_by, a.cancellation_reason, a.completed_at, a.created_at, a.updated_at,
+    p.practice_id, p.version AS provider_location_version,
     coalesce((c.document ->> 'cancellation_cutoff')::integer, 0) AS notice
-FROM appointments a JOIN places p ON p.id = a.place_id LEFT JOIN calendars c ON c.place_id = a.place_id
+FROM appointments a JOIN provider_locations p ON p.id = a.provider_location_id
+LEFT JOIN calendars c ON c.provider_location_id = a.provider_location_id
 """
 _AFTER_POSITION: Final = "(a.start, a.id) > ($2, $3)"
 _IN_ORDER: Final = "ORDER BY a.start, a.id LIMIT $4"
@@ -31,14 +32,14 @@ _IN_ORDER: Final = "ORDER BY a.start, a.id LIMIT $4"
 _BOOK: Final = NamedStatement(
     f"""
 WITH reservation AS (
-    UPDATE claims SET kind = 'appointment', expires_at = NULL, address = NULL
+    UPDATE reservations SET kind = 'appointment', expires_at = NULL, address = NULL
     WHERE id = :id AND patient_id = :patient_id AND kind = 'hold' AND live AND expires_at > :now
     RETURNING *
 ), appointment AS (
-    INSERT INTO appointments (id, version, state, claim_id, patient_id, dependant_id, place_id, npi, time_zone, start,
-        minutes, visit_type, visit_reason, mode, patient_kind, sequence, created_at, updated_at)
-    SELECT id, 1, 'booked', id, patient_id, dependant_id, place_id, npi, :time_zone, start, minutes, visit_type,
-        visit_reason, mode, patient_kind, 0, :now, :now
+    INSERT INTO appointments (id, version, state, reservation_id, patient_id, dependant_id, provider_location_id, npi,
+        time_zone, start, minutes, visit_type, visit_reason, mode, patient_kind, sequence, created_at, updated_at)
+    SELECT id, 1, 'booked', id, patient_id, dependant_id, provider_location_id, npi,
+        :time_zone, start, minutes, visit_type, visit_reason, mode, patient_kind, 0, :now, :now
     FROM reservation
     RETURNING id
 ),
@@ -50,7 +51,7 @@ WITH reservation AS (
     outbox_row=partial(insert_outbox_row_cte, "appointment"),
 )
 _SAVE: Final = NamedStatement("""
-UPDATE appointments SET version = :version, state = :state, claim_id = :claim_id, patient_id = :patient_id,
+UPDATE appointments SET version = :version, state = :state, reservation_id = :reservation_id, patient_id = :patient_id,
     dependant_id = :dependant_id, start = :start, minutes = :minutes, visit_type = :visit_type, sequence = :sequence,
     moved_from = :moved_from, cancelled_by = :cancelled_by, cancellation_reason = :cancellation_reason,
     completed_at = :completed_at, updated_at = :updated_at, time_zone = :time_zone
@@ -64,7 +65,7 @@ class AppointmentRow:
     """An appointment with what decides about its changes: its provider-location, and the notice patients must give."""
 
     appointment: Appointment
-    place: Place
+    provider_location: ProviderLocation
     notice: timedelta
 
 
@@ -115,7 +116,7 @@ async def save(session: Session, appointment: Appointment) -> None:
         id=appointment.id,
         version=appointment.version,
         state=appointment.state.value,
-        claim_id=appointment.claim_id,
+        reservation_id=appointment.reservation_id,
         patient_id=appointment.patient_id,
         dependant_id=appointment.dependant_id,
         start=visit.start,
@@ -139,12 +140,12 @@ async def list_for_patient(session: Session, patient_id: UUID, after: Position, 
     return await list_where(session, clauses, patient_id, *after, limit)
 
 
-async def list_at_place(
-    session: Session, place_id: UUID, after: Position, before: datetime, limit: int
+async def list_at_provider_location(
+    session: Session, provider_location_id: UUID, after: Position, before: datetime, limit: int
 ) -> list[Appointment]:
     """Return the appointments at a provider-location that start after a position and before a moment, in order."""
-    clauses = f"WHERE a.place_id = $1 AND {_AFTER_POSITION} AND a.start < $5 {_IN_ORDER}"
-    return await list_where(session, clauses, place_id, *after, limit, before)
+    clauses = f"WHERE a.provider_location_id = $1 AND {_AFTER_POSITION} AND a.start < $5 {_IN_ORDER}"
+    return await list_where(session, clauses, provider_location_id, *after, limit, before)
 
 
 async def list_for_erasure(session: Session, patient_id: UUID) -> list[Appointment]:
@@ -166,8 +167,10 @@ async def list_where(session: Session, clauses: str, *arguments: object) -> list
 def _row_from(row: Any) -> AppointmentRow | None:
     if row is None:
         return None
-    place = Place(row["place_id"], row["npi"], row["practice_id"], row["time_zone"], row["place_version"])
-    return AppointmentRow(_appointment_from(row), place, timedelta(minutes=row["notice"]))
+    provider_location = ProviderLocation(
+        row["provider_location_id"], row["npi"], row["practice_id"], row["time_zone"], row["provider_location_version"]
+    )
+    return AppointmentRow(_appointment_from(row), provider_location, timedelta(minutes=row["notice"]))
 
 
 def _appointment_from(row: Any) -> Appointment:
@@ -176,7 +179,7 @@ def _appointment_from(row: Any) -> Appointment:
         id=row["id"],
         version=row["version"],
         state=State(row["state"]),
-        claim_id=row["claim_id"],
+        reservation_id=row["reservation_id"],
         patient_id=row["patient_id"],
         dependant_id=row["dependant_id"],
         visit=visit_from_row(row),

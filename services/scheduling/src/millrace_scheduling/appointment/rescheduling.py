@@ -41,8 +41,8 @@ class ReschedulingService:
 
         async def change(work: UnitOfWork, row: AppointmentRow, party: Party) -> Appointment:
             row.appointment.require_movable(party, work.now, row.notice)
-            visit, claim_id = await self._reserve(work, row.appointment, start)
-            return row.appointment.move(visit, claim_id, work.now)
+            visit, reservation_id = await self._reserve(work, row.appointment, start)
+            return row.appointment.move(visit, reservation_id, work.now)
 
         return await self.appointments.change(caller, key, appointment_id, match, change)
 
@@ -61,12 +61,12 @@ class ReschedulingService:
             hold = require_active(hold_row, hold_id, work.now)
             if hold.patient_id != appointment.patient_id:
                 raise not_found("hold", hold_id)
-            if hold.visit.place_id != appointment.visit.place_id:
+            if hold.visit.provider_location_id != appointment.visit.provider_location_id:
                 raise Conflict(
                     "The hold is at another provider-location. Cancel the appointment and book the hold instead."
                 )
             await reservations.mark_booked(work.session, hold_id)
-            await reservations.release(work.session, appointment.claim_id)
+            await reservations.release(work.session, appointment.reservation_id)
             return appointment.move(hold.visit, hold_id, work.now)
 
         return await self.appointments.change(caller, key, appointment_id, match, change)
@@ -77,19 +77,21 @@ class ReschedulingService:
         Returns the new visit and the id of its reservation. Problems: 404, 409 with alternatives, 422.
         """
         before = appointment.visit
-        request = VisitRequest(before.place_id, start, before.visit_reason, before.patient_kind, before.mode)
-        context = await holds.find_context(work.session, before.place_id, start)
+        request = VisitRequest(
+            before.provider_location_id, start, before.visit_reason, before.patient_kind, before.mode
+        )
+        context = await holds.find_context(work.session, before.provider_location_id, start)
         visit, occupied = await self.resolver.resolve(work.session, request, context, work.now)
         if appointment.patient_id is None:
             raise not_found("appointment", appointment.id)
         owner = Owner(appointment.patient_id, appointment.dependant_id)
         reservation = Reservation(self.ids(), owner, visit, occupied)
         if await self.reserve(work.session, reservation, work.now):
-            await reservations.release(work.session, appointment.claim_id)
+            await reservations.release(work.session, appointment.reservation_id)
             return visit, reservation.id
         # Two appointments that move into each other's time would deadlock if both released theirs first.
-        if not await reservations.is_occupied_by_others(work.session, visit.npi, occupied, appointment.claim_id):
-            await reservations.release(work.session, appointment.claim_id)
+        if not await reservations.is_occupied_by_others(work.session, visit.npi, occupied, appointment.reservation_id):
+            await reservations.release(work.session, appointment.reservation_id)
             if await self.reserve(work.session, reservation, work.now):
                 return visit, reservation.id
         raise await self.resolver.slot_taken(work.session, request, visit.time_zone, work.now)

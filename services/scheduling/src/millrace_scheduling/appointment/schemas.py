@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from millrace_platform.resources import Body, Schema, Version
 from millrace_scheduling.appointment.model import CANCELLATION_REASONS, Appointment, Party, State
 from millrace_scheduling.hold.schemas import Start, VisitFields
-from millrace_scheduling.slot.zones import zone
+from millrace_scheduling.slot.zones import get_zone
 
 
 class BookBody(Body):
@@ -72,7 +72,7 @@ class AppointmentResource(VisitFields):
     @classmethod
     def of(cls, appointment: Appointment) -> "AppointmentResource":
         visit, cancellation = appointment.visit, appointment.cancellation
-        local = zone(visit.time_zone)
+        local = get_zone(visit.time_zone)
         moved = appointment.moved_from
         return cls.model_construct(
             id=appointment.id,
@@ -80,7 +80,7 @@ class AppointmentResource(VisitFields):
             state=appointment.state,
             patient_id=appointment.patient_id,
             dependant_id=appointment.dependant_id,
-            provider_location_id=visit.place_id,
+            provider_location_id=visit.provider_location_id,
             npi=visit.npi,
             start=visit.start.astimezone(local),
             end=visit.end.astimezone(local),

@@ -33,8 +33,8 @@ from millrace_scheduling.appointment.wire import appointment_event
 from millrace_scheduling.hold import repository as holds
 from millrace_scheduling.hold.repository import HoldRow
 from millrace_scheduling.hold.service import WaitlistOffers
-from millrace_scheduling.place import repository as places
 from millrace_scheduling.problems import hold_expired, hold_used, not_found
+from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.reservation import repository as reservations
 
 Change = Callable[[UnitOfWork, AppointmentRow, Party], Awaitable[Appointment]]
@@ -97,15 +97,15 @@ class AppointmentService:
         async with self.units.begin() as work:
             return await repository.list_for_patient(work.session, caller.subject, after, limit)
 
-    async def list_at_place(
-        self, caller: Principal, place_id: UUID, after: Position, before: datetime, limit: int
+    async def list_at_provider_location(
+        self, caller: Principal, provider_location_id: UUID, after: Position, before: datetime, limit: int
     ) -> list[Appointment]:
         """Return all appointments at a provider-location, for its staff. Problems: 404."""
         async with self.units.begin() as work:
-            place = await places.find(work.session, place_id)
-            if place is None or not can_manage(caller, place):
-                raise not_found("provider-location", place_id)
-            return await repository.list_at_place(work.session, place_id, after, before, limit)
+            provider_location = await provider_locations.find(work.session, provider_location_id)
+            if provider_location is None or not can_manage(caller, provider_location):
+                raise not_found("provider-location", provider_location_id)
+            return await repository.list_at_provider_location(work.session, provider_location_id, after, before, limit)
 
     async def confirm(self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None) -> Answer:
         """Confirm that the visit will take place. Problems: 404, 409, 412, and those of the key."""
@@ -122,7 +122,7 @@ class AppointmentService:
 
         async def change(work: UnitOfWork, row: AppointmentRow, party: Party) -> Appointment:
             cancelled = row.appointment.cancel(_cancellation(party, reason), work.now, row.notice)
-            await reservations.release(work.session, cancelled.claim_id)
+            await reservations.release(work.session, cancelled.reservation_id)
             return cancelled
 
         return await self.change(caller, key, appointment_id, match, change)
@@ -133,7 +133,7 @@ class AppointmentService:
         """Record an arrival, a completion or a no-show. Problems: 403, 404, 409, 412, and those of the key."""
 
         async def change(work: UnitOfWork, row: AppointmentRow, _party: Party) -> Appointment:
-            if action in PRACTICE_ONLY and not can_manage(caller, row.place):
+            if action in PRACTICE_ONLY and not can_manage(caller, row.provider_location):
                 raise Forbidden("Only the staff of the practice can do this.")
             if action is Action.ARRIVE:
                 return row.appointment.mark_arrived(work.now)
@@ -188,7 +188,7 @@ def _require_access(
     if row is not None:
         if caller.has(Role.PATIENT) and row.appointment.patient_id == caller.subject:
             return row, Party.PATIENT
-        if can_manage(caller, row.place):
+        if can_manage(caller, row.provider_location):
             return row, Party.PRACTICE
     raise not_found("appointment", appointment_id)
 

@@ -21,10 +21,10 @@ appointments = Table(
     Column("id", Uuid, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
-    Column("claim_id", Uuid, nullable=False),
+    Column("reservation_id", Uuid, nullable=False),
     Column("patient_id", Uuid),
     Column("dependant_id", Uuid),
-    Column("place_id", Uuid, nullable=False),
+    Column("provider_location_id", Uuid, nullable=False),
     Column("npi", Text, nullable=False),
     Column("time_zone", Text, nullable=False),
     Column("start", DateTime(timezone=True), nullable=False),
@@ -40,13 +40,13 @@ appointments = Table(
     Column("completed_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
-    UniqueConstraint("claim_id"),
+    UniqueConstraint("reservation_id"),
     CheckConstraint("version > 0", name="version"),
     CheckConstraint("state IN ('booked', 'confirmed', 'arrived', 'completed', 'cancelled', 'no_show')", name="state"),
     CheckConstraint(
         "(state = 'cancelled') = (cancelled_by IS NOT NULL AND cancellation_reason IS NOT NULL)", name="cancellation"
     ),
     Index("appointments_patient_id_start_id_idx", "patient_id", "start", "id"),
-    Index("appointments_place_id_start_id_idx", "place_id", "start", "id"),
+    Index("appointments_provider_location_id_start_id_idx", "provider_location_id", "start", "id"),
 )
-"""`patient_id` is null once the patient's data was erased. `claim_id` is the reservation of the provider's time."""
+"""`patient_id` is null once the patient's data was erased. `reservation_id` is the provider's reserved time."""

@@ -9,7 +9,7 @@ from millrace_feeds.clock import rfc3339
 from millrace_platform.unit_of_work import Event
 from millrace_scheduling.appointment.model import Appointment
 from millrace_scheduling.reservation.model import ERASED_PATIENT_ID
-from millrace_scheduling.slot.zones import zone
+from millrace_scheduling.slot.zones import get_zone
 
 
 def appointment_event(appointment: Appointment) -> Event:
@@ -23,7 +23,7 @@ def _entity(appointment: Appointment) -> Wire:
     completed = appointment.completed_at
     return Wire(
         id=str(appointment.id),
-        provider_location_id=str(visit.place_id),
+        provider_location_id=str(visit.provider_location_id),
         npi=visit.npi,
         patient_id=str(appointment.patient_id or ERASED_PATIENT_ID),
         start=_local(visit.start, visit.time_zone),
@@ -42,4 +42,4 @@ def _entity(appointment: Appointment) -> Wire:
 
 
 def _local(moment: datetime, time_zone: str) -> str:
-    return moment.astimezone(zone(time_zone)).isoformat()
+    return moment.astimezone(get_zone(time_zone)).isoformat()

@@ -14,11 +14,11 @@ from uuid import UUID
 from millrace_platform.database import Connection, Session
 from millrace_platform.idempotency import IdempotencyKey, beside_kept, keeping
 from millrace_platform.statements import Statements, first
-from millrace_scheduling.availability.model import segments_from
-from millrace_scheduling.availability.repository import calendar_from, numbers_of
+from millrace_scheduling.availability.model import decode_segments
+from millrace_scheduling.availability.repository import decode_calendar_cached, segments_expression
 from millrace_scheduling.calendar.model import Calendar
 from millrace_scheduling.hold.model import HOLDS_PER_ADDRESS, HOLDS_PER_PATIENT, Hold, HoldUsage
-from millrace_scheduling.place.model import Place
+from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation.model import Reservation
 from millrace_scheduling.reservation.repository import (
     Reserve,
@@ -31,21 +31,22 @@ from millrace_scheduling.slot.model import Segment
 from millrace_scheduling.statement import NamedStatement
 
 
-def _select_context(place_id: str, day: str) -> str:
+def _select_context(provider_location_id: str, day: str) -> str:
     # A day of the calendar's time zone may be the day before or after that of UTC.
     return f"""
 SELECT p.id, p.npi, p.practice_id, p.time_zone, p.version, c.document::text AS document,
-    {numbers_of("p.id", f"{day} - 1", f"{day} + 1")} AS segments
-FROM places p LEFT JOIN calendars c ON c.place_id = p.id
-WHERE p.id = {place_id} AND NOT p.deleted
+    {segments_expression("p.id", f"{day} - 1", f"{day} + 1")} AS segments
+FROM provider_locations p LEFT JOIN calendars c ON c.provider_location_id = p.id
+WHERE p.id = {provider_location_id} AND NOT p.deleted
 """  # noqa: S608 # constants
 
 
 def _select_hold(patient_id: str, hold_id: str) -> str:
     return f"""
-SELECT r.id, r.patient_id, r.dependant_id, r.expires_at, r.extended, r.offer_id, r.live, r.kind, r.place_id, r.npi,
-    r.start, r.minutes, r.visit_type, r.visit_reason, r.mode, r.patient_kind, p.practice_id, p.time_zone
-FROM claims r JOIN places p ON p.id = r.place_id
+SELECT r.id, r.patient_id, r.dependant_id, r.expires_at, r.extended, r.offer_id, r.live, r.kind,
+    r.provider_location_id, r.npi, r.start, r.minutes, r.visit_type, r.visit_reason, r.mode, r.patient_kind,
+    p.practice_id, p.time_zone
+FROM reservations r JOIN provider_locations p ON p.id = r.provider_location_id
 WHERE r.patient_id = {patient_id} AND r.id = {hold_id}
 """  # noqa: S608 # constants
 
@@ -65,14 +66,14 @@ SELECT usage.*, EXISTS (SELECT FROM reserved) AS is_reserved FROM usage
 """,  # noqa: S608 # constants
     idempotency_record=partial(keeping, "reserved"),
 )
-_EXTEND: Final = NamedStatement("UPDATE claims SET expires_at = :expires_at, extended = true WHERE id = :id")
+_EXTEND: Final = NamedStatement("UPDATE reservations SET expires_at = :expires_at, extended = true WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)
 class BookingContext:
     """A provider-location with its calendar, None if it has none, and its slots around the requested day."""
 
-    place: Place
+    provider_location: ProviderLocation
     calendar: Calendar | None
     segments: list[Segment]
 
@@ -102,18 +103,18 @@ ReserveHold: TypeAlias = Callable[[Connection, Reservation, Sequence[object], da
 """The type of `reserve_hold`."""
 
 
-async def find_context(session: Session, place_id: UUID, start: datetime) -> BookingContext | None:
+async def find_context(session: Session, provider_location_id: UUID, start: datetime) -> BookingContext | None:
     """Return the booking context around `start`; None for an unknown provider-location."""
-    row = await first(session, _CONTEXT, place_id, start.astimezone(UTC).date())
+    row = await first(session, _CONTEXT, provider_location_id, start.astimezone(UTC).date())
     return None if row is None else context_from_row(row)
 
 
 async def find_record_or_context(
-    connection: Connection, patient_id: UUID, key: IdempotencyKey, place_id: UUID, start: datetime
+    connection: Connection, patient_id: UUID, key: IdempotencyKey, provider_location_id: UUID, start: datetime
 ) -> Any:
     """Return a row with the key's idempotency record, for `at_once`, or else the columns of `context_from_row`."""
     day = start.astimezone(UTC).date()
-    return await first(connection, _RECORD_OR_CONTEXT, patient_id, key.key, place_id, day)
+    return await first(connection, _RECORD_OR_CONTEXT, patient_id, key.key, provider_location_id, day)
 
 
 async def find_record_or_hold(connection: Connection, patient_id: UUID, key: IdempotencyKey, hold_id: UUID) -> Any:
@@ -153,9 +154,9 @@ def context_from_row(row: Any) -> BookingContext | None:
     """Return the booking context; None if the row has no provider-location."""
     if row["id"] is None:
         return None
-    place = Place(row["id"], row["npi"], row["practice_id"], row["time_zone"], row["version"])
-    calendar = None if row["document"] is None else calendar_from(row["document"])
-    return BookingContext(place, calendar, segments_from(row["segments"] or ()))
+    provider_location = ProviderLocation(row["id"], row["npi"], row["practice_id"], row["time_zone"], row["version"])
+    calendar = None if row["document"] is None else decode_calendar_cached(row["document"])
+    return BookingContext(provider_location, calendar, decode_segments(row["segments"] or ()))
 
 
 def hold_from_row(row: Any) -> HoldRow | None:

@@ -10,7 +10,7 @@ from millrace_contracts.entities import Mode, PatientKind
 from millrace_platform.resources import Body, Schema
 from millrace_scheduling.hold.model import Hold
 from millrace_scheduling.hold.visit_request import VisitRequest
-from millrace_scheduling.slot.zones import zone
+from millrace_scheduling.slot.zones import get_zone
 
 Reason = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, examples=["annual-physical"])]
 """A slug of the directory's visit reasons."""
@@ -66,11 +66,11 @@ class HoldResource(VisitFields):
     @classmethod
     def of(cls, hold: Hold) -> "HoldResource":
         visit = hold.visit
-        start = visit.start.astimezone(zone(visit.time_zone))
+        start = visit.start.astimezone(get_zone(visit.time_zone))
         return cls.model_construct(
             id=hold.id,
             dependant_id=hold.dependant_id,
-            provider_location_id=visit.place_id,
+            provider_location_id=visit.provider_location_id,
             npi=visit.npi,
             start=start,
             end=visit.end.astimezone(start.tzinfo),
@@ -87,4 +87,4 @@ class HoldResource(VisitFields):
 
 def local_text(start: datetime, time_zone: str) -> str:
     """Return `start` as RFC 3339 with the UTC offset of the time zone."""
-    return start.astimezone(zone(time_zone)).isoformat()
+    return start.astimezone(get_zone(time_zone)).isoformat()

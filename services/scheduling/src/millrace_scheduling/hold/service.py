@@ -50,11 +50,11 @@ class SlotResolver:
     ) -> tuple[Visit, TimeRange]:
         """Return the visit and the time that it occupies. Problems: 404, 409 with alternatives, 422."""
         if context is None:
-            raise not_found("provider-location", request.place_id)
+            raise not_found("provider-location", request.provider_location_id)
         if context.calendar is None:
             raise slot_taken([], "The provider takes no bookings here.")
         try:
-            return resolve_visit(request, context.place, context.calendar, context.segments, now)
+            return resolve_visit(request, context.provider_location, context.calendar, context.segments, now)
         except NoVisitTypeError:
             raise no_visit_type() from None
         except NotOfferedError as error:
@@ -87,7 +87,7 @@ class HoldService:
 
             async def look_up() -> Any:
                 return await repository.find_record_or_context(
-                    connection, owner.patient_id, key, request.place_id, request.start
+                    connection, owner.patient_id, key, request.provider_location_id, request.start
                 )
 
             async def reserve(row: Any) -> Answer:

@@ -6,28 +6,28 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from millrace_contracts.entities import Mode, PatientKind
-from millrace_scheduling.availability.explanation import DETAILS, Reason, reasons
-from millrace_scheduling.availability.model import Wanted, offered, visit_at
+from millrace_scheduling.availability.explanation import REASON_DETAILS, Reason, explain_start
+from millrace_scheduling.availability.model import VisitCriteria, find_visit_type, matching_visit_types
 from millrace_scheduling.calendar.model import Calendar, VisitType
-from millrace_scheduling.place.model import Place
+from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation.model import TimeRange, Visit
 from millrace_scheduling.slot.model import Segment
-from millrace_scheduling.slot.zones import minute_of
+from millrace_scheduling.slot.zones import to_minute
 
 
 @dataclass(frozen=True, slots=True)
 class VisitRequest:
     """A visit that a patient wants to book. `start` is aware; without `visit_reason` the calendar chooses the type."""
 
-    place_id: UUID
+    provider_location_id: UUID
     start: datetime
     visit_reason: str | None
     patient: PatientKind
     mode: Mode
 
     @property
-    def wanted(self) -> Wanted:
-        return Wanted(self.visit_reason, self.patient, self.mode)
+    def criteria(self) -> VisitCriteria:
+        return VisitCriteria(self.visit_reason, self.patient, self.mode)
 
 
 class NoVisitTypeError(Exception):
@@ -39,25 +39,29 @@ class NotOfferedError(Exception):
 
 
 def resolve_visit(
-    request: VisitRequest, place: Place, calendar: Calendar, segments: Sequence[Segment], now: datetime
+    request: VisitRequest,
+    provider_location: ProviderLocation,
+    calendar: Calendar,
+    segments: Sequence[Segment],
+    now: datetime,
 ) -> tuple[Visit, TimeRange]:
     """Return the visit and the time that it occupies with its buffers.
 
     Ignores what is booked: reserving the time decides that. Raises `NoVisitTypeError`, `NotOfferedError`.
     """
-    minute, moment = minute_of(request.start), now.timestamp()
-    visit_type = visit_at(calendar, segments, minute, request.wanted, moment)
+    minute, moment = to_minute(request.start), now.timestamp()
+    visit_type = find_visit_type(calendar, segments, minute, request.criteria, moment)
     if visit_type is None:
-        if not offered(calendar, request.wanted):
+        if not matching_visit_types(calendar, request.criteria):
             raise NoVisitTypeError
-        _, why = reasons(calendar, minute, request.wanted, (), moment)
-        raise NotOfferedError(" ".join(DETAILS[each] for each in why))
+        _, why = explain_start(calendar, minute, request.criteria, (), moment)
+        raise NotOfferedError(" ".join(REASON_DETAILS[each] for each in why))
     if request.start.second or request.start.microsecond:
-        raise NotOfferedError(DETAILS[Reason.OFF_GRID])
+        raise NotOfferedError(REASON_DETAILS[Reason.OFF_GRID])
     visit = Visit(
-        place_id=place.id,
-        npi=place.npi,
-        practice_id=place.practice_id,
+        provider_location_id=provider_location.id,
+        npi=provider_location.npi,
+        practice_id=provider_location.practice_id,
         time_zone=calendar.time_zone,
         start=request.start,
         minutes=visit_type.minutes,

@@ -14,7 +14,7 @@ ERASED_PATIENT_ID = UUID(int=0)
 class Visit:
     """A visit to be booked. `visit_type` is an id within the provider-location's calendar; `start` is in UTC."""
 
-    place_id: UUID
+    provider_location_id: UUID
     npi: str
     practice_id: UUID | None
     time_zone: str

@@ -1,7 +1,7 @@
 """Statements that reserve and release a provider's time.
 
-Together with the constraints of the table they guard against double bookings: time is reserved by an insert that does
-nothing if a live reservation of the provider overlaps (decision 0034). No earlier read decides, so none can be outdated.
+Together with the constraints of the table they prevent double bookings: time is reserved by an insert that does nothing
+if a live reservation of the provider overlaps (decision 0034). No earlier read decides, so none can be outdated.
 Every statement that changes reserved time also marks the provider's openings as dirty, to be published again.
 """
 
@@ -30,12 +30,12 @@ def insert_reservation(source: str = "") -> str:
     # Without ON CONFLICT an insert waits for those that overlap, and many inserts of one slot would deadlock.
     return f"""
 reserved AS (
-    INSERT INTO claims (id, place_id, npi, patient_id, dependant_id, start, minutes, occupied, kind, live, expires_at,
-        visit_type, visit_reason, mode, patient_kind, address, offer_id, extended, created_at)
-    SELECT :id::uuid, :place_id::uuid, :npi::text, :patient_id::uuid, :dependant_id::uuid, :start::timestamptz,
-        :minutes::integer, tstzrange(:occupied_from::timestamptz, :occupied_until::timestamptz), :kind::text, true,
-        :expires_at::timestamptz, :visit_type::text, :visit_reason::text, :mode::text, :patient_kind::text,
-        :address::bytea, :offer_id::uuid, :offer_id::uuid IS NOT NULL, :now::timestamptz {source}
+    INSERT INTO reservations (id, provider_location_id, npi, patient_id, dependant_id, start, minutes, occupied, kind,
+        live, expires_at, visit_type, visit_reason, mode, patient_kind, address, offer_id, extended, created_at)
+    SELECT :id::uuid, :provider_location_id::uuid, :npi::text, :patient_id::uuid, :dependant_id::uuid,
+        :start::timestamptz, :minutes::integer, tstzrange(:occupied_from::timestamptz, :occupied_until::timestamptz),
+        :kind::text, true, :expires_at::timestamptz, :visit_type::text, :visit_reason::text, :mode::text,
+        :patient_kind::text, :address::bytea, :offer_id::uuid, :offer_id::uuid IS NOT NULL, :now::timestamptz {source}
     ON CONFLICT DO NOTHING
     RETURNING npi, occupied
 ), dirty_mark AS (
@@ -48,7 +48,7 @@ def _release(condition: str) -> str:
     """Return CTEs that release the matching reservations; `released` has a row for each."""
     return f"""
 released AS (
-    UPDATE claims SET live = false, address = NULL WHERE {condition} RETURNING npi, occupied
+    UPDATE reservations SET live = false, address = NULL WHERE {condition} RETURNING npi, occupied
 ), dirty_mark AS (
     INSERT INTO dirty_openings (npi, first, last) SELECT npi, lower(occupied), upper(occupied) FROM released
 )"""
@@ -57,11 +57,11 @@ released AS (
 RESERVE: Final = NamedStatement(f"WITH {insert_reservation()} SELECT 1 FROM reserved")
 _RELEASE: Final = NamedStatement(f"WITH {_release('id = :id AND live')} SELECT 1 FROM released")
 _MARK_BOOKED: Final = NamedStatement(
-    "UPDATE claims SET kind = 'appointment', expires_at = NULL, address = NULL WHERE id = :id"
+    "UPDATE reservations SET kind = 'appointment', expires_at = NULL, address = NULL WHERE id = :id"
 )
 _EXPIRE: Final = NamedStatement(f"""
 WITH expired AS MATERIALIZED (
-    SELECT id FROM claims WHERE live AND kind = 'hold' AND expires_at <= :now
+    SELECT id FROM reservations WHERE live AND kind = 'hold' AND expires_at <= :now
     ORDER BY expires_at LIMIT {EXPIRY_BATCH} FOR UPDATE SKIP LOCKED
 ), {_release("id IN (SELECT id FROM expired)")}
 SELECT count(*) AS number FROM released
@@ -69,16 +69,19 @@ SELECT count(*) AS number FROM released
 # Waits for transactions that are ending one of these holds: such a hold is no obstacle either.
 _EXPIRE_OVERLAPPING: Final = NamedStatement(f"""
 WITH expired AS MATERIALIZED (
-    SELECT id FROM claims WHERE live AND kind = 'hold' AND expires_at <= :now
+    SELECT id FROM reservations WHERE live AND kind = 'hold' AND expires_at <= :now
         AND npi = :npi AND occupied && tstzrange(:occupied_from, :occupied_until)
 ), locked AS MATERIALIZED (
-    SELECT id FROM claims WHERE id IN (SELECT id FROM expired) AND live ORDER BY id FOR UPDATE
+    SELECT id FROM reservations WHERE id IN (SELECT id FROM expired) AND live ORDER BY id FOR UPDATE
 ), {_release("id IN (SELECT id FROM locked)")}
-SELECT count(*) AS number FROM expired
+SELECT NOT EXISTS (
+    SELECT FROM reservations WHERE live AND (expires_at IS NULL OR expires_at > :now)
+        AND npi = :npi AND occupied && tstzrange(:occupied_from, :occupied_until)
+) AS is_free
 """)
 # Visits with their buffers last at most a day and a half, so two days bound the scan of the index on (npi, start).
 _FIND_OTHERS: Final = NamedStatement("""
-SELECT 1 FROM claims WHERE npi = :npi AND live
+SELECT 1 FROM reservations WHERE npi = :npi AND live
     AND start > :occupied_from::timestamptz - interval '2 days' AND start < :occupied_until
     AND occupied && tstzrange(:occupied_from, :occupied_until) AND id <> :own_id LIMIT 1
 """)
@@ -87,10 +90,12 @@ WITH {_release("patient_id = :patient_id AND live AND (kind = 'hold' OR id = ANY
 SELECT 1 FROM released
 """)
 _ANONYMIZE: Final = NamedStatement(
-    "UPDATE claims SET patient_id = :erased_id, dependant_id = NULL WHERE patient_id = :patient_id"
+    "UPDATE reservations SET patient_id = :erased_id, dependant_id = NULL WHERE patient_id = :patient_id"
 )
 _DELETE_RELEASED: Final = NamedStatement("""
-DELETE FROM claims WHERE id = ANY (ARRAY(SELECT id FROM claims WHERE NOT live AND created_at < :before LIMIT :limit))
+DELETE FROM reservations WHERE id = ANY (
+    ARRAY(SELECT id FROM reservations WHERE NOT live AND created_at < :before LIMIT :limit)
+)
 """)
 
 Reserve: TypeAlias = Callable[[Session, Reservation, datetime], Awaitable[bool]]
@@ -102,17 +107,17 @@ async def reserve(session: Session, reservation: Reservation, now: datetime) -> 
     statement = RESERVE.bind(**reservation_values(reservation, now))
     if await first(session, *statement) is not None:
         return True
-    expired = await expire_overlapping_holds(session, reservation, now)
-    return expired and await first(session, *statement) is not None
+    is_free = await expire_overlapping_holds(session, reservation, now)
+    return is_free and await first(session, *statement) is not None
 
 
 async def expire_overlapping_holds(session: Statements, reservation: Reservation, now: datetime) -> bool:
-    """Release the expired holds that overlap with the reservation; return whether there were any."""
+    """Release the expired holds that overlap with the reservation; return whether its time is free then."""
     occupied = reservation.occupied
     statement = _EXPIRE_OVERLAPPING.bind(
         now=now, npi=reservation.visit.npi, occupied_from=occupied.begin, occupied_until=occupied.end
     )
-    return bool((await first(session, *statement))["number"])
+    return bool((await first(session, *statement))["is_free"])
 
 
 def reservation_values(reservation: Reservation, now: datetime) -> dict[str, Any]:
@@ -120,7 +125,7 @@ def reservation_values(reservation: Reservation, now: datetime) -> dict[str, Any
     owner, visit = reservation.owner, reservation.visit
     return {
         "id": reservation.id,
-        "place_id": visit.place_id,
+        "provider_location_id": visit.provider_location_id,
         "npi": visit.npi,
         "patient_id": owner.patient_id,
         "dependant_id": owner.dependant_id,
@@ -176,7 +181,7 @@ async def erase_patient(session: Session, patient_id: UUID, ended: Sequence[UUID
 def visit_from_row(row: Any) -> Visit:
     """Return the visit of a reservation or an appointment; the row has its provider-location's columns too."""
     return Visit(
-        place_id=row["place_id"],
+        provider_location_id=row["provider_location_id"],
         npi=row["npi"],
         practice_id=row["practice_id"],
         time_zone=row["time_zone"],

@@ -18,10 +18,10 @@ from sqlalchemy.dialects.postgresql import TSTZRANGE
 from millrace_scheduling.tables import metadata
 
 reservations = Table(
-    "claims",
+    "reservations",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("place_id", Uuid, nullable=False),
+    Column("provider_location_id", Uuid, nullable=False),
     Column("npi", Text, nullable=False),
     Column("patient_id", Uuid, nullable=False),
     Column("dependant_id", Uuid),
@@ -41,11 +41,17 @@ reservations = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("kind IN ('hold', 'appointment')", name="kind"),
     CheckConstraint("(kind = 'hold') = (expires_at IS NOT NULL)", name="expiry"),
-    Index("claims_place_id_start_key", "place_id", "start", unique=True, postgresql_where=text("live")),
-    Index("claims_npi_start_idx", "npi", "start", postgresql_where=text("live")),
-    Index("claims_patient_id_idx", "patient_id"),
-    Index("claims_address_idx", "address", postgresql_where=text("address IS NOT NULL")),
-    Index("claims_expires_at_idx", "expires_at", postgresql_where=text("live AND kind = 'hold'")),
-    Index("claims_created_at_idx", "created_at", postgresql_where=text("NOT live")),
+    Index(
+        "reservations_provider_location_id_start_key",
+        "provider_location_id",
+        "start",
+        unique=True,
+        postgresql_where=text("live"),
+    ),
+    Index("reservations_npi_start_idx", "npi", "start", postgresql_where=text("live")),
+    Index("reservations_patient_id_idx", "patient_id"),
+    Index("reservations_address_idx", "address", postgresql_where=text("address IS NOT NULL")),
+    Index("reservations_expires_at_idx", "expires_at", postgresql_where=text("live AND kind = 'hold'")),
+    Index("reservations_created_at_idx", "created_at", postgresql_where=text("NOT live")),
 )
 """`occupied` is the visit with its buffers. A live hold whose `expires_at` has passed occupies no time."""

@@ -42,7 +42,7 @@ class Entry:
     """
 
     id: UUID
-    place_id: UUID
+    provider_location_id: UUID
     patient_id: UUID
     dependant_id: UUID | None
     visit_reason: str | None
@@ -55,7 +55,7 @@ class Entry:
 
     def request_visit(self, start: datetime) -> VisitRequest:
         """Return the request for the entry's visit at `start`."""
-        return VisitRequest(self.place_id, start, self.visit_reason, self.patient_kind, self.mode)
+        return VisitRequest(self.provider_location_id, start, self.visit_reason, self.patient_kind, self.mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Offer:
     id: UUID
     version: int
     state: OfferState
-    claim_id: UUID
+    reservation_id: UUID
     start: datetime
     minutes: int
     expires_at: datetime

@@ -13,17 +13,17 @@ from millrace_platform.ids import Ids
 from millrace_platform.rounds import in_rounds
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.availability import repository as timetables
-from millrace_scheduling.availability.model import Bounds
+from millrace_scheduling.availability.model import StartBounds
 from millrace_scheduling.availability.repository import Timetable
-from millrace_scheduling.availability.service import NOTHING_TAKEN, times_of
+from millrace_scheduling.availability.service import NO_OCCUPIED_TIME, find_bookable_times
 from millrace_scheduling.hold.visit_request import NotOfferedError, NoVisitTypeError, resolve_visit
-from millrace_scheduling.place.model import Place
+from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.reservation.model import Owner, Reservation, TimeRange
 from millrace_scheduling.reservation.repository import Reserve
-from millrace_scheduling.slot.model import Occupied
-from millrace_scheduling.slot.windows import day_begins, merged
-from millrace_scheduling.slot.zones import minute_of, moment_of
+from millrace_scheduling.slot.model import OccupiedTime
+from millrace_scheduling.slot.windows import merge_windows, start_of_day
+from millrace_scheduling.slot.zones import from_minute, to_minute
 from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.model import (
     MAX_DAYS,
@@ -67,25 +67,27 @@ class WaitlistProcessor:
             if not await repository.try_lock_waitlist(work.session):
                 return
             for row in await repository.list_expired_offers(work.session, work.now):
-                await reservations.release(work.session, row.offer.claim_id)
+                await reservations.release(work.session, row.offer.reservation_id)
                 await close_offer(work, row, OfferState.LAPSED)
                 await repository.requeue(work.session, row.entry.id)
             await repository.close_past_entries(work.session, work.now.date() - _DAY)
             await repository.mark_due(work.session, MARKS_PER_RUN)
             snapshots: dict[UUID, _Snapshot | None] = {}
-            for entry, place in await repository.list_due(work.session, ENTRIES_PER_RUN):
-                if place.id not in snapshots:
-                    snapshots[place.id] = await _load_snapshot(work, place)
-                await self._check_entry(work, entry, place, snapshots[place.id])
+            for entry, provider_location in await repository.list_due(work.session, ENTRIES_PER_RUN):
+                if provider_location.id not in snapshots:
+                    snapshots[provider_location.id] = await _load_snapshot(work, provider_location)
+                await self._check_entry(work, entry, provider_location, snapshots[provider_location.id])
 
-    async def _check_entry(self, work: UnitOfWork, entry: Entry, place: Place, snapshot: "_Snapshot | None") -> None:
+    async def _check_entry(
+        self, work: UnitOfWork, entry: Entry, provider_location: ProviderLocation, snapshot: "_Snapshot | None"
+    ) -> None:
         """Offer the first suitable time, if there is any."""
         await repository.clear_due(work.session, entry.id)
         offer = None if snapshot is None else await self._reserve_offer(work, entry, snapshot)
         if offer is not None:
             await repository.add_offer(work.session, entry.id, offer)
             await repository.set_state(work.session, entry.id, EntryState.OFFERED)
-            work.record(offer_event(entry, offer, place))
+            work.record(offer_event(entry, offer, provider_location))
 
     async def _reserve_offer(self, work: UnitOfWork, entry: Entry, snapshot: "_Snapshot") -> Offer | None:
         offered_before = await repository.list_offered_starts(work.session, entry.id)
@@ -101,13 +103,15 @@ class WaitlistProcessor:
             return None
         request = entry.request_visit(start)
         try:
-            visit, occupied = resolve_visit(request, snapshot.place, timetable.calendar, timetable.segments, work.now)
+            visit, occupied = resolve_visit(
+                request, snapshot.provider_location, timetable.calendar, timetable.segments, work.now
+            )
         except (NotOfferedError, NoVisitTypeError):
             return None
         expires_at = work.now + OFFER_LIFETIME
         offer = Offer(self.ids(), 1, OfferState.OFFERED, self.ids(), start, visit.minutes, expires_at)
         owner = Owner(entry.patient_id, entry.dependant_id)
-        reservation = Reservation(offer.claim_id, owner, visit, occupied, expires_at, offer.id)
+        reservation = Reservation(offer.reservation_id, owner, visit, occupied, expires_at, offer.id)
         # Even if another client was faster, the time isn't free for the next in line.
         snapshot.occupy(occupied)
         return offer if await self.reserve(work.session, reservation, work.now) else None
@@ -121,29 +125,31 @@ class _Snapshot:
     entry, though earlier ones wait for it.
     """
 
-    place: Place
+    provider_location: ProviderLocation
     timetable: Timetable
     occupied: list[tuple[int, int]]
 
     def free_starts(self, entry: Entry, now: datetime) -> list[datetime]:
         """Return the free starts within the entry's days, in order."""
-        zone = self.place.time_zone
-        within = Bounds(day_begins(zone, entry.first_day), day_begins(zone, entry.last_day + _DAY))
-        wanted = entry.request_visit(now).wanted
-        times = times_of(self.timetable, Occupied(self.occupied), wanted, within, now.timestamp())
-        return [moment_of(start) for start in times.starts()]
+        zone = self.provider_location.time_zone
+        within = StartBounds(start_of_day(zone, entry.first_day), start_of_day(zone, entry.last_day + _DAY))
+        criteria = entry.request_visit(now).criteria
+        times = find_bookable_times(self.timetable, OccupiedTime(self.occupied), criteria, within, now.timestamp())
+        return [from_minute(start) for start in times.starts()]
 
     def occupy(self, time: TimeRange) -> None:
         """Exclude the time from the free starts."""
-        self.occupied = merged([*self.occupied, (minute_of(time.begin), minute_of(time.end))])
+        self.occupied = merge_windows([*self.occupied, (to_minute(time.begin), to_minute(time.end))])
 
 
-async def _load_snapshot(work: UnitOfWork, place: Place) -> _Snapshot | None:
+async def _load_snapshot(work: UnitOfWork, provider_location: ProviderLocation) -> _Snapshot | None:
     """Return the snapshot; None if the provider-location was deleted."""
     first, last = work.now.date() - _DAY, work.now.date() + timedelta(MAX_DAYS + 2)
-    timetable = (await timetables.timetables(work.session, [place.id], first, last)).get(place.id)
+    timetable = (await timetables.load_timetables(work.session, [provider_location.id], first, last)).get(
+        provider_location.id
+    )
     if timetable is None:
         return None
-    by_npi = await timetables.occupied(work.session, [timetable.npi], first, last, work.now)
-    occupied = by_npi.get(timetable.npi, NOTHING_TAKEN)
-    return _Snapshot(place, timetable, list(zip(occupied.begins, occupied.ends, strict=True)))
+    by_npi = await timetables.load_occupied_time(work.session, [timetable.npi], first, last, work.now)
+    occupied = by_npi.get(timetable.npi, NO_OCCUPIED_TIME)
+    return _Snapshot(provider_location, timetable, list(zip(occupied.begins, occupied.ends, strict=True)))

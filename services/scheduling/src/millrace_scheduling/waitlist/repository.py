@@ -7,25 +7,27 @@ from uuid import UUID
 
 from millrace_platform.database import Session
 from millrace_platform.statements import fetch, first
-from millrace_scheduling.place.model import Place
+from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.statement import NamedStatement
 from millrace_scheduling.waitlist.model import Entry, EntryState, Offer, OfferState
 
 WAITLIST_LOCK: Final = 0x6D696C6C_77616974
 """Advisory lock ("millwait"): only one process at a time makes offers, so that the order of the line is respected."""
-_ENTRY: Final = """e.id, e.place_id, e.patient_id, e.dependant_id, e.visit_reason, e.mode, e.patient_kind, e.first_day,
-    e.last_day, e.state, e.created_at"""
-_OFFER: Final = "o.id AS offer_id, o.version, o.state AS offer_state, o.claim_id, o.start, o.minutes, o.expires_at"
-_PLACE: Final = "p.npi, p.practice_id, p.time_zone, p.version AS place_version"
+_ENTRY: Final = """e.id, e.provider_location_id, e.patient_id, e.dependant_id, e.visit_reason, e.mode, e.patient_kind,
+    e.first_day, e.last_day, e.state, e.created_at"""
+_OFFER: Final = (
+    "o.id AS offer_id, o.version, o.state AS offer_state, o.reservation_id, o.start, o.minutes, o.expires_at"
+)
+_LOCATION: Final = "p.npi, p.practice_id, p.time_zone, p.version AS provider_location_version"
 # ruff: noqa: S608 # constants
 # A new entry marks its whole line: if only the entry itself were due, it could get time that comes free just now before
 # the entries ahead of it.
 _ADD_ENTRY: Final = NamedStatement("""
-WITH dirty_mark AS (INSERT INTO dirty_lines (npi) SELECT npi FROM places WHERE id = :place_id)
-INSERT INTO waitlist_entries (id, place_id, patient_id, dependant_id, visit_reason, mode, patient_kind, first_day,
-    last_day, state, created_at)
-VALUES (:id, :place_id, :patient_id, :dependant_id, :visit_reason, :mode, :patient_kind, :first_day, :last_day, :state,
-    :created_at)
+WITH dirty_mark AS (INSERT INTO dirty_lines (npi) SELECT npi FROM provider_locations WHERE id = :provider_location_id)
+INSERT INTO waitlist_entries (id, provider_location_id, patient_id, dependant_id, visit_reason, mode, patient_kind,
+    first_day, last_day, state, created_at)
+VALUES (:id, :provider_location_id, :patient_id, :dependant_id, :visit_reason, :mode, :patient_kind, :first_day,
+    :last_day, :state, :created_at)
 """)
 _LOCK_PATIENT: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))"
 _COUNT: Final = "SELECT count(*) FROM waitlist_entries WHERE patient_id = $1 AND state <> 'done'"
@@ -37,18 +39,18 @@ WHERE e.patient_id = $1 AND e.state <> 'done' ORDER BY e.id LIMIT $2
 _FIND_FOR_UPDATE: Final = f"SELECT {_ENTRY} FROM waitlist_entries e WHERE e.id = $1 AND e.patient_id = $2 FOR UPDATE"
 _SET_STATE: Final = "UPDATE waitlist_entries SET state = $2 WHERE id = $1"
 _REQUEUE: Final = """
-WITH entry AS (UPDATE waitlist_entries SET state = 'waiting', due = false WHERE id = $1 RETURNING place_id)
-INSERT INTO dirty_lines (npi) SELECT npi FROM places JOIN entry ON places.id = place_id
+WITH entry AS (UPDATE waitlist_entries SET state = 'waiting', due = false WHERE id = $1 RETURNING provider_location_id)
+INSERT INTO dirty_lines (npi) SELECT npi FROM provider_locations p JOIN entry ON p.id = provider_location_id
 """
 _CLEAR_DUE: Final = "UPDATE waitlist_entries SET due = false WHERE id = $1"
 _OPEN_OFFERS: Final = f"""
-SELECT {_ENTRY}, {_OFFER}, {_PLACE} FROM waitlist_offers o JOIN waitlist_entries e ON e.id = o.entry_id
-JOIN places p ON p.id = e.place_id WHERE o.state = 'offered' AND {{condition}}
+SELECT {_ENTRY}, {_OFFER}, {_LOCATION} FROM waitlist_offers o JOIN waitlist_entries e ON e.id = o.entry_id
+JOIN provider_locations p ON p.id = e.provider_location_id WHERE o.state = 'offered' AND {{condition}}
 """
 _LOCKED: Final = "ORDER BY o.id LIMIT 100 FOR UPDATE OF o, e"
 _ADD_OFFER: Final = NamedStatement("""
-INSERT INTO waitlist_offers (id, version, state, entry_id, claim_id, start, minutes, expires_at)
-VALUES (:id, :version, :state, :entry_id, :claim_id, :start, :minutes, :expires_at)
+INSERT INTO waitlist_offers (id, version, state, entry_id, reservation_id, start, minutes, expires_at)
+VALUES (:id, :version, :state, :entry_id, :reservation_id, :start, :minutes, :expires_at)
 """)
 _SAVE_OFFER: Final = "UPDATE waitlist_offers SET version = $2, state = $3 WHERE id = $1"
 _OFFERED_STARTS: Final = "SELECT start FROM waitlist_offers WHERE entry_id = $1"
@@ -56,12 +58,12 @@ _TAKE_MARKS: Final = """
 DELETE FROM dirty_lines WHERE seq = ANY (ARRAY(SELECT seq FROM dirty_lines ORDER BY seq LIMIT $1)) RETURNING npi
 """
 _SET_DUE: Final = """
-UPDATE waitlist_entries e SET due = true FROM places p
-WHERE p.id = e.place_id AND p.npi = ANY ($1) AND e.state = 'waiting' AND NOT e.due
+UPDATE waitlist_entries e SET due = true FROM provider_locations p
+WHERE p.id = e.provider_location_id AND p.npi = ANY ($1) AND e.state = 'waiting' AND NOT e.due
 """
 _LIST_DUE: Final = f"""
-SELECT {_ENTRY}, {_PLACE} FROM waitlist_entries e JOIN places p ON p.id = e.place_id
-WHERE e.state = 'waiting' AND e.due ORDER BY e.place_id, e.id LIMIT $1 FOR UPDATE OF e
+SELECT {_ENTRY}, {_LOCATION} FROM waitlist_entries e JOIN provider_locations p ON p.id = e.provider_location_id
+WHERE e.state = 'waiting' AND e.due ORDER BY e.provider_location_id, e.id LIMIT $1 FOR UPDATE OF e
 """
 _CLOSE_PAST: Final = "UPDATE waitlist_entries SET state = 'done' WHERE state = 'waiting' AND last_day < $1"
 _DELETE_ENTRIES: Final = "DELETE FROM waitlist_entries WHERE patient_id = $1"
@@ -73,7 +75,7 @@ class OfferRow:
 
     entry: Entry
     offer: Offer
-    place: Place
+    provider_location: ProviderLocation
 
 
 async def try_lock_waitlist(session: Session) -> bool:
@@ -91,7 +93,7 @@ async def count_entries(session: Session, patient_id: UUID) -> int:
 async def add_entry(session: Session, entry: Entry) -> None:
     statement = _ADD_ENTRY.bind(
         id=entry.id,
-        place_id=entry.place_id,
+        provider_location_id=entry.provider_location_id,
         patient_id=entry.patient_id,
         dependant_id=entry.dependant_id,
         visit_reason=entry.visit_reason,
@@ -170,7 +172,7 @@ async def add_offer(session: Session, entry_id: UUID, offer: Offer) -> None:
         version=offer.version,
         state=offer.state.value,
         entry_id=entry_id,
-        claim_id=offer.claim_id,
+        reservation_id=offer.reservation_id,
         start=offer.start,
         minutes=offer.minutes,
         expires_at=offer.expires_at,
@@ -195,9 +197,9 @@ async def mark_due(session: Session, limit: int) -> None:
         await fetch(session, _SET_DUE, list(npis))
 
 
-async def list_due(session: Session, limit: int) -> list[tuple[Entry, Place]]:
+async def list_due(session: Session, limit: int) -> list[tuple[Entry, ProviderLocation]]:
     """Lock and return due entries by provider-location, in the order of the line."""
-    return [(_entry_from(row), _place_from(row)) for row in await fetch(session, _LIST_DUE, limit)]
+    return [(_entry_from(row), _provider_location_from(row)) for row in await fetch(session, _LIST_DUE, limit)]
 
 
 async def close_past_entries(session: Session, today: date) -> None:
@@ -213,7 +215,7 @@ async def delete_entries(session: Session, patient_id: UUID) -> None:
 def _entry_from(row: Any) -> Entry:
     return Entry(
         id=row["id"],
-        place_id=row["place_id"],
+        provider_location_id=row["provider_location_id"],
         patient_id=row["patient_id"],
         dependant_id=row["dependant_id"],
         visit_reason=row["visit_reason"],
@@ -231,16 +233,18 @@ def _offer_from(row: Any) -> Offer:
         id=row["offer_id"],
         version=row["version"],
         state=OfferState(row["offer_state"]),
-        claim_id=row["claim_id"],
+        reservation_id=row["reservation_id"],
         start=row["start"],
         minutes=row["minutes"],
         expires_at=row["expires_at"],
     )
 
 
-def _place_from(row: Any) -> Place:
-    return Place(row["place_id"], row["npi"], row["practice_id"], row["time_zone"], row["place_version"])
+def _provider_location_from(row: Any) -> ProviderLocation:
+    return ProviderLocation(
+        row["provider_location_id"], row["npi"], row["practice_id"], row["time_zone"], row["provider_location_version"]
+    )
 
 
 def _offer_row_from(row: Any) -> OfferRow:
-    return OfferRow(_entry_from(row), _offer_from(row), _place_from(row))
+    return OfferRow(_entry_from(row), _offer_from(row), _provider_location_from(row))

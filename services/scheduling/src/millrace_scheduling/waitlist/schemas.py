@@ -30,7 +30,7 @@ class JoinBody(Body):
     def to_entry(self, identifier: UUID, patient_id: UUID, now: datetime) -> Entry:
         return Entry(
             id=identifier,
-            place_id=self.provider_location_id,
+            provider_location_id=self.provider_location_id,
             patient_id=patient_id,
             dependant_id=self.dependant_id,
             visit_reason=self.visit_reason,
@@ -73,7 +73,7 @@ class EntryResource(Schema):
     def of(cls, entry: Entry, offer: Offer | None) -> "EntryResource":
         return cls(
             id=entry.id,
-            provider_location_id=entry.place_id,
+            provider_location_id=entry.provider_location_id,
             visit_reason=entry.visit_reason,
             patient=entry.patient_kind,
             mode=entry.mode,
@@ -84,7 +84,7 @@ class EntryResource(Schema):
             offer=None
             if offer is None
             else OfferResource(
-                hold_id=offer.claim_id, start=offer.start, minutes=offer.minutes, expires_at=offer.expires_at
+                hold_id=offer.reservation_id, start=offer.start, minutes=offer.minutes, expires_at=offer.expires_at
             ),
             created_at=entry.created_at,
         )

@@ -9,10 +9,10 @@ from millrace_platform.errors import Conflict, FieldError, Unprocessable
 from millrace_platform.idempotency import Answer, IdempotencyKey, once
 from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
-from millrace_scheduling.place import repository as places
 from millrace_scheduling.problems import not_found
+from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.reservation import repository as reservations
-from millrace_scheduling.slot.zones import zone
+from millrace_scheduling.slot.zones import get_zone
 from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.model import ENTRIES_PER_PATIENT, MAX_DAYS, Entry, EntryState, Offer, OfferState
 from millrace_scheduling.waitlist.repository import OfferRow
@@ -51,7 +51,7 @@ class WaitlistService:
             if await repository.find_for_update(work.session, entry_id, caller.subject) is None:
                 raise not_found("entry", entry_id)
             for row in await repository.list_entry_offers(work.session, entry_id):
-                await reservations.release(work.session, row.offer.claim_id)
+                await reservations.release(work.session, row.offer.reservation_id)
                 await close_offer(work, row, OfferState.LAPSED)
             await repository.set_state(work.session, entry_id, EntryState.DONE)
 
@@ -76,10 +76,10 @@ class WaitlistService:
         await repository.delete_entries(work.session, patient_id)
 
     async def _require_days(self, work: UnitOfWork, body: JoinBody) -> None:
-        place = await places.find(work.session, body.provider_location_id)
-        if place is None:
+        provider_location = await provider_locations.find(work.session, body.provider_location_id)
+        if provider_location is None:
             raise not_found("provider-location", body.provider_location_id)
-        today = work.now.astimezone(zone(place.time_zone)).date()
+        today = work.now.astimezone(get_zone(provider_location.time_zone)).date()
         if body.to < max(body.from_, today) or body.to > today + timedelta(MAX_DAYS):
             raise _invalid_days(today)
 
@@ -88,7 +88,7 @@ async def close_offer(work: UnitOfWork, row: OfferRow, state: OfferState) -> Non
     """Store the final state of an offer that is locked, and publish it."""
     offer = row.offer.with_state(state)
     await repository.save_offer(work.session, offer)
-    work.record(offer_event(row.entry, offer, row.place))
+    work.record(offer_event(row.entry, offer, row.provider_location))
 
 
 def _invalid_days(today: date) -> Unprocessable:

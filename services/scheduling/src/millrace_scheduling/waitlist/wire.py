@@ -6,26 +6,26 @@ from millrace_contracts.entities import WaitlistOffer
 from millrace_contracts.registry import WAITLIST_OFFER
 from millrace_feeds.clock import rfc3339
 from millrace_platform.unit_of_work import Event
-from millrace_scheduling.place.model import Place
-from millrace_scheduling.slot.zones import zone
+from millrace_scheduling.provider_location.model import ProviderLocation
+from millrace_scheduling.slot.zones import get_zone
 from millrace_scheduling.waitlist.model import Entry, Offer
 
 
-def offer_event(entry: Entry, offer: Offer, place: Place) -> Event:
+def offer_event(entry: Entry, offer: Offer, provider_location: ProviderLocation) -> Event:
     """Return the event of the offer's step to its version."""
     wire = WaitlistOffer(
         id=str(offer.id),
         waitlist_entry_id=str(entry.id),
-        hold_id=str(offer.claim_id),
-        provider_location_id=str(entry.place_id),
-        npi=place.npi,
+        hold_id=str(offer.reservation_id),
+        provider_location_id=str(entry.provider_location_id),
+        npi=provider_location.npi,
         patient_id=str(entry.patient_id),
-        start=offer.start.astimezone(zone(place.time_zone)).isoformat(),
+        start=offer.start.astimezone(get_zone(provider_location.time_zone)).isoformat(),
         minutes=offer.minutes,
         expires_at=rfc3339(offer.expires_at.timestamp()),
         state=offer.state.value,
-        time_zone=place.time_zone,
-        practice_id=None if place.practice_id is None else str(place.practice_id),
+        time_zone=provider_location.time_zone,
+        practice_id=None if provider_location.practice_id is None else str(provider_location.practice_id),
         visit_reason=entry.visit_reason,
         mode=entry.mode,
     )

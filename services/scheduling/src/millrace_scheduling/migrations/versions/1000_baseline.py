@@ -10,19 +10,20 @@ down_revision = None
 
 TABLES = """
 -- Provider-locations, copied from the change feed.
-CREATE TABLE places (
-    id uuid CONSTRAINT places_pkey PRIMARY KEY,
+CREATE TABLE provider_locations (
+    id uuid CONSTRAINT provider_locations_pkey PRIMARY KEY,
     npi text NOT NULL,
     practice_id uuid,
     time_zone text NOT NULL,
-    version bigint NOT NULL CONSTRAINT places_version_check CHECK (version > 0),
+    version bigint NOT NULL CONSTRAINT provider_locations_version_check CHECK (version > 0),
     deleted boolean NOT NULL
 );
-CREATE INDEX places_npi_idx ON places (npi);
+CREATE INDEX provider_locations_npi_idx ON provider_locations (npi);
 
 -- A deleted calendar stays without a document, so that its version never falls. Slots exist up to materialized_to.
 CREATE TABLE calendars (
-    place_id uuid CONSTRAINT calendars_pkey PRIMARY KEY CONSTRAINT calendars_place_id_fkey REFERENCES places (id),
+    provider_location_id uuid CONSTRAINT calendars_pkey PRIMARY KEY
+        CONSTRAINT calendars_provider_location_id_fkey REFERENCES provider_locations (id),
     version bigint NOT NULL CONSTRAINT calendars_version_check CHECK (version > 0),
     document jsonb,
     materialized_to date
@@ -31,10 +32,10 @@ CREATE INDEX calendars_materialized_to_idx ON calendars (materialized_to) WHERE 
 
 -- segments has three numbers per segment of the day, in the order of time (decision 0030).
 CREATE TABLE slots (
-    place_id uuid CONSTRAINT slots_place_id_fkey REFERENCES calendars (place_id),
+    provider_location_id uuid CONSTRAINT slots_provider_location_id_fkey REFERENCES calendars (provider_location_id),
     day date,
     segments integer[] NOT NULL,
-    CONSTRAINT slots_pkey PRIMARY KEY (place_id, day)
+    CONSTRAINT slots_pkey PRIMARY KEY (provider_location_id, day)
 );
 
 CREATE FUNCTION provider_minute(npi text, at timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -42,16 +43,16 @@ CREATE FUNCTION provider_minute(npi text, at timestamptz) RETURNS bigint LANGUAG
 
 -- Reserved time: a hold, or the time of an appointment. occupied is the visit with its buffers. A live hold occupies no
 -- time once its expires_at has passed. address is a keyed hash.
-CREATE TABLE claims (
-    id uuid CONSTRAINT claims_pkey PRIMARY KEY,
-    place_id uuid NOT NULL,
+CREATE TABLE reservations (
+    id uuid CONSTRAINT reservations_pkey PRIMARY KEY,
+    provider_location_id uuid NOT NULL,
     npi text NOT NULL,
     patient_id uuid NOT NULL,
     dependant_id uuid,
     start timestamptz NOT NULL,
     minutes integer NOT NULL,
     occupied tstzrange NOT NULL,
-    kind text NOT NULL CONSTRAINT claims_kind_check CHECK (kind IN ('hold', 'appointment')),
+    kind text NOT NULL CONSTRAINT reservations_kind_check CHECK (kind IN ('hold', 'appointment')),
     live boolean NOT NULL,
     expires_at timestamptz,
     extended boolean NOT NULL DEFAULT false,
@@ -62,18 +63,19 @@ CREATE TABLE claims (
     address bytea,
     offer_id uuid,
     created_at timestamptz NOT NULL,
-    CONSTRAINT claims_expiry_check CHECK ((kind = 'hold') = (expires_at IS NOT NULL)),
+    CONSTRAINT reservations_expiry_check CHECK ((kind = 'hold') = (expires_at IS NOT NULL)),
     -- No provider is reserved twice at one time. A range of provider_minute stands for both, so that btree_gist isn't
     -- needed; the NPI suffices, as a provider-location has one provider.
-    CONSTRAINT claims_npi_occupied_excl EXCLUDE USING gist
+    CONSTRAINT reservations_npi_occupied_excl EXCLUDE USING gist
         (int8range(provider_minute(npi, lower(occupied)), provider_minute(npi, upper(occupied))) WITH &&) WHERE (live)
 );
-CREATE UNIQUE INDEX claims_place_id_start_key ON claims (place_id, start) WHERE live;
-CREATE INDEX claims_npi_start_idx ON claims (npi, start) WHERE live;
-CREATE INDEX claims_patient_id_idx ON claims (patient_id);
-CREATE INDEX claims_address_idx ON claims (address) WHERE address IS NOT NULL;
-CREATE INDEX claims_expires_at_idx ON claims (expires_at) WHERE live AND kind = 'hold';
-CREATE INDEX claims_created_at_idx ON claims (created_at) WHERE NOT live;
+CREATE UNIQUE INDEX reservations_provider_location_id_start_key
+    ON reservations (provider_location_id, start) WHERE live;
+CREATE INDEX reservations_npi_start_idx ON reservations (npi, start) WHERE live;
+CREATE INDEX reservations_patient_id_idx ON reservations (patient_id);
+CREATE INDEX reservations_address_idx ON reservations (address) WHERE address IS NOT NULL;
+CREATE INDEX reservations_expires_at_idx ON reservations (expires_at) WHERE live AND kind = 'hold';
+CREATE INDEX reservations_created_at_idx ON reservations (created_at) WHERE NOT live;
 
 -- The random key that hashes client addresses. There is one row.
 CREATE TABLE address_key (
@@ -87,12 +89,12 @@ CREATE SEQUENCE openings_seq;
 -- The openings of a week (its Monday) as last published; data is null for none. openings.seq takes the next value of
 -- openings_seq with each change.
 CREATE TABLE openings (
-    place_id uuid CONSTRAINT openings_place_id_fkey REFERENCES places (id),
+    provider_location_id uuid CONSTRAINT openings_provider_location_id_fkey REFERENCES provider_locations (id),
     week date,
     version bigint NOT NULL,
     seq bigint NOT NULL,
     data bytea,
-    CONSTRAINT openings_pkey PRIMARY KEY (place_id, week)
+    CONSTRAINT openings_pkey PRIMARY KEY (provider_location_id, week)
 );
 CREATE INDEX openings_week_idx ON openings (week);
 
@@ -112,10 +114,10 @@ CREATE TABLE appointments (
     version bigint NOT NULL CONSTRAINT appointments_version_check CHECK (version > 0),
     state text NOT NULL CONSTRAINT appointments_state_check
         CHECK (state IN ('booked', 'confirmed', 'arrived', 'completed', 'cancelled', 'no_show')),
-    claim_id uuid NOT NULL CONSTRAINT appointments_claim_id_key UNIQUE,
+    reservation_id uuid NOT NULL CONSTRAINT appointments_reservation_id_key UNIQUE,
     patient_id uuid,
     dependant_id uuid,
-    place_id uuid NOT NULL,
+    provider_location_id uuid NOT NULL,
     npi text NOT NULL,
     time_zone text NOT NULL,
     start timestamptz NOT NULL,
@@ -135,12 +137,13 @@ CREATE TABLE appointments (
         CHECK ((state = 'cancelled') = (cancelled_by IS NOT NULL AND cancellation_reason IS NOT NULL))
 );
 CREATE INDEX appointments_patient_id_start_id_idx ON appointments (patient_id, start, id);
-CREATE INDEX appointments_place_id_start_id_idx ON appointments (place_id, start, id);
+CREATE INDEX appointments_provider_location_id_start_id_idx ON appointments (provider_location_id, start, id);
 
 -- Ids rise with time: the order of ids is that of the waitlist. The next run checks entries that are due.
 CREATE TABLE waitlist_entries (
     id uuid CONSTRAINT waitlist_entries_pkey PRIMARY KEY,
-    place_id uuid NOT NULL CONSTRAINT waitlist_entries_place_id_fkey REFERENCES places (id),
+    provider_location_id uuid NOT NULL
+        CONSTRAINT waitlist_entries_provider_location_id_fkey REFERENCES provider_locations (id),
     patient_id uuid NOT NULL,
     dependant_id uuid,
     visit_reason text,
@@ -152,9 +155,11 @@ CREATE TABLE waitlist_entries (
     created_at timestamptz NOT NULL,
     due boolean NOT NULL DEFAULT false
 );
-CREATE INDEX waitlist_entries_place_id_id_idx ON waitlist_entries (place_id, id) WHERE state = 'waiting';
+CREATE INDEX waitlist_entries_provider_location_id_id_idx
+    ON waitlist_entries (provider_location_id, id) WHERE state = 'waiting';
 CREATE INDEX waitlist_entries_patient_id_id_idx ON waitlist_entries (patient_id, id);
-CREATE INDEX waitlist_entries_due_place_id_id_idx ON waitlist_entries (place_id, id) WHERE state = 'waiting' AND due;
+CREATE INDEX waitlist_entries_due_provider_location_id_id_idx
+    ON waitlist_entries (provider_location_id, id) WHERE state = 'waiting' AND due;
 CREATE INDEX waitlist_entries_last_day_idx ON waitlist_entries (last_day) WHERE state = 'waiting';
 
 CREATE TABLE waitlist_offers (
@@ -162,7 +167,7 @@ CREATE TABLE waitlist_offers (
     version bigint NOT NULL,
     state text NOT NULL CONSTRAINT waitlist_offers_state_check CHECK (state IN ('offered', 'taken', 'lapsed')),
     entry_id uuid NOT NULL CONSTRAINT waitlist_offers_entry_id_fkey REFERENCES waitlist_entries (id) ON DELETE CASCADE,
-    claim_id uuid NOT NULL,
+    reservation_id uuid NOT NULL,
     start timestamptz NOT NULL,
     minutes integer NOT NULL,
     expires_at timestamptz NOT NULL
@@ -182,13 +187,13 @@ CREATE TABLE ics_feeds (
     id uuid CONSTRAINT ics_feeds_pkey PRIMARY KEY,
     secret_hash bytea NOT NULL CONSTRAINT ics_feeds_secret_hash_key UNIQUE,
     patient_id uuid,
-    place_id uuid,
+    provider_location_id uuid,
     npi text,
     practice_id uuid,
     created_by uuid NOT NULL,
     created_at timestamptz NOT NULL,
     -- A feed belongs to a patient, a provider-location or a provider.
-    CONSTRAINT ics_feeds_whose_check CHECK (num_nonnulls(patient_id, place_id, npi) = 1)
+    CONSTRAINT ics_feeds_whose_check CHECK (num_nonnulls(patient_id, provider_location_id, npi) = 1)
 );
 CREATE INDEX ics_feeds_created_by_id_idx ON ics_feeds (created_by, id);
 """
@@ -196,7 +201,7 @@ CREATE INDEX ics_feeds_created_by_id_idx ON ics_feeds (created_by, id);
 # VOLATILE: the counts are taken after the lock was acquired, so that concurrent holds of one patient are counted one
 # after the other (decision 0036). The conditions don't repeat that these rows are holds (only holds expire, and only
 # live holds have an address): with `kind = 'hold'` the planner may scan the holds of all patients by
-# claims_expires_at_idx.
+# reservations_expires_at_idx.
 HOLDS_OF = """
 CREATE FUNCTION holds_of(
     patient uuid, source bytea, at timestamptz,
@@ -204,9 +209,9 @@ CREATE FUNCTION holds_of(
 ) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(patient::text, 0));
-    SELECT count(*), min(expires_at) INTO by_patient, patient_until FROM claims
+    SELECT count(*), min(expires_at) INTO by_patient, patient_until FROM reservations
     WHERE patient_id = patient AND live AND expires_at > at AND offer_id IS NULL;
-    SELECT count(*), min(expires_at) INTO by_address, address_until FROM claims
+    SELECT count(*), min(expires_at) INTO by_address, address_until FROM reservations
     WHERE address = source AND expires_at > at;
 END
 $$
