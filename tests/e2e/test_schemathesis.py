@@ -1,6 +1,6 @@
-"""Every service does what its OpenAPI document says, whatever is sent: schemathesis, with all its checks.
+"""Every service conforms to its OpenAPI document for generated requests: schemathesis with all its checks.
 
-Each service is asked as an administrator; those whose operations go deeper are asked again with what leads there.
+Each service is called as an administrator; some are called again by roles that reach more operations.
 """
 
 import subprocess
@@ -19,15 +19,15 @@ from tests.support.platform import Platform
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 EXAMPLES = 6
-"""Of each operation, beside the boundary cases that follow from its schema."""
+"""Generated examples per operation, in addition to the boundary cases of its schema."""
 SECONDS = 150.0
-"""A bound for a machine with much else to do: a service takes some 10 to 20 s."""
+"""Limit for one service on a busy machine; 10 to 20 s are usual."""
 
 ENDLESS = "^/v1/availability/stream$"
-"""A stream of events, which doesn't end by itself: `services/scheduling/tests/test_openings.py` reads it."""
+"""An endless event stream, tested in `services/scheduling/tests/test_openings.py`."""
 
-# What a schema can't say: check digits, known ZIP codes, what else is stored. So data that is valid by the schema may
-# be refused as invalid (422), for its version (412, 428) or for what others hold (409).
+# A schema can't describe check digits, known ZIP codes or stored data. So data that is valid by the schema may be
+# refused as invalid (422), for its version (412, 428) or as a conflict (409).
 CONFIGURATION = """
 [checks]
 positive_data_acceptance.expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "412", "422", "428", "429"]
@@ -41,7 +41,7 @@ database = "none"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: headers, values for parameters (`path.patient_id`), and further options."""
+    """A caller: headers, values for parameters (`path.patient_id`), and further options of schemathesis."""
 
     headers: Mapping[str, str]
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -53,26 +53,26 @@ def administrator(platform: Platform) -> Caller:
 
 
 def administrator_of_any_version(platform: Platform) -> Caller:
-    """Whose changes aren't refused for their version."""
+    """Return an administrator whose changes name any version."""
     return Caller(platform.token("admin"), {"header.if-match": "*"}, ("--phases", "fuzzing,stateful"))
 
 
 def patient(platform: Platform) -> Caller:
-    """Somebody with a profile, at their own data; but for the end of it all."""
+    """Return a patient with a profile who calls all operations on their own data except its erasure."""
     account = Accounts(platform).patient("fuzzed")
-    own = ("--include-path-regex", "^/v1/patients/", "--exclude-operation-id", "erase_v1_patients__patient_id__delete")
+    own = ("--include-path-regex", "^/v1/patients/", "--exclude-operation-id", "erasePatient")
     parameters = {"path.patient_id": account.id, "header.if-match": "*"}
     return Caller(account.headers, parameters, (*own, "--phases", "fuzzing,stateful"))
 
 
 def patient_with_visits(platform: Platform) -> Caller:
-    """Who may hold, book and wait in line."""
+    """Return a patient who may hold, book and join the waitlist."""
     own = ("--include-path-regex", "^/v1/(holds|appointments|waitlist)", "--phases", "fuzzing")
     return Caller(Accounts(platform).patient("fuzzed-visits").headers, options=own)
 
 
 def staff(platform: Platform) -> Caller:
-    """Who keeps webhooks, and asks about one that is there."""
+    """Return staff who manage webhooks, with the id of an existing one."""
     practice = str(uuid4())
     account = Accounts(platform).staff("fuzzed-staff", "staff", practices=[practice])
     url = f"{platform.variables['MILLRACE_NOTIFICATIONS_URL']}/v1/webhooks"
@@ -94,16 +94,16 @@ CALLERS: list[tuple[str, Callable[[Platform], Caller]]] = [
 @pytest.mark.parametrize(
     ("service", "caller"), CALLERS, ids=[f"{service}-{caller.__name__}" for service, caller in CALLERS]
 )
-def test_a_service_is_what_it_says(
+def test_service_conforms_to_its_openapi_document(
     platform: Platform, tmp_path: Path, service: str, caller: Callable[[Platform], Caller]
 ) -> None:
-    asking = caller(platform)
+    chosen = caller(platform)
     configuration = tmp_path / "schemathesis.toml"
-    parameters = "".join(f'"{name}" = "{value}"\n' for name, value in asking.parameters.items())
+    parameters = "".join(f'"{name}" = "{value}"\n' for name, value in chosen.parameters.items())
     configuration.write_text(CONFIGURATION + parameters)
     url = f"{platform.variables[f'MILLRACE_{service.upper()}_URL']}/openapi.json"
-    headers = [word for name, value in asking.headers.items() for word in ("--header", f"{name}: {value}")]
-    command = ["--config-file", str(configuration), "run", url, *headers, *asking.options, "--checks", "all"]
+    headers = [word for name, value in chosen.headers.items() for word in ("--header", f"{name}: {value}")]
+    command = ["--config-file", str(configuration), "run", url, *headers, *chosen.options, "--checks", "all"]
     limits = ["--seed", "1", "--max-examples", str(EXAMPLES), "--continue-on-failure", "--request-timeout", "10"]
     limits += ["--exclude-path-regex", ENDLESS]
     done = subprocess.run(
@@ -117,8 +117,7 @@ def test_a_service_is_what_it_says(
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
-def test_all_that_was_taken_reached_the_read_model(platform: Platform) -> None:
-    """What a service accepts, all behind it can work with."""
+def test_accepted_changes_reach_the_read_model(platform: Platform) -> None:
     parked = platform.millrace("feeds", "dlq", "list")
     assert "No dead letters" in parked.stdout + parked.stderr, parked.stdout
     verified = platform.millrace("verify", "--wait", "60", check=False)

@@ -1,4 +1,4 @@
-"""One trace leads from a change in the directory to the write of the read model."""
+"""One trace connects a change in the directory with the write of the read model."""
 
 import json
 import secrets
@@ -9,7 +9,7 @@ from tests.support.otlp import Receiver
 from tests.support.platform import Platform, wait_for
 
 
-def test_one_trace_leads_from_the_request_to_the_read_model(platform: Platform, telemetry: Receiver) -> None:
+def test_one_trace_connects_the_request_with_the_read_model(platform: Platform, telemetry: Receiver) -> None:
     target = httpx.get(f"{platform.url}/v1/directory/provider-locations", params={"limit": 1}).json()["items"][0]
     path = f"{platform.url}/v1/directory/provider-locations/{target['id']}"
     trace_id = secrets.token_hex(16)
@@ -40,7 +40,7 @@ def test_one_trace_leads_from_the_request_to_the_read_model(platform: Platform, 
     wait_for(read_model_write, seconds=30, what="the span of the read-model write")
 
 
-def test_spans_hold_no_raw_query(platform: Platform, telemetry: Receiver) -> None:
+def test_spans_contain_no_raw_query(platform: Platform, telemetry: Receiver) -> None:
     marker = f"zz{secrets.token_hex(6)}"
     httpx.get(f"{platform.url}/v1/suggest", params={"q": marker})
 
@@ -52,6 +52,6 @@ def test_spans_hold_no_raw_query(platform: Platform, telemetry: Receiver) -> Non
     assert marker not in everything
 
 
-def test_readers_of_streams_bear_the_names_of_their_services(platform: Platform) -> None:
+def test_consumers_are_named_after_their_services(platform: Platform) -> None:
     names = {service: platform.status(service)["consumer"]["worker"] for service in ("refinery", "projector")}
     assert names == {"refinery": "local-refinery", "projector": "local-projector"}

@@ -1,4 +1,4 @@
-"""A patient full of canaries: a value for each personal field, and who asks with them."""
+"""A patient whose personal fields all have canary values, and the requests sent with them."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -15,29 +15,29 @@ NO_CANARIES = frozenset(
     {"sex", "language", "state", "relationship", "roles", "practices"}
     | {"patient_ids", "dependant_id", "device_token", "refresh_token"}
 )
-"""Fields of few values, ids of others, and tokens, which are looked for as they are given out."""
+"""Fields without a canary: enumerations, ids of other entities, and tokens, which are collected when issued."""
 
 
 def _digits(count: int) -> str:
     return "".join(secrets.choice("23456789") for _ in range(count))
 
 
-def _name(what: str) -> str:
-    return f"Canary{what.title()}{secrets.token_hex(6)}"
+def _canary_name(field_name: str) -> str:
+    return f"Canary{field_name.title()}{secrets.token_hex(6)}"
 
 
 @dataclass
 class Canaries:
-    """A value for each personal field, by its name in the API; each is found nowhere else. `secrets` are tokens."""
+    """A unique value for each personal field, by its name in the API. `secrets` are issued tokens."""
 
     values: Mapping[str, str] = field(
         default_factory=lambda: {
             "email": f"canary{secrets.token_hex(6)}@example.org",
             "password": f"canary sentence {secrets.token_hex(6)}",
-            "token": _name("token"),
-            **{name: _name(name.replace("_", "")) for name in ("given_name", "family_name", "subscriber_name")},
+            "token": _canary_name("token"),
+            **{name: _canary_name(name.replace("_", "")) for name in ("given_name", "family_name", "subscriber_name")},
             **{
-                name: _name(name.replace("_", ""))
+                name: _canary_name(name.replace("_", ""))
                 for name in ("line1", "line2", "city", "plan_id", "member_id", "group_number")
             },
             "birth_date": f"1893-0{secrets.choice('123456789')}-1{secrets.choice('0123456789')}",
@@ -57,42 +57,42 @@ class Canaries:
 
 @dataclass
 class Scene:
-    """A patient full of canaries, staff of a practice, and every answer that was a refusal."""
+    """A patient with canary values, staff of a practice, and the content of every refused response."""
 
     platform: Platform
     canaries: Canaries
     staff: Account
     practice: str
-    place: str
+    provider_location: str
     http: httpx.Client
     patient: Account
     refusals: list[bytes]
 
-    def ask(self, method: str, path: str, who: Account | None = None, **options: Any) -> httpx.Response:
-        """Ask through the edge, as a client from outside would."""
-        headers = {**(who.headers if who else {}), **options.pop("headers", {})}
-        answer = self.http.request(method, f"{self.platform.url}{path}", headers=headers, **options)
-        if not answer.is_success:
-            self.refusals.append(answer.content + repr(dict(answer.headers)).encode())
-        return answer
+    def send(self, method: str, path: str, caller: Account | None = None, **options: Any) -> httpx.Response:
+        """Send a request through the edge, as an external client does."""
+        headers = {**(caller.headers if caller else {}), **options.pop("headers", {})}
+        response = self.http.request(method, f"{self.platform.url}{path}", headers=headers, **options)
+        if not response.is_success:
+            self.refusals.append(response.content + repr(dict(response.headers)).encode())
+        return response
 
-    def do(self, who: Account, path: str, body: Any = None) -> dict[str, Any]:
-        """POST that must succeed."""
-        answer = self.ask("POST", path, who, json=body, headers={"Idempotency-Key": str(uuid4())})
-        assert answer.is_success, f"{path}: {answer.text}"
-        made: dict[str, Any] = answer.json()
-        return made
+    def do(self, caller: Account, path: str, body: Any = None) -> dict[str, Any]:
+        """POST and return the response, which must be a success."""
+        response = self.send("POST", path, caller, json=body, headers={"Idempotency-Key": str(uuid4())})
+        assert response.is_success, f"{path}: {response.text}"
+        created: dict[str, Any] = response.json()
+        return created
 
     def own(self, method: str, path: str = "", **options: Any) -> httpx.Response:
-        """The patient asks for something of its own."""
-        return self.ask(method, f"/v1/patients/{self.patient.id}{path}", self.patient, **options)
+        """Send a request of the patient about their own data."""
+        return self.send(method, f"/v1/patients/{self.patient.id}{path}", self.patient, **options)
 
-    def letter(self, kind: str) -> None:
-        """Wait until the patient got it: with it the address was in `notifications`, and may stay nowhere."""
+    def wait_for_email(self, kind: str) -> None:
+        """Wait until the patient got an email of this kind; `notifications` had the address and must not store it."""
         url = f"{self.platform.url}/internal/notifications/outbox"
 
-        def came() -> bool:
+        def has_arrived() -> bool:
             mails = self.http.get(url).raise_for_status().json()["items"]
             return (kind, self.canaries.values["email"]) in {(mail["kind"], mail["to"]) for mail in mails}
 
-        wait_for(came, seconds=60, what=f"a letter that it is {kind}")
+        wait_for(has_arrived, seconds=60, what=f"the email {kind}")

@@ -1,6 +1,6 @@
-"""Personal data stays in `patients`: canaries in every personal field, then a look everywhere else.
+"""Personal data stays in `patients`: fill every personal field with a canary, then search every other store for it.
 
-Each look comes with a control, something that must be found there: a look that finds nothing proves nothing by itself.
+Each store must also contain a control value; otherwise finding no canary would prove nothing.
 """
 
 import secrets
@@ -18,12 +18,12 @@ from tests.support.otlp import Receiver
 from tests.support.places import forms, places
 from tests.support.platform import Platform, wait_for
 
-SEALED = "database patients"
-"""Where the canaries do lie, but under a key."""
+ENCRYPTED = "database patients"
+"""The store that contains the canaries, encrypted."""
 
 
 def fields_of_bodies(document: Mapping[str, Any]) -> set[str]:
-    """The names of all fields that clients may send, through all levels."""
+    """Return the names of all fields that clients may send, at all levels."""
     found: set[str] = set()
 
     def visit(schema: Mapping[str, Any]) -> None:
@@ -81,21 +81,21 @@ CONTROLS: tuple[tuple[str, Callable[[Scene], str]], ...] = (
     ("table millrace-truth", lambda _: CONTROL),
     ("table millrace-refinery", lambda scene: scene.patient.id),
     ("database directory", lambda _: CONTROL),
-    ("database scheduling", lambda scene: scene.place),
-    ("database reviews", lambda scene: scene.place),
-    ("database notifications", lambda scene: scene.place),
-    (SEALED, lambda scene: scene.patient.id),
+    ("database scheduling", lambda scene: scene.provider_location),
+    ("database reviews", lambda scene: scene.provider_location),
+    ("database notifications", lambda scene: scene.provider_location),
+    (ENCRYPTED, lambda scene: scene.patient.id),
     ("redis", lambda _: CONTROL),
     ("log", lambda _: "/v1/patients/{patient_id}/export"),
     ("telemetry traces", lambda _: "/v1/patients/{patient_id}/export"),
     ("telemetry metrics", lambda _: "/v1/patients/{patient_id}/export"),
     ("telemetry logs", lambda _: "/v1/patients/{patient_id}/export"),
 )
-"""What must be found, by place."""
+"""The control value of each store."""
 
 
 @pytest.mark.timeout(300)
-def test_personal_data_is_nowhere_but_in_patients(scene: Scene, telemetry: Receiver) -> None:
+def test_personal_data_stays_in_patients(scene: Scene, telemetry: Receiver) -> None:
     for act in ACTS:
         act(scene)
     assert len(scene.refusals) > 10
@@ -106,17 +106,17 @@ def test_personal_data_is_nowhere_but_in_patients(scene: Scene, telemetry: Recei
 
 
 def leaks(scene: Scene, telemetry: Receiver) -> set[tuple[str, str]]:
-    """Where which canary is, once every place has what must be found there."""
+    """Wait until each store contains its control, then return the canaries found, with their stores."""
 
-    def everywhere() -> dict[str, bytes] | None:
+    def complete_stores() -> dict[str, bytes] | None:
         found = places(scene.platform, telemetry)
         return found if all(control(scene).encode() in found[place] for place, control in CONTROLS) else None
 
-    looked_at = wait_for(everywhere, seconds=90, what="all that the patient did, in every place")
-    looked_at["refusals"] = b"\n".join(scene.refusals)
+    contents = wait_for(complete_stores, seconds=90, what="the controls in every store")
+    contents["refusals"] = b"\n".join(scene.refusals)
     return {
         (place, name)
-        for place, content in looked_at.items()
+        for place, content in contents.items()
         for name, canary in scene.canaries.needles()
         if any(form in content for form in forms(canary))
     }

@@ -1,4 +1,4 @@
-"""The directory: everybody reads; staff writes what its practice runs, administrators everything."""
+"""Directory: everyone reads; staff change what their practice runs, administrators change everything."""
 
 import itertools
 import random
@@ -18,12 +18,12 @@ READ = everyone(200)
 
 
 def changes(status: int) -> Mapping[Actor, int]:
-    """Staff of the practice and administrators may."""
+    """Expect `status` for staff of the practice and administrators."""
     return {**only(status, Actor.STAFF, Actor.ADMIN, others=403), Actor.OTHER_STAFF: 404}
 
 
 def creates(status: int) -> Mapping[Actor, int]:
-    """As `changes`, where the practice is named in the body."""
+    """Expect as `changes`, for operations with the practice in the body."""
     return {**changes(status), Actor.OTHER_STAFF: 422}
 
 
@@ -58,22 +58,22 @@ def location(world: World) -> Thing:
 
 
 def provider(world: World) -> Thing:
-    """Who sees patients at the practice alone."""
-    return Thing({"npi": _place(world)["npi"]})
+    """Create a provider who works at this practice only."""
+    return Thing({"npi": _create_provider_location(world)["npi"]})
 
 
 def provider_location(world: World) -> Thing:
-    made = _place(world)
-    return Thing({name: made[key] for name, key in _PLACE_IDS.items()})
+    created = _create_provider_location(world)
+    return Thing({name: created[key] for name, key in _IDS.items()})
 
 
-_PLACE_IDS = {"provider_location_id": "id", "npi": "npi", "location_id": "location_id"}
+_IDS = {"provider_location_id": "id", "npi": "npi", "location_id": "location_id"}
 
 
-def vacancy(world: World) -> Thing:
-    """A provider and a location of the practice where the provider isn't yet."""
-    made = world.create("directory", "/v1/directory/providers", provider_body({"npi": new_npi()}))
-    return Thing({"npi": made["npi"], "location_id": location(world).ids["location_id"]})
+def unjoined_pair(world: World) -> Thing:
+    """Create a provider and a location of the practice, not yet joined."""
+    created = world.create("directory", "/v1/directory/providers", provider_body({"npi": new_npi()}))
+    return Thing({"npi": created["npi"], "location_id": location(world).ids["location_id"]})
 
 
 def plan(world: World) -> Thing:
@@ -81,15 +81,17 @@ def plan(world: World) -> Thing:
     return Thing({"plan_id": world.create("directory", "/v1/directory/insurance-plans", body)["id"]})
 
 
-def _place(world: World) -> dict[str, Any]:
-    return world.create("directory", "/v1/directory/provider-locations", place_body(vacancy(world).ids))
+def _create_provider_location(world: World) -> dict[str, Any]:
+    return world.create(
+        "directory", "/v1/directory/provider-locations", provider_location_body(unjoined_pair(world).ids)
+    )
 
 
 def provider_body(ids: Ids) -> dict[str, Any]:
     return {"npi": ids["npi"], "last_name": "Ruiz", "first_name": "Maria", "taxonomy": FAMILY_MEDICINE}
 
 
-def place_body(ids: Ids) -> dict[str, Any]:
+def provider_location_body(ids: Ids) -> dict[str, Any]:
     return {"npi": ids["npi"], "location_id": ids["location_id"], "taxonomy": FAMILY_MEDICINE}
 
 
@@ -98,7 +100,7 @@ def location_body(ids: Ids) -> dict[str, Any]:
 
 
 PROVIDER_LOCATION = "/v1/directory/provider-locations/{provider_location_id}"
-OWN_PLACE = frozenset({"provider_location_id"})
+OWN_ID = frozenset({"provider_location_id"})
 NPIS = {"npi": new_npi}
 PLANS = {"plan_id": new_plan_id}
 
@@ -149,16 +151,16 @@ ROWS: dict[str, Row] = {
         READ, provider_location, query=("npi", "location_id"), unknown=200, makers=NPIS
     ),
     "POST /v1/directory/provider-locations": Row(
-        creates(201), vacancy, body=place_body, unknown=422, tenants=frozenset({"location_id"})
+        creates(201), unjoined_pair, body=provider_location_body, unknown=422, tenants=frozenset({"location_id"})
     ),
-    f"GET {PROVIDER_LOCATION}": Row(READ, provider_location, tenants=OWN_PLACE),
+    f"GET {PROVIDER_LOCATION}": Row(READ, provider_location, tenants=OWN_ID),
     f"PUT {PROVIDER_LOCATION}": Row(
-        changes(200), provider_location, body=place_body, headers=ANY_VERSION, tenants=OWN_PLACE
+        changes(200), provider_location, body=provider_location_body, headers=ANY_VERSION, tenants=OWN_ID
     ),
     f"PATCH {PROVIDER_LOCATION}": Row(
-        changes(200), provider_location, body=lambda _: {"new_patients": True}, headers=MERGE, tenants=OWN_PLACE
+        changes(200), provider_location, body=lambda _: {"new_patients": True}, headers=MERGE, tenants=OWN_ID
     ),
-    f"DELETE {PROVIDER_LOCATION}": Row(changes(204), provider_location, headers=ANY_VERSION, tenants=OWN_PLACE),
+    f"DELETE {PROVIDER_LOCATION}": Row(changes(204), provider_location, headers=ANY_VERSION, tenants=OWN_ID),
     "POST /v1/directory/insurance-plans": Row(
         administers(201),
         lambda _: Thing({"id": new_plan_id()}),

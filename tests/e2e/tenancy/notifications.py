@@ -1,4 +1,4 @@
-"""Notifications: webhooks are for the staff of the practice that they belong to."""
+"""Notifications: staff manage the webhooks of their practice."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,20 +17,20 @@ def practice(world: World) -> Thing:
     return Thing({"practice_id": world.practice})
 
 
-def passing_webhook(world: World) -> Thing:
-    made = world.create("notifications", "/v1/webhooks", BODY, Actor.STAFF)
-    return Thing({"endpoint_id": made["id"]})
+def new_webhook(world: World) -> Thing:
+    created = world.create("notifications", "/v1/webhooks", BODY, Actor.STAFF)
+    return Thing({"endpoint_id": created["id"]})
 
 
 def webhook(world: World) -> Thing:
-    """One that the operation leaves there: a practice has a few only."""
-    return world.once("webhook", lambda: passing_webhook(world))
+    """Return one webhook for all operations that leave it there; a practice may have only a few."""
+    return world.once("webhook", lambda: new_webhook(world))
 
 
 def delivery(world: World) -> Thing:
     ids = webhook(world).ids
-    made = world.create("notifications", f"/v1/webhooks/{ids['endpoint_id']}/ping", {}, Actor.STAFF)
-    return Thing({**ids, "delivery_id": made["id"]})
+    created = world.create("notifications", f"/v1/webhooks/{ids['endpoint_id']}/ping", {}, Actor.STAFF)
+    return Thing({**ids, "delivery_id": created["id"]})
 
 
 def of_practice(ids: Ids) -> dict[str, Any]:
@@ -40,14 +40,14 @@ def of_practice(ids: Ids) -> dict[str, Any]:
 W = "/v1/webhooks/{endpoint_id}"
 
 ROWS: dict[str, Row] = {
-    # A filter on one's own: of another practice there are none.
+    # The filter applies to the caller's own webhooks: for another practice the list is empty.
     "GET /v1/webhooks": Row(
         only(200, Actor.STAFF, Actor.OTHER_STAFF, others=403), practice, query=("practice_id",), unknown=200
     ),
     "POST /v1/webhooks": Row(staff(201), practice, body=of_practice),
     f"GET {W}": Row(staff(200), webhook),
     f"PUT {W}": Row(staff(200), webhook, body=lambda _: BODY, headers=ANY_VERSION),
-    f"DELETE {W}": Row(staff(204), passing_webhook, headers=ANY_VERSION),
+    f"DELETE {W}": Row(staff(204), new_webhook, headers=ANY_VERSION),
     f"POST {W}/rotate-secret": Row(staff(200), webhook, body=lambda _: {}),
     f"POST {W}/ping": Row(staff(202), webhook),
     f"POST {W}/redeliver": Row(staff(202), webhook, body=lambda _: {"since": "2026-01-01T00:00:00Z"}),

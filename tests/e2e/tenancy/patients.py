@@ -1,4 +1,4 @@
-"""Patients: all of one's own; a practice that the patient shares with reads what care needs; support, who it is."""
+"""Patients: patients see all their data, practices with a share see what care needs, support sees the profile."""
 
 import itertools
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ CARD = {"plan_id": "12345IL0010001", "member_id": "M 1"}
 
 
 def own(status: int) -> Mapping[Actor, int]:
-    """The patient's alone."""
+    """Expect `status` for the patient only."""
     return only(status, Actor.PATIENT, others=404)
 
 
@@ -33,10 +33,10 @@ def patient(world: World) -> Thing:
     return Thing({"patient_id": world.actors[Actor.PATIENT].id})
 
 
-def passing_patient(world: World) -> Thing:
-    """Somebody who may be erased."""
-    made = world.accounts.patient(f"passing-{next(_patients)}", shares_with=world.practice)
-    return Thing({"patient_id": made.id}, owner=made)
+def erasable_patient(world: World) -> Thing:
+    """Create a patient who may be erased."""
+    created = world.accounts.patient(f"erasable-{next(_patients)}", shares_with=world.practice)
+    return Thing({"patient_id": created.id}, owner=created)
 
 
 def dependant(world: World) -> Thing:
@@ -49,8 +49,8 @@ def card(world: World) -> Thing:
 
 def _record(world: World, collection: str, body: Mapping[str, Any]) -> Thing:
     owner = world.actors[Actor.PATIENT].id
-    made = world.create("patients", f"/v1/patients/{owner}/{collection}", body, Actor.PATIENT)
-    return Thing({"patient_id": owner, "record_id": made["id"]})
+    created = world.create("patients", f"/v1/patients/{owner}/{collection}", body, Actor.PATIENT)
+    return Thing({"patient_id": owner, "record_id": created["id"]})
 
 
 def cards_dependant(world: World) -> Thing:
@@ -73,7 +73,7 @@ def account(world: World) -> Thing:
     return Thing({"account_id": world.actors[Actor.OTHER_PATIENT].id})
 
 
-def some_mail(_world: World) -> Thing:
+def unknown_email(_world: World) -> Thing:
     return Thing({"mail_id": str(uuid4())})
 
 
@@ -86,7 +86,7 @@ ROLES = "/v1/auth/accounts/{account_id}/roles"
 ROWS: dict[str, Row] = {
     f"GET {P}": Row(identity(200), patient),
     f"PUT {P}": Row(own(200), patient, body=lambda _: PROFILE, headers=ANY_VERSION),
-    f"DELETE {P}": Row(own(204), passing_patient),
+    f"DELETE {P}": Row(own(204), erasable_patient),
     f"GET {P}/export": Row(own(200), patient),
     f"GET {P}/accesses": Row(own(200), patient),
     f"GET {P}/dependants": Row(care(200), patient),
@@ -100,12 +100,12 @@ ROWS: dict[str, Row] = {
     f"PUT {P}/insurance-cards/{{record_id}}": Row(own(200), card, body=lambda _: CARD, headers=ANY_VERSION),
     f"DELETE {P}/insurance-cards/{{record_id}}": Row(own(204), card, headers=ANY_VERSION),
     f"GET {P}/practices": Row(own(200), patient),
-    # Which practices there are isn't known here: a share with one that nobody has is a share with nobody.
+    # The service doesn't know which practices exist, so it accepts a share with an unknown one.
     f"PUT {P}/practices/{{practice_id}}": Row(own(204), practice_to_share_with, crossing=204),
     f"DELETE {P}/practices/{{practice_id}}": Row(own(204), shared_practice),
     f"GET {ROLES}": Row(only(200, Actor.ADMIN, others=403), account),
     f"PUT {ROLES}": Row(only(200, Actor.ADMIN, others=403), account, body=lambda _: {"roles": ["patient"]}),
-    # No load balancer leads here.
+    # Public load balancers don't route these.
     "POST /internal/patients/contacts": Row(
         everyone(200),
         patient,
@@ -113,7 +113,7 @@ ROWS: dict[str, Row] = {
         headers={"Purpose-Of-Use": "HOPERAT"},
         unknown=200,
     ),
-    "DELETE /internal/patients/outbox/{mail_id}": Row(everyone(204), some_mail, unknown=204),
+    "DELETE /internal/patients/outbox/{mail_id}": Row(everyone(204), unknown_email, unknown=204),
     "POST /internal/patients/replay": Row(
         everyone(200), lambda _: Thing({"after": str(uuid4())}), query=("after",), unknown=200
     ),

@@ -1,4 +1,4 @@
-"""Reviews: what is published is everybody's; authors keep theirs, the visit's practice replies, moderators decide."""
+"""Reviews: published ones are public; authors change theirs, the practice replies, moderators decide."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def author(status: int) -> Mapping[Actor, int]:
 
 
 def practice(status: int) -> Mapping[Actor, int]:
-    """The staff of the visit's practice."""
+    """Expect `status` for staff of the visit's practice."""
     return {**only(status, Actor.STAFF, others=403), Actor.OTHER_STAFF: 404}
 
 
@@ -33,7 +33,7 @@ def practice_and_moderators(status: int) -> Mapping[Actor, int]:
 
 
 def provider(world: World) -> Thing:
-    return Thing({"npi": visits.place(world)["npi"]})
+    return Thing({"npi": visits.provider_location(world)["npi"]})
 
 
 def own_practice(world: World) -> Thing:
@@ -41,11 +41,11 @@ def own_practice(world: World) -> Thing:
 
 
 def visit(world: World) -> Thing:
-    """A completed one of which the service has heard."""
-    appointment = visits.completed(world)
+    """Create a completed visit and wait until reviews knows it."""
+    appointment = visits.complete(world)
     url = world.platform.variables["MILLRACE_REVIEWS_DATABASE_URL"]
 
-    async def known() -> bool:
+    async def is_known() -> bool:
         connection = await asyncpg.connect(url)
         try:
             query = "SELECT count(*) FROM visit WHERE id = $1 AND completed_at IS NOT NULL"
@@ -53,27 +53,27 @@ def visit(world: World) -> Thing:
         finally:
             await connection.close()
 
-    wait_for(lambda: asyncio.run(known()), seconds=visits.FEED_SECONDS, what="the visit's way to reviews")
+    wait_for(lambda: asyncio.run(is_known()), seconds=visits.FEED_SECONDS, what="the visit to reach reviews")
     return Thing({"appointment_id": appointment})
 
 
-def passing_review(world: World) -> Thing:
-    return Thing({"review_id": visits.reviewed(world)})
+def new_review(world: World) -> Thing:
+    return Thing({"review_id": visits.review_visit(world)})
 
 
 def review(world: World) -> Thing:
-    """One that the operation leaves published."""
-    return world.once("review", lambda: passing_review(world))
+    """Return one review for all operations that leave it published."""
+    return world.once("review", lambda: new_review(world))
 
 
-def answered_review(world: World) -> Thing:
+def review_with_reply(world: World) -> Thing:
     thing = review(world)
     url = f"{world.url('reviews')}/v1/reviews/{thing.ids['review_id']}/reply"
     headers = {**world.actors[Actor.STAFF].headers, **ANY_VERSION}
-    answer = world.http.put(url, json={"text": "Thank you."}, headers=headers)
-    if answer.status_code == 412:
-        answer = world.http.put(url, json={"text": "Thank you."}, headers=world.actors[Actor.STAFF].headers)
-    answer.raise_for_status()
+    response = world.http.put(url, json={"text": "Thank you."}, headers=headers)
+    if response.status_code == 412:
+        response = world.http.put(url, json={"text": "Thank you."}, headers=world.actors[Actor.STAFF].headers)
+    response.raise_for_status()
     return thing
 
 
@@ -89,7 +89,7 @@ ROWS: dict[str, Row] = {
     "GET /v1/reviews/practices/{practice_id}": Row(practice(200), own_practice),
     f"GET {R}": Row(author(200), review),
     f"PUT {R}": Row(author(200), review, body=lambda _: STARS, headers=ANY_VERSION),
-    f"DELETE {R}": Row(author(204), passing_review, headers=ANY_VERSION),
+    f"DELETE {R}": Row(author(204), new_review, headers=ANY_VERSION),
     f"GET {R}/moderation": Row(moderators(200), review),
     f"PUT {R}/moderation": Row(moderators(200), review, body=lambda _: {"state": "published"}, headers=ANY_VERSION),
     f"PUT {R}/flag": Row(
@@ -97,7 +97,7 @@ ROWS: dict[str, Row] = {
         review,
         body=lambda _: {"reason": "off_topic"},
     ),
-    f"GET {R}/reply": Row(practice_and_moderators(200), answered_review),
-    f"PUT {R}/reply": Row(practice(200), answered_review, body=lambda _: {"text": "Thanks."}, headers=ANY_VERSION),
-    f"DELETE {R}/reply": Row(practice_and_moderators(204), answered_review, headers=ANY_VERSION),
+    f"GET {R}/reply": Row(practice_and_moderators(200), review_with_reply),
+    f"PUT {R}/reply": Row(practice(200), review_with_reply, body=lambda _: {"text": "Thanks."}, headers=ANY_VERSION),
+    f"DELETE {R}/reply": Row(practice_and_moderators(204), review_with_reply, headers=ANY_VERSION),
 }

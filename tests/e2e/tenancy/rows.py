@@ -1,8 +1,8 @@
-"""What a table of expectations is made of: one row for each operation that takes an identifier.
+"""Expected response statuses: one row for each operation that takes an identifier.
 
-A service joins by a module of its name beside this one, with `ROWS`: by operation (`"GET /v1/things/{thing_id}"`) what
-each actor is answered for a thing of the patient, or of the practice whose staff the actor is. The walk then asks
-everything again with identifiers that nobody has: whoever is refused must not be able to tell the difference.
+Each service has a module of its name beside this one, with `ROWS`: by operation (`"GET /v1/things/{thing_id}"`) the
+status that each actor gets for a thing of the patient, or of the practice whose staff the actor is. The test repeats
+each request with unknown identifiers: a refused caller must not see a difference.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from tests.support.platform import Platform
 
 
 class Actor(StrEnum):
-    """Who asks. Things belong to PATIENT, and to the practice that STAFF works for, with which PATIENT shares."""
+    """Callers. Things belong to PATIENT and to the practice of STAFF, with which PATIENT shares their data."""
 
     ANONYMOUS = "anonymous"
     OTHER_PATIENT = "other patient"
@@ -34,8 +34,8 @@ T = TypeVar("T")
 _addresses = itertools.count(0x1000)
 
 
-def unrepeated() -> dict[str, str]:
-    """The header by which a request isn't taken for one before."""
+def new_idempotency_key() -> dict[str, str]:
+    """Return the header of a request that repeats no other."""
     return {"Idempotency-Key": str(uuid4())}
 
 
@@ -44,7 +44,7 @@ Ids = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """What an operation is asked about. `owner` is the patient to ask as, where it isn't the world's."""
+    """The target of an operation. `owner` is the patient who sends the request, if it isn't that of the world."""
 
     ids: Ids
     owner: Account | None = None
@@ -52,55 +52,55 @@ class Thing:
 
 @dataclass
 class World:
-    """Accounts in all roles, the practice that STAFF works for, and how to make things."""
+    """Accounts in all roles, the practice of STAFF, and functions that create things."""
 
     platform: Platform
     accounts: Accounts
     actors: Mapping[Actor, Account]
     practice: str
     http: httpx.Client
-    kept: dict[str, Any] = field(default_factory=dict)
+    created_once: dict[str, Any] = field(default_factory=dict)
 
     def once(self, name: str, make: Callable[[], T]) -> T:
-        """What is made once and serves many rows."""
-        if name not in self.kept:
-            self.kept[name] = make()
-        made: T = self.kept[name]
-        return made
+        """Create something on the first call; return it again on later calls with the same name."""
+        if name not in self.created_once:
+            self.created_once[name] = make()
+        created: T = self.created_once[name]
+        return created
 
     def url(self, service: str) -> str:
         return self.platform.variables[f"MILLRACE_{service.upper()}_URL"]
 
     def create(self, service: str, path: str, body: Mapping[str, Any], actor: Actor = Actor.ADMIN) -> dict[str, Any]:
-        """POST that must succeed."""
+        """POST and return the response, which must be a success."""
         return self.create_as(self.actors[actor], service, path, body)
 
     def create_as(
         self, account: Account, service: str, path: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """As `create`, by whomever. Each request comes from an address of its own, so that no limit is met."""
-        headers = {**account.headers, **unrepeated(), "X-Forwarded-For": f"2001:db8:{next(_addresses):x}::1"}
-        answer = self.http.post(f"{self.url(service)}{path}", json=body, headers=headers)
-        assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
-        made: dict[str, Any] = answer.json()
-        return made
+        """Create as `account`. Each request has its own source address, so that limits by address don't apply."""
+        headers = {**account.headers, **new_idempotency_key(), "X-Forwarded-For": f"2001:db8:{next(_addresses):x}::1"}
+        response = self.http.post(f"{self.url(service)}{path}", json=body, headers=headers)
+        assert response.is_success, f"{path}: {response.status_code} {response.text}"
+        created: dict[str, Any] = response.json()
+        return created
 
 
 def no_body(_ids: Ids) -> None:
-    """The operation takes none."""
+    """Return no body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One operation. `thing` makes what it is asked about; it is made anew after each success that may change it.
+    """One operation. `thing` creates its target, and again after each success that may change it.
 
-    `answers` are statuses by actor; a 409 is for those who may, where the thing's state forbids it. `unknown` is what
-    those who may are answered for identifiers that nobody has. `tenants` are the identifiers that belong to somebody;
-    None: all of them. `crossing` is what another patient is answered who names itself as the owner of the patient's
-    thing.
+    `statuses` are the expected ones by actor; 409 is for permitted actors if the thing's state forbids the operation.
+    `unknown` is the status that permitted actors get for unknown identifiers. `tenants` are the identifiers that belong
+    to a patient or practice; None: all of them. `crossing` is the status for another patient who names themselves as
+    the owner of the patient's thing.
     """
 
-    answers: Mapping[Actor, int]
+    statuses: Mapping[Actor, int]
     thing: Callable[[World], Thing]
     body: Callable[[Ids], Any] = no_body
     query: tuple[str, ...] = ()
@@ -109,10 +109,10 @@ class Row:
     tenants: frozenset[str] | None = None
     crossing: int = 404
     makers: Mapping[str, Callable[[], str]] = field(default_factory=dict)
-    """How identifiers that nobody has are made, where they aren't UUIDs."""
+    """Functions that make unknown identifiers, for those that aren't UUIDs."""
 
-    def nobodys(self, ids: Ids) -> Ids:
-        """The identifiers with those of tenants replaced by ones that nobody has."""
+    def unknown_ids(self, ids: Ids) -> Ids:
+        """Return the identifiers with those of tenants replaced by unknown ones."""
         tenants = ids.keys() if self.tenants is None else self.tenants
         return {name: self.makers.get(name, _uuid)() if name in tenants else value for name, value in ids.items()}
 
@@ -122,10 +122,10 @@ def _uuid() -> str:
 
 
 def everyone(status: int) -> Mapping[Actor, int]:
-    """All are answered the same."""
+    """Expect the same status for every actor."""
     return dict.fromkeys(Actor, status)
 
 
 def only(status: int, *actors: Actor, others: int) -> Mapping[Actor, int]:
-    """Some may; without a token it is a 401."""
+    """Expect `status` for `actors`, 401 without a token, and `others` for the rest."""
     return {**dict.fromkeys(Actor, others), Actor.ANONYMOUS: 401, **dict.fromkeys(actors, status)}

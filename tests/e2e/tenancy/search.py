@@ -1,13 +1,13 @@
-"""Search: the pages of providers are for everybody."""
+"""Search: provider pages are public."""
 
 from tests.e2e.tenancy.directory import new_npi
 from tests.e2e.tenancy.rows import Row, Thing, World, everyone
 
 
 def shown_provider(world: World) -> Thing:
-    """One that the truth has."""
-    listed = world.http.get(f"{world.url('directory')}/v1/directory/provider-locations", params={"limit": 1})
-    return Thing({"npi": listed.raise_for_status().json()["items"][0]["npi"]})
+    """Return a provider that the truth contains."""
+    response = world.http.get(f"{world.url('directory')}/v1/directory/provider-locations", params={"limit": 1})
+    return Thing({"npi": response.raise_for_status().json()["items"][0]["npi"]})
 
 
 ROWS: dict[str, Row] = {

@@ -1,4 +1,4 @@
-"""Every operation that takes an identifier, asked by every role: for what is theirs, for others', for nobody's."""
+"""Every operation that takes an identifier, called by every role: with own, foreign and unknown identifiers."""
 
 import importlib
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from millrace_local.routes import SERVICES
-from tests.e2e.tenancy.rows import Actor, Ids, Row, Thing, World, unrepeated
+from tests.e2e.tenancy.rows import Actor, Ids, Row, Thing, World, new_idempotency_key
 from tests.support.accounts import Account, Accounts
 from tests.support.operations import operations_with_ids
 from tests.support.platform import Platform
@@ -52,22 +52,22 @@ def _practice(platform: Platform, http: httpx.Client, admin: Account, name: str)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_operation_with_an_identifier_is_left_out(platform: Platform, service: str) -> None:
+def test_every_operation_with_an_identifier_has_a_row(platform: Platform, service: str) -> None:
     document = httpx.get(f"{platform.variables[f'MILLRACE_{service.upper()}_URL']}/openapi.json").json()
     assert {operation.name for operation in operations_with_ids(document)} == TABLES[service].keys()
 
 
 @pytest.mark.parametrize(("service", "operation"), EXPECTED, ids=[name for _, name in EXPECTED])
-def test_each_role_is_answered_as_the_table_says(world: World, service: str, operation: str) -> None:
+def test_each_role_gets_the_expected_status(world: World, service: str, operation: str) -> None:
     row = TABLES[service][operation]
-    walk = _Walk(world, service, operation, row)
+    calls = _Calls(world, service, operation, row)
     for actor in Actor:
-        walk.ask_for_what_is_there(actor)
-        walk.ask_for_what_nobody_has(actor)
-    walk.ask_under_an_own_name()
+        calls.call_existing(actor)
+        calls.call_unknown(actor)
+    calls.call_as_false_owner()
 
 
-class _Walk:
+class _Calls:
     """The requests to one operation."""
 
     def __init__(self, world: World, service: str, operation: str, row: Row) -> None:
@@ -75,69 +75,69 @@ class _Walk:
         self._service = service
         self._method, _, self._path = operation.partition(" ")
         self._row = row
-        self._made: Thing | None = None
+        self._created: Thing | None = None
         self._refused: dict[Actor, Any] = {}
 
-    def ask_for_what_is_there(self, actor: Actor) -> None:
+    def call_existing(self, actor: Actor) -> None:
         thing = self._thing()
-        answer = self._ask(self._account(actor, thing), thing.ids)
-        assert answer.status_code == self._row.answers[actor], f"{actor}: {answer.text}"
-        if answer.is_success:
+        response = self._send(self._account(actor, thing), thing.ids)
+        assert response.status_code == self._row.statuses[actor], f"{actor}: {response.text}"
+        if response.is_success:
             if self._method != "GET":
-                self._made = None
-        elif answer.status_code != httpx.codes.CONFLICT:
-            self._refused[actor] = _told(answer, thing.ids)
+                self._created = None
+        elif response.status_code != httpx.codes.CONFLICT:
+            self._refused[actor] = _refusal_of(response, thing.ids)
 
-    def ask_for_what_nobody_has(self, actor: Actor) -> None:
+    def call_unknown(self, actor: Actor) -> None:
         thing = self._thing()
-        ids = self._row.nobodys(thing.ids)
-        answer = self._ask(self._account(actor, thing), ids)
+        ids = self._row.unknown_ids(thing.ids)
+        response = self._send(self._account(actor, thing), ids)
         if actor in self._refused:
-            assert _told(answer, ids) == self._refused[actor], f"{actor} can tell what is there"
+            assert _refusal_of(response, ids) == self._refused[actor], f"{actor} can see whether the thing exists"
         else:
-            assert answer.status_code == self._row.unknown, f"{actor}: {answer.text}"
+            assert response.status_code == self._row.unknown, f"{actor}: {response.text}"
 
-    def ask_under_an_own_name(self) -> None:
-        """Another patient names itself, and what belongs to the patient."""
+    def call_as_false_owner(self) -> None:
+        """Call as another patient who names themselves as the owner of the patient's thing."""
         ids = dict(self._thing().ids)
         if "patient_id" not in ids or len(ids) == 1:
             return
         stranger = self._world.actors[Actor.OTHER_PATIENT]
-        theirs, nobodys = ({**each, "patient_id": stranger.id} for each in (ids, self._row.nobodys(ids)))
-        answer = self._ask(stranger, theirs)
-        assert answer.status_code == self._row.crossing, answer.text
-        if not answer.is_success:
-            assert _told(answer, theirs) == _told(self._ask(stranger, nobodys), nobodys)
+        theirs, unknown = ({**each, "patient_id": stranger.id} for each in (ids, self._row.unknown_ids(ids)))
+        response = self._send(stranger, theirs)
+        assert response.status_code == self._row.crossing, response.text
+        if not response.is_success:
+            assert _refusal_of(response, theirs) == _refusal_of(self._send(stranger, unknown), unknown)
 
     def _thing(self) -> Thing:
-        if self._made is None:
-            self._made = self._row.thing(self._world)
-        return self._made
+        if self._created is None:
+            self._created = self._row.thing(self._world)
+        return self._created
 
     def _account(self, actor: Actor, thing: Thing) -> Account:
         return thing.owner if actor is Actor.PATIENT and thing.owner is not None else self._world.actors[actor]
 
-    def _ask(self, account: Account, ids: Ids) -> httpx.Response:
+    def _send(self, account: Account, ids: Ids) -> httpx.Response:
         request = self._world.http.build_request(
             self._method,
             self._world.url(self._service) + self._path.format_map(ids),
             params={name: ids[name] for name in self._row.query},
             json=self._row.body(ids),
-            headers={**account.headers, **unrepeated(), **self._row.headers},
+            headers={**account.headers, **new_idempotency_key(), **self._row.headers},
         )
-        answer = self._world.http.send(request, stream=True)
-        # A stream of events doesn't end by itself.
-        if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
-            answer.read()
-        answer.close()
-        return answer
+        response = self._world.http.send(request, stream=True)
+        # An event stream never ends.
+        if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            response.read()
+        response.close()
+        return response
 
 
-def _told(answer: httpx.Response, ids: Ids) -> tuple[int, str]:
-    """What a refusal tells, but for the request's own id and the identifiers that were asked for."""
-    told = answer.json()
-    told.pop("request_id", None)
-    text = str(told)
+def _refusal_of(response: httpx.Response, ids: Ids) -> tuple[int, str]:
+    """Return the status and body of a refusal without the request id and the requested identifiers."""
+    body = response.json()
+    body.pop("request_id", None)
+    text = str(body)
     for identifier in ids.values():
         text = text.replace(identifier, "…")
-    return answer.status_code, text
+    return response.status_code, text

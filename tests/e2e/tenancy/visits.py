@@ -1,4 +1,4 @@
-"""Visits at a place of the practice, from its calendar to the visit's end, by the services' own APIs."""
+"""Creates visits at a provider-location of the practice through the services' APIs."""
 
 import itertools
 from collections.abc import Mapping
@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.e2e.tenancy import directory
-from tests.e2e.tenancy.rows import Actor, Ids, World, unrepeated
+from tests.e2e.tenancy.rows import Actor, Ids, World, new_idempotency_key
 from tests.support.accounts import Account
 from tests.support.platform import wait_for
 
 FEED_SECONDS = 30.0
-"""How long what one service did may take to be known to another."""
+"""Seconds within which one service must learn of another's change."""
 DAYS_AHEAD = 14
 HOLDS = 3
-"""How many times a patient holds at once."""
+"""Holds per patient; the platform limits them."""
 STEP = timedelta(minutes=15)
 _steps = itertools.count()
 _holds = itertools.count()
@@ -30,69 +30,69 @@ CALENDAR: Mapping[str, Any] = {
 """Open at any hour."""
 
 
-def place(world: World) -> Ids:
-    """A provider-location of the practice with a calendar."""
-    ids = world.once("place", lambda: directory.provider_location(world).ids)
+def provider_location(world: World) -> Ids:
+    """Return the ids of a provider-location of the practice that has a calendar."""
+    ids = world.once("provider location", lambda: directory.provider_location(world).ids)
     path = f"{world.url('scheduling')}/v1/calendars/{ids['provider_location_id']}"
     headers = {**world.actors[Actor.STAFF].headers, "If-Match": "*"}
 
-    def opened() -> bool:
-        answer = world.http.put(path, json=CALENDAR, headers=headers)
-        assert answer.is_success or answer.status_code == 404, answer.text
-        return answer.is_success
+    def is_open() -> bool:
+        response = world.http.put(path, json=CALENDAR, headers=headers)
+        assert response.is_success or response.status_code == 404, response.text
+        return response.is_success
 
-    wait_for(opened, seconds=FEED_SECONDS, what="the place's way to scheduling")
+    wait_for(is_open, seconds=FEED_SECONDS, what="the provider-location to reach scheduling")
     return ids
 
 
 def free_time() -> str:
-    """A start that nobody else is given, from tomorrow on."""
+    """Return a start from tomorrow on that no other call gets."""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
     return (tomorrow + next(_steps) * STEP).isoformat()
 
 
-def somebody(world: World) -> Account:
-    """A patient who can hold one more time: how many one may hold is limited."""
+def new_patient(world: World) -> Account:
+    """Return a patient who may hold one more time."""
     name = f"booking-{next(_holds) // HOLDS}"
     return world.once(name, lambda: world.accounts.patient(name))
 
 
-def held(world: World, patient: Account) -> str:
-    """The id of a patient's hold."""
-    body = {"provider_location_id": place(world)["provider_location_id"], "start": free_time()}
+def create_hold(world: World, patient: Account) -> str:
+    """Return the id of a new hold of the patient."""
+    body = {"provider_location_id": provider_location(world)["provider_location_id"], "start": free_time()}
     return str(world.create_as(patient, "scheduling", "/v1/holds", body)["id"])
 
 
-def booked(world: World) -> str:
-    """The id of an appointment of PATIENT's."""
+def book_appointment(world: World) -> str:
+    """Return the id of a new appointment of PATIENT."""
     patient = world.actors[Actor.PATIENT]
-    body = {"hold_id": held(world, patient)}
+    body = {"hold_id": create_hold(world, patient)}
     return str(world.create_as(patient, "scheduling", "/v1/appointments", body)["id"])
 
 
-def arrived(world: World) -> str:
-    return _reported(world, booked(world), "arrived")
+def arrive(world: World) -> str:
+    return _report(world, book_appointment(world), "arrived")
 
 
-def completed(world: World) -> str:
-    return _reported(world, arrived(world), "completed")
+def complete(world: World) -> str:
+    return _report(world, arrive(world), "completed")
 
 
-def _reported(world: World, appointment: str, step: str) -> str:
+def _report(world: World, appointment: str, step: str) -> str:
     world.create_as(world.actors[Actor.STAFF], "scheduling", f"/v1/appointments/{appointment}/{step}")
     return appointment
 
 
-def reviewed(world: World) -> str:
-    """The id of PATIENT's review of a visit."""
+def review_visit(world: World) -> str:
+    """Return the id of PATIENT's review of a completed visit."""
     patient = world.actors[Actor.PATIENT]
-    body = {"appointment_id": completed(world), "overall": 5, "bedside_manner": 5, "wait_time": 4}
+    body = {"appointment_id": complete(world), "overall": 5, "bedside_manner": 5, "wait_time": 4}
 
-    def taken() -> str | None:
-        headers = {**patient.headers, **unrepeated()}
-        answer = world.http.post(f"{world.url('reviews')}/v1/reviews", json=body, headers=headers)
-        # It is known there, but not yet as completed.
-        assert answer.status_code in (201, 404, 422), answer.text
-        return str(answer.json()["id"]) if answer.status_code == 201 else None
+    def submit() -> str | None:
+        headers = {**patient.headers, **new_idempotency_key()}
+        response = world.http.post(f"{world.url('reviews')}/v1/reviews", json=body, headers=headers)
+        # reviews may not know yet that the visit is completed.
+        assert response.status_code in (201, 404, 422), response.text
+        return str(response.json()["id"]) if response.status_code == 201 else None
 
-    return wait_for(taken, seconds=FEED_SECONDS, what="the visit's way to reviews")
+    return wait_for(submit, seconds=FEED_SECONDS, what="the visit to reach reviews")
