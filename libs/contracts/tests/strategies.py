@@ -1,4 +1,4 @@
-"""Any entity that its type allows."""
+"""Hypothesis strategies for entities."""
 
 import typing
 from typing import Any, Literal, Union, get_args, get_origin
@@ -21,7 +21,7 @@ SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
 
 
 def entities(kind: type[Entity]) -> st.SearchStrategy[Entity]:
-    """Entities of this type; fields with defaults may be left out."""
+    """Generate entities of a type; fields with defaults may be left out."""
     hints = typing.get_type_hints(kind)
     required: dict[str, st.SearchStrategy[Any]] = {}
     optional: dict[str, st.SearchStrategy[Any]] = {}

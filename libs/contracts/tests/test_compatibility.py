@@ -1,4 +1,4 @@
-"""Between two schemas of one version only optional fields may be added."""
+"""Within a version only optional fields may be added."""
 
 import copy
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from millrace_contracts.compatibility import incompatibilities
+from millrace_contracts.compatibility import find_incompatibilities
 
 OLD: dict[str, Any] = {
     "$id": "urn:millrace:visit:1",
@@ -38,8 +38,8 @@ OLD: dict[str, Any] = {
 Change = Callable[[dict[str, Any], dict[str, Any]], object]
 
 
-def changed(change: Change) -> dict[str, Any]:
-    """`change(visit's properties, visit)` on a copy."""
+def apply_change(change: Change) -> dict[str, Any]:
+    """Apply `change(properties, visit)` to a copy of the schema."""
     new = copy.deepcopy(OLD)
     visit = new["$defs"]["Visit"]
     change(visit["properties"], visit)
@@ -85,22 +85,22 @@ INCOMPATIBLE: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("change", COMPATIBLE.values(), ids=COMPATIBLE)
 def test_compatible(change: Change) -> None:
-    assert incompatibilities(OLD, changed(change)) == []
+    assert find_incompatibilities(OLD, apply_change(change)) == []
 
 
 @pytest.mark.parametrize(("change", "field"), INCOMPATIBLE.values(), ids=INCOMPATIBLE)
 def test_incompatible(change: Change, field: str) -> None:
-    told = incompatibilities(OLD, changed(change))
-    assert told
-    assert {line.partition(": ")[0] for line in told} == {field}
+    lines = find_incompatibilities(OLD, apply_change(change))
+    assert lines
+    assert {line.partition(": ")[0] for line in lines} == {field}
 
 
 @pytest.mark.parametrize("path", ["$.place", "$.legs[]"])
-def test_what_is_referred_to_is_compared_too(path: str) -> None:
+def test_referenced_definitions_are_compared(path: str) -> None:
     new = copy.deepcopy(OLD)
     new["$defs"]["Place"]["required"].append("country")
     new["$defs"]["Place"]["properties"]["country"] = {"type": "string"}
-    assert f"{path}.country" in {line.partition(": ")[0] for line in incompatibilities(OLD, new)}
+    assert f"{path}.country" in {line.partition(": ")[0] for line in find_incompatibilities(OLD, new)}
 
 
 def test_definitions_may_be_renamed() -> None:
@@ -109,4 +109,4 @@ def test_definitions_may_be_renamed() -> None:
     new["$defs"]["Spot"]["properties"]["within"] = {"$ref": "#/$defs/Spot"}
     new["$defs"]["Visit"]["properties"]["place"]["anyOf"][0] = {"$ref": "#/$defs/Spot"}
     new["$defs"]["Visit"]["properties"]["legs"]["items"] = {"$ref": "#/$defs/Spot"}
-    assert incompatibilities(OLD, new) == []
+    assert find_incompatibilities(OLD, new) == []

@@ -1,4 +1,4 @@
-"""The envelope is a CloudEvent in structured JSON."""
+"""The envelope as a CloudEvent in structured JSON."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 
 from millrace_contracts.entities import Practice
 from millrace_contracts.envelope import ContractError, Envelope, decode, encode
-from millrace_contracts.registry import PRACTICE, contract_of, entity_of
-from millrace_contracts.schemas import ENVELOPE, schemas
+from millrace_contracts.registry import PRACTICE, decode_entity, get_contract
+from millrace_contracts.schemas import ENVELOPE, generate_schemas
 
 from .strategies import TEXTS
 
@@ -41,13 +41,13 @@ def envelope(**changes: Any) -> Envelope:
     return Envelope(**{**DEFAULTS, **changes})
 
 
-def wire(**changes: Any) -> dict[str, Any]:
+def encoded_members(**changes: Any) -> dict[str, Any]:
     members: dict[str, Any] = json.loads(encode(envelope(**changes)))
     return members
 
 
-def test_an_event_has_what_cloudevents_requires() -> None:
-    event = wire(traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", replay=True)
+def test_event_has_attributes_required_by_cloudevents() -> None:
+    event = encoded_members(traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", replay=True)
     assert event.keys() >= REQUIRED_BY_CLOUDEVENTS
     assert event.keys() - REQUIRED_BY_CLOUDEVENTS - OPTIONAL_IN_CLOUDEVENTS == OURS
     assert all(event[name] for name in REQUIRED_BY_CLOUDEVENTS)
@@ -56,21 +56,21 @@ def test_an_event_has_what_cloudevents_requires() -> None:
     assert event["subject"] == event["partitionkey"]
 
 
-def test_attributes_are_named_and_typed_as_cloudevents_has_it() -> None:
-    for name, value in wire(traceparent="00-x", replay=True).items():
+def test_attributes_follow_cloudevents_naming_and_types() -> None:
+    for name, value in encoded_members(traceparent="00-x", replay=True).items():
         assert ATTRIBUTE_NAME.fullmatch(name)
         assert name == "data" or isinstance(value, str | bool | int)
 
 
-def test_absent_attributes_are_left_out() -> None:
-    assert not wire().keys() & {"traceparent", "replay"}
+def test_absent_attributes_are_omitted() -> None:
+    assert not encoded_members().keys() & {"traceparent", "replay"}
 
 
-def test_a_deletion_has_null_data() -> None:
+def test_deletion_has_null_data() -> None:
     event = envelope(data=msgspec.Raw(b"null"))
-    assert wire(data=msgspec.Raw(b"null"))["data"] is None
-    assert decode(encode(event)).deleted
-    assert entity_of(event) is None
+    assert encoded_members(data=msgspec.Raw(b"null"))["data"] is None
+    assert decode(encode(event)).is_deletion
+    assert decode_entity(event) is None
 
 
 @given(
@@ -78,7 +78,7 @@ def test_a_deletion_has_null_data() -> None:
     replay=st.booleans(),
     texts=st.fixed_dictionaries(dict.fromkeys(("id", "source", "type", "subject", "time", "traceparent"), TEXTS)),
 )
-def test_what_is_written_is_read(version: int, replay: bool, texts: dict[str, str]) -> None:
+def test_round_trip(version: int, replay: bool, texts: dict[str, str]) -> None:
     written = envelope(entityversion=version, replay=replay, **texts)
     read = decode(encode(written))
     assert encode(read) == encode(written)
@@ -86,16 +86,16 @@ def test_what_is_written_is_read(version: int, replay: bool, texts: dict[str, st
 
 
 @pytest.mark.parametrize("replay", [True, False])
-def test_events_are_as_their_schema_says(replay: bool) -> None:
-    validator = Draft202012Validator(schemas()[ENVELOPE])
-    validator.validate(wire(replay=replay))
-    validator.validate(wire(data=msgspec.Raw(b"null"), traceparent="00-x"))
-    assert not validator.is_valid({name: value for name, value in wire().items() if name != "specversion"})
-    assert not validator.is_valid(wire() | {"entityversion": "3"})
+def test_events_match_schema(replay: bool) -> None:
+    validator = Draft202012Validator(generate_schemas()[ENVELOPE])
+    validator.validate(encoded_members(replay=replay))
+    validator.validate(encoded_members(data=msgspec.Raw(b"null"), traceparent="00-x"))
+    assert not validator.is_valid({name: value for name, value in encoded_members().items() if name != "specversion"})
+    assert not validator.is_valid(encoded_members() | {"entityversion": "3"})
 
 
 def test_unknown_attributes_are_ignored() -> None:
-    event = json.dumps({**wire(), "addedlater": "x", "sequence": 7}).encode()
+    event = json.dumps({**encoded_members(), "addedlater": "x", "sequence": 7}).encode()
     assert decode(event).subject == "practice/p-1"
 
 
@@ -103,31 +103,31 @@ def test_unknown_attributes_are_ignored() -> None:
     ("attribute", "value"),
     [("specversion", "2.0"), ("entityversion", "3"), ("id", None), ("datacontenttype", "text/xml"), ("replay", 1)],
 )
-def test_a_wrong_attribute_is_named(attribute: str, value: object) -> None:
+def test_error_names_invalid_attribute(attribute: str, value: object) -> None:
     with pytest.raises(ContractError, match=rf"\$\.{attribute}"):
-        decode(json.dumps({**wire(), attribute: value}).encode())
+        decode(json.dumps({**encoded_members(), attribute: value}).encode())
 
 
 @pytest.mark.parametrize("attribute", sorted(DEFAULTS))
-def test_a_missing_attribute_is_named(attribute: str) -> None:
+def test_error_names_missing_attribute(attribute: str) -> None:
     with pytest.raises(ContractError, match=f"`{attribute}`"):
-        decode(json.dumps({name: value for name, value in wire().items() if name != attribute}).encode())
+        decode(json.dumps({name: value for name, value in encoded_members().items() if name != attribute}).encode())
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"\xff", b"{}", b"{" * 10_000])
-def test_what_is_no_event_is_refused(body: bytes) -> None:
+def test_invalid_body_is_rejected(body: bytes) -> None:
     with pytest.raises(ContractError, match="not an envelope"):
         decode(body)
 
 
-def test_the_subject_is_that_of_the_data() -> None:
-    assert entity_of(envelope()) == Practice(id="p-1", name="Harbor Clinic")
+def test_subject_must_match_data() -> None:
+    assert decode_entity(envelope()) == Practice(id="p-1", name="Harbor Clinic")
     with pytest.raises(ContractError, match="subject"):
-        entity_of(envelope(subject="practice/p-2"))
+        decode_entity(envelope(subject="practice/p-2"))
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "attribute"),
     [
         ({"subject": "unicorn/1"}, "subject"),
         ({"subject": "practice"}, "subject"),
@@ -136,7 +136,7 @@ def test_the_subject_is_that_of_the_data() -> None:
         ({"dataschema": "urn:millrace:provider:1"}, "dataschema"),
     ],
 )
-def test_an_event_of_no_known_contract_is_refused(changes: dict[str, str], named: str) -> None:
-    with pytest.raises(ContractError, match=f"^{named}: "):
-        contract_of(envelope(**changes))
-    assert contract_of(envelope()).name == PRACTICE.name
+def test_event_without_known_contract_is_rejected(changes: dict[str, str], attribute: str) -> None:
+    with pytest.raises(ContractError, match=f"^{attribute}: "):
+        get_contract(envelope(**changes))
+    assert get_contract(envelope()).name == PRACTICE.name

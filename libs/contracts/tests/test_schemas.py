@@ -1,4 +1,4 @@
-"""The snapshots are what the code has, and change by the rules."""
+"""The snapshots match the code and change only compatibly."""
 
 import copy
 import json
@@ -14,28 +14,35 @@ from jsonschema import Draft202012Validator
 
 from millrace_contracts.entities import Entity
 from millrace_contracts.registry import CONTRACTS, Contract
-from millrace_contracts.schemas import check, main, revisions, schemas, snapshots, write
+from millrace_contracts.schemas import (
+    check_snapshots,
+    generate_schemas,
+    list_revisions,
+    load_snapshots,
+    main,
+    write_snapshots,
+)
 
 from .strategies import entities
 
 
-def provider(schema_set: dict[str, Any]) -> dict[str, Any]:
-    fields: dict[str, Any] = schema_set["provider"]["$defs"]["Provider"]
+def provider(schemas: dict[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = schemas["provider"]["$defs"]["Provider"]
     return fields
 
 
 @pytest.fixture
 def code() -> dict[str, Any]:
-    return copy.deepcopy(dict(schemas()))
+    return copy.deepcopy(dict(generate_schemas()))
 
 
-def test_the_snapshots_under_version_control_are_what_the_code_has(capsys: pytest.CaptureFixture[str]) -> None:
+def test_snapshots_match_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 0, capsys.readouterr().err
-    assert snapshots().keys() == {"envelope", *CONTRACTS}
+    assert load_snapshots().keys() == {"envelope", *CONTRACTS}
 
 
-def test_schemas_are_valid_and_carry_their_version() -> None:
-    for name, schema in schemas().items():
+def test_schemas_are_valid_and_have_version() -> None:
+    for name, schema in generate_schemas().items():
         Draft202012Validator.check_schema(schema)
         assert schema["$id"] == f"urn:millrace:{name}:{CONTRACTS[name].version if name in CONTRACTS else 1}"
 
@@ -43,63 +50,61 @@ def test_schemas_are_valid_and_carry_their_version() -> None:
 @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
 @given(data=st.data())
 @settings(max_examples=20)
-def test_what_is_written_is_as_its_schema_says(contract: Contract[Entity], data: st.DataObject) -> None:
+def test_encoded_entities_match_schema(contract: Contract[Entity], data: st.DataObject) -> None:
     entity = data.draw(entities(contract.type))
-    Draft202012Validator(schemas()[contract.name]).validate(json.loads(msgspec.json.encode(entity)))
+    Draft202012Validator(generate_schemas()[contract.name]).validate(json.loads(msgspec.json.encode(entity)))
 
 
-def test_an_optional_field_more_needs_a_new_snapshot_only(tmp_path: Path, code: dict[str, Any]) -> None:
-    assert write(code, tmp_path) == []
+def test_new_optional_field_needs_only_new_snapshot(tmp_path: Path, code: dict[str, Any]) -> None:
+    assert write_snapshots(code, tmp_path) == []
     provider(code)["properties"]["pronouns"] = {"type": "string", "default": ""}
-    (told,) = check(code, tmp_path)
-    assert told.startswith("provider: the snapshot isn't what the code has")
-    assert write(code, tmp_path) == []
-    assert check(code, tmp_path) == []
+    (problem,) = check_snapshots(code, tmp_path)
+    assert problem.startswith("provider: the snapshot differs from the code")
+    assert write_snapshots(code, tmp_path) == []
+    assert check_snapshots(code, tmp_path) == []
 
 
-def test_an_incompatible_change_is_refused_and_nothing_written(tmp_path: Path, code: dict[str, Any]) -> None:
-    write(code, tmp_path)
-    before = snapshots(tmp_path)
+def test_incompatible_change_is_rejected_and_nothing_written(tmp_path: Path, code: dict[str, Any]) -> None:
+    write_snapshots(code, tmp_path)
+    before = load_snapshots(tmp_path)
     del provider(code)["properties"]["middle_name"]
-    (told,) = write(code, tmp_path)
-    assert told == "provider: $.middle_name: the field was removed; this needs version 2"
-    assert check(code, tmp_path) == [told]
-    assert snapshots(tmp_path) == before
+    (problem,) = write_snapshots(code, tmp_path)
+    assert problem == "provider: $.middle_name: the field was removed; this needs version 2"
+    assert check_snapshots(code, tmp_path) == [problem]
+    assert load_snapshots(tmp_path) == before
 
 
-def test_an_incompatible_change_passes_with_the_next_version(tmp_path: Path, code: dict[str, Any]) -> None:
-    write(code, tmp_path)
+def test_incompatible_change_is_accepted_with_next_version(tmp_path: Path, code: dict[str, Any]) -> None:
+    write_snapshots(code, tmp_path)
     del provider(code)["properties"]["middle_name"]
     code["provider"]["$id"] = "urn:millrace:provider:2"
-    assert write(code, tmp_path) == []
-    assert snapshots(tmp_path)["provider"]["$id"] == "urn:millrace:provider:2"
+    assert write_snapshots(code, tmp_path) == []
+    assert load_snapshots(tmp_path)["provider"]["$id"] == "urn:millrace:provider:2"
     code["provider"]["$id"] = "urn:millrace:provider:1"
-    assert check(code, tmp_path)[0] == "provider: the version fell from 2 to 1"
+    assert check_snapshots(code, tmp_path)[0] == "provider: the version fell from 2 to 1"
 
 
-def test_an_entity_that_is_gone_is_refused(tmp_path: Path, code: dict[str, Any]) -> None:
-    write(code, tmp_path)
+def test_removed_entity_is_rejected(tmp_path: Path, code: dict[str, Any]) -> None:
+    write_snapshots(code, tmp_path)
     del code["provider"]
-    assert check(code, tmp_path) == ["provider: the schema was removed, but its events are on the streams"]
+    assert check_snapshots(code, tmp_path) == ["provider: the schema was removed, but its events are on the streams"]
 
 
-def test_snapshots_edited_together_with_the_code_are_seen_against_an_earlier_revision(
-    tmp_path: Path, code: dict[str, Any]
-) -> None:
-    write(code, tmp_path)
+def test_snapshots_are_compared_with_earlier_revisions(tmp_path: Path, code: dict[str, Any]) -> None:
+    write_snapshots(code, tmp_path)
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "Begin"]):
         subprocess.run([*git, *command], cwd=tmp_path, check=True)
     del provider(code)["properties"]["middle_name"]
     (tmp_path / "provider.json").write_text(json.dumps(code["provider"]))
-    assert check(code, tmp_path) == []
-    told = ["provider: $.middle_name: the field was removed; this needs version 2"]
-    assert check(code, tmp_path, since=["HEAD"]) == told
+    assert check_snapshots(code, tmp_path) == []
+    problem = ["provider: $.middle_name: the field was removed; this needs version 2"]
+    assert check_snapshots(code, tmp_path, since=["HEAD"]) == problem
     subprocess.run([*git, "commit", "-qam", "Go on"], cwd=tmp_path, check=True)
-    assert check(code, tmp_path, since=["HEAD"]) == [], "nothing of it is left to be seen in the last revision"
-    assert check(code, tmp_path, since=revisions(tmp_path)) == told
+    assert check_snapshots(code, tmp_path, since=["HEAD"]) == [], "the last revision contains the change"
+    assert check_snapshots(code, tmp_path, since=list_revisions(tmp_path)) == problem
 
 
-def test_without_history_there_is_nothing_to_compare_with(tmp_path: Path, code: dict[str, Any]) -> None:
-    write(code, tmp_path)
-    assert revisions(tmp_path) == []
+def test_no_revisions_without_history(tmp_path: Path, code: dict[str, Any]) -> None:
+    write_snapshots(code, tmp_path)
+    assert list_revisions(tmp_path) == []

@@ -1,1 +1,1 @@
-"""What services tell each other: the envelope and the entities."""
+"""The contracts between services: the event envelope and the entities in events."""

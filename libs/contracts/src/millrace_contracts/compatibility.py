@@ -1,8 +1,8 @@
-"""Whether one JSON Schema of an entity may follow another under the same version: pure.
+"""Compares two JSON Schemas of an entity for compatibility within one version: pure.
 
-Old readers must understand new events, and new readers old ones: streams keep events for days, and services are not
-deployed in one moment. So between two schemas of one version only optional properties may be added. What a reader
-ignores (titles, descriptions, the names of definitions) may change.
+Old readers must understand new events and new readers old ones, because streams store events for days and services
+are deployed independently. So only optional properties may be added within a version. Parts that readers ignore
+(titles, descriptions, names of definitions) may change.
 """
 
 import json
@@ -10,83 +10,84 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 Schema: TypeAlias = Mapping[str, Any]
+ReferencePairs: TypeAlias = frozenset[tuple[str, str]]
 
 _ANNOTATIONS = frozenset({"$schema", "$id", "$defs", "$comment", "title", "description", "examples"})
-_COMPARED_APART = frozenset({"properties", "required", "items", "anyOf", "enum", "type", "default"})
+_COMPARED_SEPARATELY = frozenset({"properties", "required", "items", "anyOf", "enum", "type", "default"})
 
 
-def incompatibilities(old: Schema, new: Schema) -> list[str]:
-    """Each change from `old` to `new` that some reader can't bear, with its field; empty where there is none."""
-    return list(_Comparison(old, new).differences(old, new, "$", frozenset()))
+def find_incompatibilities(old: Schema, new: Schema) -> list[str]:
+    """Return a line with the field for each change from `old` to `new` that breaks some reader."""
+    return list(_Comparison(old, new).compare(old, new, "$", frozenset()))
 
 
 class _Comparison:
-    """Two documents, whose references lead to their own definitions."""
+    """A comparison of two documents, each with its own definitions for references."""
 
     def __init__(self, old: Schema, new: Schema) -> None:
         self._old = old
         self._new = new
 
-    def differences(self, old: Schema, new: Schema, path: str, seen: frozenset[tuple[str, str]]) -> Iterator[str]:
+    def compare(self, old: Schema, new: Schema, path: str, seen: ReferencePairs) -> Iterator[str]:
         pair = (old.get("$ref", ""), new.get("$ref", ""))
         if all(pair):
             if pair in seen:
                 return
             seen |= {pair}
-        old, new = _resolved(old, self._old), _resolved(new, self._new)
-        if _types(old) != _types(new):
-            yield f"{path}: the type changed from {_types(old)} to {_types(new)}"
+        old, new = _resolve(old, self._old), _resolve(new, self._new)
+        if _sorted_types(old) != _sorted_types(new):
+            yield f"{path}: the type changed from {_sorted_types(old)} to {_sorted_types(new)}"
             return
-        yield from _values(old, new, path)
-        yield from _others(old, new, path)
-        yield from self._properties(old, new, path, seen)
+        yield from _compare_values(old, new, path)
+        yield from _compare_keywords(old, new, path)
+        yield from self._compare_properties(old, new, path, seen)
         if "items" in old and "items" in new:
-            yield from self.differences(old["items"], new["items"], f"{path}[]", seen)
+            yield from self.compare(old["items"], new["items"], f"{path}[]", seen)
         elif ("items" in old) != ("items" in new):
-            yield f"{path}: what its items are changed"
-        yield from self._alternatives(old, new, path, seen)
+            yield f"{path}: the type of its items changed"
+        yield from self._compare_alternatives(old, new, path, seen)
 
-    def _properties(self, old: Schema, new: Schema, path: str, seen: frozenset[tuple[str, str]]) -> Iterator[str]:
+    def _compare_properties(self, old: Schema, new: Schema, path: str, seen: ReferencePairs) -> Iterator[str]:
         before: Schema = old.get("properties", {})
         after: Schema = new.get("properties", {})
-        was, now = set(old.get("required", ())), set(new.get("required", ()))
+        required_before, required_after = set(old.get("required", ())), set(new.get("required", ()))
         for name in before.keys() - after.keys():
             yield f"{path}.{name}: the field was removed"
         for name in sorted(after.keys() - before.keys()):
-            if name in now:
+            if name in required_after:
                 yield f"{path}.{name}: the new field is required, but events without it are on the streams"
             elif "default" not in after[name]:
                 yield f"{path}.{name}: the new field has no default"
         for name in sorted(before.keys() & after.keys()):
-            if name in now - was:
+            if name in required_after - required_before:
                 yield f"{path}.{name}: the field became required, but events without it are on the streams"
-            if name in was - now:
-                yield f"{path}.{name}: the field became optional, but readers count on it"
-            yield from self.differences(before[name], after[name], f"{path}.{name}", seen)
+            if name in required_before - required_after:
+                yield f"{path}.{name}: the field became optional, but readers rely on it"
+            yield from self.compare(before[name], after[name], f"{path}.{name}", seen)
 
-    def _alternatives(self, old: Schema, new: Schema, path: str, seen: frozenset[tuple[str, str]]) -> Iterator[str]:
-        before = _sorted(old.get("anyOf", ()), self._old)
-        after = _sorted(new.get("anyOf", ()), self._new)
+    def _compare_alternatives(self, old: Schema, new: Schema, path: str, seen: ReferencePairs) -> Iterator[str]:
+        before = _sort_alternatives(old.get("anyOf", ()), self._old)
+        after = _sort_alternatives(new.get("anyOf", ()), self._new)
         if len(before) != len(after):
             yield f"{path}: the number of its alternatives changed from {len(before)} to {len(after)}"
             return
-        for ours, theirs in zip(before, after, strict=True):
-            yield from self.differences(ours, theirs, path, seen)
+        for one, other in zip(before, after, strict=True):
+            yield from self.compare(one, other, path, seen)
 
 
-def _resolved(schema: Schema, document: Schema) -> Schema:
-    """The schema with what its reference leads to; a reference's own siblings win."""
+def _resolve(schema: Schema, document: Schema) -> Schema:
+    """Return the schema merged with the target of its `$ref`; keywords beside `$ref` take precedence."""
     reference: str | None = schema.get("$ref")
     if reference is None:
         return schema
     target: Any = document
     for part in reference.removeprefix("#/").split("/"):
         target = target[part]
-    return {**_resolved(target, document), **{key: value for key, value in schema.items() if key != "$ref"}}
+    return {**_resolve(target, document), **{key: value for key, value in schema.items() if key != "$ref"}}
 
 
-def _types(schema: Schema) -> list[str]:
-    """Sorted; those of its values where only values are given."""
+def _sorted_types(schema: Schema) -> list[str]:
+    """Return the schema's types, sorted; without `type`, those of its `enum` values."""
     types = schema.get("type", [])
     if not types and "enum" in schema:
         types = [_json_type(value) for value in schema["enum"]]
@@ -100,28 +101,28 @@ def _json_type(value: object) -> str:
     return next((name for kind, name in names if isinstance(value, kind)), "object")
 
 
-def _values(old: Schema, new: Schema, path: str) -> Iterator[str]:
+def _compare_values(old: Schema, new: Schema, path: str) -> Iterator[str]:
     before, after = old.get("enum"), new.get("enum")
     if before is None and after is None:
         return
     if before is None or after is None:
-        yield f"{path}: the field has {'a' if before is None else 'no'} list of allowed values now"
+        yield f"{path}: the list of allowed values was {'added' if before is None else 'removed'}"
         return
     for value in [value for value in before if value not in after]:
         yield f"{path}: the value {value!r} isn't allowed any more, but it is on the streams"
     for value in [value for value in after if value not in before]:
-        yield f"{path}: the value {value!r} is new, and readers refuse it"
+        yield f"{path}: the value {value!r} is new, and old readers reject it"
 
 
-def _others(old: Schema, new: Schema, path: str) -> Iterator[str]:
+def _compare_keywords(old: Schema, new: Schema, path: str) -> Iterator[str]:
     if "default" in old and old["default"] != new.get("default"):
         yield f"{path}: the default changed, and with it the meaning of events without the field"
-    told = (old.keys() | new.keys()) - _ANNOTATIONS - _COMPARED_APART
-    for keyword in sorted(told):
+    keywords = (old.keys() | new.keys()) - _ANNOTATIONS - _COMPARED_SEPARATELY
+    for keyword in sorted(keywords):
         if old.get(keyword) != new.get(keyword):
             yield f"{path}: {keyword} changed from {old.get(keyword)!r} to {new.get(keyword)!r}"
 
 
-def _sorted(alternatives: Any, document: Schema) -> list[Schema]:
-    """In an order that doesn't depend on how they are listed, named or extended."""
-    return sorted(alternatives, key=lambda one: json.dumps(_types(_resolved(one, document))))
+def _sort_alternatives(alternatives: Any, document: Schema) -> list[Schema]:
+    """Sort alternatives by their types, so that order, names and extensions make no difference."""
+    return sorted(alternatives, key=lambda each: json.dumps(_sorted_types(_resolve(each, document))))

@@ -1,8 +1,7 @@
-"""The entities on the wire: whole states, never diffs.
+"""The entities in events: complete states, never differences.
 
-Readers are tolerant: unknown fields are ignored, and what was added after version 1 of an entity has a default. Fields
-marked *clean* are absent in `changes` and filled in by the refinery for `entities`. Identifiers are opaque text unless
-a format is given.
+Readers ignore unknown fields, and fields that were added to a version have defaults. Fields marked *clean* are absent
+in `changes`; the refinery sets them in `entities`. Identifiers are opaque text unless a format is given.
 """
 
 import hashlib
@@ -62,7 +61,7 @@ class Provider(Entity, frozen=True, kw_only=True):
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes, sorted; English included when spoken."""
     display_name: str | None = None
-    """Clean: the name as a patient reads it, e.g. `Maria O'Connell-Ruiz, MD`."""
+    """Clean: the name to display, e.g. `Maria O'Connell-Ruiz, MD`."""
     specialty: str | None = None
     """Clean: slug of the specialty of `taxonomy`."""
 
@@ -98,7 +97,7 @@ class ProviderLocation(Entity, frozen=True, kw_only=True):
     accepted_plans: tuple[str, ...] = ()
     """Insurance plan ids, sorted."""
     new_patients: bool | None = None
-    """Whether new patients are accepted; unknown is null."""
+    """Whether the provider accepts new patients; null if unknown."""
     position: Position | None = None
     """Clean."""
     time_zone: str | None = None
@@ -123,9 +122,9 @@ class Opening(Entity, frozen=True, kw_only=True):
     start: str
     minutes: int
     modes: tuple[Mode, ...] = ("in_person",)
-    """How the visit can take place, sorted."""
+    """The possible modes of the visit, sorted."""
     patients: tuple[PatientKind, ...] = ("existing", "new")
-    """Who may book it, sorted."""
+    """The kinds of patients that may book it, sorted."""
 
 
 class Availability(Entity, frozen=True, kw_only=True):
@@ -162,14 +161,14 @@ class Appointment(Entity, frozen=True, kw_only=True):
     visit_reason: str | None = None
     practice_id: str | None = None
     time_zone: str | None = None
-    """IANA name, of the place."""
+    """IANA name, of the provider-location."""
     mode: Mode = "in_person"
     patient: PatientKind | None = None
     moved_from: str | None = None
-    """The start before the last move."""
+    """The start before the last rescheduling."""
     cancelled_by: Literal["patient", "practice"] | None = None
     cancellation_reason: str | None = None
-    """A code of scheduling's, never free text."""
+    """A code defined by scheduling, never free text."""
     completed_at: str | None = None
     """RFC 3339, UTC."""
 
@@ -201,18 +200,18 @@ class Patient(Entity, frozen=True, kw_only=True):
 
 
 def location_id(*, line1: str, line2: str | None, city: str, state: str, zip5: str) -> str:
-    """Identifier of the location at an address, the same for every spelling of case and spaces (UUIDv5)."""
+    """Return the id of the location at an address (UUIDv5); case and repeated spaces make no difference."""
     parts = (line1, line2 or "", city, state, zip5)
     return _uuid5("location|" + "|".join(" ".join(part.upper().split()) for part in parts))
 
 
 def provider_location_id(npi: str, location: str) -> str:
-    """Identifier of a provider at a location (UUIDv5)."""
+    """Return the id of a provider at a location (UUIDv5)."""
     return _uuid5(f"provider-location|{npi}|{location}")
 
 
 def practice_id(npi: str) -> str:
-    """Identifier of the practice with an organizational NPI (UUIDv5)."""
+    """Return the id of the practice with an organizational NPI (UUIDv5)."""
     return _uuid5(f"practice|{npi}")
 
 
@@ -220,7 +219,7 @@ _NAMESPACE_HASH = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
 
 
 def _uuid5(name: str) -> str:
-    # As `str(uuid.uuid5(NAMESPACE, name))`, without the UUID in between: imports make one or two for each row.
+    # Faster than `str(uuid.uuid5(NAMESPACE, name))`: imports compute one or two ids for each row.
     sha1 = _NAMESPACE_HASH.copy()
     sha1.update(name.encode())
     digits = sha1.hexdigest()

@@ -1,6 +1,6 @@
-"""The envelope of every change: CloudEvents 1.0 in structured JSON, UTF-8.
+"""The envelope of every event: CloudEvents 1.0 in structured JSON, UTF-8.
 
-Source: CloudEvents 1.0.2, JSON event format; extension names are lower-case letters and digits as it demands.
+Source: CloudEvents 1.0.2, JSON event format; it allows lower-case letters and digits in extension names.
 """
 
 from typing import Literal
@@ -9,7 +9,7 @@ import msgspec
 
 
 class ContractError(ValueError):
-    """A record is not what the contract says; the message names the field."""
+    """A record violates its contract; the message names the field."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,17 +36,17 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     replay: bool = False
 
     @property
-    def deleted(self) -> bool:
+    def is_deletion(self) -> bool:
         return bytes(self.data) == b"null"
 
     @property
     def entity(self) -> str:
-        """The entity's name as the subject carries it, e.g. `provider-location`."""
+        """The entity's name from the subject, e.g. `provider-location`."""
         return self.subject.partition("/")[0]
 
 
-# specversion and datacontenttype stand in every encoded event, so they are encoded by a twin without omit_defaults.
-class _Wire(msgspec.Struct, frozen=True, kw_only=True):
+# Every encoded event has specversion and datacontenttype, but omit_defaults would leave them out.
+class _EncodedEnvelope(msgspec.Struct, frozen=True, kw_only=True):
     specversion: str
     id: str
     source: str
@@ -67,9 +67,9 @@ _decoder = msgspec.json.Decoder(Envelope)
 
 
 def encode(envelope: Envelope) -> bytes:
-    """The envelope as bytes for a feed."""
+    """Encode the envelope for a feed."""
     return _encoder.encode(
-        _Wire(
+        _EncodedEnvelope(
             specversion=envelope.specversion,
             id=envelope.id,
             source=envelope.source,
@@ -88,7 +88,7 @@ def encode(envelope: Envelope) -> bytes:
 
 
 def decode(body: bytes) -> Envelope:
-    """Parse a record of a feed; unknown attributes are ignored. Raises `ContractError`."""
+    """Decode a record of a feed, ignoring unknown attributes; raise `ContractError` if it is invalid."""
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

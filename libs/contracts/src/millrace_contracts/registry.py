@@ -1,7 +1,7 @@
-"""Which entities there are, how their subjects read, and how their data is decoded."""
+"""The registry of entities: names, subjects, schema versions, and decoding."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -19,14 +19,13 @@ from millrace_contracts.entities import (
     WaitlistOffer,
 )
 from millrace_contracts.envelope import ContractError, Envelope
-from millrace_contracts.texts import field_with_nul
 
 E = TypeVar("E", bound=Entity)
 
 
 @dataclass(frozen=True, slots=True)
 class Contract(Generic[E]):
-    """One entity on the wire. `name` heads the subject and names the schema; `key` lists the fields of the subject."""
+    """The contract of one entity. Its subjects are `name` and the values of the fields `key`, separated by slashes."""
 
     name: str
     type: type[E]
@@ -38,16 +37,17 @@ class Contract(Generic[E]):
         return f"urn:millrace:{self.name}:{self.version}"
 
     def subject(self, entity: E) -> str:
+        """Return the subject of an event about the entity, e.g. `availability/1234567893/<id>/2026-W48`."""
         return "/".join([self.name, *[str(getattr(entity, field)) for field in self.key]])
 
     def decode(self, data: bytes | msgspec.Raw) -> E:
-        """Raises `ContractError` naming the field."""
+        """Decode an entity; raise `ContractError` that names the invalid field."""
         try:
             entity = msgspec.json.decode(data, type=self.type)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ContractError(f"{self.name}: {error}") from error
-        if (field := field_with_nul(data, entity)) is not None:
-            raise ContractError(f"{self.name}: the text holds U+0000 - at `{field}`")
+        if (field := _find_nul(data, entity)) is not None:
+            raise ContractError(f"{self.name}: the text contains U+0000 - at `{field}`")
         return entity
 
 
@@ -63,7 +63,7 @@ WAITLIST_OFFER = Contract("waitlist-offer", WaitlistOffer, ("id",))
 PATIENT = Contract("patient", Patient, ("id",))
 
 CONTRACTS: dict[str, Contract[Entity]] = {
-    contract.name: contract  # type: ignore[misc] # each contract reads its own entity; the table only looks them up
+    contract.name: contract  # type: ignore[misc] # Contract is invariant; the table is only for lookups
     for contract in (
         PRACTICE,
         PROVIDER,
@@ -79,8 +79,8 @@ CONTRACTS: dict[str, Contract[Entity]] = {
 }
 
 
-def contract_of(envelope: Envelope) -> Contract[Entity]:
-    """The contract of an envelope's data. Raises `ContractError` for an unknown entity or a newer major version."""
+def get_contract(envelope: Envelope) -> Contract[Entity]:
+    """Return the contract of an envelope's data; raise `ContractError` for an unknown entity or schema version."""
     contract = CONTRACTS.get(envelope.entity)
     if contract is None:
         raise ContractError(f"subject: unknown entity {envelope.entity!r}")
@@ -91,12 +91,35 @@ def contract_of(envelope: Envelope) -> Contract[Entity]:
     return contract
 
 
-def entity_of(envelope: Envelope) -> Entity | None:
-    """The decoded entity, None for a deletion. Raises `ContractError`, also where subject and data disagree."""
-    contract = contract_of(envelope)
-    if envelope.deleted:
+def decode_entity(envelope: Envelope) -> Entity | None:
+    """Decode the entity, None for a deletion; raise `ContractError`, also if subject and data don't match."""
+    contract = get_contract(envelope)
+    if envelope.is_deletion:
         return None
     entity = contract.decode(envelope.data)
     if contract.subject(entity) != envelope.subject:
-        raise ContractError(f"subject: {envelope.subject!r} is not that of the data")
+        raise ContractError(f"subject: {envelope.subject!r} is not the subject of the data")
     return entity
+
+
+_ESCAPED_NUL = b"\\u0000"
+
+
+def _find_nul(data: bytes | msgspec.Raw, entity: Entity) -> str | None:
+    """Return the path of a text that contains U+0000, which PostgreSQL rejects; None if there is none.
+
+    JSON can contain U+0000 only as an escape, so data without the escape isn't searched.
+    """
+    return _find_nul_in(msgspec.to_builtins(entity), "$") if _ESCAPED_NUL in bytes(data) else None
+
+
+def _find_nul_in(value: Any, path: str) -> str | None:
+    if isinstance(value, str):
+        return path if "\0" in value else None
+    if isinstance(value, dict):
+        items = ((f"{path}.{name}", each) for name, each in value.items())
+    elif isinstance(value, list | tuple):
+        items = ((f"{path}[{index}]", each) for index, each in enumerate(value))
+    else:
+        return None
+    return next((result for at, each in items if (result := _find_nul_in(each, at))), None)

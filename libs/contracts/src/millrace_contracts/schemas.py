@@ -1,9 +1,8 @@
-"""JSON Schemas of everything on the feeds, and the snapshots of them under version control.
+"""Generates the JSON Schemas of all events, and compares them with the snapshots under version control.
 
 `python -m millrace_contracts.schemas check` compares the code with the snapshots (and, with `--since REVISION`, the
-snapshots with those of an earlier Git revision; with `--history`, with those of all); `… write` renews the snapshots.
-Neither lets an incompatible change pass under an old version: it needs the next one in the registry
-(`urn:millrace:<entity>:2`).
+snapshots with those of an earlier Git revision; with `--history`, with those of all); `… write` updates the snapshots.
+Both reject an incompatible change unless the entity has a higher version in the registry (`urn:millrace:<entity>:2`).
 """
 
 import argparse
@@ -17,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from millrace_contracts.compatibility import Schema, incompatibilities
+from millrace_contracts.compatibility import Schema, find_incompatibilities
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import CONTRACTS
 
@@ -27,51 +26,51 @@ ENVELOPE = "envelope"
 ENVELOPE_VERSION = 1
 
 
-def schemas() -> dict[str, Schema]:
-    """All schemas as the code has them, by name: the envelope's and each entity's."""
+def generate_schemas() -> dict[str, Schema]:
+    """Generate the schemas of the envelope and of each entity; return them by name."""
     entities = {contract.name: _document(contract.type, contract.dataschema) for contract in CONTRACTS.values()}
     return {ENVELOPE: _envelope(), **entities}
 
 
 def _document(kind: type[msgspec.Struct], identifier: str) -> dict[str, Any]:
-    # Through JSON and back: msgspec leaves Python's tuples among the defaults.
-    generated: dict[str, Any] = json.loads(json.dumps(_with_clean_texts(msgspec.json.schema(kind))))
+    # The round trip through JSON converts the tuples that msgspec leaves among the defaults.
+    generated: dict[str, Any] = json.loads(json.dumps(_clean_descriptions(msgspec.json.schema(kind))))
     return {"$schema": DIALECT, "$id": identifier, **generated}
 
 
 def _envelope() -> Schema:
     schema = _document(Envelope, f"urn:millrace:{ENVELOPE}:{ENVELOPE_VERSION}")
     attributes = schema["$defs"]["Envelope"]
-    # The reader defaults it, but CloudEvents requires it, and every event carries it.
+    # Optional for our readers, but CloudEvents requires it, and every event has it.
     attributes["required"] = ["specversion", *attributes["required"]]
     attributes["properties"]["data"] = {"type": ["object", "null"]}
     return schema
 
 
-def _with_clean_texts(value: Any) -> Any:
-    """Docstrings without the indentation that they have in the code."""
+def _clean_descriptions(value: Any) -> Any:
+    """Remove the indentation from descriptions, which are docstrings."""
     if isinstance(value, dict):
         return {
-            key: inspect.cleandoc(one) if key == "description" and isinstance(one, str) else _with_clean_texts(one)
+            key: inspect.cleandoc(one) if key == "description" and isinstance(one, str) else _clean_descriptions(one)
             for key, one in value.items()
         }
     return value
 
 
-def snapshots(directory: Path = DIRECTORY) -> dict[str, Schema]:
-    """The snapshots in a directory, by name."""
+def load_snapshots(directory: Path = DIRECTORY) -> dict[str, Schema]:
+    """Return the snapshots in a directory by name."""
     return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(directory.glob("*.json"))}
 
 
-def snapshots_since(revision: str, directory: Path = DIRECTORY) -> dict[str, Schema]:
-    """The snapshots as they were at a Git revision. Raises `CalledProcessError` where Git doesn't know it."""
+def load_snapshots_at(revision: str, directory: Path = DIRECTORY) -> dict[str, Schema]:
+    """Return the snapshots at a Git revision; raise `CalledProcessError` for an unknown revision."""
     listed = _git(directory, "ls-tree", "--name-only", revision, "./").splitlines()
     names = [name for name in listed if name.endswith(".json")]
     return {Path(name).stem: json.loads(_git(directory, "show", f"{revision}:./{name}")) for name in names}
 
 
-def revisions(directory: Path = DIRECTORY) -> list[str]:
-    """The Git revisions that changed the snapshots, newest first; none where there is no Git or no history."""
+def list_revisions(directory: Path = DIRECTORY) -> list[str]:
+    """Return the Git revisions that changed the snapshots, newest first; empty without Git or history."""
     try:
         return _git(directory, "log", "--format=%H", "--", ".").split()
     except (OSError, subprocess.CalledProcessError):
@@ -80,12 +79,12 @@ def revisions(directory: Path = DIRECTORY) -> list[str]:
 
 def _git(directory: Path, *arguments: str) -> str:
     command = ["git", *arguments]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603 # no shell, our own words
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603 # no shell, constant arguments
     return done.stdout
 
 
-def broken_promises(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> Iterator[str]:
-    """Each incompatible change that doesn't come with a higher version, as one line."""
+def find_incompatible_changes(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> Iterator[str]:
+    """Yield a line for each incompatible change without a higher version."""
     for name, before in old.items():
         after = new.get(name)
         if after is None:
@@ -95,25 +94,25 @@ def broken_promises(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> Ite
             continue
         if version(after) < version(before):
             yield f"{name}: the version fell from {version(before)} to {version(after)}"
-        for change in incompatibilities(before, after):
+        for change in find_incompatibilities(before, after):
             yield f"{name}: {change}; this needs version {version(before) + 1}"
 
 
 def version(schema: Schema) -> int:
-    """The last part of the schema's identifier."""
+    """Return the version, the last part of the schema's `$id`."""
     return int(str(schema["$id"]).rpartition(":")[2])
 
 
-def stale(code: Mapping[str, Schema], kept: Mapping[str, Schema]) -> Iterator[str]:
-    """Each snapshot that isn't what the code has, as one line."""
-    for name in sorted(code.keys() | kept.keys()):
-        if code.get(name) != kept.get(name):
-            yield f"{name}: the snapshot isn't what the code has; run `python -m millrace_contracts.schemas write`"
+def find_stale_snapshots(code: Mapping[str, Schema], stored: Mapping[str, Schema]) -> Iterator[str]:
+    """Yield a line for each snapshot that differs from the code."""
+    for name in sorted(code.keys() | stored.keys()):
+        if code.get(name) != stored.get(name):
+            yield f"{name}: the snapshot differs from the code; run `python -m millrace_contracts.schemas write`"
 
 
-def write(code: Mapping[str, Schema], directory: Path = DIRECTORY) -> list[str]:
-    """Renew the snapshots, all or none; returns what forbids it."""
-    problems = list(broken_promises(snapshots(directory), code))
+def write_snapshots(code: Mapping[str, Schema], directory: Path = DIRECTORY) -> list[str]:
+    """Write all snapshots, or none if there are problems; return the problems."""
+    problems = list(find_incompatible_changes(load_snapshots(directory), code))
     if not problems:
         directory.mkdir(exist_ok=True)
         for name, schema in code.items():
@@ -121,29 +120,29 @@ def write(code: Mapping[str, Schema], directory: Path = DIRECTORY) -> list[str]:
     return problems
 
 
-def check(code: Mapping[str, Schema], directory: Path = DIRECTORY, since: Iterable[str] = ()) -> list[str]:
-    """What is wrong with the code against the snapshots, and with the snapshots against earlier revisions."""
-    kept = snapshots(directory)
-    problems = list(broken_promises(kept, code)) or list(stale(code, kept))
+def check_snapshots(code: Mapping[str, Schema], directory: Path = DIRECTORY, since: Iterable[str] = ()) -> list[str]:
+    """Return the problems of the code against the snapshots, and of the snapshots against earlier revisions."""
+    stored = load_snapshots(directory)
+    problems = list(find_incompatible_changes(stored, code)) or list(find_stale_snapshots(code, stored))
     for revision in since:
-        problems += broken_promises(snapshots_since(revision, directory), kept)
+        problems += find_incompatible_changes(load_snapshots_at(revision, directory), stored)
     return list(dict.fromkeys(problems))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status: 1 where something is wrong, which it says a line each."""
+    """Run the command; print the problems to stderr and return the exit status, 1 if there are any."""
     parser = argparse.ArgumentParser(prog="python -m millrace_contracts.schemas", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     checking = commands.add_parser("check", help="compare the code with the snapshots")
     checking.add_argument("--since", metavar="REVISION", help="compare the snapshots with those of this Git revision")
     checking.add_argument("--history", action="store_true", help="compare them with those of every Git revision")
-    commands.add_parser("write", help="renew the snapshots")
+    commands.add_parser("write", help="write the snapshots")
     options = parser.parse_args(arguments)
     if options.command == "write":
-        problems = write(schemas())
+        problems = write_snapshots(generate_schemas())
     else:
-        earlier = [*([options.since] if options.since else ()), *(revisions() if options.history else ())]
-        problems = check(schemas(), since=earlier)
+        earlier = [*([options.since] if options.since else ()), *(list_revisions() if options.history else ())]
+        problems = check_snapshots(generate_schemas(), since=earlier)
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     return 1 if problems else 0
