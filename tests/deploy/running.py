@@ -1,4 +1,4 @@
-"""The services as processes, with the variables that the ECS template gives them, on what the data templates made."""
+"""Runs the services as processes with the variables of the ECS template, on the resources of the data templates."""
 
 import importlib.util
 import json
@@ -24,11 +24,11 @@ from tests.deploy.templates import Evaluation, load
 
 ENVIRONMENT = "dev"
 PASSWORD = "of-the-read-model"
-PRESENT = tuple(service for service in SERVICES if importlib.util.find_spec(service))
+PRESENT = tuple(service for service in SERVICES if importlib.util.find_spec(f"millrace_{service}"))
 """Services whose package is installed."""
 MILLRACE = Path(sys.executable).with_name("millrace")
 
-# What only AWS has, or what its own templates make of instances that the emulator can't run.
+# Exports that only AWS provides, or of instances that the emulator can't run.
 STAND_IN = """
 Parameters:
   App: {Type: String}
@@ -40,11 +40,11 @@ Outputs:
   DatabaseKeyArn: {Value: !GetAtt Key.Arn, Export: {Name: !Sub '${App}-${Env}-DatabaseKeyArn'}}
 """
 DATA = ("streams", "tables", "identity", "telemetry", "alarms", "dashboard")
-"""What the emulator can make; it runs no databases and caches, and its alarms know no metric math."""
+"""Templates that the emulator supports; it has no databases, caches or metric math in alarms."""
 
 
 def deploy_data(cloud: Cloud) -> dict[str, str]:
-    """The data templates and every service's own; all that they export."""
+    """Deploy the data templates and every service's own; return all exports."""
     names = {"App": APP, "Env": ENVIRONMENT}
     cloud.deploy("stand-in", STAND_IN, **names)
     for name in DATA:
@@ -56,7 +56,7 @@ def deploy_data(cloud: Cloud) -> dict[str, str]:
 
 
 def make_cache_users(port: int) -> dict[str, str]:
-    """The users of the read model with the rights that the template gives them; the address for each service."""
+    """Create the users of the read model with the template's rights; return the URL for each service."""
     template = load(ECS / "data" / "cache.yml")
     urls = {}
     with redis.Redis(port=port) as client:
@@ -68,7 +68,7 @@ def make_cache_users(port: int) -> dict[str, str]:
 
 
 def container(service: str, exports: Mapping[str, str], environment: str = ENVIRONMENT) -> dict[str, Any]:
-    """The service's own container, as the ECS template defines it under the service's parameters."""
+    """Return the service's container as the ECS template defines it with the service's parameters."""
     template = load(ECS / "service.yml")
     own = json.loads((ECS / "services" / f"{service}.json").read_text())
     parameters = {"App": APP, "Env": environment, "Domain": DOMAIN, **own}
@@ -78,16 +78,16 @@ def container(service: str, exports: Mapping[str, str], environment: str = ENVIR
 
 
 def variables(service: str, exports: Mapping[str, str], environment: str = ENVIRONMENT) -> dict[str, str]:
-    """What the service's container finds in its environment, without secrets."""
+    """Return the container's environment variables without secrets."""
     return {entry["Name"]: entry["Value"] for entry in container(service, exports, environment)["Environment"]}
 
 
 def migration(service: str) -> str:
-    """What a task runs to migrate, as docs/how-to/deploy-with-ecs.md says.
+    """Return the Python command that migrates a database, as in docs/how-to/deploy-with-ecs.md.
 
-    A service's `init` would also look for tables of DynamoDB, which CloudFormation makes.
+    A service's `init` would also create DynamoDB tables, which CloudFormation creates here.
     """
-    # Its key of keys comes with it.
+    # Its master key is created with it.
     if service == "patients":
         return "import asyncio, millrace_patients.migrate as m; asyncio.run(m.init())"
     url = f"os.environ['MILLRACE_{service.upper()}_DATABASE_URL']"
@@ -96,7 +96,7 @@ def migration(service: str) -> str:
 
 @dataclass
 class Deployment:
-    """Running services: where each listens, and what each called of AWS."""
+    """Running services: their ports and their recorded AWS calls."""
 
     cloud: Cloud
     exports: Mapping[str, str]
@@ -108,7 +108,7 @@ class Deployment:
         return f"http://127.0.0.1:{self.ports[service]}"
 
     def run(self, service: str, *command: str) -> None:
-        """Run a command to its end with a service's environment. AssertionError with its output where it fails."""
+        """Run a command with a service's environment; raise AssertionError with its output if it fails."""
         done = subprocess.run(
             command,
             env=launch_environment(self.environments[service]),
@@ -124,7 +124,7 @@ class Deployment:
 def deployment(
     cloud: Cloud, exports: Mapping[str, str], postgres: Postgres, cache_urls: Mapping[str, str], directory: Path
 ) -> Iterator[Deployment]:
-    """Migrate and start every service that is there; all are ready within the block."""
+    """Migrate and start every installed service; all are ready within the block."""
     deployed = Deployment(cloud, exports)
     ports = free_ports(len(PRESENT), random.Random())
     with ExitStack() as stack:
@@ -148,7 +148,7 @@ def deployment(
 def _environment(
     service: str, deployed: Deployment, postgres: Postgres, cache_urls: Mapping[str, str]
 ) -> dict[str, str]:
-    """The template's variables; only addresses, and what stands for secrets, are this machine's."""
+    """Return the template's variables with this machine's addresses and secrets."""
     given = variables(service, deployed.exports)
     given |= deployed.cloud.variables
     given |= {

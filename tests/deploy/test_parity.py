@@ -1,7 +1,6 @@
-"""Copilot, ECS, Compose, the services' own settings and the local platform agree."""
+"""Copilot, ECS, Compose, the services' settings and the local platform agree."""
 
 import importlib
-import importlib.util
 import re
 from typing import Any
 
@@ -35,7 +34,7 @@ NOT_SETTINGS = {
     "AWS_ACCESS_KEY_ID": "botocore's own",
     "AWS_SECRET_ACCESS_KEY": "botocore's own",
 }
-"""Variables that are no setting of a service: whose they are."""
+"""Variables that aren't settings of a service, with their reader."""
 
 ONLY_ON_AWS = {
     "PGSSLMODE": "within one machine there is nothing to encrypt for",
@@ -57,15 +56,13 @@ ONLY_IN_COMPOSE = {
     "MILLRACE_NOTIFICATIONS_SHOW_MAILS": "there is no mail server",
     "MILLRACE_NOTIFICATIONS_WEBHOOK_LOOPBACK": "webhooks may be tried out",
 }
-"""Variables that one environment has and the other hasn't: why."""
+"""Variables that only one environment has, with the reason."""
 
 NAMES = {"App": APP, "Env": ENVIRONMENT}
 
 
 def settings_of(service: str) -> type[BaseSettings]:
-    """The class that the service reads its environment into."""
-    if importlib.util.find_spec(f"millrace_{service}.settings") is None:
-        return PlatformSettings
+    """Return the settings class of a service."""
     module = importlib.import_module(f"millrace_{service}.settings")
     (own,) = (
         value
@@ -81,12 +78,12 @@ def variables_of(settings: type[BaseSettings]) -> set[str]:
 
 @pytest.fixture(scope="module", params=ADAPTERS)
 def way(request: pytest.FixtureRequest) -> Any:
-    """A way to deploy: describes a service."""
+    """Return the adapter that describes a service."""
     return ADAPTERS[request.param]
 
 
 def made(kind: str) -> set[str]:
-    """The names of all streams or tables, or of other things of a kind, that the data templates make."""
+    """Return the names of all resources of a type that the data templates create."""
     key = {"AWS::Kinesis::Stream": "Name", "AWS::DynamoDB::Table": "TableName", "AWS::CloudWatch::Alarm": "AlarmName"}[
         kind
     ]
@@ -147,7 +144,7 @@ def test_no_reason_outlives_its_difference() -> None:
 
 
 def test_compose_makes_what_its_services_use() -> None:
-    """`init` is told of the same streams, tables and keys."""
+    """Check that `init` gets the same streams, tables and keys."""
     declared = yaml.safe_load(COMPOSE.read_text())["services"]
     told = declared["init"]["environment"]
     for service in SERVICES:
