@@ -22,10 +22,10 @@ from millrace_local.testing import running
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
-from millrace_scheduling.demo.loading import load
+from millrace_scheduling.demo.loader import load_demo
 from millrace_scheduling.migrate import migrate
-from millrace_scheduling.place.model import Place
-from millrace_scheduling.place.repository import put
+from millrace_scheduling.provider_location.model import ProviderLocation
+from millrace_scheduling.provider_location.repository import save_newer
 from tests.bench.search_load import Load, Report
 from tests.support.platform import wait_for
 
@@ -44,15 +44,15 @@ async def fill(database_url: str) -> float:
     await migrate(database_url)
     clock = SystemClock()
     places = [
-        Place(uuid5(NAMESPACE, str(number)), str(1_000_000_000 + number), None, ZONES[number % len(ZONES)], 1)
+        ProviderLocation(uuid5(NAMESPACE, str(number)), str(1_000_000_000 + number), None, ZONES[number % len(ZONES)], 1)
         for number in range(PLACES)
     ]
     async with open_database(database_url, name="bench", pool_size=1, seconds=60) as database:
         units = UnitsOfWork(database, Envelopes("/bench", clock, Uuid7(clock)))
         async with units.begin() as work:
-            await put(work.session, places)
+            await save_newer(work.session, places)
         before = clock.monotonic()
-        await load(units, wanted=PLACES, seed=1, patience=0, report=lambda _: None)
+        await load_demo(units, limit=PLACES, seed=1, timeout=0, on_progress=lambda _: None)
         return clock.monotonic() - before
 
 

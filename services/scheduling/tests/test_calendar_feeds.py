@@ -1,4 +1,4 @@
-"""Appointments in calendar programs."""
+"""Appointments in iCalendar format and calendar feeds."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from icalendar import Calendar
 
-from millrace_scheduling.calendar_feed.document import time_zone
+from millrace_scheduling.calendar_feed.document import render_time_zone
 from millrace_scheduling.slot.zones import get_zone
 
 from .booking import HALF_PAST_NINE, NINE, TEN, Client, bookable_location, new_patient, staff_client
@@ -26,25 +26,25 @@ def events_of(text: str) -> list[Any]:
     return list(Calendar.from_ical(text).walk("VEVENT"))
 
 
-async def read(service: Service, path: str) -> list[Any]:
-    """As a calendar program reads it: without a token."""
-    answer = await service.client.get(path)
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/calendar; charset=utf-8")
-    return events_of(answer.text)
+async def read_feed(service: Service, path: str) -> list[Any]:
+    """Return the events of a feed, read without a token as by a calendar program."""
+    response = await service.client.get(path)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "text/calendar; charset=utf-8")
+    return events_of(response.text)
 
 
-async def feed(client: Client, **body: str) -> tuple[str, str]:
+async def create_feed(client: Client, **body: str) -> tuple[str, str]:
     made = await client.post("/v1/appointments/feeds", body)
     assert made.status_code == 201, made.text
     return made.json()["feed"]["id"], made.json()["path"]
 
 
-async def test_an_appointment_keeps_its_uid_and_its_sequence_rises(service: Service) -> None:
+async def test_appointment_keeps_its_uid_and_increases_its_sequence(service: Service) -> None:
     ada = new_patient(service)
     appointment = await ada.book(await bookable_location(service), visit_reason="annual-physical")
     path = f"/v1/appointments/{appointment['id']}/calendar.ics"
-    answer = await ada.get(path)
-    (first,) = events_of(answer.text)
+    response = await ada.get(path)
+    (first,) = events_of(response.text)
     assert (first["SEQUENCE"], str(first["STATUS"]), str(first["SUMMARY"])) == (
         0,
         "CONFIRMED",
@@ -63,36 +63,36 @@ async def test_an_appointment_keeps_its_uid_and_its_sequence_rises(service: Serv
     assert (await new_patient(service).get(path)).status_code == 404
 
 
-async def test_a_patients_feed_shows_the_patients_own(service: Service) -> None:
-    place, ada = await bookable_location(service), new_patient(service)
-    await ada.book(place, NINE)
-    cancelled = await ada.book(place, TEN)
+async def test_patient_feed_lists_own_appointments(service: Service) -> None:
+    location, ada = await bookable_location(service), new_patient(service)
+    await ada.book(location, NINE)
+    cancelled = await ada.book(location, TEN)
     await ada.act(cancelled, "cancel", {"reason": "other"})
-    await new_patient(service).book(place, HALF_PAST_NINE)
-    _, path = await feed(ada)
-    assert [str(each["STATUS"]) for each in await read(service, path)] == ["CONFIRMED", "CANCELLED"]
+    await new_patient(service).book(location, HALF_PAST_NINE)
+    _, path = await create_feed(ada)
+    assert [str(each["STATUS"]) for each in await read_feed(service, path)] == ["CONFIRMED", "CANCELLED"]
 
 
-async def test_feeds_of_a_place_and_of_a_provider_are_for_its_staff(service: Service) -> None:
-    here = await service.place(npi="1888888888", calendar=CALENDAR_OF_THURSDAY)
-    elsewhere = await service.place(npi="1888888888", practice=UNKNOWN, calendar=CALENDAR_OF_THURSDAY)
-    for place, start in ((here, NINE), (elsewhere, TEN)):
-        await new_patient(service).book(place, start)
+async def test_feeds_of_location_and_provider_are_for_staff(service: Service) -> None:
+    here = await service.add_provider_location(npi="1888888888", calendar=CALENDAR_OF_THURSDAY)
+    elsewhere = await service.add_provider_location(npi="1888888888", practice=UNKNOWN, calendar=CALENDAR_OF_THURSDAY)
+    for location, start in ((here, NINE), (elsewhere, TEN)):
+        await new_patient(service).book(location, start)
     staff = staff_client(service)
-    _, of_place = await feed(staff, provider_location_id=here)
-    _, of_provider = await feed(staff, npi="1888888888")
-    assert len(await read(service, of_place)) == len(await read(service, of_provider)) == 1
+    _, of_location = await create_feed(staff, provider_location_id=here)
+    _, of_provider = await create_feed(staff, npi="1888888888")
+    assert len(await read_feed(service, of_location)) == len(await read_feed(service, of_provider)) == 1
     for other in (Client(service, bearer("staff", UNKNOWN)), new_patient(service)):
-        answer = await other.post("/v1/appointments/feeds", {"provider_location_id": here})
-        assert answer.status_code == 404
+        response = await other.post("/v1/appointments/feeds", {"provider_location_id": here})
+        assert response.status_code == 404
     assert (await staff.post("/v1/appointments/feeds", {"npi": "1777777777"})).status_code == 404
     assert (await staff.post("/v1/appointments/feeds", {})).status_code == 403
 
 
-async def test_an_address_is_secret_and_can_be_revoked(service: Service) -> None:
+async def test_feed_address_is_secret_and_can_be_revoked(service: Service) -> None:
     ada, eve = new_patient(service), new_patient(service)
-    identifier, path = await feed(ada)
-    _, other = await feed(ada)
+    identifier, path = await create_feed(ada)
+    _, other = await create_feed(ada)
     assert path != other
     assert (await ada.get("/v1/appointments/feeds")).json()["items"][0]["id"] == identifier
     assert path.rpartition("/")[2] not in (await ada.get("/v1/appointments/feeds")).text
@@ -106,9 +106,9 @@ async def test_an_address_is_secret_and_can_be_revoked(service: Service) -> None
 
 
 @pytest.mark.parametrize("name", ["America/New_York", "America/Phoenix", "Australia/Lord_Howe", "Africa/Casablanca"])
-def test_a_time_zone_says_every_change(name: str) -> None:
+def test_vtimezone_lists_every_offset_change(name: str) -> None:
     begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 12, 31, tzinfo=UTC)
-    component: Any = time_zone(name, begin, end)
+    component: Any = render_time_zone(name, begin, end)
     observances = sorted(component.subcomponents, key=lambda each: each["DTSTART"].dt)
     moment = begin
     while moment < end:
@@ -117,8 +117,8 @@ def test_a_time_zone_says_every_change(name: str) -> None:
 
 
 def _offset_by(observances: list[Any], moment: datetime) -> timedelta:
-    """As RFC 5545 says: the last observance whose onset, by the offset before it, lies before the moment."""
+    """Return the offset of the last observance with its onset, in the offset before it, by `moment` (RFC 5545)."""
     onset = [(each["DTSTART"].dt - each["TZOFFSETFROM"].td, each["TZOFFSETTO"].td) for each in observances]
-    passed: list[timedelta] = [offset for begin, offset in onset if begin <= moment.replace(tzinfo=None)]
+    past: list[timedelta] = [offset for begin, offset in onset if begin <= moment.replace(tzinfo=None)]
     first: timedelta = onset[0][1]
-    return passed[-1] if passed else first
+    return past[-1] if past else first

@@ -1,4 +1,4 @@
-"""Calendars, as a practice keeps them."""
+"""Calendars, managed by the staff of a practice."""
 
 import asyncio
 from typing import Any
@@ -11,8 +11,8 @@ VISIT = CALENDAR["visit_types"][0]
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 
 
-async def test_the_first_one_makes_a_calendar_and_later_ones_need_its_etag(service: Service) -> None:
-    path = f"/v1/calendars/{await service.place()}"
+async def test_put_creates_and_replacing_requires_the_etag(service: Service) -> None:
+    path = f"/v1/calendars/{await service.add_provider_location()}"
     assert (await service.client.get(path, headers=STAFF)).status_code == 404
     first = await service.client.put(path, json=CALENDAR, headers=STAFF)
     assert (first.status_code, first.headers["ETag"]) == (201, '"1"')
@@ -30,16 +30,16 @@ async def test_the_first_one_makes_a_calendar_and_later_ones_need_its_etag(servi
     assert known.status_code == 304
 
 
-async def test_of_many_changes_at_once_one_wins(service: Service) -> None:
-    path = f"/v1/calendars/{await service.place(calendar=CALENDAR)}"
+async def test_one_of_concurrent_changes_succeeds(service: Service) -> None:
+    path = f"/v1/calendars/{await service.add_provider_location(calendar=CALENDAR)}"
     headers = {**STAFF, "If-Match": '"1"'}
     bodies = [{**CALENDAR, "grid_minutes": 5 * number} for number in range(1, 6)]
-    answers = await asyncio.gather(*(service.client.put(path, json=body, headers=headers) for body in bodies))
-    assert sorted(answer.status_code for answer in answers) == [200, *[412] * 4]
+    responses = await asyncio.gather(*(service.client.put(path, json=body, headers=headers) for body in bodies))
+    assert sorted(response.status_code for response in responses) == [200, *[412] * 4]
 
 
-async def test_a_deleted_calendar_comes_back_with_a_later_version(service: Service) -> None:
-    path = f"/v1/calendars/{await service.place(calendar=CALENDAR)}"
+async def test_recreated_calendar_has_a_later_version(service: Service) -> None:
+    path = f"/v1/calendars/{await service.add_provider_location(calendar=CALENDAR)}"
     assert (await service.client.delete(path, headers=STAFF)).status_code == 428
     assert (await service.client.delete(path, headers={**STAFF, "If-Match": '"1"'})).status_code == 204
     assert (await service.client.get(path, headers=STAFF)).status_code == 404
@@ -50,20 +50,20 @@ async def test_a_deleted_calendar_comes_back_with_a_later_version(service: Servi
 @pytest.mark.parametrize(
     "headers", [bearer("patient", UNKNOWN), bearer("staff", UNKNOWN), bearer("staff"), bearer("support")]
 )
-async def test_to_others_there_is_no_calendar(service: Service, headers: dict[str, str]) -> None:
-    path = f"/v1/calendars/{await service.place(calendar=CALENDAR)}"
+async def test_calendar_is_not_found_for_other_callers(service: Service, headers: dict[str, str]) -> None:
+    path = f"/v1/calendars/{await service.add_provider_location(calendar=CALENDAR)}"
     unknown = await service.client.get(f"/v1/calendars/{UNKNOWN}", headers=headers)
-    for answer in (
+    for response in (
         await service.client.get(path, headers=headers),
         await service.client.put(path, json=CALENDAR, headers={**headers, "If-Match": '"1"'}),
         await service.client.delete(path, headers={**headers, "If-Match": '"1"'}),
     ):
-        assert (answer.status_code, answer.json()["title"]) == (404, unknown.json()["title"])
+        assert (response.status_code, response.json()["title"]) == (404, unknown.json()["title"])
     assert (await service.client.get(path)).status_code == 401
 
 
-async def test_a_place_without_a_practice_is_for_admins(service: Service) -> None:
-    path = f"/v1/calendars/{await service.place(practice=None, calendar=CALENDAR)}"
+async def test_only_admins_manage_a_location_without_practice(service: Service) -> None:
+    path = f"/v1/calendars/{await service.add_provider_location(practice=None, calendar=CALENDAR)}"
     assert (await service.client.get(path, headers=bearer("staff", PRACTICE))).status_code == 404
     assert (await service.client.get(path, headers=bearer("admin"))).status_code == 200
 
@@ -86,9 +86,9 @@ async def test_a_place_without_a_practice_is_for_admins(service: Service) -> Non
         ({"colour": "red"}, "colour"),
     ],
 )
-async def test_what_is_wrong_is_named(service: Service, change: dict[str, Any], field: str) -> None:
-    path = f"/v1/calendars/{await service.place()}"
-    answer = await service.client.put(path, json={**CALENDAR, **change}, headers=STAFF)
-    assert answer.status_code == 422
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
-    assert all(error["remedy"] for error in answer.json()["errors"])
+async def test_invalid_field_is_reported(service: Service, change: dict[str, Any], field: str) -> None:
+    path = f"/v1/calendars/{await service.add_provider_location()}"
+    response = await service.client.put(path, json={**CALENDAR, **change}, headers=STAFF)
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+    assert all(error["remedy"] for error in response.json()["errors"])

@@ -1,4 +1,4 @@
-"""The copy of provider-locations, kept from the feed."""
+"""Provider-locations consumed from the feed."""
 
 from uuid import UUID, uuid4
 
@@ -22,7 +22,7 @@ from .running import ADMIN, CALENDAR, PRACTICE, STAFF, Service
 NPI = "1234567893"
 
 
-def location(identifier: str, practice: str | None = PRACTICE) -> ProviderLocation:
+def provider_location(identifier: str, practice: str | None = PRACTICE) -> ProviderLocation:
     return ProviderLocation(
         id=identifier,
         npi=NPI,
@@ -34,41 +34,48 @@ def location(identifier: str, practice: str | None = PRACTICE) -> ProviderLocati
     )
 
 
+def new_handler(service: Service) -> ProviderLocationHandler:
+    parts = service.app.state.scheduling.parts
+    return ProviderLocationHandler(parts.units, parts.calendars)
+
+
 def record(event: Event) -> Record:
     envelope = Envelopes("/services/refinery", SystemClock(), Uuid7()).of([event])[0]
     return Record("entities", "shard-0", "1", envelope.subject, encode(envelope), arrived=0.0)
 
 
-def written(entity: ProviderLocation, version: int) -> Record:
+def updated(entity: ProviderLocation, version: int) -> Record:
     return record(Event.of_entity(PROVIDER_LOCATION, entity, action="updated", version=version))
 
 
-async def test_a_later_version_wins_whatever_the_order(service: Service) -> None:
-    handler = ProviderLocationHandler(service.app.state.scheduling.parts.units, service.app.state.scheduling.parts.calendars)
-    place = str(uuid4())
-    await handler.handle([written(location(place), 3)])
-    await handler.handle([written(location(place, None), 2), written(location(str(uuid4())), 1)])
+async def test_latest_version_is_kept_in_any_order(service: Service) -> None:
+    handler = new_handler(service)
+    location_id = str(uuid4())
+    await handler.handle([updated(provider_location(location_id), 3)])
+    await handler.handle(
+        [updated(provider_location(location_id, None), 2), updated(provider_location(str(uuid4())), 1)]
+    )
     async with service.database.transaction() as session:
         rows = await session.execute(
-            text("SELECT version, practice_id FROM places WHERE id = :id"), {"id": UUID(place)}
+            text("SELECT version, practice_id FROM provider_locations WHERE id = :id"), {"id": UUID(location_id)}
         )
         assert rows.one() == (3, UUID(PRACTICE))
 
 
-async def test_staff_lose_a_place_that_goes_to_another_practice(service: Service) -> None:
-    place = await service.place(calendar=CALENDAR)
-    handler = ProviderLocationHandler(service.app.state.scheduling.parts.units, service.app.state.scheduling.parts.calendars)
-    await handler.handle([written(location(place, str(uuid4())), 2)])
-    assert (await service.client.get(f"/v1/calendars/{place}", headers=STAFF)).status_code == 404
-    assert (await service.client.get(f"/v1/calendars/{place}", headers=ADMIN)).status_code == 200
+async def test_staff_lose_access_when_the_location_changes_practice(service: Service) -> None:
+    location_id = await service.add_provider_location(calendar=CALENDAR)
+    handler = new_handler(service)
+    await handler.handle([updated(provider_location(location_id, str(uuid4())), 2)])
+    assert (await service.client.get(f"/v1/calendars/{location_id}", headers=STAFF)).status_code == 404
+    assert (await service.client.get(f"/v1/calendars/{location_id}", headers=ADMIN)).status_code == 200
 
 
-async def test_entities_of_others_are_passed_over(service: Service) -> None:
-    handler = ProviderLocationHandler(service.app.state.scheduling.parts.units, service.app.state.scheduling.parts.calendars)
+async def test_other_entities_are_ignored(service: Service) -> None:
+    handler = new_handler(service)
     await handler.handle([Record("entities", "shard-0", "1", "provider/1234567893", b"not even JSON", arrived=0.0)])
 
 
-def test_a_record_that_cant_be_read_is_parked_and_a_database_that_is_away_is_waited_for() -> None:
+def test_invalid_record_is_no_outage_but_an_unavailable_database_is() -> None:
     broken = Record("entities", "shard-0", "1", "provider-location/1/2", b"{}", arrived=0.0)
     with pytest.raises(InvalidRecord):
         provider_location_from(broken)

@@ -1,4 +1,4 @@
-"""Openings as text."""
+"""Rendering of openings as JSON."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ lengths = st.lists(
     lengths,
 )
 @example("America/New_York", CHANGES[1], -1440, [(1, 100, 30, 1)])
-def test_each_start_is_what_the_zone_shows(
+def test_starts_are_local_times_with_offset(
     zone: str, change: int, before: int, lengths: list[tuple[int, int, int, int]]
 ) -> None:
     runs: list[Run] = []
@@ -47,14 +47,14 @@ def test_each_start_is_what_the_zone_shows(
     for gap, number, step, mask in lengths:
         runs.append(Run(range(at + gap, at + gap + number * step, step), mask))
         at = runs[-1].starts.stop
-    found = json.loads(openings_json(zone, runs, TYPES, ANY_VISIT))
+    rendered = json.loads(openings_json(zone, runs, TYPES, ANY_VISIT))
     expected = [
         ((EPOCH + timedelta(minutes=start)).astimezone(ZoneInfo(zone)).isoformat(), 30 if run.mask == 1 else 20)
         for run in runs
         for start in run.starts
     ]
-    assert [(each["start"], each["minutes"]) for each in found] == expected
+    assert [(each["start"], each["minutes"]) for each in rendered] == expected
 
 
-def test_no_openings() -> None:
+def test_no_openings_are_an_empty_list() -> None:
     assert openings_json("UTC", [], TYPES, ANY_VISIT) == "[]"

@@ -1,4 +1,4 @@
-"""What was told is sent again, for those who lost it behind the feed."""
+"""Replays of current openings, appointments and offers, for consumers that lost events."""
 
 from typing import Any
 
@@ -9,31 +9,31 @@ from .running import Service
 from .test_waitlist import cancel, full_location, join, offer
 
 
-async def pages(service: Service, limit: int) -> list[dict[str, Any]]:
-    """All pages of a replay, from the first on."""
-    found: list[dict[str, Any]] = []
+async def replay_pages(service: Service, limit: int) -> list[dict[str, Any]]:
+    """Request all pages of a replay."""
+    pages: list[dict[str, Any]] = []
     after: dict[str, Any] = {}
-    while not found or found[-1]["next"] is not None:
-        answer = await service.client.post("/internal/scheduling/replay", params={"limit": limit, **after})
-        assert answer.status_code == 200, answer.text
-        found.append(answer.json())
-        after = {"after": found[-1]["next"]}
-    return found
+    while not pages or pages[-1]["next"] is not None:
+        response = await service.client.post("/internal/scheduling/replay", params={"limit": limit, **after})
+        assert response.status_code == 200, response.text
+        pages.append(response.json())
+        after = {"after": pages[-1]["next"]}
+    return pages
 
 
-async def test_all_that_stands_is_sent_again_page_by_page(service: Service) -> None:
-    place, booked = await full_location(service)
+async def test_replay_publishes_all_current_entities_page_by_page(service: Service) -> None:
+    location, booked = await full_location(service)
     ada, bob = new_patient(service), new_patient(service)
-    await join(ada, place)
-    await join(bob, place)
+    await join(ada, location)
+    await join(bob, location)
     await cancel(booked[0])
     await cancel(booked[1])
-    declined, standing = await offer(ada), await offer(bob)
+    declined, open_offer = await offer(ada), await offer(bob)
     assert (await ada.delete(f"/v1/holds/{declined['hold_id']}")).status_code == 204
     kinds = ("availability", "appointment", "waitlist-offer")
 
-    def told() -> dict[str, int]:
-        """Versions by subject; of the offers those that stand."""
+    def current_versions() -> dict[str, int]:
+        """Return the latest versions by subject, of offers only open ones."""
         return {
             subject: each.entityversion
             for kind in kinds
@@ -41,27 +41,27 @@ async def test_all_that_stands_is_sent_again_page_by_page(service: Service) -> N
             if kind != "waitlist-offer" or b'"state":"offered"' in bytes(each.data)
         }
 
-    async def quiet() -> bool:
+    async def is_idle() -> bool:
         status = (await service.client.get("/internal/scheduling/status")).json()
         return bool(status["openings"]["backlog"] == status["outbox"]["backlog"] == 0)
 
-    # What was declined is open again, and all of that is told.
-    await wait_until(quiet)
-    assert sum(subject.startswith("waitlist-offer/") for subject in told()) == 1
-    sent = await pages(service, 2)
+    # The declined time becomes free, which is published too.
+    await wait_until(is_idle)
+    assert sum(subject.startswith("waitlist-offer/") for subject in current_versions()) == 1
+    sent = await replay_pages(service, 2)
     assert max(page["count"] for page in sent) == 2
     count = sum(page["count"] for page in sent)
     await wait_until(lambda: sum(each.replay for each in service.published()) == count)
     again = {each.subject: each.entityversion for each in service.published() if each.replay}
-    assert again == told()
+    assert again == current_versions()
     assert len(again) == count
     (envelope,) = [each for each in service.published() if each.replay and each.entity == "waitlist-offer"]
-    assert standing["hold_id"].encode() in bytes(envelope.data)
+    assert open_offer["hold_id"].encode() in bytes(envelope.data)
 
 
-async def test_what_is_no_position_of_a_replay_is_said(service: Service) -> None:
-    place = await bookable_location(service)
-    await new_patient(service).book(place, NINE)
+async def test_invalid_cursor_is_reported(service: Service) -> None:
+    location = await bookable_location(service)
+    await new_patient(service).book(location, NINE)
     for after in ("nonsense", "offers:", "waitlist-offers:x", "appointments:1", "openings:2026"):
-        answer = await service.client.post("/internal/scheduling/replay", params={"after": after})
-        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "after"), after
+        response = await service.client.post("/internal/scheduling/replay", params={"after": after})
+        assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "after"), after

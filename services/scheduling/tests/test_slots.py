@@ -1,4 +1,4 @@
-"""Slots against an independent oracle: python-dateutil's rules and its own time zones, minute by minute."""
+"""Slots compared with an independent oracle: python-dateutil's rules and time zones, minute by minute."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -58,8 +58,8 @@ CHANGES = [
     ("Pacific/Chatham", date(2022, 4, 3)),  # at 03:45
 ]
 WINTER_IS_DAYLIGHT_SAVING = frozenset({"Africa/Casablanca", "Europe/Dublin"})
-"""There daylight saving is negative, which dateutil gets wrong (2019-05-05T02:00Z in Casablanca is +00:00). For these
-the oracle's zones are the standard library's, by PEP 495's folds."""
+"""Zones with negative daylight saving, which dateutil gets wrong (2019-05-05T02:00Z in Casablanca is +00:00). For these
+the oracle uses the standard library's zones with the folds of PEP 495."""
 DAY = 1440
 days = st.dates(date(1995, 1, 1), date(2023, 12, 31))
 
@@ -73,7 +73,7 @@ def spans(draw: st.DrawFn) -> tuple[int, int]:
 
 @st.composite
 def calendars(draw: st.DrawFn, zone: str, day: date) -> Calendar:
-    """A calendar with something on and around a day."""
+    """Return a calendar with hours and blocks on and around a day."""
     near = st.integers(-DAY, 2 * DAY).map(lambda m: datetime.combine(day, datetime.min.time()) + timedelta(minutes=m))
     hours = draw(st.lists(st.tuples(st.integers(1, 7), spans()), max_size=6))
     extra = draw(st.lists(spans(), max_size=2))
@@ -95,17 +95,17 @@ def calendars(draw: st.DrawFn, zone: str, day: date) -> Calendar:
     )
 
 
-def moments(zone: str, wall: datetime) -> set[int]:
-    """The minutes at which a clock on the wall shows a time: none in a gap, two in an overlap."""
+def moments(zone: str, local: datetime) -> set[int]:
+    """Return the minutes that have a local time: none in a gap, two in an overlap."""
     info = ZoneInfo(zone) if zone in WINTER_IS_DAYLIGHT_SAVING else get_zonefile_instance().get(zone)
-    found = {wall.replace(tzinfo=info, fold=fold).astimezone(UTC) for fold in (0, 1)}
-    # What doesn't exist comes back as another time.
-    there = {moment for moment in found if moment.astimezone(info).replace(tzinfo=None, fold=0) == wall}
-    return {int(moment.timestamp()) // 60 for moment in there}
+    found = {local.replace(tzinfo=info, fold=fold).astimezone(UTC) for fold in (0, 1)}
+    # A local time in a gap is converted to another one.
+    existing = {moment for moment in found if moment.astimezone(info).replace(tzinfo=None, fold=0) == local}
+    return {int(moment.timestamp()) // 60 for moment in existing}
 
 
-def walls(calendar: Calendar, day: date) -> Iterator[datetime]:
-    """Every minute of the hours of a day, as the wall shows them."""
+def local_minutes(calendar: Calendar, day: date) -> Iterator[datetime]:
+    """Yield the local time of every minute in the hours of a day."""
     midnight = datetime.combine(day, datetime.min.time())
     weekly = [] if day in calendar.holidays else calendar.weekly_hours
     for hours in weekly:
@@ -122,20 +122,20 @@ def minutes(begin: datetime, end: datetime) -> Iterator[datetime]:
 
 
 def open_minutes(calendar: Calendar, day: date) -> set[int]:
-    return {moment for wall in set(walls(calendar, day)) for moment in moments(calendar.time_zone, wall)}
+    return {moment for local in set(local_minutes(calendar, day)) for moment in moments(calendar.time_zone, local)}
 
 
 def blocked_minutes(calendar: Calendar) -> set[int]:
     return {
         moment
         for block in calendar.blocks
-        for wall in minutes(block.begins, block.ends)
-        for moment in moments(calendar.time_zone, wall)
+        for local in minutes(block.begins, block.ends)
+        for moment in moments(calendar.time_zone, local)
     }
 
 
 def expected_slots(calendar: Calendar, day: date, length: int) -> dict[int, bool]:
-    """Every slot of a day, and whether a visit of so many minutes fits there."""
+    """Return every slot of a day, and whether a visit of `length` minutes fits there."""
     hours, blocked = open_minutes(calendar, day), blocked_minutes(calendar)
     open_time = (hours | open_minutes(calendar, day + timedelta(1))) - blocked
     found: dict[int, bool] = {}
@@ -156,19 +156,19 @@ def cases(draw: st.DrawFn) -> tuple[Calendar, date]:
 
 @settings(max_examples=120)
 @given(cases())
-def test_slots_are_those_of_the_oracle(case: tuple[Calendar, date]) -> None:
-    agrees(*case)
+def test_slots_equal_those_of_the_oracle(case: tuple[Calendar, date]) -> None:
+    assert_equal_slots(*case)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
 @settings(max_examples=5_000)
 @given(cases())
-def test_slots_are_those_of_the_oracle_at_length(case: tuple[Calendar, date]) -> None:
-    agrees(*case)
+def test_slots_equal_those_of_the_oracle_for_many_examples(case: tuple[Calendar, date]) -> None:
+    assert_equal_slots(*case)
 
 
-def agrees(calendar: Calendar, day: date) -> None:
+def assert_equal_slots(calendar: Calendar, day: date) -> None:
     length = calendar.visit_types[0].minutes
     segments = compute_segments(calendar, day)
     found = [start for segment in segments for start in range(segment.first, segment.end, calendar.grid_minutes)]
@@ -178,7 +178,7 @@ def agrees(calendar: Calendar, day: date) -> None:
 
 @settings(max_examples=40)
 @given(cases())
-def test_no_moment_belongs_to_two_days(case: tuple[Calendar, date]) -> None:
+def test_days_dont_overlap(case: tuple[Calendar, date]) -> None:
     calendar, day = case
     found = [window for each in (day, day + timedelta(1)) for window in expand_hours(calendar, each)]
     covered = [minute for begin, end in found for minute in range(begin, end)]
@@ -187,7 +187,7 @@ def test_no_moment_belongs_to_two_days(case: tuple[Calendar, date]) -> None:
 
 
 @st.composite
-def taken(draw: st.DrawFn) -> list[tuple[int, int]]:
+def occupied_windows(draw: st.DrawFn) -> list[tuple[int, int]]:
     edges = sorted(draw(st.sets(st.integers(0, 600), max_size=12)))
     return list(zip(edges[::2], edges[1::2], strict=False))
 
@@ -203,10 +203,12 @@ types = st.builds(
 
 
 @settings(max_examples=200)
-@given(taken(), st.lists(types, min_size=1, max_size=3), st.sampled_from((5, 15, 20)), st.integers(0, 300))
+@given(occupied_windows(), st.lists(types, min_size=1, max_size=3), st.sampled_from((5, 15, 20)), st.integers(0, 300))
 @example([], [VisitType(id="v", name="V", minutes=30)], 15, 7)
-def test_free_times_overlap_nothing(windows: list[tuple[int, int]], kinds: list[VisitType], grid: int, at: int) -> None:
-    """Against every minute of every visit."""
+def test_free_starts_fit_between_occupied_times(
+    windows: list[tuple[int, int]], kinds: list[VisitType], grid: int, at: int
+) -> None:
+    """Compare with a check of every minute of every visit."""
     hours = (Hours(weekday=4, opens=0, closes=600),)
     calendar = Calendar(time_zone="UTC", weekly_hours=hours, visit_types=tuple(kinds), grid_minutes=grid)
     segments = compute_segments(calendar, date(1970, 1, 1))
@@ -226,7 +228,7 @@ def test_free_times_overlap_nothing(windows: list[tuple[int, int]], kinds: list[
     assert [(start, run.mask) for run in runs for start in run.starts] == sorted(expected.items())
 
 
-def test_a_gap_yields_no_slot_and_an_overlap_yields_each_instant_once() -> None:
+def test_gap_has_no_slots_and_overlap_has_each_moment_once() -> None:
     hours = tuple(Hours(weekday=weekday, opens=60, closes=240) for weekday in range(1, 8))
     types = (VisitType(id="v", name="V", minutes=30),)
     calendar = Calendar(time_zone="America/New_York", weekly_hours=hours, visit_types=types, grid_minutes=30)
@@ -239,8 +241,8 @@ def test_a_gap_yields_no_slot_and_an_overlap_yields_each_instant_once() -> None:
     assert utc(date(2026, 11, 1)) == ["05:00", "05:30", "06:00", "06:30", "07:00", "07:30", "08:00", "08:30"]
 
 
-def test_federal_holidays_are_those_that_were_observed() -> None:
-    """As the Office of Personnel Management lists them."""
+def test_federal_holidays_equal_the_official_list() -> None:
+    """Compare with the list of the Office of Personnel Management."""
     assert sorted(day.isoformat()[5:] for day in federal_holidays(2021)) == [
         "01-01", "01-18", "02-15", "05-31", "06-18", "07-05", "09-06", "10-11", "11-11", "11-25", "12-24", "12-31",
     ]  # fmt: skip
@@ -249,5 +251,5 @@ def test_federal_holidays_are_those_that_were_observed() -> None:
     ]  # fmt: skip
 
 
-def test_minutes_are_those_of_the_clock() -> None:
+def test_moment_is_rounded_down_to_its_minute() -> None:
     assert to_minute(datetime(1970, 1, 2, 0, 1, 59, tzinfo=UTC)) == 1441

@@ -1,4 +1,4 @@
-"""What endpoints are given."""
+"""Dependencies of endpoints."""
 
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
@@ -8,23 +8,23 @@ from fastapi import Depends, Request
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.relay import Relay
 from millrace_scheduling.availability.service import AvailabilityService
-from millrace_scheduling.calendar.extension import Extension
+from millrace_scheduling.calendar.extension import SlotExtension
 from millrace_scheduling.composition import Parts
-from millrace_scheduling.openings.service import Aging
-from millrace_scheduling.openings.stream import Streams
+from millrace_scheduling.openings.service import OpeningsExpiry
+from millrace_scheduling.openings.stream import OpeningsStreams
 
 
 @dataclass(frozen=True, slots=True)
 class Scheduling:
-    """The service, wired."""
+    """The wired parts that endpoints outside of bookings use."""
 
     parts: Parts
     relay: Relay
     consumer: Consumer
     availability: AvailabilityService
-    streams: Streams
-    extension: Extension
-    aging: Aging
+    streams: OpeningsStreams
+    extension: SlotExtension
+    aging: OpeningsExpiry
 
 
 async def _scheduling(request: Request) -> Scheduling:

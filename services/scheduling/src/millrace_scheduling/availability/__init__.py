@@ -1,1 +1,1 @@
-"""Which times can be booked, and why others can't."""
+"""Openings: which slots can be booked, and why others can't."""

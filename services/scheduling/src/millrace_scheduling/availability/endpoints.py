@@ -1,4 +1,4 @@
-"""REST for what can be booked. Public."""
+"""REST endpoints of openings. Public."""
 
 from datetime import date, timedelta
 from typing import Annotated
@@ -9,79 +9,87 @@ from millrace_platform.errors import FieldError, NotFound, Unprocessable
 from millrace_platform.openapi import problems
 from millrace_platform.responses import NO_STORE
 from millrace_platform.routing import TypedRouter
-from millrace_reference.text import closest
-from millrace_reference.visit_reasons import all_visit_reasons, visit_reason
+from millrace_reference.text import find_closest
+from millrace_reference.visit_reasons import all_visit_reasons, find_visit_reason
 from millrace_scheduling.availability.schemas import (
-    DAYS,
+    MAX_DAYS,
     AvailabilityParameters,
     AvailabilityResource,
     ExplainParameters,
     ExplanationResource,
-    last_day,
 )
 from millrace_scheduling.dependencies import InScheduling
-from millrace_scheduling.slot.zones import zone
+from millrace_scheduling.slot.zones import get_zone
 
 router = APIRouter(prefix="/v1/availability", tags=["availability"])
 direct = TypedRouter(prefix="/v1/availability", tags=["availability"])
 
 YEARS = range(2000, 2100)
-WESTERNMOST = timedelta(hours=12)
-"""How long after UTC a day ends in the last zone."""
+WESTERNMOST_OFFSET = timedelta(hours=12)
+"""How far the westernmost time zone is behind UTC."""
 
 
-@direct.get("", summary="Find times that can be booked", response_model=AvailabilityResource, responses=problems(422))
-async def read(scheduling: InScheduling, parameters: Annotated[AvailabilityParameters, Query()]) -> Response:
-    """Times of up to 50 provider-locations on up to 31 days, each with the offset and the zone of its place.
+@direct.get("", summary="Find openings", response_model=AvailabilityResource, responses=problems(422))
+async def get_availability(
+    scheduling: InScheduling, parameters: Annotated[AvailabilityParameters, Query()]
+) -> Response:
+    """Return the bookable times of up to 50 provider-locations on up to 31 days, in the local time of each location.
 
-    A time that is shown may be gone a moment later: the hold decides.
+    A returned time may be taken a moment later: only a hold reserves it.
     """
-    _known_reason(parameters.visit_reason)
+    _require_visit_reason(parameters.visit_reason)
     service = scheduling.availability
-    first = parameters.from_ or (service.now() - WESTERNMOST).date()
-    _check_near(first, "from")
-    last = last_day(first, parameters.to)
-    _check_days(first, last)
-    body = await service.read(parameters.provider_location, first, last, parameters.wanted())
+    first = parameters.from_ or (service.now() - WESTERNMOST_OFFSET).date()
+    _require_near(first, "from")
+    last = parameters.to or first + timedelta(6)
+    _require_few_days(first, last)
+    body = await service.render(parameters.provider_location, first, last, parameters.criteria())
     return Response(body, headers=NO_STORE, media_type="application/json")
 
 
 @router.get("/explain", summary="Explain why a time isn't offered", responses=problems(404, 422))
-async def explain(
+async def explain_availability(
     scheduling: InScheduling, parameters: Annotated[ExplainParameters, Query()], response: Response
 ) -> ExplanationResource:
-    """Every reason that keeps the time from being offered for such a visit; none where it can be booked."""
-    _known_reason(parameters.visit_reason)
-    _check_near(parameters.start, "start")
-    found = await scheduling.availability.judge(parameters.provider_location, parameters.start, parameters.wanted())
-    if found.timetable is None:
-        raise NotFound(f"There is no provider-location {parameters.provider_location} here.")
+    """Return all reasons why a time isn't offered for such a visit; the list is empty if it can be booked."""
+    _require_visit_reason(parameters.visit_reason)
+    _require_near(parameters.start, "start")
+    explanation = await scheduling.availability.explain(
+        parameters.provider_location, parameters.start, parameters.criteria()
+    )
+    if explanation.timetable is None:
+        raise NotFound(f"There is no provider-location {parameters.provider_location}.")
     response.headers.update(NO_STORE)
-    time_zone = found.timetable.time_zone
+    time_zone = explanation.timetable.time_zone
     return ExplanationResource(
         provider_location_id=parameters.provider_location,
-        start=parameters.start.astimezone(zone(time_zone)),
+        start=parameters.start.astimezone(get_zone(time_zone)),
         time_zone=time_zone,
-        offered=not found.reasons,
-        visit_type=None if found.visit_type is None else found.visit_type.id,
-        reasons=ExplanationResource.explained(found.reasons),
+        offered=not explanation.reasons,
+        visit_type=None if explanation.visit_type is None else explanation.visit_type.id,
+        reasons=ExplanationResource.reason_resources(explanation.reasons),
     )
 
 
-def _known_reason(slug: str | None) -> None:
-    if slug is not None and visit_reason(slug) is None:
-        near = closest(slug, [each.slug for each in all_visit_reasons()])
-        remedy = f"Did you mean {', '.join(near)}?" if near else "GET /v1/visit-reasons lists them."
-        raise Unprocessable(errors=[FieldError(field="visit_reason", detail="There is no such one.", remedy=remedy)])
+def _require_visit_reason(slug: str | None) -> None:
+    if slug is not None and find_visit_reason(slug) is None:
+        similar = find_closest(slug, [each.slug for each in all_visit_reasons()])
+        remedy = f"Did you mean {', '.join(similar)}?" if similar else "GET /v1/visit-reasons lists them."
+        raise Unprocessable(errors=[FieldError(field="visit_reason", detail="Unknown visit reason.", remedy=remedy)])
 
 
-def _check_days(first: date, last: date) -> None:
-    if not timedelta(0) <= last - first < timedelta(DAYS):
-        wrong = FieldError(field="to", detail="Too few or too many days.", remedy=f"Ask for 1 to {DAYS} days.")
+def _require_few_days(first: date, last: date) -> None:
+    if not timedelta(0) <= last - first < timedelta(MAX_DAYS):
+        wrong = FieldError(
+            field="to",
+            detail="The range ends before it begins, or is too long.",
+            remedy=f"Request 1 to {MAX_DAYS} days.",
+        )
         raise Unprocessable(errors=[wrong])
 
 
-def _check_near(day: date, field: str) -> None:
-    """Far away, days can't even be counted."""
+def _require_near(day: date, field: str) -> None:
+    """Raise a 422 for a year in which date arithmetic could overflow."""
     if day.year not in YEARS:
-        raise Unprocessable(errors=[FieldError(field=field, detail="Too far away.", remedy="Name a day near today.")])
+        wrong = FieldError(field=field, detail="The day is too far from today.", remedy="Give a day closer to today.")
+        raise Unprocessable(errors=[wrong])

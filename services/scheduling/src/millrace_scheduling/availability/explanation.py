@@ -1,19 +1,19 @@
-"""Why a time is, or isn't, offered."""
+"""Explain why a time isn't offered. Pure."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from millrace_scheduling.availability.model import Wanted, bounds, offered
+from millrace_scheduling.availability.model import VisitCriteria, matching_visit_types, start_bounds
 from millrace_scheduling.calendar.model import Calendar, VisitType
-from millrace_scheduling.slot.model import FREE
-from millrace_scheduling.slot.windows import blocked, hours_of, is_holiday, merged, without
+from millrace_scheduling.slot.model import UNLIMITED
+from millrace_scheduling.slot.windows import expand_blocks, expand_hours, is_holiday, merge_windows, subtract_windows
 from millrace_scheduling.slot.zones import local_day
 
 
 class Reason(StrEnum):
-    """What keeps a time from being offered."""
+    """A reason why a time isn't offered."""
 
     NO_CALENDAR = "no_calendar"
     PAST = "past"
@@ -30,53 +30,50 @@ class Reason(StrEnum):
     BUFFER = "buffer"
 
 
-TAKEN = frozenset({Reason.BOOKED, Reason.HELD, Reason.BUFFER})
-"""Reasons that go away when somebody cancels."""
-
-DETAILS = {
-    Reason.NO_CALENDAR: "The provider-location has no calendar here.",
+REASON_DETAILS = {
+    Reason.NO_CALENDAR: "The provider-location has no calendar.",
     Reason.PAST: "The time has passed.",
-    Reason.NOTICE: "It is nearer than the minimum notice.",
-    Reason.HORIZON: "It is further away than the booking horizon.",
-    Reason.HOLIDAY: "It is a holiday of the practice.",
-    Reason.OUTSIDE_HOURS: "It lies outside of the hours.",
-    Reason.BLOCKED: "The practice has blocked it.",
-    Reason.OFF_GRID: "Visits begin at other times.",
-    Reason.WRONG_VISIT_TYPE: "There is no such visit here: another reason, patient or mode.",
-    Reason.TOO_SHORT: "The visit would not end before the hours do, or before a block.",
-    Reason.BOOKED: "It is booked.",
-    Reason.HELD: "Somebody holds it while booking.",
-    Reason.BUFFER: "It is too near to another visit: a buffer lies between.",
+    Reason.NOTICE: "The time is closer than the minimum notice.",
+    Reason.HORIZON: "The time is beyond the booking horizon.",
+    Reason.HOLIDAY: "The day is a holiday of the practice.",
+    Reason.OUTSIDE_HOURS: "The time is outside of opening hours.",
+    Reason.BLOCKED: "The practice has blocked the time.",
+    Reason.OFF_GRID: "Visits don't begin at this time.",
+    Reason.WRONG_VISIT_TYPE: "No visit type matches the reason, the kind of patient and the mode.",
+    Reason.TOO_SHORT: "The visit wouldn't end before closing time or before a block.",
+    Reason.BOOKED: "The time is booked.",
+    Reason.HELD: "Another patient is booking the time right now.",
+    Reason.BUFFER: "The time is within the buffer of another visit.",
 }
 
 
-class Taken(NamedTuple):
-    """What occupies a provider's time: the visit itself, and with its buffers. In minutes."""
+class ReservedTime(NamedTuple):
+    """A reservation of the provider: the time of the visit, and the occupied time with its buffers, in minutes."""
 
-    held: bool
+    is_hold: bool
     begin: int
     end: int
     occupied_begin: int
     occupied_end: int
 
 
-def reasons(
-    calendar: Calendar, start: int, wanted: Wanted, taken: Sequence[Taken], now: float
+def explain_start(
+    calendar: Calendar, start: int, criteria: VisitCriteria, reserved: Sequence[ReservedTime], now: float
 ) -> tuple[VisitType | None, list[Reason]]:
-    """All that keeps `start` from being offered, and the visit type it would be; none where it is offered.
+    """Return a visit type that matches the criteria, None if there is none, and all reasons why `start` isn't offered.
 
-    Of several visit types that come into question it is the one with the fewest reasons.
+    The list is empty if the start is offered. Of several visit types it is the one with the fewest reasons.
     """
-    general = [*_of_time(calendar, start, now), *_of_calendar(calendar, start)]
-    types = offered(calendar, wanted)
-    if not types:
-        return None, [*general, Reason.WRONG_VISIT_TYPE]
-    each_of = [(each, [*general, *_of_visit(calendar, each, start, taken)]) for each in types]
-    return min(each_of, key=lambda pair: len(pair[1]))
+    common = [*_time_reasons(calendar, start, now), *_calendar_reasons(calendar, start)]
+    visit_types = matching_visit_types(calendar, criteria)
+    if not visit_types:
+        return None, [*common, Reason.WRONG_VISIT_TYPE]
+    explained = [(each, [*common, *_visit_reasons(calendar, each, start, reserved)]) for each in visit_types]
+    return min(explained, key=lambda pair: len(pair[1]))
 
 
-def _of_time(calendar: Calendar, start: int, now: float) -> Iterator[Reason]:
-    first, before = bounds(calendar, now)
+def _time_reasons(calendar: Calendar, start: int, now: float) -> Iterator[Reason]:
+    first, before = start_bounds(calendar, now)
     if start * 60 < now:
         yield Reason.PAST
     elif start < first:
@@ -85,37 +82,38 @@ def _of_time(calendar: Calendar, start: int, now: float) -> Iterator[Reason]:
         yield Reason.HORIZON
 
 
-def _of_calendar(calendar: Calendar, start: int) -> Iterator[Reason]:
+def _calendar_reasons(calendar: Calendar, start: int) -> Iterator[Reason]:
     day = local_day(calendar.time_zone, start)
-    hours = hours_of(calendar, day)
-    within = [opening for opening in hours if opening[0] <= start < opening[1]]
+    within = [opening for opening in expand_hours(calendar, day) if opening[0] <= start < opening[1]]
     if not within:
         yield Reason.HOLIDAY if is_holiday(calendar, day) else Reason.OUTSIDE_HOURS
     elif (start - within[0][0]) % calendar.grid_minutes:
         yield Reason.OFF_GRID
-    if any(begin <= start < end for begin, end in blocked(calendar, day, day)):
+    if any(begin <= start < end for begin, end in expand_blocks(calendar, day, day)):
         yield Reason.BLOCKED
 
 
-def _of_visit(calendar: Calendar, visit_type: VisitType, start: int, taken: Sequence[Taken]) -> Iterator[Reason]:
+def _visit_reasons(
+    calendar: Calendar, visit_type: VisitType, start: int, reserved: Sequence[ReservedTime]
+) -> Iterator[Reason]:
     begin, end = start, start + visit_type.minutes
     if end > _open_until(calendar, start):
         yield Reason.TOO_SHORT
-    found = set()
-    for each in taken:
+    conflicts = set()
+    for each in reserved:
         if each.begin < end and each.end > begin:
-            found.add(Reason.HELD if each.held else Reason.BOOKED)
+            conflicts.add(Reason.HELD if each.is_hold else Reason.BOOKED)
         elif (
             each.occupied_begin < end + visit_type.buffer_after and each.occupied_end > begin - visit_type.buffer_before
         ):
-            found.add(Reason.BUFFER)
-    yield from sorted(found)
+            conflicts.add(Reason.BUFFER)
+    yield from sorted(conflicts)
 
 
 def _open_until(calendar: Calendar, start: int) -> int:
-    """Until when it is open without a break from `start` on; where it isn't open then, that is no question."""
+    """Return until when the practice is open without a break; `UNLIMITED` if it isn't open at `start`."""
     day = local_day(calendar.time_zone, start)
     tomorrow = day + timedelta(1)
-    hours = [*hours_of(calendar, day), *hours_of(calendar, tomorrow)]
-    open_time = merged(without(hours, blocked(calendar, day, tomorrow)))
-    return next((close for open_, close in open_time if open_ <= start < close), FREE)
+    hours = [*expand_hours(calendar, day), *expand_hours(calendar, tomorrow)]
+    open_time = merge_windows(subtract_windows(hours, expand_blocks(calendar, day, tomorrow)))
+    return next((close for open_, close in open_time if open_ <= start < close), UNLIMITED)

@@ -1,4 +1,4 @@
-"""Which of a calendar's slots can be booked, and for what."""
+"""Find which slots of a calendar can be booked, and for which visits. Pure."""
 
 import math
 from bisect import bisect_right
@@ -9,88 +9,88 @@ from typing import NamedTuple
 
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_scheduling.calendar.model import Calendar, VisitType, visit_type_for
-from millrace_scheduling.slot.model import FREE, Occupied, Segment, fits, slot_in
-from millrace_scheduling.slot.windows import day_begins
+from millrace_scheduling.slot.model import UNLIMITED, OccupiedTime, Segment, find_segment, fits
+from millrace_scheduling.slot.windows import start_of_day
 from millrace_scheduling.slot.zones import local_day
 
 PATIENTS: tuple[PatientKind, ...] = ("existing", "new")
 MODES: tuple[Mode, ...] = ("in_person", "video")
 
 
-class Wanted(NamedTuple):
-    """What a patient looks for; None leaves it open."""
+class VisitCriteria(NamedTuple):
+    """A search for visits; None matches everything."""
 
     visit_reason: str | None = None
     patient: PatientKind | None = None
     mode: Mode | None = None
 
 
-class Offer(NamedTuple):
-    """What can be booked at a time: `minutes` of the shortest visit, how and by whom, sorted."""
+class OpeningDetails(NamedTuple):
+    """The visits that can be booked at a time: minutes of the shortest, and all modes and kinds of patients, sorted."""
 
     minutes: int
     modes: tuple[Mode, ...]
     patients: tuple[PatientKind, ...]
 
 
-ANYTHING = Wanted()
+ANY_VISIT = VisitCriteria()
 
 
-def offered(calendar: Calendar, wanted: Wanted) -> tuple[VisitType, ...]:
-    """The visit types that come into question, in the calendar's order."""
-    patients = PATIENTS if wanted.patient is None else (wanted.patient,)
-    modes = MODES if wanted.mode is None else (wanted.mode,)
-    if wanted.visit_reason is None:
+def matching_visit_types(calendar: Calendar, criteria: VisitCriteria) -> tuple[VisitType, ...]:
+    """Return the visit types that match the criteria, in the calendar's order."""
+    patients = PATIENTS if criteria.patient is None else (criteria.patient,)
+    modes = MODES if criteria.mode is None else (criteria.mode,)
+    if criteria.visit_reason is None:
         return tuple(
             each
             for each in calendar.visit_types
             if not set(patients).isdisjoint(each.patients) and not set(modes).isdisjoint(each.modes)
         )
-    chosen = [visit_type_for(calendar, wanted.visit_reason, patient, mode) for patient in patients for mode in modes]
+    chosen = [visit_type_for(calendar, criteria.visit_reason, patient, mode) for patient in patients for mode in modes]
     return tuple(each for each in calendar.visit_types if each in chosen)
 
 
-def offer_of(visit_types: Sequence[VisitType], wanted: Wanted) -> Offer:
-    """What these visit types make together, at a time at which all fit."""
-    return Offer(
+def opening_details(visit_types: Sequence[VisitType], criteria: VisitCriteria) -> OpeningDetails:
+    """Return the details of a time at which all of these visit types fit."""
+    return OpeningDetails(
         min(each.minutes for each in visit_types),
-        tuple(m for m in MODES if wanted.mode in (None, m) and any(m in each.modes for each in visit_types)),
-        tuple(p for p in PATIENTS if wanted.patient in (None, p) and any(p in each.patients for each in visit_types)),
+        tuple(m for m in MODES if criteria.mode in (None, m) and any(m in each.modes for each in visit_types)),
+        tuple(p for p in PATIENTS if criteria.patient in (None, p) and any(p in each.patients for each in visit_types)),
     )
 
 
-class Bounds(NamedTuple):
-    """Minutes from which on and before which a time may begin."""
+class StartBounds(NamedTuple):
+    """The starts that are allowed: from `first` until before `before`, in minutes."""
 
     first: int
     before: int
 
 
-def bounds(calendar: Calendar, now: float) -> Bounds:
-    """What notice and horizon leave at a moment (unix seconds)."""
+def start_bounds(calendar: Calendar, now: float) -> StartBounds:
+    """Return the bounds set by notice and horizon at `now`, in seconds since the epoch."""
     earliest = math.ceil(now / 60) + calendar.minimum_notice
-    return Bounds(earliest, _horizon(calendar.time_zone, calendar.horizon_days, int(now) // 60))
+    return StartBounds(earliest, _horizon(calendar.time_zone, calendar.horizon_days, int(now) // 60))
 
 
 @lru_cache(maxsize=1024)
 def _horizon(zone: str, days: int, minute: int) -> int:
-    return day_begins(zone, local_day(zone, minute) + timedelta(days))
+    return start_of_day(zone, local_day(zone, minute) + timedelta(days))
 
 
-def segments_from(numbers: Sequence[int]) -> list[Segment]:
-    """The segments of a column of the table of slots."""
+def decode_segments(numbers: Sequence[int]) -> list[Segment]:
+    """Return the segments of the column `slots.segments`."""
     return [Segment(*numbers[at : at + 3]) for at in range(0, len(numbers), 3)]
 
 
 class Run(NamedTuple):
-    """Times at which the same visit types fit, each by its bit (the first is 1)."""
+    """Starts at which the same visit types fit. Bit n of `mask` stands for visit type n."""
 
     starts: range
     mask: int
 
 
-class _Need(NamedTuple):
-    """What a visit type asks of the time around its start: minutes free before, and open and free from it on."""
+class _Requirement(NamedTuple):
+    """Minutes that a visit type requires around its start: free before, and open and free after."""
 
     bit: int
     before: int
@@ -98,48 +98,52 @@ class _Need(NamedTuple):
     after: int
 
 
-class _Needs(NamedTuple):
-    """Those of all visit types, and the most and the least that any of them asks for."""
+class _Requirements(NamedTuple):
+    """The requirements of all visit types, and the maximum and the minimum of each value."""
 
-    each: tuple[_Need, ...]
-    most: _Need
-    least: _Need
+    each: tuple[_Requirement, ...]
+    most: _Requirement
+    least: _Requirement
 
 
 @lru_cache(maxsize=4096)
-def _needs_of(visit_types: tuple[VisitType, ...]) -> _Needs:
+def _requirements(visit_types: tuple[VisitType, ...]) -> _Requirements:
     each = tuple(
-        _Need(1 << bit, kind.buffer_before, kind.minutes, kind.minutes + kind.buffer_after)
+        _Requirement(1 << bit, kind.buffer_before, kind.minutes, kind.minutes + kind.buffer_after)
         for bit, kind in enumerate(visit_types)
     )
     every = (1 << len(each)) - 1
-    _, *asked = zip(*each, strict=True)
-    return _Needs(each, _Need(every, *map(max, asked)), _Need(every, *map(min, asked)))
+    _, *columns = zip(*each, strict=True)
+    return _Requirements(each, _Requirement(every, *map(max, columns)), _Requirement(every, *map(min, columns)))
 
 
-def free_runs(
-    visit_types: Sequence[VisitType], segments: Iterable[Segment], grid: int, occupied: Occupied, within: Bounds
+def find_free_runs(
+    visit_types: Sequence[VisitType],
+    segments: Iterable[Segment],
+    grid: int,
+    occupied: OccupiedTime,
+    within: StartBounds,
 ) -> list[Run]:
-    """Starts at which a visit type fits, in order.
+    """Return the starts at which at least one visit type fits, in order.
 
-    Every answer about openings runs this: it goes from gap to gap between what is taken. In the middle of a gap all
-    visit types fit; only at its edges, where it may be too narrow for some, each time is looked at.
+    Runs for each request for openings, so it goes from gap to gap between occupied times: inside of a gap all visit
+    types fit. Only at the edges of a gap, where some may not fit, it checks each start.
     """
-    found: list[Run] = []
+    runs: list[Run] = []
     if not visit_types:
-        return found
-    needs, most, least = _needs_of(tuple(visit_types))
+        return runs
+    requirements, most, least = _requirements(tuple(visit_types))
     every, most_before, most_open, most_after = most
     _, least_before, least_open, least_after = least
     begins, ends = occupied.begins, occupied.ends
-    taken = len(begins)
+    count = len(begins)
     for first, last, until in segments:
         end = min(last, within.before)
         at = first if within.first <= first else within.first + (first - within.first) % grid
         index = bisect_right(begins, at)
         while at < end:
-            begin = ends[index - 1] if index else -FREE
-            close = begins[index] if index < taken else FREE
+            begin = ends[index - 1] if index else -UNLIMITED
+            close = begins[index] if index < count else UNLIMITED
             if begin + least_before > at:
                 at = begin + least_before
                 at += (first - at) % grid
@@ -150,49 +154,53 @@ def free_runs(
                 middle_end = min(stop, close - most_after + 1, until - most_open + 1)
                 if middle < middle_end:
                     if at < middle:
-                        found += _edge(needs, range(at, middle, grid), begin, close, until)
-                    found.append(Run(range(middle, middle_end, grid), every))
+                        runs += _check_edge(requirements, range(at, middle, grid), begin, close, until)
+                    runs.append(Run(range(middle, middle_end, grid), every))
                     at = middle_end + (first - middle_end) % grid
                 if at < stop:
-                    found += _edge(needs, range(at, stop, grid), begin, close, until)
-            if index == taken:
+                    runs += _check_edge(requirements, range(at, stop, grid), begin, close, until)
+            if index == count:
                 break
             if close > at:
                 at = close + (first - close) % grid
             index += 1
-            while index < taken and begins[index] <= at:
+            while index < count and begins[index] <= at:
                 index += 1
-    return found
+    return runs
 
 
-def _edge(needs: Sequence[_Need], starts: range, begin: int, close: int, until: int) -> list[Run]:
-    """Of times in the gap from `begin` to `close` for which only some visit types may have room."""
-    found: list[Run] = []
+def _check_edge(requirements: Sequence[_Requirement], starts: range, begin: int, close: int, until: int) -> list[Run]:
+    """Return the runs of the starts in the gap from `begin` to `close` at which only some visit types may fit."""
+    runs: list[Run] = []
     for start in starts:
         mask = 0
-        for bit, before, open_, after in needs:
+        for bit, before, open_, after in requirements:
             if start - begin >= before and close - start >= after and until - start >= open_:
                 mask |= bit
         if mask:
-            found.append(Run(range(start, start + 1), mask))
-    return found
+            runs.append(Run(range(start, start + 1), mask))
+    return runs
 
 
-def chosen_by(mask: int, visit_types: Sequence[VisitType]) -> list[VisitType]:
-    """The visit types whose bits are set."""
+def select_visit_types(mask: int, visit_types: Sequence[VisitType]) -> list[VisitType]:
+    """Return the visit types whose bits are set in a mask of `Run`."""
     return [each for bit, each in enumerate(visit_types) if mask >> bit & 1]
 
 
-def visit_at(
-    calendar: Calendar, segments: Sequence[Segment], start: int, wanted: Wanted, now: float
+def find_visit_type(
+    calendar: Calendar, segments: Sequence[Segment], start: int, criteria: VisitCriteria, now: float
 ) -> VisitType | None:
-    """The visit type that would be booked at `start`, without regard to what is taken; None where there is none.
+    """Return the visit type to be booked at `start`, regardless of bookings; None if the calendar offers none there.
 
-    `segments` are those of the start's day; `explanation.reasons` says what the matter is.
+    `segments` must include those of the start's day. `explanation.explain_start` finds out why there is none.
     """
-    within = bounds(calendar, now)
-    segment = slot_in(segments, calendar.grid_minutes, start)
+    within = start_bounds(calendar, now)
+    segment = find_segment(segments, calendar.grid_minutes, start)
     if segment is None or not within.first <= start < within.before:
         return None
-    suitable = (each for each in offered(calendar, wanted) if fits(each, start, segment.until, (FREE, FREE)))
+    suitable = (
+        each
+        for each in matching_visit_types(calendar, criteria)
+        if fits(each, start, segment.until, (UNLIMITED, UNLIMITED))
+    )
     return next(suitable, None)

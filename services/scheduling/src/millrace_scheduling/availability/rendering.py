@@ -1,4 +1,4 @@
-"""Openings as JSON, written straight from numbers: thousands of them make one answer."""
+"""Render openings as JSON directly from numbers, because one response may contain thousands. Pure."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,30 +6,30 @@ from functools import lru_cache
 
 import msgspec
 
-from millrace_scheduling.availability.model import Run, Wanted, chosen_by, offer_of
-from millrace_scheduling.calendar.model import DAY, VisitType
-from millrace_scheduling.slot.zones import EPOCH_ORDINAL, stretches
+from millrace_scheduling.availability.model import Run, VisitCriteria, opening_details, select_visit_types
+from millrace_scheduling.calendar.model import MINUTES_PER_DAY, VisitType
+from millrace_scheduling.slot.zones import EPOCH_ORDINAL, offset_periods
 
 _HEAD, _NEXT = '[{"start":"', ',{"start":"'
-_CLOCK = tuple(f"T{minute // 60:02}:{minute % 60:02}:00" for minute in range(DAY))
+_CLOCK = tuple(f"T{minute // 60:02}:{minute % 60:02}:00" for minute in range(MINUTES_PER_DAY))
 
 
-def offset_text(offset: int) -> str:
-    """Minutes ahead of UTC as RFC 3339 writes them, e.g. `-05:00`."""
+def format_offset(offset: int) -> str:
+    """Return an offset from UTC in minutes in the format of RFC 3339, e.g. `-05:00`."""
     sign = "-" if offset < 0 else "+"
     return f"{sign}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
 
 
-def openings_json(zone: str, runs: Sequence[Run], visit_types: Sequence[VisitType], wanted: Wanted) -> str:
-    """A JSON list of the contract's openings, for `availability.model.free_runs`.
+def openings_json(zone: str, runs: Sequence[Run], visit_types: Sequence[VisitType], criteria: VisitCriteria) -> str:
+    """Return the openings of `find_free_runs` as a JSON list of the contract's `Opening`.
 
-    Starts are RFC 3339 in the offset of the zone at each.
+    Starts are in the format of RFC 3339 with the time zone's offset at that time.
     """
     if not runs:
         return "[]"
     of_types = tuple(visit_types)
-    tails = {mask: _tail(mask, of_types, wanted) for mask in {run.mask for run in runs}}
-    pending = iter(stretches(zone, runs[0].starts[0], runs[-1].starts[-1] + 1))
+    tails = {mask: _tail(mask, of_types, criteria) for mask in {run.mask for run in runs}}
+    pending = iter(offset_periods(zone, runs[0].starts[0], runs[-1].starts[-1] + 1))
     ends = day_ends = -(1 << 60)
     offset, suffix, prefix = 0, "", ""
     parts: list[str] = []
@@ -38,15 +38,15 @@ def openings_json(zone: str, runs: Sequence[Run], visit_types: Sequence[VisitTyp
         while at < starts.stop:
             while at >= ends:
                 _, ends, offset = next(pending)
-                suffix = offset_text(offset)
+                suffix = format_offset(offset)
                 day_ends = -(1 << 60)
             if at >= day_ends:
-                day = (at + offset) // DAY
+                day = (at + offset) // MINUTES_PER_DAY
                 prefix = date.fromordinal(day + EPOCH_ORDINAL).isoformat()
-                day_ends = (day + 1) * DAY - offset
-            # Within a day and an offset, texts differ by their clock alone.
+                day_ends = (day + 1) * MINUTES_PER_DAY - offset
+            # Within one day and one offset, only the clock times differ.
             stop = min(starts.stop, ends, day_ends)
-            clocks = _CLOCK[(at + offset) % DAY : (stop - 1 + offset) % DAY + 1 : step]
+            clocks = _CLOCK[(at + offset) % MINUTES_PER_DAY : (stop - 1 + offset) % MINUTES_PER_DAY + 1 : step]
             tail = suffix + tails[mask]
             parts.append(prefix + f"{tail}{_NEXT}{prefix}".join(clocks) + tail)
             at += len(clocks) * step
@@ -54,10 +54,10 @@ def openings_json(zone: str, runs: Sequence[Run], visit_types: Sequence[VisitTyp
 
 
 @lru_cache(maxsize=4096)
-def _tail(mask: int, visit_types: tuple[VisitType, ...], wanted: Wanted) -> str:
-    """All of an opening behind its start."""
-    offer = offer_of(chosen_by(mask, visit_types), wanted)
-    return f'","minutes":{offer.minutes},"modes":{_json(offer.modes)},"patients":{_json(offer.patients)}}}'
+def _tail(mask: int, visit_types: tuple[VisitType, ...], criteria: VisitCriteria) -> str:
+    """Return the JSON of an opening after its start."""
+    details = opening_details(select_visit_types(mask, visit_types), criteria)
+    return f'","minutes":{details.minutes},"modes":{_json(details.modes)},"patients":{_json(details.patients)}}}'
 
 
 def _json(value: object) -> str:

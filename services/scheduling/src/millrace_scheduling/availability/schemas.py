@@ -1,6 +1,6 @@
-"""Openings as REST asks for them and shows them."""
+"""Parameters and REST resources of openings."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -8,43 +8,49 @@ from pydantic import AwareDatetime, ConfigDict, Field
 
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_platform.resources import Schema
-from millrace_scheduling.availability.explanation import DETAILS, Reason
-from millrace_scheduling.availability.model import Wanted
+from millrace_scheduling.availability.explanation import REASON_DETAILS, Reason
+from millrace_scheduling.availability.model import VisitCriteria
 
-PLACES = 50
-DAYS = 31
+MAX_PROVIDER_LOCATIONS = 50
+MAX_DAYS = 31
 
-PlaceIds = Annotated[
+ProviderLocationIds = Annotated[
     list[UUID],
-    Field(min_length=1, max_length=PLACES, description="Ids of provider-locations; repeat the parameter for more."),
+    Field(
+        min_length=1,
+        max_length=MAX_PROVIDER_LOCATIONS,
+        description="Id of a provider-location; repeat the parameter for several.",
+    ),
 ]
 
 
-class Looking(Schema):
-    """What a patient looks for; what is absent is left open."""
+class VisitParameters(Schema):
+    """Search criteria; a missing one matches everything."""
 
     visit_reason: Annotated[str | None, Field(max_length=100, description="Slug of a visit reason.")] = None
-    patient: Annotated[PatientKind | None, Field(description="Whether the practice knows the patient.")] = None
-    mode: Annotated[Mode | None, Field(description="How the visit takes place.")] = None
+    patient: Annotated[PatientKind | None, Field(description="Whether the patient is new to the practice.")] = None
+    mode: Annotated[Mode | None, Field(description="In person or by video.")] = None
 
-    def wanted(self) -> Wanted:
-        return Wanted(self.visit_reason, self.patient, self.mode)
+    def criteria(self) -> VisitCriteria:
+        return VisitCriteria(self.visit_reason, self.patient, self.mode)
 
 
-class AvailabilityParameters(Looking):
-    """As they stand in the query string."""
+class AvailabilityParameters(VisitParameters):
+    """Query parameters of a search for openings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    provider_location: PlaceIds
+    provider_location: ProviderLocationIds
     from_: Annotated[
-        date | None, Field(alias="from", description="First day, on the wall of each place; today where it is absent.")
+        date | None, Field(alias="from", description="First day, in the local time of each location; today by default.")
     ] = None
-    to: Annotated[date | None, Field(description=f"Last day, at most {DAYS} days in all; 7 where it is absent.")] = None
+    to: Annotated[date | None, Field(description=f"Last day, at most {MAX_DAYS} days in all; 7 days by default.")] = (
+        None
+    )
 
 
-class ExplainParameters(Looking):
-    """As they stand in the query string."""
+class ExplainParameters(VisitParameters):
+    """Query parameters of an explanation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,14 +61,14 @@ class ExplainParameters(Looking):
 class OpeningResource(Schema):
     """A time that can be booked."""
 
-    start: Annotated[datetime, Field(description="With the offset that the place has then.")]
-    minutes: Annotated[int, Field(description="Of the shortest visit that fits.")]
+    start: Annotated[datetime, Field(description="With the offset of the location at that time.")]
+    minutes: Annotated[int, Field(description="Length of the shortest visit that fits.")]
     modes: list[Mode]
     patients: list[PatientKind]
 
 
-class PlaceOpenings(Schema):
-    """The openings of one place; not `bookable`: it has no calendar here, or there is no such place."""
+class ProviderLocationOpenings(Schema):
+    """The openings of a provider-location. `bookable` is false if it has no calendar or doesn't exist."""
 
     provider_location_id: UUID
     bookable: bool
@@ -71,34 +77,30 @@ class PlaceOpenings(Schema):
 
 
 class AvailabilityResource(Schema):
-    """What can be booked from one day to another, both included."""
+    """The openings from one day to another, both included."""
 
     from_: Annotated[date, Field(alias="from")]
     to: date
-    provider_locations: list[PlaceOpenings]
+    provider_locations: list[ProviderLocationOpenings]
 
 
-class Explained(Schema):
-    """One thing that keeps a time from being offered."""
+class ReasonResource(Schema):
+    """A reason why a time isn't offered."""
 
     code: Reason
     detail: str
 
 
 class ExplanationResource(Schema):
-    """Why a time isn't offered; no reasons: it is."""
+    """All reasons why a time isn't offered; none if it is."""
 
     provider_location_id: UUID
-    start: Annotated[datetime, Field(description="With the offset that the place has then.")]
+    start: Annotated[datetime, Field(description="With the offset of the location at that time.")]
     time_zone: str | None
     offered: bool
-    visit_type: Annotated[str | None, Field(description="Id of the visit type that it was judged for.")]
-    reasons: list[Explained]
+    visit_type: Annotated[str | None, Field(description="Id of the visit type that the reasons apply to.")]
+    reasons: list[ReasonResource]
 
     @staticmethod
-    def explained(reasons: tuple[Reason, ...]) -> list[Explained]:
-        return [Explained(code=each, detail=DETAILS[each]) for each in reasons]
-
-
-def last_day(first: date, to: date | None) -> date:
-    return first + timedelta(6) if to is None else to
+    def reason_resources(reasons: tuple[Reason, ...]) -> list[ReasonResource]:
+        return [ReasonResource(code=each, detail=REASON_DETAILS[each]) for each in reasons]

@@ -1,4 +1,4 @@
-"""Answers what can be booked, and why something can't."""
+"""Search for openings, and explanations why a time isn't one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,22 +10,32 @@ from millrace_feeds.clock import Clock, utc_now
 from millrace_platform.database import Database
 from millrace_platform.statements import Statements
 from millrace_scheduling.availability import repository
-from millrace_scheduling.availability.explanation import Reason, reasons
-from millrace_scheduling.availability.model import Bounds, Run, Wanted, bounds, free_runs, offered
+from millrace_scheduling.availability.explanation import Reason, explain_start
+from millrace_scheduling.availability.model import (
+    Run,
+    StartBounds,
+    VisitCriteria,
+    find_free_runs,
+    matching_visit_types,
+    start_bounds,
+)
 from millrace_scheduling.availability.rendering import openings_json
 from millrace_scheduling.availability.repository import Timetable
 from millrace_scheduling.calendar.model import VisitType
-from millrace_scheduling.slot.model import Occupied
-from millrace_scheduling.slot.zones import minute_of, moment_of
+from millrace_scheduling.slot.model import OccupiedTime
+from millrace_scheduling.slot.zones import from_minute, to_minute
 
 NEAREST_DAYS = 14
-"""How far from a time others are looked for."""
-NOTHING_TAKEN = Occupied(())
+"""How many days before and after a time alternatives are searched for."""
+NO_OCCUPIED_TIME = OccupiedTime(())
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """Whether a time can be booked: it can where there are no `reasons`, and then there is a `visit_type`."""
+class Explanation:
+    """The reasons why a time can't be booked as `visit_type`; empty if it can.
+
+    `timetable` is None for an unknown provider-location.
+    """
 
     timetable: Timetable | None
     visit_type: VisitType | None
@@ -33,63 +43,65 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """The times of one place, with the visit types that their bits stand for."""
+class BookableTimes:
+    """The bookable times of a provider-location, with the visit types that the bits of each run stand for."""
 
     timetable: Timetable
     visit_types: Sequence[VisitType]
     runs: list[Run]
 
     def starts(self) -> Iterator[int]:
-        """Minutes, in order."""
+        """Return all starts in minutes, in order."""
         return chain.from_iterable(run.starts for run in self.runs)
 
 
-def times_of(timetable: Timetable, occupied: Occupied, wanted: Wanted, within: Bounds | None, now: float) -> Times:
-    """What can be booked at a place, out of the slots that were read; `within` narrows notice and horizon down."""
+def find_bookable_times(
+    timetable: Timetable, occupied: OccupiedTime, criteria: VisitCriteria, within: StartBounds | None, now: float
+) -> BookableTimes:
+    """Return the times of a timetable that can be booked.
+
+    `within` restricts them further than notice and horizon; `now` is in seconds since the epoch.
+    """
     calendar = timetable.calendar
     if calendar is None:
-        return Times(timetable, (), [])
-    allowed = bounds(calendar, now)
+        return BookableTimes(timetable, (), [])
+    allowed = start_bounds(calendar, now)
     if within is not None:
-        allowed = Bounds(max(allowed.first, within.first), min(allowed.before, within.before))
-    types = offered(calendar, wanted)
-    return Times(timetable, types, free_runs(types, timetable.segments, calendar.grid_minutes, occupied, allowed))
+        allowed = StartBounds(max(allowed.first, within.first), min(allowed.before, within.before))
+    types = matching_visit_types(calendar, criteria)
+    runs = find_free_runs(types, timetable.segments, calendar.grid_minutes, occupied, allowed)
+    return BookableTimes(timetable, types, runs)
 
 
-async def judge(session: Statements, place_id: UUID, start: datetime, wanted: Wanted, now: datetime) -> Judgement:
-    """Look at one time in the session's transaction. Only the insert of a claim decides; this is what can be told."""
-    minute = minute_of(start)
-    day = moment_of(minute).date()
-    found = (await repository.timetables(session, [place_id], day, day)).get(place_id)
-    if found is None or found.calendar is None:
-        return Judgement(found, None, (Reason.NO_CALENDAR,))
-    taken = await repository.taken(session, found.npi, day, now)
-    visit_type, why = reasons(found.calendar, minute, wanted, taken, now.timestamp())
-    if start.second or start.microsecond:
-        why = [Reason.OFF_GRID, *why]
-    return Judgement(found, visit_type, tuple(dict.fromkeys(why)))
-
-
-async def nearest(
-    session: Statements, place_id: UUID, around: datetime, wanted: Wanted, now: datetime, *, limit: int = 5
+async def find_nearest(
+    session: Statements,
+    provider_location_id: UUID,
+    around: datetime,
+    criteria: VisitCriteria,
+    now: datetime,
+    *,
+    limit: int = 5,
 ) -> list[datetime]:
-    """Times that can be booked instead, the nearest first."""
-    centre = minute_of(around)
+    """Return the bookable starts that are nearest to a time, the nearest first, without the time itself."""
+    center = to_minute(around)
     days = timedelta(NEAREST_DAYS)
     first, last = max(around - days, now).date() - timedelta(1), (max(around, now) + days).date()
-    found = (await repository.timetables(session, [place_id], first, last)).get(place_id)
-    if found is None:
+    timetable = (await repository.load_timetables(session, [provider_location_id], first, last)).get(
+        provider_location_id
+    )
+    if timetable is None:
         return []
-    occupied = await repository.occupied(session, [found.npi], first, last, now)
-    times = times_of(found, occupied.get(found.npi, NOTHING_TAKEN), wanted, None, now.timestamp())
-    ordered = sorted((abs(start - centre), start) for start in times.starts() if start != centre)
-    return [moment_of(start) for _, start in ordered[:limit]]
+    occupied = await repository.load_occupied_time(session, [timetable.npi], first, last, now)
+    times = find_bookable_times(
+        timetable, occupied.get(timetable.npi, NO_OCCUPIED_TIME), criteria, None, now.timestamp()
+    )
+    ordered = sorted((abs(start - center), start) for start in times.starts() if start != center)
+    return [from_minute(start) for _, start in ordered[:limit]]
 
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityService:
-    """Public: nothing here tells of who booked."""
+    """Public openings. Nothing returned here identifies a patient."""
 
     database: Database
     clock: Clock
@@ -97,30 +109,51 @@ class AvailabilityService:
     def now(self) -> datetime:
         return utc_now(self.clock)
 
-    async def judge(self, place_id: UUID, start: datetime, wanted: Wanted) -> Judgement:
+    async def explain(self, provider_location_id: UUID, start: datetime, criteria: VisitCriteria) -> Explanation:
+        """Return why a time isn't offered. Only the attempt to reserve it shows whether it is still free."""
+        now, minute = self.now(), to_minute(start)
+        day = from_minute(minute).date()
         async with self.database.connection() as session:
-            return await judge(session, place_id, start, wanted, self.now())
+            timetable = (await repository.load_timetables(session, [provider_location_id], day, day)).get(
+                provider_location_id
+            )
+            if timetable is None or timetable.calendar is None:
+                return Explanation(timetable, None, (Reason.NO_CALENDAR,))
+            reserved = await repository.load_reserved_times(session, timetable.npi, day, now)
+        visit_type, reasons = explain_start(timetable.calendar, minute, criteria, reserved, now.timestamp())
+        if start.second or start.microsecond:
+            reasons = [Reason.OFF_GRID, *reasons]
+        return Explanation(timetable, visit_type, tuple(dict.fromkeys(reasons)))
 
-    async def read(self, place_ids: Sequence[UUID], first: date, last: date, wanted: Wanted) -> str:
-        """What can be booked on these days on the wall of each place, as the JSON of the response."""
+    async def render(
+        self, provider_location_ids: Sequence[UUID], first: date, last: date, criteria: VisitCriteria
+    ) -> str:
+        """Return the JSON of `AvailabilityResource` for local days of each provider-location."""
         now = self.now()
-        # A transaction around the two would only cost its beginning and its end: each sees what is committed by then.
+        # No transaction: its two more round trips would bring nothing, as each query sees what is committed anyway.
         async with self.database.connection() as session:
-            found = await repository.timetables(session, place_ids, first, last)
-            npis = [each.npi for each in found.values() if each.calendar is not None]
-            occupied = await repository.occupied(session, npis, first, last, now)
-        listed = ",".join(
-            _place_json(found.get(each), each, occupied, wanted, now.timestamp()) for each in dict.fromkeys(place_ids)
+            timetables = await repository.load_timetables(session, provider_location_ids, first, last)
+            npis = [each.npi for each in timetables.values() if each.calendar is not None]
+            occupied = await repository.load_occupied_time(session, npis, first, last, now)
+        rendered = ",".join(
+            _render_provider_location(timetables.get(each), each, occupied, criteria, now.timestamp())
+            for each in dict.fromkeys(provider_location_ids)
         )
-        return f'{{"from":"{first}","to":"{last}","provider_locations":[{listed}]}}'
+        return f'{{"from":"{first}","to":"{last}","provider_locations":[{rendered}]}}'
 
 
-def _place_json(
-    timetable: Timetable | None, place_id: UUID, occupied: Mapping[str, Occupied], wanted: Wanted, now: float
+def _render_provider_location(
+    timetable: Timetable | None,
+    provider_location_id: UUID,
+    occupied: Mapping[str, OccupiedTime],
+    criteria: VisitCriteria,
+    now: float,
 ) -> str:
     if timetable is None or timetable.calendar is None:
-        return f'{{"provider_location_id":"{place_id}","bookable":false,"time_zone":null,"openings":[]}}'
-    times = times_of(timetable, occupied.get(timetable.npi, NOTHING_TAKEN), wanted, None, now)
-    openings = openings_json(timetable.time_zone, times.runs, times.visit_types, wanted)
-    zone = timetable.time_zone
-    return f'{{"provider_location_id":"{place_id}","bookable":true,"time_zone":"{zone}","openings":{openings}}}'
+        return f'{{"provider_location_id":"{provider_location_id}","bookable":false,"time_zone":null,"openings":[]}}'
+    times = find_bookable_times(timetable, occupied.get(timetable.npi, NO_OCCUPIED_TIME), criteria, None, now)
+    openings = openings_json(timetable.time_zone, times.runs, times.visit_types, criteria)
+    return (
+        f'{{"provider_location_id":"{provider_location_id}","bookable":true,"time_zone":"{timetable.time_zone}",'
+        f'"openings":{openings}}}'
+    )

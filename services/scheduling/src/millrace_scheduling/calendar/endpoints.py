@@ -1,4 +1,4 @@
-"""REST for calendars, by provider-location."""
+"""REST endpoints of calendars, by provider-location."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from millrace_platform.authentication import InPrincipal
 from millrace_platform.openapi import problems
 from millrace_platform.preconditions import IfMatch, IfNoneMatch, OptionalIfMatch
 from millrace_platform.responses import tagged
-from millrace_scheduling.calendar.model import Written
+from millrace_scheduling.calendar.model import VersionedCalendar
 from millrace_scheduling.calendar.schemas import CalendarBody, CalendarResource
 from millrace_scheduling.dependencies import InScheduling
 
@@ -16,25 +16,25 @@ router = APIRouter(prefix="/v1/calendars/{provider_location_id}", tags=["calenda
 
 
 @router.get("", summary="Get a calendar", response_model=CalendarResource, responses=problems(401, 404, 422))
-async def get(
+async def get_calendar(
     scheduling: InScheduling, caller: InPrincipal, provider_location_id: UUID, known: IfNoneMatch, response: Response
 ) -> CalendarResource | Response:
-    """For staff of the place's practice."""
-    written = await scheduling.parts.calendars.get(caller, provider_location_id)
-    if known.match_weakly(written.version):
-        return Response(status_code=304, headers=tagged(written.version))
-    return _shown(written, response)
+    """Return the calendar of a provider-location, for the staff of its practice."""
+    calendar = await scheduling.parts.calendars.get(caller, provider_location_id)
+    if known.match_weakly(calendar.version):
+        return Response(status_code=304, headers=tagged(calendar.version))
+    return _resource(calendar, response)
 
 
 @router.put(
     "",
-    summary="Make or replace a calendar",
+    summary="Create or replace a calendar",
     responses={
-        201: {"description": "It is the first.", "model": CalendarResource},
+        201: {"description": "The calendar was created.", "model": CalendarResource},
         **problems(401, 404, 412, 415, 422, 428),
     },
 )
-async def put(
+async def put_calendar(
     *,
     scheduling: InScheduling,
     caller: InPrincipal,
@@ -43,24 +43,27 @@ async def put(
     body: CalendarBody,
     response: Response,
 ) -> CalendarResource:
-    """For staff of the place's practice. The first calendar needs no `If-Match`; every later one does.
+    """Create or replace the calendar of a provider-location, for the staff of its practice.
 
-    Its times are open at once. What is booked stays as it is, also where the new calendar wouldn't offer it.
+    `If-Match` is required to replace a calendar. Its times can be booked at once. Existing bookings stay as they are,
+    even at times that the new calendar doesn't offer.
     """
     calendars = scheduling.parts.calendars
-    place = await calendars.place(caller, provider_location_id)
-    written, made = await calendars.put(place, match, body.content(place.time_zone))
-    response.status_code = 201 if made else 200
-    return _shown(written, response)
+    provider_location = await calendars.get_provider_location(caller, provider_location_id)
+    calendar, is_new = await calendars.put(provider_location, match, body.to_model(provider_location.time_zone))
+    response.status_code = 201 if is_new else 200
+    return _resource(calendar, response)
 
 
 @router.delete("", summary="Delete a calendar", status_code=204, responses=problems(401, 404, 412, 422, 428))
-async def delete(scheduling: InScheduling, caller: InPrincipal, provider_location_id: UUID, match: IfMatch) -> None:
-    """For staff of the place's practice. Nothing can be booked any more; what is booked stays."""
+async def delete_calendar(
+    scheduling: InScheduling, caller: InPrincipal, provider_location_id: UUID, match: IfMatch
+) -> None:
+    """Delete the calendar of a provider-location, for the staff of its practice. Existing bookings stay as they are."""
     calendars = scheduling.parts.calendars
-    await calendars.delete(await calendars.place(caller, provider_location_id), match)
+    await calendars.delete(await calendars.get_provider_location(caller, provider_location_id), match)
 
 
-def _shown(written: Written, response: Response) -> CalendarResource:
-    response.headers.update(tagged(written.version))
-    return CalendarResource.of(written)
+def _resource(calendar: VersionedCalendar, response: Response) -> CalendarResource:
+    response.headers.update(tagged(calendar.version))
+    return CalendarResource.of(calendar)

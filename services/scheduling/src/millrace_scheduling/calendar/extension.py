@@ -1,4 +1,4 @@
-"""Extends slots day by day, so that they reach the horizon of each calendar."""
+"""Extends the slots of all calendars each day, so that they always end at the horizon."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,60 +10,64 @@ from millrace_platform.errors import Problem
 from millrace_platform.rounds import in_rounds
 from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_scheduling.calendar import repository
-from millrace_scheduling.calendar.repository import Stored
-from millrace_scheduling.openings.repository import mark_places
+from millrace_scheduling.calendar.model import Calendar
+from millrace_scheduling.openings.repository import mark_provider_locations_dirty
 
-AT_ONCE = 100
-"""Calendars of one transaction."""
+CALENDARS_PER_BATCH = 100
+"""Calendars that one transaction extends."""
 
 
 @dataclass(frozen=True, slots=True)
-class Extension:
-    """Any number may run at once: they pass each other's calendars by."""
+class SlotExtension:
+    """Can run in several processes: each skips calendars that another one extends.
+
+    `interval` is the time between two runs, in seconds.
+    """
 
     units: UnitsOfWork
     interval: float
 
     async def run(self) -> None:
-        """See `in_rounds`."""
-        await in_rounds(self.once, name="extension", pause=self.interval, passing=Problem)
+        """Extend slots periodically until cancelled, see `in_rounds`."""
+        await in_rounds(self.run_once, name="extension", pause=self.interval, passing=Problem)
 
-    async def once(self) -> int:
-        """One round; how many calendars were extended."""
+    async def run_once(self) -> int:
+        """Extend all slots to their horizons and delete past ones; return the number of extended calendars."""
         extended = 0
-        while (count := await self._batch()) > 0:
+        while (count := await self._extend_batch()) > 0:
             extended += count
         async with self.units.begin() as work:
-            await repository.drop_days_before(work.session, work.now.date() - timedelta(1))
+            await repository.delete_slots_before(work.session, work.now.date() - timedelta(1))
         return extended
 
-    async def _batch(self) -> int:
+    async def _extend_batch(self) -> int:
         async with self.units.begin() as work:
             today = work.now.date()
-            behind = await repository.behind_horizon(work.session, today, AT_ONCE)
+            rows = await repository.lock_behind_horizon(work.session, today, CALENDARS_PER_BATCH)
+            behind = [
+                (row.provider_location_id, row.calendar, row.materialized_to or today)
+                for row in rows
+                if row.calendar is not None
+            ]
             if behind:
-                await repository.write_slots(work.session, await asyncio.to_thread(_missing, behind, today))
-                ids = [each.place_id for each in behind]
-                await repository.reached(work.session, ids, today)
-                first = min(each.materialized_to or today for each in behind)
-                await mark_places(
-                    work.session, ids, datetime.combine(first, time(), UTC) - timedelta(1), today_end(behind, today)
-                )
+                await repository.add_slots(work.session, await asyncio.to_thread(_missing_slots, behind, today))
+                ids = [provider_location_id for provider_location_id, _, _ in behind]
+                await repository.save_materialized(work.session, ids, today)
+                first = min(materialized_to for _, _, materialized_to in behind) - timedelta(1)
+                last = max(repository.slot_horizon(calendar, today) for _, calendar, _ in behind) + timedelta(1)
+                await mark_provider_locations_dirty(work.session, ids, _utc_midnight(first), _utc_midnight(last))
             return len(behind)
 
 
-def _missing(behind: Sequence[Stored], today: date) -> list[tuple[UUID, date, list[int]]]:
+def _missing_slots(behind: Sequence[tuple[UUID, Calendar, date]], today: date) -> list[tuple[UUID, date, list[int]]]:
     return [
         row
-        for each in behind
-        if each.calendar is not None
-        for row in repository.rows_of(
-            each.place_id, each.calendar, each.materialized_to or today, repository.reach(each.calendar, today)
+        for provider_location_id, calendar, materialized_to in behind
+        for row in repository.slot_rows(
+            provider_location_id, calendar, materialized_to, repository.slot_horizon(calendar, today)
         )
     ]
 
 
-def today_end(behind: Sequence[Stored], today: date) -> datetime:
-    """The end of the time that the slots of all these reach into."""
-    days = max(repository.reach(each.calendar, today) for each in behind if each.calendar is not None)
-    return datetime.combine(days, time(), UTC) + timedelta(1)
+def _utc_midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

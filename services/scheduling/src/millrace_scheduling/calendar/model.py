@@ -1,7 +1,7 @@
-"""What a calendar says. Plain data: the same shape lies in the database as JSON.
+"""Calendars and their visit types. Plain data, stored in the database as JSON of the same shape. Pure.
 
-Days and hours are those of a clock on the wall in `time_zone`; minutes of a day count from its midnight, 1440 is the
-next one. Fields with a default may be absent from what was stored before they existed.
+Days and hours are local to `time_zone`. Times of day are minutes since midnight; 1440 is the next midnight. Fields with
+a default may be missing in stored documents.
 """
 
 from dataclasses import dataclass
@@ -11,17 +11,16 @@ from functools import cached_property
 import msgspec
 
 from millrace_contracts.entities import Mode, PatientKind
-from millrace_scheduling.place.model import Place
+from millrace_scheduling.provider_location.model import ProviderLocation
 
-DAY = 1440
-"""Minutes that a clock on the wall shows in a day."""
-HORIZON_DAYS = 60
-VISIT_LIMIT = 720
-"""Minutes that a visit may last, and each of its buffers."""
+MINUTES_PER_DAY = 1440
+DEFAULT_HORIZON_DAYS = 60
+MAX_VISIT_MINUTES = 720
+"""The longest visit, and the longest buffer before or after one."""
 
 
 class Hours(msgspec.Struct, frozen=True, kw_only=True):
-    """Hours of every week; Monday is 1. Overnight hours are two: until 1440, and from 0 on the next day."""
+    """Opening hours of every week; Monday is 1. Overnight hours are split: until 1440, and from 0 on the next day."""
 
     weekday: int
     opens: int
@@ -29,7 +28,7 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExtraHours(msgspec.Struct, frozen=True, kw_only=True):
-    """Hours of one day, besides the weekly ones; they hold on holidays too."""
+    """Opening hours of one day in addition to the weekly ones; they apply on holidays too."""
 
     day: date
     opens: int
@@ -37,14 +36,17 @@ class ExtraHours(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
-    """Time in which nobody is seen, whatever the hours are. Both are times on the wall, without a zone."""
+    """Local time from `begins` until before `ends`, without a time zone, in which the provider sees no patients."""
 
     begins: datetime
     ends: datetime
 
 
 class VisitType(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of visit. No `visit_reasons` stands for all. Buffers keep the provider's time free, in or out of hours."""
+    """A kind of visit. Without `visit_reasons` it serves every reason.
+
+    Buffers are minutes before and after the visit in which the provider has no other one; they may be outside of hours.
+    """
 
     id: str
     name: str
@@ -57,11 +59,11 @@ class VisitType(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calendar(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """One provider's calendar at one place.
+    """The calendar of a provider at a location.
 
-    A day's hours are cut into starts `grid_minutes` apart, counted from each opening. Open is what lies in weekly hours
-    unless it is a holiday, or in extra hours, and in no block. Times can be booked from `minimum_notice` minutes on,
-    through `horizon_days` days, today included; patients can cancel until `cancellation_cutoff` minutes before.
+    Slots are `grid_minutes` apart, counted from each opening. Open time is the weekly hours except on holidays, plus
+    the extra hours, minus the blocks. Slots can be booked from `minimum_notice` minutes from now through `horizon_days`
+    days including today; patients can cancel until `cancellation_cutoff` minutes before the visit.
     """
 
     time_zone: str
@@ -69,7 +71,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     visit_types: tuple[VisitType, ...]
     grid_minutes: int = 15
     minimum_notice: int = 0
-    horizon_days: int = HORIZON_DAYS
+    horizon_days: int = DEFAULT_HORIZON_DAYS
     cancellation_cutoff: int = 0
     blocks: tuple[Block, ...] = ()
     extra_hours: tuple[ExtraHours, ...] = ()
@@ -77,36 +79,36 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     federal_holidays: bool = False
 
     @cached_property
-    def shortest(self) -> int:
-        """Minutes of the shortest visit."""
+    def shortest_visit(self) -> int:
+        """Return the minutes of the shortest visit."""
         return min(each.minutes for each in self.visit_types)
 
     @cached_property
-    def closed(self) -> frozenset[date]:
-        """The holidays that are named one by one."""
+    def holiday_set(self) -> frozenset[date]:
+        """Return `holidays` for fast lookups."""
         return frozenset(self.holidays)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A calendar as it stands at a version."""
+class VersionedCalendar:
+    """The calendar of a provider-location at a version."""
 
-    place: Place
+    provider_location: ProviderLocation
     version: int
     calendar: Calendar
 
 
 def visit_type_for(calendar: Calendar, visit_reason: str | None, patient: PatientKind, mode: Mode) -> VisitType | None:
-    """The visit type of such a visit: one that names the reason before one for all, then the first in the calendar.
+    """Return the first visit type for the reason, the kind of patient and the mode; None if there is none.
 
-    Without a reason it is the first for such a patient in this mode.
+    A visit type that lists the reason takes precedence over one that serves all reasons.
     """
-    found: VisitType | None = None
+    fallback: VisitType | None = None
     for each in calendar.visit_types:
         if patient not in each.patients or mode not in each.modes:
             continue
         if visit_reason is None or visit_reason in each.visit_reasons:
             return each
-        if not each.visit_reasons and found is None:
-            found = each
-    return found
+        if not each.visit_reasons and fallback is None:
+            fallback = each
+    return fallback

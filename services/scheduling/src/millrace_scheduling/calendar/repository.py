@@ -1,8 +1,9 @@
-"""Rows of calendars and of the slots that they make."""
+"""Rows of calendars and of their slots."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -12,107 +13,125 @@ from sqlalchemy.dialects.postgresql import insert
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.database_errors import problems_of_driver
 from millrace_scheduling.calendar.model import Calendar
-from millrace_scheduling.calendar.tables import calendars
-from millrace_scheduling.slot.model import segments_of
-from millrace_scheduling.slot.tables import slots
+from millrace_scheduling.calendar.tables import calendars, slots
+from millrace_scheduling.slot.model import compute_segments
 
 _decoder = msgspec.json.Decoder(Calendar)
-SLOT_COLUMNS = ("place_id", "day", "segments")
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A calendar at a version, None where it was deleted. Slots of the days before `materialized_to` are there."""
-
-    place_id: UUID
-    version: int
-    calendar: Calendar | None
-    materialized_to: date | None
-
-
-def decoded(document: str) -> Calendar:
-    """A calendar from its JSON in the database."""
-    return _decoder.decode(document)
-
-
-def document_of(calendar: Calendar) -> object:
-    """A calendar as plain values for the database."""
-    return msgspec.to_builtins(calendar)
-
-
-_STORED = select(
-    calendars.c.place_id,
+SLOT_COLUMNS = ("provider_location_id", "day", "segments")
+_CALENDARS = select(
+    calendars.c.provider_location_id,
     calendars.c.version,
     cast(calendars.c.document, Text).label("document"),
     calendars.c.materialized_to,
 )
 
 
-async def get(session: ReadSession, place_id: UUID, *, lock: bool = False) -> Stored | None:
-    """The calendar; `lock`: nobody else changes it before the transaction ends."""
-    query = _STORED.where(calendars.c.place_id == place_id)
-    row = (await session.execute(query.with_for_update() if lock else query)).one_or_none()
-    if row is None:
-        return None
-    calendar = None if row.document is None else decoded(row.document)
-    return Stored(row.place_id, row.version, calendar, row.materialized_to)
+@dataclass(frozen=True, slots=True)
+class CalendarRow:
+    """A calendar at a version, None if it was deleted. There are slots for the days before `materialized_to`."""
+
+    provider_location_id: UUID
+    version: int
+    calendar: Calendar | None
+    materialized_to: date | None
 
 
-async def add(session: Session, place_id: UUID, calendar: Calendar, materialized_to: date) -> bool:
-    """Insert with version 1; False where there is a row already."""
-    values = {"document": document_of(calendar), "materialized_to": materialized_to}
-    statement = insert(calendars).values(place_id=place_id, version=1, **values).on_conflict_do_nothing()
+def decode_calendar(document: str) -> Calendar:
+    """Return a calendar from its JSON in the database."""
+    return _decoder.decode(document)
+
+
+async def find(session: ReadSession, provider_location_id: UUID) -> CalendarRow | None:
+    """Return the calendar of a provider-location; None if it never had one."""
+    row = (
+        await session.execute(_CALENDARS.where(calendars.c.provider_location_id == provider_location_id))
+    ).one_or_none()
+    return None if row is None else _calendar_row(row)
+
+
+async def find_for_update(session: Session, provider_location_id: UUID) -> CalendarRow | None:
+    """Lock and return the calendar of a provider-location; None if it never had one."""
+    query = _CALENDARS.where(calendars.c.provider_location_id == provider_location_id).with_for_update()
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else _calendar_row(row)
+
+
+async def add(session: Session, provider_location_id: UUID, calendar: Calendar, materialized_to: date) -> bool:
+    """Insert a calendar with version 1; return False if there is a row already."""
+    values = {"document": msgspec.to_builtins(calendar), "materialized_to": materialized_to}
+    statement = (
+        insert(calendars)
+        .values(provider_location_id=provider_location_id, version=1, **values)
+        .on_conflict_do_nothing()
+    )
     return (await session.execute(statement.returning(literal(1)))).first() is not None
 
 
-async def advance(session: Session, place_id: UUID, calendar: Calendar | None, materialized_to: date | None) -> None:
-    """Write the next version; the row is locked."""
+async def save_next_version(
+    session: Session, provider_location_id: UUID, calendar: Calendar | None, materialized_to: date | None
+) -> None:
+    """Store the next version of a calendar whose row is locked; None deletes it."""
     values = {
-        "document": None if calendar is None else document_of(calendar),
+        "document": None if calendar is None else msgspec.to_builtins(calendar),
         "materialized_to": materialized_to,
         "version": calendars.c.version + 1,
     }
-    await session.execute(update(calendars).where(calendars.c.place_id == place_id).values(values))
+    await session.execute(
+        update(calendars).where(calendars.c.provider_location_id == provider_location_id).values(values)
+    )
 
 
-async def behind_horizon(session: Session, today: date, limit: int) -> list[Stored]:
-    """Calendars whose slots don't reach `reach` yet, where nobody else is at them; they are locked."""
+async def lock_behind_horizon(session: Session, today: date, limit: int) -> list[CalendarRow]:
+    """Lock and return calendars whose slots end before `slot_horizon`; skip those that are locked."""
     behind = calendars.c.materialized_to < today + calendars.c.document["horizon_days"].as_integer() + 1
-    query = _STORED.where(calendars.c.document.is_not(None), behind).order_by(calendars.c.place_id).limit(limit)
-    rows = await session.execute(query.with_for_update(skip_locked=True))
-    return [Stored(row.place_id, row.version, decoded(row.document), row.materialized_to) for row in rows]
+    query = (
+        _CALENDARS.where(calendars.c.document.is_not(None), behind)
+        .order_by(calendars.c.provider_location_id)
+        .limit(limit)
+    )
+    return [_calendar_row(row) for row in await session.execute(query.with_for_update(skip_locked=True))]
 
 
-async def reached(session: Session, place_ids: Sequence[UUID], today: date) -> None:
-    """Note that slots of these calendars were written up to their horizon."""
-    reach = today + calendars.c.document["horizon_days"].as_integer() + 1
-    await session.execute(update(calendars).where(calendars.c.place_id.in_(place_ids)).values(materialized_to=reach))
+async def save_materialized(session: Session, provider_location_ids: Sequence[UUID], today: date) -> None:
+    """Record that these calendars have slots up to their horizon."""
+    horizon = today + calendars.c.document["horizon_days"].as_integer() + 1
+    await session.execute(
+        update(calendars)
+        .where(calendars.c.provider_location_id.in_(provider_location_ids))
+        .values(materialized_to=horizon)
+    )
 
 
-async def drop_slots(session: Session, place_id: UUID) -> None:
-    await session.execute(delete(slots).where(slots.c.place_id == place_id))
+async def delete_slots(session: Session, provider_location_id: UUID) -> None:
+    await session.execute(delete(slots).where(slots.c.provider_location_id == provider_location_id))
 
 
-async def drop_days_before(session: Session, day: date) -> None:
-    """Forget slots that lie behind."""
+async def delete_slots_before(session: Session, day: date) -> None:
     await session.execute(delete(slots).where(slots.c.day < day))
 
 
-async def write_slots(session: Session, made: Iterable[tuple[UUID, date, list[int]]]) -> None:
-    """Add rows of slots (see `rows_of`), in bulk."""
+async def add_slots(session: Session, rows: Iterable[tuple[UUID, date, list[int]]]) -> None:
+    """Insert rows of `slot_rows` in bulk."""
     with problems_of_driver(session.driver):
-        await session.driver.copy_records_to_table(slots.name, columns=SLOT_COLUMNS, records=made)
+        await session.driver.copy_records_to_table(slots.name, columns=SLOT_COLUMNS, records=rows)
 
 
-def reach(calendar: Calendar, today: date) -> date:
-    """The day before which there must be slots on the UTC day `today`: in the east it is tomorrow already."""
+def slot_horizon(calendar: Calendar, today: date) -> date:
+    """Return the day before which there must be slots. `today` is the UTC day; in the east it may be tomorrow."""
     return today + timedelta(calendar.horizon_days + 1)
 
 
-def rows_of(place_id: UUID, calendar: Calendar, first: date, before: date) -> Iterator[tuple[UUID, date, list[int]]]:
-    """Rows of `slots`, for days that have any."""
+def slot_rows(
+    provider_location_id: UUID, calendar: Calendar, first: date, before: date
+) -> Iterator[tuple[UUID, date, list[int]]]:
+    """Yield the rows of `slots` for the days that have any."""
     for ordinal in range(first.toordinal(), before.toordinal()):
         day = date.fromordinal(ordinal)
-        numbers = [number for segment in segments_of(calendar, day) for number in segment]
+        numbers = [number for segment in compute_segments(calendar, day) for number in segment]
         if numbers:
-            yield place_id, day, numbers
+            yield provider_location_id, day, numbers
+
+
+def _calendar_row(row: Any) -> CalendarRow:
+    calendar = None if row.document is None else decode_calendar(row.document)
+    return CalendarRow(row.provider_location_id, row.version, calendar, row.materialized_to)

@@ -1,4 +1,4 @@
-"""Calendars as REST shows and takes them: hours as `HH:MM`, blocks as local times without an offset."""
+"""REST resources of calendars: hours as `HH:MM`, blocks as local times without an offset."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
@@ -9,19 +9,19 @@ from pydantic_core import PydanticCustomError
 
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_platform.resources import Body, Version
-from millrace_reference.text import closest
-from millrace_reference.visit_reasons import all_visit_reasons, visit_reason
+from millrace_reference.text import find_closest
+from millrace_reference.visit_reasons import all_visit_reasons, find_visit_reason
 from millrace_scheduling.calendar.model import (
-    HORIZON_DAYS,
-    VISIT_LIMIT,
+    DEFAULT_HORIZON_DAYS,
+    MAX_VISIT_MINUTES,
     Block,
     Calendar,
     ExtraHours,
     Hours,
+    VersionedCalendar,
     VisitType,
-    Written,
 )
-from millrace_scheduling.slot.zones import UnknownZoneError, zone
+from millrace_scheduling.slot.zones import UnknownTimeZoneError, get_zone
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -29,102 +29,104 @@ YEARS = range(2000, 2100)
 D = TypeVar("D", date, datetime)
 
 
-def _wrong(kind: str, message: str, remedy: str) -> PydanticCustomError:
+def _invalid(kind: str, message: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError(kind, message, {"remedy": remedy})
 
 
-def _known_zone(name: str) -> str:
+def _require_time_zone(name: str) -> str:
     try:
-        zone(name)
-    except UnknownZoneError:
-        raise _wrong(
-            "time_zone", "There is no such time zone.", "Give an IANA name such as America/New_York."
-        ) from None
+        get_zone(name)
+    except UnknownTimeZoneError:
+        raise _invalid("time_zone", "Unknown time zone.", "Give an IANA name such as America/New_York.") from None
     return name
 
 
-def _known_reason(slug: str) -> str:
-    if visit_reason(slug) is None:
-        near = ", ".join(closest(slug, [each.slug for each in all_visit_reasons()]))
-        raise _wrong(
-            "visit_reason", "There is no such visit reason.", f"GET /v1/visit-reasons lists them. Near: {near}"
-        )
+def _require_visit_reason(slug: str) -> str:
+    if find_visit_reason(slug) is None:
+        near = ", ".join(find_closest(slug, [each.slug for each in all_visit_reasons()]))
+        raise _invalid("visit_reason", "Unknown visit reason.", f"GET /v1/visit-reasons lists them. Similar: {near}")
     return slug
 
 
-def _on_wall(moment: datetime) -> datetime:
+def _require_local_time(moment: datetime) -> datetime:
     if moment.tzinfo is not None:
-        raise _wrong("local_time", "The time has an offset.", "Give the local time of the place, without an offset.")
-    return _near(moment.replace(second=0, microsecond=0))
+        raise _invalid(
+            "local_time", "The time has an offset.", "Give the local time at the location, without an offset."
+        )
+    return _require_near(moment.replace(second=0, microsecond=0))
 
 
-def _near(day: D) -> D:
+def _require_near(day: D) -> D:
     if day.year not in YEARS:
-        raise _wrong("year", "The day is too far away.", f"Give a year from {YEARS[0]} to {YEARS[-1]}.")
+        raise _invalid("year", "The day is too far from today.", f"Give a year from {YEARS[0]} to {YEARS[-1]}.")
     return day
 
 
 TimeOfDay = Annotated[
     str,
     StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"),
-    Field(description="On the wall of the place; 24:00 is the next midnight.", examples=["09:00"]),
+    Field(description="Local time at the location; 24:00 is the next midnight.", examples=["09:00"]),
 ]
 LocalTime = Annotated[
-    datetime, AfterValidator(_on_wall), Field(description="On the wall of the place.", examples=["2026-12-24T12:00"])
+    datetime,
+    AfterValidator(_require_local_time),
+    Field(description="Local time at the location.", examples=["2026-12-24T12:00"]),
 ]
-Day = Annotated[date, AfterValidator(_near)]
+Day = Annotated[date, AfterValidator(_require_near)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Name = Annotated[
     str,
-    # Control characters have no place in names.
+    # No control characters.
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$"),
 ]
-Minutes = Annotated[int, Field(ge=0, le=VISIT_LIMIT)]
+Minutes = Annotated[int, Field(ge=0, le=MAX_VISIT_MINUTES)]
 
 
-def _minute(text: str) -> int:
+def _parse_minute(text: str) -> int:
     return int(text[:2]) * 60 + int(text[3:])
 
 
-def _text(minute: int) -> str:
+def _format_minute(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
-class _Span(Body):
+class _OpeningHours(Body):
     opens: TimeOfDay
     closes: TimeOfDay
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if _minute(self.opens) >= _minute(self.closes):
-            raise _wrong(
+        if _parse_minute(self.opens) >= _parse_minute(self.closes):
+            raise _invalid(
                 "hours",
-                "It closes before it opens.",
-                "Split hours over midnight: until 24:00, and from 00:00 the next day.",
+                "The closing time isn't after the opening time.",
+                "Split hours that pass midnight: until 24:00, and from 00:00 on the next day.",
             )
         return self
 
 
-class HoursBody(_Span):
-    """Hours of every week."""
+class HoursBody(_OpeningHours):
+    """Opening hours of every week."""
 
     weekday: Weekday
 
-    def content(self) -> Hours:
-        return Hours(weekday=WEEKDAYS.index(self.weekday) + 1, opens=_minute(self.opens), closes=_minute(self.closes))
+    def to_model(self) -> Hours:
+        return Hours(
+            weekday=WEEKDAYS.index(self.weekday) + 1, opens=_parse_minute(self.opens), closes=_parse_minute(self.closes)
+        )
 
 
-class ExtraHoursBody(_Span):
-    """Hours of one day, besides the weekly ones; they hold on holidays too."""
+class ExtraHoursBody(_OpeningHours):
+    """Opening hours of one day in addition to the weekly ones; they apply on holidays too."""
 
     day: Day
 
-    def content(self) -> ExtraHours:
-        return ExtraHours(day=self.day, opens=_minute(self.opens), closes=_minute(self.closes))
+    def to_model(self) -> ExtraHours:
+        return ExtraHours(day=self.day, opens=_parse_minute(self.opens), closes=_parse_minute(self.closes))
 
 
 class BlockBody(Body):
-    """Time in which nobody is seen."""
+    """Time in which the provider sees no patients."""
 
     begins: LocalTime
     ends: LocalTime
@@ -132,98 +134,105 @@ class BlockBody(Body):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.begins >= self.ends:
-            raise _wrong("block", "It ends before it begins.", "Give a later end.")
+            raise _invalid("block", "The end isn't after the beginning.", "Give a later end.")
         return self
 
-    def content(self) -> Block:
+    def to_model(self) -> Block:
         return Block(begins=self.begins, ends=self.ends)
 
 
 class VisitTypeBody(Body):
-    """A kind of visit, and for whom. Without visit reasons it serves all that no other type names."""
+    """A kind of visit. Without visit reasons it serves every reason that no other visit type lists."""
 
     id: Slug = Field(examples=["new-patient"])
     name: Name
-    minutes: Annotated[int, Field(ge=5, le=VISIT_LIMIT)]
-    visit_reasons: Annotated[tuple[Annotated[str, AfterValidator(_known_reason)], ...], Field(max_length=100)] = ()
+    minutes: Annotated[int, Field(ge=5, le=MAX_VISIT_MINUTES)]
+    visit_reasons: Annotated[
+        tuple[Annotated[str, AfterValidator(_require_visit_reason)], ...], Field(max_length=100)
+    ] = ()
     patients: Annotated[list[PatientKind], Field(min_length=1, max_length=2, default=["existing", "new"])]
     modes: Annotated[list[Mode], Field(min_length=1, max_length=2, default=["in_person"])]
     buffer_before: Minutes = 0
     buffer_after: Minutes = 0
 
-    def content(self) -> VisitType:
+    def to_model(self) -> VisitType:
         fields = self.model_dump()
         ordered = {name: tuple(sorted(set(fields[name]))) for name in ("visit_reasons", "patients", "modes")}
         return VisitType(**{**fields, **ordered})
 
 
 class CalendarBody(Body):
-    """A whole calendar. What is booked stays, whatever the calendar becomes."""
+    """A whole calendar. Changes don't affect existing bookings."""
 
     read_only: ClassVar[frozenset[str]] = frozenset({"provider_location_id", "npi", "version"})
 
-    time_zone: Annotated[str, AfterValidator(_known_zone)] | None = Field(
-        None, description="IANA name; the place's own where it is absent.", examples=["America/New_York"]
+    time_zone: Annotated[str, AfterValidator(_require_time_zone)] | None = Field(
+        None, description="IANA name; by default that of the location.", examples=["America/New_York"]
     )
     weekly_hours: Annotated[tuple[HoursBody, ...], Field(max_length=70)]
     visit_types: Annotated[list[VisitTypeBody], Field(min_length=1, max_length=50)]
-    grid_minutes: Annotated[int, Field(ge=5, le=120, description="Between two times that are offered.")] = 15
+    grid_minutes: Annotated[int, Field(ge=5, le=120, description="Minutes between two offered times.")] = 15
     minimum_notice: Annotated[
-        int, Field(ge=0, le=43_200, description="Minutes before a time, until which it can be booked.")
+        int, Field(ge=0, le=43_200, description="How many minutes before its start a time can be booked last.")
     ] = 0
-    horizon_days: Annotated[int, Field(ge=1, le=120, description="Days that can be booked, today included.")] = (
-        HORIZON_DAYS
+    horizon_days: Annotated[int, Field(ge=1, le=120, description="Days that can be booked, including today.")] = (
+        DEFAULT_HORIZON_DAYS
     )
     cancellation_cutoff: Annotated[
-        int, Field(ge=0, le=43_200, description="Minutes before a visit, until which a patient can cancel or move it.")
+        int,
+        Field(
+            ge=0, le=43_200, description="How many minutes before a visit the patient can cancel or reschedule it last."
+        ),
     ] = 0
     blocks: Annotated[tuple[BlockBody, ...], Field(max_length=500)] = ()
     extra_hours: Annotated[tuple[ExtraHoursBody, ...], Field(max_length=500)] = ()
-    holidays: Annotated[tuple[Day, ...], Field(max_length=200, description="Days without weekly hours.")] = ()
-    federal_holidays: bool = Field(False, description="Keep the federal holidays of the United States too.")
+    holidays: Annotated[
+        tuple[Day, ...], Field(max_length=200, description="Days on which the weekly hours don't apply.")
+    ] = ()
+    federal_holidays: bool = Field(False, description="Also close on federal holidays of the United States.")
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         ids = [each.id for each in self.visit_types]
         if len(set(ids)) < len(ids):
-            raise _wrong("visit_types", "Two visit types have one id.", "Give each an id of its own.")
+            raise _invalid("visit_types", "Two visit types have the same id.", "Give each its own id.")
         return self
 
-    def content(self, time_zone: str) -> Calendar:
-        """The calendar; `time_zone` is the place's own."""
+    def to_model(self, time_zone: str) -> Calendar:
+        """Return the calendar; `time_zone` is used if the body has none."""
         return Calendar(
             time_zone=self.time_zone or time_zone,
-            weekly_hours=tuple(each.content() for each in self.weekly_hours),
-            visit_types=tuple(each.content() for each in self.visit_types),
+            weekly_hours=tuple(each.to_model() for each in self.weekly_hours),
+            visit_types=tuple(each.to_model() for each in self.visit_types),
             grid_minutes=self.grid_minutes,
             minimum_notice=self.minimum_notice,
             horizon_days=self.horizon_days,
             cancellation_cutoff=self.cancellation_cutoff,
-            blocks=tuple(each.content() for each in self.blocks),
-            extra_hours=tuple(each.content() for each in self.extra_hours),
+            blocks=tuple(each.to_model() for each in self.blocks),
+            extra_hours=tuple(each.to_model() for each in self.extra_hours),
             holidays=tuple(sorted(set(self.holidays))),
             federal_holidays=self.federal_holidays,
         )
 
 
 class CalendarResource(CalendarBody):
-    """A calendar as it stands."""
+    """A calendar at a version."""
 
     provider_location_id: UUID
     npi: str
     version: Version
 
     @classmethod
-    def of(cls, written: Written) -> "CalendarResource":
-        """What is stored is valid: it isn't checked again."""
-        calendar = written.calendar
+    def of(cls, versioned: VersionedCalendar) -> "CalendarResource":
+        """Return the resource of a stored calendar, which isn't validated again."""
+        calendar = versioned.calendar
         return CalendarResource.model_construct(
-            provider_location_id=written.place.id,
-            npi=written.place.npi,
-            version=written.version,
+            provider_location_id=versioned.provider_location.id,
+            npi=versioned.provider_location.npi,
+            version=versioned.version,
             time_zone=calendar.time_zone,
             weekly_hours=tuple(
-                HoursBody(weekday=_weekday(each), opens=_text(each.opens), closes=_text(each.closes))
+                HoursBody(weekday=_weekday(each), opens=_format_minute(each.opens), closes=_format_minute(each.closes))
                 for each in calendar.weekly_hours
             ),
             visit_types=[_visit_type(each) for each in calendar.visit_types],
@@ -233,7 +242,7 @@ class CalendarResource(CalendarBody):
             cancellation_cutoff=calendar.cancellation_cutoff,
             blocks=tuple(BlockBody(begins=each.begins, ends=each.ends) for each in calendar.blocks),
             extra_hours=tuple(
-                ExtraHoursBody(day=each.day, opens=_text(each.opens), closes=_text(each.closes))
+                ExtraHoursBody(day=each.day, opens=_format_minute(each.opens), closes=_format_minute(each.closes))
                 for each in calendar.extra_hours
             ),
             holidays=calendar.holidays,

@@ -1,4 +1,4 @@
-"""Changes of calendars: each is one transaction of the document, its slots and the mark that openings changed."""
+"""Changing calendars: one transaction writes the document and its slots, and marks the provider's openings dirty."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,108 +6,117 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from millrace_platform.authentication import Principal
+from millrace_platform.database import ReadSession
 from millrace_platform.errors import NotFound, PreconditionRequired
 from millrace_platform.preconditions import Tags
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.access import can_manage
 from millrace_scheduling.calendar import repository
-from millrace_scheduling.calendar.model import Calendar, Written
-from millrace_scheduling.openings.repository import mark
-from millrace_scheduling.place import repository as places
-from millrace_scheduling.place.model import Place
+from millrace_scheduling.calendar.model import Calendar, VersionedCalendar
+from millrace_scheduling.openings.repository import mark_dirty
+from millrace_scheduling.provider_location import repository as provider_locations
+from millrace_scheduling.provider_location.model import ProviderLocation
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarService:
-    """For the staff of a place's practice and admins; for others there is nothing (404)."""
+    """Calendars, for admins and the staff of the practice; other callers get 404."""
 
     units: UnitsOfWork
 
-    async def get(self, caller: Principal, place_id: UUID) -> Written:
-        """Problems: 404."""
+    async def get(self, caller: Principal, provider_location_id: UUID) -> VersionedCalendar:
+        """Return the calendar of a provider-location. Problems: 404."""
         async with self.units.database.read() as session:
-            place = await places.find(session, place_id)
-            stored = await repository.get(session, place_id)
-        if place is None or not can_manage(caller, place):
-            raise _no_place(place_id)
-        if stored is None or stored.calendar is None:
+            provider_location = await _get_managed(session, caller, provider_location_id)
+            row = await repository.find(session, provider_location_id)
+        if row is None or row.calendar is None:
             raise _no_calendar()
-        return Written(place, stored.version, stored.calendar)
+        return VersionedCalendar(provider_location, row.version, row.calendar)
 
-    async def place(self, caller: Principal, place_id: UUID) -> Place:
-        """The place, where the caller can_manage its calendar. Problems: 404."""
+    async def get_provider_location(self, caller: Principal, provider_location_id: UUID) -> ProviderLocation:
+        """Return a provider-location whose calendar the caller can manage. Problems: 404."""
         async with self.units.database.read() as session:
-            place = await places.find(session, place_id)
-        if place is None or not can_manage(caller, place):
-            raise _no_place(place_id)
-        return place
+            return await _get_managed(session, caller, provider_location_id)
 
-    async def put(self, place: Place, match: Tags | None, calendar: Calendar) -> tuple[Written, bool]:
-        """Make or replace; whether it was made. What is booked stays as it is. Problems: 412, 428 for a later one."""
+    async def put(
+        self, provider_location: ProviderLocation, match: Tags | None, calendar: Calendar
+    ) -> tuple[VersionedCalendar, bool]:
+        """Create or replace the calendar; return it, and whether it was created. Bookings stay as they are.
+
+        Problems: 412, and 428 if a calendar is to be replaced without `match`.
+        """
         async with self.units.begin() as work:
-            reach = repository.reach(calendar, work.now.date())
-            made = await repository.add(work.session, place.id, calendar, reach)
-            before = await self._locked(work, place)
-            if made:
-                await self._materialize(work, place, calendar, calendar)
-                return Written(place, before.version, calendar), True
+            horizon = repository.slot_horizon(calendar, work.now.date())
+            is_first = await repository.add(work.session, provider_location.id, calendar, horizon)
+            before = await self._get_for_update(work, provider_location)
+            if is_first:
+                await self._materialize(work, provider_location, calendar, calendar)
+                return VersionedCalendar(provider_location, before.version, calendar), True
             if before.calendar is not None:
-                _require(match, before.version)
+                _require_match(match, before.version)
             if before.calendar == calendar:
-                return Written(place, before.version, calendar), False
-            await repository.advance(work.session, place.id, calendar, reach)
-            await repository.drop_slots(work.session, place.id)
-            await self._materialize(work, place, calendar, before.calendar or calendar)
-            return Written(place, before.version + 1, calendar), before.calendar is None
+                return VersionedCalendar(provider_location, before.version, calendar), False
+            await repository.save_next_version(work.session, provider_location.id, calendar, horizon)
+            await repository.delete_slots(work.session, provider_location.id)
+            await self._materialize(work, provider_location, calendar, before.calendar or calendar)
+            return VersionedCalendar(provider_location, before.version + 1, calendar), before.calendar is None
 
-    async def delete(self, place: Place, match: Tags) -> None:
-        """No more slots; what is booked stays. Problems: 404, 412."""
+    async def delete(self, provider_location: ProviderLocation, match: Tags) -> None:
+        """Delete the calendar with its slots. Bookings stay as they are. Problems: 404, 412."""
         async with self.units.begin() as work:
-            before = await self._locked(work, place)
+            before = await self._get_for_update(work, provider_location)
             if before.calendar is None:
                 raise _no_calendar()
             match.require(before.version)
-            await self._remove(work, place, before.calendar)
+            await self._delete(work, provider_location, before.calendar)
 
-    async def withdraw(self, work: UnitOfWork, place: Place) -> None:
-        """The place is gone, and with it its calendar."""
-        before = await repository.get(work.session, place.id, lock=True)
+    async def delete_with_provider_location(self, work: UnitOfWork, provider_location: ProviderLocation) -> None:
+        """Delete the calendar, if any, of a provider-location that was deleted."""
+        before = await repository.find_for_update(work.session, provider_location.id)
         if before is not None and before.calendar is not None:
-            await self._remove(work, place, before.calendar)
+            await self._delete(work, provider_location, before.calendar)
 
-    async def _locked(self, work: UnitOfWork, place: Place) -> repository.Stored:
-        stored = await repository.get(work.session, place.id, lock=True)
-        if stored is None:
+    async def _get_for_update(self, work: UnitOfWork, provider_location: ProviderLocation) -> repository.CalendarRow:
+        row = await repository.find_for_update(work.session, provider_location.id)
+        if row is None:
             raise _no_calendar()
-        return stored
+        return row
 
-    async def _remove(self, work: UnitOfWork, place: Place, calendar: Calendar) -> None:
-        await repository.advance(work.session, place.id, None, None)
-        await repository.drop_slots(work.session, place.id)
-        await mark(work.session, place.npi, work.now, _end(calendar, work.now))
+    async def _delete(self, work: UnitOfWork, provider_location: ProviderLocation, calendar: Calendar) -> None:
+        await repository.save_next_version(work.session, provider_location.id, None, None)
+        await repository.delete_slots(work.session, provider_location.id)
+        await mark_dirty(work.session, provider_location.npi, work.now, _horizon(calendar, work.now))
 
-    async def _materialize(self, work: UnitOfWork, place: Place, calendar: Calendar, before: Calendar) -> None:
+    async def _materialize(
+        self, work: UnitOfWork, provider_location: ProviderLocation, calendar: Calendar, before: Calendar
+    ) -> None:
+        """Insert the slots of a calendar, and mark dirty all time that it or the calendar before it has slots in."""
         today = work.now.date()
-        first, reach = today - timedelta(1), repository.reach(calendar, today)
-        made = await asyncio.to_thread(lambda: list(repository.rows_of(place.id, calendar, first, reach)))
-        await repository.write_slots(work.session, made)
-        last = max(_end(calendar, work.now), _end(before, work.now))
-        await mark(work.session, place.npi, work.now, last)
+        first, horizon = today - timedelta(1), repository.slot_horizon(calendar, today)
+        rows = await asyncio.to_thread(
+            lambda: list(repository.slot_rows(provider_location.id, calendar, first, horizon))
+        )
+        await repository.add_slots(work.session, rows)
+        last = max(_horizon(calendar, work.now), _horizon(before, work.now))
+        await mark_dirty(work.session, provider_location.npi, work.now, last)
 
 
-def _require(match: Tags | None, version: int) -> None:
+async def _get_managed(session: ReadSession, caller: Principal, provider_location_id: UUID) -> ProviderLocation:
+    provider_location = await provider_locations.find(session, provider_location_id)
+    if provider_location is None or not can_manage(caller, provider_location):
+        raise NotFound(f"There is no provider-location {provider_location_id}, or you have no access to its calendar.")
+    return provider_location
+
+
+def _require_match(match: Tags | None, version: int) -> None:
     if match is None:
-        raise PreconditionRequired("There is a calendar. Read it and send its ETag as If-Match.")
+        raise PreconditionRequired("There is a calendar already. Get it and send its ETag as If-Match.")
     match.require(version)
 
 
-def _end(calendar: Calendar, now: datetime) -> datetime:
+def _horizon(calendar: Calendar, now: datetime) -> datetime:
     return now + timedelta(calendar.horizon_days + 1)
 
 
-def _no_place(place_id: UUID) -> NotFound:
-    return NotFound(f"There is no provider-location {place_id}, or its calendar isn't yours.")
-
-
 def _no_calendar() -> NotFound:
-    return NotFound("The provider-location has no calendar yet. PUT makes one.")
+    return NotFound("The provider-location has no calendar yet. Create one with PUT.")

@@ -1,1 +1,1 @@
-"""Made-up calendars and bookings, the same for the same seed and day."""
+"""Demo data: random calendars and bookings, the same for the same seed and day."""

@@ -11,10 +11,10 @@ from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.composition import SOURCE
-from millrace_scheduling.demo.loading import load
+from millrace_scheduling.demo.loader import load_demo
 from millrace_scheduling.settings import SchedulingSettings
 
-STATEMENT_SECONDS = 60.0
+STATEMENT_TIMEOUT = 60.0
 
 app = typer.Typer(no_args_is_help=True, help="Calendars of provider-locations.")
 
@@ -26,27 +26,27 @@ def calendars() -> None:
 
 @app.command()
 def demo(
-    places: Annotated[int, typer.Option(min=0, help="Provider-locations that get a calendar.")] = 2500,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same calendars on the same day.")] = 1,
+    places: Annotated[int, typer.Option(min=0, help="Number of provider-locations that get a calendar.")] = 2500,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal calendars on the same day.")] = 1,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for provider-locations to arrive.")] = 60.0,
 ) -> None:
-    """Make up calendars and bookings for provider-locations that have none."""
-    made = asyncio.run(_demo(places, seed, wait))
-    typer.echo(f"{made:,} calendars")
+    """Create random calendars and bookings for provider-locations that have no calendar."""
+    count = asyncio.run(_load(places, seed, wait))
+    typer.echo(f"Created {count:,} calendars.")
 
 
-async def _demo(places: int, seed: int, patience: float) -> int:
+async def _load(limit: int, seed: int, timeout: float) -> int:  # noqa: ASYNC109 # the wait for the feed
     settings = SchedulingSettings()
     console, clock = Console(stderr=True), SystemClock()
     async with open_database(
-        settings.scheduling_database_url, name="millrace-calendars", pool_size=1, seconds=STATEMENT_SECONDS
+        settings.scheduling_database_url, name="millrace-calendars", pool_size=1, seconds=STATEMENT_TIMEOUT
     ) as database:
         units = UnitsOfWork(database, Envelopes(SOURCE, clock, Uuid7(clock)))
-        with console.status("making up calendars") as status:
-            return await load(
+        with console.status("Creating calendars") as status:
+            return await load_demo(
                 units,
-                wanted=places,
+                limit=limit,
                 seed=seed,
-                patience=patience,
-                report=lambda made: status.update(f"{made:,} calendars"),
+                timeout=timeout,
+                on_progress=lambda count: status.update(f"{count:,} calendars"),
             )

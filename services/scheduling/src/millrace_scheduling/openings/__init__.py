@@ -1,1 +1,1 @@
-"""Openings by place and week: what the feed and the stream of live openings tell."""
+"""Openings by provider-location and week, published to the feed and streamed to clients."""

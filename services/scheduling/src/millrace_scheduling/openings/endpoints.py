@@ -1,4 +1,4 @@
-"""Live openings as server-sent events. Public."""
+"""REST endpoint of the stream of openings. Public."""
 
 from functools import partial
 from typing import Annotated
@@ -9,40 +9,40 @@ from fastapi.responses import StreamingResponse
 from millrace_platform.middleware import prolong
 from millrace_platform.openapi import problems
 from millrace_platform.responses import NO_STORE
-from millrace_scheduling.availability.schemas import PlaceIds
+from millrace_scheduling.availability.schemas import ProviderLocationIds
 from millrace_scheduling.dependencies import InScheduling
 
 router = APIRouter(prefix="/v1/availability", tags=["availability"])
 
 EVENT_STREAM = "text/event-stream"
-STALL = 60.0
-"""Seconds that a client may take for what was sent last, beyond the heartbeat."""
+CLIENT_TIMEOUT = 60.0
+"""Seconds, beyond the heartbeat, in which a client must read the last event."""
 
 
 @router.get(
     "/stream",
-    summary="Follow openings as they change",
+    summary="Stream openings as they change",
     response_class=StreamingResponse,
     responses={
         200: {"description": "Server-sent events.", "content": {EVENT_STREAM: {"schema": {"type": "string"}}}},
         **problems(422, 503),
     },
 )
-async def stream(
+async def stream_availability(
     request: Request,
     scheduling: InScheduling,
-    provider_location: Annotated[PlaceIds, Query()],
-    last_event_id: Annotated[str | None, Header(description="Id of the last event that arrived.")] = None,
+    provider_location: Annotated[ProviderLocationIds, Query()],
+    last_event_id: Annotated[str | None, Header(description="Id of the last received event.")] = None,
 ) -> StreamingResponse:
-    """Events `availability` with all openings of a place in a week, and `removed` where there are none any more.
+    """Send an event `availability` for each week with all its openings, and `removed` for a week without any.
 
-    First every week as it stands, or with `Last-Event-ID` what changed since; then each change. A comment comes when
-    nothing else did for a while.
+    The stream begins with all weeks, or with those that changed after `Last-Event-ID`; then it sends each change. A
+    comment is sent if there was no event for a while.
     """
     last_id = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 19 else 0
     streams = scheduling.streams
-    streams.hub.require_room()
-    alive = partial(prolong, request.scope, streams.heartbeat + STALL)
-    body = streams.events(provider_location, last_id, alive)
+    streams.notifier.require_capacity()
+    extend_deadline = partial(prolong, request.scope, streams.heartbeat + CLIENT_TIMEOUT)
+    body = streams.events(provider_location, last_id, extend_deadline)
     headers = {**NO_STORE, "X-Accel-Buffering": "no"}
     return StreamingResponse(body, media_type=EVENT_STREAM, headers=headers)

@@ -1,29 +1,29 @@
-"""Weeks of openings."""
+"""Weeks by which openings are published. Pure."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-from millrace_scheduling.slot.zones import monday
+from millrace_scheduling.slot.zones import week_start
 
 WEEK = timedelta(7)
-_ZONES = timedelta(1)
-"""No zone is further than that from UTC."""
+_MAX_OFFSET = timedelta(1)
+"""More than any time zone is ahead of or behind UTC."""
 
 
 def week_name(week: date) -> str:
-    """ISO 8601's name of the week of a Monday, e.g. `2026-W48`."""
+    """Return the ISO 8601 name of the week that begins on a Monday, e.g. `2026-W48`."""
     year, number, _ = week.isocalendar()
     return f"{year}-W{number:02}"
 
 
 def weeks_between(first: datetime, last: datetime) -> Iterator[date]:
-    """The Mondays of all weeks that the time lies in, whatever the zone."""
-    week, end = monday((first - _ZONES).date()), (last + _ZONES).date()
+    """Yield the Mondays of all weeks that overlap the given time in any time zone."""
+    week, end = week_start((first - _MAX_OFFSET).date()), (last + _MAX_OFFSET).date()
     while week <= end:
         yield week
         week += WEEK
 
 
 def current_week(now: datetime) -> date:
-    """The oldest week that isn't over everywhere."""
-    return monday((now - _ZONES).date())
+    """Return the Monday of the oldest week that isn't over in every time zone."""
+    return week_start((now - _MAX_OFFSET).date())

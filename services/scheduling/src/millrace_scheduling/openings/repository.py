@@ -1,4 +1,4 @@
-"""Marks of what was touched, and rows of what was told."""
+"""Dirty marks, and rows of published openings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,59 +9,59 @@ from sqlalchemy import DateTime, delete, exists, false, func, insert, literal, s
 
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.statements import fetch
-from millrace_scheduling.calendar.tables import calendars
+from millrace_scheduling.calendar.tables import calendars, slots
 from millrace_scheduling.openings.tables import dirty_openings, openings
-from millrace_scheduling.place.tables import places
-from millrace_scheduling.slot.tables import slots
+from millrace_scheduling.provider_location.repository import provider_locations
 
 _MOMENT = DateTime(timezone=True)
 CHANNEL = "millrace_openings"
 ORDER_LOCK = 0x6D696C6C_6F70656E
-"""Advisory lock ("millopen") under which `seq` is given: it rises in the order of the commits."""
+"""Advisory lock ("millopen") under which `seq` is drawn, so that it rises in commit order."""
 
-
-# The waitlist is told of the marks and not of what is told here: time that came free and was taken again meanwhile, or
-# the other way round, leaves openings as they were.
-_TAKE = """
+# The waitlist gets the marks, not the changed openings: if time becomes free and is reserved again before openings are
+# computed, or the other way round, they don't change.
+_TAKE_MARKS = """
 WITH taken AS (
     DELETE FROM dirty_openings
     WHERE seq = ANY (ARRAY(SELECT seq FROM dirty_openings ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED))
     RETURNING npi, first, last, frees
-), passed_on AS (
+), dirty_line AS (
     INSERT INTO dirty_lines (npi) SELECT DISTINCT npi FROM taken WHERE frees
 )
 SELECT npi, first, last, ARRAY(
-    SELECT p.id FROM places p WHERE p.npi = taken.npi AND EXISTS (SELECT FROM calendars c WHERE c.place_id = p.id)
+    SELECT p.id FROM provider_locations p
+    WHERE p.npi = taken.npi AND EXISTS (SELECT FROM calendars c WHERE c.provider_location_id = p.id)
 ) FROM taken
 """
-_ADD = """
-INSERT INTO openings (place_id, week, version, seq) SELECT place_id, week, 0, 0
-FROM unnest($1::uuid[], $2::date[]) AS each (place_id, week) ON CONFLICT DO NOTHING
+_ADD_WEEKS = """
+INSERT INTO openings (provider_location_id, week, version, seq) SELECT provider_location_id, week, 0, 0
+FROM unnest($1::uuid[], $2::date[]) AS each (provider_location_id, week) ON CONFLICT DO NOTHING
 """
-_LOCK = """
-SELECT o.place_id, o.week, o.version, o.seq, o.data
-FROM unnest($1::uuid[], $2::date[]) AS each (place_id, week) JOIN openings o USING (place_id, week)
-ORDER BY o.place_id, o.week FOR UPDATE OF o
+_LOCK_WEEKS = """
+SELECT o.provider_location_id, o.week, o.version, o.seq, o.data
+FROM unnest($1::uuid[], $2::date[]) AS each (provider_location_id, week)
+JOIN openings o USING (provider_location_id, week)
+ORDER BY o.provider_location_id, o.week FOR UPDATE OF o
 """
-# No number is drawn before the lock is had, which every row is joined with.
-_TELL = """
+# The join with `in_order` ensures that the lock is taken before any number is drawn.
+_SAVE_WEEKS = """
 WITH in_order AS MATERIALIZED (
     SELECT pg_advisory_xact_lock($4)
-), told AS (
+), saved AS (
     UPDATE openings o SET version = o.version + 1, seq = nextval('openings_seq'), data = each.data
-    FROM in_order, unnest($1::uuid[], $2::date[], $3::bytea[]) AS each (place_id, week, data)
-    WHERE o.place_id = each.place_id AND o.week = each.week
-    RETURNING o.place_id
+    FROM in_order, unnest($1::uuid[], $2::date[], $3::bytea[]) AS each (provider_location_id, week, data)
+    WHERE o.provider_location_id = each.provider_location_id AND o.week = each.week
+    RETURNING o.provider_location_id
 )
-SELECT pg_notify($5, place_id::text) FROM (SELECT DISTINCT place_id FROM told) AS places
+SELECT pg_notify($5, provider_location_id::text) FROM (SELECT DISTINCT provider_location_id FROM saved) AS changed
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The openings of a place in the week of a Monday, as they were told last; `data` is the entity's JSON."""
+class WeekRow:
+    """The last published openings of a provider-location in the week of a Monday; `data` is the entity's JSON."""
 
-    place_id: UUID
+    provider_location_id: UUID
     week: date
     version: int
     seq: int
@@ -69,99 +69,114 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A stretch of a provider's time that was touched.
+class DirtyMark:
+    """A time of a provider whose openings may have changed.
 
-    `place_ids` are its places that have or had openings to tell of, deleted ones too.
+    `provider_location_ids` are the provider's locations that have or had a calendar, including deleted ones.
     """
 
     npi: str
     first: datetime
     last: datetime
-    place_ids: Sequence[UUID]
+    provider_location_ids: Sequence[UUID]
 
 
-async def mark(session: Session, npi: str, first: datetime, last: datetime) -> None:
-    """Have the openings of that time told anew, at all places of the provider, once the transaction is committed."""
+async def mark_dirty(session: Session, npi: str, first: datetime, last: datetime) -> None:
+    """Have the openings of a time recomputed at all locations of the provider after the transaction commits."""
     await session.execute(insert(dirty_openings).values(npi=npi, first=first, last=last))
 
 
-async def take(session: Session, limit: int) -> list[Mark]:
-    """Remove the oldest marks that nobody else is at, and mark the lines of whom they free time of.
+async def mark_provider_locations_dirty(
+    session: Session, provider_location_ids: Sequence[UUID], first: datetime, last: datetime
+) -> None:
+    """Mark a time dirty for the providers of these provider-locations, see `mark_dirty`."""
+    npis = (
+        select(provider_locations.c.npi, literal(first, _MOMENT), literal(last, _MOMENT))
+        .where(provider_locations.c.id.in_(provider_location_ids))
+        .distinct()
+    )
+    await session.execute(insert(dirty_openings).from_select(["npi", "first", "last"], npis))
 
-    They come back unless the transaction commits.
+
+async def mark_notice_dirty(session: Session, now: datetime) -> None:
+    """Mark the time within the minimum notice dirty for all calendars with slots until tomorrow.
+
+    Doesn't mark lines of the waitlist: the time doesn't become free.
     """
-    return [Mark(*row) for row in await fetch(session, _TAKE, limit)]
-
-
-async def lock(session: Session, weeks: Sequence[tuple[UUID, date]]) -> dict[tuple[UUID, date], Told]:
-    """What was told of these places and weeks; they stay locked. What was never told has version 0 from now on."""
-    columns = tuple(zip(*sorted(set(weeks)), strict=True))
-    await fetch(session, _ADD, *columns)
-    return {(row[0], row[1]): Told(*row) for row in await fetch(session, _LOCK, *columns)}
-
-
-async def tell(session: Session, changed: Sequence[tuple[UUID, date, bytes | None]]) -> None:
-    """Write the next versions of rows that are locked, and wake the streams. It is the transaction's last step."""
-    await fetch(session, _TELL, *zip(*changed, strict=True), ORDER_LOCK, CHANNEL)
-
-
-async def read_after(session: ReadSession, place_ids: Sequence[UUID], seq: int, since: date, limit: int) -> list[Told]:
-    """What was told of these places behind `seq`, in its order; weeks from `since` on."""
-    mine = openings.c.place_id.in_(place_ids), openings.c.week >= since, openings.c.seq > seq
-    rows = await session.execute(select(openings).where(*mine).order_by(openings.c.seq).limit(limit))
-    return [Told(*row) for row in rows]
-
-
-async def outdated(session: Session, before: date, limit: int) -> list[tuple[str, Told]]:
-    """What was told of weeks that are over, with the provider; locked."""
-    query = (
-        select(places.c.npi, *openings.c)
-        .join(places, places.c.id == openings.c.place_id)
-        .where(openings.c.week < before, openings.c.data.is_not(None))
-        .order_by(openings.c.place_id, openings.c.week)
-        .limit(limit)
-        .with_for_update(of=openings, skip_locked=True)
-    )
-    return [(row[0], Told(*row[1:])) for row in await session.execute(query)]
-
-
-async def forget(session: Session, before: date) -> None:
-    """Remove weeks of which nothing will be told any more."""
-    await session.execute(delete(openings).where(openings.c.week < before, openings.c.data.is_(None)))
-
-
-async def replayed(session: ReadSession, after: tuple[UUID, date] | None, limit: int) -> list[tuple[str, Told]]:
-    """Everything that was told, with the provider, in the order of places and weeks."""
-    query = (
-        select(places.c.npi, *openings.c)
-        .join(places, places.c.id == openings.c.place_id)
-        .where(openings.c.version > 0)
-        .order_by(openings.c.place_id, openings.c.week)
-        .limit(limit)
-    )
-    if after is not None:
-        query = query.where(tuple_(openings.c.place_id, openings.c.week) > tuple_(*map(literal, after)))
-    return [(row[0], Told(*row[1:])) for row in await session.execute(query)]
-
-
-async def mark_aging(session: Session, now: datetime) -> None:
-    """Mark what notice keeps from being booked by now, wherever there are slots these days."""
     notice = func.make_interval(0, 0, 0, 0, 0, calendars.c.document["minimum_notice"].as_integer())
-    today = exists().where(slots.c.place_id == calendars.c.place_id, slots.c.day <= now.date() + timedelta(1))
+    has_slots = exists().where(
+        slots.c.provider_location_id == calendars.c.provider_location_id, slots.c.day <= now.date() + timedelta(1)
+    )
     marks = (
-        select(places.c.npi, literal(now, _MOMENT), literal(now, _MOMENT) + notice, false())
-        .join(calendars, calendars.c.place_id == places.c.id)
-        .where(calendars.c.document.is_not(None), today)
+        select(provider_locations.c.npi, literal(now, _MOMENT), literal(now, _MOMENT) + notice, false())
+        .join(calendars, calendars.c.provider_location_id == provider_locations.c.id)
+        .where(calendars.c.document.is_not(None), has_slots)
     )
     await session.execute(insert(dirty_openings).from_select(["npi", "first", "last", "frees"], marks))
 
 
-async def mark_places(session: Session, place_ids: Sequence[UUID], first: datetime, last: datetime) -> None:
-    """As `mark`, for the providers of these places."""
-    npis = (
-        select(places.c.npi, literal(first, _MOMENT), literal(last, _MOMENT))
-        .where(places.c.id.in_(place_ids))
-        .distinct()
+async def take_marks(session: Session, limit: int) -> list[DirtyMark]:
+    """Delete and return the oldest marks that no other process has taken, and mark the waitlist lines of freed time.
+
+    A rollback restores the marks.
+    """
+    return [DirtyMark(*row) for row in await fetch(session, _TAKE_MARKS, limit)]
+
+
+async def lock_weeks(session: Session, weeks: Sequence[tuple[UUID, date]]) -> dict[tuple[UUID, date], WeekRow]:
+    """Lock and return the rows of these weeks; insert those that were never published with version 0."""
+    columns = tuple(zip(*sorted(set(weeks)), strict=True))
+    await fetch(session, _ADD_WEEKS, *columns)
+    return {(row[0], row[1]): WeekRow(*row) for row in await fetch(session, _LOCK_WEEKS, *columns)}
+
+
+async def save_weeks(session: Session, changed: Sequence[tuple[UUID, date, bytes | None]]) -> None:
+    """Store the next versions of weeks that are locked, and wake the streams. Must be the transaction's last step."""
+    await fetch(session, _SAVE_WEEKS, *zip(*changed, strict=True), ORDER_LOCK, CHANNEL)
+
+
+async def list_changed_weeks(
+    session: ReadSession, provider_location_ids: Sequence[UUID], seq: int, since: date, limit: int
+) -> list[WeekRow]:
+    """Return the weeks of these provider-locations that changed after `seq`, in that order; only those from `since`."""
+    conditions = (
+        openings.c.provider_location_id.in_(provider_location_ids),
+        openings.c.week >= since,
+        openings.c.seq > seq,
     )
-    await session.execute(insert(dirty_openings).from_select(["npi", "first", "last"], npis))
+    rows = await session.execute(select(openings).where(*conditions).order_by(openings.c.seq).limit(limit))
+    return [WeekRow(*row) for row in rows]
+
+
+async def lock_past_weeks(session: Session, before: date, limit: int) -> list[tuple[str, WeekRow]]:
+    """Lock and return published weeks that are over, each with the NPI; skip those that are locked."""
+    query = (
+        select(provider_locations.c.npi, *openings.c)
+        .join(provider_locations, provider_locations.c.id == openings.c.provider_location_id)
+        .where(openings.c.week < before, openings.c.data.is_not(None))
+        .order_by(openings.c.provider_location_id, openings.c.week)
+        .limit(limit)
+        .with_for_update(of=openings, skip_locked=True)
+    )
+    return [(row[0], WeekRow(*row[1:])) for row in await session.execute(query)]
+
+
+async def delete_past_weeks(session: Session, before: date) -> None:
+    """Delete weeks that are over and whose deletion was published."""
+    await session.execute(delete(openings).where(openings.c.week < before, openings.c.data.is_(None)))
+
+
+async def list_weeks_after(
+    session: ReadSession, after: tuple[UUID, date] | None, limit: int
+) -> list[tuple[str, WeekRow]]:
+    """Return published weeks, each with the NPI, ordered by provider-location and week, beginning after one."""
+    query = (
+        select(provider_locations.c.npi, *openings.c)
+        .join(provider_locations, provider_locations.c.id == openings.c.provider_location_id)
+        .where(openings.c.version > 0)
+        .order_by(openings.c.provider_location_id, openings.c.week)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(tuple_(openings.c.provider_location_id, openings.c.week) > tuple_(*map(literal, after)))
+    return [(row[0], WeekRow(*row[1:])) for row in await session.execute(query)]

@@ -1,4 +1,4 @@
-"""Tells the feed of openings: takes what was marked, week by week, and tells what differs from what was told."""
+"""Publishes openings: recomputes the weeks that dirty marks touch, and publishes those that changed."""
 
 import asyncio
 import logging
@@ -11,126 +11,139 @@ from millrace_platform.background import require_running
 from millrace_platform.errors import Problem
 from millrace_platform.rounds import in_batches, in_rounds
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
-from millrace_scheduling.availability import repository as availability
-from millrace_scheduling.availability.repository import Timetable
+from millrace_scheduling.availability.repository import Timetable, load_weeks
 from millrace_scheduling.openings import repository
 from millrace_scheduling.openings.model import current_week, weeks_between
-from millrace_scheduling.openings.repository import Mark, Told
-from millrace_scheduling.openings.wire import is_empty, openings_event, week_data
-from millrace_scheduling.slot.model import Occupied
+from millrace_scheduling.openings.repository import DirtyMark, WeekRow
+from millrace_scheduling.openings.wire import is_empty, openings_event, render_week
+from millrace_scheduling.slot.model import OccupiedTime
 
-MARKS = 50
-"""How many marks one transaction takes: a change of a calendar touches some ten weeks of each."""
-WEEKS_AT_ONCE = 20
-"""Weeks whose openings are worked out before others have a turn, some milliseconds."""
-OUTDATED = 500
+MARKS_PER_BATCH = 50
+"""Marks that one transaction takes: a changed calendar touches about ten weeks per mark."""
+WEEKS_PER_TURN = 20
+"""Weeks that are rendered before other tasks may run: some milliseconds."""
+PAST_WEEKS_PER_BATCH = 500
 
-Week = tuple[UUID, date]
+WeekKey = tuple[UUID, date]
 
 _log = logging.getLogger("scheduling.openings")
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
-    """Any number may run at once. A mark is gone with the commit of what it led to, and not before.
+class OpeningsPublisher:
+    """Publishes an event for each week whose openings changed. Can run in several processes.
 
-    `interval` is the time between the beginnings of two rounds, in seconds.
+    A dirty mark is deleted by the transaction that writes its events. `interval` is the time between the starts of two
+    batches, in seconds.
     """
 
     units: UnitsOfWork
     interval: float
 
     async def run(self) -> None:
-        """Until it is cancelled. What fails is done again: the marks stay."""
+        """Publish until cancelled. A failed batch is repeated, because its marks remain."""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
             try:
-                is_done = await self.once() < MARKS
+                is_done = await self.publish_batch() < MARKS_PER_BATCH
             except Problem as error:
-                _log.warning("openings can't be told", extra={"reason": str(error)})
+                _log.warning("openings can't be published", extra={"reason": str(error)})
                 is_done = True
                 require_running()
             await asyncio.sleep(began + self.interval - loop.time() if is_done else 0)
 
-    async def once(self) -> int:
-        """Tell what the oldest marks touch; how many marks that were."""
+    async def publish_batch(self) -> int:
+        """Publish the changed weeks of the oldest marks; return the number of marks."""
         async with self.units.begin() as work:
-            marks = await repository.take(work.session, MARKS)
+            marks = await repository.take_marks(work.session, MARKS_PER_BATCH)
             if marks:
-                await self._tell(work, marks)
+                await self._publish_changes(work, marks)
         return len(marks)
 
-    async def _tell(self, work: UnitOfWork, marks: Sequence[Mark]) -> None:
-        npi_of = {place_id: each.npi for each in marks for place_id in each.place_ids}
-        weeks = _touched(marks, work.now)
+    async def _publish_changes(self, work: UnitOfWork, marks: Sequence[DirtyMark]) -> None:
+        npi_of = {
+            provider_location_id: mark.npi for mark in marks for provider_location_id in mark.provider_location_ids
+        }
+        weeks = _touched_weeks(marks, work.now)
         if not weeks:
             return
-        # Only behind this lock it is read what is booked: what comes later has a mark of its own that is still there.
-        told = await repository.lock(work.session, sorted(weeks))
-        found = await availability.weeks(work.session, list(told), work.now)
-        changed = await _changes(told, found, work.now.timestamp())
+        # Load reservations only after taking the lock; later commits leave their own dirty mark.
+        published = await repository.lock_weeks(work.session, sorted(weeks))
+        current = await load_weeks(work.session, list(published), work.now)
+        changed = await _find_changes(published, current, work.now.timestamp())
         if changed:
             work.record(
-                *(openings_event(npi_of[p], p, week, told[p, week].version + 1, data) for p, week, data in changed)
+                *(openings_event(npi_of[p], p, week, published[p, week].version + 1, data) for p, week, data in changed)
             )
-            await repository.tell(work.session, changed)
+            await repository.save_weeks(work.session, changed)
 
 
-def _touched(marks: Sequence[Mark], now: datetime) -> set[Week]:
+def _touched_weeks(marks: Sequence[DirtyMark], now: datetime) -> set[WeekKey]:
     oldest = current_week(now)
     return {
-        (place_id, week)
-        for each in marks
-        for week in weeks_between(max(each.first, now), each.last)
+        (provider_location_id, week)
+        for mark in marks
+        for week in weeks_between(max(mark.first, now), mark.last)
         if week >= oldest
-        for place_id in each.place_ids
+        for provider_location_id in mark.provider_location_ids
     }
 
 
-async def _changes(
-    told: Mapping[Week, Told], found: Mapping[Week, tuple[Timetable, Occupied]], now: float
+async def _find_changes(
+    published: Mapping[WeekKey, WeekRow], current: Mapping[WeekKey, tuple[Timetable, OccupiedTime]], now: float
 ) -> list[tuple[UUID, date, bytes | None]]:
-    """What differs from what was told. A thread would wait longer for its turns than it works."""
+    """Return the weeks whose rendered openings differ from the published ones.
+
+    Yields to the event loop instead of using a thread, which would spend more time on waiting for the GIL than on work.
+    """
     changed: list[tuple[UUID, date, bytes | None]] = []
-    for number, ((place_id, week), before) in enumerate(told.items(), 1):
-        if number % WEEKS_AT_ONCE == 0:
+    for number, ((provider_location_id, week), before) in enumerate(published.items(), 1):
+        if number % WEEKS_PER_TURN == 0:
             await asyncio.sleep(0)
         data = None
-        if (place_id, week) in found:
-            timetable, occupied = found[place_id, week]
-            data = week_data(timetable, week, occupied, now)
-        was_silent = before.version == 0 and is_empty(data)
-        if data != before.data and not was_silent:
-            changed.append((place_id, week, data))
+        if (provider_location_id, week) in current:
+            timetable, occupied = current[provider_location_id, week]
+            data = render_week(timetable, week, occupied, now)
+        is_still_empty = before.version == 0 and is_empty(data)
+        if data != before.data and not is_still_empty:
+            changed.append((provider_location_id, week, data))
     return changed
 
 
 @dataclass(frozen=True, slots=True)
-class Aging:
-    """Time takes openings away too: what comes within the notice is told anew, weeks that are over are withdrawn."""
+class OpeningsExpiry:
+    """Withdraws openings as time passes: times within the minimum notice, and weeks that are over.
+
+    `interval` is the time between two runs, in seconds.
+    """
 
     units: UnitsOfWork
     interval: float
 
     async def run(self) -> None:
-        """See `in_rounds`."""
-        await in_rounds(self.once, name="aging", pause=self.interval, passing=Problem)
+        """Withdraw openings periodically until cancelled, see `in_rounds`."""
+        await in_rounds(self.run_once, name="aging", pause=self.interval, passing=Problem)
 
-    async def once(self) -> None:
-        """One round."""
+    async def run_once(self) -> None:
+        """Mark times within the minimum notice dirty, publish the deletion of past weeks, and delete their rows."""
         async with self.units.begin() as work:
-            await repository.mark_aging(work.session, work.now)
-        await in_batches(self._withdraw, OUTDATED)
+            await repository.mark_notice_dirty(work.session, work.now)
+        await in_batches(self._withdraw_batch, PAST_WEEKS_PER_BATCH)
         async with self.units.begin() as work:
-            await repository.forget(work.session, current_week(work.now))
+            await repository.delete_past_weeks(work.session, current_week(work.now))
 
-    async def _withdraw(self) -> int:
+    async def _withdraw_batch(self) -> int:
         async with self.units.begin() as work:
-            found = await repository.outdated(work.session, current_week(work.now), OUTDATED)
-            if found:
+            past = await repository.lock_past_weeks(work.session, current_week(work.now), PAST_WEEKS_PER_BATCH)
+            if past:
                 work.record(
-                    *(openings_event(npi, each.place_id, each.week, each.version + 1, None) for npi, each in found)
+                    *(
+                        openings_event(npi, row.provider_location_id, row.week, row.version + 1, None)
+                        for npi, row in past
+                    )
                 )
-                await repository.tell(work.session, [(each.place_id, each.week, None) for _, each in found])
-        return len(found)
+                await repository.save_weeks(
+                    work.session, [(row.provider_location_id, row.week, None) for _, row in past]
+                )
+        return len(past)

@@ -1,4 +1,4 @@
-"""A stream of openings: first how they stand, then every change, each with the id to go on from."""
+"""Streams of openings: first the current openings, then each change, each with the id to resume from."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -8,47 +8,50 @@ from uuid import UUID
 from millrace_feeds.clock import Clock, utc_now
 from millrace_platform.database import Database
 from millrace_scheduling.openings import repository
-from millrace_scheduling.openings.hub import Hub
 from millrace_scheduling.openings.model import current_week
-from millrace_scheduling.openings.wire import server_sent
+from millrace_scheduling.openings.notifier import OpeningsNotifier
+from millrace_scheduling.openings.wire import server_sent_event
 
-AT_ONCE = 100
+WEEKS_PER_READ = 100
 RETRY_MILLISECONDS = 2_000
-"""When a client that was cut off should come back."""
+"""After how long a disconnected client should reconnect."""
 
 
 @dataclass(frozen=True, slots=True)
-class Streams:
-    """Streams of this process."""
+class OpeningsStreams:
+    """The streams of this process. `heartbeat`: seconds without an event after which a comment is sent."""
 
     database: Database
-    hub: Hub
+    notifier: OpeningsNotifier
     clock: Clock
     heartbeat: float
 
-    async def events(self, place_ids: Sequence[UUID], last_id: int, alive: Callable[[], None]) -> AsyncIterator[bytes]:
-        """Bytes to send, until the service stops. `alive` is called before each wait."""
+    async def events(
+        self, provider_location_ids: Sequence[UUID], last_id: int, extend_deadline: Callable[[], None]
+    ) -> AsyncIterator[bytes]:
+        """Yield server-sent events after `last_id` until the service stops; call `extend_deadline` before each wait."""
         yield b"retry: %d\n\n" % RETRY_MILLISECONDS
-        with self.hub.subscribed(place_ids) as woken:
-            while not self.hub.closing:
-                woken.clear()
-                alive()
-                told = await self._told(place_ids, last_id)
-                for each in told:
-                    last_id = each.seq
-                    yield server_sent(each.seq, each.data, each.place_id, each.week)
-                if len(told) < AT_ONCE and not await self._woken(woken):
+        with self.notifier.subscribe(provider_location_ids) as changed:
+            while not self.notifier.closing:
+                changed.clear()
+                extend_deadline()
+                rows = await self._read_changes(provider_location_ids, last_id)
+                for row in rows:
+                    last_id = row.seq
+                    yield server_sent_event(row.seq, row.data, row.provider_location_id, row.week)
+                if len(rows) < WEEKS_PER_READ and not await self._wait(changed):
                     yield b": still here\n\n"
 
-    async def _told(self, place_ids: Sequence[UUID], last_id: int) -> list[repository.Told]:
+    async def _read_changes(self, provider_location_ids: Sequence[UUID], last_id: int) -> list[repository.WeekRow]:
         since = current_week(utc_now(self.clock))
         async with self.database.read() as session:
-            return await repository.read_after(session, place_ids, last_id, since, AT_ONCE)
+            return await repository.list_changed_weeks(session, provider_location_ids, last_id, since, WEEKS_PER_READ)
 
-    async def _woken(self, woken: asyncio.Event) -> bool:
+    async def _wait(self, changed: asyncio.Event) -> bool:
+        """Return True on a change, False after the heartbeat interval."""
         try:
             async with asyncio.timeout(self.heartbeat):
-                await woken.wait()
+                await changed.wait()
         except TimeoutError:
             return False
         return True

@@ -1,4 +1,4 @@
-"""What was told last of each place and week, and which times have to be looked at again."""
+"""The table of published openings, and the table of dirty marks: times whose openings may have changed."""
 
 from sqlalchemy import (
     BigInteger,
@@ -23,14 +23,14 @@ openings_seq = Sequence("openings_seq", metadata=metadata)
 openings = Table(
     "openings",
     metadata,
-    Column("place_id", Uuid, ForeignKey("places.id"), primary_key=True),
+    Column("provider_location_id", Uuid, ForeignKey("provider_locations.id"), primary_key=True),
     Column("week", Date, primary_key=True, index=True),
     Column("version", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("data", LargeBinary),
 )
-"""`week` is its Monday, `data` the entity as it was told, null for none; `seq` rises with every change of any row, in
-the order of the commits."""
+"""The last published version of each week. `week` is a Monday, `data` the published entity, null if it was deleted.
+`seq` rises with each change of any row, in commit order."""
 
 dirty_openings = Table(
     "dirty_openings",
@@ -41,5 +41,5 @@ dirty_openings = Table(
     Column("last", DateTime(timezone=True), nullable=False),
     Column("frees", Boolean, nullable=False, server_default=text("true")),
 )
-"""A log: times of a provider that were touched, and whether any of them may have come free. Writers never wait for each
-other on it, nor for its reader."""
+"""Times of a provider whose openings may have changed; `frees`: whether some of the time may have become free. Rows are
+only inserted and deleted, so writers wait neither for each other nor for the publisher."""

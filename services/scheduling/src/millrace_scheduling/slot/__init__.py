@@ -1,1 +1,1 @@
-"""Slots: the times that a calendar makes, without regard to what is booked."""
+"""Slots: the times at which a calendar lets visits begin, regardless of bookings."""

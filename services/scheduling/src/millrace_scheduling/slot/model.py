@@ -1,20 +1,21 @@
-"""The grid of slots that a calendar makes, day by day, and what of it fits beside what is taken."""
+"""Compute the slots of a calendar day by day, and check whether a visit fits between occupied times. Pure."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from millrace_scheduling.calendar.model import Calendar, VisitType
-from millrace_scheduling.slot.windows import Window, blocked, hours_of, merged, without
+from millrace_scheduling.slot.windows import Window, expand_blocks, expand_hours, merge_windows, subtract_windows
 
-FREE = 1 << 40
-"""Minutes of room where nothing is near."""
+UNLIMITED = 1 << 40
+"""Minutes of free time where no occupied time is near."""
 
 
 class Segment(NamedTuple):
-    """Slots in a row: from `first`, every `grid_minutes`, before `end`; it is open without a break to `until`.
+    """Equidistant slots: one every `grid_minutes` of the calendar from `first` until before `end`.
 
-    In minutes, see `scheduling.slot.zones`. The shortest visit of the calendar fits at every slot.
+    The practice is open without a break from `first` to `until`, so the calendar's shortest visit fits at every slot.
+    All values are minutes as in `slot.zones`.
     """
 
     first: int
@@ -22,42 +23,45 @@ class Segment(NamedTuple):
     until: int
 
 
-def segments_of(calendar: Calendar, day: date) -> list[Segment]:
-    """The slots that begin on a day of the calendar's zone. They depend on nothing but the calendar and the day."""
-    hours = hours_of(calendar, day)
+def compute_segments(calendar: Calendar, day: date) -> list[Segment]:
+    """Return the slots that begin on a day of the calendar's time zone, in order."""
+    hours = expand_hours(calendar, day)
     if not hours:
         return []
     tomorrow = day + timedelta(1)
-    taken = blocked(calendar, day, tomorrow)
-    # No visit lasts longer than to the end of the next day.
-    open_time = merged(without([*hours, *hours_of(calendar, tomorrow)], taken))
+    blocks = expand_blocks(calendar, day, tomorrow)
+    # A visit ends by the end of the next day at the latest.
+    open_time = merge_windows(subtract_windows([*hours, *expand_hours(calendar, tomorrow)], blocks))
     return [
         segment
         for opening in hours
-        for part in without([opening], taken)
+        for part in subtract_windows([opening], blocks)
         if (segment := _segment(calendar, opening[0], part, open_time)) is not None
     ]
 
 
 def _segment(calendar: Calendar, anchor: int, part: Window, open_time: Sequence[Window]) -> Segment | None:
-    """The grid counts from `anchor`, so that a block doesn't shift the times behind it."""
+    # The grid counts from the opening, so that a block doesn't shift the slots after it.
     begin, end = part
     first = begin + (anchor - begin) % calendar.grid_minutes
     until = next(close for open_, close in open_time if open_ <= begin < close)
-    end = min(end, until - calendar.shortest + 1)
+    end = min(end, until - calendar.shortest_visit + 1)
     return Segment(first, end, until) if first < end else None
 
 
-def slot_in(segments: Iterable[Segment], grid: int, start: int) -> Segment | None:
-    """The segment that has a slot at `start`."""
+def find_segment(segments: Iterable[Segment], grid: int, start: int) -> Segment | None:
+    """Return the segment that has a slot at `start`; None if no segment has."""
     for segment in segments:
         if segment.first <= start < segment.end and (start - segment.first) % grid == 0:
             return segment
     return None
 
 
-class Occupied:
-    """Time of a provider that is taken, buffers included. No two of `windows` overlap: the database holds that."""
+class OccupiedTime:
+    """The reserved time of a provider with its buffers, as sorted lists of begins and ends in minutes.
+
+    The windows never overlap: a constraint of the database ensures that.
+    """
 
     __slots__ = ("begins", "ends")
 
@@ -68,7 +72,10 @@ class Occupied:
 
 
 def fits(visit_type: VisitType, start: int, until: int, room: Window) -> bool:
-    """Whether such a visit can begin at a slot that is open to `until`, with so much room around it."""
+    """Return whether a visit with its buffers fits at `start`.
+
+    `until`: the end of the open time; `room`: free minutes before and after `start`.
+    """
     before, after = room
     return (
         start + visit_type.minutes <= until

@@ -1,7 +1,7 @@
-"""From hours on the wall to stretches of time.
+"""Convert the local hours and blocks of a calendar to windows of time. Pure.
 
-A moment is open when the clock on the wall shows a time within the hours. So what a gap leaves out doesn't exist, and
-what an overlap shows twice is open twice, each moment once. A window is (begin, end) in minutes, see `zones`.
+A moment is open if the local time at that moment is within the hours: local times that a time zone skips don't exist,
+and local times that it repeats are open twice. A window is (begin, end) in minutes as in `slot.zones`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,25 +10,25 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from millrace_scheduling.calendar.holidays import federal_holidays
-from millrace_scheduling.calendar.model import DAY, Calendar
-from millrace_scheduling.slot.zones import day_begin, stretches, wall_minute
+from millrace_scheduling.calendar.model import MINUTES_PER_DAY, Calendar
+from millrace_scheduling.slot.zones import local_midnight, local_to_minute, offset_periods
 
 Window: TypeAlias = tuple[int, int]
-_FURTHEST = 1440
-"""More minutes than any zone is away from UTC."""
+_MAX_OFFSET = 1440
+"""More minutes than any time zone is ahead of or behind UTC."""
 
 
-def windows_on_wall(zone: str, begins: int, ends: int) -> list[Window]:
-    """The time in which the wall shows something from `begins` until before `ends`."""
-    found = [
-        (max(begins - each.offset, each.begins), min(ends - each.offset, each.ends))
-        for each in stretches(zone, begins - _FURTHEST, ends + _FURTHEST)
+def utc_windows(zone: str, begins: int, ends: int) -> list[Window]:
+    """Return the windows in which the local time of a time zone is from `begins` until before `ends`."""
+    windows = [
+        (max(begins - period.offset, period.begins), min(ends - period.offset, period.ends))
+        for period in offset_periods(zone, begins - _MAX_OFFSET, ends + _MAX_OFFSET)
     ]
-    return merged(window for window in found if window[0] < window[1])
+    return merge_windows(window for window in windows if window[0] < window[1])
 
 
-def merged(windows: Iterable[Window]) -> list[Window]:
-    """The same time in order, without overlaps; what touches is one."""
+def merge_windows(windows: Iterable[Window]) -> list[Window]:
+    """Return the same time in order, with overlapping and adjacent windows joined."""
     result: list[Window] = []
     for begin, end in sorted(windows):
         if result and begin <= result[-1][1]:
@@ -38,53 +38,53 @@ def merged(windows: Iterable[Window]) -> list[Window]:
     return result
 
 
-def without(windows: Iterable[Window], taken: list[Window]) -> Iterator[Window]:
-    """The parts of the windows that lie outside of `taken`, which is merged."""
+def subtract_windows(windows: Iterable[Window], subtracted: list[Window]) -> Iterator[Window]:
+    """Yield the parts of `windows` that are outside of `subtracted`, which must be merged."""
     for window_begin, window_end in windows:
         begin = window_begin
-        for taken_begin, taken_end in taken:
-            if taken_end <= begin or taken_begin >= window_end:
+        for cut_begin, cut_end in subtracted:
+            if cut_end <= begin or cut_begin >= window_end:
                 continue
-            if begin < taken_begin:
-                yield begin, taken_begin
-            begin = taken_end
+            if begin < cut_begin:
+                yield begin, cut_begin
+            begin = cut_end
         if begin < window_end:
             yield begin, window_end
 
 
-def hours_of(calendar: Calendar, day: date) -> list[Window]:
-    """The hours of a day on the wall, blocks and all."""
-    midnight = day_begin(day)
+def expand_hours(calendar: Calendar, day: date) -> list[Window]:
+    """Return the windows of the weekly and the extra hours of a local day. Blocks aren't subtracted."""
+    midnight = local_midnight(day)
     hours = [(each.opens, each.closes) for each in calendar.extra_hours if each.day == day]
     if not is_holiday(calendar, day):
         weekday = day.isoweekday()
         hours += [(each.opens, each.closes) for each in calendar.weekly_hours if each.weekday == weekday]
     zone = calendar.time_zone
-    return merged(
-        window for opens, closes in hours for window in windows_on_wall(zone, midnight + opens, midnight + closes)
+    return merge_windows(
+        window for opens, closes in hours for window in utc_windows(zone, midnight + opens, midnight + closes)
     )
 
 
 def is_holiday(calendar: Calendar, day: date) -> bool:
-    """Whether the weekly hours don't hold."""
-    return day in calendar.closed or (calendar.federal_holidays and day in federal_holidays(day.year))
+    """Return whether the weekly hours don't apply on a local day."""
+    return day in calendar.holiday_set or (calendar.federal_holidays and day in federal_holidays(day.year))
 
 
-def blocked(calendar: Calendar, first: date, last: date) -> list[Window]:
-    """The time of all blocks that have a part of these days."""
-    begin, end = day_begin(first), day_begin(last + timedelta(1))
-    found: list[Window] = []
+def expand_blocks(calendar: Calendar, first: date, last: date) -> list[Window]:
+    """Return the windows of all blocks that overlap the local days from `first` to `last`."""
+    begin, end = local_midnight(first), local_midnight(last + timedelta(1))
+    windows: list[Window] = []
     for block in calendar.blocks:
-        begins, ends = wall_minute(block.begins), wall_minute(block.ends)
+        begins, ends = local_to_minute(block.begins), local_to_minute(block.ends)
         if begins < end and ends > begin:
-            # Only the part in question: a block may last for years.
-            found += windows_on_wall(calendar.time_zone, max(begins, begin - 2880), min(ends, end + 2880))
-    return merged(found)
+            # Only the part around these days: a block may last for years.
+            windows += utc_windows(calendar.time_zone, max(begins, begin - 2880), min(ends, end + 2880))
+    return merge_windows(windows)
 
 
 @lru_cache(maxsize=65_536)
-def day_begins(zone: str, day: date) -> int:
-    """The first minute of a day, or of what comes in its place where a zone left it out."""
-    midnight = day_begin(day)
-    found = windows_on_wall(zone, midnight, midnight + DAY)
-    return found[0][0] if found else day_begins(zone, day + timedelta(1))
+def start_of_day(zone: str, day: date) -> int:
+    """Return the first minute of a local day; that of the next day if the time zone skips the day."""
+    midnight = local_midnight(day)
+    windows = utc_windows(zone, midnight, midnight + MINUTES_PER_DAY)
+    return windows[0][0] if windows else start_of_day(zone, day + timedelta(1))

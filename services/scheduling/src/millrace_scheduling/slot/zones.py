@@ -1,7 +1,7 @@
-"""Time zones as stretches of constant offset, from the PyPI package `tzdata` and never from the machine's own files.
+"""Time zones as periods of constant offset, from the PyPI package `tzdata` never from the machine's files. Pure.
 
-Moments are whole minutes since 1970-01-01T00:00Z; a time on the wall is the moment at which a clock in UTC would show
-it. Since 1972 all offsets from UTC are whole minutes.
+Moments are whole minutes since 1970-01-01T00:00Z. Local times are whole minutes since 1970-01-01T00:00 on the local
+clock. Since 1972 all offsets from UTC are whole minutes.
 """
 
 from collections.abc import Iterator
@@ -15,18 +15,18 @@ import tzdata
 
 TZDATA_VERSION: str = tzdata.IANA_VERSION
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 # of clocks on the wall
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 # local time
 _DAY = 1440
 _STEP = 720
-"""Minutes between two looks at a zone; no zone goes there and back between them."""
+"""Step of the search for changes of the offset, in minutes; no time zone changes and changes back within it."""
 
 
-class UnknownZoneError(ValueError):
-    """There is no such time zone."""
+class UnknownTimeZoneError(ValueError):
+    """The name isn't that of an IANA time zone."""
 
 
-class Stretch(NamedTuple):
-    """From `begins` until before `ends` the wall is ahead of UTC by `offset` minutes."""
+class OffsetPeriod(NamedTuple):
+    """Local time is ahead of UTC by `offset` minutes from `begins` until before `ends`."""
 
     begins: int
     ends: int
@@ -34,82 +34,79 @@ class Stretch(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def zone(name: str) -> ZoneInfo:
-    """An IANA time zone. Raises `UnknownZoneError`."""
+def get_zone(name: str) -> ZoneInfo:
+    """Return an IANA time zone. Raises `UnknownTimeZoneError`."""
     *packages, file = name.split("/")
     if not all(part.replace("-", "").replace("_", "").replace("+", "").isalnum() for part in (*packages, file)):
-        raise UnknownZoneError(name)
+        raise UnknownTimeZoneError(name)
     try:
         with resources.files("tzdata.zoneinfo").joinpath(*packages, file).open("rb") as data:
             return ZoneInfo.from_file(data, key=name)
     except (OSError, ValueError) as error:
-        raise UnknownZoneError(name) from error
+        raise UnknownTimeZoneError(name) from error
 
 
-def minute_of(moment: datetime) -> int:
-    """The minute that a moment lies in."""
+def to_minute(moment: datetime) -> int:
+    """Return the minute that contains a moment."""
     return int(moment.timestamp()) // 60
 
 
-def moment_of(minute: int) -> datetime:
+def from_minute(minute: int) -> datetime:
+    """Return the moment at which a minute begins, in UTC."""
     return datetime.fromtimestamp(minute * 60, UTC)
 
 
-def wall_minute(wall: datetime) -> int:
-    """Of a time on the wall, without a zone."""
-    return int((wall - _EPOCH).total_seconds()) // 60
+def local_to_minute(local: datetime) -> int:
+    """Return a local time, given without a time zone, in minutes."""
+    return int((local - _EPOCH).total_seconds()) // 60
 
 
-def day_begin(day: date) -> int:
-    """Midnight of a day on the wall."""
+def local_midnight(day: date) -> int:
+    """Return the midnight at which a local day begins, as a local time in minutes."""
     return (day.toordinal() - EPOCH_ORDINAL) * _DAY
 
 
 def local_day(name: str, minute: int) -> date:
-    """The day on the wall at a moment."""
+    """Return the local day at a moment."""
     return date.fromordinal((minute + offset_at(name, minute)) // _DAY + EPOCH_ORDINAL)
 
 
-def monday(day: date) -> date:
-    """The first day of its week."""
+def week_start(day: date) -> date:
+    """Return the Monday of the week that contains a day."""
     return day - timedelta(day.weekday())
 
 
 def offset_at(name: str, minute: int) -> int:
-    """By how many minutes the wall is ahead of UTC."""
-    return next(stretch.offset for stretch in stretches(name, minute, minute + 1))
+    """Return by how many minutes local time is ahead of UTC at a moment."""
+    return next(period.offset for period in offset_periods(name, minute, minute + 1))
 
 
-def stretches(name: str, begins: int, ends: int) -> Iterator[Stretch]:
-    """All that have a part of the given time, in order; the first and the last may reach beyond it."""
-    for year in range(_year_of(begins), _year_of(ends - 1) + 1):
-        for stretch in _stretches_of_year(name, year):
-            if stretch.ends > begins and stretch.begins < ends:
-                yield stretch
-
-
-def _year_of(minute: int) -> int:
-    return moment_of(minute).year
+def offset_periods(name: str, begins: int, ends: int) -> Iterator[OffsetPeriod]:
+    """Yield the periods that overlap the given time, in order; the first and the last may extend beyond it."""
+    for year in range(from_minute(begins).year, from_minute(ends - 1).year + 1):
+        for period in _periods_of_year(name, year):
+            if period.ends > begins and period.begins < ends:
+                yield period
 
 
 @lru_cache(maxsize=4096)
-def _stretches_of_year(name: str, year: int) -> tuple[Stretch, ...]:
-    tz = zone(name)
-    begins, end = day_begin(date(year, 1, 1)), day_begin(date(year + 1, 1, 1))
-    found: list[Stretch] = []
+def _periods_of_year(name: str, year: int) -> tuple[OffsetPeriod, ...]:
+    tz = get_zone(name)
+    begins, end = local_midnight(date(year, 1, 1)), local_midnight(date(year + 1, 1, 1))
+    periods: list[OffsetPeriod] = []
     at, offset = begins, _offset(tz, begins)
     while at < end:
         step = min(at + _STEP, end)
-        if _offset(tz, step) != offset and (change := _change(tz, at, step, offset)) < end:
-            found.append(Stretch(begins, change, offset))
+        if _offset(tz, step) != offset and (change := _find_change(tz, at, step, offset)) < end:
+            periods.append(OffsetPeriod(begins, change, offset))
             begins, at, offset = change, change, _offset(tz, change)
         else:
             at = step
-    return (*found, Stretch(begins, end, offset))
+    return (*periods, OffsetPeriod(begins, end, offset))
 
 
-def _change(tz: ZoneInfo, before: int, after: int, offset: int) -> int:
-    """The first minute with another offset than the one that `before` has and `after` hasn't."""
+def _find_change(tz: ZoneInfo, before: int, after: int, offset: int) -> int:
+    """Return the first minute whose offset isn't `offset`, which `before` has and `after` hasn't."""
     while after - before > 1:
         middle = (before + after) // 2
         if _offset(tz, middle) == offset:

@@ -1,4 +1,4 @@
-"""Calendar feeds behind secret addresses."""
+"""The table of calendar feeds."""
 
 from sqlalchemy import CheckConstraint, Column, DateTime, Index, LargeBinary, Table, Text, UniqueConstraint, Uuid
 
@@ -10,13 +10,13 @@ ics_feeds = Table(
     Column("id", Uuid, primary_key=True),
     Column("secret_hash", LargeBinary, nullable=False),
     Column("patient_id", Uuid),
-    Column("place_id", Uuid),
+    Column("provider_location_id", Uuid),
     Column("npi", Text),
     Column("practice_id", Uuid),
     Column("created_by", Uuid, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("secret_hash"),
-    CheckConstraint("num_nonnulls(patient_id, place_id, npi) = 1", name="whose"),
+    CheckConstraint("num_nonnulls(patient_id, provider_location_id, npi) = 1", name="whose"),
     Index("ics_feeds_created_by_id_idx", "created_by", "id"),
 )
-"""The secret itself isn't here: whoever reads the database can't read the feeds' addresses."""
+"""`secret_hash`: only a digest, so that read access to the database gives no access to the feeds."""

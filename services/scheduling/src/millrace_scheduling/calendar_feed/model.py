@@ -1,4 +1,4 @@
-"""Whose appointments a calendar feed shows. Pure."""
+"""Calendar feeds. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,13 +6,13 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
-    """Whose appointments a secret address shows: a patient's, a place's, or a provider's within a practice."""
+class CalendarFeed:
+    """A private address that lists appointments: of a patient, a provider-location, or a provider in one practice."""
 
     id: UUID
     created_by: UUID
     created_at: datetime
     patient_id: UUID | None = None
-    place_id: UUID | None = None
+    provider_location_id: UUID | None = None
     npi: str | None = None
     practice_id: UUID | None = None

@@ -1,12 +1,12 @@
-"""A place: one provider at one location, as far as scheduling must know it."""
+"""Provider-locations, as far as scheduling needs them. Pure."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """`id` is the provider-location's; `version` the directory's. A deleted one is kept for its version."""
+class ProviderLocation:
+    """A provider at one location. `version` is that of the consumed entity; deleted ones remain for their version."""
 
     id: UUID
     npi: str

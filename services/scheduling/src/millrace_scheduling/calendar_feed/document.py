@@ -1,0 +1,89 @@
+"""Render appointments as an iCalendar document (RFC 5545). Pure.
+
+The UID of an appointment never changes. SEQUENCE increases with each move and with the cancellation. A cancelled
+appointment remains in the document with STATUS:CANCELLED, so that calendar programs remove it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard
+
+from millrace_scheduling.appointment.model import Appointment, State
+from millrace_scheduling.slot.zones import OffsetPeriod, from_minute, get_zone, offset_periods, to_minute
+
+MEDIA_TYPE = "text/calendar; charset=utf-8"
+PRODUCT = "-//Millrace//Appointments//EN"
+REFRESH_INTERVAL = timedelta(hours=1)
+
+
+def render_document(appointments: Sequence[Appointment], *, name: str | None = None) -> bytes:
+    """Return a document of the appointments and their time zones. Equal appointments give equal bytes."""
+    calendar = Calendar()
+    calendar.add("prodid", PRODUCT)
+    calendar.add("version", "2.0")
+    calendar.add("method", "PUBLISH")
+    if name is not None:
+        calendar.add("x-wr-calname", name)
+        calendar.add("refresh-interval", REFRESH_INTERVAL, parameters={"VALUE": "DURATION"})
+    for component in _time_zones(appointments):
+        calendar.add_component(component)
+    for appointment in appointments:
+        calendar.add_component(_event(appointment))
+    encoded: bytes = calendar.to_ical()
+    return encoded
+
+
+def _event(appointment: Appointment) -> Event:
+    visit, local = appointment.visit, get_zone(appointment.visit.time_zone)
+    event = Event()
+    event.add("uid", f"{appointment.id}@millrace")
+    event.add("dtstamp", appointment.updated_at)
+    event.add("created", appointment.created_at)
+    event.add("last-modified", appointment.updated_at)
+    event.add("sequence", appointment.sequence)
+    event.add("status", "CANCELLED" if appointment.state is State.CANCELLED else "CONFIRMED")
+    event.add("dtstart", visit.start.astimezone(local))
+    event.add("dtend", visit.end.astimezone(local))
+    event.add("summary", _summary(visit.visit_reason, visit.mode))
+    return event
+
+
+def _summary(visit_reason: str | None, mode: str) -> str:
+    summary = "Appointment" if visit_reason is None else f"Appointment: {visit_reason.replace('-', ' ')}"
+    return f"{summary} (video)" if mode == "video" else summary
+
+
+def _time_zones(appointments: Iterable[Appointment]) -> list[Timezone]:
+    """Return a VTIMEZONE for each time zone, from a day before its first visit to a day after its last."""
+    spans: dict[str, tuple[datetime, datetime]] = {}
+    for each in appointments:
+        visit = each.visit
+        begin, end = spans.get(visit.time_zone, (visit.start, visit.end))
+        spans[visit.time_zone] = min(begin, visit.start), max(end, visit.end)
+    day = timedelta(1)
+    return [render_time_zone(name, begin - day, end + day) for name, (begin, end) in sorted(spans.items())]
+
+
+def render_time_zone(name: str, begin: datetime, end: datetime) -> Timezone:
+    """Return a VTIMEZONE that lists each change of the offset in the given time, instead of recurrence rules."""
+    component = Timezone()
+    component.add("tzid", name)
+    before: int | None = None
+    for period in offset_periods(name, to_minute(begin), to_minute(end) + 1):
+        if period.offset != before:
+            component.add_component(_observance(name, period, period.offset if before is None else before))
+            before = period.offset
+    return component
+
+
+def _observance(name: str, period: OffsetPeriod, before: int) -> TimezoneStandard | TimezoneDaylight:
+    moment = from_minute(period.begins)
+    local = moment.astimezone(get_zone(name))
+    observance = TimezoneDaylight() if local.dst() else TimezoneStandard()
+    # Local time in the offset before the change (RFC 5545, section 3.6.5).
+    observance.add("dtstart", (moment + timedelta(minutes=before)).replace(tzinfo=None))
+    observance.add("tzoffsetfrom", timedelta(minutes=before))
+    observance.add("tzoffsetto", timedelta(minutes=period.offset))
+    observance.add("tzname", local.tzname() or name)
+    return observance

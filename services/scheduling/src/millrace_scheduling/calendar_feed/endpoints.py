@@ -1,0 +1,87 @@
+"""REST endpoints of calendar feeds and of appointments in iCalendar format."""
+
+from typing import Annotated, Any, TypeAlias
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from millrace_platform.authentication import InPrincipal
+from millrace_platform.openapi import problems
+from millrace_platform.responses import NO_STORE
+from millrace_scheduling.appointment.endpoints import InAppointments
+from millrace_scheduling.calendar_feed.document import MEDIA_TYPE, render_document
+from millrace_scheduling.calendar_feed.schemas import (
+    CalendarFeedBody,
+    CalendarFeedList,
+    CalendarFeedResource,
+    NewCalendarFeed,
+)
+from millrace_scheduling.calendar_feed.service import CalendarFeedService
+
+router = APIRouter(prefix="/v1/appointments", tags=["calendar feeds"])
+
+_ICALENDAR: dict[int | str, dict[str, Any]] = {200: {"content": {"text/calendar": {"schema": {"type": "string"}}}}}
+InSecret = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{43}$", description="The secret part of the address.")]
+
+
+async def _service(request: Request) -> CalendarFeedService:
+    service: CalendarFeedService = request.app.state.booking.feeds
+    return service
+
+
+InCalendarFeeds: TypeAlias = Annotated[CalendarFeedService, Depends(_service)]
+
+
+@router.post(
+    "/feeds", summary="Create a calendar feed", status_code=201, responses=problems(401, 403, 404, 409, 415, 422)
+)
+async def create_calendar_feed(
+    feeds: InCalendarFeeds, caller: InPrincipal, body: CalendarFeedBody, response: Response
+) -> NewCalendarFeed:
+    """Create a private address for calendar programs.
+
+    The address is returned only once. Everyone who has it can read the appointments.
+    """
+    feed, secret = await feeds.create(caller, body.provider_location_id, body.npi)
+    response.headers.update(NO_STORE)
+    return NewCalendarFeed(feed=CalendarFeedResource.of(feed), path=f"/v1/appointments/feeds/{secret}.ics")
+
+
+@router.get("/feeds", summary="List calendar feeds", responses=problems(401))
+async def list_calendar_feeds(feeds: InCalendarFeeds, caller: InPrincipal, response: Response) -> CalendarFeedList:
+    """Return the calendar feeds that the caller created, without their addresses."""
+    response.headers.update(NO_STORE)
+    return CalendarFeedList(items=[CalendarFeedResource.of(feed) for feed in await feeds.list_own(caller)])
+
+
+@router.delete(
+    "/feeds/{feed_id:uuid}", summary="Revoke a calendar feed", status_code=204, responses=problems(401, 404, 422)
+)
+async def revoke_calendar_feed(feeds: InCalendarFeeds, caller: InPrincipal, feed_id: UUID) -> None:
+    """Delete one of the caller's calendar feeds. Its address returns 404 from then on."""
+    await feeds.revoke(caller, feed_id)
+
+
+@router.get(
+    "/feeds/{secret}.ics",
+    summary="Read a calendar feed",
+    response_class=Response,
+    responses={**_ICALENDAR, **problems(404, 422)},
+)
+async def read_calendar_feed(feeds: InCalendarFeeds, secret: InSecret) -> Response:
+    """Return the appointments of the last 30 days and all future ones, including cancelled ones, as iCalendar."""
+    headers = {"Cache-Control": "private, max-age=300"}
+    return Response(await feeds.render(secret), media_type=MEDIA_TYPE, headers=headers)
+
+
+@router.get(
+    "/{appointment_id}/calendar.ics",
+    summary="Get an appointment as iCalendar",
+    response_class=Response,
+    responses={**_ICALENDAR, **problems(401, 404, 422)},
+)
+async def get_appointment_calendar(appointments: InAppointments, caller: InPrincipal, appointment_id: UUID) -> Response:
+    """Return an appointment as iCalendar, for its patient and the staff of its practice."""
+    appointment = await appointments.get(caller, appointment_id)
+    headers = {**NO_STORE, "Content-Disposition": 'attachment; filename="appointment.ics"'}
+    return Response(render_document([appointment]), media_type=MEDIA_TYPE, headers=headers)

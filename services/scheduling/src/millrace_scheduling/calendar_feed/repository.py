@@ -1,0 +1,79 @@
+"""Rows of calendar feeds, and the appointments that they list."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from millrace_platform.database import Session
+from millrace_platform.statements import fetch, first
+from millrace_scheduling.appointment.model import Appointment
+from millrace_scheduling.appointment.repository import list_where
+from millrace_scheduling.calendar_feed.model import CalendarFeed
+
+_COLUMNS: Final = "id, patient_id, provider_location_id, npi, practice_id, created_by, created_at"
+# ruff: noqa: S608 # constants
+_ADD = """
+INSERT INTO ics_feeds (id, secret_hash, patient_id, provider_location_id, npi, practice_id, created_by, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+_BY_SECRET = f"SELECT {_COLUMNS} FROM ics_feeds WHERE secret_hash = $1"
+_FIND = f"SELECT {_COLUMNS} FROM ics_feeds WHERE id = $1"
+_LIST = f"SELECT {_COLUMNS} FROM ics_feeds WHERE created_by = $1 ORDER BY id LIMIT $2"
+_DELETE = "DELETE FROM ics_feeds WHERE id = $1"
+_DELETE_OF_PATIENT = "DELETE FROM ics_feeds WHERE patient_id = $1 OR created_by = $1"
+_APPOINTMENTS: Final = (
+    "WHERE {condition} AND a.start >= $1 AND ($3::uuid IS NULL OR p.practice_id = $3) ORDER BY a.start, a.id LIMIT 2000"
+)
+
+
+async def add(session: Session, feed: CalendarFeed, secret_hash: bytes) -> None:
+    await first(
+        session,
+        _ADD,
+        feed.id,
+        secret_hash,
+        feed.patient_id,
+        feed.provider_location_id,
+        feed.npi,
+        feed.practice_id,
+        feed.created_by,
+        feed.created_at,
+    )
+
+
+async def find_by_secret(session: Session, secret_hash: bytes) -> CalendarFeed | None:
+    return _feed_from(await first(session, _BY_SECRET, secret_hash))
+
+
+async def find(session: Session, feed_id: UUID) -> CalendarFeed | None:
+    return _feed_from(await first(session, _FIND, feed_id))
+
+
+async def list_created_by(session: Session, created_by: UUID, limit: int) -> list[CalendarFeed]:
+    """Return the feeds that a user created, the oldest first."""
+    return [CalendarFeed(**row) for row in await fetch(session, _LIST, created_by, limit)]
+
+
+async def delete(session: Session, feed_id: UUID) -> None:
+    await first(session, _DELETE, feed_id)
+
+
+async def delete_patient_feeds(session: Session, patient_id: UUID) -> None:
+    """Delete the feeds that a patient created, or that list the patient's appointments."""
+    await fetch(session, _DELETE_OF_PATIENT, patient_id)
+
+
+async def list_appointments(session: Session, feed: CalendarFeed, since: datetime) -> list[Appointment]:
+    """Return the appointments that a feed lists, from `since` on, ordered by start."""
+    if feed.patient_id is not None:
+        key: str | UUID | None = feed.patient_id
+        condition = "a.patient_id = $2"
+    elif feed.provider_location_id is not None:
+        key, condition = feed.provider_location_id, "a.provider_location_id = $2"
+    else:
+        key, condition = feed.npi, "a.npi = $2"
+    return await list_where(session, _APPOINTMENTS.format(condition=condition), since, key, feed.practice_id)
+
+
+def _feed_from(row: Any) -> CalendarFeed | None:
+    return None if row is None else CalendarFeed(**row)

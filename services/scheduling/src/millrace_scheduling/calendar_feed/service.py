@@ -1,0 +1,92 @@
+"""Calendar feeds: staff and patients create and revoke them, calendar programs read them by their secret address."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from millrace_platform.authentication import Principal, Role
+from millrace_platform.errors import Conflict, Forbidden
+from millrace_platform.ids import Ids
+from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_scheduling.access import can_manage
+from millrace_scheduling.calendar_feed import repository
+from millrace_scheduling.calendar_feed.document import render_document
+from millrace_scheduling.calendar_feed.model import CalendarFeed
+from millrace_scheduling.problems import not_found
+from millrace_scheduling.provider_location import repository as provider_locations
+
+PAST: Final = timedelta(days=30)
+"""How far back a feed goes, so that calendar programs receive recent cancellations."""
+FEEDS_PER_USER: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarFeedService:
+    """Creates, revokes and renders calendar feeds.
+
+    `new_secret` returns the unguessable part of an address, of which only a digest is stored.
+    """
+
+    units: UnitsOfWork
+    ids: Ids
+    new_secret: Callable[[], str]
+
+    async def create(
+        self, caller: Principal, provider_location_id: UUID | None, npi: str | None
+    ) -> tuple[CalendarFeed, str]:
+        """Create a feed; return it with its secret. Problems: 403, 404, 409 if the caller has too many feeds."""
+        secret = self.new_secret()
+        async with self.units.begin() as work:
+            feed = await self._new_feed(work, caller, provider_location_id, npi)
+            if len(await repository.list_created_by(work.session, caller.subject, FEEDS_PER_USER)) == FEEDS_PER_USER:
+                raise Conflict(f"You have {FEEDS_PER_USER} calendar feeds, which is the limit. Revoke one first.")
+            await repository.add(work.session, feed, _digest(secret))
+        return feed, secret
+
+    async def list_own(self, caller: Principal) -> list[CalendarFeed]:
+        """Return the feeds that the caller created."""
+        async with self.units.begin() as work:
+            return await repository.list_created_by(work.session, caller.subject, FEEDS_PER_USER)
+
+    async def revoke(self, caller: Principal, feed_id: UUID) -> None:
+        """Delete a feed that the caller created. Problems: 404."""
+        async with self.units.begin() as work:
+            feed = await repository.find(work.session, feed_id)
+            if feed is None or feed.created_by != caller.subject:
+                raise not_found("calendar feed", feed_id)
+            await repository.delete(work.session, feed_id)
+
+    async def render(self, secret: str) -> bytes:
+        """Return the iCalendar document of the feed with this secret. Problems: 404."""
+        async with self.units.begin() as work:
+            feed = await repository.find_by_secret(work.session, _digest(secret))
+            if feed is None:
+                raise not_found("calendar feed", "at this address")
+            appointments = await repository.list_appointments(work.session, feed, work.now - PAST)
+        return render_document(appointments, name="Appointments")
+
+    async def _new_feed(
+        self, work: UnitOfWork, caller: Principal, provider_location_id: UUID | None, npi: str | None
+    ) -> CalendarFeed:
+        identifier, creator = self.ids(), caller.subject
+        if provider_location_id is not None:
+            provider_location = await provider_locations.find(work.session, provider_location_id)
+            if provider_location is None or not can_manage(caller, provider_location):
+                raise not_found("provider-location", provider_location_id)
+            return CalendarFeed(identifier, creator, work.now, provider_location_id=provider_location_id)
+        if npi is not None:
+            for provider_location in await provider_locations.list_by_npi(work.session, npi):
+                if can_manage(caller, provider_location):
+                    practice_id = provider_location.practice_id
+                    return CalendarFeed(identifier, creator, work.now, npi=npi, practice_id=practice_id)
+            raise not_found("provider", npi)
+        if not caller.has(Role.PATIENT):
+            raise Forbidden("Only patients have a feed of their own. Give a provider-location or an NPI.")
+        return CalendarFeed(identifier, creator, work.now, patient_id=creator)
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,1 +1,0 @@
-"""Appointments as iCalendar (RFC 5545)."""

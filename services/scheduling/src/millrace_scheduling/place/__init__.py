@@ -1,1 +1,0 @@
-"""Where providers see patients: this service's own copy of provider-locations."""

@@ -1,0 +1,1 @@
+"""This service's copy of the provider-locations, consumed from the `entities` feed."""

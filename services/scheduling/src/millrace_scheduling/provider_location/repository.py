@@ -1,0 +1,62 @@
+"""The table of provider-locations and its rows."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Table, Text, Uuid, select
+from sqlalchemy.dialects.postgresql import insert
+
+from millrace_platform.database import ReadSession, Session
+from millrace_scheduling.provider_location.model import ProviderLocation
+from millrace_scheduling.tables import metadata
+
+provider_locations = Table(
+    "provider_locations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("npi", Text, nullable=False, index=True),
+    Column("practice_id", Uuid),
+    Column("time_zone", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    CheckConstraint("version > 0", name="version"),
+)
+
+
+async def find(session: ReadSession, identifier: UUID) -> ProviderLocation | None:
+    """Return the provider-location; None if it is unknown or deleted."""
+    query = select(provider_locations).where(provider_locations.c.id == identifier, ~provider_locations.c.deleted)
+    row = (await session.execute(query)).mappings().one_or_none()
+    return None if row is None else ProviderLocation(**row)
+
+
+async def list_by_npi(session: ReadSession, npi: str) -> list[ProviderLocation]:
+    """Return the provider-locations of a provider that aren't deleted, by id."""
+    query = (
+        select(provider_locations)
+        .where(provider_locations.c.npi == npi, ~provider_locations.c.deleted)
+        .order_by(provider_locations.c.id)
+    )
+    return [ProviderLocation(**row) for row in (await session.execute(query)).mappings()]
+
+
+async def save_newer(session: Session, consumed: Sequence[ProviderLocation]) -> list[ProviderLocation]:
+    """Insert or update those that are newer than their rows, and return them. Each id may occur only once."""
+    if not consumed:
+        return []
+    # Sorted, so that two consumers can't deadlock while a lease changes hands.
+    rows = [asdict(each) for each in sorted(consumed, key=lambda each: each.id)]
+    statement = insert(provider_locations)
+    upsert = statement.on_conflict_do_update(
+        index_elements=[provider_locations.c.id],
+        set_={
+            "practice_id": statement.excluded.practice_id,
+            "time_zone": statement.excluded.time_zone,
+            "version": statement.excluded.version,
+            "deleted": statement.excluded.deleted,
+        },
+        where=provider_locations.c.version < statement.excluded.version,
+    )
+    saved = set((await session.execute(upsert.returning(provider_locations.c.id), rows)).scalars())
+    return [each for each in consumed if each.id in saved]
