@@ -1,4 +1,4 @@
-"""One platform for all kill tests: each brings its own providers and leaves a clean platform behind."""
+"""One platform for all kill tests: each imports its own providers and leaves a consistent platform."""
 
 from collections.abc import Iterator
 from pathlib import Path

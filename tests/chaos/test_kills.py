@@ -17,24 +17,28 @@ VERIFY_SECONDS = "30"
 seeds = itertools.count(100)
 
 
-def projected(platform: Platform) -> int:
-    """How many events the projector has applied since it started; 0 while it can't tell."""
+def count_projected_events(platform: Platform) -> int:
+    """Return how many events the projector has applied since its start; 0 while it is unavailable."""
     return int(platform.status("projector").get("handled", 0))
 
 
 @pytest.fixture
 def demo(platform: Platform, tmp_path: Path) -> Path:
-    """Provider files that the platform hasn't seen yet."""
+    """Generate provider files that the platform doesn't have yet."""
     platform.millrace("demo", "--providers", str(PROVIDERS), "--seed", str(next(seeds)), "--out", str(tmp_path))
     return tmp_path
 
 
 def kill_during_import(platform: Platform, demo: Path, pattern: str, sign: signal.Signals) -> int:
-    """Import `demo` and end the process like `pattern` while its changes are on the way; the import's exit code."""
-    before = projected(platform)
+    """Import `demo`, send `sign` to the process matching `pattern` meanwhile, and return the import's exit code."""
+    before = count_projected_events(platform)
     importing = platform.start("import", "nppes", str(demo / "nppes.csv"))
     try:
-        wait_for(lambda: projected(platform) > before, seconds=60, what="a change of the import in the projector")
+        wait_for(
+            lambda: count_projected_events(platform) > before,
+            seconds=60,
+            what="a change of the import in the projector",
+        )
         victim = platform.process_of(pattern)
         victim.send_signal(sign)
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -46,7 +50,7 @@ def kill_during_import(platform: Platform, demo: Path, pattern: str, sign: signa
 
 
 def assert_consistent(platform: Platform, demo: Path) -> None:
-    """The platform comes back, everything imported is there, and all three copies agree."""
+    """Check that the platform recovers, has all imported data, and that all three copies agree."""
     wait_for(lambda: healthy(platform), seconds=90, what="a healthy platform after the kill")
     platform.millrace("import", "nppes", str(demo / "nppes.csv"))
     wait_for(platform.is_quiet, seconds=DRAIN_SECONDS, what="the end of what is on its way")
@@ -73,7 +77,7 @@ def healthy(platform: Platform) -> bool:
         pytest.param(r"ministack", signal.SIGKILL, id="ministack-loses-its-state"),
     ],
 )
-def test_a_kill_in_the_middle_of_an_import_loses_nothing(
+def test_kill_during_an_import_loses_no_data(
     platform: Platform, demo: Path, pattern: str, sign: signal.Signals
 ) -> None:
     assert kill_during_import(platform, demo, pattern, sign) == 0

@@ -1,4 +1,4 @@
-"""One stack of containers for all of these tests, which are run in their order."""
+"""One stack of containers for all of these tests, which run in order."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -9,19 +9,19 @@ import pytest
 
 from tests.compose.load import free_times
 from tests.compose.stack import Stack, require_docker
-from tests.support.people import Person, patient, signed_in
+from tests.support.people import Person, patient, sign_in
 from tests.support.platform import Platform, free_port
 
 DEMO_PROVIDERS = 2000
 SIGNED_IN_SECONDS = 420.0
-"""Of the access token's 900, so that a test ends before it does."""
+"""Seconds, of the access token's 900, so that a test ends before the token expires."""
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     require_docker()
     stack = Stack(free_port(), tmp_path_factory.mktemp("compose") / "home", DEMO_PROVIDERS)
-    stack.down("--volumes", "--remove-orphans")  # of a run that was killed
+    stack.down("--volumes", "--remove-orphans")  # left by a killed run
     try:
         stack.up()
         yield stack
@@ -45,23 +45,23 @@ def http(platform: Platform) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def known() -> dict[str, tuple[Person, float]]:
-    """Who has signed up, and when they last signed in."""
+    """Return the signed-up people with the time of their last sign-in."""
     return {}
 
 
 @pytest.fixture
 def people(http: httpx.Client, known: dict[str, tuple[Person, float]]) -> Sequence[Person]:
-    """Who is signed in for some minutes more: sign-ups and sign-ins from one address are limited."""
+    """Return people whose tokens are valid for some minutes; signing up and in is limited by address."""
     now = time.monotonic()
     for name in ("mary", "grace"):
         person, since = known.get(name) or (patient(http, name), now)
         fresh = now - since < SIGNED_IN_SECONDS
-        known[name] = (person, since) if fresh else (signed_in(http, person.email), now)
+        known[name] = (person, since) if fresh else (sign_in(http, person.email), now)
     return [replace(person, http=http) for person, _ in known.values()]
 
 
 @pytest.fixture(scope="session")
 def times(platform: Platform) -> Iterator[tuple[str, str]]:
-    """Shared by all tests, so that each finds free ones."""
+    """Free times, shared by all tests."""
     with httpx.Client(base_url=platform.url, timeout=30) as client:
         return free_times(client)

@@ -1,4 +1,4 @@
-"""People who search and book through the load balancer all the time, and remember what they were answered."""
+"""Continuous searches and bookings through the load balancer, with a record of every failure."""
 
 import contextlib
 import itertools
@@ -16,16 +16,16 @@ from tests.support.people import Person
 
 SPECIALTY = "family-medicine"
 PAUSE_SECONDS = 0.05
-"""Between two requests of one person."""
-KEPT = 10
-"""One booking of so many is not given up."""
+"""Seconds between two requests of one person."""
+BOOKINGS_PER_UNCANCELED = 10
+"""One of this many bookings is not canceled."""
 FREE_DAYS = 3
 PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request that was not answered as it should have been."""
+    """A request with an unexpected response."""
 
     at: float
     request: str
@@ -34,7 +34,7 @@ class Failure:
 
 @dataclass
 class Load:
-    """`booked` are appointments that were acknowledged and not given up, with who booked."""
+    """`booked` are acknowledged appointments that weren't canceled, with their patients."""
 
     url: str
     people: Sequence[Person]
@@ -45,7 +45,7 @@ class Load:
     ended: threading.Event = field(default_factory=threading.Event)
 
     def search(self) -> None:
-        """Searches, provider pages and what the directory knows, until the end."""
+        """Request searches, provider pages and directory entries until the end."""
         with httpx.Client(base_url=self.url, timeout=30) as client:
             for path in itertools.cycle(
                 (f"/v1/search?specialty={SPECIALTY}&near=10001&radius_mi=50", "/v1/specialties")
@@ -55,14 +55,14 @@ class Load:
                 self._ask(client, "GET", path, {200})
 
     def book(self, person: Person) -> None:
-        """One time after the other: hold, book, and give most of them up, so that there are times enough."""
+        """Hold and book one time after the other; cancel most of them, so that enough times stay free."""
         with httpx.Client(base_url=self.url, timeout=30, headers=person.headers) as client:
             for number in itertools.count():
                 if self.ended.wait(PAUSE_SECONDS):
                     return
                 place, start = next(self.times)
                 wanted = {"provider_location_id": place, "start": start, "patient": "new", "mode": "in_person"}
-                # Somebody else may have been faster.
+                # Another patient may have been faster.
                 held = self._post(client, "/v1/holds", wanted, {201, 409})
                 if held is None or held.status_code != httpx.codes.CREATED:
                     continue
@@ -70,13 +70,13 @@ class Load:
                 if made is None:
                     continue
                 path = f"/v1/appointments/{made.json()['id']}"
-                if number % KEPT:
+                if number % BOOKINGS_PER_UNCANCELED:
                     self._post(client, f"{path}/cancel", {"reason": "other"}, {200})
                 else:
                     self.booked.append((person, path))
 
     def _post(self, client: httpx.Client, path: str, body: dict[str, str], expected: set[int]) -> httpx.Response | None:
-        """Under a key of its own, and again under it while the outcome is unknown."""
+        """POST with a new idempotency key; repeat with the same key while the outcome is unknown."""
         key, deadline = secrets.token_hex(16), time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             answer = self._ask(client, "POST", path, expected, json=body, headers={"Idempotency-Key": key})
@@ -89,7 +89,7 @@ class Load:
     def _ask(
         self, client: httpx.Client, method: str, path: str, expected: set[int], **options: object
     ) -> httpx.Response | None:
-        """The answer if it is an expected one; else the failure is noted."""
+        """Return the response if it is expected; otherwise record a failure."""
         try:
             answer = client.request(method, path, **options)  # type: ignore[arg-type] # options of httpx's own
         except httpx.TransportError as error:
@@ -102,12 +102,12 @@ class Load:
         return None
 
     def lost(self) -> list[str]:
-        """Appointments that were acknowledged and aren't there any more."""
+        """Return acknowledged appointments that no longer exist."""
         return [path for person, path in self.booked if person.ask("GET", path, 200).json()["state"] != "booked"]
 
 
 def free_times(http: httpx.Client) -> Iterator[tuple[str, str]]:
-    """Times that a new patient may book, over and over: a time of each place, then the next of each."""
+    """Yield bookable times endlessly: one of each provider-location, then the next of each."""
     places = http.get("/v1/directory/provider-locations", params={"limit": 200}).raise_for_status().json()["items"]
     today = datetime.now(UTC).date()
     asked = {
@@ -120,14 +120,14 @@ def free_times(http: httpx.Client) -> Iterator[tuple[str, str]]:
     for place in places:
         answer = http.get("/v1/availability", params={**asked, "provider_location": place["id"]})
         openings = answer.raise_for_status().json()["provider_locations"][0]["openings"]
-        # Every fourth: visits are longer than the grid, and a time that overlaps one that is taken is taken.
+        # Every fourth: visits are longer than the grid, and overlapping times can't both be booked.
         by_place.append([(place["id"], opening["start"]) for opening in openings[::4]])
     return itertools.cycle([found for row in itertools.zip_longest(*by_place) for found in row if found is not None])
 
 
 @contextlib.contextmanager
 def under_load(url: str, people: Sequence[Person], times: Iterator[tuple[str, str]]) -> Iterator[Load]:
-    """Some who search, and `people`, who book, for the length of the block."""
+    """Search and let `people` book during the block."""
     load = Load(url, people, times)
     threads = [threading.Thread(target=load.search) for _ in range(2)]
     threads += [threading.Thread(target=load.book, args=(person,)) for person in people]

@@ -1,4 +1,4 @@
-"""A whole platform of containers for tests: a project and a port of its own, taken down with its volumes."""
+"""A platform in containers for tests, with its own project and port; it is removed with its volumes."""
 
 import json
 import os
@@ -18,14 +18,14 @@ from tests.support.platform import REPOSITORY, Platform, wait_for
 PROJECT = "millrace-test"
 FILES = ("compose.yaml", "tests/compose/ports.yaml")
 START_SECONDS = 900.0
-"""With the images to build first, where they aren't yet."""
+"""Seconds, including building the images."""
 SERVICES = ("refinery", "projector", "directory", "patients", "scheduling", "reviews", "notifications", "search")
 STORES = ("postgres", "valkey", "ministack")
 AROUND = ("operator", "edge", "nginx")
 
 
 def missing() -> str | None:
-    """What is missing for Compose, in one line."""
+    """Return what is missing for Compose in one line, or None."""
     if shutil.which("docker") is None:
         return "docker is not installed: https://docs.docker.com/engine/install/"
     asked = {"docker info": ("info",), "docker compose version": ("compose", "version")}
@@ -38,7 +38,7 @@ def missing() -> str | None:
 
 @dataclass
 class Stack:
-    """`port` is the load balancer's on loopback; `home` gets the variables that reach the containers from here."""
+    """`port` is the load balancer's on loopback; `home` gets the variables with which tests reach the containers."""
 
     port: int
     home: Path
@@ -53,7 +53,7 @@ class Stack:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """Leads `docker compose` to this stack."""
+        """Return the environment in which `docker compose` uses this stack."""
         return {
             **os.environ,
             "COMPOSE_PROJECT_NAME": PROJECT,
@@ -64,7 +64,7 @@ class Stack:
         }
 
     def compose(self, *arguments: str, seconds: float = 120.0) -> str:
-        """Run `docker compose`; what it printed. AssertionError with what it said when it fails."""
+        """Run `docker compose` and return its output; raise AssertionError with its errors if it fails."""
         done = self.run(("docker", "compose", *arguments), seconds)
         assert done.returncode == 0, (
             f"docker compose {' '.join(arguments)}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
@@ -77,7 +77,7 @@ class Stack:
         )
 
     def up(self) -> None:
-        """As a user does. Afterwards all answer."""
+        """Start the stack as a user does and wait until it is healthy."""
         self.compose("up", "--build", "--detach", "--wait", "--quiet-pull", seconds=START_SECONDS)
         self.publish()
 
@@ -85,7 +85,7 @@ class Stack:
         self.compose("down", "--timeout", "60", *arguments, seconds=300.0)
 
     def publish(self) -> None:
-        """Tell the platform's variables anew: ports of loopback change with each start."""
+        """Write the platform's variables again: loopback ports change with each start."""
         found = json.loads(self.compose("config", "--format", "json"))["services"]["operator"]["environment"]
         reached = {name: self._reached(value) for name, value in found.items()}
         self.home.mkdir(parents=True, exist_ok=True)
@@ -98,14 +98,14 @@ class Stack:
         return re.sub(rf"\b({'|'.join((*SERVICES, *STORES))}):([0-9]{{4}})\b", loopback, value)
 
     def healthy(self) -> bool:
-        """Whether the load balancer says that every service is ready."""
+        """Return whether the load balancer reports every service as ready."""
         try:
             return httpx.get(f"{self.platform.url}/healthz", timeout=5).status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 
     def wait_until_healthy(self, container: str) -> None:
-        """The container's own check first: the platform's may not have seen yet that it was away."""
+        """Wait for the container's health check first, as the platform's check may not have noticed the outage yet."""
 
         def checked() -> bool:
             states: list[Any] = [

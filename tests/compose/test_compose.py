@@ -1,4 +1,4 @@
-"""The platform in containers: what users do, kills, replacements under load. One stack for all, so in this order."""
+"""The platform in containers: end-to-end tests, kills and replacements under load, in order on one stack."""
 
 import shlex
 import subprocess
@@ -25,13 +25,13 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 TUTORIAL = REPOSITORY / "docs" / "tutorial" / "first-booking.md"
 ASKED_THERE = "specialty=family-medicine&near=84120&radius_mi=10&plan=90100UT0010001&available_within=7d"
 END_TO_END = ("test_booking.py", "test_reviews.py", "tenancy")
-"""Each service by its document, and what telemetry tells, have nothing to do with how it is run."""
+"""Tests of OpenAPI documents and telemetry don't depend on how the platform runs."""
 CONSUMERS = ("refinery", "projector", "scheduling", "reviews", "notifications")
 HANDOVER_SECONDS = 5.0
 VERIFY_SECONDS = "180"
 
 
-def test_all_containers_are_healthy_and_the_demo_data_are_in(stack: Stack, http: httpx.Client) -> None:
+def test_all_containers_are_healthy_with_demo_data(stack: Stack, http: httpx.Client) -> None:
     assert stack.healthy()
     found = http.get("/v1/search", params={"specialty": "family-medicine", "near": "10001", "radius_mi": 50}).json()
     assert found["total"] > 0
@@ -40,7 +40,7 @@ def test_all_containers_are_healthy_and_the_demo_data_are_in(stack: Stack, http:
 
 
 def test_end_to_end(stack: Stack) -> None:
-    """The same tests as for `make up`, told where this platform is."""
+    """Run the tests of `make up` against this stack."""
     told = {
         **stack.environment,
         "MILLRACE_TEST_URL": stack.platform.url,
@@ -60,7 +60,7 @@ def test_end_to_end(stack: Stack) -> None:
     assert done.returncode == 0, done.stdout[-8000:]
 
 
-def test_the_tutorial(stack: Stack, http: httpx.Client, tmp_path: Path) -> None:
+def test_tutorial_commands_work(stack: Stack, http: httpx.Client, tmp_path: Path) -> None:
     wrapper = tmp_path / ".venv" / "bin" / "millrace"
     wrapper.parent.mkdir(parents=True)
     wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(stack.platform.command)} "$@"\n')
@@ -79,7 +79,7 @@ def test_the_tutorial(stack: Stack, http: httpx.Client, tmp_path: Path) -> None:
 
 
 def patient(command: str) -> str:
-    """What the text says of two commands, and a reader does: until the visit is known, and the review, ask again."""
+    """Repeat two commands until they succeed, as the tutorial's text advises."""
     awaited = {"/v1/reviews -H": "published", "/v1/providers/$NPI |": "'count': 1"}
     for mark, answer in awaited.items():
         if mark in command:
@@ -89,7 +89,7 @@ def patient(command: str) -> str:
 
 
 def somebody(http: httpx.Client) -> str:
-    """As the text asks, or for whom there are times in these demo data: as it advises."""
+    """Return the tutorial's command, or one for a provider with openings in these demo data."""
     known = http.get("/v1/directory/provider-locations", params={"limit": 200}).raise_for_status().json()["items"]
     near = (
         (each["taxonomy"], each["address"]["zip"][:5], each["accepted_plans"][0])
@@ -110,7 +110,7 @@ def somebody(http: httpx.Client) -> str:
 
 
 @pytest.mark.parametrize("container", [*STORES, *SERVICES, *AROUND])
-def test_a_container_is_killed_and_started_under_load(
+def test_container_is_killed_and_restarted_under_load(
     stack: Stack, people: Sequence[Person], times: Iterator[tuple[str, str]], container: str
 ) -> None:
     with under_load(stack.platform.url, people, times) as load:
@@ -124,14 +124,14 @@ def test_a_container_is_killed_and_started_under_load(
     assert load.lost() == []
 
 
-def test_what_was_killed_has_lost_nothing(stack: Stack) -> None:
+def test_kills_lose_no_data(stack: Stack) -> None:
     verify(stack.platform)
     parked = stack.platform.millrace("feeds", "dlq", "list")
     assert "No dead letters" in parked.stdout + parked.stderr, parked.stdout
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_is_replaced_under_load_without_a_failed_request(
+def test_service_is_replaced_under_load_without_failed_requests(
     stack: Stack, people: Sequence[Person], times: Iterator[tuple[str, str]], service: str
 ) -> None:
     leases = Leases(stack.platform) if service in CONSUMERS else None
@@ -154,12 +154,12 @@ def test_a_service_is_replaced_under_load_without_a_failed_request(
     assert load.lost() == []
 
 
-def test_what_was_replaced_has_lost_nothing(stack: Stack) -> None:
+def test_replacements_lose_no_data(stack: Stack) -> None:
     verify(stack.platform)
 
 
-def test_a_stop_and_a_start_lose_nothing(stack: Stack, http: httpx.Client, people: Sequence[Person]) -> None:
-    """All containers are made anew; what lies on volumes stays, and the demo data aren't loaded twice."""
+def test_stop_and_start_lose_no_data(stack: Stack, http: httpx.Client, people: Sequence[Person]) -> None:
+    """Create all containers again: data on volumes stay, and the demo data aren't loaded twice."""
     known = http.get("/v1/search?specialty=family-medicine&near=10001&radius_mi=50").raise_for_status().json()["total"]
     stack.down()
     stack.up()
@@ -180,7 +180,7 @@ def failed(load: Load) -> str:
 
 
 class rolling:  # noqa: N801 - used as a function
-    """`compose/roll.sh` for one service; gives an event that is set when the former container is told to stop."""
+    """Runs `compose/roll.sh` for one service; its event is set when the previous container is stopped."""
 
     def __init__(self, stack: Stack, service: str) -> None:
         self._process = subprocess.Popen(
@@ -212,7 +212,7 @@ class rolling:  # noqa: N801 - used as a function
 
 
 class Leases:
-    """Who holds the shards of a service's stream, as the lease tables say."""
+    """The owners of a service's shards according to the lease table."""
 
     def __init__(self, platform: Platform) -> None:
         self._variables: Mapping[str, str] = platform.variables

@@ -1,4 +1,4 @@
-"""The images: what is in them, and what they need not be allowed."""
+"""The images: their contents, their size and the permissions that they don't need."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.support.platform import REPOSITORY
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 
 OURS_MEGABYTES = 176
-"""What an image may add to python:3.13-slim on disk: 250 in all, where the base has some 120."""
+"""Megabytes that an image may add to python:3.13-slim on disk."""
 INSTALLED = """
 import importlib.metadata, json
 print(json.dumps({found.metadata["Name"]: found.version for found in importlib.metadata.distributions()}))
@@ -44,7 +44,7 @@ def canonical(name: str) -> str:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_image_is_run_as_the_manifests_say(stack: Stack, service: str) -> None:
+def test_image_runs_as_the_manifests_say(stack: Stack, service: str) -> None:
     configured = inspected(image(service))["Config"]
     assert configured["User"] == "10001:10001"
     assert configured["Entrypoint"] == ["python"]
@@ -56,14 +56,14 @@ def test_an_image_is_run_as_the_manifests_say(stack: Stack, service: str) -> Non
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_image_is_small(stack: Stack, service: str) -> None:
+def test_image_is_small(stack: Stack, service: str) -> None:
     added = inspected(image(service))["Size"] - inspected("python:3.13-slim")["Size"]
     assert added < OURS_MEGABYTES * 1000**2
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_image_has_what_the_lock_says_and_its_inventory_tells(stack: Stack, tmp_path: Path, service: str) -> None:
-    """Nobody else's service, no tool of the build, no version but the lock's."""
+def test_image_contents_match_lock_and_inventory(stack: Stack, tmp_path: Path, service: str) -> None:
+    """Check that it contains no other service, no build tool and no version other than the lock's."""
     listed = docker("run", "--rm", *CONFINED, image(service), "-c", INSTALLED)
     installed = {canonical(name): version for name, version in json.loads(listed).items()}
     lock = re.findall(r"^([A-Za-z0-9._-]+)==([^ ]+)", (REPOSITORY / "requirements.lock").read_text(), re.MULTILINE)
@@ -79,7 +79,7 @@ def test_an_image_has_what_the_lock_says_and_its_inventory_tells(stack: Stack, t
     assert {canonical(each["name"]): each["version"] for each in inventory["components"]} == installed
 
 
-def test_a_bad_setting_ends_a_confined_service_with_its_name(stack: Stack) -> None:
+def test_invalid_setting_is_named_by_a_confined_service(stack: Stack) -> None:
     command = (image("search"), "-m", "millrace_search")
     arguments = ("run", "--rm", *CONFINED, "--env", "MILLRACE_LISTEN_PORT=none", *command)
     done = subprocess.run(("docker", *arguments), capture_output=True, text=True, timeout=60, check=False)

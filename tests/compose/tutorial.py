@@ -1,4 +1,4 @@
-"""The commands of a tutorial, as a reader types them."""
+"""The commands of a tutorial, run as a reader types them."""
 
 import re
 import subprocess
@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 MARK = "\x1e"
-"""Between what two commands print."""
+"""Separator between the outputs of two commands."""
 
 
 def commands(page: Path) -> Iterator[str]:
-    """What stands behind the prompts of a page's code blocks, each command with its further lines."""
+    """Return the commands behind the prompts of a page's code blocks, each with its continuation lines."""
     for block in re.findall(r"^```\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
         command = ""
         for line in block.splitlines():
             if not command and not line.startswith("$ "):
-                continue  # what was answered
+                continue  # output
             command += f"\n{line}" if command else line.removeprefix("$ ")
             if is_whole(command):
                 yield command
@@ -24,13 +24,13 @@ def commands(page: Path) -> Iterator[str]:
 
 
 def is_whole(command: str) -> bool:
-    """Whether the shell would run it, and not wait for more."""
+    """Return whether the shell would run the text without waiting for more."""
     checked = subprocess.run(("bash", "-n", "-c", command), capture_output=True, text=True, timeout=10, check=False)
     return checked.returncode == 0 and not command.endswith("\\")
 
 
 def run(typed: list[str], directory: Path, environment: Mapping[str, str], seconds: float) -> list[tuple[str, str]]:
-    """Each command with what it printed, all of them in one shell that ends where one fails."""
+    """Run the commands in one shell that ends at the first failure; return each with its output."""
     script = "set -euo pipefail\n" + "".join(f"{command}\nprintf '{MARK}'\n" for command in typed)
     done = subprocess.run(
         ("bash", "-c", script),

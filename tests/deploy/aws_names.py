@@ -1,7 +1,7 @@
-"""AWS's own names on loopback: a CONNECT proxy that ends TLS and hands each request to an emulator.
+"""AWS host names on loopback: a CONNECT proxy that terminates TLS and forwards each request to an emulator.
 
 Copilot is built on an AWS SDK that knows no `AWS_ENDPOINT_URL`, but it does obey `HTTPS_PROXY` and `AWS_CA_BUNDLE`. The
-emulator has no StackSets and no metadata of templates; what Copilot asks about these is answered here.
+emulator has no StackSets and no metadata of templates; the proxy responds to Copilot's calls about these.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What the emulator can't tell of an application of Copilot's.
+    """The state of a Copilot application that the emulator doesn't support.
 
     `stack_set`, `stack_id`: the name of its stack set, and the stack that stands for the only instance. `metadata`: of
     templates, as YAML, by the name of their stack.
@@ -42,7 +42,7 @@ class Application:
     region: str = "us-east-1"
 
     def answer(self, action: str, stack: str) -> str | None:
-        """The result of a call as XML; None for those that the emulator answers."""
+        """Return the result of a call as XML; None for calls that the emulator supports."""
         match action:
             case "DescribeStackSet":
                 body = (
@@ -64,7 +64,7 @@ class Application:
 
 @dataclass
 class Names:
-    """A running proxy: where it listens, whom its clients shall trust, and what they called that nobody answers."""
+    """A running proxy: its address, the certificate that clients must trust, and the unsupported calls."""
 
     port: int
     certificate: Path
@@ -72,13 +72,13 @@ class Names:
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """What a client's environment needs."""
+        """Return the environment variables of a client."""
         return {"HTTPS_PROXY": f"http://127.0.0.1:{self.port}", "AWS_CA_BUNDLE": str(self.certificate)}
 
 
 @contextmanager
 def aws_names(directory: Path, emulator_port: int, application: Application) -> Iterator[Names]:
-    """Run the proxy in a thread of its own; keys and certificate go to `directory`."""
+    """Run the proxy in its own thread; write key and certificate to `directory`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate, key = make_certificate(directory)
     context.load_cert_chain(certificate, key)
@@ -98,7 +98,7 @@ def aws_names(directory: Path, emulator_port: int, application: Application) -> 
 
 
 def make_certificate(directory: Path) -> tuple[Path, Path]:
-    """A certificate for AWS's names that signs itself, and its key."""
+    """Create a self-signed certificate for AWS's names, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "AWS on loopback")])
     now = datetime.now(UTC)
@@ -129,7 +129,7 @@ class _Proxy:
         self._names = names
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One CONNECT, one request, one response."""
+        """Serve one CONNECT, one request and one response."""
         try:
             async with asyncio.timeout(SECONDS):
                 await reader.readuntil(HEAD_END)
@@ -139,7 +139,7 @@ class _Proxy:
                 writer.write(await self._answer(await _request(reader)))
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # the client went away, or will see that we did
+            pass  # the client disconnected, or will see that we did
         finally:
             writer.close()
 
@@ -167,7 +167,7 @@ class _Proxy:
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[list[str], bytes]:
-    """The lines of a request's head, and its body."""
+    """Return the lines of a request's head, and its body."""
     head = (await reader.readuntil(HEAD_END)).decode("latin-1")
     lines = [line for line in head.split("\r\n") if line]
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}

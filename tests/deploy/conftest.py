@@ -1,4 +1,4 @@
-"""An AWS emulator with all of its services, beside the small one that other tests share."""
+"""Fixtures for an AWS emulator with all of its services, beside the small one that other tests share."""
 
 import random
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ SERVICES = (
 
 @pytest.fixture(scope="session")
 def cloud(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The emulator; `cloud.deploy` makes stacks in it."""
+    """Start the emulator; `cloud.deploy` creates stacks in it."""
     directory = tmp_path_factory.mktemp("cloud")
     port = free_ports(1, random.Random())[0]
     server = ministack.Ministack(pytestconfig.rootpath / ".millrace" / "ministack", directory, port, services=SERVICES)
@@ -31,13 +31,13 @@ def cloud(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def packages(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    """What `copilot` makes of every environment and service."""
+    """Package every environment and service with `copilot`."""
     return packaged(cloud, tmp_path_factory.mktemp("copilot"))
 
 
 @pytest.fixture(scope="session")
 def exports(cloud: Cloud) -> dict[str, str]:
-    """What the data templates and the services' own export, once they are deployed."""
+    """Deploy the data templates and the services' own; return their exports."""
     return deploy_data(cloud)
 
 
@@ -49,7 +49,7 @@ def deployed(
     embedded_redis_port: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
-    """Every service, running on what the templates made."""
+    """Run every service on the resources of the templates."""
     urls = make_cache_users(embedded_redis_port)
     with deployment(cloud, exports, embedded_postgres, urls, tmp_path_factory.mktemp("services")) as running_services:
         yield running_services

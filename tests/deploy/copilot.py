@@ -1,4 +1,4 @@
-"""The real `copilot`, made to package every environment and service without an AWS account."""
+"""Runs the real `copilot` to package every environment and service without an AWS account."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """Packaged templates, by environment, and by service and environment; and what `copilot` said where it failed."""
+    """Packaged templates by environment and by service, and the error texts of failures."""
 
     directory: Path
     failures: Mapping[str, str]
@@ -51,7 +51,7 @@ class Packages:
         return self.directory / name / environment / f"{name}-{environment}.stack.yml"
 
     def templates(self) -> list[Path]:
-        """All that were made, addons too."""
+        """Yield all packaged templates, including addons."""
         return sorted(self.directory.rglob("*.yml"))
 
 
@@ -83,13 +83,13 @@ def _packagings(directory: Path) -> list[tuple[str, list[str], Path]]:
 
 
 def _shell(cloud: Cloud) -> dict[str, str]:
-    """What the manifests take from the shell. Copilot looks whether the certificate is there and for the domain."""
+    """Return the shell variables that the manifests use; Copilot checks that the certificate exists for the domain."""
     certificate = cloud.client("acm").request_certificate(DomainName=DOMAIN, ValidationMethod="DNS")
     return {"MILLRACE_DOMAIN": DOMAIN, "MILLRACE_CERTIFICATE_ARN": certificate["CertificateArn"]}
 
 
 def _application(cloud: Cloud, shell: Mapping[str, str]) -> Application:
-    """What `copilot app init` and `copilot env init` would have left."""
+    """Create the resources that `copilot app init` and `copilot env init` create."""
     template = yaml.safe_dump(_infrastructure())
     cloud.deploy(f"StackSet-{STACK_SET}", template)
     described = cloud.client("cloudformation").describe_stacks(StackName=f"StackSet-{STACK_SET}")
@@ -121,7 +121,7 @@ def _infrastructure() -> dict[str, Any]:
 
 
 def _register(cloud: Cloud) -> None:
-    """Copilot's own records of application, environments and services, in the Parameter Store."""
+    """Write Copilot's records of application, environments and services to the Parameter Store."""
     ssm = cloud.client("ssm")
 
     def put(path: str, record: Mapping[str, str]) -> None:

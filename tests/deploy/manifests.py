@@ -1,7 +1,7 @@
-"""The manifests of Copilot that we write, as a strict schema: Copilot itself ignores a key that it doesn't know.
+"""A strict schema of our Copilot manifests: Copilot itself ignores unknown keys.
 
-Only what we use is here. A key that is right but new goes into the schema first; a test holds every key of the schema
-against the tags in Copilot's own program.
+The schema contains only the keys that we use. A test checks every key of the schema against the tags in Copilot's own
+program.
 """
 
 from typing import Annotated, Any, Literal
@@ -235,7 +235,7 @@ class Pipeline(Strict):
 
 
 def keys(model: type[BaseModel], seen: set[type[BaseModel]] | None = None) -> set[str]:
-    """Every key that a manifest of this kind may have, at any depth, without those that name things of ours."""
+    """Return every key that a manifest of this kind may have at any depth, without names that we choose."""
     seen = set() if seen is None else seen
     seen.add(model)
     found = {field.alias or name for name, field in model.model_fields.items()}

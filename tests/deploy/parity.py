@@ -1,4 +1,4 @@
-"""One description of a deployed service, and an adapter for each way to deploy it that reads its files into that."""
+"""One description of a deployed service, and for each way to deploy it an adapter that reads its files."""
 
 import json
 import re
@@ -13,18 +13,17 @@ from tests.deploy.templates import Evaluation, load
 
 ENVIRONMENT = "prod"
 COMPOSE_ENVIRONMENT = "local"
-"""In names of streams and tables; described as if it were `ENVIRONMENT`."""
+"""A prefix of stream and table names; replaced by that of `ENVIRONMENT` in descriptions."""
 DELIVERED_BY_FARGATE = {"AWS_REGION"}
-"""Variables that one of the files may leave to Fargate, which sets them itself."""
+"""Variables that Fargate sets itself, so that a file may omit them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """A service as it is deployed. Values of variables are those of `prod`; an imported one is `<export NAME>`.
+class DeployedService:
+    """A service as it is deployed. Variables have the values of `prod`; an imported one is `<export NAME>`.
 
-    `health` are the paths that are probed; `secrets` are by variable, each with what it comes from. `size` is processor
-    and memory of a task; `tasks` are the fewest and the most, None where a person decides that, and then there are no
-    alarms either.
+    `health` are the probed paths; `secrets` are the sources of secrets by variable. `size` is the processor and memory
+    of a task; `tasks` are minimum and maximum, None if a person decides them, and then there are no alarms either.
     """
 
     port: int
@@ -39,8 +38,8 @@ class Described:
     sidecar_images: Mapping[str, str] = field(default_factory=dict)
 
 
-def copilot(service: str) -> Described:
-    """From `copilot/<service>/manifest.yml` and the outputs of its addons, of which Copilot makes variables."""
+def copilot(service: str) -> DeployedService:
+    """Read `copilot/<service>/manifest.yml` and the outputs of its addons, which Copilot turns into variables."""
     text = (COPILOT / service / "manifest.yml").read_text()
     for name, value in (
         ("COPILOT_APPLICATION_NAME", APP),
@@ -53,7 +52,7 @@ def copilot(service: str) -> Described:
     rules = [http, *http.get("additional_rules", [])] if http else []
     variables, secrets = _addons(service)
     count = manifest["count"]["range"]
-    return Described(
+    return DeployedService(
         port=manifest["image"]["port"],
         health=_probed(manifest["image"]["healthcheck"]["command"]) | {rule["healthcheck"]["path"] for rule in rules},
         prefixes=frozenset(f"/{rule['path']}" for rule in rules),
@@ -72,7 +71,7 @@ def _imported(value: Any) -> str:
 
 
 def _addons(service: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Variables and secrets that Copilot makes of outputs: of a reference to a secret a secret, of a policy none."""
+    """Return the variables and secrets that Copilot derives from outputs; references to secrets are secrets."""
     template = load(COPILOT / service / "addons" / "access.yml")
     evaluation = Evaluation(template, {"App": APP, "Env": ENVIRONMENT, "Name": service})
     variables, secrets = {}, {}
@@ -87,18 +86,18 @@ def _addons(service: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _variable(name: str) -> str:
-    """An output's name as Copilot writes it as a variable: MillraceDatabaseUrl is MILLRACE_DATABASE_URL."""
+    """Return the variable that Copilot derives from an output: MillraceDatabaseUrl is MILLRACE_DATABASE_URL."""
     return "".join(f"_{letter}" if letter.isupper() and at else letter for at, letter in enumerate(name)).upper()
 
 
 def _probed(command: list[str]) -> frozenset[str]:
-    """The path that a container's health check asks for on its own port."""
+    """Return the path that a container's health check requests on its own port."""
     _, _, path = " ".join(command).partition("http://127.0.0.1:8000")
     return frozenset({path.partition("'")[0]})
 
 
-def ecs(service: str) -> Described:
-    """From `ecs/service.yml` under the parameters of `ecs/services/<service>.json`."""
+def ecs(service: str) -> DeployedService:
+    """Read `ecs/service.yml` with the parameters of `ecs/services/<service>.json`."""
     template = load(ECS / "service.yml")
     own = json.loads((ECS / "services" / f"{service}.json").read_text())
     evaluation = Evaluation(template, {"App": APP, "Env": ENVIRONMENT, "Domain": DOMAIN, **own})
@@ -109,7 +108,7 @@ def ecs(service: str) -> Described:
     health = _probed(container["HealthCheck"]["Command"])
     if public:
         health |= {resources[targets]["Properties"]["HealthCheckPath"] for targets in ("BlueTargets", "GreenTargets")}
-    return Described(
+    return DeployedService(
         port=container["PortMappings"][0]["ContainerPort"],
         health=health,
         prefixes=_prefixes(evaluation.value(resources["Rule"]["Properties"]["Conditions"])) if public else frozenset(),
@@ -126,17 +125,17 @@ def ecs(service: str) -> Described:
 
 
 def _prefixes(conditions: list[Any]) -> frozenset[str]:
-    """`^/v1/(a|b)(/.*)?$` as /v1/a and /v1/b."""
+    """Return /v1/a and /v1/b for `^/v1/(a|b)(/.*)?$`."""
     (pattern,) = conditions[0]["PathPatternConfig"]["RegexValues"]
     assert pattern.startswith("^/v1/(")
     assert pattern.endswith(")(/.*)?$")
     return frozenset(f"/v1/{segment}" for segment in pattern[len("^/v1/(") : -len(")(/.*)?$")].split("|"))
 
 
-def compose(service: str) -> Described:
-    """From `compose.yaml`, the Dockerfile of all services and the load balancer's configuration.
+def compose(service: str) -> DeployedService:
+    """Read `compose.yaml`, the Dockerfile of all services and the load balancer's configuration.
 
-    A value that is composed of a password is a secret, by the name of the password.
+    A value that contains a password is a secret, named after the password.
     """
     declared = yaml.safe_load(COMPOSE.read_text())["services"][service]
     dockerfile = DOCKERFILE.read_text()
@@ -146,7 +145,7 @@ def compose(service: str) -> Described:
             secrets[name] = f"<password {password[1]}>"
         else:
             variables[name] = value.replace(f"{APP}-{COMPOSE_ENVIRONMENT}-", f"{APP}-{ENVIRONMENT}-")
-    return Described(
+    return DeployedService(
         port=int(_one(r"proxy_pass http://\$service:([0-9]+);", BALANCER.read_text())),
         health=_probed([_one(r"HEALTHCHECK .*\\\n\s+CMD (.*)", dockerfile)]),
         prefixes=_balanced(BALANCER.read_text()).get(service, frozenset()),
@@ -158,23 +157,23 @@ def compose(service: str) -> Described:
 
 
 def _one(pattern: str, text: str) -> str:
-    """What the pattern's group matches, the same wherever it does."""
+    """Return the one text that the pattern's group matches everywhere."""
     (found,) = set(re.findall(pattern, text))
     return str(found)
 
 
 def _balanced(text: str) -> dict[str, frozenset[str]]:
-    """`~^/v1/(a|b)(/|$) service;` as /v1/a and /v1/b, by service."""
+    """Return /v1/a and /v1/b for `~^/v1/(a|b)(/|$) service;`, by service."""
     found: dict[str, set[str]] = {}
     for names, service in re.findall(r"~\^/v1/\(?([a-z|-]+)\)?\(/\|\$\) ([a-z]+);", text):
         found.setdefault(service, set()).update(f"/v1/{name}" for name in names.split("|"))
     return {service: frozenset(prefixes) for service, prefixes in found.items()}
 
 
-ADAPTERS: dict[str, Callable[[str], Described]] = {"copilot": copilot, "ecs": ecs, "compose": compose}
-"""Every way to deploy that is held against the others; one more joins by one more adapter."""
+ADAPTERS: dict[str, Callable[[str], DeployedService]] = {"copilot": copilot, "ecs": ecs, "compose": compose}
+"""The ways to deploy that are compared with each other."""
 ON_AWS = ("copilot", "ecs")
 
 
-def described(adapter: str) -> dict[str, Described]:
+def described(adapter: str) -> dict[str, DeployedService]:
     return {service: ADAPTERS[adapter](service) for service in SERVICES}

@@ -1,4 +1,4 @@
-"""Where things lie, and the names that all of them share."""
+"""Paths and names that the deployment tests share."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a process calls of AWS: a proxy between it and the emulator that writes down each call and what it is about."""
+"""A proxy between a process and the AWS emulator that records each call and its resource."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ class Call:
 
 @dataclass
 class Recorder:
-    """A running proxy, and the calls that went through it so far."""
+    """A running proxy and the calls recorded so far."""
 
     port: int = 0
     calls: set[Call] = field(default_factory=set)
@@ -37,7 +37,7 @@ class Recorder:
 
 @contextmanager
 def recorder(emulator_port: int) -> Iterator[Recorder]:
-    """Run the proxy in a thread of its own."""
+    """Run the proxy in its own thread."""
     recorded = Recorder()
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -61,7 +61,7 @@ def recorder(emulator_port: int) -> Iterator[Recorder]:
 async def _relay(
     recorded: Recorder, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, emulator_port: int
 ) -> None:
-    """One connection: requests are read whole and noted, responses pass as they come."""
+    """Serve one connection: record complete requests, forward responses as they arrive."""
     upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", emulator_port)
 
     async def back() -> None:
@@ -99,7 +99,7 @@ def _note(recorded: Recorder, path: str, headers: Mapping[str, str], body: bytes
 
 
 def calls(target: str, request: Mapping[str, Any]) -> Iterator[Call]:
-    """A request as what IAM has to allow for it. Raises KeyError for an unknown service."""
+    """Yield the IAM calls of a request; raise KeyError for an unknown service."""
     service, _, operation = target.partition(".")
     match service.partition("_")[0], operation:
         case "Kinesis", _:
@@ -130,7 +130,7 @@ def _table(request: Mapping[str, Any]) -> str:
 
 
 def _stream(request: Mapping[str, Any]) -> str:
-    """The stream's ARN; an iterator or a token, which bears it hidden, counts as of any stream."""
+    """Return the stream's ARN; an iterator or a token hides it and counts as any stream."""
     if "StreamARN" in request:
         return str(request["StreamARN"])
     if "StreamName" in request:

@@ -1,4 +1,4 @@
-"""Stacks of CloudFormation in the emulator."""
+"""CloudFormation stacks in the emulator."""
 
 import os
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Cloud:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a process needs to take it for AWS."""
+        """Return the environment in which a process uses the emulator as AWS."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": REGION,
@@ -36,7 +36,7 @@ class Cloud:
         }
 
     def client(self, service: str) -> Any:
-        """A botocore client of a service of the emulator."""
+        """Return a botocore client for a service of the emulator."""
         return get_session().create_client(
             service,
             region_name=REGION,
@@ -47,7 +47,7 @@ class Cloud:
         )
 
     def deploy(self, stack: str, template: Path | str, **parameters: str) -> dict[str, str]:
-        """Create a stack and wait for it; its outputs. AssertionError with the events where it fails."""
+        """Create a stack, wait for it and return its outputs; raise AssertionError with the events if it fails."""
         body = template.read_text() if isinstance(template, Path) else template
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(

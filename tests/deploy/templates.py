@@ -1,4 +1,4 @@
-"""Reading CloudFormation templates: YAML with its short tags, and the values that parameters give them."""
+"""Reads CloudFormation templates: YAML with short tags, and values for given parameters."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ NO_VALUE = object()
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # the fast one where libyaml is
-    """Makes `!Sub x` into `{"Fn::Sub": x}`, as CloudFormation does."""
+    """Converts `!Sub x` to `{"Fn::Sub": x}`, as CloudFormation does."""
 
 
 def _function(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
@@ -42,7 +42,7 @@ _Loader.add_multi_constructor("!", _function)
 
 @cache
 def load(template: Path) -> dict[str, Any]:
-    """A template as plain values; not to be changed."""
+    """Return a template as plain values; callers must not change it."""
     text = template.read_text()
     loaded: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a safe loader with CloudFormation's tags
     return loaded
@@ -50,14 +50,14 @@ def load(template: Path) -> dict[str, Any]:
 
 @dataclass
 class Evaluation:
-    """The values of a template under parameters. What only AWS can know stays as `<…>`."""
+    """Evaluates a template for given parameters. Values that only AWS knows stay as `<…>`."""
 
     template: Mapping[str, Any]
     parameters: Mapping[str, str]
     exports: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, node: Any) -> Any:
-        """Functions applied, from the inside out; properties without a value are left out."""
+        """Return a node with all functions applied; omit properties without a value."""
         match node:
             case {"Fn::If": [str(name), yes, no]}:
                 return self.value(yes if self.condition(name) else no)
@@ -126,7 +126,7 @@ class Evaluation:
 
 
 def exports(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """What a template exports, by name."""
+    """Return the exports of a template by name."""
     evaluation = Evaluation(template, parameters)
     outputs = template.get("Outputs", {}).values()
     return {evaluation.value(o["Export"]["Name"]): evaluation.value(o["Value"]) for o in outputs if "Export" in o}

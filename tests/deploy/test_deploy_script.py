@@ -1,4 +1,4 @@
-"""ecs/deploy.sh, as far as it goes without AWS: what it would deploy, from what, with which parameters."""
+"""Dry runs of ecs/deploy.sh: the stacks that it would deploy, their templates and parameters."""
 
 import os
 import re
@@ -18,7 +18,7 @@ GIVEN = {
 
 
 def script(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run it where no `aws` can be found."""
+    """Run the script without an `aws` program."""
     return subprocess.run(
         ["/bin/bash", str(ECS / "deploy.sh"), *arguments],
         env={"PATH": os.defpath, **variables},
@@ -30,7 +30,7 @@ def script(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
 
 
 def stacks(output: str) -> dict[str, tuple[str, dict[str, str]]]:
-    """Template and parameters of each stack that a dry run names, in their order."""
+    """Return template and parameters of each stack of a dry run, in order."""
     found: dict[str, tuple[str, dict[str, str]]] = {}
     for line in output.splitlines():
         if match := re.fullmatch(r"stack (\S+) from ecs/(\S+)", line):
@@ -42,7 +42,7 @@ def stacks(output: str) -> dict[str, tuple[str, dict[str, str]]]:
     return found
 
 
-def test_a_dry_run_gives_each_template_the_parameters_that_it_asks_for() -> None:
+def test_dry_run_gives_each_template_its_parameters() -> None:
     whole, beside = script("--dry-run", "prod", **GIVEN), script("--dry-run", "prod", "adopt", **GIVEN)
     assert whole.returncode == beside.returncode == 0, whole.stderr
     deployed = stacks(whole.stdout)
@@ -60,7 +60,7 @@ def test_a_dry_run_gives_each_template_the_parameters_that_it_asks_for() -> None
     }
 
 
-def test_what_exports_is_deployed_before_what_imports() -> None:
+def test_exporting_stacks_come_before_importing_ones() -> None:
     order = [stack.removeprefix("millrace-prod-ecs-") for stack in stacks(script("--dry-run", "prod", **GIVEN).stdout)]
     assert order.index("network") < order.index("database") < order.index("directory-access") < order.index("directory")
     assert order.index("alarms") < order.index("service-alarms") < order.index("search")
@@ -68,7 +68,7 @@ def test_what_exports_is_deployed_before_what_imports() -> None:
 
 
 @pytest.mark.parametrize("missing", ["MILLRACE_DOMAIN", "MILLRACE_IMAGES", "MILLRACE_TAG"])
-def test_it_says_what_it_needs(missing: str) -> None:
+def test_script_names_missing_requirements(missing: str) -> None:
     given = {name: value for name, value in GIVEN.items() if name != missing}
     done = script("--dry-run", "dev", "services/search", **given)
     assert done.returncode == 1
@@ -76,13 +76,13 @@ def test_it_says_what_it_needs(missing: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["production"], ["--force", "dev"], ["dev", "everything"]])
-def test_it_says_how_to_call_it(arguments: list[str]) -> None:
+def test_script_prints_its_usage(arguments: list[str]) -> None:
     done = script("--dry-run", *arguments, **GIVEN)
     assert done.returncode == 2
     assert done.stderr.startswith("Usage:")
 
 
-def test_it_says_which_part_there_is_not() -> None:
+def test_script_names_an_unknown_part() -> None:
     done = script("--dry-run", "dev", "services/searhc", **GIVEN)
     assert done.returncode == 1
     assert "ecs/services/searhc" in done.stderr

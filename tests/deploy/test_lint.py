@@ -1,4 +1,4 @@
-"""What cfn-lint and checkov say of every template: nothing, or an exception that says why."""
+"""cfn-lint and checkov find nothing in any template, except what is explained."""
 
 import json
 import re
@@ -23,7 +23,7 @@ TEMPLATES = sorted(
 PACKAGED_EXCEPTIONS = {
     "E3676": "of an internal HTTPS listener, made on a condition that holds only where it has certificates"
 }
-"""What cfn-lint finds in what Copilot itself writes, and why it does no harm."""
+"""Findings of cfn-lint in Copilot's own templates, and why they do no harm."""
 
 
 def test_cfn_lint_finds_nothing_in_our_templates() -> None:
@@ -32,21 +32,21 @@ def test_cfn_lint_finds_nothing_in_our_templates() -> None:
 
 
 def checkov(folder: Path) -> dict[str, Any]:
-    """What checkov says of all templates below a folder."""
+    """Return checkov's findings in all templates below a folder."""
     options = ("--framework", "cloudformation", "--output", "json", "--skip-download")
     report: dict[str, Any] = json.loads(run("checkov", "--directory", str(folder), *options).stdout)
     return report
 
 
 @pytest.mark.parametrize("folder", [ECS, COPILOT], ids=["ecs", "copilot"])
-def test_checkov_finds_nothing_in_our_templates_but_what_is_explained(folder: Path) -> None:
+def test_checkov_finds_only_explained_exceptions(folder: Path) -> None:
     report = checkov(folder)
     assert report["results"]["failed_checks"] == []
     assert report["results"]["parsing_errors"] == []
     assert report["summary"]["passed"] > 100
 
 
-def test_an_exception_of_checkov_says_why_and_is_needed() -> None:
+def test_checkov_exceptions_have_reasons_and_are_needed() -> None:
     skipped = {(check["check_id"], check["resource"]) for check in checkov(ECS)["results"]["skipped_checks"]}
     written = set()
     for template in TEMPLATES:
@@ -72,7 +72,7 @@ def test_cfn_lint_finds_no_error_in_what_copilot_packages(packages: Packages) ->
     assert done.stdout == ""
 
 
-def test_every_function_that_copilot_brings_runs_on_a_supported_node(packages: Packages) -> None:
+def test_copilots_functions_run_on_a_supported_node(packages: Packages) -> None:
     runtimes = [
         resource["Properties"]["Runtime"]
         for path in packages.templates()
@@ -83,7 +83,7 @@ def test_every_function_that_copilot_brings_runs_on_a_supported_node(packages: P
     assert len(runtimes) >= len(ENVIRONMENTS) * (1 + 2 * len(SERVICES))
 
 
-def test_the_addons_are_the_templates_of_ecs() -> None:
+def test_addons_equal_the_ecs_templates() -> None:
     pairs = [(ECS / "data" / path.name, path) for path in (COPILOT / "environments" / "addons").glob("*.yml")]
     pairs = [(own, addon) for own, addon in pairs if addon.name != "addons.parameters.yml"]
     assert {own.name for own, _ in pairs} == {path.name for path in (ECS / "data").glob("*.yml")}
@@ -97,7 +97,7 @@ def same(one: Path, other: Path) -> bool:
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_no_policy_names_everything_where_aws_lets_it_name_something(template: Path) -> None:
+def test_policies_name_resources_where_aws_allows(template: Path) -> None:
     nameless = re.compile(r"^(ecr:GetAuthorizationToken|xray:.*|ssmmessages:.*)$")
     for resource in load(template).get("Resources", {}).values():
         properties = resource.get("Properties", {})
@@ -111,7 +111,7 @@ def test_no_policy_names_everything_where_aws_lets_it_name_something(template: P
                 assert statement["Resource"] != "*" or all(map(nameless.match, actions))
 
 
-def test_the_two_ways_can_stand_beside_each_other(packages: Packages) -> None:
+def test_copilot_and_ecs_can_coexist(packages: Packages) -> None:
     environment = load(packages.environment("prod"))
     theirs = {
         Evaluation(environment, {"AWS::StackName": "millrace-prod"}).value(output["Export"]["Name"])
@@ -121,7 +121,7 @@ def test_the_two_ways_can_stand_beside_each_other(packages: Packages) -> None:
     names = {"App": "millrace", "Env": "prod"}
     assert not theirs & exports(load(ECS / "platform.yml"), names).keys()
     assert not theirs & exports(load(ECS / "adopt.yml"), names).keys()
-    # What adopt.yml leaves to Copilot's environment.
+    # Resources that adopt.yml leaves to Copilot's environment.
     given = exports(load(ECS / "network.yml"), names).keys() - exports(load(ECS / "adopt.yml"), names).keys()
     assert given - {"millrace-prod-Cidr"} <= theirs
     assert "millrace-prod-EnvironmentSecurityGroup" in theirs

@@ -1,4 +1,4 @@
-"""Copilot's manifests: no key that it would ignore, no misspelt one."""
+"""Copilot's manifests contain no key that Copilot would ignore."""
 
 import copy
 import re
@@ -22,11 +22,11 @@ MANIFESTS: list[tuple[Path, type[BaseModel]]] = [
 
 
 UNTAGGED = {"branch", "repository", "environments"}
-"""Keys that Copilot reads without a tag: of the source's properties, a plain map, and by the name of a field."""
+"""Keys that Copilot reads without a tag: from a plain map or by a field's name."""
 
 
 def places(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Each key of a document, with where it stands."""
+    """Yield each key of a document with its path."""
     if isinstance(node, dict):
         for key, child in node.items():
             yield path, key
@@ -36,8 +36,8 @@ def places(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[
             yield from places(child, (*path, number))
 
 
-def misspelt(document: Any, path: tuple[str | int, ...], key: str) -> Any:
-    """The document with the last letter of one key lost."""
+def misspell_one_key(document: Any, path: tuple[str | int, ...], key: str) -> Any:
+    """Return the document with one key misspell_one_key."""
     changed = copy.deepcopy(document)
     node = changed
     for step in path:
@@ -46,29 +46,29 @@ def misspelt(document: Any, path: tuple[str | int, ...], key: str) -> Any:
     return changed
 
 
-def ours(path: tuple[str | int, ...]) -> bool:
-    """Whether keys below this are names that we give: of variables, secrets, arguments, sidecars, volumes and so on."""
+def is_own_name(path: tuple[str | int, ...]) -> bool:
+    """Return whether keys below this are names that we choose, such as variables, secrets, sidecars and volumes."""
     given = {"variables", "secrets", "args", "sidecars", "volumes", "deployments", "post_deployments"}
     return bool(path) and path[-1] in given
 
 
 @pytest.mark.parametrize(("manifest", "schema"), MANIFESTS, ids=lambda value: getattr(value, "parent", value))
-def test_a_manifest_has_only_keys_that_copilot_knows(manifest: Path, schema: type[BaseModel]) -> None:
+def test_manifest_keys_are_known_to_copilot(manifest: Path, schema: type[BaseModel]) -> None:
     schema.model_validate(yaml.safe_load(manifest.read_text()))
 
 
 @pytest.mark.parametrize(("manifest", "schema"), MANIFESTS, ids=lambda value: getattr(value, "parent", value))
-def test_a_misspelt_key_is_found_wherever_it_stands(manifest: Path, schema: type[BaseModel]) -> None:
+def test_misspelt_key_is_found_anywhere(manifest: Path, schema: type[BaseModel]) -> None:
     document = yaml.safe_load(manifest.read_text())
     for path, key in places(document):
-        if not ours(path):
+        if not is_own_name(path):
             with pytest.raises(ValidationError):
-                schema.model_validate(misspelt(document, path, key))
+                schema.model_validate(misspell_one_key(document, path, key))
 
 
 @pytest.mark.deploy
 @pytest.mark.parametrize("schema", [Service, Environment, Pipeline])
-def test_the_schema_has_only_keys_that_stand_in_copilots_own_program(schema: type[BaseModel]) -> None:
+def test_schema_keys_are_in_copilots_program(schema: type[BaseModel]) -> None:
     tags = set(re.findall(rb'yaml:"([A-Za-z_]+)', tool("copilot").read_bytes()))
     unknown = {key for key in keys(schema) if key.encode() not in tags}
     assert unknown <= UNTAGGED

@@ -1,4 +1,4 @@
-"""Dashboards and alert rules beside Compose ask for metrics that there are."""
+"""Dashboards and alert rules of Compose use existing metrics."""
 
 import json
 import re
@@ -16,13 +16,13 @@ DASHBOARDS = sorted((REPOSITORY / "compose" / "grafana" / "dashboards").glob("*.
 RULES = REPOSITORY / "compose" / "rules.yaml"
 OBSERVED = REPOSITORY / "compose.observability.yaml"
 UNITS = {"s": "_seconds", "ms": "_milliseconds"}
-"""What Prometheus makes of a unit; what is counted has none."""
+"""Suffixes that Prometheus appends for units; counts have none."""
 ENDINGS = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",), "gauge": ("",)}
 TOPICS = {"search", "freshness", "lag", "booking", "error"}
 
 
 def named() -> dict[str, str]:
-    """The name that a series has in Prometheus, with the metric of the reference that it is of."""
+    """Return the Prometheus series names with the metric of the reference page for each."""
     rows = re.findall(r"^\| `([a-z.]+)` \| (\w+) \| (\w+) \|", REFERENCE.read_text(), re.MULTILINE)
     return {
         name.replace(".", "_") + UNITS.get(unit, "") + ending: name
@@ -31,8 +31,8 @@ def named() -> dict[str, str]:
     }
 
 
-def asked(expression: str) -> set[str]:
-    """The series that an expression names."""
+def series_names(expression: str) -> set[str]:
+    """Return the series names in an expression."""
     return set(re.findall(r"\b(?:http|millrace)_[a-z_]+(?=[{\[)])", re.sub(r"\([a-z_, ]+\) \(", "(", expression)))
 
 
@@ -46,39 +46,39 @@ def rules() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
-def test_a_dashboard_asks_for_metrics_of_the_reference(dashboard: Path) -> None:
+def test_dashboards_use_metrics_of_the_reference(dashboard: Path) -> None:
     for title, expressions in panels(dashboard):
         for expression in expressions:
-            assert asked(expression), f"{title}: {expression}"
-            assert asked(expression) <= named().keys(), f"{title}: {expression}"
+            assert series_names(expression), f"{title}: {expression}"
+            assert series_names(expression) <= named().keys(), f"{title}: {expression}"
 
 
-def test_an_alert_asks_for_metrics_of_the_reference() -> None:
+def test_alerts_use_metrics_of_the_reference() -> None:
     for rule in rules():
-        assert asked(rule["expr"]), rule["alert"]
-        assert asked(rule["expr"]) <= named().keys(), rule["alert"]
+        assert series_names(rule["expr"]), rule["alert"]
+        assert series_names(rule["expr"]) <= named().keys(), rule["alert"]
         assert rule["annotations"]["summary"]
 
 
-def test_every_metric_of_ours_is_on_a_dashboard() -> None:
+def test_every_own_metric_is_on_a_dashboard() -> None:
     expressions = [e for dashboard in DASHBOARDS for _, found in panels(dashboard) for e in found]
-    shown = {named()[series] for expression in expressions for series in asked(expression)}
+    shown = {named()[series] for expression in expressions for series in series_names(expression)}
     assert set(named().values()) == shown
 
 
-def test_there_is_a_panel_for_each_topic() -> None:
+def test_each_topic_has_a_panel() -> None:
     titles = " ".join(title for dashboard in DASHBOARDS for title, _ in panels(dashboard)).lower()
     assert {topic for topic in TOPICS if topic not in titles} == set()
 
 
-def test_every_service_is_told_of_the_collector() -> None:
+def test_every_service_exports_to_the_collector() -> None:
     declared = yaml.safe_load(OBSERVED.read_text())["services"]
     endpoints = {declared[service]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] for service in SERVICES}
     assert endpoints == {"http://collector:4318"}
 
 
-def test_what_is_provisioned_is_mounted() -> None:
-    """The files that are named in containers are those of the repository."""
+def test_provisioned_files_are_mounted() -> None:
+    """Check that the files named in containers are those of the repository."""
     for service in yaml.safe_load(OBSERVED.read_text())["services"].values():
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]
@@ -93,4 +93,4 @@ def test_what_is_provisioned_is_mounted() -> None:
     ],
 )
 def test_series_are_found_in_an_expression(expression: str, series: set[str]) -> None:
-    assert asked(expression) == series
+    assert series_names(expression) == series

@@ -1,5 +1,4 @@
-"""Services with the variables of the ECS template, on what the data templates made: the way of a change, and the calls
-that it takes, against what the policies allow."""
+"""Services on the stacks of the data templates: a change reaches search, and the recorded calls match the policies."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -30,23 +29,23 @@ NEVER_HERE = {
     ("reviews", "kinesis:PutRecords"): "nothing is reviewed here: likewise",
     ("notifications", "ses:SendEmail"): "nobody is written to here",
 }
-"""Allowed, and not seen in this run, by service and action: why."""
+"""Actions that are allowed but not called in this run, with the reason, by service and action."""
 
 
 def import_providers(deployed: Deployment, files: Path, *, seed: int) -> None:
-    """Make up some providers, others for each seed, and import them."""
+    """Generate providers, different ones for each seed, and import them."""
     count = ("--providers", "60", "--seed", str(seed))
     deployed.run("directory", str(MILLRACE), "demo", *count, "--out", str(files))
     deployed.run("directory", str(MILLRACE), "import", "nppes", str(files / "nppes.csv"))
 
 
 UNREADABLE = "provider-location/nobody"
-"""A key that every consumer takes: who goes by keys doesn't see what other records hold."""
+"""A partition key of the kind that every consumer expects."""
 
 
 @pytest.fixture(scope="module")
 def searched(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The first search that finds anybody, after an import; besides, a record on each stream that nobody can read."""
+    """Import, put an unreadable record on each stream, and return the first search with results."""
     directory = tmp_path_factory.mktemp("demo")
     import_providers(deployed, directory / "first", seed=7)
     kinesis = deployed.cloud.client("kinesis")
@@ -60,20 +59,20 @@ def searched(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> 
     def found() -> dict[str, Any] | None:
         answer = httpx.get(f"{deployed.url('search')}/v1/search", params=where, timeout=10)
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            return None  # the first read model is still to be made
+            return None  # the first read model doesn't exist yet
         body: dict[str, Any] = answer.raise_for_status().json()
         return body if body["total"] else None
 
     answer = wait_for(found, seconds=SECONDS, what=f"a search with {where} that finds somebody")
     page = httpx.get(f"{deployed.url('search')}/v1/providers/{entry['npi']}", timeout=10)
     assert page.status_code == 200
-    # The read model was made from the truth as a whole; from now on it is changed card by card.
+    # The first read model is built from the whole truth; later changes write single cards.
     import_providers(deployed, directory / "second", seed=8)
     return answer
 
 
 def statements(service: str, deployed: Deployment) -> Iterator[tuple[str, str]]:
-    """Each action and resource that the service's policy allows."""
+    """Yield each action and resource that the service's policy allows."""
     template = load(ECS / "access" / f"{service}.yml")
     parameters = {"App": APP, "Env": ENVIRONMENT, "Name": service}
     document = template["Resources"]["AccessPolicy"]["Properties"]["PolicyDocument"]
@@ -86,17 +85,17 @@ def statements(service: str, deployed: Deployment) -> Iterator[tuple[str, str]]:
 
 
 def allows(action: str, resource: str, call: Call) -> bool:
-    # An iterator stands for a stream that it doesn't show.
+    # An iterator hides its stream.
     hidden = call.resource.endswith("stream/*") and ":stream/" in resource
     return fnmatchcase(call.action, action) and (hidden or fnmatchcase(call.resource, resource))
 
 
-def test_a_change_reaches_search_through_the_streams_and_tables_of_the_templates(searched: dict[str, Any]) -> None:
+def test_change_reaches_search_through_the_templates_resources(searched: dict[str, Any]) -> None:
     assert searched["results"]
 
 
 @pytest.mark.parametrize("service", PRESENT)
-def test_a_service_calls_what_its_policy_allows(deployed: Deployment, searched: dict[str, Any], service: str) -> None:
+def test_services_calls_are_allowed(deployed: Deployment, searched: dict[str, Any], service: str) -> None:
     assert not deployed.recorders[service].unread
     allowed = list(statements(service, deployed))
     refused = [c for c in sorted(deployed.recorders[service].calls) if not any(allows(a, r, c) for a, r in allowed)]
@@ -104,9 +103,7 @@ def test_a_service_calls_what_its_policy_allows(deployed: Deployment, searched: 
 
 
 @pytest.mark.parametrize("service", PRESENT)
-def test_a_policy_allows_no_more_than_its_service_calls(
-    deployed: Deployment, searched: dict[str, Any], service: str
-) -> None:
+def test_policies_allow_only_recorded_calls(deployed: Deployment, searched: dict[str, Any], service: str) -> None:
     def unused() -> list[tuple[str, str]]:
         calls = deployed.recorders[service].calls
         return [
@@ -119,7 +116,7 @@ def test_a_policy_allows_no_more_than_its_service_calls(
     wait_for(lambda: not unused() or None, seconds=60, what=f"a call of each of {unused()}")
 
 
-def test_patients_wraps_and_unwraps_keys_with_its_own_key_alone(deployed: Deployment) -> None:
+def test_patients_uses_only_its_own_kms_key(deployed: Deployment) -> None:
     key = deployed.exports[f"{APP}-{ENVIRONMENT}-patients-KmsKeyId"]
     called = {call for call in deployed.recorders["patients"].calls if call.action.startswith("kms:")}
     assert {call.action for call in called} == {"kms:GenerateDataKey", "kms:Decrypt"}
@@ -129,7 +126,7 @@ def test_patients_wraps_and_unwraps_keys_with_its_own_key_alone(deployed: Deploy
 @pytest.mark.parametrize(
     "command", [("SET", "key", "value"), ("FLUSHALL",), ("CONFIG", "GET", "*"), ("EVAL", "return 1", "0")]
 )
-def test_search_may_read_the_read_model_only(deployed: Deployment, command: tuple[str, ...]) -> None:
+def test_search_can_only_read_the_read_model(deployed: Deployment, command: tuple[str, ...]) -> None:
     with (
         redis.Redis.from_url(deployed.environments["search"]["MILLRACE_REDIS_URL"]) as client,
         pytest.raises(redis.exceptions.NoPermissionError),
@@ -138,7 +135,7 @@ def test_search_may_read_the_read_model_only(deployed: Deployment, command: tupl
 
 
 @pytest.mark.parametrize("command", [("FLUSHALL",), ("CONFIG", "GET", "*"), ("KEYS", "*"), ("SHUTDOWN",)])
-def test_the_projector_may_do_nothing_dangerous_to_it(deployed: Deployment, command: tuple[str, ...]) -> None:
+def test_projector_cannot_run_dangerous_commands(deployed: Deployment, command: tuple[str, ...]) -> None:
     with (
         redis.Redis.from_url(deployed.environments["projector"]["MILLRACE_REDIS_URL"]) as client,
         pytest.raises(redis.exceptions.NoPermissionError),

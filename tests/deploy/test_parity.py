@@ -10,7 +10,14 @@ from pydantic_settings import BaseSettings
 
 from millrace_local import routes
 from millrace_platform.settings import PlatformSettings
-from tests.deploy.parity import ADAPTERS, COMPOSE_ENVIRONMENT, DELIVERED_BY_FARGATE, ENVIRONMENT, ON_AWS, Described
+from tests.deploy.parity import (
+    ADAPTERS,
+    COMPOSE_ENVIRONMENT,
+    DELIVERED_BY_FARGATE,
+    ENVIRONMENT,
+    ON_AWS,
+    DeployedService,
+)
 from tests.deploy.places import (
     APP,
     BALANCER,
@@ -95,7 +102,7 @@ def made(kind: str) -> set[str]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_way_to_deploy_a_service_on_aws_is_the_same(service: str) -> None:
+def test_copilot_and_ecs_deploy_the_same_service(service: str) -> None:
     one, *others = (ADAPTERS[name](service) for name in ON_AWS)
     for other in others:
         for attribute in ("port", "health", "prefixes", "command", "secrets", "size", "tasks", "rollback_alarms"):
@@ -106,7 +113,7 @@ def test_every_way_to_deploy_a_service_on_aws_is_the_same(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_compose_runs_a_service_as_it_is_deployed(service: str) -> None:
+def test_compose_runs_the_deployed_service(service: str) -> None:
     here, there = ADAPTERS["compose"](service), ADAPTERS["copilot"](service)
     for attribute in ("port", "health", "prefixes", "command"):
         assert getattr(here, attribute) == getattr(there, attribute), attribute
@@ -128,14 +135,14 @@ def test_copilot_and_compose_build_the_same_image(service: str) -> None:
     assert here["args"]["SERVICE"] == there["args"]["SERVICE"] == service
 
 
-def test_the_load_balancer_of_compose_leads_to_what_is_internal_as_the_local_edge_does() -> None:
+def test_compose_routes_internal_paths_as_the_local_edge_does() -> None:
     (names,) = re.findall(r"~\^/internal/\(\?<internal>([a-z|]+)\)", BALANCER.read_text())
     assert {f"/internal/{name}" for name in names.split("|")} == {
         path for path, _ in routes.RULES if path.startswith("/internal/")
     }
 
 
-def test_no_reason_outlives_its_difference() -> None:
+def test_every_stated_difference_exists() -> None:
     here = {name for service in SERVICES for name in ADAPTERS["compose"](service).variables}
     there = {name for service in SERVICES for name in ADAPTERS["copilot"](service).variables}
     assert there & here & ONLY_ON_AWS.keys() == there & here & ONLY_IN_COMPOSE.keys() == set()
@@ -143,7 +150,7 @@ def test_no_reason_outlives_its_difference() -> None:
     assert ONLY_IN_COMPOSE.keys() <= here
 
 
-def test_compose_makes_what_its_services_use() -> None:
+def test_compose_init_gets_its_services_names() -> None:
     """Check that `init` gets the same streams, tables and keys."""
     declared = yaml.safe_load(COMPOSE.read_text())["services"]
     told = declared["init"]["environment"]
@@ -155,19 +162,19 @@ def test_compose_makes_what_its_services_use() -> None:
                 assert name.endswith("_KEY_FILE") or value.startswith(f"{APP}-{COMPOSE_ENVIRONMENT}-"), name
 
 
-def comparable(description: Described) -> dict[str, str]:
+def comparable(description: DeployedService) -> dict[str, str]:
     return {name: value for name, value in description.variables.items() if name not in DELIVERED_BY_FARGATE}
 
 
 @pytest.mark.parametrize("service", PRESENT)
-def test_a_variable_is_a_setting_of_its_service(way: Any, service: str) -> None:
+def test_variables_are_settings_of_their_service(way: Any, service: str) -> None:
     description = way(service)
     known = variables_of(settings_of(service)) | NOT_SETTINGS.keys()
     assert (description.variables.keys() | description.secrets.keys()) - known == set()
 
 
 @pytest.mark.parametrize("service", PRESENT)
-def test_a_service_is_told_where_each_thing_of_its_own_is(way: Any, service: str) -> None:
+def test_service_gets_the_address_of_each_resource(way: Any, service: str) -> None:
     description = way(service)
     given = description.variables.keys() | description.secrets.keys()
     own = {v for v in variables_of(settings_of(service)) if v.startswith(f"MILLRACE_{service.upper()}_")}
@@ -176,7 +183,7 @@ def test_a_service_is_told_where_each_thing_of_its_own_is(way: Any, service: str
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_listens_where_it_is_probed(way: Any, service: str) -> None:
+def test_service_listens_where_it_is_probed(way: Any, service: str) -> None:
     description = way(service)
     assert description.variables["MILLRACE_LISTEN_HOST"] == "0.0.0.0"  # noqa: S104 - within a container
     assert description.variables["MILLRACE_LISTEN_PORT"] == str(description.port) == "8000"
@@ -185,14 +192,14 @@ def test_a_service_listens_where_it_is_probed(way: Any, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_is_reached_by_the_paths_of_the_local_edge(way: Any, service: str) -> None:
+def test_service_has_the_paths_of_the_local_edge(way: Any, service: str) -> None:
     if service not in routes.SERVICES:
         pytest.skip(f"{service} does not run on the local platform yet")
     own = {path for path, owner in routes.RULES if owner == service and not path.startswith("/internal/")}
     assert way(service).prefixes == own
 
 
-def test_what_is_internal_has_no_path_from_outside(way: Any) -> None:
+def test_internal_paths_are_not_public(way: Any) -> None:
     prefixes = [prefix for service in SERVICES for prefix in way(service).prefixes]
     assert len(prefixes) == len(set(prefixes))
     assert all(prefix.startswith("/v1/") for prefix in prefixes)
@@ -201,7 +208,7 @@ def test_what_is_internal_has_no_path_from_outside(way: Any) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_streams_tables_and_alarms_that_are_named_are_made(way: Any, service: str) -> None:
+def test_named_streams_tables_and_alarms_are_created(way: Any, service: str) -> None:
     description = way(service)
     named = description.variables
     assert {v for k, v in named.items() if k.endswith("_STREAM")} <= made("AWS::Kinesis::Stream")
@@ -211,7 +218,7 @@ def test_streams_tables_and_alarms_that_are_named_are_made(way: Any, service: st
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_what_is_imported_is_exported(way: Any, service: str) -> None:
+def test_imports_of_services_are_exported(way: Any, service: str) -> None:
     exported = set(exports(load(ECS / "access" / f"{service}.yml"), {**NAMES, "Name": service}))
     for path in (ECS / "data").glob("*.yml"):
         exported |= set(exports(load(path), NAMES))
@@ -221,7 +228,7 @@ def test_what_is_imported_is_exported(way: Any, service: str) -> None:
     assert imported - exported == set()
 
 
-def test_every_import_of_the_templates_is_exported_by_one() -> None:
+def test_imports_of_templates_are_exported_once() -> None:
     templates = [*ECS.glob("*.yml"), *(ECS / "data").glob("*.yml"), *(ECS / "access").glob("*.yml")]
     exported, imported = set(), set()
     for path in templates:
@@ -232,7 +239,7 @@ def test_every_import_of_the_templates_is_exported_by_one() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_secret_may_be_read_by_copilots_agent_of_its_environment_alone(service: str) -> None:
+def test_secret_is_readable_only_by_its_environments_agent(service: str) -> None:
     tags = {"copilot-application", "copilot-environment"}
     named = {
         secret.removesuffix(">").removeprefix("<export ") for secret in ADAPTERS["copilot"](service).secrets.values()
@@ -247,14 +254,14 @@ def test_a_secret_may_be_read_by_copilots_agent_of_its_environment_alone(service
 
 
 @pytest.mark.parametrize(("file", "key"), [("database", "DatabaseKey"), ("cache", "CacheKey")])
-def test_a_key_of_secrets_may_be_used_by_copilots_agent(file: str, key: str) -> None:
+def test_secrets_key_is_usable_by_copilots_agent(file: str, key: str) -> None:
     template = load(COPILOT / "environments" / "addons" / f"{file}.yml")
     tags = {tag["Key"] for tag in template["Resources"][key]["Properties"]["Tags"]}
     assert tags == {"copilot-application", "copilot-environment"}
 
 
 @pytest.mark.parametrize("service", PRESENT)
-def test_a_variable_stands_in_the_reference_of_settings(way: Any, service: str) -> None:
+def test_every_variable_is_in_the_settings_reference(way: Any, service: str) -> None:
     reference = (REPOSITORY / "docs" / "reference" / "settings.md").read_text()
     description = way(service)
     named = description.variables.keys() | description.secrets.keys()

@@ -1,4 +1,4 @@
-"""A Kinesis shard grants five reads a second to all of its readers together."""
+"""The consumers of a feed share the five reads per second of a Kinesis shard."""
 
 from millrace_notifications.bootstrap import READS_PER_SECOND as NOTIFICATIONS
 from millrace_projector.bootstrap import READS_PER_SECOND as PROJECTOR
@@ -6,8 +6,8 @@ from millrace_reviews.bootstrap import READS_PER_SECOND as REVIEWS
 from millrace_scheduling.bootstrap import READS_PER_SECOND as SCHEDULING
 
 GRANTED = 5.0
-"""GetRecords calls a second and shard: Kinesis Data Streams, quotas and limits."""
+"""GetRecords calls per second and shard; source: Kinesis Data Streams, quotas and limits."""
 
 
-def test_the_readers_of_entities_share_what_a_shard_grants() -> None:
+def test_consumers_of_entities_stay_within_the_read_limit() -> None:
     assert NOTIFICATIONS + PROJECTOR + REVIEWS + SCHEDULING <= GRANTED

@@ -1,4 +1,4 @@
-"""The reference pages name every metric, alarm and permission that there is, and no other."""
+"""The reference pages name every metric, alarm and permission, and no other."""
 
 import re
 
@@ -14,7 +14,7 @@ def page(name: str) -> str:
     return (REPOSITORY / "docs" / "reference" / f"{name}.md").read_text()
 
 
-def test_every_alarm_is_explained() -> None:
+def test_every_alarm_is_documented() -> None:
     alarms = set()
     for path in (ECS / "data").glob("*.yml"):
         evaluation = Evaluation(template := load(path), NAMES)
@@ -25,7 +25,7 @@ def test_every_alarm_is_explained() -> None:
     assert explained == alarms
 
 
-def test_every_metric_is_explained() -> None:
+def test_every_metric_is_documented() -> None:
     made = set()
     for folder in ("libs", "services"):
         for path in (REPOSITORY / folder).glob("*/src/**/*.py"):
@@ -34,7 +34,7 @@ def test_every_metric_is_explained() -> None:
     assert explained == made
 
 
-def test_alarms_and_dashboard_read_metrics_that_are_made() -> None:
+def test_alarms_and_dashboard_use_existing_metrics() -> None:
     explained = set(re.findall(r"^\| `([a-z.]+)` \|", page("metrics"), re.M))
     for name in ("service-alarms", "dashboard"):
         text = (ECS / "data" / f"{name}.yml").read_text()
@@ -42,7 +42,7 @@ def test_alarms_and_dashboard_read_metrics_that_are_made() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_permission_is_listed(service: str) -> None:
+def test_every_permission_is_documented(service: str) -> None:
     document = load(ECS / "access" / f"{service}.yml")["Resources"]["AccessPolicy"]["Properties"]["PolicyDocument"]
     rows = dict(re.findall(rf"^\| `{service}` \| (\w+) \| (.*?) \|", page("permissions"), re.M))
     for statement in document["Statement"]:

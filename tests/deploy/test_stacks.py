@@ -1,4 +1,4 @@
-"""The data templates, deployed to an emulator: what they make is what the services need."""
+"""The data templates create the resources that the services need."""
 
 import asyncio
 import base64
@@ -28,7 +28,7 @@ TABLES = (
 
 
 def shape(description: Mapping[str, Any]) -> dict[str, Any]:
-    """What a service relies on of a table: keys, their types, indexes and what these carry."""
+    """Return the keys, key types, indexes and projections of a table."""
     keys = {"KeySchema", "IndexName", "Projection"}
     types = sorted((a["AttributeName"], a["AttributeType"]) for a in description["AttributeDefinitions"])
     indexes = [{key: index[key] for key in keys} for index in description.get("GlobalSecondaryIndexes", [])]
@@ -36,8 +36,8 @@ def shape(description: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def made_by_init(cloud: Cloud, exports: dict[str, str]) -> dict[str, Any]:
-    """Shapes of the tables that `millrace init` makes, by their plain names."""
+def init_shapes(cloud: Cloud, exports: dict[str, str]) -> dict[str, Any]:
+    """Return the shapes of the tables that `millrace init` creates, by plain name."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in cloud.variables.items():
             patch.setenv(name, value)
@@ -49,16 +49,14 @@ def made_by_init(cloud: Cloud, exports: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_has_the_keys_and_indexes_that_its_service_would_give_it(
-    cloud: Cloud, made_by_init: dict[str, Any], table: str
-) -> None:
+def test_tables_equal_those_of_init(cloud: Cloud, init_shapes: dict[str, Any], table: str) -> None:
     described = cloud.client("dynamodb").describe_table(TableName=f"{APP}-{ENVIRONMENT}-{table}")["Table"]
-    expected = made_by_init.get(table, made_by_init["projector-leases"])  # all leases have one shape
+    expected = init_shapes.get(table, init_shapes["projector-leases"])  # all lease tables have one shape
     assert shape(described) == expected
 
 
 @pytest.mark.parametrize("stream", ["changes", "entities"])
-def test_a_stream_scales_by_itself_and_keeps_a_week(cloud: Cloud, exports: dict[str, str], stream: str) -> None:
+def test_streams_scale_and_retain_a_week(cloud: Cloud, exports: dict[str, str], stream: str) -> None:
     name = f"{APP}-{ENVIRONMENT}-{stream}"
     described = cloud.client("kinesis").describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
     assert described["StreamModeDetails"]["StreamMode"] == "ON_DEMAND"
@@ -66,13 +64,13 @@ def test_a_stream_scales_by_itself_and_keeps_a_week(cloud: Cloud, exports: dict[
 
 
 def generated(file: str, secret: str) -> dict[str, Any]:
-    """How a secret is made. The emulator makes others than are asked for here, with punctuation."""
+    """Return the template's rule for generating a secret; the emulator ignores it."""
     properties = load(ECS / "access" / f"{file}.yml")["Resources"][secret]["Properties"]
     rules: dict[str, Any] = properties["GenerateSecretString"]
     return rules
 
 
-def test_a_webhook_key_is_the_base64_of_32_bytes() -> None:
+def test_webhook_key_is_base64_of_32_bytes() -> None:
     rules = generated("notifications", "WebhookKey")
     assert rules == {"PasswordLength": 43, "ExcludePunctuation": True}
     for letters in (string.ascii_lowercase, string.ascii_uppercase, string.digits):
@@ -84,5 +82,5 @@ def test_a_webhook_key_is_the_base64_of_32_bytes() -> None:
 
 
 @pytest.mark.parametrize("service", ["directory", "scheduling", "patients", "reviews", "notifications"])
-def test_a_database_password_needs_no_quoting(service: str) -> None:
+def test_database_password_needs_no_quoting(service: str) -> None:
     assert generated(service, "DatabasePassword") == {"PasswordLength": 48, "ExcludePunctuation": True}

@@ -1,7 +1,7 @@
-"""The real tools that the files are held against: cfn-lint, checkov and copilot, in an environment of their own.
+"""Runs the real tools cfn-lint, checkov and copilot in their own environment.
 
-`make deploy-tools` makes it from `tests/deploy/tools.lock`. Where it is missing, tests that need a tool are skipped and
-say so; with `MILLRACE_DEPLOY_TOOLS=required`, as in `make deploy-check`, they fail instead.
+`make deploy-tools` creates it from `tests/deploy/tools.lock`. Without it, tests that need a tool are skipped;
+with `MILLRACE_DEPLOY_TOOLS=required`, as in `make deploy-check`, they fail.
 """
 
 import os
@@ -18,7 +18,7 @@ SECONDS = 240
 
 
 def tool(name: str) -> Path:
-    """The tool's program; ends the test where it is missing."""
+    """Return the tool's program; skip or fail the test if it is missing."""
     program = ENVIRONMENT / "bin" / name
     if not program.exists():
         message = f"{name} is missing: run `make deploy-tools`"
@@ -31,7 +31,7 @@ def tool(name: str) -> Path:
 def run(
     name: str, *arguments: str, environment: Mapping[str, str] | None = None, cwd: Path = REPOSITORY
 ) -> subprocess.CompletedProcess[str]:
-    """Run a tool to its end. Only what is given and PATH, HOME reach it of the environment."""
+    """Run a tool. Its environment contains only the given variables, PATH and HOME."""
     inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
     return subprocess.run(
         [str(tool(name)), *arguments],

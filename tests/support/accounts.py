@@ -1,4 +1,4 @@
-"""People with accounts on a running platform, who signed up and in as anybody would."""
+"""Accounts on a running platform, created by signing up and signing in."""
 
 import itertools
 import secrets
@@ -17,7 +17,7 @@ _sources = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody who signed in. `headers` carry the access token and, for others' data, a purpose."""
+    """A signed-in account. `headers` contain the access token and, for others' data, the purpose of use."""
 
     id: str
     email: str
@@ -25,17 +25,17 @@ class Account:
 
 
 class Accounts:
-    """Makes accounts through the patients service's own listener, whose names are new in each run."""
+    """Creates accounts through the patients service's own listener, with new names in each run."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._admin = platform.token("admin")
         self._run = secrets.token_hex(4)
-        # Each from an address of its own, so that many aren't too many for one.
+        # Each request has its own source address, so that limits by address don't apply.
         self._http = httpx.Client(base_url=platform.variables["MILLRACE_PATIENTS_URL"], timeout=30)
 
     def sign_up(self, email: str, password: str = PASSWORD) -> str:
-        """A new account; its id."""
+        """Create an account and return its id."""
         self._post("sign-up", email=email)
         return str(self._post("verify-email", token=self._mailed(email), password=password).json()["id"])
 
@@ -45,7 +45,7 @@ class Accounts:
         return Account(tokens["subject"], email, headers)
 
     def staff(self, name: str, *roles: str, practices: Sequence[str] = ()) -> Account:
-        """A new account in these roles."""
+        """Create an account with these roles."""
         email = self._email(name)
         identifier = self.sign_up(email)
         body = {"roles": list(roles), "practices": list(practices)}
@@ -53,7 +53,7 @@ class Accounts:
         return self.sign_in(email)
 
     def patient(self, name: str, *, shares_with: str | None = None) -> Account:
-        """A new account with a profile."""
+        """Create an account with a profile."""
         email = self._email(name)
         self.sign_up(email)
         account = self.sign_in(email)
@@ -71,7 +71,7 @@ class Accounts:
         return self._http.post(f"/v1/auth/{step}", json=body, headers=source).raise_for_status()
 
     def _mailed(self, email: str) -> str:
-        """The token of the last mail to that address, as its owner reads it."""
+        """Return the token of the last email to the address."""
         url = f"{self._platform.variables['MILLRACE_NOTIFICATIONS_URL']}/internal/notifications/outbox"
 
         def arrived() -> str | None:

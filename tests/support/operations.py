@@ -1,4 +1,4 @@
-"""The operations that a service describes, and the identifiers that each takes."""
+"""The operations of a service's OpenAPI document and their identifiers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 NAMED_IDS = frozenset({"npi"})
-"""Identifiers whose form doesn't tell that they are."""
+"""Identifiers that can't be recognized by their form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. `ids` are the names of the path's parameters, and of identifiers in query and body."""
+    """One method of one path. `ids` are the names of path parameters and of identifiers in query and body."""
 
     method: str
     path: str
@@ -23,7 +23,7 @@ class Operation:
 
 
 def operations_with_ids(document: Mapping[str, Any]) -> Iterator[Operation]:
-    """Those of an OpenAPI document that take an identifier anywhere."""
+    """Return the operations of an OpenAPI document that take an identifier."""
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if method not in METHODS:
@@ -61,7 +61,7 @@ def _is_id(document: Mapping[str, Any], name: str, schema: Mapping[str, Any]) ->
 
 
 def _alternatives(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The schema with its reference followed, those it is one of, and that of its items."""
+    """Yield the resolved schema, its alternatives and the schema of its items."""
     if (reference := schema.get("$ref")) is not None:
         schema = document["components"]["schemas"][reference.rpartition("/")[2]]
     yield schema

@@ -1,4 +1,4 @@
-"""A receiver for OTLP over HTTP that keeps what it gets: spans, metrics and logs."""
+"""A receiver of OTLP over HTTP that stores spans, metrics and logs."""
 
 import gzip
 import threading
@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-KEPT = 100_000
-BODIES_KEPT = 20_000
+SPAN_LIMIT = 100_000
+BODY_LIMIT = 20_000
 SIGNALS = ("traces", "metrics", "logs")
 
 
@@ -28,7 +28,7 @@ class Span:
 
 
 class Receiver:
-    """Spans in the order of their arrival, the last `KEPT` of them, and the last bodies as they came.
+    """The last `SPAN_LIMIT` spans in the order of arrival, and the last raw bodies.
 
     `bodies` are by signal: `traces`, `metrics`, `logs`. In protobuf, texts stand as they are, so one can search them.
     """
@@ -37,7 +37,7 @@ class Receiver:
         self.url = url
         self._lock = threading.Lock()
         self._spans: list[Span] = []
-        self._bodies: dict[str, deque[bytes]] = {name: deque(maxlen=BODIES_KEPT) for name in SIGNALS}
+        self._bodies: dict[str, deque[bytes]] = {name: deque(maxlen=BODY_LIMIT) for name in SIGNALS}
 
     def add(self, signal: str, body: bytes) -> None:
         with self._lock:
@@ -46,7 +46,7 @@ class Receiver:
             self._add_spans(body)
 
     def bodies(self, signal: str) -> bytes:
-        """All that came of a signal, one after the other."""
+        """Return the concatenated bodies of a signal."""
         with self._lock:
             return b"\n".join(self._bodies[signal])
 
@@ -69,14 +69,14 @@ class Receiver:
             for span in scope.spans
         ]
         with self._lock:
-            self._spans = (self._spans + received)[-KEPT:]
+            self._spans = (self._spans + received)[-SPAN_LIMIT:]
 
     def spans(self) -> list[Span]:
         with self._lock:
             return list(self._spans)
 
     def of_trace(self, trace_id: str) -> list[Span]:
-        """The spans of a trace and those that link to it."""
+        """Return the spans of a trace and the spans that link to it."""
         return [span for span in self.spans() if span.trace_id == trace_id or trace_id in span.linked_traces]
 
 
@@ -103,7 +103,7 @@ def otlp_receiver() -> Iterator[Receiver]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 # the base class names it so
-            """Say nothing."""
+            """Suppress the server's own log lines."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     receiver = Receiver(f"http://127.0.0.1:{server.server_address[1]}")

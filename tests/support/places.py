@@ -1,4 +1,4 @@
-"""Everywhere that a running platform leaves data behind, to look for what must not be there."""
+"""All stores of a running platform, for tests that search them for data that must not be there."""
 
 import asyncio
 import base64
@@ -14,8 +14,8 @@ from tests.support.platform import Platform
 
 
 def places(platform: Platform, telemetry: Receiver) -> dict[str, bytes]:
-    """What lies where, by place: streams, tables of DynamoDB, databases, Redis, the log of all processes, telemetry."""
-    assert platform.log is not None, "somebody else's platform"
+    """Return the content of each store: streams, DynamoDB tables, databases, Redis, logs, telemetry."""
+    assert platform.log is not None, "the test didn't start this platform"
     variables = platform.variables
     return {
         **dict(_streams(variables)),
@@ -28,13 +28,13 @@ def places(platform: Platform, telemetry: Receiver) -> dict[str, bytes]:
 
 
 def forms(text: str) -> Iterator[bytes]:
-    """How a text may lie there: as it is, folded, in hexadecimal, in Base64 at each of three offsets."""
+    """Yield the encodings of a text: plain, case-folded, hexadecimal, and Base64 at each of three offsets."""
     for spelling in {text, text.lower(), text.upper()}:
         plain = spelling.encode()
         yield plain
         yield plain.hex().encode()
         for offset in range(3):
-            # The first and the last characters depend on what stands beside the text.
+            # The first and last characters depend on the neighboring bytes.
             yield base64.b64encode(b"\0" * offset + plain)[4 if offset else 0 : -4]
 
 
@@ -73,7 +73,7 @@ def _tables(variables: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _flat(value: Any) -> bytes:
-    """All texts and bytes of an item."""
+    """Return all strings and bytes of an item."""
     match value:
         case bytes():
             return value
@@ -100,7 +100,7 @@ async def _database(url: str) -> bytes:
             "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables "
             "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
         )
-        # Names that the database itself quoted.
+        # The names come quoted from the database.
         queries = [f"SELECT t::text AS row FROM {table['name']} t" for table in tables]  # noqa: S608
         rows = [await connection.fetch(query) for query in queries]
         return "\n".join(row["row"] for each in rows for row in each).encode()
@@ -123,7 +123,7 @@ def _value(client: "redis.Redis", key: bytes) -> bytes:
         b"stream": client.xrange,
     }
     kind: Any = client.type(key)
-    # A key may be gone by now; a kind that isn't known here is a KeyError, not an empty value.
+    # A key may have expired by now; an unknown type raises KeyError.
     return b"" if kind == b"none" else _flat_redis(reads[kind](key))
 
 

@@ -1,4 +1,4 @@
-"""A whole platform of its own for a test: `millrace up` in a home of its own, on a free port."""
+"""A complete platform for a test: `millrace up` in its own home, on a free port."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ START_SECONDS = 150.0
 
 
 def wait_for(condition: Callable[[], T | None], *, seconds: float, what: str) -> T:
-    """The first result of `condition` that is neither None nor False; AssertionError after `seconds`."""
+    """Return the first result of `condition` that is neither None nor False; raise AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         result = condition()
@@ -43,9 +43,9 @@ def free_port() -> int:
 
 @dataclass
 class Platform:
-    """A running platform. `variables` is what `platform.env` tells the command line.
+    """A running platform. `variables` is the content of `platform.env`.
 
-    `process` and `log` are there where we started it. `command` is how `millrace` is called, in `environment`.
+    `process` and `log` are None if the test didn't start it. `command` runs `millrace`, in `environment`.
     """
 
     home: Path
@@ -57,7 +57,7 @@ class Platform:
 
     @classmethod
     def running(cls) -> "Platform | None":
-        """The one that `MILLRACE_TEST_URL` names, which somebody else started: its home with `platform.env` is
+        """Return the platform that `MILLRACE_TEST_URL` names, if any: its home with `platform.env` is
         `MILLRACE_TEST_HOME`, its command `MILLRACE_TEST_COMMAND`."""
         if not (url := os.environ.get("MILLRACE_TEST_URL")):
             return None
@@ -99,15 +99,15 @@ class Platform:
         return {**self.environment, "MILLRACE_HOME": str(self.home), "COLUMNS": "200", "NO_COLOR": "1"}
 
     def token(self, *roles: str, practices: Sequence[str] = ()) -> dict[str, str]:
-        """The headers of a caller in these roles, for some minutes; of no account, so it opens no personal data."""
+        """Return headers with a token for these roles. It belongs to no account, so it opens no personal data."""
         options = [*(("--role", role) for role in roles), *(("--practice", practice) for practice in practices)]
         done = self.millrace("token", *(word for option in options for word in option))
         return {"Authorization": f"Bearer {done.stdout.strip()}"}
 
     def process_of(self, pattern: str) -> psutil.Process:
-        """The one descendant of the supervisor whose command line matches the regular expression `pattern`."""
+        """Return the descendant of the supervisor whose command line matches the regular expression `pattern`."""
 
-        assert self.process is not None, "somebody else's platform"
+        assert self.process is not None, "the test didn't start this platform"
         supervisor = psutil.Process(self.process.pid)
 
         def found() -> psutil.Process | None:
@@ -121,7 +121,7 @@ class Platform:
         return wait_for(found, seconds=30, what=f"a process like {pattern}")
 
     def status(self, service: str) -> dict[str, Any]:
-        """A service's page of figures, empty while it can't be reached."""
+        """Return the stats of a service, or an empty dictionary while it is unavailable."""
         with contextlib.suppress(httpx.HTTPError, ValueError):
             response = httpx.get(f"{self.url}/internal/{service}/status", timeout=5)
             if response.status_code == 200:
@@ -130,7 +130,7 @@ class Platform:
         return {}
 
     def is_quiet(self) -> bool:
-        """Whether nothing is on its way: no row in an outbox, no replay, no openings to tell, no record unread."""
+        """Return whether all work is done: outboxes empty, no replay, no openings to publish, no unread records."""
         directory, scheduling = self.status("directory"), self.status("scheduling")
         readers = [self.status(name) for name in ("refinery", "projector")]
         if not directory or not scheduling or not all(readers):
@@ -150,7 +150,7 @@ class Platform:
 def running_platform(
     home: Path, *, demo_providers: int, environment: Mapping[str, str] | None = None
 ) -> Iterator[Platform]:
-    """Start a platform with so many demo providers, wait until it is ready, and stop it as Ctrl-C would."""
+    """Start a platform with demo providers, wait until it is ready, and stop it at the end as Ctrl-C does."""
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
     log = home / "up.log"
