@@ -8,7 +8,7 @@ import pytest
 
 from millrace_contracts.entities import Practice
 from millrace_contracts.envelope import Envelope, decode
-from millrace_contracts.registry import PRACTICE, entity_of
+from millrace_contracts.registry import PRACTICE, decode_entity
 from millrace_feeds.outbox import NOTIFY_CHANNEL, OUTBOX_DDL
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
@@ -53,9 +53,9 @@ async def test_events_are_written_in_order_with_the_commit(units: UnitsOfWork, o
     assert created.time == "2026-11-18T11:06:40.250Z"
     assert created.dataschema == "urn:millrace:practice:1"
     assert (created.entityversion, deleted.entityversion) == (1, 2)
-    assert entity_of(created) == PRACTICE_1
+    assert decode_entity(created) == PRACTICE_1
     assert deleted.type == "millrace.practice.deleted"
-    assert deleted.deleted
+    assert deleted.is_deletion
     assert created.id < deleted.id
 
 

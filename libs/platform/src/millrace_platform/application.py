@@ -12,7 +12,7 @@ from millrace_platform.background import Background, Task
 from millrace_platform.health import Check, Readiness, install_health
 from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.middleware import Bounds, Faults, RequestContext
-from millrace_platform.openapi import DescribedApplication
+from millrace_platform.openapi import DescribedApplication, operation_id, require_unique_operation_ids
 from millrace_platform.problems import install_problem_handlers
 from millrace_platform.routing import include
 from millrace_platform.settings import PlatformSettings
@@ -63,6 +63,7 @@ def create_app(
         title=title,
         lifespan=_lifespan(start, background, readiness),
         middleware=_middleware(settings, unavailable_on, ids or Uuid7()),
+        generate_unique_id_function=operation_id,
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -76,6 +77,7 @@ def create_app(
     install_health(app, readiness)
     for router in routers:
         include(app, router)
+    require_unique_operation_ids(app)
     return app
 
 

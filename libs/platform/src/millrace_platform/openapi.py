@@ -1,9 +1,11 @@
 """How services describe themselves: problems have one form everywhere, so one description."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from millrace_platform.problems import PROBLEM_MEDIA_TYPE
 
@@ -70,6 +72,22 @@ def described_problems(descriptions: Mapping[int, str], *statuses: int) -> dict[
     """An endpoint's `responses`: its problems, each with what it means in this service."""
     content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": descriptions[status], "content": content} for status in statuses}
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return the route's name in camelCase, e.g. `listPractices` for the endpoint `list_practices`."""
+    first, *others = route.name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def require_unique_operation_ids(app: FastAPI) -> None:
+    """Raise `ValueError` if two documented endpoints have the same operation id."""
+    routes = (context.original_route for context in iter_route_contexts(app.routes))
+    documented = [route for route in routes if isinstance(route, APIRoute) and route.include_in_schema]
+    counts = Counter(route.operation_id or operation_id(route) for route in documented)
+    repeated = [identifier for identifier, count in counts.items() if count > 1]
+    if repeated:
+        raise ValueError(f"rename endpoints that share an operation id: {', '.join(repeated)}")
 
 
 class DescribedApplication(FastAPI):

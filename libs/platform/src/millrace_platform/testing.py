@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from millrace_contracts.envelope import Envelope, decode, encode
-from millrace_contracts.registry import entity_of
+from millrace_contracts.registry import decode_entity
 from millrace_feeds.clock import Clock, SystemClock
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.dead_letters import MemoryDeadLetterStore
@@ -134,7 +134,7 @@ class MemoryFeeds:
         shards = self.transport.open_shards(stream)
         found = [decode(record.body) for shard in shards for record in self.transport.records(stream, shard.shard_id)]
         for envelope in found:
-            entity_of(envelope)
+            decode_entity(envelope)
         return found
 
     async def publish(self, *envelopes: Envelope, stream: str = ENTITIES) -> None:
