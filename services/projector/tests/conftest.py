@@ -1,4 +1,4 @@
-"""Stores to project into, and records to project."""
+"""Stores, and records to apply."""
 
 import itertools
 import uuid
@@ -23,7 +23,7 @@ NPI = "1234567893"
 
 @pytest.fixture
 async def settings(redis_url: str, aws_endpoint: str, unique_name: Callable[[str], str]) -> ProjectorSettings:
-    """Settings of stores that are there and empty."""
+    """Return settings of empty stores."""
     table = unique_name("truth")
     async with truth_client(region="us-east-1", endpoint_url=aws_endpoint) as client:
         await create_table(client, table)
@@ -36,8 +36,8 @@ async def stores(settings: ProjectorSettings) -> AsyncIterator[Stores]:
         yield opened
 
 
-class Make:
-    """Entities as the directory holds them, and records of `entities` that carry their clean form."""
+class Factory:
+    """Makes entities of the directory, and records of `entities` with their normal form."""
 
     def __init__(self) -> None:
         self._sequence = itertools.count(1)
@@ -88,7 +88,7 @@ class Make:
         return Record("entities", shard, str(number), key, body, arrived=1000.0 + number)
 
     def line(self, entity: Any, version: int = 1, *, deleted: bool = False) -> bytes:
-        """The entity as the directory's snapshot tells of it."""
+        """Return the entity as a line of the directory's snapshot."""
         data = None if deleted else entity
         subject = self._contract(entity).subject(entity)
         return msgspec.json.encode({"subject": subject, "version": version, "data": data})
@@ -98,5 +98,5 @@ class Make:
 
 
 @pytest.fixture
-def make() -> Make:
-    return Make()
+def make() -> Factory:
+    return Factory()

@@ -1,4 +1,4 @@
-"""The first generation is made when the first load has come to rest."""
+"""The first generation is built once the first load is complete."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -7,19 +7,19 @@ from dataclasses import replace
 import pytest
 
 from millrace_feeds.transport import Record
-from millrace_projector.as_of import AsOf
-from millrace_projector.first_load import FirstLoad, Patience
+from millrace_projector.as_of import AsOfTracker
+from millrace_projector.first_load import FirstLoad, FirstLoadTimeouts
 
-PATIENCE = Patience(arrival=15.0, lull=1.0, load=60.0)
+TIMEOUTS = FirstLoadTimeouts(first_record=15.0, idle=1.0, total=60.0)
 RECORD = Record(stream="entities", shard_id="shard-0", sequence="1", key="k", body=b"", arrived=0.0)
 
 
-class Hall:
-    """A truth, a clock that sleeping turns, and records that arrive by `arrivals`: applied at these seconds."""
+class LoadSimulation:
+    """A truth, and a clock that advances by sleeping; a record is applied at each second that `arrivals` accepts."""
 
     def __init__(self, arrivals: Callable[[float], bool], *, is_empty: bool = True) -> None:
         self.now = 0.0
-        self.as_of = AsOf()
+        self.as_of = AsOfTracker()
         self._arrivals = arrivals
         self._is_empty = is_empty
 
@@ -38,57 +38,57 @@ class Hall:
             with self.as_of.applying([RECORD]):
                 pass
 
-    async def waited(self) -> float:
-        await FirstLoad(self, self.as_of, self, PATIENCE, sleep=self.sleep).over()
+    async def wait(self) -> float:
+        await FirstLoad(self, self.as_of, self, TIMEOUTS, sleep=self.sleep).wait()
         return self.now
 
 
 @pytest.mark.parametrize(
     ("arrivals", "seconds"),
     [
-        pytest.param(lambda _: False, 15.0, id="nothing-comes"),
-        pytest.param(lambda now: 3 < now < 9, 10.0, id="a-load-of-six-seconds"),
-        pytest.param(lambda _: True, 60.0, id="it-never-ends"),
+        pytest.param(lambda _: False, 15.0, id="no-record"),
+        pytest.param(lambda now: 3 < now < 9, 10.0, id="six-seconds"),
+        pytest.param(lambda _: True, 60.0, id="endless"),
     ],
 )
-async def test_it_waits_for_the_end_of_the_load(arrivals: Callable[[float], bool], seconds: float) -> None:
-    assert await Hall(arrivals).waited() == pytest.approx(seconds, abs=0.25)
+async def test_wait_ends_with_the_load(arrivals: Callable[[float], bool], seconds: float) -> None:
+    assert await LoadSimulation(arrivals).wait() == pytest.approx(seconds, abs=0.25)
 
 
-async def test_openings_are_no_load() -> None:
+async def test_openings_do_not_extend_the_wait() -> None:
     opening = replace(RECORD, key="availability/1234567893/x/2026-W48")
-    hall = Hall(lambda now: 3 < now < 9)
+    load = LoadSimulation(lambda now: 3 < now < 9)
     other = ExitStack()
 
     async def sleep(seconds: float) -> None:
-        await hall.sleep(seconds)
+        await load.sleep(seconds)
         other.close()
-        other.enter_context(hall.as_of.applying([opening]))
+        other.enter_context(load.as_of.applying([opening]))
 
-    await FirstLoad(hall, hall.as_of, hall, PATIENCE, sleep=sleep).over()
-    assert hall.now == pytest.approx(10.0, abs=0.25)
-
-
-async def test_a_truth_that_holds_something_is_read_at_once() -> None:
-    assert await Hall(lambda _: True, is_empty=False).waited() == 0.0
+    await FirstLoad(load, load.as_of, load, TIMEOUTS, sleep=sleep).wait()
+    assert load.now == pytest.approx(10.0, abs=0.25)
 
 
-async def test_a_read_model_that_was_lost_meanwhile_is_made_at_once() -> None:
-    hall = Hall(lambda _: True)
-    with hall.as_of.applying([RECORD]):
-        assert await hall.waited() == 0.0
+async def test_nonempty_truth_needs_no_wait() -> None:
+    assert await LoadSimulation(lambda _: True, is_empty=False).wait() == 0.0
 
 
-async def test_a_batch_that_takes_long_is_no_lull() -> None:
-    hall = Hall(lambda _: False)
+async def test_lost_read_model_needs_no_wait() -> None:
+    load = LoadSimulation(lambda _: True)
+    with load.as_of.applying([RECORD]):
+        assert await load.wait() == 0.0
+
+
+async def test_slow_batch_does_not_end_the_wait() -> None:
+    load = LoadSimulation(lambda _: False)
     batch = ExitStack()
 
     async def sleep(seconds: float) -> None:
-        hall.now += seconds
-        if 2.0 <= hall.now < 2.1:
-            batch.enter_context(hall.as_of.applying([RECORD]))
-        elif 9.0 <= hall.now < 9.1:
+        load.now += seconds
+        if 2.0 <= load.now < 2.1:
+            batch.enter_context(load.as_of.applying([RECORD]))
+        elif 9.0 <= load.now < 9.1:
             batch.close()
 
-    await FirstLoad(hall, hall.as_of, hall, PATIENCE, sleep=sleep).over()
-    assert hall.now == pytest.approx(10.0, abs=0.25)
+    await FirstLoad(load, load.as_of, load, TIMEOUTS, sleep=sleep).wait()
+    assert load.now == pytest.approx(10.0, abs=0.25)

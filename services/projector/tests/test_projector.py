@@ -1,4 +1,4 @@
-"""What arrives on `entities` stands in the truth and in the read model, also after Redis lost its memory."""
+"""Records of `entities` are applied to the truth and the read model, also after Redis lost its data."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,9 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from millrace_feeds.errors import InvalidRecord, Unavailable
-from millrace_projector.as_of import AsOf
-from millrace_projector.handler import Projector, is_away
-from millrace_projector.keeper import Keeper
+from millrace_projector.as_of import AsOfTracker
+from millrace_projector.handler import Projector, is_unavailable
+from millrace_projector.rebuild_monitor import RebuildMonitor
 from millrace_projector.stores import Stores
 from millrace_readmodel import layout
 from millrace_readmodel.audit import Audit, Difference
@@ -26,37 +26,37 @@ NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_00
 
 @asynccontextmanager
 async def projecting(stores: Stores, skipped: list[int] | None = None) -> AsyncIterator[Projector]:
-    """A projector whose keeper runs."""
-    keeper = Keeper(stores, interval=0.02, segments=1)
-    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=keeper.absent)
-    task = asyncio.create_task(keeper.run())
+    """Run a projector with its rebuild monitor."""
+    monitor = RebuildMonitor(stores, interval=0.02, segments=1)
+    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=monitor.request_check)
+    task = asyncio.create_task(monitor.run())
     try:
-        yield Projector(stores.truth, read_model, AsOf(), skipped=(skipped or []).append)
+        yield Projector(stores.truth, read_model, AsOfTracker(), on_skipped=(skipped or []).append)
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
 
-async def served(stores: Stores) -> int:
-    """The generation that is served, as soon as there is one."""
+async def wait_for_generation(stores: Stores) -> int:
+    """Wait until a generation is served; return its number."""
     async with asyncio.timeout(30):
         while (number := (await read_pointers(stores.redis)).served) is None:  # noqa: ASYNC110 # the server can't call
             await asyncio.sleep(0.01)
     return number
 
 
-async def differences(stores: Stores) -> list[Difference]:
+async def find_differences(stores: Stores) -> list[Difference]:
     found: list[Difference] = []
-    audit = Audit(stores.redis, await served(stores), found.append)
+    audit = Audit(stores.redis, await wait_for_generation(stores), found.append)
     await audit.start()
     await stores.truth.scan(audit.check)
     await audit.finish()
     return found
 
 
-async def cards(stores: Stores) -> int:
-    keys = await stores.redis.keys(f"{await served(stores)}:c:*")
+async def count_cards(stores: Stores) -> int:
+    keys = await stores.redis.keys(f"{await wait_for_generation(stores)}:c:*")
     values = cast(list[bytes | None], await stores.redis.mget(keys)) if keys else []
     return sum(decode_card(value) is not None for value in values)
 
@@ -65,93 +65,92 @@ async def test_events_become_cards(stores: Stores, make: Any) -> None:
     records = [record for npi in NPIS for record in (make.record(make.provider(npi)), make.record(make.location(npi)))]
     async with projecting(stores) as projector:
         await projector.handle([*records, make.record(make.plan())])
-        assert await cards(stores) == 30
-        assert await differences(stores) == []
+        assert await count_cards(stores) == 30
+        assert await find_differences(stores) == []
 
 
-async def test_the_same_events_again_change_nothing(stores: Stores, make: Any) -> None:
+async def test_repeated_and_older_events_change_nothing(stores: Stores, make: Any) -> None:
     records = [make.record(make.provider(), 2), make.record(make.location(), 2)]
     skipped: list[int] = []
-    keeper = Keeper(stores, interval=0.02, segments=1)
-    await keeper.look()
-    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=keeper.absent)
-    projector = Projector(stores.truth, read_model, AsOf(), skipped=skipped.append)
+    monitor = RebuildMonitor(stores, interval=0.02, segments=1)
+    await monitor.check()
+    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=monitor.request_check)
+    projector = Projector(stores.truth, read_model, AsOfTracker(), on_skipped=skipped.append)
     await projector.handle(records)
     await projector.handle(records)
     await projector.handle([make.record(make.provider(last_name="LATE"), 1)])
     assert skipped == [0, 2, 1]
     assert (await stores.truth.collection(make.provider().npi)).versions == 4
-    assert await differences(stores) == []
+    assert await find_differences(stores) == []
 
 
-async def test_openings_stand_in_the_truth_and_beside_their_rows(stores: Stores, make: Any) -> None:
+async def test_openings_are_written_to_truth_and_read_model(stores: Stores, make: Any) -> None:
     async with projecting(stores) as projector:
         await projector.handle([make.record(make.week(NPIS[0]))])
         for npi in NPIS[:3]:
             await projector.handle([make.record(make.provider(npi)), make.record(make.location(npi))])
         await projector.handle([make.record(make.week(npi)) for npi in NPIS[1:3]])
         await projector.handle([make.record(make.week(NPIS[1], ()), 2)])
-        assert len(await stores.redis.keys(f"{await served(stores)}:o:*")) == 1
+        assert len(await stores.redis.keys(f"{await wait_for_generation(stores)}:o:*")) == 1
         collection = await stores.truth.collection(NPIS[1])
         assert [week.version for weeks in collection.weeks.values() for week in weeks] == [2]
         assert collection.versions == 2
-        assert await differences(stores) == []
+        assert await find_differences(stores) == []
 
 
-async def test_openings_without_a_moment_are_refused(stores: Stores, make: Any) -> None:
+async def test_openings_without_a_valid_start_are_rejected(stores: Stores, make: Any) -> None:
     async with projecting(stores) as projector:
         with pytest.raises(InvalidRecord, match="soon"):
             await projector.handle([make.record(make.week(starts=("soon",)))])
 
 
-async def test_a_deletion_takes_the_card_away(stores: Stores, make: Any) -> None:
+async def test_deletion_removes_the_card(stores: Stores, make: Any) -> None:
     async with projecting(stores) as projector:
         await projector.handle([make.record(make.provider()), make.record(make.location()), make.record(make.plan())])
         await projector.handle([make.record(make.location(), 2, deleted=True)])
         await projector.handle([make.record(make.plan(), 2, deleted=True)])
-        assert await cards(stores) == 0
-        assert await differences(stores) == []
+        assert await count_cards(stores) == 0
+        assert await find_differences(stores) == []
 
 
-async def test_calls_side_by_side_agree(stores: Stores, make: Any) -> None:
-    """Two shards hold different parts of the same providers."""
+async def test_concurrent_shards_of_the_same_providers_agree(stores: Stores, make: Any) -> None:
     async with projecting(stores) as projector:
         for version in (1, 2, 3):
-            place = ("10001", "60601", "90001")[version - 1]
+            zip_code = ("10001", "60601", "90001")[version - 1]
             await asyncio.gather(
                 projector.handle([make.record(make.provider(npi), version) for npi in NPIS]),
-                projector.handle([make.record(make.location(npi, place), version, shard="shard-1") for npi in NPIS]),
+                projector.handle([make.record(make.location(npi, zip_code), version, shard="shard-1") for npi in NPIS]),
             )
-        assert await cards(stores) == 30
-        assert await differences(stores) == []
+        assert await count_cards(stores) == 30
+        assert await find_differences(stores) == []
 
 
-async def test_lost_memory_leads_to_a_rebuild(stores: Stores, make: Any) -> None:
+async def test_lost_redis_data_is_rebuilt(stores: Stores, make: Any) -> None:
     async with projecting(stores) as projector:
         for npi in NPIS[:10]:
             await projector.handle([make.record(make.provider(npi)), make.record(make.location(npi))])
         await stores.redis.flushall()
         for npi in NPIS[10:]:
             await projector.handle([make.record(make.provider(npi)), make.record(make.location(npi))])
-        assert await cards(stores) == 30
-        assert await differences(stores) == []
+        assert await count_cards(stores) == 30
+        assert await find_differences(stores) == []
 
 
-async def test_a_dead_rebuild_is_cleaned_up(stores: Stores) -> None:
-    keeper = Keeper(stores, interval=0.02, segments=1)
-    await keeper.look()
-    dead = await served(stores) + 1
+async def test_unfinished_rebuild_is_cleaned_up(stores: Stores) -> None:
+    monitor = RebuildMonitor(stores, interval=0.02, segments=1)
+    await monitor.check()
+    dead = await wait_for_generation(stores) + 1
     await stores.redis.mset({layout.BUILDING_KEY: f"{dead} loading", f"{dead}:words": "x"})
-    await keeper.look()
+    await monitor.check()
     assert (await read_pointers(stores.redis)).building is None
     assert await stores.redis.keys(f"{dead}:*") == []
 
 
-async def test_a_running_rebuild_is_left_alone(stores: Stores) -> None:
-    keeper = Keeper(stores, interval=0.02, segments=1)
-    await keeper.look()
-    await stores.redis.mset({layout.BUILDING_KEY: "7 loading", layout.REBUILD_LOCK_KEY: "somebody"})
-    await keeper.look()
+async def test_running_rebuild_is_not_cleaned_up(stores: Stores) -> None:
+    monitor = RebuildMonitor(stores, interval=0.02, segments=1)
+    await monitor.check()
+    await stores.redis.mset({layout.BUILDING_KEY: "7 loading", layout.REBUILD_LOCK_KEY: "other-token"})
+    await monitor.check()
     assert (await read_pointers(stores.redis)).building == 7
 
 
@@ -162,15 +161,15 @@ async def test_a_running_rebuild_is_left_alone(stores: Stores) -> None:
         b'{"specversion":"1.0"}',
     ],
 )
-async def test_what_is_no_event_is_refused_with_its_reason(stores: Stores, make: Any, body: bytes) -> None:
+async def test_record_without_an_event_is_rejected_with_its_reason(stores: Stores, make: Any, body: bytes) -> None:
     async with projecting(stores) as projector:
         bad = make.raw(body)
-        with pytest.raises(InvalidRecord, match="not an envelope") as refused:
+        with pytest.raises(InvalidRecord, match="not an envelope") as rejection:
             await projector.handle([make.record(make.provider()), bad])
-        assert refused.value.record is bad
+        assert rejection.value.record is bad
 
 
-async def test_data_of_another_entity_is_refused(stores: Stores, make: Any) -> None:
+async def test_data_of_another_entity_is_rejected(stores: Stores, make: Any) -> None:
     wrong = make.record(make.provider()).body.replace(b'"subject":"provider/1234567893"', b'"subject":"provider/1"')
     async with projecting(stores) as projector:
         with pytest.raises(InvalidRecord, match="subject"):
@@ -178,7 +177,7 @@ async def test_data_of_another_entity_is_refused(stores: Stores, make: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("error", "away"),
+    ("error", "unavailable"),
     [
         (RedisConnectionError(), True),
         (GenerationTimeoutError(), True),
@@ -189,5 +188,5 @@ async def test_data_of_another_entity_is_refused(stores: Stores, make: Any) -> N
         (ValueError(), False),
     ],
 )
-def test_stores_that_are_away_are_told_from_bad_records(error: Exception, away: bool) -> None:
-    assert is_away(error) is away
+def test_unavailable_stores_are_distinguished_from_bad_records(error: Exception, unavailable: bool) -> None:
+    assert is_unavailable(error) is unavailable

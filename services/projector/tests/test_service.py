@@ -1,4 +1,4 @@
-"""The service as it is deployed, on emulated Kinesis and DynamoDB and a real Redis."""
+"""The whole service on emulated Kinesis and DynamoDB and a real Redis."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ TABLES = {"truth": "TRUTH", "leases": "PROJECTOR_LEASES", "dead-letters": "DEAD_
 async def stream(
     aws_endpoint: str, redis_url: str, unique_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> str:
-    """A fresh `entities`; it, fresh tables and an empty Redis are named by the environment."""
+    """Create an `entities` stream, tables and an empty Redis; set the environment to them; return the stream's name."""
     names = {name: unique_name(name) for name in ("entities", *TABLES)}
     monkeypatch.setenv("MILLRACE_ENTITIES_STREAM", names["entities"])
     monkeypatch.setenv("MILLRACE_REDIS_URL", redis_url)
@@ -38,15 +38,13 @@ async def stream(
     return names["entities"]
 
 
-async def test_entities_are_projected_counted_and_survive_a_loss_of_memory(
-    stream: str, redis_url: str, make: Any
-) -> None:
+async def test_entities_are_projected_and_rebuilt_after_redis_lost_them(stream: str, redis_url: str, make: Any) -> None:
     records = [make.record(entity) for npi in NPIS for entity in (make.provider(npi), make.location(npi))]
     async with run_app(create()) as client, open_publisher(stream) as publisher, Redis.from_url(redis_url) as redis:
 
         async def status() -> dict[str, Any]:
-            answer: dict[str, Any] = (await client.get("/internal/projector/status")).json()
-            return answer
+            response: dict[str, Any] = (await client.get("/internal/projector/status")).json()
+            return response
 
         async def cards() -> int:
             generation = (await status())["read_model"]["generation"]
@@ -56,7 +54,7 @@ async def test_entities_are_projected_counted_and_survive_a_loss_of_memory(
             return (await status())["handled"] == len(records) and await cards() == len(NPIS)
 
         async def rebuilt() -> bool:
-            return bool((await status())["read_model"]["rebuilt"] != figures["read_model"]["rebuilt"])
+            return bool((await status())["read_model"]["rebuilt"] != first_status["read_model"]["rebuilt"])
 
         async def ready() -> bool:
             return (await client.get("/readyz")).status_code == 200
@@ -64,9 +62,9 @@ async def test_entities_are_projected_counted_and_survive_a_loss_of_memory(
         await publisher.publish([decode(record.body) for record in records])
         await wait_until(projected)
         await wait_until(ready)
-        figures = await status()
-        assert figures["skipped"] == 0
-        assert figures["consumer"]["shards"]
+        first_status = await status()
+        assert first_status["skipped"] == 0
+        assert first_status["consumer"]["shards"]
         await redis.flushall()
         await wait_until(rebuilt)
         assert await cards() == len(NPIS)

@@ -1,4 +1,4 @@
-"""A change's trace goes on to the write of the read model."""
+"""The trace of a change includes the write to the read model."""
 
 import contextlib
 
@@ -32,7 +32,7 @@ def envelope(traceparent: str | None) -> Envelope:
     return decode(head + tail % (b',"traceparent":"%s"' % traceparent.encode() if traceparent else b""))
 
 
-async def test_each_traced_change_gets_its_spans(exported: InMemorySpanExporter) -> None:
+async def test_each_sampled_change_gets_spans(exported: InMemorySpanExporter) -> None:
     changes = [envelope(f"00-{TRACE}-b7ad6b7169203331-01"), envelope(f"00-{TRACE}-b7ad6b7169203331-00"), envelope(None)]
     with (
         TracerProvider().get_tracer("batch").start_as_current_span("batch") as batch,
@@ -50,12 +50,12 @@ async def test_each_traced_change_gets_its_spans(exported: InMemorySpanExporter)
     assert [link.context for link in project.links] == [batch.get_span_context()]
 
 
-async def test_a_failure_is_seen_in_the_trace(exported: InMemorySpanExporter) -> None:
+async def test_failure_is_recorded_in_the_trace(exported: InMemorySpanExporter) -> None:
     with (
         contextlib.suppress(ConnectionError),
         Projection([envelope(f"00-{TRACE}-b7ad6b7169203331-01")]) as projection,
         projection.writing(),
     ):
-        raise ConnectionError("the server is away")
+        raise ConnectionError("unavailable")
     *_, project = exported.get_finished_spans()
     assert [event.name for event in project.events] == ["exception"]

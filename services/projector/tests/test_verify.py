@@ -1,4 +1,4 @@
-"""`millrace verify` and `millrace rebuild` as whoever runs them sees it."""
+"""The commands `millrace verify` and `millrace rebuild`, from the command line."""
 
 import json
 import threading
@@ -11,10 +11,10 @@ import typer
 from redis import Redis as BlockingRedis
 from typer.testing import CliRunner
 
-from millrace_projector.as_of import AsOf
+from millrace_projector.as_of import AsOfTracker
 from millrace_projector.cli import rebuild, verify
 from millrace_projector.handler import Projector
-from millrace_projector.keeper import Keeper
+from millrace_projector.rebuild_monitor import RebuildMonitor
 from millrace_projector.settings import ProjectorSettings
 from millrace_projector.stores import Stores
 from millrace_readmodel import layout
@@ -25,8 +25,8 @@ Invoke = Callable[..., Any]
 NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_000_000, 100_000_009))]
 
 
-class Directory:
-    """Answers for the directory. `lines` are what its snapshot tells; each request may take another list."""
+class FakeDirectory:
+    """Stands in for the directory. `lines` has a snapshot for each request; the last one is repeated."""
 
     def __init__(self) -> None:
         self.lines: list[list[bytes]] = [[]]
@@ -37,35 +37,35 @@ class Directory:
 
 
 @pytest.fixture
-def directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Directory]:
-    told = Directory()
+def directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDirectory]:
+    fake = FakeDirectory()
 
-    class Answers(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200 if self.path == "/internal/directory/snapshot" else 404)
             self.end_headers()
-            self.wfile.write(told.body())
+            self.wfile.write(fake.body())
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Tests need no access log."""
+            """Write no access log."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         monkeypatch.setenv("MILLRACE_DIRECTORY_URL", f"http://127.0.0.1:{server.server_port}")
-        yield told
+        yield fake
         server.shutdown()
         thread.join()
 
 
 @pytest.fixture
-async def filled(stores: Stores, settings: ProjectorSettings, make: Any, directory: Directory) -> Stores:
-    """A provider, its location and a plan, the same everywhere."""
-    keeper = Keeper(stores, interval=1.0, segments=1)
-    await keeper.look()
-    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=keeper.absent)
+async def stores_in_sync(stores: Stores, settings: ProjectorSettings, make: Any, directory: FakeDirectory) -> Stores:
+    """Write a provider, its location and a plan to all stores and the directory."""
+    monitor = RebuildMonitor(stores, interval=1.0, segments=1)
+    await monitor.check()
+    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=monitor.request_check)
     entities = [make.provider(), make.location(plans=(make.plan().id,)), make.plan()]
-    await Projector(stores.truth, read_model, AsOf()).handle([make.record(entity) for entity in entities])
+    await Projector(stores.truth, read_model, AsOfTracker()).handle([make.record(entity) for entity in entities])
     directory.lines = [[make.line(entity) for entity in entities]]
     return stores
 
@@ -82,24 +82,24 @@ def invoke(settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch) -> Invo
 
 
 def in_thread(work: Callable[[], Any]) -> Any:
-    """Commands run an event loop of their own, which a test that has one can't share."""
-    result: list[Any] = []
-    thread = threading.Thread(target=lambda: result.append(work()))
+    """Run a command in another thread, as it starts its own event loop."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(work()))
     thread.start()
     thread.join()
-    return result[0]
+    return results[0]
 
 
-async def test_what_agrees_is_clean(filled: Stores, invoke: Invoke) -> None:
-    done = in_thread(lambda: invoke("verify"))
-    assert (done.exit_code, "clean" in done.output) == (0, True)
+async def test_verify_succeeds_without_differences(stores_in_sync: Stores, invoke: Invoke) -> None:
+    result = in_thread(lambda: invoke("verify"))
+    assert (result.exit_code, "clean" in result.output) == (0, True)
 
 
-async def test_json_counts_what_was_compared(filled: Stores, invoke: Invoke) -> None:
-    done = in_thread(lambda: invoke("verify", "--json"))
-    told = json.loads(done.output)
-    assert told["clean"]
-    assert {store: told["compared"][store] for store in ("directory", "truth", "cards", "rows", "plans")} == {
+async def test_json_report_counts_compared_entities(stores_in_sync: Stores, invoke: Invoke) -> None:
+    result = in_thread(lambda: invoke("verify", "--json"))
+    report = json.loads(result.output)
+    assert report["clean"]
+    assert {store: report["compared"][store] for store in ("directory", "truth", "cards", "rows", "plans")} == {
         "directory": 3,
         "truth": 3,
         "cards": 1,
@@ -118,83 +118,85 @@ async def test_json_counts_what_was_compared(filled: Stores, invoke: Invoke) -> 
         (lambda make: [make.line(make.provider()), make.line(make.provider("1111111112"))], "missing"),
     ],
 )
-async def test_a_truth_that_differs_from_the_directory_is_found(
-    filled: Stores, directory: Directory, make: Any, invoke: Invoke, *, lines: Any, kind: str
+async def test_verify_finds_differences_of_the_truth(
+    stores_in_sync: Stores, directory: FakeDirectory, make: Any, invoke: Invoke, *, lines: Any, kind: str
 ) -> None:
     directory.lines = [[*directory.lines[0][1:], *lines(make)]]
-    done = in_thread(lambda: invoke("verify", "--json"))
-    assert done.exit_code == 1
-    assert {"store": "truth", "kind": kind, "count": 1} in json.loads(done.output)["differences"]
+    result = in_thread(lambda: invoke("verify", "--json"))
+    assert result.exit_code == 1
+    assert {"store": "truth", "kind": kind, "count": 1} in json.loads(result.output)["differences"]
 
 
-async def test_what_the_directory_should_not_hold_is_told(
-    filled: Stores, directory: Directory, make: Any, invoke: Invoke
+async def test_verify_reports_invalid_entities_of_the_directory(
+    stores_in_sync: Stores, directory: FakeDirectory, make: Any, invoke: Invoke
 ) -> None:
     directory.lines[0].append(make.line(make.location("1111111112", zip_code="00000")))
-    done = in_thread(lambda: invoke("verify"))
-    assert done.exit_code == 1
-    assert "provider-location/1111111112" in done.output
+    result = in_thread(lambda: invoke("verify"))
+    assert result.exit_code == 1
+    assert "provider-location/1111111112" in result.output
 
 
-async def test_a_read_model_that_differs_from_the_truth_is_found(
-    filled: Stores, settings: ProjectorSettings, make: Any, invoke: Invoke
+async def test_verify_finds_differences_of_the_read_model(
+    stores_in_sync: Stores, settings: ProjectorSettings, make: Any, invoke: Invoke
 ) -> None:
-    (key,) = await filled.redis.keys("*:c:*")
-    await filled.redis.delete(key)
-    done = in_thread(lambda: invoke("verify"))
-    assert done.exit_code == 1
-    assert f"cards: missing: provider-location/{make.location().npi}/{make.location().id}" in done.output
+    (key,) = await stores_in_sync.redis.keys("*:c:*")
+    await stores_in_sync.redis.delete(key)
+    result = in_thread(lambda: invoke("verify"))
+    assert result.exit_code == 1
+    assert f"cards: missing: provider-location/{make.location().npi}/{make.location().id}" in result.output
 
 
-async def test_no_read_model_is_a_difference(filled: Stores, invoke: Invoke) -> None:
-    await filled.redis.delete(layout.GENERATION_KEY)
-    done = in_thread(lambda: invoke("verify"))
-    assert (done.exit_code, "no generation is served" in done.output) == (1, True)
+async def test_missing_read_model_is_a_difference(stores_in_sync: Stores, invoke: Invoke) -> None:
+    await stores_in_sync.redis.delete(layout.GENERATION_KEY)
+    result = in_thread(lambda: invoke("verify"))
+    assert (result.exit_code, "no generation is served" in result.output) == (1, True)
 
 
-async def test_differences_that_go_away_are_waited_for(
-    filled: Stores, directory: Directory, make: Any, invoke: Invoke
+async def test_verify_waits_for_differences_to_disappear(
+    stores_in_sync: Stores, directory: FakeDirectory, make: Any, invoke: Invoke
 ) -> None:
     directory.lines.insert(0, [])
     assert in_thread(lambda: invoke("verify", "--wait", "30")).exit_code == 0
 
 
-async def test_only_so_many_differences_are_printed(
-    filled: Stores, directory: Directory, make: Any, invoke: Invoke
+async def test_limit_of_printed_differences(
+    stores_in_sync: Stores, directory: FakeDirectory, make: Any, invoke: Invoke
 ) -> None:
     directory.lines[0] += [make.line(make.provider(npi)) for npi in NPIS]
-    done = in_thread(lambda: invoke("verify", "--limit", "4"))
-    assert "and 5 more" in done.output
+    result = in_thread(lambda: invoke("verify", "--limit", "4"))
+    assert "and 5 more" in result.output
 
 
 @pytest.mark.parametrize("command", ["verify", "rebuild"])
-async def test_what_cannot_be_reached_is_named(
+async def test_unavailable_store_is_reported_in_one_line(
     settings: ProjectorSettings, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setenv("MILLRACE_REDIS_URL", "redis://127.0.0.1:1/0")
-    done = in_thread(lambda: invoke(command))
-    assert done.exit_code == 2
-    assert len(done.stderr.strip().splitlines()) == 1
+    result = in_thread(lambda: invoke(command))
+    assert result.exit_code == 2
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
-async def test_settings_that_cannot_be_are_named(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_invalid_setting_is_named(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILLRACE_PROJECTOR_SCAN_SEGMENTS", "none")
-    done = in_thread(lambda: invoke("rebuild"))
-    assert (done.exit_code, "projector_scan_segments" in done.stderr) == (2, True)
+    result = in_thread(lambda: invoke("rebuild"))
+    assert (result.exit_code, "projector_scan_segments" in result.stderr) == (2, True)
 
 
-async def test_a_rebuild_repairs_the_read_model(filled: Stores, invoke: Invoke, settings: ProjectorSettings) -> None:
-    (key,) = await filled.redis.keys("*:c:*")
-    await filled.redis.delete(key)
-    done = in_thread(lambda: invoke("rebuild"))
-    assert done.exit_code == 0
-    assert "1 cards" in done.output
+async def test_rebuild_repairs_the_read_model(
+    stores_in_sync: Stores, invoke: Invoke, settings: ProjectorSettings
+) -> None:
+    (key,) = await stores_in_sync.redis.keys("*:c:*")
+    await stores_in_sync.redis.delete(key)
+    result = in_thread(lambda: invoke("rebuild"))
+    assert result.exit_code == 0
+    assert "1 cards" in result.output
     assert in_thread(lambda: invoke("verify")).exit_code == 0
     with BlockingRedis.from_url(settings.redis_url) as redis:
         assert redis.exists(key) == 0
 
 
-async def test_a_rebuild_beside_another_is_refused(filled: Stores, invoke: Invoke) -> None:
-    await filled.redis.set(layout.REBUILD_LOCK_KEY, "somebody", px=60_000)
-    done = in_thread(lambda: invoke("rebuild"))
-    assert (done.exit_code, "another rebuild" in done.stderr) == (2, True)
+async def test_second_concurrent_rebuild_is_refused(stores_in_sync: Stores, invoke: Invoke) -> None:
+    await stores_in_sync.redis.set(layout.REBUILD_LOCK_KEY, "other-token", px=60_000)
+    result = in_thread(lambda: invoke("rebuild"))
+    assert (result.exit_code, "another rebuild" in result.stderr) == (2, True)

@@ -1,1 +1,1 @@
-"""Writes the truth and the read model from the entities feed."""
+"""Write the truth and the read model from the `entities` feed."""

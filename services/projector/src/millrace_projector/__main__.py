@@ -1,4 +1,4 @@
-"""`python -m millrace_projector`"""
+"""Run the service: `python -m millrace_projector`."""
 
 from millrace_platform.serve import serve
 

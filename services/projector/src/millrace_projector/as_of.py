@@ -1,4 +1,4 @@
-"""Up to which time the read model is complete, shard by shard."""
+"""Track the time up to which the read model is complete, shard by shard."""
 
 import asyncio
 import logging
@@ -15,15 +15,15 @@ from millrace_feeds.status import ShardStatus
 from millrace_feeds.transport import Record
 from millrace_readmodel import layout
 
-_OPENINGS = f"{AVAILABILITY.name}/"
+_OPENINGS_PREFIX = f"{AVAILABILITY.name}/"
 
 logger = logging.getLogger(__name__)
 
 
-class AsOf:
-    """Knows what is being applied, and from that and a shard's position until when all is applied.
+class AsOfTracker:
+    """Derives the as-of time of a shard from the batches being applied and the consumer's position.
 
-    Times are those at which the stream took the records (unix seconds).
+    Times are the records' arrival times in the stream (Unix seconds).
     """
 
     def __init__(self) -> None:
@@ -31,20 +31,20 @@ class AsOf:
         self._applied: dict[str, float] = {}
         self._calls = 0
         self.loads = 0
-        """Times that records were applied, or began to be; without those of openings alone."""
+        """Batches begun, except those that contain openings only."""
         self._loading = 0
 
     @property
     def is_loading(self) -> bool:
-        """Whether records are being applied, other than of openings."""
+        """Whether a batch that contains more than openings is being applied."""
         return self._loading > 0
 
     @contextmanager
     def applying(self, records: Sequence[Record]) -> Iterator[None]:
-        """Around applying records of one shard; they count as applied unless the block raises."""
+        """Wrap the application of one shard's records; they count as applied unless the block raises."""
         shard = records[0].shard_id
         running = self._applying.setdefault(shard, {})
-        is_load = any(not record.key.startswith(_OPENINGS) for record in records)
+        is_load = any(not record.key.startswith(_OPENINGS_PREFIX) for record in records)
         self.loads += is_load
         self._loading += is_load
         self._calls += 1
@@ -58,8 +58,8 @@ class AsOf:
             del running[call]
             self._loading -= is_load
 
-    def complete(self, shard: ShardStatus, now: float) -> float | None:
-        """The time up to which a shard is applied; None while that isn't known."""
+    def as_of(self, shard: ShardStatus, now: float) -> float | None:
+        """Return the time up to which all records of the shard are applied; None if it is unknown yet."""
         if shard.lag_ms == 0 and shard.in_flight == 0:
             return now
         running = self._applying.get(shard.shard_id)
@@ -67,11 +67,11 @@ class AsOf:
 
 
 class Consumer(Protocol):
-    def status(self) -> "Shards":
-        """The shards that this worker holds."""
+    def status(self) -> "ConsumerShards":
+        """Return the shards that this worker leases."""
 
 
-class Shards(Protocol):
+class ConsumerShards(Protocol):
     @property
     def shards(self) -> tuple[ShardStatus, ...]: ...
 
@@ -80,12 +80,12 @@ class Shards(Protocol):
 
 
 class AsOfWriter:
-    """Writes the times of this worker's shards to the read model; forgets shards that it no longer holds."""
+    """Writes the as-of times of this worker's shards to the read model, and deletes those of shards it lost."""
 
     def __init__(
         self,
         redis: Redis,
-        as_of: AsOf,
+        tracker: AsOfTracker,
         consumer: Consumer,
         *,
         clock: Clock,
@@ -93,7 +93,7 @@ class AsOfWriter:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._redis = redis
-        self._as_of = as_of
+        self._tracker = tracker
         self._consumer = consumer
         self._clock = clock
         self._interval = interval
@@ -101,25 +101,25 @@ class AsOfWriter:
         self._written: set[str] = set()
 
     async def run(self) -> None:
-        """Until cancelled. While the server is away nothing is written, and so the times stand still."""
+        """Write every `interval` seconds until cancelled. The times don't advance while Redis is unavailable."""
         while True:
             try:
                 await self.write()
             except RedisError as error:
-                logger.debug("as-of can't be written: %s", error)
+                logger.debug("as-of times not written: %s", error)
             await self._sleep(self._interval)
 
     async def write(self) -> None:
-        """Write the times once."""
+        """Write the times once; write nothing while the consumer is unhealthy."""
         status = self._consumer.status()
         if not status.healthy:
             return
         now = self._clock.time()
-        times = {shard.shard_id: self._as_of.complete(shard, now) for shard in status.shards}
+        times = {shard.shard_id: self._tracker.as_of(shard, now) for shard in status.shards}
         known = {shard: f"{time:.3f}" for shard, time in times.items() if time is not None}
-        gone = self._written - times.keys()
-        if gone:
-            await self._redis.hdel(layout.AS_OF_KEY, *gone)
+        lost = self._written - times.keys()
+        if lost:
+            await self._redis.hdel(layout.AS_OF_KEY, *lost)
         if known:
             await self._redis.hset(layout.AS_OF_KEY, items=[part for pair in known.items() for part in pair])
         self._written = set(known)

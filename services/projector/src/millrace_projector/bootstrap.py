@@ -6,49 +6,49 @@ from fastapi import FastAPI
 
 from millrace_platform.application import Running
 from millrace_platform.service import Infrastructure, Subscription
-from millrace_projector.as_of import AsOf, AsOfWriter
-from millrace_projector.first_load import FirstLoad, Patience
-from millrace_projector.handler import Projector, is_away
-from millrace_projector.keeper import Keeper
+from millrace_projector.as_of import AsOfTracker, AsOfWriter
+from millrace_projector.first_load import FirstLoad, FirstLoadTimeouts
+from millrace_projector.handler import Projector, is_unavailable
+from millrace_projector.rebuild_monitor import RebuildMonitor
 from millrace_projector.settings import ProjectorSettings
-from millrace_projector.status import Skipped, Status
+from millrace_projector.status import SkippedCounter, StatusReader
 from millrace_projector.stores import open_stores
 from millrace_readmodel.generations import ReadModel
 
 APPLICATION = "projector"
 READS_PER_SECOND = 3.5
-"""Of each shard of `entities`; see decision 0016."""
+"""Reads of each shard of `entities`; see decision 0016."""
 
 
 async def start(
     settings: ProjectorSettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
 ) -> Running:
-    """Open the stores; what runs then is the consumer of `entities`, the keeper, and the upkeep of the as-of time."""
+    """Open the stores; return the consumer of `entities`, the rebuild monitor and the as-of writer as tasks."""
     stores = await stack.enter_async_context(open_stores(settings, name=APPLICATION))
-    as_of = AsOf()
-    first_load = FirstLoad(stores.truth, as_of, infrastructure.clock, Patience())
-    keeper = Keeper(
+    as_of = AsOfTracker()
+    first_load = FirstLoad(stores.truth, as_of, infrastructure.clock, FirstLoadTimeouts())
+    monitor = RebuildMonitor(
         stores,
         interval=settings.projector_keep_interval,
         segments=settings.projector_scan_segments,
-        settled=first_load.over,
+        wait_for_truth=first_load.wait,
     )
-    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=keeper.absent)
-    skipped = Skipped()
-    projector = Projector(stores.truth, read_model, as_of, skipped=skipped.add)
+    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=monitor.request_check)
+    skipped = SkippedCounter()
+    projector = Projector(stores.truth, read_model, as_of, on_skipped=skipped.add)
     subscription = Subscription(
-        APPLICATION, settings.entities_stream, settings.projector_leases_table, READS_PER_SECOND, is_away
+        APPLICATION, settings.entities_stream, settings.projector_leases_table, READS_PER_SECOND, is_unavailable
     )
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, projector))
     as_of_writer = AsOfWriter(
         stores.redis, as_of, consumer, clock=infrastructure.clock, interval=settings.projector_as_of_interval
     )
-    app.state.status = Status(consumer, stores.redis, keeper, skipped)
+    app.state.status = StatusReader(consumer, stores.redis, monitor, skipped)
 
-    async def read_model_answers() -> None:
+    async def ping_read_model() -> None:
         await stores.redis.ping()
 
     return Running(
-        tasks={"consumer": consumer.run, "keeper": keeper.run, "as-of": as_of_writer.run},
-        checks={"entities": consumer.check, "truth": stores.truth.check, "read-model": read_model_answers},
+        tasks={"consumer": consumer.run, "rebuild-monitor": monitor.run, "as-of": as_of_writer.run},
+        checks={"entities": consumer.check, "truth": stores.truth.check, "read-model": ping_read_model},
     )

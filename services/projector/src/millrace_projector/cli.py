@@ -1,4 +1,4 @@
-"""`millrace verify` and `millrace rebuild`."""
+"""The commands `millrace verify` and `millrace rebuild`."""
 
 import asyncio
 import json
@@ -16,35 +16,35 @@ from millrace_contracts.envelope import ContractError
 from millrace_projector.settings import ProjectorSettings
 from millrace_projector.stores import open_stores
 from millrace_projector.verification import Findings
-from millrace_projector.verify import UNREACHABLE
+from millrace_projector.verify import UNAVAILABLE_ERRORS
 from millrace_projector.verify import verify as run_verify
-from millrace_readmodel.audit import Kind
-from millrace_readmodel.bulk import RepeatedError
-from millrace_readmodel.rebuild import LockLostError, Progress, Rebuild, RebuildRunningError, Rebuilt
+from millrace_readmodel.audit import DifferenceKind
+from millrace_readmodel.bulk import RepeatedCommandError
+from millrace_readmodel.rebuild import LockLostError, Progress, Rebuild, RebuildResult, RebuildRunningError
 
-DIFFERENT: Final = 1
-UNUSABLE: Final = 2
+EXIT_DIFFERENT: Final = 1
+EXIT_UNUSABLE: Final = 2
 T = TypeVar("T")
 
 
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to try again in while there are differences.")] = 0.0,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to repeat in while there are differences.")] = 0.0,
     limit: Annotated[int, typer.Option(min=0, help="How many differences to print.")] = 50,
 ) -> None:
-    """Compare directory, truth and read model entity by entity. Exits with 1 if they differ, 2 if one is away."""
+    """Compare directory, truth and read model by entity. Exit with 1 if they differ, 2 if one is unavailable."""
     findings = _run(run_verify(_settings(), wait=wait, limit=limit))
     if as_json:
         typer.echo(json.dumps(_as_json(findings)))
     else:
         _print(findings)
-    raise typer.Exit(0 if findings.clean else DIFFERENT)
+    raise typer.Exit(0 if findings.is_clean else EXIT_DIFFERENT)
 
 
 def rebuild(
-    segments: Annotated[int, typer.Option(min=1, max=64, help="Parts of the truth to read at once.")] = 1,
+    segments: Annotated[int, typer.Option(min=1, max=64, help="Segments of the truth to read in parallel.")] = 1,
 ) -> None:
-    """Make a new generation of the read model from the truth, while searches go on. Exits with 2 if it can't."""
+    """Build a new generation of the read model from the truth while searches continue. Exit with 2 on failure."""
     console = Console(stderr=True)
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Bar(*columns, console=console, transient=True) as bar:
@@ -53,16 +53,16 @@ def rebuild(
         def report(progress: Progress) -> None:
             bar.update(task, description=f"{progress.step}: {progress.cards:,} cards of {progress.items:,} items")
 
-        rebuilt = _run(_rebuild(_settings(), segments, report))
-    loaded = rebuilt.loaded
+        result = _run(_rebuild(_settings(), segments, report))
+    loaded = result.loaded
     typer.echo(
-        f"generation {rebuilt.generation}: {loaded.cards:,} cards, {loaded.partitions:,} partitions, "
+        f"generation {result.generation}: {loaded.cards:,} cards, {loaded.partitions:,} partitions, "
         f"{loaded.words:,} name words, {loaded.plan_sets:,} plan sets, {loaded.plans:,} plans from "
-        f"{rebuilt.items:,} items in {rebuilt.seconds:.1f} s; {rebuilt.caught_up:,} changed meanwhile"
+        f"{result.items:,} items in {result.seconds:.1f} s; {result.caught_up:,} changed during the rebuild"
     )
 
 
-async def _rebuild(settings: ProjectorSettings, segments: int, report: Any) -> Rebuilt:
+async def _rebuild(settings: ProjectorSettings, segments: int, report: Any) -> RebuildResult:
     async with open_stores(settings, name="millrace-rebuild") as stores:
         return await Rebuild(stores.redis, stores.truth, stores.writer, report=report, segments=segments).run()
 
@@ -72,24 +72,24 @@ def _settings() -> ProjectorSettings:
         return ProjectorSettings()
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        _give_up(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        _fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
-    except (*UNREACHABLE, ContractError, LockLostError, RebuildRunningError, RepeatedError) as error:
-        _give_up(f"{type(error).__name__}: {error}")
+    except (*UNAVAILABLE_ERRORS, ContractError, LockLostError, RebuildRunningError, RepeatedCommandError) as error:
+        _fail(f"{type(error).__name__}: {error}")
 
 
-def _give_up(reason: str) -> NoReturn:
+def _fail(reason: str) -> NoReturn:
     typer.echo(" ".join(reason.split()), err=True)
-    raise typer.Exit(UNUSABLE)
+    raise typer.Exit(EXIT_UNUSABLE)
 
 
 def _as_json(findings: Findings) -> dict[str, Any]:
     return {
-        "clean": findings.clean,
+        "clean": findings.is_clean,
         "compared": dict(findings.compared),
         "differences": [
             {"store": store, "kind": kind.value, "count": count} for (store, kind), count in findings.counts.items()
@@ -103,14 +103,14 @@ def _as_json(findings: Findings) -> dict[str, Any]:
 
 def _print(findings: Findings) -> None:
     console = Console()
-    table = Table("store", "compared", *(kind.value for kind in Kind))
+    table = Table("store", "compared", *(kind.value for kind in DifferenceKind))
     for store in dict.fromkeys([*findings.compared, *(store for store, _ in findings.counts)]):
-        counts = (f"{findings.counts[store, kind]:,}" for kind in Kind)
+        counts = (f"{findings.counts[store, kind]:,}" for kind in DifferenceKind)
         table.add_row(store, f"{findings.compared[store]:,}", *counts)
     console.print(table)
     for each in findings.examples:
         console.print(f"{each.store}: {each.kind.value}: {each.subject} {each.detail}", highlight=False, markup=False)
-    left = findings.counts.total() - len(findings.examples)
-    if left:
-        console.print(f"… and {left:,} more")
-    console.print("clean" if findings.clean else "directory, truth and read model differ")
+    omitted = findings.counts.total() - len(findings.examples)
+    if omitted:
+        console.print(f"… and {omitted:,} more")
+    console.print("clean" if findings.is_clean else "directory, truth and read model differ")

@@ -1,14 +1,17 @@
-"""What the projector shows to those who run it. Its path is not open to the world at the load balancer."""
+"""Endpoints for operators; the load balancer doesn't publish their path."""
 
 from fastapi import APIRouter, Request
 
-from millrace_projector.status import ProjectorStatus, Status
+from millrace_projector.status import ProjectorStatus, StatusReader
 
 router = APIRouter(prefix="/internal/projector", tags=["internal"])
 
 
 @router.get("/status")
-async def read_status(request: Request) -> ProjectorStatus:
-    """Positions, lag, rates, dead letters and freshness of this worker; generation and size of the read model."""
-    status: Status = request.app.state.status
-    return await status.read()
+async def get_projector_status(request: Request) -> ProjectorStatus:
+    """Get the status of this projector worker.
+
+    Positions, lag, rates, dead letters and freshness of this worker; generation and size of the read model.
+    """
+    reader: StatusReader = request.app.state.status
+    return await reader.read()

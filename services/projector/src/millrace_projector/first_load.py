@@ -1,7 +1,7 @@
-"""Waiting for the first load: while an empty truth is being filled, writing the read model record by record costs more
-than making it once at the end.
+"""Wait for the first load of an empty truth.
 
-Openings don't count: each is written for itself and leaves all else of its provider as it is.
+One rebuild after the load costs less than writing the read model record by record. Openings don't count as load: each
+is written alone, without the rest of its provider.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from millrace_feeds.clock import Clock
-from millrace_projector.as_of import AsOf
+from millrace_projector.as_of import AsOfTracker
 
 
 class Truth(Protocol):
@@ -18,41 +18,42 @@ class Truth(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds: for a first record, for a lull that counts as the end of the load, and in all."""
+class FirstLoadTimeouts:
+    """Seconds to wait for a first record, without a record until the load counts as complete, and in total."""
 
-    arrival: float = 15.0
-    lull: float = 3.0
-    load: float = 180.0
+    first_record: float = 15.0
+    idle: float = 3.0
+    total: float = 180.0
 
 
 class FirstLoad:
-    """Tells when the first load is over, as far as it is worth waiting for."""
+    """Waits until an empty truth is filled, within the given timeouts."""
 
     def __init__(
         self,
         truth: Truth,
-        as_of: AsOf,
+        as_of: AsOfTracker,
         clock: Clock,
-        patience: Patience,
+        timeouts: FirstLoadTimeouts,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._truth = truth
         self._as_of = as_of
         self._clock = clock
-        self._patience = patience
+        self._timeouts = timeouts
         self._sleep = sleep
 
-    async def over(self) -> None:
-        """Returns at once where anything was applied before, else when the records rest or patience ends."""
+    async def wait(self) -> None:
+        """Return at once if records were applied before or the truth has items, else once the load is idle or a
+        timeout is over."""
         if self._as_of.loads or not await self._truth.is_empty():
             return
-        began = quiet_since = self._clock.monotonic()
+        began = idle_since = self._clock.monotonic()
         seen = 0
-        while (now := self._clock.monotonic()) - began < self._patience.load:
+        while (now := self._clock.monotonic()) - began < self._timeouts.total:
             if self._as_of.loads != seen or self._as_of.is_loading:
-                seen, quiet_since = self._as_of.loads, now
-            if now - quiet_since >= (self._patience.lull if seen else self._patience.arrival):
+                seen, idle_since = self._as_of.loads, now
+            if now - idle_since >= (self._timeouts.idle if seen else self._timeouts.first_record):
                 return
-            await self._sleep(self._patience.lull / 10)
+            await self._sleep(self._timeouts.idle / 10)

@@ -1,4 +1,4 @@
-"""Applies the records of `entities`: first to the truth, then from the truth to the read model."""
+"""Apply the records of `entities`: first to the truth, then from the truth to the read model."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, Protocol
@@ -11,16 +11,16 @@ from millrace_contracts.envelope import ContractError, Envelope, decode
 from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.handler import is_outage
 from millrace_feeds.transport import Record
-from millrace_projector.as_of import AsOf
+from millrace_projector.as_of import AsOfTracker
 from millrace_projector.tracing import Projection
-from millrace_readmodel.errors import ContentionError
-from millrace_readmodel.generations import AbsentError
-from millrace_readmodel.items import AVAILABILITY_PREFIX, Item, item_of, week_item
+from millrace_readmodel.generations import GenerationTimeoutError
+from millrace_readmodel.items import AVAILABILITY_PREFIX, Item, item_from_event, week_item
 from millrace_readmodel.openings import WeekItem
+from millrace_readmodel.scripts import ContentionError
 from millrace_readmodel.truth import TruthBusyError
 
-AWAY: Final = (
-    AbsentError,
+UNAVAILABLE_ERRORS: Final = (
+    GenerationTimeoutError,
     BusyLoadingError,
     ContentionError,
     ReadOnlyError,
@@ -32,49 +32,54 @@ AWAY: Final = (
 
 class Truth(Protocol):
     async def put(self, items: Iterable[Item]) -> int:
-        """Write what is newer than what is there; returns how many items that were."""
+        """Write the items that are newer than the stored ones; return their number."""
 
 
 class ReadModel(Protocol):
     async def apply(self, aggregates: Collection[str], weeks: Sequence[WeekItem]) -> None:
-        """Bring these partition keys of the truth up to date, and these weeks of openings."""
+        """Write the current state of these partition keys of the truth, and these weeks of openings."""
 
 
 class Projector:
-    """A consumer's handler. `skipped` is told how many items were not newer than the truth."""
+    """Handles a consumer's records. Calls `on_skipped` with the number of items that were not newer than the truth."""
 
     def __init__(
-        self, truth: Truth, read_model: ReadModel, as_of: AsOf, *, skipped: Callable[[int], None] = lambda _: None
+        self,
+        truth: Truth,
+        read_model: ReadModel,
+        as_of: AsOfTracker,
+        *,
+        on_skipped: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._truth = truth
         self._read_model = read_model
         self._as_of = as_of
-        self._skipped = skipped
+        self._on_skipped = on_skipped
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Returns when truth and read model hold all records' states, or newer ones.
+        """Apply records to the truth and the read model; return once both have their state or a newer one.
 
-        While no read model is served yet, it is enough that the one being made will hold them. The read model is
-        written even where the truth was not: a former attempt may have ended between the two.
+        While no read model is served, the one being built counts. The read model is written even if the truth already
+        had the items, because a previous attempt may have failed between the two writes. Raises `InvalidRecord`.
         """
-        events = [_event(record) for record in records]
+        events = [_decode(record) for record in records]
         items = [item for _, item in events if item is not None]
         with self._as_of.applying(records), Projection([envelope for envelope, _ in events]) as projection:
             written = await self._truth.put(items)
-            self._skipped(len(items) - written)
+            self._on_skipped(len(items) - written)
             with projection.writing():
-                await self._read_model.apply(*_changed(items))
+                await self._read_model.apply(*_split_changes(items))
 
 
-def is_away(error: BaseException) -> bool:
-    """Whether a store can't be used now, as opposed to a record that can't be applied."""
+def is_unavailable(error: BaseException) -> bool:
+    """Whether a store is temporarily unavailable, as opposed to a record that can't be applied."""
     if isinstance(error, BaseExceptionGroup):
-        return all(is_away(inner) for inner in error.exceptions)
-    return isinstance(error, AWAY) or is_outage(error)
+        return all(is_unavailable(inner) for inner in error.exceptions)
+    return isinstance(error, UNAVAILABLE_ERRORS) or is_outage(error)
 
 
-def _changed(items: Iterable[Item]) -> tuple[list[str], list[WeekItem]]:
-    """Partition keys, and weeks of openings: these leave all else of their provider as it is."""
+def _split_changes(items: Iterable[Item]) -> tuple[list[str], list[WeekItem]]:
+    """Return the changed partition keys, and the weeks of openings, which change nothing else of their provider."""
     aggregates: dict[str, None] = {}
     weeks: list[WeekItem] = []
     for item in items:
@@ -85,9 +90,9 @@ def _changed(items: Iterable[Item]) -> tuple[list[str], list[WeekItem]]:
     return list(aggregates), weeks
 
 
-def _event(record: Record) -> tuple[Envelope, Item | None]:
+def _decode(record: Record) -> tuple[Envelope, Item | None]:
     try:
         envelope = decode(record.body)
-        return envelope, item_of(envelope)
+        return envelope, item_from_event(envelope)
     except ContractError as error:
         raise InvalidRecord(record, str(error)) from error

@@ -1,4 +1,4 @@
-"""What the projector owns on AWS."""
+"""Create the resources of the projector on AWS."""
 
 from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.provision import create_lease_table
@@ -8,7 +8,7 @@ from millrace_readmodel.truth import create_table
 
 
 async def init() -> None:
-    """Create the truth and the table of leases unless they are there. Raises `Unavailable`."""
+    """Create the tables of the truth and the leases unless they exist. Raises `Unavailable`."""
     settings = ProjectorSettings()
     async with dynamodb_client(aws_settings(settings)) as client:
         await create_table(client, settings.truth_table)

@@ -1,4 +1,4 @@
-"""Settings of the projector; its own variables begin with `MILLRACE_PROJECTOR_`."""
+"""Settings of the projector; its own environment variables begin with `MILLRACE_PROJECTOR_`."""
 
 from pydantic import Field
 
@@ -16,6 +16,6 @@ class ProjectorSettings(PlatformSettings):
     projector_scan_segments: int = Field(1, ge=1, le=64)
     """Segments of the truth that a rebuild reads in parallel; AWS recommends one for each 2 GB."""
     projector_as_of_interval: Seconds = 0.5
-    """Between two updates of the time up to which the read model is complete."""
+    """Interval between two updates of the as-of times, up to which the read model is complete."""
     projector_keep_interval: Seconds = 1.0
-    """Between two checks whether the read model still exists."""
+    """Interval between two checks that the read model exists."""

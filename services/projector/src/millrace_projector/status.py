@@ -1,4 +1,4 @@
-"""The projector's figures in one place."""
+"""Stats of a projector worker and the read model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from redis.asyncio import Redis
 
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.status import ConsumerStatus
-from millrace_projector.keeper import Keeper
+from millrace_projector.rebuild_monitor import RebuildMonitor
 from millrace_readmodel import layout
-from millrace_readmodel.generations import pointers
-from millrace_readmodel.rebuild import Rebuilt
+from millrace_readmodel.generations import read_pointers
+from millrace_readmodel.rebuild import RebuildResult
 
 
 @dataclass(frozen=True, slots=True)
 class ReadModelStatus:
-    """`generation` is the served one, None when there is none, and one is `pending` then; `building` reads
-    `<number> <phase>`.
+    """State of the read model and its Redis server.
 
-    `keys` counts all keys of the server, `memory` its bytes, `as_of` are unix seconds by shard, `rebuilt` tells of the
-    last rebuild that this worker made.
+    `generation` is the served one, None if there is none; then `pending` is 1. `building` is `<number> <phase>` of an
+    unfinished generation. `keys` and `memory` (bytes) are of the whole server, `as_of` are Unix seconds by shard, and
+    `rebuilt` is the result of the last rebuild that this worker made.
     """
 
     generation: int | None
@@ -29,12 +29,12 @@ class ReadModelStatus:
     keys: int
     memory: int
     as_of: Mapping[str, float]
-    rebuilt: Rebuilt | None
+    rebuilt: RebuildResult | None
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectorStatus:
-    """One worker's figures since its start: `handled` events, of which `skipped` were not newer than the truth."""
+    """Stats of one worker since its start: `handled` events, of which `skipped` were not newer than the truth."""
 
     handled: int
     skipped: int
@@ -42,7 +42,7 @@ class ProjectorStatus:
     read_model: ReadModelStatus
 
 
-class Skipped:
+class SkippedCounter:
     """Counts events that were not newer than the truth."""
 
     def __init__(self) -> None:
@@ -52,30 +52,33 @@ class Skipped:
         self.count += count
 
 
-class Status:
-    """Reads the figures of a running projector."""
+class StatusReader:
+    """Collects the stats of a running projector."""
 
-    def __init__(self, consumer: Consumer, redis: Redis, keeper: Keeper, skipped: Skipped) -> None:
+    def __init__(self, consumer: Consumer, redis: Redis, monitor: RebuildMonitor, skipped: SkippedCounter) -> None:
         self._consumer = consumer
         self._redis = redis
-        self._keeper = keeper
+        self._monitor = monitor
         self._skipped = skipped
 
     async def read(self) -> ProjectorStatus:
-        """Raises redis-py's `RedisError`."""
+        """Return the current stats. Raises redis-py's `RedisError`."""
         consumer = self._consumer.status()
         return ProjectorStatus(consumer.handled, self._skipped.count, consumer, await self._read_model())
 
     async def _read_model(self) -> ReadModelStatus:
-        now = await pointers(self._redis)
+        pointers = await read_pointers(self._redis)
         memory = await self._redis.info("memory")
         as_of = cast(dict[bytes, bytes], await self._redis.hgetall(layout.AS_OF_KEY))
+        building = None
+        if pointers.building is not None and pointers.phase is not None:
+            building = f"{pointers.building} {pointers.phase.value}"
         return ReadModelStatus(
-            generation=now.served,
-            pending=int(now.served is None),
-            building=f"{now.building} {now.phase.value}" if now.building is not None and now.phase else None,
+            generation=pointers.served,
+            pending=int(pointers.served is None),
+            building=building,
             keys=await self._redis.dbsize(),
             memory=memory["used_memory"],
             as_of={shard.decode(): float(time) for shard, time in as_of.items()},
-            rebuilt=self._keeper.rebuilt,
+            rebuilt=self._monitor.last_rebuild,
         )

@@ -1,4 +1,4 @@
-"""Opening the truth and the read model."""
+"""Open the truth and the read model."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from millrace_readmodel.writer import ReadModelWriter
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What the projector writes to. `redis` speaks in bytes."""
+    """Clients of the stores that the projector writes. `redis` returns bytes."""
 
     truth: Truth
     redis: Redis
@@ -24,7 +24,7 @@ class Stores:
 
 @asynccontextmanager
 async def open_stores(settings: ProjectorSettings, *, name: str) -> AsyncIterator[Stores]:
-    """Clients of both stores; nothing is connected before it is used. `name` is shown in CLIENT LIST."""
+    """Open clients of both stores; they connect on first use. Redis shows `name` in CLIENT LIST."""
     async with truth_client(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url) as client:
         redis = redis_client(
             settings.redis_url, name=name, pool_size=settings.redis_pool_size, seconds=settings.redis_timeout

@@ -1,4 +1,4 @@
-"""The projector's place in a change's trace: below the span that sent it, linked to the batch it came with."""
+"""Spans of the projector: a child of the span that published the change, linked to the span of the batch."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext
 from opentelemetry.util.types import Attributes
 
 from millrace_contracts.envelope import Envelope
-from millrace_feeds.tracing import context_of
+from millrace_feeds.tracing import parse_traceparent
 
 _tracer = trace.get_tracer("millrace.projector")
 _SAMPLED = "1"
 
 
 class Projection:
-    """Spans over the projection of a batch, one for each change that is traced; a change that isn't costs nothing."""
+    """Spans around the projection of a batch: one for each sampled change, none for the others."""
 
     def __init__(self, envelopes: Sequence[Envelope]) -> None:
         self._envelopes = envelopes
@@ -27,14 +27,14 @@ class Projection:
         batch = trace.get_current_span().get_span_context()
         for envelope in self._envelopes:
             if envelope.traceparent is not None and envelope.traceparent.endswith(_SAMPLED):
-                origin = context_of(envelope.traceparent)
+                origin = parse_traceparent(envelope.traceparent)
                 if origin is not None:
-                    self._spans.append(_project_span(envelope, origin, batch))
+                    self._spans.append(_start_span(envelope, origin, batch))
         return self
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Over the write to the read model, in each change's own trace."""
+        """Wrap the write to the read model in a span of each change's trace."""
         spans = [
             _tracer.start_span("write read model", trace.set_span_in_context(span), attributes={"db.system": "redis"})
             for span in self._spans
@@ -54,7 +54,7 @@ class Projection:
             span.end()
 
 
-def _project_span(envelope: Envelope, origin: SpanContext, batch: SpanContext) -> Span:
+def _start_span(envelope: Envelope, origin: SpanContext, batch: SpanContext) -> Span:
     attributes: Attributes = {"millrace.subject": envelope.subject, "millrace.version": envelope.entityversion}
     return _tracer.start_span(
         f"project {envelope.entity}",

@@ -1,6 +1,6 @@
-"""Compares what the directory holds with the truth, entity by entity; the read model's audit goes along.
+"""Compare the directory with the truth, entity by entity, and audit the read model at the same time.
 
-Entities are kept as digests of their normal form, some 200 bytes each.
+The directory's entities are stored as digests of their normal form, some 200 bytes each.
 """
 
 import hashlib
@@ -14,19 +14,19 @@ import msgspec
 from millrace_contracts.entities import Entity
 from millrace_contracts.envelope import ContractError
 from millrace_contracts.registry import CONTRACTS
-from millrace_readmodel.audit import Audit, Difference, Kind
+from millrace_readmodel.audit import Audit, Difference, DifferenceKind
 from millrace_readmodel.items import Item
 from millrace_reference.refine import UnrefinableError, refine
 
 DIRECTORY: Final = "directory"
 TRUTH: Final = "truth"
 OWNED: Final = frozenset({"provider", "provider-location", "location", "practice", "insurance-plan"})
-"""Entities of the directory; the truth holds others besides."""
+"""Entities that the directory owns; the truth has others, too."""
 _DIGEST_BYTES: Final = 16
-_DELETED: Final = b"-"
+_TOMBSTONE: Final = b"-"
 
 
-class Line(msgspec.Struct, frozen=True):
+class SnapshotLine(msgspec.Struct, frozen=True):
     """One entity of the directory's snapshot; `data` is null for a tombstone."""
 
     subject: str
@@ -34,15 +34,15 @@ class Line(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
-_line = msgspec.json.Decoder(Line)
+_line_decoder = msgspec.json.Decoder(SnapshotLine)
 
 
 @dataclass(slots=True)
 class Findings:
-    """Differences, counted by store and kind; of the first ones everything is kept."""
+    """Differences, counted by store and kind; `examples` are the first `limit` ones."""
 
     limit: int
-    counts: Counter[tuple[str, Kind]] = field(default_factory=Counter)
+    counts: Counter[tuple[str, DifferenceKind]] = field(default_factory=Counter)
     compared: Counter[str] = field(default_factory=Counter)
     examples: list[Difference] = field(default_factory=list)
 
@@ -52,28 +52,28 @@ class Findings:
             self.examples.append(difference)
 
     @property
-    def clean(self) -> bool:
+    def is_clean(self) -> bool:
         return not self.counts
 
 
 class Verification:
-    """First `read_directory`, then `check` with every part of the truth, then `finish`."""
+    """One comparison: call `read_directory`, then `check` with every part of the truth, then `finish`."""
 
     def __init__(self, audit: Audit | None, report: Callable[[Difference], None]) -> None:
-        """`audit` None: there is no read model, and nothing of it is compared."""
+        """Report each difference. Without an `audit`, the read model isn't compared."""
         self._audit = audit
         self._report = report
         self._expected: dict[str, tuple[int, bytes]] = {}
         self.compared: Counter[str] = Counter()
 
     async def read_directory(self, lines: AsyncIterable[str | bytes]) -> None:
-        """Take the directory's snapshot in: what should be in the truth. Raises `msgspec.DecodeError`."""
+        """Read the directory's snapshot, the expected content of the truth. Raises `msgspec.DecodeError`."""
         async for text in lines:
             if text:
-                self._expect(_line.decode(text))
+                self._expect(_line_decoder.decode(text))
 
     async def check(self, partitions: list[list[Item]]) -> None:
-        """Compare these items of the truth with the directory, and the read model with them."""
+        """Compare items of the truth with the directory, and the read model with the items."""
         for items in partitions:
             for item in items:
                 self._compare(item)
@@ -81,24 +81,24 @@ class Verification:
             await self._audit.check(partitions)
 
     async def finish(self) -> None:
-        """What the directory holds and the truth doesn't; then the rest of the audit."""
+        """Report entities that are missing in the truth, and finish the audit."""
         for subject, (version, _) in self._expected.items():
-            self._differs(TRUTH, Kind.MISSING, subject, f"version {version}")
+            self._add_difference(TRUTH, DifferenceKind.MISSING, subject, f"version {version}")
         if self._audit is not None:
             await self._audit.finish()
             self.compared.update(self._audit.checked)
 
-    def _expect(self, line: Line) -> None:
+    def _expect(self, line: SnapshotLine) -> None:
         self.compared[DIRECTORY] += 1
         if bytes(line.data) == b"null":
-            self._expected[line.subject] = line.version, _DELETED
+            self._expected[line.subject] = line.version, _TOMBSTONE
             return
         try:
-            clean = refine(_decoded(line.subject, bytes(line.data)))
+            refined = refine(_decode(line.subject, bytes(line.data)))
         except (ContractError, UnrefinableError) as error:
-            self._differs(DIRECTORY, Kind.CONTENT, line.subject, str(error))
+            self._add_difference(DIRECTORY, DifferenceKind.CONTENT, line.subject, str(error))
         else:
-            self._expected[line.subject] = line.version, _digest(clean)
+            self._expected[line.subject] = line.version, _digest(refined)
 
     def _compare(self, item: Item) -> None:
         if item.subject.partition("/")[0] not in OWNED:
@@ -106,27 +106,27 @@ class Verification:
         self.compared[TRUTH] += 1
         expected = self._expected.pop(item.subject, None)
         if expected is None:
-            self._differs(TRUTH, Kind.EXTRA, item.subject, f"version {item.version}")
+            self._add_difference(TRUTH, DifferenceKind.EXTRA, item.subject, f"version {item.version}")
             return
         version, digest = expected
         if item.version != version:
-            self._differs(TRUTH, Kind.VERSION, item.subject, f"version {item.version}, not {version}")
-        elif self._digest_of(item) != digest:
-            self._differs(TRUTH, Kind.CONTENT, item.subject)
+            self._add_difference(TRUTH, DifferenceKind.VERSION, item.subject, f"version {item.version}, not {version}")
+        elif self._digest_item(item) != digest:
+            self._add_difference(TRUTH, DifferenceKind.CONTENT, item.subject)
 
-    def _digest_of(self, item: Item) -> bytes | None:
+    def _digest_item(self, item: Item) -> bytes | None:
         if item.data is None:
-            return _DELETED
+            return _TOMBSTONE
         try:
-            return _digest(_decoded(item.subject, item.data.encode()))
+            return _digest(_decode(item.subject, item.data.encode()))
         except ContractError:
             return None
 
-    def _differs(self, store: str, kind: Kind, subject: str, detail: str = "") -> None:
+    def _add_difference(self, store: str, kind: DifferenceKind, subject: str, detail: str = "") -> None:
         self._report(Difference(store, kind, subject, detail))
 
 
-def _decoded(subject: str, data: bytes) -> Entity:
+def _decode(subject: str, data: bytes) -> Entity:
     contract = CONTRACTS.get(subject.partition("/")[0])
     if contract is None:
         raise ContractError(f"subject: unknown entity {subject!r}")

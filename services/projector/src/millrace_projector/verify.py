@@ -1,4 +1,4 @@
-"""Runs a verification against the services and stores that the settings name."""
+"""Run a verification against the services and stores of the settings."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,13 +13,13 @@ from redis.exceptions import RedisError
 from millrace_projector.settings import ProjectorSettings
 from millrace_projector.stores import Stores, open_stores
 from millrace_projector.verification import Findings, Verification
-from millrace_readmodel.audit import Audit, Difference, Kind
-from millrace_readmodel.generations import pointers
+from millrace_readmodel.audit import Audit, Difference, DifferenceKind
+from millrace_readmodel.generations import read_pointers
 
 POLL_SECONDS: Final = 1.0
 SNAPSHOT_TIMEOUT: Final = httpx.Timeout(10, read=60)
 READ_MODEL: Final = "read model"
-UNREACHABLE: Final = (
+UNAVAILABLE_ERRORS: Final = (
     httpx.HTTPError,
     httpx.InvalidURL,
     RedisError,
@@ -28,7 +28,7 @@ UNREACHABLE: Final = (
     OSError,
     msgspec.DecodeError,
 )
-"""What is raised where something can't be reached, or answers with something else."""
+"""Errors of a service or store that is unavailable or sends an invalid response."""
 
 
 async def verify(
@@ -38,46 +38,46 @@ async def verify(
     limit: int = 50,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Findings:
-    """The differences between directory, truth and read model; while there are any, again for up to `wait` seconds.
+    """Compare directory, truth and read model; repeat for up to `wait` seconds while there are differences or errors.
 
-    Raises what `UNREACHABLE` lists, at once if there is nothing to wait for, else when the time is over.
+    Raises one of `UNAVAILABLE_ERRORS` if the last attempt fails.
     """
     deadline = asyncio.get_running_loop().time() + wait
-    async with open_stores(settings, name="millrace-verify") as stores, _directory(settings) as directory:
+    async with open_stores(settings, name="millrace-verify") as stores, _open_directory(settings) as directory:
         while True:
-            last = asyncio.get_running_loop().time() >= deadline
+            is_last = asyncio.get_running_loop().time() >= deadline
             try:
                 findings = await compare(stores, directory, limit)
-                if findings.clean or last:
+                if findings.is_clean or is_last:
                     return findings
-            except UNREACHABLE:
-                if last:
+            except UNAVAILABLE_ERRORS:
+                if is_last:
                     raise
             await sleep(POLL_SECONDS)
 
 
 async def compare(stores: Stores, directory: httpx.AsyncClient, limit: int) -> Findings:
-    """One comparison. What changes meanwhile may show as a difference."""
+    """Compare once. Changes during the comparison may appear as differences."""
     findings = Findings(limit)
-    before = await pointers(stores.redis)
+    before = await read_pointers(stores.redis)
     audit = Audit(stores.redis, before.served, findings.add) if before.served is not None else None
     if audit is None:
-        findings.add(Difference(READ_MODEL, Kind.MISSING, "rm:generation", "no generation is served"))
+        findings.add(Difference(READ_MODEL, DifferenceKind.MISSING, "rm:generation", "no generation is served"))
     else:
         await audit.start()
     verification = Verification(audit, findings.add)
-    async with directory.stream("GET", "/internal/directory/snapshot") as answer:
-        answer.raise_for_status()
-        await verification.read_directory(answer.aiter_lines())
+    async with directory.stream("GET", "/internal/directory/snapshot") as response:
+        response.raise_for_status()
+        await verification.read_directory(response.aiter_lines())
     await stores.truth.scan(verification.check)
     await verification.finish()
-    if await pointers(stores.redis) != before:
-        findings.add(Difference(READ_MODEL, Kind.CONTENT, "rm:generation", "it was rebuilt meanwhile"))
+    if await read_pointers(stores.redis) != before:
+        findings.add(Difference(READ_MODEL, DifferenceKind.CONTENT, "rm:generation", "rebuilt during the comparison"))
     findings.compared = verification.compared
     return findings
 
 
 @asynccontextmanager
-async def _directory(settings: ProjectorSettings) -> AsyncIterator[httpx.AsyncClient]:
+async def _open_directory(settings: ProjectorSettings) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=settings.directory_url, timeout=SNAPSHOT_TIMEOUT) as client:
         yield client

@@ -1,0 +1,102 @@
+"""Make sure that a read model exists: rebuild a missing one, and clean up after failed rebuilds."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from millrace_platform.background import require_running
+from millrace_projector.handler import is_unavailable
+from millrace_projector.stores import Stores
+from millrace_readmodel.bulk import RepeatedCommandError
+from millrace_readmodel.generations import read_pointers
+from millrace_readmodel.rebuild import (
+    LockLostError,
+    Rebuild,
+    RebuildResult,
+    RebuildRunningError,
+    is_rebuild_running,
+    no_wait,
+    remove_unfinished_rebuild,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class RebuildMonitor:
+    """Checks the read model periodically and on request. Each worker has one; the rebuild lock lets one act at a time.
+
+    `wait_for_truth` returns once the truth can be read. `last_rebuild` is the result of the last rebuild made here.
+    """
+
+    def __init__(
+        self, stores: Stores, *, interval: float, segments: int, wait_for_truth: Callable[[], Awaitable[None]] = no_wait
+    ) -> None:
+        self._stores = stores
+        self._wait_for_truth = wait_for_truth
+        self._interval = interval
+        self._segments = segments
+        self._check_requested = asyncio.Event()
+        self.last_rebuild: RebuildResult | None = None
+
+    def request_check(self) -> None:
+        """Let the next check begin at once; call it where a read model is missing."""
+        self._check_requested.set()
+
+    async def run(self) -> None:
+        """Check until cancelled. Errors of the stores are logged; the next check tries again."""
+        cleaned_up = False
+        while True:
+            try:
+                if not cleaned_up:
+                    await self._clean_up()
+                    cleaned_up = True
+                await self.check()
+            except RebuildRunningError:
+                logger.debug("another worker rebuilds the read model")
+            except (LockLostError, RepeatedCommandError) as error:
+                logger.warning("rebuild failed and will be retried: %s", error)
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
+                logger.warning("read model not checked: %s", error)
+            require_running()
+            await self._wait()
+
+    async def check(self) -> None:
+        """Rebuild if no generation is served; else clean up after a rebuild that died.
+
+        Raises the errors of `Rebuild.run` and redis-py's `RedisError`.
+        """
+        self._check_requested.clear()
+        pointers = await read_pointers(self._stores.redis)
+        if pointers.served is None:
+            logger.warning("no read model; rebuilding it from the truth")
+            await self._rebuild()
+        elif pointers.building is not None and not await is_rebuild_running(self._stores.redis):
+            await self._clean_up()
+
+    async def _rebuild(self) -> None:
+        stores = self._stores
+        rebuild = Rebuild(
+            stores.redis, stores.truth, stores.writer, segments=self._segments, wait_for_truth=self._wait_for_truth
+        )
+        self.last_rebuild = await rebuild.run()
+        logger.info(
+            "generation %d of the read model built: %d cards in %.1f s",
+            self.last_rebuild.generation,
+            self.last_rebuild.loaded.cards,
+            self.last_rebuild.seconds,
+        )
+
+    async def _clean_up(self) -> None:
+        removed = await remove_unfinished_rebuild(self._stores.redis)
+        if removed:
+            logger.info("removed %d keys of an unfinished rebuild", removed)
+
+    async def _wait(self) -> None:
+        """Wait for a requested check or the end of the interval."""
+        try:
+            async with asyncio.timeout(self._interval):
+                await self._check_requested.wait()
+        except TimeoutError:
+            return
