@@ -1,8 +1,8 @@
-"""`python -m tests.bench [NAME …]`: measure what the platform promises, and keep the table.
+"""`python -m tests.bench [NAME …]`: measure the promised speeds and write a table for each.
 
 Names: routes, consumers, importing, rebuild, search, freshness, availability, bookings, booked; all of them when none
-is given. Every server is started for the occasion, on loopback, and stopped. The table goes to the terminal and to
-`results/`, one file a name. What is promised is for two cores of a common machine; `--strict` makes a figure that
+is given. Every server is started on loopback and stopped afterwards. The table goes to the terminal and to
+`results/`, one file per name. The bounds are for two cores of a common machine; `--strict` makes a figure that
 misses its bound an error.
 """
 
@@ -31,16 +31,16 @@ REBUILT: Final = 1_000_000
 IMPORTED: Final = 100_000
 FRESHNESS_PROVIDERS: Final = 2_000
 TOLERATED: Final = 0.95
-"""Of a rate that a load was to have: its beginning counts too."""
+"""Share of the intended rate that a load must reach, because its ramp-up counts too."""
 QUIET_WITHIN: Final = 120.0
 BOOKING_PATIENTS: Final = 12
 PACE: Final = 5_000_000
-"""Additions of a loop that tells how fast the machine is now: machines of one kind differ, and so do their hours."""
+"""Additions of a loop whose time shows how fast the machine is at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number and, where there is one, the bound that is promised: `<= 5`, `>= 20000`."""
+    """One measured number and its promised bound, if any: `<= 5`, `>= 20000`."""
 
     name: str
     value: float
@@ -48,8 +48,8 @@ class Figure:
     bound: str = ""
 
     @property
-    def kept(self) -> bool | None:
-        """Whether the bound is kept; None without one."""
+    def is_within_bound(self) -> bool | None:
+        """Return whether the value is within the bound; None without a bound."""
         if not self.bound:
             return None
         comparison, limit = self.bound.split()
@@ -58,7 +58,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The figures of one benchmark and the details that they were taken from, as text."""
+    """The figures of one benchmark and their details as text."""
 
     figures: tuple[Figure, ...]
     details: str = ""
@@ -77,7 +77,7 @@ def typed_routes() -> Outcome:
 
 
 def consumers() -> Outcome:
-    """What the consumer costs by itself: the memory transport and a handler that only counts."""
+    """Measure the consumer alone, with the memory transport and a handler that only counts."""
     measured = asyncio.run(feeds.consumer_overhead())
     return Outcome(
         (
@@ -88,7 +88,7 @@ def consumers() -> Outcome:
 
 
 def import_rate() -> Outcome:
-    """Rows of an NPPES file into an empty PostgreSQL."""
+    """Measure the import of an NPPES file into an empty PostgreSQL."""
     with _directory() as home:
         server = postgres.Postgres(home, _port())
         server.prepare()
@@ -104,8 +104,8 @@ def import_rate() -> Outcome:
 
 
 def rebuild_time() -> Outcome:
-    """A new generation of the read model from a truth of a million provider-locations."""
-    os.environ.update(ministack.CREDENTIALS)  # requests are signed, whoever answers them
+    """Measure a rebuild of the read model from a truth of a million provider-locations."""
+    os.environ.update(ministack.CREDENTIALS)  # the stand-in gets signed requests too
     with _redis() as url:
         measured = asyncio.run(rebuild.rebuild_time(REBUILT, url))
     return Outcome(
@@ -117,9 +117,9 @@ def rebuild_time() -> Outcome:
 
 
 def searches() -> Outcome:
-    """Searches at three sizes, beside an endpoint that does nothing."""
+    """Measure searches at three sizes, beside an endpoint that does nothing."""
     results = search.bench()
-    promised = results.figures()
+    promised = results.promised_figures()
     return Outcome(
         (
             Figure("p99 at one connection, 1,000,000", promised["p99_ms_one_connection"], "ms", "<= 5"),
@@ -133,7 +133,7 @@ def searches() -> Outcome:
 
 
 def freshness_of_searches() -> Outcome:
-    """From the commit in the directory to the search that shows it, on a whole platform."""
+    """Measure the time from a commit in the directory to the search that shows it, on a whole platform."""
     with _quiet_platform() as started:
         variables = started.variables
         places = freshness.Places(
@@ -144,7 +144,7 @@ def freshness_of_searches() -> Outcome:
 
 
 def booked_times() -> Outcome:
-    """From a time that is taken to the search that doesn't show it, on a whole platform."""
+    """Measure the time from a booking to the search that no longer shows its opening, on a whole platform."""
     with _quiet_platform() as started:
         variables = started.variables
         tokens = [started.token("patient")["Authorization"].removeprefix("Bearer ") for _ in range(BOOKING_PATIENTS)]
@@ -159,12 +159,12 @@ def booked_times() -> Outcome:
 
 
 def _situations(measured: Mapping[str, Mapping[str, float]], what: str, rate: int) -> Outcome:
-    """Milliseconds by situation, and how much was made of what was to happen `rate` times a second meanwhile."""
+    """Return the figures of each situation: milliseconds, and the rate that the load reached of `rate` per second."""
     figures: list[Figure] = []
     for name, values in measured.items():
         made, least = values.get("per_second"), TOLERATED * rate
         figures.append(Figure(f"{name}, p50", values["p50_ms"], "ms"))
-        # What was promised under a load says nothing where there was less of it.
+        # The bound under load doesn't apply if the load was lower.
         bound = "<= 1000" if made is None or made >= least else ""
         figures.append(Figure(f"{name}, p99", values["p99_ms"], "ms", bound))
         if made is not None:
@@ -173,7 +173,7 @@ def _situations(measured: Mapping[str, Mapping[str, float]], what: str, rate: in
 
 
 def availability_of_many() -> Outcome:
-    """The openings of 50 provider-locations on 14 days."""
+    """Measure availability of 50 provider-locations on 14 days."""
     with _directory() as home:
         server = postgres.Postgres(home, _port())
         server.prepare()
@@ -181,8 +181,8 @@ def availability_of_many() -> Outcome:
             run_aside(lambda: server.create_database("scheduling"))
             dsn = server.dsn("scheduling")
             filled = asyncio.run(availability.fill(dsn))
-            one = availability.answers(dsn, home, connections=1)
-            four = availability.answers(dsn, home, connections=4)
+            one = availability.measure_responses(dsn, home, connections=1)
+            four = availability.measure_responses(dsn, home, connections=4)
     return Outcome(
         (
             Figure("p50 at one connection", one.p50, "ms"),
@@ -196,7 +196,7 @@ def availability_of_many() -> Outcome:
 
 
 def bookings_of_many() -> Outcome:
-    """Hold and confirm, by 32 clients at once."""
+    """Measure bookings by 32 concurrent clients."""
     with _directory() as home:
         server = postgres.Postgres(home, _port())
         server.prepare()
@@ -238,7 +238,7 @@ def _directory() -> Iterator[Path]:
 
 @contextmanager
 def _quiet_platform() -> Iterator[Platform]:
-    """One whose demo data have arrived everywhere: that they do happens once."""
+    """Start a platform and wait until its demo data have been processed everywhere."""
     with _directory() as home, running_platform(home / "home", demo_providers=FRESHNESS_PROVIDERS) as started:
         wait_for(started.is_quiet, seconds=QUIET_WITHIN, what="a quiet platform")
         yield started
@@ -256,7 +256,7 @@ def _port() -> int:
 
 
 def _pace() -> float:
-    """Seconds; the best of three."""
+    """Return the seconds of the fastest of three loops."""
     return min(_loop() for _ in range(3))
 
 
@@ -268,13 +268,13 @@ def _loop() -> float:
 
 
 def table(name: str, outcome: Outcome) -> str:
-    """Markdown: the figures, then the details."""
+    """Return the figures and details as Markdown."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     pace = f"a loop of {PACE:,} squares and additions takes {_pace():.2f} s here"
     lines = [f"# {name}", "", f"Measured on {machine}, load included; {pace}.", ""]
     lines += ["| figure | value | bound | |", "| --- | ---: | ---: | --- |"]
     for figure in outcome.figures:
-        verdict = {None: "", True: "kept", False: "**not kept**"}[figure.kept]
+        verdict = {None: "", True: "kept", False: "**not kept**"}[figure.is_within_bound]
         lines.append(f"| {figure.name} | {figure.value:,.2f} {figure.unit} | {figure.bound} | {verdict} |")
     if outcome.details:
         lines += ["", "```", outcome.details, "```"]
@@ -282,7 +282,7 @@ def table(name: str, outcome: Outcome) -> str:
 
 
 def main() -> None:
-    """Measure what was asked for, print the tables and keep them."""
+    """Run the named benchmarks; print and write their tables."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--strict", action="store_true", help="exit with 1 where a bound isn't kept")
@@ -297,7 +297,7 @@ def main() -> None:
         text = table(name, outcome)
         print(text, flush=True)
         (RESULTS / f"{name}.md").write_text(text)
-        missed += (f"{name}: {figure.name}" for figure in outcome.figures if figure.kept is False)
+        missed += (f"{name}: {figure.name}" for figure in outcome.figures if figure.is_within_bound is False)
     if missed:
         print("Not kept:", *missed, sep="\n  ", file=sys.stderr)
     sys.exit(1 if missed and arguments.strict else 0)

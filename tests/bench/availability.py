@@ -1,4 +1,4 @@
-"""Availability of 50 provider-locations on 14 days, over HTTP, with calendars as they are in use."""
+"""Availability of 50 provider-locations on 14 days over HTTP, with calendars as full as in practice."""
 
 import json
 import subprocess
@@ -40,12 +40,14 @@ NAMESPACE: Final = UUID("1b0a4f0e-7f0c-4f5c-9d0e-55d5b0f9a001")
 
 
 async def fill(database_url: str) -> float:
-    """An empty database with the demo's calendars and bookings; the seconds that these took."""
+    """Fill an empty database with the demo's calendars and bookings; return the seconds it took."""
     await migrate(database_url)
     clock = SystemClock()
     places = [
-        ProviderLocation(uuid5(NAMESPACE, str(number)), str(1_000_000_000 + number), None, ZONES[number % len(ZONES)], 1)
-        for number in range(PLACES)
+        ProviderLocation(
+            uuid5(NAMESPACE, str(number)), str(1_000_000_000 + number), None, ZONES[number % len(ZONES)], 1
+        )
+        for n in range(PLACES)
     ]
     async with open_database(database_url, name="bench", pool_size=1, seconds=60) as database:
         units = UnitsOfWork(database, Envelopes("/bench", clock, Uuid7(clock)))
@@ -56,8 +58,8 @@ async def fill(database_url: str) -> float:
         return clock.monotonic() - before
 
 
-def answers(database_url: str, home: Path, *, connections: int) -> Report:
-    """What a client sees with so many connections, each asking again as soon as it is answered."""
+def measure_responses(database_url: str, home: Path, *, connections: int) -> Report:
+    """Measure responses in a closed loop over `connections` connections."""
     with _served(database_url, home) as port:
         warm = Load(port=port, paths=queries(), first=0, connections=connections, seconds=2.0)
         _ask(warm)
@@ -65,7 +67,7 @@ def answers(database_url: str, home: Path, *, connections: int) -> Report:
 
 
 def queries() -> list[str]:
-    """Paths that ask for 50 places each."""
+    """Return request paths with 50 provider-locations each."""
     random = Random(1)
     first = datetime.now(UTC).date()
     days = f"from={first}&to={first + timedelta(DAYS - 1)}"
@@ -79,7 +81,7 @@ def queries() -> list[str]:
 
 @contextmanager
 def _served(database_url: str, home: Path) -> Iterator[int]:
-    """The service by itself: what it has to tell the feeds waits in its outbox."""
+    """Run the service without feeds: its events stay in its outbox."""
     port, nothing = free_ports(2, Random())
     spec = ProcessSpec(
         name="scheduling",
@@ -94,18 +96,18 @@ def _served(database_url: str, home: Path) -> Iterator[int]:
         },
     )
     with running(spec, home / "scheduling.log"):
-        wait_until_told(port)
+        wait_until_published(port)
         yield port
 
 
-def wait_until_told(port: int) -> None:
-    """Until the openings of all the calendars that were just made are told: that happens once in their life."""
+def wait_until_published(port: int) -> None:
+    """Wait until the openings of all new calendars are published, which happens once per calendar."""
 
-    def are_told() -> bool:
+    def are_published() -> bool:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/internal/scheduling/status", timeout=10) as answer:
             return bool(json.load(answer)["openings"]["backlog"] == 0)
 
-    wait_for(are_told, seconds=TOLD_WITHIN, what="telling the openings")
+    wait_for(are_published, seconds=TOLD_WITHIN, what="telling the openings")
 
 
 def _ask(wanted: Load) -> Report:

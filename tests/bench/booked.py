@@ -1,4 +1,4 @@
-"""From a booking until no search shows its time, idle and under a steady load of bookings."""
+"""Time from a booking until no search shows its opening, idle and under a steady load of bookings."""
 
 import asyncio
 import itertools
@@ -20,7 +20,7 @@ from tests.bench.freshness import percentiles, port_of
 
 BOOKINGS_PER_SECOND: Final = 100
 SECONDS: Final = 25.0
-"""How long the load is measured: the samples beside it take less, or are slow."""
+"""Seconds of load; the samples usually finish earlier."""
 WARM_UP: Final = 3.0
 SAMPLES: Final = 60
 SAMPLERS: Final = 2
@@ -41,10 +41,10 @@ class Places:
 
 
 async def booked(places: Places) -> dict[str, dict[str, float]]:
-    """Milliseconds by situation ("idle", "under load") and percentile.
+    """Return milliseconds by situation ("idle", "under load") and percentile.
 
-    A sample takes the first time that a card shows, and polls the search until the card doesn't show it any more, then
-    books it. The clock starts when the hold is answered: from then on the time is nobody else's. Needs a platform on
+    A sample holds the first opening that a card shows, polls the search until the card no longer shows it, then
+    books it. The clock starts with the response to the hold, which reserves the time. Needs a platform on
     loopback with calendars.
     """
     listed = await _listed(places)
@@ -105,7 +105,7 @@ async def _gone_after(writer: Client, reader: Client, probe: dict[str, Any]) -> 
 
 
 async def _hold(writer: Client, place: str, start: str) -> str:
-    """A card doesn't say for whom a time is: one of these it is for."""
+    """Hold the time as a new or an existing patient; a card doesn't say which of them it is for."""
     for patient, mode in itertools.product(("new", "existing"), ("in_person", "video")):
         wanted = {"provider_location_id": place, "start": start, "patient": patient, "mode": mode}
         status, held = await writer.post("/v1/holds", wanted, _key())
@@ -116,7 +116,7 @@ async def _hold(writer: Client, place: str, start: str) -> str:
 
 
 async def _shown(reader: Client, probe: dict[str, Any]) -> list[str]:
-    """The first times on the card of a provider-location."""
+    """Return the first openings on the card of a provider-location."""
     query = {"specialty": probe["taxonomy"], "near": probe["address"]["zip"][:5], "radius_mi": 1, "limit": 50}
     status, content = await reader.request("GET", f"/v1/search?{urlencode(query)}")
     if status != httpx.codes.OK:
@@ -134,7 +134,7 @@ def _key() -> dict[str, str]:
 
 @asynccontextmanager
 async def _booking(places: Places, offered: list[Opening]) -> AsyncIterator[list[Report]]:
-    """Book at a steady rate beside the block; afterwards the list holds the report."""
+    """Book at a steady rate during the block; afterwards the list contains the report."""
     load = Load(
         port=port_of(places.scheduling),
         tokens=list(places.patients),

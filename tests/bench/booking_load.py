@@ -1,7 +1,7 @@
-"""Clients that hold a time and book it, over and over; a process of its own, beside the service that it loads.
+"""Clients that repeatedly hold and book a time, in their own process.
 
 `python -m tests.bench.booking_load` reads a `Load` on stdin, and writes a `Report`. Closed loop: each client has one
-connection and begins the next booking as soon as the last one is done, or when the next is due at the load's rate.
+connection and begins the next booking when the last one is done, or when the next is due at the load's rate.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import uvloop
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """A time to be booked."""
+    """A time that can be booked."""
 
     place: str
     start: str
@@ -25,9 +25,9 @@ class Opening(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """A client for each token. Whatever is done in the first `warm_up` seconds isn't measured.
+    """The load of one client per token. The first `warm_up` seconds aren't measured.
 
-    `rate` is how many bookings a second all clients make together at most; 0 for no bound.
+    `rate` is the maximum number of bookings per second of all clients together; 0 for no limit.
     """
 
     port: int
@@ -39,7 +39,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it. Latencies in milliseconds: of a request, and of a booking, which is two."""
+    """Results of a load. Latencies are in milliseconds, of a request and of a booking, which is two requests."""
 
     bookings: int
     refused: int
@@ -63,7 +63,7 @@ class Client:
         self.requests: list[float] = []
 
     async def post(self, path: str, body: object) -> tuple[int, Any]:
-        """Status and body of the answer."""
+        """POST and return status and body of the response."""
         content = msgspec.json.encode(body)
         head = (
             f"POST {path} HTTP/1.1\r\n{self._head}Idempotency-Key: {uuid4()}\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -123,13 +123,13 @@ class Run:
         writer.close()
 
     async def _due(self) -> float:
-        """The time when the next booking may begin, which is now."""
+        """Wait until the next booking is due; return the current time."""
         if self._load.rate:
             await asyncio.sleep(self._began + next(self._turns) / self._load.rate - time.perf_counter())
         return time.perf_counter()
 
     async def _book(self, client: Client) -> bool:
-        """Whether the next opening could be had. Raises RuntimeError on an answer that shouldn't be."""
+        """Book the next opening; return False if it was taken. Raise RuntimeError on an unexpected response."""
         opening = next(self._openings)
         wanted = {
             "provider_location_id": opening.place,
@@ -153,7 +153,7 @@ def _percentile(values: list[float], share: float) -> float:
 
 
 def spread(found: list[Opening]) -> list[Opening]:
-    """One of each place in turn, so that clients don't meet at one place."""
+    """Interleave the openings of all provider-locations, so that clients don't compete for one."""
     by_place: dict[str, list[Opening]] = {}
     for opening in found:
         by_place.setdefault(opening.place, []).append(opening)

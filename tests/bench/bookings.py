@@ -1,4 +1,4 @@
-"""Bookings: hold and confirm over HTTP, with calendars as they are in use and 32 clients at once."""
+"""Bookings over HTTP by 32 concurrent clients, with calendars as full as in practice."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ from millrace_local.ports import free_ports
 from millrace_local.process import ProcessSpec, http_probe
 from millrace_local.servers import ministack
 from millrace_local.testing import running
-from tests.bench.availability import ASKED, DAYS, NAMESPACE, PLACES, wait_until_told
+from tests.bench.availability import ASKED, DAYS, NAMESPACE, PLACES, wait_until_published
 from tests.bench.booking_load import Load, Opening, Report, spread
 
 CLIENTS: Final = 32
@@ -31,11 +31,11 @@ WARM_UP: Final = 4.0
 SECONDS: Final = 10.0
 ISSUER: Final = "http://bench.millrace.example"
 APART: Final = timedelta(minutes=90)
-"""Between two openings that are tried at one place, so that one doesn't take the other's time."""
+"""Distance of two openings of one provider-location, so that their visits don't overlap."""
 
 
 def bookings(database_url: str, home: Path) -> Report:
-    """What 32 clients reach with one process of the service, on a database that `availability.fill` filled."""
+    """Measure 32 clients with one process of the service, on a database filled by `availability.fill`."""
     key = RSAKey.generate_key(2048, {"kid": "bench", "use": "sig", "alg": "RS256"})
     with keys_served(key) as jwks_url, _served(database_url, home, jwks_url) as port:
         wanted = Load(
@@ -49,7 +49,7 @@ def bookings(database_url: str, home: Path) -> Report:
 
 
 def loaded(wanted: Load) -> Report:
-    """What comes of a load, made by a process of its own."""
+    """Run a load in its own process and return its report."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.booking_load"],
         input=msgspec.json.encode(wanted),
@@ -61,7 +61,7 @@ def loaded(wanted: Load) -> Report:
 
 
 def openings(port: int, places: Sequence[str]) -> list[Opening]:
-    """Times that are free at these places."""
+    """Return the openings of these provider-locations."""
     first = datetime.now(UTC).date() + timedelta(2)
     days = f"from={first}&to={first + timedelta(DAYS)}"
     found: list[Opening] = []
@@ -83,7 +83,7 @@ def _apart(place: str, offered: list[dict[str, Any]]) -> Iterator[Opening]:
 
 
 def token(key: RSAKey, subject: str | None = None, role: str = "patient") -> str:
-    """An access token of somebody new, or of `subject`, as `patients` issues them."""
+    """Return an access token of a new patient, or of `subject`, as `patients` issues them."""
     now = int(time.time())
     claims = {
         "iss": ISSUER,
@@ -100,7 +100,7 @@ def token(key: RSAKey, subject: str | None = None, role: str = "patient") -> str
 
 @contextmanager
 def keys_served(key: RSAKey) -> Iterator[str]:
-    """The address of a key set with this key."""
+    """Serve a key set with this key; yield its URL."""
     body = json.dumps({"keys": [key.as_dict(private=False)]}).encode()
 
     class Handler(BaseHTTPRequestHandler):
@@ -127,16 +127,16 @@ def keys_served(key: RSAKey) -> Iterator[str]:
 
 @contextmanager
 def _served(database_url: str, home: Path, jwks_url: str) -> Iterator[int]:
-    """The service with all its tasks. The feeds are away: what it has to tell waits in its outbox."""
+    """Run the service with all its tasks but without feeds: its events stay in its outbox."""
     port, nothing = free_ports(2, Random())
     spec = spec_of(port, nothing, database_url, jwks_url)
     with running(spec, home / "scheduling.log"):
-        wait_until_told(port)
+        wait_until_published(port)
         yield port
 
 
 def spec_of(port: int, nothing: int, database_url: str, jwks_url: str) -> ProcessSpec:
-    """The service on a port. On the port `nothing` should be the feeds, and isn't."""
+    """Return the service on a port. Nothing listens on the port of the feeds."""
     return ProcessSpec(
         name="scheduling",
         command=(sys.executable, "-m", "millrace_scheduling"),

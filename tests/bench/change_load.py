@@ -1,7 +1,7 @@
-"""Changes of the directory at a steady rate; a process of its own, beside the services that it loads.
+"""Changes of the directory at a steady rate, made by a separate process.
 
-`python -m tests.bench.change_load` reads a `Load` on stdin, changes telephone numbers until it is told to stop by the
-end of stdin, and writes a `Report`. Open loop: a change is due when it is due, whoever is still being answered.
+`python -m tests.bench.change_load` reads a `Load` on stdin, changes telephone numbers until the
+end of stdin, and writes a `Report`. Open loop: a change starts when it is due, even if others are still running.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from tests.bench.client import Client
 
 CONNECTIONS = 16
 LONGEST = 120.0
-"""Seconds after which it stops by itself."""
+"""Seconds after which the load stops by itself."""
 
 
 class Target(msgspec.Struct):
-    """A provider-location, and the version that it has."""
+    """A provider-location and its current version."""
 
     id: str
     version: int
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What to change, how often a second, and the header that allows it."""
+    """Targets, changes per second, and the authorization header."""
 
     port: int
     authorization: str
@@ -36,7 +36,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What was acknowledged, at which rate."""
+    """Acknowledged changes and their rate."""
 
     changes: int
     refused: int

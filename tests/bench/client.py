@@ -8,7 +8,7 @@ import msgspec
 
 
 class Client:
-    """Talks JSON to a service on loopback. `headers` go with every request."""
+    """Exchanges JSON with a service on loopback. `headers` are sent with every request."""
 
     def __init__(self, port: int, headers: Mapping[str, str] | None = None) -> None:
         self._port = port
@@ -19,7 +19,7 @@ class Client:
     async def request(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """Status and body of the answer, which must have a Content-Length. Raises OSError, IncompleteReadError."""
+        """Return status and body of a response with Content-Length. Raise OSError or IncompleteReadError."""
         reader, writer = self._streams or await self._connect()
         content = b"" if body is None else msgspec.json.encode(body)
         own = {"Content-Type": "application/json", "Content-Length": str(len(content))} if content else {}
@@ -30,7 +30,7 @@ class Client:
         return int(received[9:12]), await reader.readexactly(int(received[at : received.index(b"\r", at)]))
 
     async def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
-        """Status and decoded body."""
+        """POST and return status and decoded body."""
         status, content = await self.request("POST", path, body, headers)
         return status, msgspec.json.decode(content)
 

@@ -1,7 +1,7 @@
-"""What a search and a booking cost on AWS, with every sum: `python -m tests.bench.cost`.
+"""Costs of a search and a booking on AWS with every calculation: `python -m tests.bench.cost`.
 
-What our code takes is read from `tests/bench/results`; prices are AWS's public ones of us-east-1, in dollars, written
-down below to be looked over and corrected: they are not fetched, and change. What neither says is an assumption, and
+Measured rates come from `tests/bench/results`. Prices are AWS's public ones of us-east-1 in dollars, written
+down below; they are not fetched, and change. Everything else is an assumption, and
 named so.
 """
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
 HOURS = 730.0
-"""Of a month."""
+"""Per month."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """On demand, without any discount."""
+    """On-demand prices without discounts."""
 
     fargate_vcpu_hour: float = 0.04048
     fargate_gb_hour: float = 0.004445
@@ -38,15 +38,15 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A month of the country, as docs/explanation/ladder.md has it: all of it assumed."""
+    """Assumed monthly load of the country; see docs/explanation/ladder.md."""
 
     patients: int = 10_000_000
     searches_a_patient_and_year: float = 8
     bookings_a_patient_and_year: float = 2
     busy: float = 0.6
-    """Up to which share tasks are used, as autoscaling keeps them."""
+    """Utilization that autoscaling aims at."""
     peak_over_mean: float = 10
-    """Tasks are there for the peak of a day; of a mean day's."""
+    """Peak rate of a day as a multiple of the mean; tasks are provided for the peak."""
 
     @property
     def searches(self) -> float:
@@ -59,7 +59,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One sum: what it is, how it is reckoned, dollars a month."""
+    """One cost: what it is for, its calculation, and dollars per month."""
 
     what: str
     sum: str
@@ -67,15 +67,15 @@ class Line:
 
 
 def searches_per_second() -> float:
-    """The most that one search worker answered at 1,000,000 provider-locations, the load generator beside it."""
+    """Return the highest measured rate of one search worker at 1,000,000 provider-locations."""
     rows = re.findall(r"^ +1,000,000 +\d+ +[\d.]+ +[\d.]+ +[\d.]+ +(\d+)", (RESULTS / "search.md").read_text(), re.M)
     return max(map(float, rows))
 
 
 def fixed(prices: Prices) -> Iterator[Line]:
-    """What `prod` costs with nobody there, in its least size."""
+    """Yield the costs of `prod` without load at its smallest size."""
     p, h = prices, HOURS
-    # Tasks at least and their sizes: ecs/services/*.json.
+    # Minimum tasks and their sizes are in ecs/services/*.json.
     tasks = [(2, 0.5, 1.0)] * 4 + [(2, 1.0, 2.0), (3, 1.0, 4.0)] + [(2, 0.25, 0.5)] * 2
     vcpu, gb = sum(n * v for n, v, _ in tasks), sum(n * g for n, _, g in tasks)
     yield Line("tasks", f"({vcpu:g} vCPU × {p.fargate_vcpu_hour} + {gb:g} GB × {p.fargate_gb_hour}) × {h:g} h",
@@ -89,19 +89,19 @@ def fixed(prices: Prices) -> Iterator[Line]:
 
 
 def of_searches(prices: Prices, load: Load, rate: float) -> Iterator[Line]:
-    """What searches add."""
+    """Yield the costs of searches."""
     hours = load.searches / rate / load.busy / 3600 * load.peak_over_mean
     price = prices.fargate_vcpu_hour + 4 * prices.fargate_gb_hour
     how = (
         f"{load.searches:,.0f} / {rate:,.0f} a second / {load.busy:g} busy × {load.peak_over_mean:g} peak × {price:.4f}"
     )
     yield Line("search tasks, 1 vCPU and 4 GB", how, hours * price)
-    pages = load.searches / 4  # a fourth opens a provider's page: one Query of 3 KB, eventually consistent
+    pages = load.searches / 4  # a quarter opens a provider page: one eventually consistent Query of 3 KB
     yield Line("provider pages", f"{pages:,.0f} × 1 read × {prices.dynamodb_read}", pages * prices.dynamodb_read)
 
 
 def of_bookings(prices: Prices, load: Load) -> Iterator[Line]:
-    """What bookings add: hold, appointment and openings, 3 events of 1 KB."""
+    """Yield the costs of bookings: hold, appointment and openings, 3 events of 1 KB."""
     events, p = 3 * load.bookings, prices
     gb = events * 1e3 / 1e9
     yield Line("both streams, in", f"{events:,.0f} × 1 KB × 2 × {p.kinesis_gb_in}", 2 * gb * p.kinesis_gb_in)
@@ -115,13 +115,13 @@ def of_bookings(prices: Prices, load: Load) -> Iterator[Line]:
 
 
 def of_accounts(prices: Prices, load: Load) -> Iterator[Line]:
-    """What accounts add where Cognito keeps them: whoever books is active in that month, and books once in it."""
+    """Yield the costs of accounts in Cognito, if each active patient books once in the month."""
     price = prices.cognito_account_month
     yield Line("Cognito, Essentials", f"({load.bookings:,.0f} - 10,000) × {price}", (load.bookings - 10_000) * price)
 
 
 def table(title: str, lines: list[Line], count: float | None = None) -> str:
-    """The lines with their total, and the total for one of `count`."""
+    """Return the lines with their total, and the total per one of `count`."""
     total = sum(line.dollars for line in lines)
     rows = [f"{line.what:<32}{line.dollars:>12,.2f}   {line.sum}" for line in lines]
     rows.append(f"{'':<32}{total:>12,.2f}   a month")
@@ -131,7 +131,7 @@ def table(title: str, lines: list[Line], count: float | None = None) -> str:
 
 
 def main() -> None:
-    """Print all sums."""
+    """Print all costs."""
     prices, load, rate = Prices(), Load(), searches_per_second()
     searches, bookings = list(of_searches(prices, load, rate)), list(of_bookings(prices, load))
     sys.stdout.write(table("What is always there (prod), dollars", list(fixed(prices))) + "\n")

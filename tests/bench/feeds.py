@@ -1,4 +1,4 @@
-"""What the feeds cost: the consumer on the memory transport, the relay from PostgreSQL into a Kinesis."""
+"""Throughput of the consumer on the memory transport and of the relay from PostgreSQL to Kinesis."""
 
 import asyncio
 import json
@@ -10,22 +10,22 @@ import asyncpg
 import msgspec
 
 from millrace_contracts.envelope import Envelope, encode
-from millrace_feeds.assembly import open_publisher
 from millrace_feeds.consumer import Consumer
-from millrace_feeds.dead_letters import MemoryDeadLetters
+from millrace_feeds.dead_letters import MemoryDeadLetterStore
 from millrace_feeds.lease import MemoryLeaseStore
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.outbox import OUTBOX_COLUMNS, OUTBOX_DDL, OUTBOX_TABLE
 from millrace_feeds.relay import Relay
 from millrace_feeds.settings import ConsumerSettings
-from millrace_feeds.transport import Limits, Outgoing, Record
+from millrace_feeds.transport import Limits, OutgoingRecord, Record
+from millrace_feeds.wiring import open_publisher
 
 STREAM = "changes"
 KEYS = 5_000
 
 
 class _Counting:
-    """A handler that does nothing, so that what is measured is the consumer."""
+    """A handler that only counts, so that the consumer is measured."""
 
     def __init__(self, expected: int) -> None:
         self._left = expected
@@ -39,10 +39,10 @@ class _Counting:
             self.done.set()
 
 
-def _bodies(count: int) -> list[Outgoing]:
+def _bodies(count: int) -> list[OutgoingRecord]:
     data = msgspec.Raw(json.dumps({"npi": "1093711111", "name": "x" * 700}).encode())
     return [
-        Outgoing(
+        OutgoingRecord(
             f"provider/{n % KEYS}",
             encode(
                 Envelope(
@@ -63,9 +63,9 @@ def _bodies(count: int) -> list[Outgoing]:
 
 
 async def consumer_overhead(records: int = 200_000, shards: int = 2) -> dict[str, float]:
-    """Records a second and core (of CPU time) through one worker: read, ordered, handed over, checkpointed.
+    """Measure records per second of processor time through one worker: read, ordered, handled, checkpointed.
 
-    Also the wall-clock rate, and how many records a call of the handler got.
+    Also return the wall-clock rate and the records per call of the handler.
     """
     transport = MemoryTransport(limits=Limits(records=records, request_bytes=2**40))
     transport.create_stream(STREAM, shards)
@@ -76,7 +76,7 @@ async def consumer_overhead(records: int = 200_000, shards: int = 2) -> dict[str
         stream=STREAM,
         transport=transport,
         leases=MemoryLeaseStore(),
-        dead_letters=MemoryDeadLetters(),
+        dead_letters=MemoryDeadLetterStore(),
         handler=handler,
         worker="bench",
         settings=ConsumerSettings(poll_interval=0.0),
@@ -95,7 +95,7 @@ async def consumer_overhead(records: int = 200_000, shards: int = 2) -> dict[str
 
 
 async def relay_throughput(database_url: str, stream: str, rows: int = 50_000) -> dict[str, float]:
-    """Rows a second from an outbox, made in an empty database, into an existing stream of the environment's AWS."""
+    """Measure rows per second from an outbox in an empty database into an existing stream."""
     connection = await asyncpg.connect(database_url)
     await connection.execute(OUTBOX_DDL)
     await connection.copy_records_to_table(
@@ -106,7 +106,7 @@ async def relay_throughput(database_url: str, stream: str, rows: int = 50_000) -
     async with open_publisher(stream) as publisher:
         wall, cpu = time.perf_counter(), time.process_time()
         running = asyncio.create_task(Relay(database_url=database_url, publisher=publisher).run())
-        # Another process' table has no event to wait for.
+        # The outbox gives no event to wait for.
         while await connection.fetchval(  # noqa: ASYNC110
             f"SELECT EXISTS (SELECT FROM {OUTBOX_TABLE})"  # noqa: S608 # a constant
         ):

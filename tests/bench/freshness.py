@@ -1,4 +1,4 @@
-"""Freshness: from the commit in the directory until a search shows the change, idle and under a steady load."""
+"""Time from a commit in the directory until a search shows the change, idle and under a steady load."""
 
 import asyncio
 import itertools
@@ -22,7 +22,7 @@ ROOT: Final = Path(__file__).parents[2]
 CHANGES_PER_SECOND: Final = 200
 SAMPLES: Final = 120
 SAMPLERS: Final = 2
-"""Changes whose arrival is watched at once."""
+"""Changes that are watched concurrently."""
 POLL_SECONDS: Final = 0.02
 VISIBLE_WITHIN: Final = 10.0
 WARM_UP: Final = 3.0
@@ -40,10 +40,10 @@ class Places:
 
 
 async def freshness(places: Places) -> dict[str, dict[str, float]]:
-    """Milliseconds by situation ("idle", "under load") and percentile.
+    """Return milliseconds by situation ("idle", "under load") and percentile.
 
-    A sample changes the telephone of a provider-location and polls its search page until the card shows it; the clock
-    starts when the directory has answered, so after the commit. Needs a loaded platform on loopback.
+    A sample changes the phone number of a provider-location and polls its search page until the card shows it; the
+    clock starts with the directory's response, after the commit. Needs a loaded platform on loopback.
     """
     targets = await _targets(places)
     probes, load = targets[:PROBES], targets[PROBES:]
@@ -86,7 +86,7 @@ async def _sample(places: Places, probes: list[dict[str, Any]]) -> dict[str, flo
 
 
 def percentiles(taken: list[float]) -> dict[str, float]:
-    """Of measured milliseconds."""
+    """Return the percentiles of measured milliseconds."""
     taken = sorted(taken)
     return {
         "p50_ms": taken[len(taken) // 2],
@@ -112,7 +112,7 @@ async def _visible_after(writer: Client, reader: Client, probe: dict[str, Any]) 
 
 
 async def _change(writer: Client, target: dict[str, Any]) -> str:
-    """Give a provider-location a telephone number that nobody had; returns it as the card shows it."""
+    """Give a provider-location a new phone number; return it as the card shows it."""
     digits = str(next(_phones))
     status, answer = await writer.request(
         "PATCH",
@@ -128,7 +128,7 @@ async def _change(writer: Client, target: dict[str, Any]) -> str:
 
 @asynccontextmanager
 async def _changing(places: Places, targets: list[dict[str, Any]]) -> AsyncIterator[list[Report]]:
-    """Change provider-locations at a steady rate beside the block; afterwards the list holds the report."""
+    """Change provider-locations at a steady rate during the block; afterwards the list contains the report."""
     load = Load(
         port=port_of(places.directory),
         authorization=places.headers["Authorization"],

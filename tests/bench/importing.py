@@ -1,13 +1,13 @@
-"""How fast an NPPES file comes into the directory."""
+"""Speed of an NPPES import into the directory."""
 
 import tempfile
 import time
 from pathlib import Path
 
-from millrace_directory.importing.figures import Figures
-from millrace_directory.importing.loading import NppesImport, import_nppes
-from millrace_directory.importing.session import fast_ids
+from millrace_directory.bulk_import.session import fast_ids
+from millrace_directory.bulk_import.stats import ImportStats
 from millrace_directory.migrate import migrate
+from millrace_directory.nppes.loader import NppesImport, import_nppes
 from millrace_feeds.clock import SystemClock
 from millrace_reference.demo.files import NPPES_FILE, write_demo
 
@@ -15,24 +15,24 @@ SEED = 1
 
 
 class _Unseen:
-    def reading(self, done: int) -> None:
+    def show_identifying(self, byte_count: int) -> None:
         pass
 
-    def begin(self, line: int) -> None:
+    def show_start(self, line: int) -> None:
         pass
 
-    def importing(self, position: int, figures: Figures) -> None:
+    def show_position(self, position: int, stats: ImportStats) -> None:
         pass
 
 
 async def import_rate(dsn: str, rows: int) -> dict[str, float]:
-    """Import about `rows` rows of made-up data into the empty database at `dsn`, then the same file again.
+    """Import about `rows` generated rows into the empty database at `dsn`, then the same file again.
 
-    Gives rows, seconds and rows/s of the first time (with the parser's start), events told, and rows/s of the second.
+    Return rows, seconds and rows/s of the first import (with the parser's start), its events, and rows/s of the second.
     """
     await migrate(dsn)
     with tempfile.TemporaryDirectory() as directory:
-        # One organization comes with some five individuals.
+        # There is one organization for about five individuals.
         write_demo(Path(directory), providers=max(1, rows * 5 // 6), seed=SEED, progress=lambda _: None)
         order = NppesImport(dsn, Path(directory) / NPPES_FILE, None, None, SystemClock(), fast_ids())
         first, seconds = await _timed(order)
@@ -48,7 +48,7 @@ async def import_rate(dsn: str, rows: int) -> dict[str, float]:
     }
 
 
-async def _timed(order: NppesImport) -> tuple[Figures, float]:
+async def _timed(order: NppesImport) -> tuple[ImportStats, float]:
     began = time.perf_counter()
-    figures = await import_nppes(order, _Unseen())
-    return figures, time.perf_counter() - began
+    stats = await import_nppes(order, _Unseen())
+    return stats, time.perf_counter() - began

@@ -1,9 +1,9 @@
-"""Rebuild: from the truth to a served generation, with what Redis takes for it.
+"""Rebuild from the truth to a served generation, with the memory that Redis needs.
 
-Two sources. `dynamodb_rebuild_time` fills a table and scans it: the whole way, for sizes that the emulator can serve
+There are two sources. `dynamodb_rebuild_time` fills a table and scans it, for sizes that the emulator can serve
 (it walks the whole table for each page of a Scan, so its time grows with the square of the size). `rebuild_time` lets
-a stand-in answer the same Scan requests over HTTP with pages prepared beforehand, as fast as a page can be sent: all
-of our own work, with the signing, the HTTP and the parsing.
+a stand-in respond to the same Scan requests over HTTP with prepared pages as fast as they can be sent, so all
+of our own work is measured, with signing, HTTP and parsing.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ REGION: Final = "us-east-1"
 
 
 async def rebuild_time(n: int, redis_url: str, *, seed: int = 1) -> dict[str, Any]:
-    """Seconds and bytes of a rebuild of `n` provider-locations, scanned from the stand-in. Empties the Redis."""
+    """Measure seconds and bytes of a rebuild of `n` provider-locations from the stand-in. Empties the Redis."""
     async with _stand_in(n, seed) as endpoint, truth_client(region=REGION, endpoint_url=endpoint) as client:
         return await _measure(Truth(client, "truth"), redis_url, n)
 
@@ -43,7 +43,7 @@ async def rebuild_time(n: int, redis_url: str, *, seed: int = 1) -> dict[str, An
 async def dynamodb_rebuild_time(
     n: int, redis_url: str, endpoint: str, *, table: str = "bench-truth", seed: int = 1
 ) -> dict[str, Any]:
-    """The same from a DynamoDB, whose table is filled first and dropped in the end. Empties the Redis."""
+    """Measure the same from DynamoDB; creates, fills and drops the table. Empties the Redis."""
     async with truth_client(region=REGION, endpoint_url=endpoint) as client:
         await create_table(client, table)
         try:
@@ -86,7 +86,7 @@ async def _memory(redis: Redis) -> int:
 
 
 def _collections(n: int, seed: int) -> Iterator[list[Item]]:
-    """Each provider's items, and those of the place; partition by partition."""
+    """Yield each provider's items with those of its provider-location, partition by partition."""
     for provider, location, reviews in synthetic.providers(n, seed=seed):
         yield _of_provider(provider, location, reviews)
         yield [_of_place(location)]
@@ -119,7 +119,7 @@ def _item(contract: registry.Contract[Any], entity: Any) -> Item:
 
 @asynccontextmanager
 async def _stand_in(n: int, seed: int) -> AsyncIterator[str]:
-    """A process that answers Scan, page after page; yields its address once all pages are prepared."""
+    """Run a process that responds to Scan; yield its URL once all pages are prepared."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, n, seed), daemon=True)
@@ -144,7 +144,7 @@ def _serve(pipe: Connection, n: int, seed: int) -> None:
 
 
 async def _answer(pages: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Scans are told apart by where they start: the partition key of the start names the page."""
+    """Return the page for a Scan; the partition key of its start names the page."""
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         while True:
             head = await reader.readuntil(b"\r\n\r\n")

@@ -45,26 +45,26 @@ CONNECTIONS: Final = (1, 4, 16)
 OPEN_LOOP_CONNECTIONS: Final = 64
 QUERIES: Final = 100_000
 START_SECONDS: Final = 180.0
-"""For a server to answer, and for search to fill its caches."""
+"""Seconds for a server to respond, and for search to fill its caches."""
 WARM_UP: Final = 3.0
-"""Times as long as a measurement."""
+"""Warm-up as a multiple of a measurement."""
 GENERATION: Final = 1
 
 
 @dataclass(slots=True)
-class Measured:
-    """One read model. Reports by what was measured: `1`, `4`, `16` connections, `open`."""
+class SizeReport:
+    """Reports of one read model by what was measured: `1`, `4`, `16` connections, `open`."""
 
     size: int
     memory_mb: float
     search: dict[str, Report] = field(default_factory=dict)
     booking: dict[str, Report] = field(default_factory=dict)
-    """Of searches that all ask for openings; at one connection and at 16."""
+    """Reports of searches by openings, at one connection and at 16."""
     floor: dict[str, Report] = field(default_factory=dict)
 
     @property
     def throughput_share(self) -> float:
-        """Of the floor's, each at its best."""
+        """Return the share of the floor's throughput, each at its best."""
         return _best(self.search) / _best(self.floor)
 
 
@@ -74,12 +74,12 @@ def _best(reports: dict[str, Report]) -> float:
 
 @dataclass(slots=True)
 class Results:
-    """All sizes, and the figures that are promised of them."""
+    """The reports of all sizes, and their promised figures."""
 
-    sizes: list[Measured]
+    sizes: list[SizeReport]
 
-    def figures(self) -> dict[str, float]:
-        """The promised figures: see `TARGETS` of `make bench`."""
+    def promised_figures(self) -> dict[str, float]:
+        """Return the figures that `make bench` compares with their bounds."""
         smallest, largest = self.sizes[0], self.sizes[-1]
         return {
             "p99_ms_one_connection": largest.search["1"].p99,
@@ -91,13 +91,13 @@ class Results:
 
 
 def bench(sizes: Sequence[int] = SIZES, seconds: float = 4.0) -> Results:
-    """Measure; takes some 10 times `seconds` a size, beside loading and filling (a minute each for 1,000,000)."""
+    """Measure all sizes; takes about 10 times `seconds` per size, and a minute each to load and fill 1,000,000."""
     with tempfile.TemporaryDirectory() as directory, _redis(Path(directory)) as url:
         return Results([_measure(url, size, seconds) for size in sizes])
 
 
-def _measure(url: str, size: int, seconds: float) -> Measured:
-    measured = Measured(size, asyncio.run(_load(url, size)))
+def _measure(url: str, size: int, seconds: float) -> SizeReport:
+    measured = SizeReport(size, asyncio.run(_load(url, size)))
     paths = queries()
     with _served(["-m", "millrace_search"], {"MILLRACE_REDIS_URL": url}) as port:
         wait_for(lambda: _is_filled(port), seconds=START_SECONDS, what="a filled read model")
@@ -159,11 +159,11 @@ def _ask(wanted: Load) -> Report:
 
 
 def queries(seed: int = 1, *, booking: bool = False) -> list[str]:
-    """Paths: places by population, specialties by weight, within 10 miles.
+    """Return request paths: places by population, specialties by weight, within 10 miles.
 
-    A fifth asks for a plan, a tenth for Spanish, a twentieth for a woman, a tenth goes by distance. With `booking` all
-    of them ask for openings: of some days, and half each for a part of the day, a mode and a kind of patient; a third
-    goes by the soonest.
+    A fifth filters by plan, a tenth by Spanish, a twentieth by women, a tenth sorts by distance. With `booking` all
+    of them filter by openings of some days, and half each by part of the day, mode and kind of patient; a third
+    sorts by the soonest.
     """
     country = synthetic.country(seed)
     generator = np.random.default_rng((seed, 7 + booking))
@@ -199,7 +199,7 @@ def _booking(chance: random.Random) -> dict[str, str]:
 
 
 async def _load(url: str, size: int) -> float:
-    """Fill an empty Redis; returns its memory in MB."""
+    """Fill an empty Redis; return its memory in MB."""
     redis = Redis.from_url(url)
     try:
         await redis.flushall()
@@ -228,7 +228,7 @@ async def _answers(spec: Any) -> bool:
 
 @contextlib.contextmanager
 def _served(arguments: list[str], environment: dict[str, str]) -> Iterator[int]:
-    """A service on a free port, once it answers searches."""
+    """Run a service on a free port; yield the port once it responds to searches."""
     port = free_ports(1, random.Random())[0]
     own = {
         "MILLRACE_LISTEN_PORT": str(port),
@@ -279,7 +279,7 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[None]:
 
 
 def table(results: Results) -> str:
-    """The results as text."""
+    """Return the results as text."""
     lines = [
         f"{'':>12} {'':>8} {'p50 ms':>8} {'p99 ms':>8} {'p99.9':>8} {'req/s':>8} "
         f"{'floor p50':>10} {'p99.9':>8} {'req/s':>8}"
@@ -300,7 +300,7 @@ def table(results: Results) -> str:
             f"{'':>12} read model {measured.memory_mb:.0f} MB, body {measured.search['1'].body_bytes:.0f} bytes, "
             f"{measured.throughput_share:.0%} of the floor's throughput"
         )
-    figures = results.figures()
+    figures = results.promised_figures()
     lines.append(
         f"p99 at one connection {figures['p99_ms_one_connection']:.2f} ms; p50 grows by {figures['p50_growth']:.2f}"
     )
@@ -308,7 +308,7 @@ def table(results: Results) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument("--seconds", type=float, default=4.0)

@@ -1,6 +1,6 @@
-"""The floor under search: an endpoint with its parameters and middleware that answers the same bytes every time.
+"""The floor under search: an endpoint with its parameters and middleware that always returns the same bytes.
 
-`python -m tests.bench.search_floor` serves it as a service is served; `MILLRACE_BENCH_BODY` is its body's size.
+`python -m tests.bench.search_floor` serves it like a service; `MILLRACE_BENCH_BODY` is the body's size.
 """
 
 import os

@@ -1,7 +1,7 @@
 """A small, fast HTTP load generator; a process of its own, so that it doesn't share an interpreter with the service.
 
-Closed loop: each connection asks again as soon as it is answered. Open loop: requests are due at random times of a
-given rate, whoever answers; latency counts from when a request was due, so that a stall shows in all that it held up
+Closed loop: each connection sends the next request after each response. Open loop: requests are due at random times of
+a given rate, regardless of responses; latency counts from the due time, so that a stall affects every delayed request
 (coordinated omission). `python -m tests.bench.search_load` reads a `Load` on stdin, and writes a `Report`.
 """
 
@@ -19,7 +19,7 @@ import uvloop
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What to ask: GETs of `paths` in turn from number `first` on; `rate` (requests/s) makes the loop open."""
+    """GET requests of `paths` in turn from number `first` on; `rate` (requests/s) makes the loop open."""
 
     port: int
     paths: list[str]
@@ -30,7 +30,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it. Latencies in milliseconds."""
+    """Results of a load. Latencies are in milliseconds."""
 
     requests: int
     failures: int
@@ -132,7 +132,7 @@ class Run:
             self._idle.append(connection)
 
     def _arrive(self) -> None:
-        """Send all that is due, and come back when the next is."""
+        """Send all due requests; schedule the next call for the next due time."""
         assert self._load.rate is not None
         if self._over.is_set():
             return

@@ -1,7 +1,7 @@
-"""A country of made-up providers for benchmarks: the same for the same seed, and spread as a real one is.
+"""A country of generated providers for benchmarks: the same for the same seed, distributed like a real one.
 
-Places cluster around metropolitan areas by population, specialties and names follow a long-tailed distribution, plans
-come as a few hundred sets, as contracts between issuers and practices make them. Every provider has one location.
+Locations cluster around metropolitan areas by population, specialties and names follow a long-tailed distribution,
+plans come as a few hundred sets, like contracts between issuers and practices. Every provider has one location.
 """
 
 import functools
@@ -90,7 +90,7 @@ ZIPS: Final = 33_000
 PLAN_SETS: Final = 400
 PRACTICES: Final = 60_000
 CALENDARS: Final = 100
-"""Different ones in each time zone."""
+"""Number of different calendars per time zone."""
 CHUNK: Final = 10_000
 Indices = npt.NDArray[np.int64]
 
@@ -106,7 +106,7 @@ class Zip:
 
 @dataclass(frozen=True, slots=True)
 class Country:
-    """What providers are drawn from, with the weights."""
+    """The values that providers are drawn from, with weights."""
 
     zips: tuple[Zip, ...]
     zip_weights: npt.NDArray[np.float64]
@@ -119,16 +119,18 @@ class Country:
 
 
 def cards(n: int, *, seed: int = 1) -> Iterator[Card]:
-    """The cards of `n` provider-locations."""
+    """Generate the cards of `n` provider-locations."""
     for provider, location, reviews in providers(n, seed=seed):
-        yield from build_cards(ItemCollection(provider.npi, provider, (location,), reviews, versions=3 if reviews else 2))
+        yield from build_cards(
+            ItemCollection(provider.npi, provider, (location,), reviews, versions=3 if reviews else 2)
+        )
 
 
 def openings(today: date, *, seed: int = 1) -> Callable[[Card], bytes]:
-    """What makes the entry of a card's openings: everybody has some, from nearly full to nearly free.
+    """Return a function that generates the openings of a card, from nearly full to nearly free.
 
-    Calendars are drawn from `CALENDARS` a zone: weekdays and hours of the practice, how much of it is taken (less so
-    further ahead), and what may be booked by video or by new patients.
+    Calendars are drawn from `CALENDARS` per zone: weekdays and hours of the practice, the booked share (lower
+    further ahead), and which times are for video visits or new patients.
     """
     generator = np.random.default_rng((seed, 11))
     made: dict[int, list[bytes]] = {}
@@ -170,7 +172,7 @@ def _calendar(generator: np.random.Generator, zone: int, since: int) -> bytes:
 
 
 def providers(n: int, *, seed: int = 1) -> Iterator[tuple[Provider, ProviderLocation, ReviewSummary | None]]:
-    """`n` clean providers with their one provider-location; a third of them has reviews."""
+    """Generate `n` normalized providers with one provider-location each; a third of them has reviews."""
     nation = country(seed)
     generator = np.random.default_rng(seed)
     for start in range(0, n, CHUNK):
@@ -248,7 +250,7 @@ def _practice_id(number: int) -> str:
 
 @functools.lru_cache(maxsize=4)
 def country(seed: int) -> Country:
-    """The places, specialties, names and plans of a seed."""
+    """Return the locations, specialties, names and plans of a seed."""
     generator = np.random.default_rng((seed, 0))
     specialties = tuple(specialty for specialty in all_specialties() if specialty.listed)
     surnames = (*LAST_NAMES, *(f"{a}{b.lower()}" for a in LAST_NAMES[::2] for b in LAST_NAMES[1::2] if b.isalpha()))
@@ -265,7 +267,7 @@ def country(seed: int) -> Country:
 
 
 def _zips(generator: np.random.Generator) -> tuple[Zip, ...]:
-    """ZIP codes by the population of their metropolitan area; a fifth lies far out."""
+    """Return ZIP codes weighted by the population of their metropolitan area; a fifth is far outside."""
     weights = _normalized(np.array([metro[5] for metro in METROS], dtype=np.float64))
     of = generator.choice(len(METROS), ZIPS, p=weights)
     spread = np.where(generator.random(ZIPS) < 0.2, 2.5, 0.3)

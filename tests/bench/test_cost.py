@@ -1,11 +1,11 @@
-"""The sums of the cost script."""
+"""Calculations of the cost script."""
 
 import pytest
 
 from tests.bench.cost import Load, Prices, fixed, main, of_bookings, of_searches, searches_per_second
 
 
-def test_a_search_costs_less_the_more_a_worker_answers() -> None:
+def test_searches_cost_less_at_a_higher_rate_per_worker() -> None:
     def dollars(rate: float) -> float:
         return sum(line.dollars for line in of_searches(Prices(), Load(), rate))
 
@@ -13,7 +13,7 @@ def test_a_search_costs_less_the_more_a_worker_answers() -> None:
     assert searches_per_second() > 100
 
 
-def test_what_is_added_grows_with_the_patients_and_what_is_fixed_does_not() -> None:
+def test_variable_costs_grow_with_patients_and_fixed_costs_do_not() -> None:
     def dollars(load: Load) -> float:
         return sum(line.dollars for line in of_bookings(Prices(), load))
 
@@ -21,6 +21,6 @@ def test_what_is_added_grows_with_the_patients_and_what_is_fixed_does_not() -> N
     assert all(line.dollars > 0 for line in fixed(Prices()))
 
 
-def test_it_prints_each_sum_with_its_terms(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_shows_each_calculation(capsys: pytest.CaptureFixture[str]) -> None:
     main()
     assert "2 × 0.04 × 730 h" in capsys.readouterr().out
