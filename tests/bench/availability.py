@@ -44,9 +44,7 @@ async def fill(database_url: str) -> float:
     await migrate(database_url)
     clock = SystemClock()
     places = [
-        ProviderLocation(
-            uuid5(NAMESPACE, str(number)), str(1_000_000_000 + number), None, ZONES[number % len(ZONES)], 1
-        )
+        ProviderLocation(uuid5(NAMESPACE, str(n)), str(1_000_000_000 + n), None, ZONES[n % len(ZONES)], 1)
         for n in range(PLACES)
     ]
     async with open_database(database_url, name="bench", pool_size=1, seconds=60) as database:
