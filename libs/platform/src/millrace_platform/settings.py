@@ -1,4 +1,4 @@
-"""One set of settings serves every process; it is read once, at the start, from the environment."""
+"""Settings that all services share, read from the environment once when a process starts."""
 
 from typing import Annotated, Literal
 
@@ -10,20 +10,20 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class PlatformSettings(BaseSettings):
-    """What all services share. Variables begin with `MILLRACE_`, except those that belong to AWS and OpenTelemetry.
+    """Shared settings; each service adds its own in a subclass. Times are in seconds, sizes in bytes.
 
-    A service with settings of its own makes a subclass. Times are in seconds, sizes in bytes.
+    Variables begin with `MILLRACE_`, except those that belong to AWS and OpenTelemetry.
     """
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore", populate_by_name=True)
 
     listen_host: str = "127.0.0.1"
     listen_port: Port = 8000
-    """0 takes any free port."""
+    """0: any free port."""
 
     database_pool_size: int = Field(8, ge=1)
     database_timeout: Seconds = 5.0
-    """How long one statement, or the wait for a free connection, may take."""
+    """Of one statement, and of the wait for a free connection."""
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)
     redis_pool_size: int = Field(16, ge=1)
     redis_timeout: Seconds = 2.0
@@ -36,29 +36,29 @@ class PlatformSettings(BaseSettings):
     dead_letters_table: str = "millrace-dead-letters"
 
     auth_issuer: str = "http://127.0.0.1:8080/v1/auth"
-    """Who issues access tokens: exactly their `iss`. On AWS that of the Cognito user pool."""
+    """Issuer of access tokens, exactly as in their `iss`; on AWS that of the Cognito user pool."""
     auth_client_ids: tuple[str, ...] = ("millrace",)
-    """Clients whose tokens are taken, as a JSON list; the first is the one that `patients` issues tokens for."""
+    """Clients whose tokens are accepted, as a JSON list; `patients` issues tokens for the first."""
     auth_jwks_url: str | None = None
-    """Where the issuer's public keys are; None: `<issuer>/.well-known/jwks.json`."""
+    """Address of the issuer's public keys; None: `<issuer>/.well-known/jwks.json`."""
 
     worker: str | None = None
-    """Name of this process among those of its service that read a stream; None: a new one for each run. A fixed name
-    takes up its former leases at once, and is for where no second process can bear it."""
+    """Name of this process in the leases of streams; None: a new name for each run. A fixed name resumes its leases at
+    once; use it only where no second process can have the same name."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 
     request_timeout: Seconds = 15.0
-    """How long one request may take from its head to the end of its response."""
+    """Of one request, from its head to the end of its response."""
     check_timeout: Seconds = 2.0
-    """How long each readiness check may take."""
+    """Of each readiness check."""
     body_limit: int = Field(1_048_576, ge=0)
     head_limit: int = Field(32_768, ge=1_024)
-    """Of all header names and values of a request together, and of its target."""
+    """Of the target and all header names and values of a request."""
     header_count_limit: int = Field(100, ge=1)
     concurrency_limit: int = Field(1_000, ge=1)
-    """How many requests a process answers at once; further ones get 503."""
+    """Concurrent requests of a process; further ones get 503."""
 
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
-    """Base address of an OTLP/HTTP collector; without one no telemetry is made."""
+    """Base address of an OTLP/HTTP collector; None disables telemetry."""
