@@ -1,4 +1,4 @@
-"""The service as it is deployed, on a Redis of its own."""
+"""A fixture with the running search service and its own Redis."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ GENERATION = 1
 
 
 @dataclass
-class Site:
-    """The running service, a client of it, and the Redis that it reads."""
+class SearchApp:
+    """The running service with an HTTP client and the Redis that it reads."""
 
     app: FastAPI
     http: httpx.AsyncClient
@@ -38,33 +38,33 @@ class Site:
         """Load a generation, switch to it, and wait until the service reads it."""
         await load(self.redis, generation, cards, openings)
         await self.redis.set(layout.GENERATION_KEY, generation)
-        await wait_until(lambda: self.reads(generation))
+        await wait_until(lambda: self.is_reading(generation))
 
-    def at(self, moment: datetime) -> None:
-        """Let it be this moment for searches."""
+    def set_time(self, moment: datetime) -> None:
+        """Set the current time of searches."""
         self.app.state.searches.now = moment.timestamp
 
-    async def value(self, key: bytes | str) -> bytes:
-        """The string at a key, which must be there."""
+    async def get_value(self, key: bytes | str) -> bytes:
+        """Return the string of an existing key."""
         value = await self.redis.get(key)
         assert isinstance(value, bytes)
         return value
 
-    async def reads(self, generation: int | None) -> bool:
+    async def is_reading(self, generation: int | None) -> bool:
         status = (await self.http.get("/internal/search/status")).json()
         return bool(status["generation"] == generation)
 
     async def search(self, **parameters: Any) -> dict[str, Any]:
-        """A search that must succeed, for dermatologists in Manhattan unless told otherwise."""
+        """Search successfully, by default for dermatologists in Manhattan, and return the response."""
         defaults = {"near": "10001"} | ({} if "name" in parameters else {"specialty": "dermatology"})
         given = {name: value for name, value in (defaults | parameters).items() if value is not None}
         response = await self.http.get("/v1/search", params=given)
         assert response.status_code == 200, response.text
-        answer: dict[str, Any] = response.json()
-        return answer
+        body: dict[str, Any] = response.json()
+        return body
 
-    async def refusal(self, **parameters: Any) -> dict[str, str]:
-        """What is wrong with a search that must be refused for one reason."""
+    async def search_error(self, **parameters: Any) -> dict[str, str]:
+        """Search with one invalid parameter and return the error."""
         response = await self.http.get("/v1/search", params={"near": "10001"} | parameters)
         assert response.status_code == 422, response.text
         assert response.headers["Content-Type"] == "application/problem+json"
@@ -73,10 +73,10 @@ class Site:
 
 
 @pytest.fixture
-async def site(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+async def search_app(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SearchApp]:
     monkeypatch.setenv("MILLRACE_REDIS_URL", redis_url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
     app = create()
     async with Redis.from_url(redis_url) as redis, run_app(app, timeout=20) as http:
-        yield Site(app, http, redis)
+        yield SearchApp(app, http, redis)

@@ -1,4 +1,4 @@
-"""What a query must find, in plain Python over plain rows: slow and obvious."""
+"""A slow, simple implementation of queries in plain Python, to compare the engine with."""
 
 import math
 from collections import Counter
@@ -30,8 +30,8 @@ class Row:
     version: int = 1
 
 
-def packed(rows: list[Row]) -> bytes:
-    """The rows as a partition's string."""
+def pack_rows(rows: list[Row]) -> bytes:
+    """Encode rows as the string of a partition."""
     array = np.zeros(len(rows), dtype=ROW)
     for name in ROW.names or ():
         array[name] = [getattr(row, name) for row in rows]
@@ -39,7 +39,7 @@ def packed(rows: list[Row]) -> bytes:
 
 
 def haversine(lat: float, lon: float, to_lat: float, to_lon: float) -> float:
-    """Miles, by the textbook."""
+    """Return the great-circle distance in miles."""
     phi, to_phi = math.radians(lat), math.radians(to_lat)
     half = math.sin((to_phi - phi) / 2) ** 2
     half += math.cos(phi) * math.cos(to_phi) * math.sin(math.radians(to_lon - lon) / 2) ** 2
@@ -51,19 +51,19 @@ def distance(row: Row, query: Query) -> float:
     return haversine(query.circle.lat, query.circle.lon, lat, lon)
 
 
-def passes(row: Row, query: Query, name: str) -> bool:
-    wanted: Any = getattr(query, name)
-    if wanted is None:
+def passes_filter(row: Row, query: Query, name: str) -> bool:
+    requested: Any = getattr(query, name)
+    if requested is None:
         return True
     if name == "language":
-        return bool(row.languages >> wanted & 1)
+        return bool(row.languages >> requested & 1)
     if name == "min_rating":
-        return bool(row.rating >= wanted)
-    return bool(getattr(row, name) == wanted)
+        return bool(row.rating >= requested)
+    return bool(getattr(row, name) == requested)
 
 
-def candidates(rows: list[Row], query: Query) -> list[Row]:
-    """In the circle, accepting the plan, of the name: what no facet changes."""
+def find_candidates(rows: list[Row], query: Query) -> list[Row]:
+    """Return the rows in the circle that match plan and name, which no facet varies."""
     return [
         row
         for row in rows
@@ -73,13 +73,17 @@ def candidates(rows: list[Row], query: Query) -> list[Row]:
     ]
 
 
-def matches(rows: list[Row], query: Query, *, but: str | None = None) -> list[Row]:
-    """All that is wanted, with one filter left out if `but` names it."""
-    return [row for row in candidates(rows, query) if all(passes(row, query, name) for name in FILTERS if name != but)]
+def find_matches(rows: list[Row], query: Query, *, without: str | None = None) -> list[Row]:
+    """Return the rows that pass all filters except the one named `without`."""
+    return [
+        row
+        for row in find_candidates(rows, query)
+        if all(passes_filter(row, query, name) for name in FILTERS if name != without)
+    ]
 
 
-def value(row: Row, query: Query) -> float:
-    """What results are ordered by: lower comes first."""
+def sort_value(row: Row, query: Query) -> float:
+    """Return the sort value; lower comes first."""
     chord = 2 * math.sin(distance(row, query) / EARTH_RADIUS_MI / 2)
     if query.sort == "distance":
         return chord**2
@@ -91,15 +95,15 @@ def value(row: Row, query: Query) -> float:
     return -(0.45 * nearness + 0.40 * quality + 0.15 * accepting)
 
 
-def facets(rows: list[Row], query: Query) -> dict[str, Counter[Any]]:
-    """Counts by facet and value."""
-    languages = matches(rows, query, but="language")
-    accepting = matches(rows, query, but="new_patients")
-    ratings = matches(rows, query, but="min_rating")
+def count_facets(rows: list[Row], query: Query) -> dict[str, Counter[Any]]:
+    """Count matches by facet and value."""
+    languages = find_matches(rows, query, without="language")
+    accepting = find_matches(rows, query, without="new_patients")
+    ratings = find_matches(rows, query, without="min_rating")
     return {
         "languages": Counter(bit for row in languages for bit in range(32) if row.languages >> bit & 1),
-        "sexes": Counter(row.sex for row in matches(rows, query, but="sex") if row.sex),
+        "sexes": Counter(row.sex for row in find_matches(rows, query, without="sex") if row.sex),
         "new_patients": Counter(row.new_patients for row in accepting if row.new_patients),
         "ratings": Counter(step for row in ratings for step in (3000, 3500, 4000, 4500) if row.rating >= step),
-        "specialties": Counter(row.specialty for row in matches(rows, query)),
+        "specialties": Counter(row.specialty for row in find_matches(rows, query)),
     }

@@ -1,4 +1,4 @@
-"""Searches by openings, over HTTP."""
+"""Searches by openings over HTTP."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -10,11 +10,11 @@ from millrace_readmodel import layout
 from millrace_readmodel.cards import Card
 from millrace_readmodel.openings import EMPTY_ENTRY
 
-from .conftest import Site
-from .factories import NEW_YORK, card, npi, openings
+from .conftest import SearchApp
+from .factories import NEW_YORK, make_card, make_npi, make_openings_entry
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
-"""Monday, nine o'clock in New York, three in Honolulu."""
+"""Monday, 9:00 in New York."""
 TODAY = date(2026, 11, 23)
 NORTH_MILE = 1 / 69.09
 TIMES: dict[int, tuple[str, dict[str, Any]]] = {
@@ -25,24 +25,26 @@ TIMES: dict[int, tuple[str, dict[str, Any]]] = {
 }
 
 
-def entry(made: Card) -> bytes:
+def make_entry(card: Card) -> bytes:
     for number, (start, kind) in TIMES.items():
-        if made.npi == npi(number):
-            return openings(made, start, today=TODAY, **kind)
+        if card.npi == make_npi(number):
+            return make_openings_entry(card, start, today=TODAY, **kind)
     return EMPTY_ENTRY
 
 
 @pytest.fixture
-async def booking(site: Site) -> Site:
+async def booking_app(search_app: SearchApp) -> SearchApp:
     lat, lon = NEW_YORK
-    site.at(NOW)
-    await site.serve([card(number, lat=lat + number * NORTH_MILE, lon=lon) for number in range(1, 6)], openings=entry)
-    return site
+    search_app.set_time(NOW)
+    await search_app.serve(
+        [make_card(number, lat=lat + number * NORTH_MILE, lon=lon) for number in range(1, 6)], openings=make_entry
+    )
+    return search_app
 
 
-def numbers(answer: dict[str, Any]) -> list[int]:
-    by_npi = {npi(number): number for number in range(1, 6)}
-    return [by_npi[result["provider"]["npi"]] for result in answer["results"]]
+def provider_numbers(response: dict[str, Any]) -> list[int]:
+    by_npi = {make_npi(number): number for number in range(1, 6)}
+    return [by_npi[result["provider"]["npi"]] for result in response["results"]]
 
 
 @pytest.mark.parametrize(
@@ -67,80 +69,80 @@ def numbers(answer: dict[str, Any]) -> list[int]:
         ({"sort": "soonest", "mode": "in_person"}, [1, 3, 4]),
     ],
 )
-async def test_openings_narrow_a_search(booking: Site, parameters: dict[str, Any], expected: list[int]) -> None:
-    answer = await booking.search(**({"sort": "distance"} | parameters))
-    assert numbers(answer) == expected
-    assert answer["total"] == len(expected)
-    assert answer["facets"]["specialty"] == ({"dermatology": len(expected)} if expected else {})
+async def test_opening_filters(booking_app: SearchApp, parameters: dict[str, Any], expected: list[int]) -> None:
+    response = await booking_app.search(**({"sort": "distance"} | parameters))
+    assert provider_numbers(response) == expected
+    assert response["total"] == len(expected)
+    assert response["facets"]["specialty"] == ({"dermatology": len(expected)} if expected else {})
 
 
-async def test_the_soonest_come_first_whatever_their_distance(booking: Site) -> None:
-    assert numbers(await booking.search(sort="soonest", available_from="2026-11-24")) == [2, 3, 4]
-    booking.at(NOW + timedelta(days=1))
-    assert numbers(await booking.search(sort="soonest")) == [2, 3, 4, 1, 5]
+async def test_soonest_sort_ignores_distance(booking_app: SearchApp) -> None:
+    assert provider_numbers(await booking_app.search(sort="soonest", available_from="2026-11-24")) == [2, 3, 4]
+    booking_app.set_time(NOW + timedelta(days=1))
+    assert provider_numbers(await booking_app.search(sort="soonest")) == [2, 3, 4, 1, 5]
 
 
-async def test_a_part_of_the_day_that_is_over_has_no_openings(booking: Site) -> None:
-    booking.at(datetime(2026, 11, 25, 16, 59, tzinfo=UTC))
-    assert numbers(await booking.search(available_within="1d")) == [2]
-    booking.at(datetime(2026, 11, 25, 17, 0, tzinfo=UTC))
-    assert numbers(await booking.search(available_within="1d")) == []
+async def test_past_part_of_the_day_has_no_openings(booking_app: SearchApp) -> None:
+    booking_app.set_time(datetime(2026, 11, 25, 16, 59, tzinfo=UTC))
+    assert provider_numbers(await booking_app.search(available_within="1d")) == [2]
+    booking_app.set_time(datetime(2026, 11, 25, 17, 0, tzinfo=UTC))
+    assert provider_numbers(await booking_app.search(available_within="1d")) == []
 
 
-async def test_pages_by_the_soonest_hold_together(booking: Site) -> None:
+async def test_pages_sorted_by_soonest(booking_app: SearchApp) -> None:
     pages: list[int] = []
     cursor = None
     for _ in range(5):
-        answer = await booking.search(sort="soonest", limit=1, cursor=cursor)
-        pages += numbers(answer)
-        cursor = answer["next"]
+        response = await booking_app.search(sort="soonest", limit=1, cursor=cursor)
+        pages += provider_numbers(response)
+        cursor = response["next"]
     assert (pages, cursor) == ([1, 2, 3, 4, 5], None)
-    first = await booking.search(sort="soonest", limit=1)
-    wrong = await booking.refusal(
+    first = await booking_app.search(sort="soonest", limit=1)
+    error = await booking_app.search_error(
         specialty="dermatology", sort="soonest", limit=1, cursor=first["next"], mode="in_person"
     )
-    assert wrong["field"] == "cursor"
+    assert error["field"] == "cursor"
 
 
-async def test_a_card_carries_its_openings(booking: Site) -> None:
-    answer = await booking.search(sort="distance")
-    assert answer["results"][1]["openings"] == {
+async def test_result_contains_openings(booking_app: SearchApp) -> None:
+    response = await booking_app.search(sort="distance")
+    assert response["results"][1]["openings"] == {
         "from": "2026-11-23",
         "counts": [0, 0, 1, *[0] * 11],
         "first": ["2026-11-25T09:00:00-05:00"],
     }
-    assert answer["results"][4]["openings"] is None
+    assert response["results"][4]["openings"] is None
 
 
-async def test_a_booking_shows_without_the_card_being_written(booking: Site) -> None:
-    assert numbers(await booking.search(available_within="1d")) == [1]
-    found: list[Any] = await booking.redis.keys("1:o:*")
+async def test_booking_is_visible_without_a_card_write(booking_app: SearchApp) -> None:
+    assert provider_numbers(await booking_app.search(available_within="1d")) == [1]
+    found: list[Any] = await booking_app.redis.keys("1:o:*")
     (key,) = found
-    column = await booking.value(key)
-    rows = await booking.value(key.replace(b":o:", b":p:"))
-    one = card(1)
-    at = rows.index(layout.row_id(one.id).to_bytes(8, "little")) // 40 * len(EMPTY_ENTRY)
-    assert column[at : at + len(EMPTY_ENTRY)] == entry(one)
-    await booking.redis.setrange(key, at, openings(one, today=TODAY))
+    column = await booking_app.get_value(key)
+    rows = await booking_app.get_value(key.replace(b":o:", b":p:"))
+    first_card = make_card(1)
+    at = rows.index(layout.row_id(first_card.id).to_bytes(8, "little")) // 40 * len(EMPTY_ENTRY)
+    assert column[at : at + len(EMPTY_ENTRY)] == make_entry(first_card)
+    await booking_app.redis.setrange(key, at, make_openings_entry(first_card, today=TODAY))
 
-    async def gone() -> bool:
-        return numbers(await booking.search(available_within="1d")) == []
+    async def is_booked() -> bool:
+        return provider_numbers(await booking_app.search(available_within="1d")) == []
 
-    await wait_until(gone)
-    assert (await booking.search(sort="distance"))["results"][0]["openings"]["first"] == []
+    await wait_until(is_booked)
+    assert (await booking_app.search(sort="distance"))["results"][0]["openings"]["first"] == []
 
 
-async def test_openings_that_stand_beside_the_wrong_row_are_read_again_and_then_left_out(booking: Site) -> None:
-    (key,) = await booking.redis.keys("1:o:*")
-    column = await booking.value(key)
-    await booking.redis.set(key, b"\7\7" + column[2:])
+async def test_misplaced_openings_are_read_again_and_then_omitted(booking_app: SearchApp) -> None:
+    (key,) = await booking_app.redis.keys("1:o:*")
+    column = await booking_app.get_value(key)
+    await booking_app.redis.set(key, b"\7\7" + column[2:])
 
-    async def left_out() -> bool:
-        answer = await booking.search(sort="distance")
-        return [result["openings"] for result in answer["results"]].count(None) == 2
+    async def are_omitted() -> bool:
+        response = await booking_app.search(sort="distance")
+        return [result["openings"] for result in response["results"]].count(None) == 2
 
-    await wait_until(left_out)
-    assert (await booking.http.get("/internal/search/status")).json()["searches"]["reread"] >= 1
+    await wait_until(are_omitted)
+    assert (await booking_app.http.get("/internal/search/status")).json()["searches"]["reread"] >= 1
 
 
 @pytest.mark.parametrize(
@@ -160,9 +162,9 @@ async def test_openings_that_stand_beside_the_wrong_row_are_read_again_and_then_
         ({"sort": "latest"}, "sort", "soonest"),
     ],
 )
-async def test_what_has_no_meaning_is_refused(
-    booking: Site, parameters: dict[str, Any], field: str, remedy: str
+async def test_invalid_parameters_are_rejected(
+    booking_app: SearchApp, parameters: dict[str, Any], field: str, remedy: str
 ) -> None:
-    error = await booking.refusal(specialty="dermatology", **parameters)
+    error = await booking_app.search_error(specialty="dermatology", **parameters)
     assert error["field"] == field
     assert remedy in error["remedy"] or remedy in error["detail"]

@@ -1,4 +1,4 @@
-"""Plan sets by plan."""
+"""Plans and plan sets."""
 
 import msgspec
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from millrace_search.index.plans import Plans, PlanSets
 
 
-def test_a_plan_is_accepted_by_the_sets_that_hold_it() -> None:
+def test_plan_is_accepted_by_the_sets_that_contain_it() -> None:
     sets = PlanSets()
     sets.extend([b"", b"A B", b"B"])
     assert sets.accepting("A").tolist() == [False, True, False]
@@ -18,11 +18,11 @@ def test_a_plan_is_accepted_by_the_sets_that_hold_it() -> None:
     assert "C" not in sets
 
 
-def test_before_any_set_is_known_nothing_is_accepted() -> None:
+def test_nothing_is_accepted_without_sets() -> None:
     assert PlanSets().accepting("A").tolist() == [False]
 
 
-def test_plans_are_read_behind_their_version() -> None:
+def test_plans_are_decoded_after_their_version() -> None:
     plan = msgspec.json.encode({"id": "A1", "name": "Silver Plús", "issuer": "Acme"})
     plans = Plans([(b"A1", b"\1" + 7 * b"\0" + plan)])
     known = plans.get("A1")
@@ -32,6 +32,6 @@ def test_plans_are_read_behind_their_version() -> None:
     assert plans.get("A0") is None
 
 
-def test_a_plan_that_cannot_be_read_is_said_so() -> None:
+def test_invalid_plan_raises_decode_error() -> None:
     with pytest.raises(msgspec.DecodeError):
         Plans([(b"A1", b"\1" + 7 * b"\0" + b"{")])

@@ -1,4 +1,4 @@
-"""Provider pages over HTTP, from a truth in memory."""
+"""Provider pages over HTTP, with an in-memory source of truth."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,11 +21,11 @@ from millrace_readmodel.openings import WeekItem
 from millrace_readmodel.zones import week_number
 from millrace_search.provider.service import ProviderService
 
-from .conftest import Site
-from .factories import npi
+from .conftest import SearchApp
+from .factories import make_npi
 
 ADA = Provider(
-    npi=npi(1),
+    npi=make_npi(1),
     first_name="Ada",
     last_name="Lovelace",
     credential="MD",
@@ -37,7 +37,7 @@ ADA = Provider(
 )
 OFFICE = ProviderLocation(
     id="4f6d7c1e-0000-5000-8000-000000000001",
-    npi=npi(1),
+    npi=make_npi(1),
     location_id="location-1",
     address=Address(line1="350 5th Ave", city="New York", state="NY", zip="10118"),
     taxonomy="207N00000X",
@@ -50,16 +50,18 @@ OFFICE = ProviderLocation(
 )
 
 
-class Truth:
-    """What is in it, by NPI; down when told so. Its clock is that of the page."""
+class MemoryTruth:
+    """Collections by NPI; unavailable if `is_down`. Also the clock of the pages."""
 
     def __init__(self) -> None:
-        self.down = False
+        self.is_down = False
         self.now = datetime(2026, 11, 23, 14, tzinfo=UTC)
         self.stored = {
-            npi(1): ItemCollection(npi(1), ADA, [OFFICE], ReviewSummary(npi=npi(1), count=3, overall=4.5), 6)
+            make_npi(1): ItemCollection(
+                make_npi(1), ADA, [OFFICE], ReviewSummary(npi=make_npi(1), count=3, overall=4.5), 6
+            )
         }
-        self.stored[npi(2)] = ItemCollection(npi(2), None, [], None, 4)
+        self.stored[make_npi(2)] = ItemCollection(make_npi(2), None, [], None, 4)
 
     def time(self) -> float:
         return self.now.timestamp()
@@ -68,20 +70,20 @@ class Truth:
         return self.time()
 
     async def collection(self, npi: str) -> ItemCollection:
-        if self.down:
+        if self.is_down:
             raise EndpointConnectionError(endpoint_url="http://dynamodb")
         return self.stored.get(npi) or ItemCollection(npi, None, [], None, 0)
 
 
 @pytest.fixture
-def truth(site: Site) -> Truth:
-    made = Truth()
-    site.app.state.providers = ProviderService(made, made)
-    return made
+def truth(search_app: SearchApp) -> MemoryTruth:
+    entity = MemoryTruth()
+    search_app.app.state.providers = ProviderService(entity, entity)
+    return entity
 
 
-async def test_a_page_shows_the_whole_collection(site: Site, truth: Truth) -> None:
-    response = await site.http.get(f"/v1/providers/{npi(1)}")
+async def test_page_contains_the_whole_collection(search_app: SearchApp, truth: MemoryTruth) -> None:
+    response = await search_app.http.get(f"/v1/providers/{make_npi(1)}")
     assert response.status_code == 200
     assert response.headers["ETag"] == '"6"'
     page = response.json()
@@ -92,24 +94,24 @@ async def test_a_page_shows_the_whole_collection(site: Site, truth: Truth) -> No
     (location,) = page["locations"]
     assert location["practice"] == {"id": "practice-1", "name": "Midtown Skin Care"}
     assert location["accepted_plans"] == ["P1"]
-    listed = await site.http.get(f"/v1/providers/{npi(1)}/locations")
+    listed = await search_app.http.get(f"/v1/providers/{make_npi(1)}/locations")
     assert listed.json() == {"items": [location]}
     assert listed.headers["ETag"] == '"6"'
 
 
-async def test_locations_show_the_next_openings(site: Site, truth: Truth) -> None:
+async def test_locations_contain_the_next_openings(search_app: SearchApp, truth: MemoryTruth) -> None:
     starts = ("2026-11-23T09:30:00-05:00", "2026-11-23T10:00:00-05:00", "2026-11-25T09:00:00-05:00")
-    made = Availability(
+    entity = Availability(
         provider_location_id=OFFICE.id,
-        npi=npi(1),
+        npi=make_npi(1),
         week="2026-W48",
         time_zone="America/New_York",
         openings=tuple(Opening(start=start, minutes=20) for start in starts),
     )
-    week = WeekItem(npi(1), OFFICE.id, week_number(made.week), 3, msgspec.json.encode(made).decode())
-    truth.stored[npi(1)] = replace(truth.stored[npi(1)], weeks={OFFICE.id: [week]})
-    path = f"/v1/providers/{npi(1)}/locations"
-    first = await site.http.get(path)
+    week = WeekItem(make_npi(1), OFFICE.id, week_number(entity.week), 3, msgspec.json.encode(entity).decode())
+    truth.stored[make_npi(1)] = replace(truth.stored[make_npi(1)], weeks={OFFICE.id: [week]})
+    path = f"/v1/providers/{make_npi(1)}/locations"
+    first = await search_app.http.get(path)
     (location,) = first.json()["items"]
     assert location["openings"] == {
         "from": "2026-11-23",
@@ -117,37 +119,37 @@ async def test_locations_show_the_next_openings(site: Site, truth: Truth) -> Non
         "first": [starts[0], starts[2]],
     }
     truth.now += timedelta(hours=1)
-    second = await site.http.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    second = await search_app.http.get(path, headers={"If-None-Match": first.headers["ETag"]})
     assert second.json()["items"][0]["openings"]["first"] == [starts[2]]
-    again = await site.http.get(path, headers={"If-None-Match": second.headers["ETag"]})
+    again = await search_app.http.get(path, headers={"If-None-Match": second.headers["ETag"]})
     assert again.status_code == 304
 
 
 @pytest.mark.parametrize("path", ["", "/locations"])
-async def test_a_known_version_is_not_sent_again(site: Site, truth: Truth, path: str) -> None:
+async def test_known_version_returns_304(search_app: SearchApp, truth: MemoryTruth, path: str) -> None:
     for known in ('"6"', 'W/"6"', '"5", "6"', "*"):
-        response = await site.http.get(f"/v1/providers/{npi(1)}{path}", headers={"If-None-Match": known})
+        response = await search_app.http.get(f"/v1/providers/{make_npi(1)}{path}", headers={"If-None-Match": known})
         assert (response.status_code, response.content, response.headers["ETag"]) == (304, b"", '"6"')
-    response = await site.http.get(f"/v1/providers/{npi(1)}{path}", headers={"If-None-Match": '"5"'})
+    response = await search_app.http.get(f"/v1/providers/{make_npi(1)}{path}", headers={"If-None-Match": '"5"'})
     assert response.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["", "/locations"])
-async def test_who_is_not_in_the_directory_is_not_found(site: Site, truth: Truth, path: str) -> None:
-    for gone in (npi(2), npi(3)):
-        response = await site.http.get(f"/v1/providers/{gone}{path}")
+async def test_unknown_provider_returns_404(search_app: SearchApp, truth: MemoryTruth, path: str) -> None:
+    for unknown in (make_npi(2), make_npi(3)):
+        response = await search_app.http.get(f"/v1/providers/{unknown}{path}")
         assert response.status_code == 404
         assert response.headers["Content-Type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("wrong", ["123", "1000000013", "abcdefghij"])
-async def test_what_is_no_npi_is_refused(site: Site, truth: Truth, wrong: str) -> None:
-    response = await site.http.get(f"/v1/providers/{wrong}")
+@pytest.mark.parametrize("invalid", ["123", "1000000013", "abcdefghij"])
+async def test_invalid_npi_is_rejected(search_app: SearchApp, truth: MemoryTruth, invalid: str) -> None:
+    response = await search_app.http.get(f"/v1/providers/{invalid}")
     assert response.status_code == 422
     assert response.json()["errors"][0]["field"] == "npi"
 
 
-async def test_a_truth_that_is_down_is_to_be_asked_later(site: Site, truth: Truth) -> None:
-    truth.down = True
-    response = await site.http.get(f"/v1/providers/{npi(1)}")
+async def test_unavailable_truth_returns_503(search_app: SearchApp, truth: MemoryTruth) -> None:
+    truth.is_down = True
+    response = await search_app.http.get(f"/v1/providers/{make_npi(1)}")
     assert (response.status_code, "Retry-After" in response.headers) == (503, True)

@@ -1,4 +1,4 @@
-"""The engine against the oracle."""
+"""The query engine compared with the oracle."""
 
 from collections import Counter
 from dataclasses import replace
@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millrace_search.engine.area import EMPTY, build_area
+from millrace_search.engine.area import EMPTY_AREA, build_area
 from millrace_search.engine.query import ID_MASK, Facets, PagePosition, Query, ResultPage, run_query
 from millrace_search.engine.sphere import Circle, miles, squared_chord
 
 from . import oracle
-from .oracle import Row, packed
+from .oracle import Row, pack_rows
 
 PLAN_SETS = 4
 
@@ -43,7 +43,7 @@ def rows(draw: st.DrawFn) -> list[Row]:
 def queries(draw: st.DrawFn) -> Query:
     plan = draw(st.none() | st.lists(st.booleans(), min_size=PLAN_SETS, max_size=PLAN_SETS))
     return Query(
-        # Off the grid of the rows, so that none lies on the rim, where rounding decides.
+        # Not on the grid of the rows: rounding decides for rows on the boundary.
         circle=Circle(40.003, -74.002, draw(st.sampled_from((0.5, 3.3, 9.9, 100.0)))),
         sort=draw(st.sampled_from(("relevance", "distance", "rating"))),
         limit=draw(st.integers(1, 8)),
@@ -55,8 +55,8 @@ def queries(draw: st.DrawFn) -> Query:
     )
 
 
-def counted(facets: Facets) -> dict[str, Counter[Any]]:
-    """The engine's facets in the oracle's form."""
+def to_counters(facets: Facets) -> dict[str, Counter[Any]]:
+    """Convert the engine's facets to the oracle's format."""
     return {
         "languages": Counter({bit: int(n) for bit, n in enumerate(facets.languages) if n}),
         "sexes": Counter({sex: int(n) for sex, n in zip((1, 2, 3), facets.sexes, strict=True) if n}),
@@ -68,28 +68,28 @@ def counted(facets: Facets) -> dict[str, Counter[Any]]:
 
 @settings(max_examples=300)
 @given(rows(), queries(), st.integers(0, 30), st.booleans())
-def test_a_query_finds_counts_and_orders_as_the_oracle(made: list[Row], query: Query, cut: int, named: bool) -> None:
-    if named:
-        query = replace(query, names=np.array(sorted(row.id for row in made[::2]), dtype=np.uint64))
-    area = build_area(packed(made[:cut]) + packed(made[cut:]))
+def test_query_matches_the_oracle(table: list[Row], query: Query, cut: int, by_name: bool) -> None:
+    if by_name:
+        query = replace(query, names=np.array(sorted(row.id for row in table[::2]), dtype=np.uint64))
+    area = build_area(pack_rows(table[:cut]) + pack_rows(table[cut:]))
     page = run_query(area, query)
-    expected = oracle.matches(made, query)
-    by_id = {row.id: row for row in made}
+    expected = oracle.find_matches(table, query)
+    by_id = {row.id: row for row in table}
     assert page.total == len(expected)
-    assert counted(page.facets) == oracle.facets(made, query)
+    assert to_counters(page.facets) == oracle.count_facets(table, query)
     assert len(page.ids) == min(query.limit, len(expected))
     assert page.more == (len(expected) > query.limit)
     assert page.values == sorted(page.values)
-    wanted = sorted(oracle.value(row, query) for row in expected)[: query.limit]
+    wanted = sorted(oracle.sort_value(row, query) for row in expected)[: query.limit]
     assert page.values == pytest.approx(wanted, abs=1e-9)
-    assert page.values == pytest.approx([oracle.value(by_id[each], query) for each in page.ids], abs=1e-9)
+    assert page.values == pytest.approx([oracle.sort_value(by_id[each], query) for each in page.ids], abs=1e-9)
     assert [miles(chord) for chord in page.chords] == pytest.approx(
         [oracle.distance(by_id[each], query) for each in page.ids], abs=1e-4
     )
 
 
-def pages(area_bytes: list[bytes], query: Query) -> list[ResultPage]:
-    """Page after page, the area given anew for each; the last area serves all further pages."""
+def read_pages(area_bytes: list[bytes], query: Query) -> list[ResultPage]:
+    """Read all pages, each from the next of the areas; the last area serves all further pages."""
     found: list[ResultPage] = []
     shown: list[int] = []
     while not found or found[-1].more:
@@ -103,45 +103,45 @@ def pages(area_bytes: list[bytes], query: Query) -> list[ResultPage]:
 
 
 @given(rows(), queries(), st.randoms(use_true_random=False))
-def test_pages_together_are_all_matches_once_wherever_rows_stand(made: list[Row], query: Query, chance: Any) -> None:
-    shuffled = [chance.sample(made, len(made)) for _ in range(3)]
-    found = [each for page in pages([packed(order) for order in shuffled], query) for each in page.ids]
+def test_pages_contain_each_match_once_in_any_row_order(table: list[Row], query: Query, chance: Any) -> None:
+    shuffled = [chance.sample(table, len(table)) for _ in range(3)]
+    found = [each for page in read_pages([pack_rows(order) for order in shuffled], query) for each in page.ids]
     assert len(found) == len(set(found))
-    assert set(found) == {row.id for row in oracle.matches(made, query)}
+    assert set(found) == {row.id for row in oracle.find_matches(table, query)}
 
 
 @given(rows(), queries(), st.randoms(use_true_random=False))
-def test_changes_between_pages_repeat_nobody_and_skip_nobody_unchanged(
-    made: list[Row], query: Query, chance: Any
+def test_changes_between_pages_neither_repeat_results_nor_skip_unchanged_ones(
+    table: list[Row], query: Query, chance: Any
 ) -> None:
-    changed = {row.id for row in made if chance.random() < 0.4}
+    changed = {row.id for row in table if chance.random() < 0.4}
 
     def change(row: Row) -> Row:
         return replace(
             row, rating=chance.choice((0, 3000, 5000)), lat=row.lat + chance.choice((-0.05, 0.05)), version=2
         )
 
-    states = [made]
+    states = [table]
     for _ in range(6):
         states.append([change(row) if row.id in changed else row for row in states[-1]])
-    found = [each for page in pages([packed(state) for state in states], query) for each in page.ids]
+    found = [each for page in read_pages([pack_rows(state) for state in states], query) for each in page.ids]
     assert len(found) == len(set(found))
-    assert {row.id for row in oracle.matches(made, query)} - changed <= set(found)
+    assert {row.id for row in oracle.find_matches(table, query)} - changed <= set(found)
 
 
-def test_many_of_one_value_are_cut_by_id() -> None:
-    made = [Row(id=each, lat=40.0, lon=-74.0) for each in range(100, 0, -1)]
-    page = run_query(build_area(packed(made)), Query(circle=Circle(40.0, -74.0, 1), limit=5, sort="distance"))
+def test_ties_are_ordered_by_id() -> None:
+    table = [Row(id=each, lat=40.0, lon=-74.0) for each in range(100, 0, -1)]
+    page = run_query(build_area(pack_rows(table)), Query(circle=Circle(40.0, -74.0, 1), limit=5, sort="distance"))
     assert page.ids == [1, 2, 3, 4, 5]
     assert page.more
 
 
-def test_an_empty_area_has_no_results() -> None:
-    page = run_query(EMPTY, Query(circle=Circle(40.0, -74.0, 10), min_rating=4000, sex=1))
+def test_empty_area_has_no_results() -> None:
+    page = run_query(EMPTY_AREA, Query(circle=Circle(40.0, -74.0, 10), min_rating=4000, sex=1))
     assert (page.ids, page.total, page.more, page.facets.specialties) == ([], 0, False, {})
 
 
-def test_broken_rows_are_refused() -> None:
+def test_incomplete_rows_are_rejected() -> None:
     with pytest.raises(ValueError, match="buffer size"):
         build_area(b"\0" * 41)
 

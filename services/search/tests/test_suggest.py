@@ -6,32 +6,32 @@ import pytest
 
 from millrace_readmodel import layout
 
-from .conftest import Site
-from .factories import card, npi
+from .conftest import SearchApp
+from .factories import make_card, make_npi
 
 
-async def suggest(site: Site, q: str, **parameters: Any) -> dict[str, Any]:
-    response = await site.http.get("/v1/suggest", params={"q": q, **parameters})
+async def suggest(search_app: SearchApp, q: str, **parameters: Any) -> dict[str, Any]:
+    response = await search_app.http.get("/v1/suggest", params={"q": q, **parameters})
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
 
 
-def names(items: list[dict[str, Any]]) -> list[str]:
+def item_names(items: list[dict[str, Any]]) -> list[str]:
     return [item["name"] for item in items]
 
 
-async def serve(site: Site) -> None:
+async def serve(search_app: SearchApp) -> None:
     plan = b"\1" + 7 * b"\0" + b'{"id": "12345NY0010001", "name": "Silver PPO", "issuer": "Acme Health"}'
-    await site.redis.hset(layout.plans_key(1), "12345NY0010001", plan)
-    people = ("María Ibáñez", "Mary Smith", "John Smithson", "Jon Smythe", "Silvia Kowalski", "Li Wu")
-    cards = [card(number, name=name) for number, name in enumerate(people, 1)]
-    second_location = card(20, name="Mary Smith", npi=npi(2))
-    await site.serve([*cards, second_location])
+    await search_app.redis.hset(layout.plans_key(1), "12345NY0010001", plan)
+    provider_names = ("María Ibáñez", "Mary Smith", "John Smithson", "Jon Smythe", "Silvia Kowalski", "Li Wu")
+    cards = [make_card(number, name=name) for number, name in enumerate(provider_names, 1)]
+    second_location = make_card(20, name="Mary Smith", npi=make_npi(2))
+    await search_app.serve([*cards, second_location])
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"),
+    ("text", "expected"),
     [
         ("smith", ["Mary Smith", "John Smithson"]),
         ("mary s", ["Mary Smith"]),
@@ -49,16 +49,16 @@ async def serve(site: Site) -> None:
         ("mary mary quite contrary", []),
     ],
 )
-async def test_providers_by_the_beginnings_of_their_names(site: Site, typed: str, expected: list[str]) -> None:
-    await serve(site)
-    assert sorted(names((await suggest(site, typed))["providers"])) == sorted(expected)
+async def test_providers_by_name_prefixes(search_app: SearchApp, text: str, expected: list[str]) -> None:
+    await serve(search_app)
+    assert sorted(item_names((await suggest(search_app, text))["providers"])) == sorted(expected)
 
 
-async def test_a_provider_is_told_apart_by_npi_specialty_and_city(site: Site) -> None:
-    await serve(site)
-    (provider,) = (await suggest(site, "kowalski"))["providers"]
+async def test_provider_suggestion_contains_npi_specialty_and_city(search_app: SearchApp) -> None:
+    await serve(search_app)
+    (provider,) = (await suggest(search_app, "kowalski"))["providers"]
     assert provider == {
-        "npi": npi(5),
+        "npi": make_npi(5),
         "name": "Silvia Kowalski",
         "specialty": {"slug": "dermatology", "name": "Dermatology"},
         "city": "New York",
@@ -66,34 +66,34 @@ async def test_a_provider_is_told_apart_by_npi_specialty_and_city(site: Site) ->
     }
 
 
-@pytest.mark.parametrize("typed", ["derm", "DERMATO", "dremat", "dermstology", "skin doctor"])
-async def test_specialties_by_name_and_synonym(site: Site, typed: str) -> None:
-    await serve(site)
-    assert names((await suggest(site, typed))["specialties"])[0] == "Dermatology"
+@pytest.mark.parametrize("text", ["derm", "DERMATO", "dremat", "dermstology", "skin doctor"])
+async def test_specialties_by_name_and_synonym(search_app: SearchApp, text: str) -> None:
+    await serve(search_app)
+    assert item_names((await suggest(search_app, text))["specialties"])[0] == "Dermatology"
 
 
-async def test_visit_reasons_and_plans(site: Site) -> None:
-    await serve(site)
-    assert "Annual Physical" in names((await suggest(site, "annual phys"))["visit_reasons"])
-    assert names((await suggest(site, "silv"))["plans"]) == ["Silver PPO"]
-    assert names((await suggest(site, "acme silvr"))["plans"]) == ["Silver PPO"]
-    assert names((await suggest(site, "12345ny"))["plans"]) == ["Silver PPO"]
+async def test_visit_reasons_and_plans_by_prefix(search_app: SearchApp) -> None:
+    await serve(search_app)
+    assert "Annual Physical" in item_names((await suggest(search_app, "annual phys"))["visit_reasons"])
+    assert item_names((await suggest(search_app, "silv"))["plans"]) == ["Silver PPO"]
+    assert item_names((await suggest(search_app, "acme silvr"))["plans"]) == ["Silver PPO"]
+    assert item_names((await suggest(search_app, "12345ny"))["plans"]) == ["Silver PPO"]
 
 
-async def test_suggestions_are_bounded(site: Site) -> None:
-    await site.serve([card(number) for number in range(40)])
-    answer = await suggest(site, "lovelace", limit=3)
+async def test_number_of_suggestions_is_limited(search_app: SearchApp) -> None:
+    await search_app.serve([make_card(number) for number in range(40)])
+    answer = await suggest(search_app, "lovelace", limit=3)
     assert len(answer["providers"]) == 3
-    assert len((await suggest(site, "pe", limit=2))["specialties"]) == 2
+    assert len((await suggest(search_app, "pe", limit=2))["specialties"]) == 2
 
 
-async def test_a_text_without_letters_suggests_nothing(site: Site) -> None:
-    await serve(site)
-    assert not any((await suggest(site, "?!")).values())
+async def test_text_without_words_suggests_nothing(search_app: SearchApp) -> None:
+    await serve(search_app)
+    assert not any((await suggest(search_app, "?!")).values())
 
 
-async def test_bad_requests_and_a_missing_read_model(site: Site) -> None:
-    assert (await site.http.get("/v1/suggest")).status_code == 422
-    assert (await site.http.get("/v1/suggest", params={"q": "x" * 101})).status_code == 422
-    response = await site.http.get("/v1/suggest", params={"q": "smith"})
+async def test_invalid_requests_and_missing_read_model(search_app: SearchApp) -> None:
+    assert (await search_app.http.get("/v1/suggest")).status_code == 422
+    assert (await search_app.http.get("/v1/suggest", params={"q": "x" * 101})).status_code == 422
+    response = await search_app.http.get("/v1/suggest", params={"q": "smith"})
     assert (response.status_code, "Retry-After" in response.headers) == (503, True)

@@ -1,4 +1,4 @@
-"""Completing words, also mistyped ones."""
+"""Completions of words, including mistyped ones."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,15 +9,15 @@ from millrace_search.suggest.catalog import Catalog
 WORDS = st.text("abc", min_size=1, max_size=6)
 
 
-def vocabulary(words: set[str]) -> Vocabulary:
-    made = Vocabulary()
+def make_vocabulary(words: set[str]) -> Vocabulary:
+    words_in_vocabulary = Vocabulary()
     for word in words:
-        made.add(word)
-    return made
+        words_in_vocabulary.add(word)
+    return words_in_vocabulary
 
 
 def distance(one: str, other: str) -> int:
-    """Damerau-Levenshtein (optimal string alignment)."""
+    """Return the Damerau-Levenshtein distance (optimal string alignment)."""
     table = [[i + j if not i * j else 0 for j in range(len(other) + 1)] for i in range(len(one) + 1)]
     for i in range(1, len(one) + 1):
         for j in range(1, len(other) + 1):
@@ -30,15 +30,15 @@ def distance(one: str, other: str) -> int:
 
 @given(st.sets(WORDS), WORDS)
 def test_completions_are_the_words_with_the_prefix(words: set[str], prefix: str) -> None:
-    made = vocabulary(words)
-    assert list(made.completions(prefix)) == sorted(word for word in words if word.startswith(prefix))
-    assert (prefix in made) == (prefix in words)
-    assert len(made) == len(words)
+    words_in_vocabulary = make_vocabulary(words)
+    assert list(words_in_vocabulary.completions(prefix)) == sorted(word for word in words if word.startswith(prefix))
+    assert (prefix in words_in_vocabulary) == (prefix in words)
+    assert len(words_in_vocabulary) == len(words)
 
 
 @given(st.sets(WORDS), WORDS)
-def test_near_completions_are_those_with_a_prefix_one_slip_away(words: set[str], typed: str) -> None:
-    near = set(vocabulary(words).fuzzy_completions(typed))
+def test_fuzzy_completions_have_a_prefix_with_one_typo(words: set[str], typed: str) -> None:
+    near = set(make_vocabulary(words).fuzzy_completions(typed))
     if len(typed) < MIN_TYPO_LENGTH:
         assert not near
         return
@@ -48,36 +48,36 @@ def test_near_completions_are_those_with_a_prefix_one_slip_away(words: set[str],
 
 
 @given(WORDS)
-def test_slips_are_one_step_away(word: str) -> None:
+def test_typo_variants_are_one_edit_away(word: str) -> None:
     assert all(distance(word, slip) <= 1 for slip in one_typo_variants(word))
 
 
 @given(st.sets(WORDS), st.sets(WORDS), st.sets(WORDS))
-def test_words_come_and_go(start: set[str], added: set[str], removed: set[str]) -> None:
-    made = vocabulary(start)
+def test_words_are_added_and_removed(start: set[str], added: set[str], removed: set[str]) -> None:
+    words_in_vocabulary = make_vocabulary(start)
     for word in added:
-        made.add(word)
+        words_in_vocabulary.add(word)
     for word in removed:
-        made.discard(word)
-    assert set(made.words()) == (start | added) - removed
-    assert len(made) == len((start | added) - removed)
+        words_in_vocabulary.discard(word)
+    assert set(words_in_vocabulary.words()) == (start | added) - removed
+    assert len(words_in_vocabulary) == len((start | added) - removed)
 
 
-THINGS = Catalog(
+CATALOG = Catalog(
     (name, [name.split()])
     for name in ("dermatology", "pediatric dermatology", "dermatopathology", "urology", "internal medicine")
 )
 
 
-def test_things_are_found_by_the_beginnings_of_their_words() -> None:
-    assert THINGS.find(("derm",), 9) == ["dermatology", "dermatopathology", "pediatric dermatology"]
-    assert THINGS.find(("med", "int"), 9) == ["internal medicine"]
-    assert THINGS.find(("derm",), 1) == ["dermatology"]
-    assert THINGS.find(("cardio",), 9) == []
-    assert THINGS.find((), 9) == []
+def test_items_are_found_by_prefixes() -> None:
+    assert CATALOG.find(("derm",), 9) == ["dermatology", "dermatopathology", "pediatric dermatology"]
+    assert CATALOG.find(("med", "int"), 9) == ["internal medicine"]
+    assert CATALOG.find(("derm",), 1) == ["dermatology"]
+    assert CATALOG.find(("cardio",), 9) == []
+    assert CATALOG.find((), 9) == []
 
 
-def test_things_are_found_in_spite_of_a_slip() -> None:
+def test_items_are_found_despite_a_typo() -> None:
     for typed in ("dremat", "demat", "dermmat", "dermst"):
-        assert THINGS.find((typed,), 1) == ["dermatology"], typed
-    assert THINGS.find(("dretma",), 9) == []
+        assert CATALOG.find((typed,), 1) == ["dermatology"], typed
+    assert CATALOG.find(("dretma",), 9) == []

@@ -1,1 +1,1 @@
-"""Searches, suggestions and provider pages."""
+"""The search service: searches, suggestions and provider pages."""

@@ -14,7 +14,7 @@ from millrace_search.suggest.endpoints import router as suggest
 
 
 def create() -> FastAPI:
-    """Search by the environment. Raises pydantic's `ValidationError` for settings that can't be."""
+    """Create the application from the environment; raise pydantic's `ValidationError` for invalid settings."""
     settings = SearchSettings()
     return create_app(
         settings,

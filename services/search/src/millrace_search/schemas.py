@@ -1,4 +1,4 @@
-"""What several of the answers have in common, as the API description shows it."""
+"""Schemas shared by several responses."""
 
 from typing import Any, Final
 
@@ -39,28 +39,28 @@ class NamedPractice(BaseModel):
 
 
 class Openings(BaseModel):
-    """When the next visits can be booked. `/v1/availability` has all times."""
+    """The next openings for visits. `/v1/availability` returns all times."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
-    from_: str = Field(alias="from", description="Today's date at the place.", examples=["2026-11-21"])
+    from_: str = Field(alias="from", description="Today's local date.", examples=["2026-11-21"])
     counts: list[int | None] = Field(
-        description="Openings on each of 14 days from that one on, what is past of today included; 31 stands for 31 or "
-        "more, null for a day that isn't known."
+        description="Openings on each of 14 days from that date on, including past ones of today; 31 stands for 31 or "
+        "more, null for an unknown day."
     )
     first: list[str] = Field(
-        description="The first time in each of the next parts of days (morning, afternoon, evening) that have any: "
-        "RFC 3339 with the place's offset, at most 4."
+        description="The first time in each of the next parts of days (morning, afternoon, evening) with openings: "
+        "RFC 3339 with the local offset, at most 4."
     )
 
 
 _DESCRIPTIONS: Final = {
-    404: "There is no such provider.",
-    422: "Parameters are invalid; `errors` names each with its remedy, where it can with the nearest suggestions.",
-    503: "The read model can't be read now; try again after `Retry-After` seconds.",
+    404: "Unknown provider.",
+    422: "Invalid parameters; `errors` lists each with a remedy and, if possible, the nearest valid values.",
+    503: "The data is unavailable; try again after `Retry-After` seconds.",
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The description of an endpoint's problems."""
+    """Return the API descriptions of problem responses by status."""
     return described_problems(_DESCRIPTIONS, *statuses)

@@ -1,1 +1,1 @@
-"""The query engine: pure and synchronous over arrays, without I/O."""
+"""The query engine: synchronous functions on arrays, without I/O."""

@@ -1,4 +1,4 @@
-"""Rows made ready for queries."""
+"""Decode the rows of partitions into arrays for queries."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,15 +11,15 @@ from millrace_search.engine.ranking import merit
 from millrace_search.engine.sphere import Floats, set_unit_vectors
 
 RATING_STEPS: Final = (3.0, 3.5, 4.0, 4.5)
-"""Lower bounds that the rating facet counts."""
+"""Lower bounds of the rating facet."""
 LANGUAGE_BITS: Final = slice(0, 32)
-"""Bits of traits: languages by ordinal,"""
+"""Bits of traits for languages, by ordinal."""
 SEX_BITS: Final = slice(32, 35)
-"""F, M, X,"""
+"""Bits of traits for F, M, X."""
 NEW_PATIENTS_BITS: Final = slice(35, 37)
-"""accepts new patients, doesn't,"""
+"""Bits of traits for accepting and not accepting new patients."""
 RATING_BITS: Final = slice(37, 37 + len(RATING_STEPS))
-"""rating at or above each step; the specialty's ordinal above all these."""
+"""Bits of traits for a rating at or above each step. The higher bits contain the specialty's ordinal."""
 _SPECIALTY_SHIFT: Final = np.uint64(RATING_BITS.stop)
 
 Ids = npt.NDArray[np.uint64]
@@ -32,22 +32,22 @@ def _bit(number: int) -> int:
 
 
 _SEXES: Final = np.array([0, *map(_bit, range(SEX_BITS.start, SEX_BITS.stop))], dtype=np.uint64)
-"""By the row's `sex`: unknown, F, M, X."""
+"""Trait bits by the row's `sex`: unknown, F, M, X."""
 _NEW_PATIENTS: Final = np.array(
     [0, _bit(NEW_PATIENTS_BITS.start + 1), _bit(NEW_PATIENTS_BITS.start), 0], dtype=np.uint64
 )
-"""By the row's `new_patients`: unknown, no, yes; 3 isn't in use."""
+"""Trait bits by the row's `new_patients`: unknown, no, yes; 3 is unused."""
 _STEPS: Final = np.array([round(step * 1000) for step in RATING_STEPS])
 _RATINGS: Final = np.array(
     [sum(map(_bit, range(RATING_BITS.start, RATING_BITS.start + steps))) for steps in range(len(RATING_STEPS) + 1)],
     dtype=np.uint64,
 )
-"""By the number of steps that are reached."""
+"""Trait bits by the number of rating steps reached."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Area:
-    """`n` rows. Like columns share an array: for a few rows, the arrays' own heads take the most memory and time."""
+    """Arrays of `n` rows. Columns of one type share an array, as array headers dominate the cost of small areas."""
 
     keys: Ids
     """(3, n): ids, versions, traits."""
@@ -71,7 +71,7 @@ class Area:
 
     @property
     def traits(self) -> Ids:
-        """All that facets count, as bits: see `*_BITS`."""
+        """Facet values as bits, see `*_BITS`."""
         part: Ids = self.keys[2]
         return part
 
@@ -83,7 +83,7 @@ class Area:
 
     @property
     def merits(self) -> Floats:
-        """`ranking.merit`"""
+        """See `ranking.merit`."""
         part: Floats = self.measures[3]
         return part
 
@@ -94,13 +94,13 @@ class Area:
 
     @property
     def ratings(self) -> Ints:
-        """Thousandths, 0 when there is none."""
+        """Thousandths; 0 without a rating."""
         part: Ints = self.numbers[1]
         return part
 
 
-def area_of(value: bytes) -> Area:
-    """From the strings of partitions, one behind the other. Raises ValueError where these are not whole rows."""
+def build_area(value: bytes) -> Area:
+    """Build an area from concatenated strings of partitions; raise `ValueError` for incomplete rows."""
     rows = np.frombuffer(value, dtype=ROW)
     n = len(rows)
     keys, measures, numbers = np.empty((3, n), np.uint64), np.empty((4, n)), np.empty((2, n), np.intp)
@@ -121,29 +121,29 @@ def _set_traits(traits: Ids, rows: Rows, ratings: Ints) -> None:
     traits |= _RATINGS[_STEPS.searchsorted(ratings, side="right")]
 
 
-EMPTY: Final = area_of(b"")
+EMPTY_AREA: Final = build_area(b"")
 
 
 def sex_trait(sex: int) -> int:
-    """The bit of a row's `sex`, as a number."""
+    """Return the trait of a row's `sex`, as a bit mask."""
     return _bit(SEX_BITS.start + sex - 1)
 
 
 def new_patients_trait(new_patients: int) -> int:
-    """The bit of a row's `new_patients`, as a number."""
+    """Return the trait of a row's `new_patients`, as a bit mask."""
     return _bit(NEW_PATIENTS_BITS.stop - new_patients)
 
 
 def language_trait(language: int) -> int:
-    """The bit of a language's ordinal, as a number."""
+    """Return the trait of a language's ordinal, as a bit mask."""
     return _bit(language)
 
 
 def bits(traits: Ids) -> npt.NDArray[np.uint8]:
-    """(n, 64) zeros and ones."""
+    """Unpack traits into an (n, 64) array of zeros and ones."""
     return np.unpackbits(traits.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
 
 
 def specialties(traits: Ids) -> Ints:
-    """(n,) ordinals."""
+    """Return the specialty ordinals (n,)."""
     return (traits >> _SPECIALTY_SHIFT).astype(np.intp)

@@ -1,4 +1,4 @@
-"""Which H3 cells a circle touches: never one too few, rarely one too many."""
+"""Find the H3 cells that a circle touches: all of them, and rarely one that it only approaches."""
 
 import functools
 import math
@@ -13,75 +13,75 @@ from millrace_readmodel.layout import H3_RESOLUTION
 from millrace_search.engine.sphere import EARTH_RADIUS_MI, Circle, Floats
 
 SPACING_MI: Final = 20.0
-"""Between the centres of neighbouring cells: at least (about 22 where cells are smallest)."""
+"""Lower bound of the distance between the centers of adjacent cells (the smallest is about 22)."""
 CELL_REACH_MI: Final = 24.0
-"""From a cell's centre to its farthest corner: at most (about 20)."""
+"""Upper bound of the distance from a cell's center to its corners (the largest is about 20)."""
 SLACK: Final = 1.005
-"""Factor on the radius for distances being taken on a plane, of which 200 miles from its origin a tenth is used up."""
+"""Factor on the radius for the error of plane distances; 200 miles from the origin a tenth of it is used."""
 MARGIN_MI: Final = 0.1
-"""Added for sides being arcs, and for positions that a row keeps as float32."""
-COVERS: Final = 65_536
-"""Some more than there are ZIP codes; 400 bytes each."""
-SURROUNDINGS: Final = 2_048
+"""Added because cell sides are arcs and rows contain positions as float32."""
+CACHED_COVERS: Final = 65_536
+"""More than there are ZIP codes; 400 bytes each."""
+CACHED_NEIGHBORHOODS: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Surroundings:
-    """A cell and those around it, drawn on a plane: azimuthal equidistant around the cell's centre, in miles."""
+class _Neighborhood:
+    """A cell and its neighbors, projected azimuthally equidistant around the cell's center, in miles."""
 
     origin: tuple[float, float]
     """Degrees."""
     cells: tuple[str, ...]
-    """The cell in the middle comes first."""
+    """The central cell comes first."""
     starts: Floats
-    """(2, sides) of all cells but the one in the middle, cell by cell."""
+    """(2, sides): start points of the sides of all neighbors, cell by cell."""
     along: Floats
-    """(2, sides) from start to end."""
+    """(2, sides): vectors from start to end."""
     squares: Floats
-    """(sides,) squared lengths."""
+    """(sides,): squared lengths."""
     firsts: npt.NDArray[np.intp]
-    """(cells - 1,): number of each cell's first side."""
+    """(cells - 1,): index of each neighbor's first side."""
 
 
-@functools.lru_cache(maxsize=COVERS)
-def cells(circle: Circle) -> tuple[str, ...]:
-    """The cells (hexadecimal, sorted) that may hold a position inside the circle."""
+@functools.lru_cache(maxsize=CACHED_COVERS)
+def cover_circle(circle: Circle) -> tuple[str, ...]:
+    """Return the cells (hexadecimal, sorted) that may contain a position in the circle."""
     home = h3.latlng_to_cell(circle.lat, circle.lon, H3_RESOLUTION)
     reach = circle.radius_mi * SLACK + MARGIN_MI
-    # The home cell reaches as far behind its centre as the circle's centre may lie before it.
-    around = _surroundings(home, math.ceil((reach + 2 * CELL_REACH_MI) / SPACING_MI))
-    distances = _squared_distances(around, _project(circle.lat, circle.lon, around.origin))
-    nearest = np.minimum.reduceat(distances, around.firsts)
+    # The circle's center may be up to `CELL_REACH_MI` from the home cell's center, and corners as far from theirs.
+    neighborhood = _build_neighborhood(home, math.ceil((reach + 2 * CELL_REACH_MI) / SPACING_MI))
+    distances = _squared_distances(neighborhood, _project(circle.lat, circle.lon, neighborhood.origin))
+    nearest = np.minimum.reduceat(distances, neighborhood.firsts)
     touched = (nearest <= reach * reach).nonzero()[0]
-    return tuple(sorted((around.cells[0], *(around.cells[1 + number] for number in touched.tolist()))))
+    return tuple(sorted((neighborhood.cells[0], *(neighborhood.cells[1 + number] for number in touched.tolist()))))
 
 
-def _squared_distances(around: _Surroundings, point: tuple[float, float]) -> Floats:
-    """(sides,) from a point to each side."""
-    east: Floats = point[0] - around.starts[0]
-    north = point[1] - around.starts[1]
-    share = east * around.along[0]
-    share += north * around.along[1]
-    share /= around.squares
+def _squared_distances(neighborhood: _Neighborhood, point: tuple[float, float]) -> Floats:
+    """Return the squared distances (sides,) from a point to each side."""
+    east: Floats = point[0] - neighborhood.starts[0]
+    north = point[1] - neighborhood.starts[1]
+    share = east * neighborhood.along[0]
+    share += north * neighborhood.along[1]
+    share /= neighborhood.squares
     np.maximum(share, 0.0, out=share)
     np.minimum(share, 1.0, out=share)
-    east -= share * around.along[0]
-    north -= share * around.along[1]
+    east -= share * neighborhood.along[0]
+    north -= share * neighborhood.along[1]
     east *= east
     north *= north
     east += north
     return east
 
 
-@functools.lru_cache(maxsize=SURROUNDINGS)
-def _surroundings(home: int, rings: int) -> _Surroundings:
+@functools.lru_cache(maxsize=CACHED_NEIGHBORHOODS)
+def _build_neighborhood(home: int, rings: int) -> _Neighborhood:
     origin = h3.cell_to_latlng(home)
     others = [cell for cell in h3.grid_disk(home, rings) if cell != home]
     outlines = [[_project(lat, lon, origin) for lat, lon in h3.cell_to_boundary(cell)] for cell in others]
     starts = np.array([corner for outline in outlines for corner in outline]).T
     ends = np.array([corner for outline in outlines for corner in (*outline[1:], outline[0])]).T
     along = ends - starts
-    return _Surroundings(
+    return _Neighborhood(
         origin=origin,
         cells=tuple(f"{cell:x}" for cell in (home, *others)),
         starts=starts,
@@ -92,7 +92,7 @@ def _surroundings(home: int, rings: int) -> _Surroundings:
 
 
 def _project(lat: float, lon: float, origin: tuple[float, float]) -> tuple[float, float]:
-    """Miles east and north of the origin, from degrees: distances from the origin are true."""
+    """Convert degrees to miles east and north of the origin, preserving distances from the origin."""
     phi0, phi, theta = math.radians(origin[0]), math.radians(lat), math.radians(lon - origin[1])
     towards = math.cos(phi) * math.cos(theta)
     east = math.cos(phi) * math.sin(theta)

@@ -1,7 +1,7 @@
-"""Which rows have openings that are asked for, and when the first of them is; over columns of bits.
+"""Find the rows with requested openings, and the first opening of each row, by bit operations.
 
 In each plane (part of the day, mode, patient kind) day d has bit d % 64 (see `millrace_readmodel.openings`), so a range
-of days is a mask that is turned to its place. What is past is masked, by the clock of each row's place.
+of days is a rotated mask. Past openings are masked by the local time of each row.
 """
 
 import functools
@@ -12,15 +12,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from millrace_readmodel.layout import DAYS, KINDS, OPENINGS, ROW
+from millrace_readmodel.layout import DAYS, OPENINGS, ROW, VISIT_KINDS
 from millrace_readmodel.openings import PARTS, part_of
-from millrace_readmodel.zones import TIME_ZONES, day_of, local
+from millrace_readmodel.zones import TIME_ZONES, day_number, local_time
 from millrace_search.engine.area import Bools, Ids, Ints
 from millrace_search.engine.sphere import Floats
 
 NEVER: Final = 3 * 10_000_000.0
-"""In place of a part of a day, for rows without an opening that is asked for: after all others."""
-ALL_KINDS: Final = tuple(range(KINDS))
+"""Part of a day for rows without a requested opening, which sorts after all others."""
+ALL_KINDS: Final = tuple(range(VISIT_KINDS))
 ALL_PARTS: Final = tuple(range(len(PARTS)))
 _ALL: Final = np.uint64(2**64 - 1)
 _BITS: Final = np.uint64(64)
@@ -29,145 +29,145 @@ _WIDTH: Final = OPENINGS.itemsize
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Openings:
-    """Of the rows of an area, in their order."""
+class AreaOpenings:
+    """Openings of the rows of an area, in their order."""
 
     planes: npt.NDArray[np.uint64]
     """(12, n)"""
     zones: Ints
-    """(n,) numbers of time zones."""
+    """(n,): numbers of time zones."""
     since: Ints
-    """(n,) first day told of; 0 where nothing is known."""
-    misplaced: bool
-    """Whether some stand beside a row that they don't belong to: rows and openings were read at different times."""
+    """(n,): first day covered; 0 for unknown openings."""
+    has_misplaced_entries: bool
+    """Whether any entry belongs to another row, because rows and openings were read at different times."""
 
     @property
     def nbytes(self) -> int:
         return 800 + self.planes.nbytes + self.zones.nbytes + self.since.nbytes
 
 
-def openings_of(ids: Ids, parts: Sequence[bytes], columns: Sequence[bytes]) -> Openings:
-    """From the strings of partitions and of their openings, in the order of the rows `ids`."""
-    joined = b"".join(map(_as_long, parts, columns))
+def build_openings(ids: Ids, parts: Sequence[bytes], columns: Sequence[bytes]) -> AreaOpenings:
+    """Build the openings of the rows `ids` from the strings of their partitions and of the partitions' openings."""
+    joined = b"".join(map(_pad_column, parts, columns))
     entries = np.frombuffer(joined, dtype=OPENINGS)
     since = entries["since"].astype(np.intp)
-    misplaced = (entries["check"] != (ids & np.uint64(0xFFFF))) & (since > 0)
-    since[misplaced] = 0
+    has_misplaced_entries = (entries["check"] != (ids & np.uint64(0xFFFF))) & (since > 0)
+    since[has_misplaced_entries] = 0
     planes = np.ascontiguousarray(entries["planes"].T)
-    return Openings(planes, entries["zone"].astype(np.intp), since, bool(misplaced.any()))
+    return AreaOpenings(planes, entries["zone"].astype(np.intp), since, bool(has_misplaced_entries.any()))
 
 
-def _as_long(part: bytes, column: bytes) -> bytes:
-    """The column with an entry for each row."""
+def _pad_column(part: bytes, column: bytes) -> bytes:
+    """Cut or pad the column to one entry per row."""
     size = len(part) // ROW.itemsize * _WIDTH
     return column[:size].ljust(size, b"\0")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Openings that are asked for. Days are counted from 1970-01-01 at the place; by default all from today on."""
+class OpeningsFilter:
+    """Requested openings, by default all from today on. Days are local, counted from 1970-01-01."""
 
     first: int | None = None
     last: int | None = None
     within: int | None = None
-    """Days, today being the first."""
+    """Number of days, including today."""
     parts: tuple[int, ...] = ALL_PARTS
-    kinds: tuple[int, ...] = ALL_KINDS
+    visit_kinds: tuple[int, ...] = ALL_KINDS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalTimes:
-    """The local day and part of the day at one moment: arrays by number of the time zone."""
+    """Local day and part of the day at one moment: arrays by number of the time zone."""
 
     today: Ints
     part: Ints
-    """Of the day."""
+    """Part of the day."""
 
 
 @functools.lru_cache(maxsize=8)
 def local_times(minute: int) -> LocalTimes:
     """Return the local times at a minute of Unix time."""
-    shown = [local(60.0 * minute, zone) for zone in range(len(TIME_ZONES))]
+    shown = [local_time(60.0 * minute, zone) for zone in range(len(TIME_ZONES))]
     return LocalTimes(
-        np.array([day_of(each) for each in shown], dtype=np.intp),
+        np.array([day_number(each) for each in shown], dtype=np.intp),
         np.array([part_of(60 * each.hour + each.minute) for each in shown], dtype=np.intp),
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bookable:
-    """The openings of an area, and those of them that are asked for at a moment."""
+class OpeningsMatcher:
+    """Matches the openings of an area with a filter at one moment."""
 
-    openings: Openings
-    wanted: Wanted
+    openings: AreaOpenings
+    filter: OpeningsFilter
     local_times: LocalTimes
 
-    def any(self, rows: Ints) -> Bools:
-        """Which of these rows have such an opening."""
+    def has_opening(self, rows: Ints) -> Bools:
+        """Return for each row whether it has a requested opening."""
         found = np.zeros(len(rows), dtype=np.uint64)
-        days = self._days(rows)
-        for part in self.wanted.parts:
-            found |= self._matching(rows, part, days)
+        days = self._requested_days(rows)
+        for part in self.filter.parts:
+            found |= self._matching_days(rows, part, days)
         has: Bools = found != 0
         return has
 
     def soonest(self, rows: Ints) -> Floats:
-        """By row, the first part of a day with such an opening, as 3 * day + part; `NEVER` where there is none."""
+        """Return the first part of a day with a requested opening per row, as 3 * day + part; `NEVER` without one."""
         earliest = np.full(len(rows), NEVER)
-        days = self._days(rows)
-        for part in self.wanted.parts:
-            found = _turned(self._matching(rows, part, days), -days.first)
+        days = self._requested_days(rows)
+        for part in self.filter.parts:
+            found = _rotate_left(self._matching_days(rows, part, days), -days.first)
             lowest = found & (~found + _ONE)
-            # The exponent of a power of two, exactly.
+            # The exact exponent of a power of two.
             ahead = np.frexp(lowest.astype(np.float64))[1] - 1
             value = 3.0 * (days.first + ahead) + part
             np.minimum(earliest, np.where(found != 0, value, NEVER), out=earliest)
         return earliest
 
-    def _days(self, rows: Ints) -> "_Days":
+    def _requested_days(self, rows: Ints) -> "_RequestedDays":
         since, zones = self.openings.since[rows], self.openings.zones[rows]
         today = self.local_times.today[zones]
         first, last = np.maximum(today, since), since + (DAYS - 1)
         last[since == 0] = 0
-        if self.wanted.first is not None:
-            np.maximum(first, self.wanted.first, out=first)
-        if self.wanted.last is not None:
-            np.minimum(last, self.wanted.last, out=last)
-        if self.wanted.within is not None:
-            np.minimum(last, today + (self.wanted.within - 1), out=last)
+        if self.filter.first is not None:
+            np.maximum(first, self.filter.first, out=first)
+        if self.filter.last is not None:
+            np.minimum(last, self.filter.last, out=last)
+        if self.filter.within is not None:
+            np.minimum(last, today + (self.filter.within - 1), out=last)
         n = np.maximum(last - first + 1, 0).astype(np.uint64)
-        return _Days(
+        return _RequestedDays(
             first,
-            bits=_turned(_ALL >> (_BITS - n), first),
+            bits=_rotate_left(_ALL >> (_BITS - n), first),
             first_bit=_ONE << (first % DAYS).astype(np.uint64),
-            over=np.where(first == today, self.local_times.part[zones], 0),
+            parts_passed=np.where(first == today, self.local_times.part[zones], 0),
         )
 
-    def _matching(self, rows: Ints, part: int, days: "_Days") -> Ids:
-        """Bits of the days that have such an opening in this part."""
+    def _matching_days(self, rows: Ints, part: int, days: "_RequestedDays") -> Ids:
+        """Return the bits of the days with a requested opening in this part of the day."""
         planes = self.openings.planes
         bits = np.zeros(len(rows), dtype=np.uint64)
-        for kind in self.wanted.kinds:
-            bits |= planes[KINDS * part + kind][rows]
+        for kind in self.filter.visit_kinds:
+            bits |= planes[VISIT_KINDS * part + kind][rows]
         bits &= days.bits
         if part < len(PARTS) - 1:
-            bits &= ~(days.first_bit * (days.over > part))
+            bits &= ~(days.first_bit * (days.parts_passed > part))
         return bits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Days:
-    """The days that count, by row."""
+class _RequestedDays:
+    """Days to be searched, by row."""
 
     first: Ints
     bits: Ids
     first_bit: Ids
-    over: Ints
-    """How many parts of the first day have passed."""
+    parts_passed: Ints
+    """Number of past parts of the first day."""
 
 
-def _turned(bits: Ids, by: Ints) -> Ids:
-    """Each rotated to the left; numpy makes zero of what is shifted by all bits."""
+def _rotate_left(bits: Ids, by: Ints) -> Ids:
+    """Rotate each value to the left; numpy returns zero for a shift by all bits."""
     left = (by % DAYS).astype(np.uint64)
     turned: Ids = (bits << left) | (bits >> (_BITS - left))
     return turned

@@ -1,6 +1,6 @@
-"""How results are ordered: a number a row, lower comes first, ties by id. By distance it is the squared chord itself.
+"""Compute sort values: lower comes first, ties by id. The sort value for distance is the squared chord.
 
-Only operations that IEEE 754 rounds exactly are used, for the reason given in `sphere`.
+Uses only operations that IEEE 754 rounds exactly, for the reason given in `sphere`.
 """
 
 from typing import Final, Literal
@@ -16,12 +16,12 @@ DISTANCE_WEIGHT: Final = 0.45
 QUALITY_WEIGHT: Final = 0.40
 ACCEPTING_WEIGHT: Final = 0.15
 HALF_DISTANCE_MI: Final = 5.0
-"""Distance at which the share of distance is half of that at the door."""
+"""Distance at which the distance term is half of its maximum."""
 PRIOR_RATING: Final = 4.0
 PRIOR_REVIEWS: Final = 5.0
-"""A provider without reviews counts as one with five of four stars."""
+"""Each provider is rated as if with five additional four-star reviews."""
 _REST: Final = ACCEPTING_WEIGHT * np.array([0.5, 0.0, 1.0, 0.5]) - QUALITY_WEIGHT / 4
-"""By the row's `new_patients` (unknown, no, yes; 3 isn't in use), with the -1 / 4 of quality in it."""
+"""Terms by the row's `new_patients` (unknown, no, yes; 3 is unused), including the -1 / 4 of quality."""
 _HALF_CHORD: Final = (HALF_DISTANCE_MI / EARTH_RADIUS_MI) ** 2
 _NEAREST_LAST: Final = 1000.0
 """Scales squared chords (at most 0.0007 within 100 miles) to less than a thousandth of a star, or a part of a day."""
@@ -34,11 +34,11 @@ def merit(
     *,
     out: Floats,
 ) -> None:
-    """The part of relevance that no query changes: `0.40 * quality + 0.15 * accepting`.
+    """Compute the query-independent part of relevance: `0.40 * quality + 0.15 * accepting`.
 
     quality = ((5 * 4.0 + reviews * rating) / (5 + reviews) - 1) / 4, the Bayesian average from 0 to 1;
-    accepting = 1 for who takes new patients, 0 for who doesn't, 0.5 where that's unknown.
-    `ratings` are in thousandths; where there is none, it is 0 and there are no reviews.
+    accepting = 1 if new patients are accepted, 0 if not, 0.5 if unknown.
+    `ratings` are in thousandths, 0 without reviews.
     """
     np.multiply(ratings, reviews, out=out, dtype=np.float64)
     out += PRIOR_REVIEWS * PRIOR_RATING * 1000.0
@@ -48,7 +48,7 @@ def merit(
 
 
 def by_relevance(chords: Floats, merits: Floats) -> Floats:
-    """-(merit + 0.45 / (1 + (d / 5 mi)²)), with the chord to the centre (its square is given) for d."""
+    """Return -(merit + 0.45 / (1 + (d / 5 mi)²)); d is the chord to the center, given as its square."""
     order: Floats = -_HALF_CHORD - chords
     np.divide(DISTANCE_WEIGHT * _HALF_CHORD, order, out=order)
     order -= merits
@@ -56,14 +56,14 @@ def by_relevance(chords: Floats, merits: Floats) -> Floats:
 
 
 def by_rating(chords: Floats, ratings: npt.NDArray[np.intp]) -> Floats:
-    """Best first, unrated last, the nearer first among equals. `ratings` are in thousandths."""
+    """Return sort values for the best rating first, unrated last, then by distance. `ratings` are in thousandths."""
     order: Floats = chords * _NEAREST_LAST
     order -= ratings
     return order
 
 
 def by_soonest(chords: Floats, parts_of_days: Floats) -> Floats:
-    """The part of a day of the first opening, the nearer first among equals (`openings.Bookable.soonest`)."""
+    """Return sort values for the first opening's part of a day (`OpeningsMatcher.soonest`), then by distance."""
     order: Floats = chords * _NEAREST_LAST
     order += parts_of_days
     return order

@@ -1,9 +1,8 @@
-"""Distances on a sphere by unit vectors.
+"""Compute distances on a sphere by unit vectors.
 
-Between unit vectors p and q the squared chord |p - q|² grows with the great-circle distance d as (2 sin(d / 2R))², so
-circles are tested and results are ordered by squared chords, without a trigonometric function a row. Each step is an
-IEEE operation that is rounded exactly, so a row's value doesn't depend on where in an array it stands: cursors rely
-on that.
+The squared chord |p - q|² between unit vectors increases with the great-circle distance d as (2 sin(d / 2R))², so
+squared chords serve to test circles and to order results without a trigonometric function per row. Each step is an
+exactly rounded IEEE operation, so a row's value doesn't depend on its position in an array; cursors rely on that.
 """
 
 import math
@@ -20,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """All points within `radius_mi` of `lat`, `lon` (degrees), the rim included."""
+    """All points within `radius_mi` of `lat`, `lon` (degrees), including the boundary."""
 
     lat: float
     lon: float
@@ -28,20 +27,20 @@ class Circle:
 
 
 def unit_vector(lat: float, lon: float) -> tuple[float, float, float]:
-    """Of a position in degrees."""
+    """Return the unit vector of a position in degrees."""
     phi, theta = math.radians(lat), math.radians(lon)
     return math.cos(phi) * math.cos(theta), math.cos(phi) * math.sin(theta), math.sin(phi)
 
 
 def unit_vectors(lat: npt.NDArray[np.float32], lon: npt.NDArray[np.float32]) -> Floats:
-    """Shape (3, n) from positions in degrees."""
+    """Return unit vectors (3, n) of positions in degrees."""
     vectors = np.empty((3, len(lat)))
     set_unit_vectors(vectors, lat, lon)
     return vectors
 
 
 def set_unit_vectors(vectors: Floats, lat: npt.NDArray[np.float32], lon: npt.NDArray[np.float32]) -> None:
-    """As `unit_vectors`, into an array of that shape."""
+    """Write the unit vectors of positions in degrees into an array (3, n)."""
     phi, theta = np.radians(lat, dtype=np.float64), np.radians(lon, dtype=np.float64)
     cos_phi = np.cos(phi)
     np.multiply(cos_phi, np.cos(theta), out=vectors[0])
@@ -50,7 +49,7 @@ def set_unit_vectors(vectors: Floats, lat: npt.NDArray[np.float32], lon: npt.NDA
 
 
 def squared_chords(vectors: Floats, lat: float, lon: float) -> Floats:
-    """Shape (n,): from each of (3, n) unit vectors to a position in degrees."""
+    """Return the squared chords (n,) from unit vectors (3, n) to a position in degrees."""
     differences = vectors - np.array(unit_vector(lat, lon))[:, None]
     differences *= differences
     total: Floats = np.add.reduce(differences, axis=0)
@@ -58,11 +57,11 @@ def squared_chords(vectors: Floats, lat: float, lon: float) -> Floats:
 
 
 def squared_chord(distance_mi: float) -> float:
-    """Of a great-circle distance up to half the circumference."""
+    """Return the squared chord of a great-circle distance up to half the circumference."""
     chord = 2.0 * math.sin(distance_mi / (2.0 * EARTH_RADIUS_MI))
     return chord * chord
 
 
 def miles(squared: float) -> float:
-    """The great-circle distance of a squared chord."""
+    """Return the great-circle distance of a squared chord."""
     return 2.0 * EARTH_RADIUS_MI * math.asin(min(1.0, math.sqrt(squared) / 2.0))

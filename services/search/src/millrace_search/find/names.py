@@ -1,4 +1,4 @@
-"""Who carries a name: from the words of a query to rows."""
+"""Find rows by the words of a provider name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,78 +8,87 @@ from typing import Final
 import numpy as np
 
 from millrace_platform.errors import FieldError, Unprocessable
-from millrace_readmodel.cached_generation import Generation
-from millrace_readmodel.layout import cell_of, name_key
+from millrace_readmodel.cached_generation import CachedGeneration
+from millrace_readmodel.layout import cell_at, name_key
 from millrace_search.engine.area import Ids
 from millrace_search.engine.sphere import Circle, squared_chord, squared_chords, unit_vectors
-from millrace_search.index.kinds import Entries, Kinds
+from millrace_search.index.key_spaces import Entries, SearchKeySpaces
 from millrace_search.index.vocabulary import Vocabulary
 
-MOST_WORDS: Final = 4_096
-"""Words of the vocabulary that a query may stand for; reading that many takes some 10 ms."""
-MOST_PARTITIONS: Final = 1_024
-_NUDGE: Final = 2e-5
-"""Degrees (2 m) that a position may be off by for being kept as float32."""
+MAX_WORDS: Final = 4_096
+"""Vocabulary words that a query may match; reading that many takes about 10 ms."""
+MAX_PARTITIONS: Final = 1_024
+_ROUNDING_DEGREES: Final = 2e-5
+"""Largest rounding error of a position stored as float32, in degrees (2 m)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Named:
-    """Rows whose name has a word for each word of the query. `entries` (`layout.NAME_ENTRY`) hold each id once."""
+class NameMatches:
+    """Rows whose name matches each word of a query, as distinct `entries` (`layout.NAME_ENTRY`)."""
 
     entries: Entries
 
     @property
     def ids(self) -> Ids:
-        """Sorted."""
+        """Sorted ids."""
         return self.entries["id"].copy()
 
 
-async def named(generation: Generation, kinds: Kinds, vocabulary: Vocabulary, words: Sequence[str]) -> Named:
-    """Raises `Unprocessable` for beginnings that too many words have, and what `Generation.load` raises."""
+async def match_names(
+    generation: CachedGeneration, key_spaces: SearchKeySpaces, vocabulary: Vocabulary, words: Sequence[str]
+) -> NameMatches:
+    """Return the rows whose name has a word with each prefix.
+
+    Raises `Unprocessable` if too many words match, and the errors of `CachedGeneration.load`.
+    """
     keys = [_keys(generation.number, vocabulary, word) for word in words]
-    if sum(map(len, keys)) > MOST_WORDS:
-        raise _too_common("Give more letters of the name.")
-    found = await generation.load(kinds.names, (key for each in keys for key in each))
-    entries = [_once(np.concatenate([found[key] for key in each])) for each in keys]
+    if sum(map(len, keys)) > MAX_WORDS:
+        raise _too_many_matches("Give more letters of the name.")
+    found = await generation.load(key_spaces.names, (key for each in keys for key in each))
+    entries = [_distinct(np.concatenate([found[key] for key in each])) for each in keys]
     common = entries[0]
     for other in entries[1:]:
         common = common[np.isin(common["id"], other["id"])]
-    return Named(common)
+    return NameMatches(common)
 
 
 def _keys(generation: int, vocabulary: Vocabulary, word: str) -> list[bytes]:
-    """Of the word itself, which the vocabulary may not know yet, and of all that begin with it."""
-    completions = islice(vocabulary.completions(word), MOST_WORDS + 1)
+    """Return the keys of the word, which may not be in the vocabulary yet, and of its completions."""
+    completions = islice(vocabulary.completions(word), MAX_WORDS + 1)
     return [name_key(generation, each).encode() for each in dict.fromkeys((word, *completions))]
 
 
-def _once(entries: Entries) -> Entries:
+def _distinct(entries: Entries) -> Entries:
     _, firsts = np.unique(entries["id"], return_index=True)
     return entries[firsts]
 
 
-def partitions(found: Named, circle: Circle) -> list[tuple[int, str]]:
-    """(specialty ordinal, cell) of all partitions that hold one of these inside the circle, sorted.
+def find_partitions(found: NameMatches, circle: Circle) -> list[tuple[int, str]]:
+    """Return (specialty ordinal, cell) of all partitions with one of these rows in the circle, sorted.
 
-    Raises `Unprocessable` where that are too many.
+    Raises `Unprocessable` for too many partitions.
     """
     entries = found.entries
     chords = squared_chords(unit_vectors(entries["lat"], entries["lon"]), circle.lat, circle.lon)
     inside = entries[chords <= squared_chord(circle.radius_mi)]
-    places = {
+    partitions = {
         (int(specialty), cell)
         for lat, lon, specialty in {(float(e["lat"]), float(e["lon"]), e["specialty"]) for e in inside}
         for cell in _cells(lat, lon)
     }
-    if len(places) > MOST_PARTITIONS:
-        raise _too_common("Add a specialty, or make radius_mi smaller.")
-    return sorted(places)
+    if len(partitions) > MAX_PARTITIONS:
+        raise _too_many_matches("Add a specialty, or make radius_mi smaller.")
+    return sorted(partitions)
 
 
 def _cells(lat: float, lon: float) -> set[str]:
-    """The cells in which a position may lie that was rounded to this one."""
-    return {cell_of(lat + north, lon + east) for north in (-_NUDGE, _NUDGE) for east in (-_NUDGE, _NUDGE)}
+    """Return the cells that may contain a position that was rounded to this one."""
+    return {
+        cell_at(lat + north, lon + east)
+        for north in (-_ROUNDING_DEGREES, _ROUNDING_DEGREES)
+        for east in (-_ROUNDING_DEGREES, _ROUNDING_DEGREES)
+    }
 
 
-def _too_common(remedy: str) -> Unprocessable:
+def _too_many_matches(remedy: str) -> Unprocessable:
     return Unprocessable(errors=[FieldError(field="name", detail="Too many providers match.", remedy=remedy)])

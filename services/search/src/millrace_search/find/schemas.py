@@ -1,4 +1,4 @@
-"""The answer to a search, as the API description shows it; `answer` and `index.cards` write it."""
+"""Schemas of search responses for the API description; `response` and `index.cards` encode them."""
 
 from typing import Any, Final
 
@@ -57,7 +57,7 @@ EXAMPLE: Final[dict[str, Any]] = {
 
 
 class FoundProvider(BaseModel):
-    """Who sees patients there."""
+    """The provider of a result."""
 
     npi: str
     name: str
@@ -67,7 +67,7 @@ class FoundProvider(BaseModel):
 
 
 class FoundLocation(BaseModel):
-    """Where patients are seen."""
+    """The location of a result."""
 
     address: Address
     position: Position
@@ -77,7 +77,7 @@ class FoundLocation(BaseModel):
 
 
 class AcceptedPlan(BaseModel):
-    """The plan that was asked for."""
+    """The requested plan."""
 
     id: str
     name: str
@@ -85,24 +85,24 @@ class AcceptedPlan(BaseModel):
 
 
 class Result(BaseModel):
-    """One provider at one location."""
+    """A provider at one location."""
 
-    id: str = Field(description="Of the provider-location.")
+    id: str = Field(description="Id of the provider-location.")
     provider: FoundProvider
     location: FoundLocation
     rating: float | None = Field(description="Bayesian average of 1 to 5; null without reviews.")
     reviews: int
     languages: list[str] = Field(description="ISO 639-1 codes.")
-    new_patients: bool | None = Field(description="Whether new patients are accepted; null where that is unknown.")
-    openings: Openings | None = Field(description="null where no calendar is known.")
+    new_patients: bool | None = Field(description="Whether new patients are accepted; null if unknown.")
+    openings: Openings | None = Field(description="null if unknown.")
     distance_mi: float = Field(description="Great-circle miles from `near`, to a hundredth.")
-    accepted_plan: AcceptedPlan | None = Field(None, description="Present when `plan` was asked for.")
+    accepted_plan: AcceptedPlan | None = Field(None, description="Present if `plan` was given.")
 
 
 class FacetCounts(BaseModel):
-    """For each filter, how many results each of its values would give with all other filters kept; zeros are left out.
+    """Number of results for each value of a filter, with all other filters applied; zeros are omitted.
 
-    `specialty` counts those among the results. `min_rating` counts at least that rating.
+    `specialty` counts the current results. `min_rating` counts results with at least that rating.
     """
 
     specialty: dict[str, int]
@@ -112,11 +112,11 @@ class FacetCounts(BaseModel):
     min_rating: dict[str, int]
 
 
-class SearchAnswer(BaseModel):
+class SearchResponse(BaseModel):
     """A page of results."""
 
     results: list[Result]
-    total: int = Field(description="How many match, on all pages.")
+    total: int = Field(description="Number of results on all pages.")
     facets: FacetCounts
-    as_of: str | None = Field(description="Up to when changes are surely included (RFC 3339); null when unknown.")
-    next: str | None = Field(description="`cursor` of the next page; null on the last one.")
+    as_of: str | None = Field(description="Time up to which all changes are included (RFC 3339); null if unknown.")
+    next: str | None = Field(description="`cursor` of the next page; null on the last page.")

@@ -1,8 +1,9 @@
-"""A search from its parameters to the answer's bytes."""
+"""Answer searches from the read model."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate, chain
@@ -10,130 +11,146 @@ from operator import is_
 from typing import Final, TypeVar, cast
 
 import numpy as np
+from cachetools import LRUCache
 
 from millrace_feeds.clock import Clock
 from millrace_platform.errors import FieldError, Unavailable, Unprocessable
-from millrace_readmodel.cached_generation import Generation, GenerationMovedError, Kind
-from millrace_readmodel.layout import ROW, card_prefix, openings_key_beside, partition_key
-from millrace_readmodel.lru import Lru
+from millrace_readmodel.cached_generation import CachedGeneration, GenerationReplacedError, KeySpace
+from millrace_readmodel.layout import ROW, card_prefix, openings_key_for, partition_key
 from millrace_readmodel.near_cache import NearCache
 from millrace_readmodel.tracking import UnavailableError
-from millrace_reference.text import closest
+from millrace_reference.text import find_closest
 from millrace_search.engine import cursor as cursors
-from millrace_search.engine.area import Area, Bools, Ids, area_of
-from millrace_search.engine.cover import cells
-from millrace_search.engine.openings import Bookable, Openings, local_times, openings_of
-from millrace_search.engine.query import Page, run
-from millrace_search.find.answer import answer
-from millrace_search.find.names import named, partitions
-from millrace_search.find.parameters import Search
-from millrace_search.index.as_of import AsOf
+from millrace_search.engine.area import Area, Bools, Ids, build_area
+from millrace_search.engine.cover import cover_circle
+from millrace_search.engine.openings import AreaOpenings, OpeningsMatcher, build_openings, local_times
+from millrace_search.engine.query import ResultPage, run_query
+from millrace_search.find.names import find_partitions, match_names
+from millrace_search.find.parameters import SearchRequest
+from millrace_search.find.response import encode_response
+from millrace_search.index.as_of import AsOfPoller
 from millrace_search.index.cards import RenderedCard
-from millrace_search.index.kinds import Kinds
+from millrace_search.index.key_spaces import SearchKeySpaces
 from millrace_search.index.lexicon import Lexicon, Lexicons
-from millrace_search.index.openings import TICK, UNKNOWN, belongs, entry_at, place_of, rendered
+from millrace_search.index.openings import (
+    TICK_SECONDS,
+    UNKNOWN_OPENINGS,
+    belongs_to_row,
+    entry_at,
+    locate_row,
+    render_openings,
+)
 from millrace_search.index.plans import Plan
 
 ATTEMPTS: Final = 3
-"""Times that a search is begun because the generation moved under it."""
+"""Attempts of a search when its generation is replaced meanwhile."""
 KEY_SETS: Final = 16_384
-NEIGHBOURS: Final = 25
-"""Plan ids on each side of an unknown one that are compared with it."""
+NEIGHBORS: Final = 25
+"""Plan ids on each side of an unknown one among which suggestions are searched."""
 V = TypeVar("V")
 
-Place = tuple[int, str]
+PartitionId = tuple[int, str]
 """Specialty ordinal and cell of a partition."""
 
 
 @dataclass(slots=True)
-class Figures:
-    """What happened to searches since the start."""
+class SearchStats:
+    """Search counts since the process started."""
 
     searches: int = 0
     moved: int = 0
-    """Attempts ended by a switch of generations."""
+    """Attempts that ended because the generation was replaced."""
     reread: int = 0
-    """Pages that were made again because a card did not belong to its row."""
+    """Pages that were read again because a card did not match its row."""
     left_out: int = 0
-    """Results left out because card and row still disagreed then."""
+    """Results omitted because card and row did not match after reading them again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Kept:
-    """An area, and the very objects of the near cache that it was made of: while these are the same, it is true."""
+class _CachedArea:
+    """An area and the near cache's objects that it was built from: it is valid while these are the same objects."""
 
     parts: Sequence[bytes]
     area: Area
     ends: Sequence[int]
-    """Where in the area the rows of each part end."""
+    """End of each part's rows in the area."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _KeptOpenings:
-    """Openings of an area, and what they were made of."""
+class _CachedOpenings:
+    """Openings of an area and the objects that they were built from."""
 
     area: Area
     columns: Sequence[bytes]
-    openings: Openings
+    openings: AreaOpenings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    """Where the matches are, before they are ordered."""
+class _Scope:
+    """Partitions that a search reads, and the ids that match its name."""
 
-    places: AbstractSet[Place]
+    partitions: AbstractSet[PartitionId]
     keys: tuple[bytes, ...]
-    kept: _Kept
+    cached: _CachedArea
     names: Ids | None = None
 
     @property
     def area(self) -> Area:
-        return self.kept.area
+        return self.cached.area
 
 
-class Searches:
-    """Answers searches from the read model. Raises `Unavailable` where it can't be read, `Unprocessable` as told."""
+class SearchService:
+    """Answers searches from the read model. Raises `Unavailable` and, for an unknown plan or name, `Unprocessable`."""
 
     def __init__(
-        self, near: NearCache, kinds: Kinds, lexicons: Lexicons, as_of: AsOf, clock: Clock, *, areas: int
+        self,
+        near: NearCache,
+        key_spaces: SearchKeySpaces,
+        lexicons: Lexicons,
+        as_of: AsOfPoller,
+        clock: Clock,
+        *,
+        areas: int,
     ) -> None:
-        """`areas` bounds the bytes of rows that are kept ready, and once more those of their openings."""
+        """`areas` limits the bytes of cached areas, and separately those of their openings."""
         self.now = clock.time
-        self.figures = Figures()
+        self.stats = SearchStats()
         self._near = near
-        self._kinds = kinds
+        self._key_spaces = key_spaces
         self._lexicons = lexicons
         self._as_of = as_of
-        self._areas: Lru[tuple[bytes, ...], _Kept] = Lru(areas, lambda kept: kept.area.nbytes)
-        self._openings: Lru[tuple[bytes, ...], _KeptOpenings] = Lru(areas, lambda kept: kept.openings.nbytes)
+        self._areas: LRUCache[tuple[bytes, ...], _CachedArea] = LRUCache(areas, lambda cached: cached.area.nbytes)
+        self._openings: LRUCache[tuple[bytes, ...], _CachedOpenings] = LRUCache(
+            areas, lambda cached: cached.openings.nbytes
+        )
 
-    async def search(self, search: Search) -> bytes:
-        """The JSON of the answer, all of one generation."""
-        self.figures.searches += 1
+    async def search(self, search: SearchRequest) -> bytes:
+        """Return the JSON of the response, built from a single generation."""
+        self.stats.searches += 1
         generation = self._near.current
         try:
             for _ in range(ATTEMPTS):
                 try:
-                    return await self._answer(generation or await self._near.untracked(), search)
-                except GenerationMovedError:
-                    self.figures.moved += 1
+                    return await self._search_generation(generation or await self._near.open_untracked(), search)
+                except GenerationReplacedError:
+                    self.stats.moved += 1
                     generation = None
         except UnavailableError as error:
-            raise Unavailable("The read model can't be read now.") from error
-        raise Unavailable("The read model is being switched.")
+            raise Unavailable("The search index is unavailable. Try again later.") from error
+        raise Unavailable("The search index is being replaced. Try again later.")
 
-    async def _answer(self, generation: Generation, search: Search) -> bytes:
-        outcome = await self._attempt(generation, search)
+    async def _search_generation(self, generation: CachedGeneration, search: SearchRequest) -> bytes:
+        outcome = await self._run(generation, search)
         results = outcome.results()
-        if len(results) < len(outcome.cards) or outcome.misplaced:
-            # A row and its card are written one after the other, and near copies of them go stale one after the other.
-            self.figures.reread += 1
-            keys = outcome.found.keys
-            generation.forget(chain(keys, map(openings_key_beside, keys), _card_keys(generation, outcome.page)))
-            outcome = await self._attempt(generation, search)
+        if len(results) < len(outcome.cards) or outcome.has_misplaced_entries:
+            # Row and card are written separately, and their cached copies are invalidated separately.
+            self.stats.reread += 1
+            keys = outcome.scope.keys
+            generation.evict(chain(keys, map(openings_key_for, keys), _card_keys(generation, outcome.page)))
+            outcome = await self._run(generation, search)
             results = outcome.results()
-        self.figures.left_out += len(outcome.cards) - len(results)
-        return answer(
+        self.stats.left_out += len(outcome.cards) - len(results)
+        return encode_response(
             results=results,
             total=outcome.page.total,
             facets=outcome.page.facets,
@@ -142,77 +159,88 @@ class Searches:
             cursor=_cursor(search, outcome.page),
         )
 
-    async def _attempt(self, generation: Generation, search: Search) -> "_Outcome":
-        found = await self._find(generation, search)
+    async def _run(self, generation: CachedGeneration, search: SearchRequest) -> "_Outcome":
+        scope = await self._resolve_scope(generation, search)
         plan: Plan | None = None
         accepting: Bools | None = None
         if search.plan is not None:
-            plan, accepting = await self._accepting(await self._lexicons.of(generation), search.plan, found.area)
+            plan, accepting = await self._find_plan(await self._lexicons.get(generation), search.plan, scope.area)
         query = search.query
-        if accepting is not None or found.names is not None:
-            query = replace(query, accepting=accepting, names=found.names)
-        if query.booking or query.sort == "soonest":
-            openings = await self._openings_of(generation, found)
-            query = replace(query, bookable=Bookable(openings, search.wanted, local_times(int(self.now() // 60))))
-        page = run(found.area, query)
-        cards = await self._values(generation, self._kinds.cards, _card_keys(generation, page))
-        entries = await self._entries(generation, found, page)
-        return _Outcome(found, page, cards, entries, plan, int(self.now() // TICK))
+        if accepting is not None or scope.names is not None:
+            query = replace(query, accepting=accepting, names=scope.names)
+        if query.requires_opening or query.sort == "soonest":
+            openings = await self._load_openings(generation, scope)
+            query = replace(
+                query,
+                openings_matcher=OpeningsMatcher(openings, search.openings_filter, local_times(int(self.now() // 60))),
+            )
+        page = run_query(scope.area, query)
+        cards = await self._load_values(generation, self._key_spaces.cards, _card_keys(generation, page))
+        entries = await self._load_entries(generation, scope, page)
+        return _Outcome(scope, page, cards, entries, plan, int(self.now() // TICK_SECONDS))
 
-    async def _find(self, generation: Generation, search: Search) -> _Found:
+    async def _resolve_scope(self, generation: CachedGeneration, search: SearchRequest) -> _Scope:
         if not search.words:
-            places, keys = _places(generation.number, search.specialties, cells(search.query.circle))
-            return _Found(places, keys, await self._area(generation, keys))
-        lexicon = await self._lexicons.of(generation)
-        naming = named(generation, self._kinds, lexicon.vocabulary, search.words)
+            partition_ids, keys = _partition_keys(
+                generation.number, search.specialties, cover_circle(search.query.circle)
+            )
+            return _Scope(partition_ids, keys, await self._load_area(generation, keys))
+        lexicon = await self._lexicons.get(generation)
+        name_search = match_names(generation, self._key_spaces, lexicon.vocabulary, search.words)
         if search.specialties:
-            places, keys = _places(generation.number, search.specialties, cells(search.query.circle))
-            matches, area = await asyncio.gather(naming, self._area(generation, keys))
+            partition_ids, keys = _partition_keys(
+                generation.number, search.specialties, cover_circle(search.query.circle)
+            )
+            matches, area = await asyncio.gather(name_search, self._load_area(generation, keys))
         else:
-            matches = await naming
-            places = frozenset(partitions(matches, search.query.circle))
-            keys = _keys(generation.number, places)
-            area = await self._area(generation, keys)
-        return _Found(places, keys, area, matches.ids)
+            matches = await name_search
+            partition_ids = frozenset(find_partitions(matches, search.query.circle))
+            keys = _keys(generation.number, partition_ids)
+            area = await self._load_area(generation, keys)
+        return _Scope(partition_ids, keys, area, matches.ids)
 
-    async def _openings_of(self, generation: Generation, found: _Found) -> Openings:
-        """Of all rows of the area."""
-        columns = await self._values(generation, self._kinds.openings, [*map(openings_key_beside, found.keys)])
-        kept = self._openings.get(found.keys)
-        if kept is not None and kept.area is found.area and all(map(is_, kept.columns, columns)):
-            return kept.openings
-        openings = openings_of(found.area.ids, found.kept.parts, columns)
-        self._openings.put(found.keys, _KeptOpenings(found.area, columns, openings))
+    async def _load_openings(self, generation: CachedGeneration, scope: _Scope) -> AreaOpenings:
+        """Return the openings of all rows of the area."""
+        columns = await self._load_values(generation, self._key_spaces.openings, [*map(openings_key_for, scope.keys)])
+        cached = self._openings.get(scope.keys)
+        if cached is not None and cached.area is scope.area and all(map(is_, cached.columns, columns)):
+            return cached.openings
+        openings = build_openings(scope.area.ids, scope.cached.parts, columns)
+        with suppress(ValueError):  # larger than the cache
+            self._openings[scope.keys] = _CachedOpenings(scope.area, columns, openings)
         return openings
 
-    async def _entries(self, generation: Generation, found: _Found, page: Page) -> list[bytes]:
-        """Of the rows of the page."""
-        places = [place_of(row, found.kept.ends) for row in page.rows]
-        parts = sorted({part for part, _ in places})
-        keys = [openings_key_beside(found.keys[part]) for part in parts]
-        columns = dict(zip(parts, await self._values(generation, self._kinds.openings, keys), strict=True))
-        return [entry_at(columns[part], place) for part, place in places]
+    async def _load_entries(self, generation: CachedGeneration, scope: _Scope, page: ResultPage) -> list[bytes]:
+        """Return the openings entries of the rows of the page."""
+        positions = [locate_row(row, scope.cached.ends) for row in page.rows]
+        parts = sorted({part for part, _ in positions})
+        keys = [openings_key_for(scope.keys[part]) for part in parts]
+        columns = dict(zip(parts, await self._load_values(generation, self._key_spaces.openings, keys), strict=True))
+        return [entry_at(columns[part], index) for part, index in positions]
 
-    async def _area(self, generation: Generation, keys: tuple[bytes, ...]) -> _Kept:
-        parts = await self._values(generation, self._kinds.partitions, keys)
-        kept = self._areas.get(keys)
-        if kept is not None and all(map(is_, kept.parts, parts)):
-            return kept
+    async def _load_area(self, generation: CachedGeneration, keys: tuple[bytes, ...]) -> _CachedArea:
+        parts = await self._load_values(generation, self._key_spaces.partitions, keys)
+        cached = self._areas.get(keys)
+        if cached is not None and all(map(is_, cached.parts, parts)):
+            return cached
         ends = list(accumulate(len(part) // ROW.itemsize for part in parts))
-        kept = _Kept(parts, area_of(b"".join(parts)), ends)
-        self._areas.put(keys, kept)
-        return kept
+        cached = _CachedArea(parts, build_area(b"".join(parts)), ends)
+        with suppress(ValueError):  # larger than the cache
+            self._areas[keys] = cached
+        return cached
 
-    async def _values(self, generation: Generation, kind: Kind[V], keys: Sequence[bytes]) -> Sequence[V]:
-        store = generation.store(kind)
-        values = [store.get(key) for key in keys]
+    async def _load_values(
+        self, generation: CachedGeneration, key_space: KeySpace[V], keys: Sequence[bytes]
+    ) -> Sequence[V]:
+        cache = generation.cache(key_space)
+        values = [cache.get(key) for key in keys]
         if None in values:
-            loaded = await generation.load(kind, keys)
+            loaded = await generation.load(key_space, keys)
             return [loaded[key] for key in keys]
         return cast(list[V], values)
 
-    async def _accepting(self, lexicon: Lexicon, plan_id: str, area: Area) -> tuple[Plan, Bools]:
-        """The plan, and which plan sets of those in the area hold it."""
+    async def _find_plan(self, lexicon: Lexicon, plan_id: str, area: Area) -> tuple[Plan, Bools]:
+        """Return the plan, and for each plan set in the area whether it contains the plan."""
         highest = area.highest_plan_set
         if highest >= len(lexicon.plan_sets):
             await lexicon.refresh_plan_sets()
@@ -227,55 +255,54 @@ class Searches:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Outcome:
-    found: _Found
-    page: Page
+    scope: _Scope
+    page: ResultPage
     cards: Sequence[RenderedCard]
     entries: Sequence[bytes]
     plan: Plan | None
     tick: int
 
     @property
-    def misplaced(self) -> bool:
-        """Whether openings stand beside a row that they don't belong to."""
-        return not all(map(belongs, self.entries, self.page.ids))
+    def has_misplaced_entries(self) -> bool:
+        """Whether any entry belongs to another row."""
+        return not all(map(belongs_to_row, self.entries, self.page.ids))
 
     def results(self) -> list[tuple[RenderedCard, float, bytes]]:
-        """Each card with its squared chord, where it is of the row's version and belongs to where the row lies; and the
-        JSON of its openings."""
-        places, page = self.found.places, self.page
+        """Return each card that matches its row's version and partition, with squared chord and JSON of openings."""
+        partition_ids, page = self.scope.partitions, self.page
         return [
-            (card, chord, rendered(entry, self.tick) if belongs(entry, row) else UNKNOWN)
+            (card, chord, render_openings(entry, self.tick) if belongs_to_row(entry, row) else UNKNOWN_OPENINGS)
             for card, version, chord, entry, row in zip(
                 self.cards, page.versions, page.chords, self.entries, page.ids, strict=True
             )
-            if card.version == version and (card.specialty, card.cell) in places
+            if card.version == version and (card.specialty, card.cell) in partition_ids
         ]
 
 
 @lru_cache(maxsize=KEY_SETS)
-def _places(
+def _partition_keys(
     generation: int, specialties: tuple[int, ...], covering: tuple[str, ...]
-) -> tuple[frozenset[Place], tuple[bytes, ...]]:
-    places = frozenset((specialty, cell) for specialty in specialties for cell in covering)
-    return places, _keys(generation, places)
+) -> tuple[frozenset[PartitionId], tuple[bytes, ...]]:
+    partition_ids = frozenset((specialty, cell) for specialty in specialties for cell in covering)
+    return partition_ids, _keys(generation, partition_ids)
 
 
-def _keys(generation: int, places: Iterable[Place]) -> tuple[bytes, ...]:
-    return tuple(partition_key(generation, specialty, cell).encode() for specialty, cell in sorted(places))
+def _keys(generation: int, partition_ids: Iterable[PartitionId]) -> tuple[bytes, ...]:
+    return tuple(partition_key(generation, specialty, cell).encode() for specialty, cell in sorted(partition_ids))
 
 
-def _card_keys(generation: Generation, page: Page) -> list[bytes]:
+def _card_keys(generation: CachedGeneration, page: ResultPage) -> list[bytes]:
     prefix = card_prefix(generation.number)
     return [prefix + row.to_bytes(8, "little") for row in page.ids]
 
 
-def _cursor(search: Search, page: Page) -> str | None:
+def _cursor(search: SearchRequest, page: ResultPage) -> str | None:
     if not page.more:
         return None
     return cursors.encode(search.key, page.values[-1], page.ids[-1], (*search.shown, *page.ids))
 
 
 def _unknown_plan(plan_id: str, lexicon: Lexicon) -> Unprocessable:
-    nearest = closest(plan_id, lexicon.plans.neighbours(plan_id, NEIGHBOURS))
+    nearest = find_closest(plan_id, lexicon.plans.neighbors(plan_id, NEIGHBORS))
     remedy = f"Did you mean {' or '.join(nearest)}?" if nearest else "Look for the plan with /v1/suggest."
-    return Unprocessable(errors=[FieldError(field="plan", detail="There is no such plan.", remedy=remedy)])
+    return Unprocessable(errors=[FieldError(field="plan", detail="Unknown plan.", remedy=remedy)])

@@ -1,1 +1,1 @@
-"""The read model as search holds it: decoded, ready to use, and kept fresh."""
+"""The read model in memory: decoded and refreshed on changes."""

@@ -1,4 +1,4 @@
-"""Up to when the read model is projected."""
+"""Poll the time up to which the read model is projected."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,19 +11,19 @@ from millrace_readmodel.layout import AS_OF_KEY
 from millrace_readmodel.tracking import UnavailableError
 
 SECONDS: Final = 0.5
-"""The value changes with every batch of every shard: asking twice a second costs less than having each change told."""
+"""Poll interval. The value changes with every batch of every shard, so polling costs less than tracking it."""
 
 
-class AsOf:
-    """The moment up to which all shards are projected; what was asked last counts until the next answer."""
+class AsOfPoller:
+    """Polls the time up to which all shards are projected."""
 
     def __init__(self, send: Callable[..., Awaitable[Any]]) -> None:
         self._send = send
         self.text: str | None = None
-        """RFC 3339; None while nothing is known."""
+        """RFC 3339; None while unknown."""
 
     async def run(self) -> None:
-        """Ask again and again, until cancelled."""
+        """Poll until cancelled."""
         while True:
             try:
                 self.text = _oldest((await self._send("HGETALL", AS_OF_KEY))[1::2])
@@ -33,5 +33,5 @@ class AsOf:
 
 
 def _oldest(moments: list[bytes]) -> str | None:
-    """The earliest of unix seconds."""
+    """Return the earliest of these Unix times as RFC 3339; None without any."""
     return rfc3339(min(map(float, moments))) if moments else None

@@ -1,4 +1,4 @@
-"""Cards as they go into an answer: rendered once, when they are fetched."""
+"""Render cards for responses once, when they are fetched."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -7,7 +7,7 @@ import msgspec
 
 from millrace_readmodel.cards import StoredCard, decode_card
 from millrace_reference.languages import all_languages
-from millrace_reference.specialties import specialty_by_ordinal
+from millrace_reference.specialties import find_specialty_by_ordinal
 
 _encoder: Final = msgspec.json.Encoder()
 _LANGUAGES: Final = tuple((1 << language.ordinal, language.code) for language in all_languages())
@@ -15,9 +15,9 @@ _LANGUAGES: Final = tuple((1 << language.ordinal, language.code) for language in
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RenderedCard:
-    """What an answer needs of one provider-location.
+    """A rendered card.
 
-    `body` is a JSON object without its closing brace; `specialty` (ordinal) and `cell` are those of its partition.
+    `body` is a JSON object without its closing brace; `specialty` (ordinal) and `cell` identify the partition.
     """
 
     version: int
@@ -31,11 +31,11 @@ class RenderedCard:
 
 
 ABSENT: Final = RenderedCard(version=0, specialty=0, cell="", body=b"")
-"""In place of a card that isn't there: no row has version 0."""
+"""Stands for a missing card; matches no row, as no row has version 0."""
 
 
-def rendered(_key: bytes, value: bytes | None) -> RenderedCard:
-    """From a card's string. Raises `msgspec.DecodeError`."""
+def render_card(_key: bytes, value: bytes | None) -> RenderedCard:
+    """Render the value of a card's key; raise `msgspec.DecodeError`."""
     card = decode_card(value)
     if card is None:
         return ABSENT
@@ -43,42 +43,42 @@ def rendered(_key: bytes, value: bytes | None) -> RenderedCard:
         version=card.version,
         specialty=card.specialty,
         cell=card.cell,
-        body=_encoder.encode(_members(card))[:-1],
+        body=_encoder.encode(_card_fields(card))[:-1],
     )
 
 
-class Person(msgspec.Struct, frozen=True):
-    """Who a card is of."""
+class ProviderSummary(msgspec.Struct, frozen=True):
+    """NPI and name of a card's provider."""
 
     npi: str
     name: str
 
 
-class Town(msgspec.Struct, frozen=True):
+class CityState(msgspec.Struct, frozen=True):
     city: str
     state: str
 
 
-class _Location(msgspec.Struct, frozen=True):
-    address: Town
+class _LocationSummary(msgspec.Struct, frozen=True):
+    address: CityState
 
 
-class _Gist(msgspec.Struct, frozen=True):
-    provider: Person
-    location: _Location
+class _CardSummary(msgspec.Struct, frozen=True):
+    provider: ProviderSummary
+    location: _LocationSummary
 
 
-_gist = msgspec.json.Decoder(_Gist)
+_summary_decoder = msgspec.json.Decoder(_CardSummary)
 
 
-def gist(card: RenderedCard) -> tuple[Person, Town]:
-    """Who, and in which town."""
-    found = _gist.decode(card.body + b"}")
+def decode_summary(card: RenderedCard) -> tuple[ProviderSummary, CityState]:
+    """Decode the provider and the city of a rendered card."""
+    found = _summary_decoder.decode(card.body + b"}")
     return found.provider, found.location.address
 
 
-def _members(card: StoredCard) -> dict[str, Any]:
-    known = specialty_by_ordinal(card.specialty)
+def _card_fields(card: StoredCard) -> dict[str, Any]:
+    known = find_specialty_by_ordinal(card.specialty)
     return {
         "id": card.id,
         "provider": {

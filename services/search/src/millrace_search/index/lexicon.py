@@ -1,8 +1,8 @@
-"""Vocabulary, plans and plan sets of a generation: loaded whole, then kept fresh in the background.
+"""Load vocabulary, plans and plan sets of a generation completely and refresh them in the background.
 
-These are one key each, so that a change of a member invalidates the whole; they are read again in small steps, and no
-sooner than `DUTY` times as long as the last reading took. What that leaves stale is harmless: a word that is not yet
-known is still found when it is typed whole, and the number of a plan set never changes its meaning.
+Each is one key, so a change of any member invalidates all of it. Refreshes run in small steps, separated by
+`READ_INTERVAL_FACTOR` times the duration of the last one. Stale data is harmless: a new word is still found if it is
+typed completely, and the number of a plan set never changes its meaning.
 """
 
 import asyncio
@@ -15,30 +15,30 @@ import hiredis
 import msgspec
 
 from millrace_readmodel import layout
-from millrace_readmodel.cached_generation import Generation
+from millrace_readmodel.cached_generation import CachedGeneration
 from millrace_readmodel.tracking import UnavailableError
 from millrace_search.index.plans import Plans, PlanSets
 from millrace_search.index.vocabulary import Vocabulary
 
-DUTY: Final = 20
-"""A reading takes at most a twentieth of the time."""
-SHORTEST_PAUSE: Final = 0.2
-SCAN: Final = 1_000
-SETS_AT_ONCE: Final = 2_000
+READ_INTERVAL_FACTOR: Final = 20
+"""Refreshes take at most a twentieth of the time."""
+MIN_PAUSE: Final = 0.2
+SCAN_COUNT: Final = 1_000
+SETS_PER_READ: Final = 2_000
 
 
 class Lexicon:
-    """Of one generation. Methods that read raise `UnavailableError`."""
+    """Vocabulary, plan sets and plans of one generation. Methods that read raise `UnavailableError`."""
 
-    def __init__(self, generation: Generation) -> None:
+    def __init__(self, generation: CachedGeneration) -> None:
         self.vocabulary = Vocabulary()
         self.plan_sets = PlanSets()
         self.plans = Plans(())
         self._generation = generation
-        self._reading = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     def refreshes(self) -> dict[bytes, Callable[[], Awaitable[None]]]:
-        """What brings up to date what lies under each key."""
+        """Return the refresh method for each key."""
         return {
             layout.words_key(self._generation.number).encode(): self.refresh_words,
             layout.plan_sets_key(self._generation.number).encode(): self.refresh_plan_sets,
@@ -51,8 +51,8 @@ class Lexicon:
             await refresh()
 
     async def refresh_words(self) -> None:
-        """Take in what was added to the vocabulary, and leave out what is gone."""
-        async with self._reading:
+        """Add new words to the vocabulary and remove deleted ones."""
+        async with self._lock:
             current = await self._words()
             if not len(self.vocabulary):
                 await self._fill(current)
@@ -64,20 +64,20 @@ class Lexicon:
                 self.vocabulary.discard(word)
 
     async def refresh_plan_sets(self) -> None:
-        """Take in the plan sets behind the known ones."""
+        """Read the plan sets after the known ones."""
         key = layout.plan_sets_key(self._generation.number)
-        async with self._reading:
+        async with self._lock:
             while True:
                 start = len(self.plan_sets)
-                sets = await self._ask("LRANGE", key, start, start + SETS_AT_ONCE - 1)
+                sets = await self._send("LRANGE", key, start, start + SETS_PER_READ - 1)
                 self.plan_sets.extend(sets)
-                if len(sets) < SETS_AT_ONCE:
+                if len(sets) < SETS_PER_READ:
                     return
 
     async def refresh_plans(self) -> None:
-        """Take in all plans."""
-        async with self._reading:
-            fields = await self._ask("HGETALL", layout.plans_key(self._generation.number))
+        """Read all plans."""
+        async with self._lock:
+            fields = await self._send("HGETALL", layout.plans_key(self._generation.number))
         try:
             self.plans = Plans(zip(fields[::2], fields[1::2], strict=True))
         except msgspec.DecodeError as error:
@@ -89,18 +89,20 @@ class Lexicon:
             buckets[word[:1]].append(word)
         for first, bucket in buckets.items():
             self.vocabulary.fill(first, bucket)
-            await asyncio.sleep(0)  # others are being answered meanwhile
+            await asyncio.sleep(0)  # lets other requests run
 
     async def _words(self) -> set[str]:
         words: set[str] = set()
         cursor = b"0"
         while True:
-            cursor, found = await self._ask("SSCAN", layout.words_key(self._generation.number), cursor, "COUNT", SCAN)
+            cursor, found = await self._send(
+                "SSCAN", layout.words_key(self._generation.number), cursor, "COUNT", SCAN_COUNT
+            )
             words.update(word.decode() for word in found)
             if cursor == b"0":
                 return words
 
-    async def _ask(self, *command: bytes | str | int) -> Any:
+    async def _send(self, *command: bytes | str | int) -> Any:
         try:
             return await self._generation.send(*command)
         except hiredis.HiredisError as error:
@@ -108,56 +110,56 @@ class Lexicon:
 
 
 class Lexicons:
-    """The lexicons of the generations in use."""
+    """Provides the lexicons of the generations in use and refreshes them."""
 
     def __init__(self) -> None:
-        self._kept: dict[Generation, Lexicon] = {}
-        self._passing: dict[int, asyncio.Task[Lexicon]] = {}
+        self._lexicons: dict[CachedGeneration, Lexicon] = {}
+        self._loading: dict[int, asyncio.Task[Lexicon]] = {}
         self._stale: dict[bytes, Callable[[], Awaitable[None]]] = {}
-        self._woken = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    async def of(self, generation: Generation) -> Lexicon:
-        """The lexicon of a generation. Raises `UnavailableError`.
+    async def get(self, generation: CachedGeneration) -> Lexicon:
+        """Return the lexicon of a generation; raise `UnavailableError`.
 
-        While changes go unreported it is read anew; requests that need it at the same time share one reading.
+        Reads it for an untracked generation; concurrent calls share one read.
         """
-        kept = self._kept.get(generation)
-        if kept is not None:
-            return kept
+        lexicon = self._lexicons.get(generation)
+        if lexicon is not None:
+            return lexicon
         number = generation.number
-        task = self._passing.get(number)
+        task = self._loading.get(number)
         if task is None:
-            task = self._passing[number] = asyncio.create_task(self._read(generation))
-            task.add_done_callback(lambda done: self._passed(number, done))
+            task = self._loading[number] = asyncio.create_task(self._load(generation))
+            task.add_done_callback(lambda done: self._finish_load(number, done))
         return await asyncio.shield(task)
 
-    async def prepare(self, generation: Generation) -> None:
-        """Load the lexicon of a generation whose changes are being reported, and keep it for as long as they are."""
-        lexicon = self._kept[generation] = Lexicon(generation)
+    async def prepare(self, generation: CachedGeneration) -> None:
+        """Load the lexicon of a tracked generation and cache it while changes are reported."""
+        lexicon = self._lexicons[generation] = Lexicon(generation)
         try:
             await lexicon.load()
         except BaseException:
-            self._kept.pop(generation, None)
+            self._lexicons.pop(generation, None)
             raise
 
-    def changed(self, generation: Generation, key: bytes | None) -> None:
-        """Take note of a changed key of a generation; None: all of them, or they go unreported from now on."""
+    def on_change(self, generation: CachedGeneration, key: bytes | None) -> None:
+        """Schedule the refresh for a changed key; None: discard the lexicon, as changes are no longer reported."""
         if key is None:
-            self._kept.pop(generation, None)
+            self._lexicons.pop(generation, None)
             return
-        lexicon = self._kept.get(generation)
+        lexicon = self._lexicons.get(generation)
         if lexicon is None:
             return
         refresh = lexicon.refreshes().get(key)
         if refresh is not None:
             self._stale[key] = refresh
-            self._woken.set()
+            self._changed.set()
 
     async def run(self) -> None:
-        """Refresh what changed, until cancelled."""
+        """Refresh changed keys until cancelled."""
         while True:
-            await self._woken.wait()
-            self._woken.clear()
+            await self._changed.wait()
+            self._changed.clear()
             stale, self._stale = self._stale, {}
             started = time.monotonic()
             try:
@@ -166,15 +168,15 @@ class Lexicons:
                     del stale[key]
             except UnavailableError:
                 self._stale = stale | self._stale
-                self._woken.set()
-            await asyncio.sleep(max(SHORTEST_PAUSE, DUTY * (time.monotonic() - started)))
+                self._changed.set()
+            await asyncio.sleep(max(MIN_PAUSE, READ_INTERVAL_FACTOR * (time.monotonic() - started)))
 
-    async def _read(self, generation: Generation) -> Lexicon:
+    async def _load(self, generation: CachedGeneration) -> Lexicon:
         lexicon = Lexicon(generation)
         await lexicon.load()
         return lexicon
 
-    def _passed(self, number: int, task: asyncio.Task[Lexicon]) -> None:
-        del self._passing[number]
+    def _finish_load(self, number: int, task: asyncio.Task[Lexicon]) -> None:
+        del self._loading[number]
         if not task.cancelled():
-            task.exception()  # those who wait have it; nobody may be left to
+            task.exception()  # marks it as retrieved: all waiters may have been cancelled

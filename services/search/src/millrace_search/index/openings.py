@@ -1,4 +1,4 @@
-"""Openings as they go into an answer, rendered from their entries."""
+"""Render openings entries for responses."""
 
 import functools
 from bisect import bisect_right
@@ -7,51 +7,51 @@ from datetime import datetime, time
 from typing import Final
 
 from millrace_readmodel.layout import COUNT_BITS, COUNTED_DAYS, DAYS, OPENINGS
-from millrace_readmodel.openings import glimpse
-from millrace_readmodel.zones import date_of, day_of, local, zone_info
+from millrace_readmodel.openings import unpack_summary
+from millrace_readmodel.zones import date_from_day, day_number, local_time, zone_info
 
 SHOWN_DAYS: Final = 14
 SHOWN_TIMES: Final = 4
-TICK: Final = 300
-"""Seconds for which a rendering counts: so long may a time be shown that is past."""
-UNKNOWN: Final = b"null"
+TICK_SECONDS: Final = 300
+"""Seconds for which a rendering is reused; a past time may be shown for as long."""
+UNKNOWN_OPENINGS: Final = b"null"
 _WIDTH: Final = OPENINGS.itemsize
 _COUNT: Final = (1 << COUNT_BITS) - 1
 _ALL_COUNTS: Final = (1 << COUNT_BITS * COUNTED_DAYS) - 1
 _PAIRS: Final = tuple(f"{pair & _COUNT},{pair >> COUNT_BITS}" for pair in range(1 << 2 * COUNT_BITS))
-"""Two counts as text, by their bits."""
+"""Texts of two counts, by their bits."""
 
 
-def place_of(row: int, ends: Sequence[int]) -> tuple[int, int]:
-    """In which partition of an area a row lies, and at which place. `ends` says where the rows of each one end."""
+def locate_row(row: int, ends: Sequence[int]) -> tuple[int, int]:
+    """Return the partition of a row of an area and the row's index in it; `ends` are the ends of the partitions."""
     part = bisect_right(ends, row)
     return part, row - (ends[part - 1] if part else 0)
 
 
-def entry_at(column: bytes, place: int) -> bytes:
-    """The entry of the row at this place, from the openings of its partition; empty where it has none."""
-    return column[place * _WIDTH : (place + 1) * _WIDTH]
+def entry_at(column: bytes, index: int) -> bytes:
+    """Return the entry at this index of a partition's openings; empty if there is none."""
+    return column[index * _WIDTH : (index + 1) * _WIDTH]
 
 
-def belongs(entry: bytes, row: int) -> bool:
-    """Whether the entry is that of the row, or says nothing."""
+def belongs_to_row(entry: bytes, row: int) -> bool:
+    """Return whether the entry belongs to the row or is empty."""
     return not entry or entry[:2] == (row & 0xFFFF).to_bytes(2, "little") or entry[2:4] == b"\0\0"
 
 
 @functools.lru_cache(maxsize=65_536)
-def rendered(entry: bytes, tick: int) -> bytes:
-    """The JSON of an entry at a moment (`TICK` seconds each): counts from the place's today on, and first times.
+def render_openings(entry: bytes, tick: int) -> bytes:
+    """Return the JSON of an entry at a moment (in units of `TICK_SECONDS`): counts from today on and first times.
 
-    null where nothing is known. Counts are null for days of which the entry has none.
+    Returns null for unknown openings; counts are null for days that the entry doesn't cover.
     """
     if not entry:
-        return UNKNOWN
-    since, zone, counts, firsts = glimpse(entry)
+        return UNKNOWN_OPENINGS
+    since, zone, counts, firsts = unpack_summary(entry)
     today, minute = _now(tick, zone)
     if not since or not today - DAYS < since <= today + 1:
-        return UNKNOWN
+        return UNKNOWN_OPENINGS
     now = today, minute
-    shown = ",".join([_moment(zone, *first) for first in firsts if first >= now][:SHOWN_TIMES])
+    shown = ",".join([_rfc3339(zone, *first) for first in firsts if first >= now][:SHOWN_TIMES])
     return f'{{"from":"{_date(today)}","counts":[{_counts(since, counts, today)}],"first":[{shown}]}}'.encode()
 
 
@@ -69,18 +69,18 @@ def _counts(since: int, counts: int, today: int) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _now(tick: int, zone: int) -> tuple[int, int]:
-    """Day and minute of the day at the place."""
-    shown = local(tick * TICK, zone)
-    return day_of(shown), 60 * shown.hour + shown.minute
+    """Return the local day and minute of the day."""
+    shown = local_time(tick * TICK_SECONDS, zone)
+    return day_number(shown), 60 * shown.hour + shown.minute
 
 
 @functools.lru_cache(maxsize=1_024)
 def _date(day: int) -> str:
-    return str(date_of(day))
+    return str(date_from_day(day))
 
 
 @functools.lru_cache(maxsize=65_536)
-def _moment(zone: int, day: int, minute: int) -> str:
-    """RFC 3339 in quotes; the offset is that of when the place's clock first shows the hour."""
-    shown = datetime.combine(date_of(day), time(*divmod(minute, 60)), zone_info(zone))
+def _rfc3339(zone: int, day: int, minute: int) -> str:
+    """Return a local time as RFC 3339 in quotes; in a repeated hour with the first offset."""
+    shown = datetime.combine(date_from_day(day), time(*divmod(minute, 60)), zone_info(zone))
     return f'"{shown.isoformat()}"'

@@ -1,18 +1,18 @@
-"""Words that can be completed, also with one mistake in what was typed."""
+"""Complete words, allowing one typo."""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-SHORTEST_WITH_TYPO: Final = 4
-"""Shorter words are near to too many others."""
+MIN_TYPO_LENGTH: Final = 4
+"""Shorter words are similar to too many others."""
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _END: Final = "\U0010ffff"
 
 
 class Vocabulary:
-    """Folded words in order, by their first character."""
+    """A set of folded words, sorted by first character."""
 
     def __init__(self) -> None:
         self._buckets: dict[str, list[str]] = {}
@@ -36,38 +36,33 @@ class Vocabulary:
             self._size -= 1
 
     def words(self) -> Iterator[str]:
-        """In order within each first character."""
+        """Yield all words, sorted within each first character."""
         for bucket in self._buckets.values():
             yield from bucket
 
     def fill(self, first: str, words: Iterable[str]) -> None:
-        """All words that begin with the character `first`, of which there were none so far."""
+        """Set all words that begin with the character `first`; there must be none yet."""
         self._buckets[first] = sorted(words)
         self._size += len(self._buckets[first])
 
     def completions(self, prefix: str) -> Iterator[str]:
-        """Words with this prefix, in order: the word itself first."""
+        """Yield the words with this prefix in order, beginning with the prefix itself."""
         bucket = self._buckets.get(prefix[:1], [])
         return islice(bucket, bisect_left(bucket, prefix), bisect_left(bucket, prefix + _END))
 
-    def count(self, prefix: str) -> int:
-        """How many words have this prefix."""
-        bucket = self._buckets.get(prefix[:1], [])
-        return bisect_left(bucket, prefix + _END) - bisect_left(bucket, prefix)
+    def fuzzy_completions(self, prefix: str) -> Iterator[str]:
+        """Yield words with a prefix at Damerau-Levenshtein distance 1 from `prefix`.
 
-    def near_completions(self, prefix: str) -> Iterator[str]:
-        """Words of which a prefix is one slip away from `prefix` (a letter wrong, missing, too many, or two swapped).
-
-        Damerau-Levenshtein distance 1. A word may come more than once; words with `prefix` itself may be among them.
+        That is one wrong, missing, extra or swapped letter. May repeat words and include words with `prefix` itself.
         """
-        if len(prefix) < SHORTEST_WITH_TYPO:
+        if len(prefix) < MIN_TYPO_LENGTH:
             return
-        for slip in slips(prefix):
-            yield from self.completions(slip)
+        for variant in one_typo_variants(prefix):
+            yield from self.completions(variant)
 
 
-def slips(word: str) -> Iterator[str]:
-    """All texts at distance 1, likely ones first; some come twice."""
+def one_typo_variants(word: str) -> Iterator[str]:
+    """Yield all texts at distance 1, likely ones first, with repetitions."""
     splits = [(word[:i], word[i:]) for i in range(len(word) + 1)]
     yield from (head + tail[1] + tail[0] + tail[2:] for head, tail in splits if len(tail) > 1)
     yield from (head + tail[1:] for head, tail in splits if tail)

@@ -1,1 +1,1 @@
-"""`GET /v1/providers/{npi}`: straight from the truth."""
+"""`GET /v1/providers/{npi}`, read from the source of truth."""

@@ -1,22 +1,22 @@
-"""The provider page in the form of the API."""
+"""Schemas of provider pages."""
 
 from pydantic import BaseModel, Field
 
 from millrace_contracts import entities
-from millrace_reference.specialties import specialty, taxonomy_name
-from millrace_search.provider.service import Page
+from millrace_reference.specialties import find_specialty, taxonomy_name
+from millrace_search.provider.service import ProviderView
 from millrace_search.schemas import Address, NamedPractice, NamedSpecialty, Openings, Position
 
 
 class Taxonomy(BaseModel):
-    """A NUCC code and its own name."""
+    """A NUCC code and its name."""
 
     code: str = Field(examples=["207N00000X"])
     name: str | None = Field(examples=["Dermatology"])
 
 
 class Reviews(BaseModel):
-    """What patients said, from 1 to 5."""
+    """Average ratings by patients, from 1 to 5."""
 
     count: int
     overall: float = Field(examples=[4.7])
@@ -38,11 +38,11 @@ class ProviderLocation(BaseModel):
     practice: NamedPractice | None
     accepted_plans: list[str] = Field(description="Insurance plan ids.")
     new_patients: bool | None
-    openings: Openings | None = Field(description="null where no calendar is known.")
+    openings: Openings | None = Field(description="null if unknown.")
 
 
 class ProviderPage(BaseModel):
-    """All that is known of a provider."""
+    """A provider with all locations."""
 
     npi: str = Field(examples=["1234567893"])
     name: str = Field(examples=["Maria O'Connell-Ruiz, MD"])
@@ -60,13 +60,13 @@ class ProviderPage(BaseModel):
 
 
 class ProviderLocations(BaseModel):
-    """The locations of a provider, in the order of their ids."""
+    """The locations of a provider, ordered by id."""
 
     items: list[ProviderLocation]
 
 
-def page_of(page: Page) -> ProviderPage:
-    """The page of a provider that is in the directory."""
+def to_page(page: ProviderView) -> ProviderPage:
+    """Convert a provider to its page."""
     provider, reviews = page.provider, page.collection.reviews
     return ProviderPage(
         npi=provider.npi,
@@ -88,12 +88,12 @@ def page_of(page: Page) -> ProviderPage:
             bedside_manner=reviews.bedside_manner,
             wait_time=reviews.wait_time,
         ),
-        locations=locations_of(page),
+        locations=to_locations(page),
     )
 
 
-def locations_of(page: Page) -> list[ProviderLocation]:
-    """All locations of a provider."""
+def to_locations(page: ProviderView) -> list[ProviderLocation]:
+    """Convert the locations of a provider."""
     return [_location(each, page.openings(each)) for each in page.collection.locations]
 
 
@@ -119,7 +119,7 @@ def _location(location: entities.ProviderLocation, openings: Openings | None) ->
 
 
 def _specialty(slug: str | None) -> NamedSpecialty | None:
-    known = specialty(slug) if slug else None
+    known = find_specialty(slug) if slug else None
     return NamedSpecialty(slug=known.slug, name=known.name) if known else None
 
 

@@ -1,4 +1,4 @@
-"""What search shows to those who run it. Its path is not open to the world at the load balancer."""
+"""HTTP endpoint for operators; the load balancer doesn't expose its path."""
 
 from dataclasses import asdict
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from millrace_readmodel.cached_generation import Generation
-from millrace_readmodel.lru import Lru
+from millrace_readmodel.cached_generation import CachedGeneration
+from millrace_readmodel.lru import LruCache
 from millrace_readmodel.near_cache import NearCache
-from millrace_search.find.service import Searches
-from millrace_search.index.as_of import AsOf
-from millrace_search.index.kinds import Kinds
+from millrace_search.find.service import SearchService
+from millrace_search.index.as_of import AsOfPoller
+from millrace_search.index.key_spaces import SearchKeySpaces
 
 router = APIRouter(prefix="/internal/search", tags=["internal"])
 
 
-class CacheFigures(BaseModel):
-    """One kind of strings in the near cache. Sizes in bytes."""
+class CacheStats(BaseModel):
+    """Statistics of one key space in the near cache. Sizes are in bytes."""
 
     entries: int
     bytes: int
@@ -27,44 +27,44 @@ class CacheFigures(BaseModel):
 
 
 class SearchStatus(BaseModel):
-    """Figures since the start of this process, of the caches since the generation's."""
+    """Statistics since the process started; those of caches since their generation was opened."""
 
-    generation: int | None = Field(description="Number of the generation that is read; null when none is tracked.")
-    filled: bool = Field(description="Whether partitions and cards were read ahead of demand, as far as there is room.")
+    generation: int | None = Field(description="Number of the tracked generation; null if none is tracked.")
+    filled: bool = Field(description="Whether preloading has finished, as far as there is room.")
     as_of: str | None
-    caches: dict[str, CacheFigures]
+    caches: dict[str, CacheStats]
     near_cache: dict[str, int]
     searches: dict[str, int]
 
 
-@router.get("/status", summary="Figures of this worker")
-async def status(request: Request) -> SearchStatus:
-    """The generation at hand, sizes and hits of its caches, and what befell searches."""
+@router.get("/status", summary="Get search statistics")
+async def get_search_status(request: Request) -> SearchStatus:
+    """Get the generation, cache sizes and hits, and search counts of this worker."""
     near: NearCache = request.app.state.near_cache
-    searches: Searches = request.app.state.searches
-    as_of: AsOf = request.app.state.as_of
+    searches: SearchService = request.app.state.searches
+    as_of: AsOfPoller = request.app.state.as_of
     generation = near.current
     return SearchStatus(
         generation=generation.number if generation else None,
-        filled=generation is not None and generation.surveyed,
+        filled=generation is not None and generation.is_preloaded,
         as_of=as_of.text,
-        caches=_caches(generation, request.app.state.kinds) if generation else {},
+        caches=_caches(generation, request.app.state.key_spaces) if generation else {},
         near_cache=asdict(near.counters),
-        searches=asdict(searches.figures),
+        searches=asdict(searches.stats),
     )
 
 
-def _caches(generation: Generation, kinds: Kinds) -> dict[str, CacheFigures]:
+def _caches(generation: CachedGeneration, key_spaces: SearchKeySpaces) -> dict[str, CacheStats]:
     return {
-        "partitions": _figures(generation.store(kinds.partitions)),
-        "names": _figures(generation.store(kinds.names)),
-        "cards": _figures(generation.store(kinds.cards)),
-        "openings": _figures(generation.store(kinds.openings)),
+        "partitions": _cache_stats(generation.cache(key_spaces.partitions)),
+        "names": _cache_stats(generation.cache(key_spaces.names)),
+        "cards": _cache_stats(generation.cache(key_spaces.cards)),
+        "openings": _cache_stats(generation.cache(key_spaces.openings)),
     }
 
 
-def _figures(store: Lru[bytes, Any]) -> CacheFigures:
-    return CacheFigures(
+def _cache_stats(store: LruCache[bytes, Any]) -> CacheStats:
+    return CacheStats(
         entries=len(store),
         bytes=store.bytes,
         capacity=store.capacity,

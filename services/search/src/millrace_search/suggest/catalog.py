@@ -1,4 +1,4 @@
-"""Things with names of several words that are looked up by the beginnings of these, forgiving one slip a word."""
+"""Look up items by prefixes of the words in their names, allowing one typo per word."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -8,29 +8,29 @@ from millrace_search.index.vocabulary import Vocabulary
 
 T = TypeVar("T")
 EXACT: Final = 0
-SLIPPED: Final = 1
+ONE_TYPO: Final = 1
 
 
 class Catalog(Generic[T]):
-    """A fixed list of things, each under one or several names."""
+    """A fixed list of items, each with one or several names."""
 
-    def __init__(self, things: Iterable[tuple[T, Sequence[Sequence[str]]]]) -> None:
-        """Things, the most wanted first, with the folded words of each of their names."""
-        self._things: list[T] = []
+    def __init__(self, items: Iterable[tuple[T, Sequence[Sequence[str]]]]) -> None:
+        """`items` are ordered by importance, each with the folded words of its names."""
+        self._items: list[T] = []
         self._vocabulary = Vocabulary()
         self._holders: dict[str, set[int]] = defaultdict(set)
         self._firsts: list[frozenset[str]] = []
-        for number, (thing, names) in enumerate(things):
-            self._things.append(thing)
+        for number, (item, names) in enumerate(items):
+            self._items.append(item)
             self._firsts.append(frozenset(name[0] for name in names if name))
             for word in {word for name in names for word in name}:
                 self._vocabulary.add(word)
                 self._holders[word].add(number)
 
     def find(self, words: Sequence[str], limit: int) -> list[T]:
-        """Things of which some word begins like each of these words.
+        """Return items with a word for each of these prefixes.
 
-        In this order: without slips, whose name's first word is meant, as listed.
+        Items without typos come first, then items whose name begins with the first prefix, then the listed order.
         """
         if not words:
             return []
@@ -42,7 +42,7 @@ class Catalog(Generic[T]):
             else:
                 best = {number: best[number] + costs[number] for number in best.keys() & costs.keys()}
         ranked = sorted((best or {}).items(), key=self._rank(words[0]))
-        return [self._things[number] for number, _ in ranked[:limit]]
+        return [self._items[number] for number, _ in ranked[:limit]]
 
     def _rank(self, first: str) -> Callable[[tuple[int, int]], tuple[int, bool, int]]:
         def rank(found: tuple[int, int]) -> tuple[int, bool, int]:
@@ -53,5 +53,5 @@ class Catalog(Generic[T]):
 
     def _costs(self, word: str) -> dict[int, int]:
         exact = {number for each in self._vocabulary.completions(word) for number in self._holders[each]}
-        near = {number for each in set(self._vocabulary.near_completions(word)) for number in self._holders[each]}
-        return dict.fromkeys(near, SLIPPED) | dict.fromkeys(exact, EXACT)
+        near = {number for each in set(self._vocabulary.fuzzy_completions(word)) for number in self._holders[each]}
+        return dict.fromkeys(near, ONE_TYPO) | dict.fromkeys(exact, EXACT)

@@ -1,29 +1,29 @@
-"""REST for suggestions."""
+"""HTTP endpoint for suggestions."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
 from millrace_search.schemas import problems
-from millrace_search.suggest.schemas import SuggestionsAnswer, answer
-from millrace_search.suggest.service import Suggester
+from millrace_search.suggest.schemas import SuggestionsResponse, to_response
+from millrace_search.suggest.service import SuggestionService
 
 router = APIRouter(tags=["search"])
 
 
-@router.get("/v1/suggest", summary="Complete what is being typed", responses=problems(422, 503))
-async def suggest(
+@router.get("/v1/suggest", summary="List suggestions", responses=problems(422, 503))
+async def list_suggestions(
     request: Request,
     q: Annotated[
         str,
-        Query(min_length=1, max_length=100, description="What was typed so far.", examples=["derm"]),
+        Query(min_length=1, max_length=100, description="The text typed so far.", examples=["derm"]),
     ],
-    limit: Annotated[int, Query(ge=1, le=10, description="Most suggestions of each kind.")] = 5,
-) -> SuggestionsAnswer:
-    """Specialties, visit reasons, providers and plans of which words begin like those typed.
+    limit: Annotated[int, Query(ge=1, le=10, description="Maximum number of suggestions of each type.")] = 5,
+) -> SuggestionsResponse:
+    """Suggest specialties, visit reasons, providers and plans by prefixes of their words.
 
-    Case and accents don't matter, and one slip in a word of four letters or more is forgiven: a letter wrong, missing,
-    too many, or two swapped.
+    Ignores case, accents and one typo in words of four letters or more: a wrong, missing or extra letter, or two
+    swapped ones.
     """
-    suggester: Suggester = request.app.state.suggester
-    return answer(await suggester.suggest(q, limit))
+    suggester: SuggestionService = request.app.state.suggester
+    return to_response(await suggester.suggest(q, limit))

@@ -1,4 +1,4 @@
-"""Suggestions, as the API description shows them."""
+"""Schemas of suggestions."""
 
 from pydantic import BaseModel, Field
 
@@ -14,7 +14,7 @@ class SuggestedReason(BaseModel):
 
 
 class SuggestedProvider(BaseModel):
-    """A provider, with the first location that was found."""
+    """A provider with one of its locations."""
 
     npi: str = Field(examples=["1234567893"])
     name: str = Field(examples=["Maria O'Connell-Ruiz, MD"])
@@ -31,8 +31,8 @@ class SuggestedPlan(BaseModel):
     issuer: str | None = Field(examples=["Example Health"])
 
 
-class SuggestionsAnswer(BaseModel):
-    """What the text may stand for, by kind, the best first."""
+class SuggestionsResponse(BaseModel):
+    """Suggestions by type, best first."""
 
     specialties: list[NamedSpecialty]
     visit_reasons: list[SuggestedReason]
@@ -40,19 +40,19 @@ class SuggestionsAnswer(BaseModel):
     plans: list[SuggestedPlan]
 
 
-def answer(found: Suggestions) -> SuggestionsAnswer:
-    """The suggestions in the form of the API."""
+def to_response(found: Suggestions) -> SuggestionsResponse:
+    """Convert suggestions to a response."""
     providers = [
         SuggestedProvider(
-            npi=each.person.npi,
-            name=each.person.name,
+            npi=each.provider.npi,
+            name=each.provider.name,
             specialty=NamedSpecialty(slug=each.specialty.slug, name=each.specialty.name) if each.specialty else None,
-            city=each.town.city,
-            state=each.town.state,
+            city=each.city.city,
+            state=each.city.state,
         )
         for each in found.providers
     ]
-    return SuggestionsAnswer(
+    return SuggestionsResponse(
         specialties=[NamedSpecialty(slug=each.slug, name=each.name) for each in found.specialties],
         visit_reasons=[SuggestedReason(slug=each.slug, name=each.name) for each in found.visit_reasons],
         providers=providers,

@@ -1,4 +1,4 @@
-"""The answer's bytes: cards joined as they were rendered, around the little that is particular to a query."""
+"""Encode search responses by joining rendered cards with the values specific to a query."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from millrace_reference.languages import all_languages
-from millrace_reference.specialties import specialty_by_ordinal
+from millrace_reference.specialties import find_specialty_by_ordinal
 from millrace_search.engine.area import RATING_STEPS
 from millrace_search.engine.query import Facets
 from millrace_search.engine.sphere import miles
@@ -15,13 +15,13 @@ from millrace_search.index.plans import Plan
 
 _CODES: Final = {language.ordinal: language.code for language in all_languages()}
 _LANGUAGES: Final = tuple(_CODES.get(ordinal, "") for ordinal in range(32))
-"""By bit; those without a code are in no row."""
+"""Language codes by bit; unused bits have no code."""
 _SEXES: Final = ("F", "M", "X")
 _NEW_PATIENTS: Final = ("true", "false")
 _STEPS: Final = tuple(f"{step:.1f}" for step in RATING_STEPS)
 
 
-def answer(
+def encode_response(
     *,
     results: Sequence[tuple[RenderedCard, float, bytes]],
     total: int,
@@ -30,8 +30,8 @@ def answer(
     as_of: str | None,
     cursor: str | None,
 ) -> bytes:
-    """`results` are cards with their squared chord to the centre and the JSON of their openings."""
-    end = b"}" if plan is None else b',"accepted_plan":' + plan_json(plan) + b"}"
+    """Return the JSON of a response. `results` are cards, squared chords to the center, and the JSON of openings."""
+    end = b"}" if plan is None else b',"accepted_plan":' + _encode_plan(plan) + b"}"
     cards = b",".join(
         [
             b'%b,"openings":%b,"distance_mi":%.2f%b' % (card.body, openings, miles(chord), end)
@@ -48,18 +48,18 @@ def answer(
 
 
 def _text(value: str | None) -> bytes:
-    """A JSON string of characters that need no escape, or null."""
+    """Return a JSON string of characters that need no escape, or null."""
     return b"null" if value is None else b'"%b"' % value.encode()
 
 
-def plan_json(plan: Plan) -> bytes:
-    """A plan as answers show it."""
+def _encode_plan(plan: Plan) -> bytes:
+    """Return the JSON of a plan."""
     return msgspec.json.encode({"id": plan.id, "name": plan.name, "issuer": plan.issuer})
 
 
 def _facets(facets: Facets) -> str:
     specialties = (
-        (each.slug, n) for ordinal, n in facets.specialties.items() if (each := specialty_by_ordinal(ordinal))
+        (each.slug, n) for ordinal, n in facets.specialties.items() if (each := find_specialty_by_ordinal(ordinal))
     )
     return ",".join(
         (
