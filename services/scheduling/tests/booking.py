@@ -64,7 +64,7 @@ def staff_client(service: Service) -> Client:
 
 async def bookable_location(service: Service, **changes: Any) -> str:
     """Add a provider-location open from nine to five for visits of 30 minutes; return its id."""
-    return await service.place(calendar={**CALENDAR, **changes})
+    return await service.add_provider_location(calendar={**CALENDAR, **changes})
 
 
 async def free_starts(service: Service, location: str, day: str = "2026-11-19", to: str | None = None) -> list[str]:

@@ -1,4 +1,4 @@
-"""The service as it runs, with a clock to turn, feeds in memory, and the steps that most tests begin with."""
+"""The running service with a manual clock and in-memory feeds, and common steps of tests."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -38,8 +38,8 @@ CALENDAR: dict[str, Any] = {
 }
 
 
-class NamedCallers:
-    """In the verifier's place: a token is the caller's name in clear, e.g. `staff:<practice>` or `patient:<id>`."""
+class PlainTokenVerifier:
+    """Fake verifier whose tokens state the caller, e.g. `staff:<practice>` or `patient:<id>`."""
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
@@ -64,7 +64,7 @@ ADMIN = bearer("admin")
 
 
 def settings_for(database_url: str, **changes: Any) -> SchedulingSettings:
-    """Everything that waits for a while waits shortly."""
+    """Return settings with short intervals."""
     pauses = dict.fromkeys(("openings", "lapse", "waitlist"), 0.02)
     chosen: dict[str, Any] = {"scheduling_database_url": database_url}
     chosen |= {f"scheduling_{name}_interval": pause for name, pause in pauses.items()}
@@ -83,7 +83,7 @@ class Service:
     database: Database
     _npis: Any = field(default_factory=lambda: itertools.count(1_000_000_001))
 
-    async def place(
+    async def add_provider_location(
         self,
         *,
         npi: str | None = None,
@@ -91,7 +91,7 @@ class Service:
         time_zone: str = "America/New_York",
         calendar: dict[str, Any] | None = None,
     ) -> str:
-        """A provider-location that the feed told of, with that calendar; its id."""
+        """Publish a provider-location, wait until it is stored, and put its calendar; return its id."""
         entity = ProviderLocation(
             id=str(uuid4()),
             npi=npi or str(next(self._npis)),
@@ -101,30 +101,30 @@ class Service:
             practice_id=practice,
             time_zone=time_zone,
         )
-        await self.tell(Event.of_entity(PROVIDER_LOCATION, entity, action="created", version=1))
+        await self.publish(Event.of_entity(PROVIDER_LOCATION, entity, action="created", version=1))
         headers = ADMIN
 
-        async def arrived() -> bool:
-            answer = await self.client.get(f"/v1/calendars/{entity.id}", headers=headers)
-            return "no calendar" in answer.json().get("detail", "")
+        async def is_stored() -> bool:
+            response = await self.client.get(f"/v1/calendars/{entity.id}", headers=headers)
+            return "no calendar" in response.json().get("detail", "")
 
-        await wait_until(arrived)
+        await wait_until(is_stored)
         if calendar is not None:
-            answer = await self.client.put(f"/v1/calendars/{entity.id}", json=calendar, headers=headers)
-            assert answer.status_code == 201, answer.text
+            response = await self.client.put(f"/v1/calendars/{entity.id}", json=calendar, headers=headers)
+            assert response.status_code == 201, response.text
         return entity.id
 
-    async def tell(self, *events: Event) -> None:
-        """Put events on the feed of clean entities."""
+    async def publish(self, *events: Event) -> None:
+        """Publish events on the `entities` feed."""
         envelopes = Envelopes("/services/refinery", self.clock, Uuid7()).of(events)
         await self.feeds.publish(*envelopes)
 
     def published(self) -> list[Envelope]:
-        """What the service has told."""
+        """Return all events that the service has published."""
         return self.feeds.envelopes()
 
     def latest(self, entity: str) -> dict[str, Envelope]:
-        """The last word about each entity of a kind, by subject."""
+        """Return the latest event of each entity of a kind, by subject."""
         found = [each for each in self.published() if each.entity == entity]
         return {each.subject: each for each in sorted(found, key=lambda each: each.entityversion)}
 
@@ -133,10 +133,10 @@ class Service:
 async def running(
     settings: SchedulingSettings, clock: ManualClock | None = None, *, guard: ReservationGuard | None = None
 ) -> AsyncIterator[Service]:
-    """Prepare the database and run the service on it."""
+    """Migrate the database and run the service on it."""
     await migrate(settings.scheduling_database_url)
     clock, feeds = clock or ManualClock(START), MemoryFeeds()
-    infrastructure = feeds.infrastructure(clock, open_verifier=lambda *_: nullcontext(NamedCallers(clock)))
+    infrastructure = feeds.infrastructure(clock, open_verifier=lambda *_: nullcontext(PlainTokenVerifier(clock)))
     app = create(settings, infrastructure, guard)
     async with (
         run_app(app) as client,

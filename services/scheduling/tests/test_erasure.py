@@ -39,7 +39,7 @@ async def test_erasure_removes_the_patient_from_all_bookings(service: Service) -
     others = await bob.book(location, "2026-11-19T11:00:00-05:00")
     assert await tables_with(service, ada.id) != []
     erased = Patient(id=ada.id, state="erased")
-    await service.tell(Event.of_entity(PATIENT, erased, action="updated", version=2))
+    await service.publish(Event.of_entity(PATIENT, erased, action="updated", version=2))
 
     async def is_erased() -> bool:
         return await tables_with(service, ada.id) == []
@@ -70,6 +70,6 @@ async def test_erasure_removes_the_patient_from_all_bookings(service: Service) -
 async def test_events_of_other_patients_change_nothing(service: Service) -> None:
     ada, bob = new_patient(service), new_patient(service)
     appointment = await ada.book(await bookable_location(service))
-    await service.tell(Event.of_entity(PATIENT, Patient(id=ada.id, state="active"), action="created", version=1))
-    await service.tell(Event.of_entity(PATIENT, Patient(id=bob.id, state="erased"), action="updated", version=2))
+    await service.publish(Event.of_entity(PATIENT, Patient(id=ada.id, state="active"), action="created", version=1))
+    await service.publish(Event.of_entity(PATIENT, Patient(id=bob.id, state="erased"), action="updated", version=2))
     assert (await ada.get(f"/v1/appointments/{appointment['id']}")).json() == appointment

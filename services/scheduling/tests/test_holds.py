@@ -86,7 +86,7 @@ async def test_start_with_any_utc_offset_is_the_same_time(service: Service) -> N
 async def test_invalid_requests_are_refused(service: Service) -> None:
     location, ada = await bookable_location(service), new_patient(service)
     assert (await ada.hold(UNKNOWN)).status_code == 404
-    assert (await ada.hold(await service.place())).status_code == 409
+    assert (await ada.hold(await service.add_provider_location())).status_code == 409
     video = await ada.hold(location, mode="video")
     assert (video.status_code, video.json()["errors"][0]["field"]) == (422, "visit_reason")
     for start in ("2026-11-19T09:00:00", "tomorrow", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
@@ -104,8 +104,12 @@ async def test_buffers_are_reserved_too(service: Service) -> None:
 
 async def test_provider_is_booked_at_one_location_at_a_time(service: Service) -> None:
     visit = {"id": "visit", "name": "Visit", "minutes": 60}
-    here = await service.place(npi="1999999999", calendar={"weekly_hours": HOURS, "visit_types": [visit]})
-    there = await service.place(npi="1999999999", calendar={"weekly_hours": HOURS, "visit_types": [visit]})
+    here = await service.add_provider_location(
+        npi="1999999999", calendar={"weekly_hours": HOURS, "visit_types": [visit]}
+    )
+    there = await service.add_provider_location(
+        npi="1999999999", calendar={"weekly_hours": HOURS, "visit_types": [visit]}
+    )
     assert (await new_patient(service).hold(here, NINE)).status_code == 201
     assert (await new_patient(service).hold(there, HALF_PAST_NINE)).status_code == 409
     assert (await new_patient(service).hold(there, TEN)).status_code == 201

@@ -1,4 +1,4 @@
-"""What all aggregates are made of."""
+"""The parts that most services of scheduling are wired with."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ SOURCE = "/services/scheduling"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Handed by the composition root to those that wire the aggregates."""
+    """Created by the composition root, used by the functions that wire services."""
 
     settings: SchedulingSettings
     database: Database

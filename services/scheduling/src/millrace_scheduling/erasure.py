@@ -6,7 +6,7 @@ from uuid import UUID
 
 from millrace_contracts.entities import Patient
 from millrace_contracts.envelope import ContractError, decode
-from millrace_contracts.registry import PATIENT, entity_of
+from millrace_contracts.registry import PATIENT, decode_entity
 from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.handler import Handler
 from millrace_feeds.transport import Record
@@ -66,7 +66,7 @@ class PatientErasureHandler:
 def _erased_patient(record: Record) -> UUID | None:
     """Return the patient whose data was erased; None for any other patient. Raises `InvalidRecord`."""
     try:
-        entity = entity_of(decode(record.body))
+        entity = decode_entity(decode(record.body))
         if isinstance(entity, Patient) and entity.state == "erased":
             return UUID(entity.id)
     except (ContractError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What this service is told beyond the platform's settings; variables begin with `MILLRACE_SCHEDULING_`."""
+"""Settings of scheduling, beyond the platform's. Environment variables begin with `MILLRACE_SCHEDULING_`."""
 
 from typing import Annotated
 
@@ -14,19 +14,19 @@ class SchedulingSettings(PlatformSettings):
     scheduling_leases_table: str = "millrace-scheduling-leases"
 
     scheduling_openings_interval: Seconds = 0.1
-    """How long changes of openings are gathered before they are told."""
+    """Time between two runs that publish changed openings."""
     scheduling_aging_interval: Seconds = 900.0
-    """How often openings are told anew that came within the minimum notice or lie behind."""
+    """Time between two runs that withdraw openings within the minimum notice or in the past."""
     scheduling_extension_interval: Seconds = 3600.0
-    """How often is looked for calendars whose slots don't reach their horizon."""
+    """Time between two runs that extend the slots of calendars to their horizon."""
     scheduling_heartbeat: Seconds = 15.0
-    """Silence after which a stream of openings sends a comment, so that nothing between takes it for dead."""
+    """Silence after which a stream of openings sends a comment, so that proxies don't close it."""
     scheduling_streams: Annotated[int, Field(ge=0)] = 500
-    """Streams of openings that a process keeps at once; further ones get 503."""
+    """Limit of concurrent streams of openings in one process; further requests get 503."""
 
     scheduling_lapse_interval: Seconds = 1.0
-    """How often holds are looked for whose time is over."""
+    """Time between two runs that expire holds."""
     scheduling_waitlist_interval: Seconds = 1.0
-    """How often is looked whose turn it is in the waitlist."""
+    """Time between two runs that make offers to the waitlist."""
     scheduling_proxy_hops: Annotated[int, Field(ge=0, le=8)] = 1
-    """How many proxies of ours append to `X-Forwarded-For` before a request arrives; 0: the peer is the client."""
+    """Number of our own proxies that append to `X-Forwarded-For`; 0 if clients connect directly."""
