@@ -1,4 +1,4 @@
-"""An empty database, and the directory on it."""
+"""A database with the directory's tables, and the directory running on it."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""The directory over HTTP: the real application with its lifespan, its feed in memory."""
+"""The directory over HTTP: the real application with its lifespan and an in-memory feed."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -24,14 +24,14 @@ OAKLAND = {"line1": "411 30th St", "line2": "Suite 2", "city": "Oakland", "state
 
 
 def npi(number: int) -> str:
-    """The NPI of a running number."""
+    """Return a valid NPI for each number."""
     first9 = f"1{number:08d}"
     return f"{first9}{npi_check_digit(first9)}"
 
 
 @dataclass
 class Directory:
-    """A client of the directory, an administrator, and what the directory told the feed."""
+    """A client of the directory, who is an administrator, and the published events."""
 
     settings: DirectorySettings
     http: httpx.AsyncClient
@@ -39,12 +39,12 @@ class Directory:
     database: asyncpg.Connection
 
     def token(self, *roles: Role, practices: Sequence[str] = ()) -> dict[str, str]:
-        """The headers of a caller in these roles."""
+        """Return the headers of a caller with these roles."""
         token = access_token(self.settings, SystemClock(), *roles, practices=practices)
         return {"Authorization": f"Bearer {token}"}
 
     async def create(self, collection: str, **body: Any) -> dict[str, Any]:
-        """POST that must succeed."""
+        """Create a resource; return its body."""
         response = await self.http.post(f"/v1/directory/{collection}", json=body)
         assert response.status_code == 201, response.text
         created: dict[str, Any] = response.json()
@@ -57,14 +57,16 @@ class Directory:
         return await self.http.delete(f"/v1/directory/{path}", headers={"If-Match": f'"{version}"'})
 
     async def get(self, path: str) -> dict[str, Any]:
-        """GET that must succeed."""
+        """Read a resource; return its body."""
         response = await self.http.get(f"/v1/directory/{path}")
         assert response.status_code == 200, response.text
         body: dict[str, Any] = response.json()
         return body
 
-    async def place(self, *, number: int = 1, practice: str | None = "Lakeside Family Medicine") -> dict[str, Any]:
-        """A provider at a location of a practice; the provider-location."""
+    async def create_provider_location(
+        self, *, number: int = 1, practice: str | None = "Lakeside Family Medicine"
+    ) -> dict[str, Any]:
+        """Create a provider at a location of a practice; return the provider-location."""
         owner = await self.create("practices", name=practice) if practice else {"id": None}
         location = await self.create("locations", address=CHICAGO, practice_id=owner["id"])
         await self.create_provider(number)
@@ -77,15 +79,15 @@ class Directory:
             "providers", npi=npi(number), last_name="Ruiz", first_name="Maria", taxonomy=FAMILY_MEDICINE
         )
 
-    async def told(self) -> list[Envelope]:
-        """All that was told so far, in order per key, once the outbox is empty."""
-        await self._drained()
+    async def published(self) -> list[Envelope]:
+        """Wait until the outbox is empty; return all events, which are in order for each key."""
+        await self._wait_for_empty_outbox()
         return self.feeds.envelopes()
 
-    async def told_of(self, subject: str) -> list[Envelope]:
-        return [envelope for envelope in await self.told() if envelope.subject == subject]
+    async def published_of(self, subject: str) -> list[Envelope]:
+        return [envelope for envelope in await self.published() if envelope.subject == subject]
 
-    async def _drained(self) -> None:
+    async def _wait_for_empty_outbox(self) -> None:
         while True:
             response = await self.http.get("/internal/directory/status")
             if response.json()["outbox"]["backlog"] == 0:
@@ -96,7 +98,7 @@ class Directory:
 async def running_directory(
     database_url: str, *, relaying: bool = True, database_timeout: float = 10.0
 ) -> AsyncIterator[Directory]:
-    """An instance of the service. Without `relaying` its stream is missing, and the outbox keeps its rows."""
+    """Run an instance of the service. Without `relaying` its stream is missing, and rows stay in the outbox."""
     feeds = MemoryFeeds() if relaying else MemoryFeeds(MemoryTransport())
     settings = DirectorySettings(directory_database_url=database_url, database_timeout=database_timeout)
     connection = await asyncpg.connect(database_url)
@@ -108,7 +110,7 @@ async def running_directory(
 
 
 def fields(problem: httpx.Response) -> Sequence[str]:
-    """The fields that a problem names; each comes with what is wrong and a remedy."""
+    """Return the fields that a problem lists; each has a detail and a remedy."""
     errors = problem.json()["errors"]
     assert all(error["detail"] and error["remedy"] for error in errors)
     return [error["field"] for error in errors]

@@ -1,4 +1,4 @@
-"""What the directory tells the feed, and what it hands out whole: envelopes, snapshot, replay."""
+"""Envelopes in the outbox, the snapshot, the replay and the status page."""
 
 import asyncio
 import json
@@ -8,39 +8,39 @@ import asyncpg
 import pytest
 
 from millrace_contracts.envelope import decode
-from millrace_contracts.registry import contract_of, entity_of
+from millrace_contracts.registry import decode_entity, get_contract
 from millrace_directory.replay import LOCK_KEY
 
 from .running import Directory, npi, running_directory
 
 
 async def _snapshot(directory: Directory) -> list[dict[str, Any]]:
-    answer = await directory.http.get("/internal/directory/snapshot")
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
-    return [json.loads(line) for line in answer.text.splitlines()]
+    response = await directory.http.get("/internal/directory/snapshot")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/x-ndjson")
+    return [json.loads(line) for line in response.text.splitlines()]
 
 
-async def _replayed(directory: Directory) -> dict[str, Any]:
-    """Start a replay and wait for its end."""
-    answer = await directory.http.post("/internal/directory/replay")
-    assert (answer.status_code, answer.json()["state"]) == (202, "running")
+async def _replay(directory: Directory) -> dict[str, Any]:
+    """Start a replay, and return its status at the end."""
+    response = await directory.http.post("/internal/directory/replay")
+    assert (response.status_code, response.json()["state"]) == (202, "running")
     while True:
         status: dict[str, Any] = (await directory.http.get("/internal/directory/status")).json()["replay"]
         if status["state"] != "running":
             return status
 
 
-async def _world(directory: Directory) -> None:
-    """One of each entity, and a deleted plan."""
-    await directory.place()
+async def _create_one_of_each(directory: Directory) -> None:
+    """Create one entity of each kind, and a deleted plan."""
+    await directory.create_provider_location()
     for plan in ("PLAN-A", "PLAN-B"):
         await directory.create("insurance-plans", id=plan, name=plan)
     await directory.delete("insurance-plans/PLAN-B", 1)
 
 
-async def test_every_outbox_row_is_an_envelope_of_its_contract(database_url: str) -> None:
+async def test_outbox_rows_are_envelopes_of_their_contract(database_url: str) -> None:
     async with running_directory(database_url, relaying=False) as directory:
-        await _world(directory)
+        await _create_one_of_each(directory)
         rows = await directory.database.fetch("SELECT key, version, body FROM outbox ORDER BY seq")
     envelopes = [decode(row["body"]) for row in rows]
     assert {envelope.entity for envelope in envelopes} == {
@@ -50,29 +50,29 @@ async def test_every_outbox_row_is_an_envelope_of_its_contract(database_url: str
         assert (row["key"], row["version"]) == (envelope.partitionkey, envelope.entityversion)
         assert envelope.partitionkey == envelope.subject
         assert envelope.source == "/services/directory"
-        assert envelope.type.startswith(f"millrace.{contract_of(envelope).name}.")
-        assert (entity_of(envelope) is None) == envelope.type.endswith(".deleted")
+        assert envelope.type.startswith(f"millrace.{get_contract(envelope).name}.")
+        assert (decode_entity(envelope) is None) == envelope.type.endswith(".deleted")
         assert not envelope.replay
 
 
-async def test_a_refused_change_tells_nothing(database_url: str) -> None:
+async def test_rejected_changes_publish_nothing(database_url: str) -> None:
     async with running_directory(database_url, relaying=False) as directory:
-        place = await directory.place()
+        created = await directory.create_provider_location()
         before = await directory.database.fetchval("SELECT count(*) FROM outbox")
-        await directory.delete(f"practices/{place['practice_id']}", 1)
-        await directory.put(f"locations/{place['location_id']}", {"address": place["address"]}, 7)
+        await directory.delete(f"practices/{created['practice_id']}", 1)
+        await directory.put(f"locations/{created['location_id']}", {"address": created["address"]}, 7)
         assert await directory.database.fetchval("SELECT count(*) FROM outbox") == before
-        assert (await directory.get(f"practices/{place['practice_id']}"))["version"] == 1
+        assert (await directory.get(f"practices/{created['practice_id']}"))["version"] == 1
 
 
-async def test_the_snapshot_holds_the_last_word_of_the_feed_in_subject_order(directory: Directory) -> None:
-    await _world(directory)
+async def test_snapshot_contains_the_last_events_in_subject_order(directory: Directory) -> None:
+    await _create_one_of_each(directory)
     for number in (3, 2):
         await directory.create_provider(number)
     lines = await _snapshot(directory)
     subjects = [line["subject"] for line in lines]
     assert subjects == sorted(subjects, key=str.encode)
-    last = {envelope.subject: envelope for envelope in await directory.told()}
+    last = {envelope.subject: envelope for envelope in await directory.published()}
     assert set(subjects) == set(last)
     for line in lines:
         envelope = last[line["subject"]]
@@ -80,43 +80,43 @@ async def test_the_snapshot_holds_the_last_word_of_the_feed_in_subject_order(dir
     assert [line["data"] for line in lines if line["subject"] == "insurance-plan/PLAN-B"] == [None]
 
 
-async def test_the_snapshot_comes_in_parts(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("millrace_directory.snapshot.ROWS", 2)
+async def test_snapshot_is_read_in_chunks(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("millrace_directory.snapshot.CHUNK_ROWS", 2)
     for number in range(1, 6):
         await directory.create_provider(number)
     subjects = [line["subject"] for line in await _snapshot(directory)]
-    assert subjects == [f"provider/{one}" for one in sorted(npi(number) for number in range(1, 6))]
+    assert subjects == [f"provider/{each}" for each in sorted(npi(number) for number in range(1, 6))]
 
 
-async def test_a_replay_tells_everything_again_under_the_same_versions(
+async def test_replay_publishes_all_entities_under_the_same_versions(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millrace_directory.replay.CHUNK", 2)
-    await _world(directory)
+    monkeypatch.setattr("millrace_directory.replay.CHUNK_ROWS", 2)
+    await _create_one_of_each(directory)
     for number in range(2, 7):
         await directory.create_provider(number)
-    before = await directory.told()
+    before = await directory.published()
     last = {envelope.subject: envelope for envelope in before}
 
-    status = await _replayed(directory)
+    status = await _replay(directory)
 
-    replayed = [envelope for envelope in await directory.told() if envelope.replay]
+    replayed = [envelope for envelope in await directory.published() if envelope.replay]
     assert len(replayed) == len(last)
     for envelope in replayed:
-        known = last[envelope.subject]
-        assert (envelope.entityversion, bytes(envelope.data)) == (known.entityversion, bytes(known.data))
-        assert envelope.id != known.id
+        original = last[envelope.subject]
+        assert (envelope.entityversion, bytes(envelope.data)) == (original.entityversion, bytes(original.data))
+        assert envelope.id != original.id
     assert status["state"] == "done"
     assert status["sent"] == {
         "insurance-plan": 2, "location": 1, "practice": 1, "provider-location": 1, "provider": 6,
     }  # fmt: skip
-    assert (await _replayed(directory))["state"] == "done"
+    assert (await _replay(directory))["state"] == "done"
 
 
-async def test_a_replay_waits_for_the_outbox(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("millrace_directory.replay.Replay._room", _full)
+async def test_replay_waits_for_the_outbox(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("millrace_directory.replay.Replay._wait_for_outbox", _block)
     async with running_directory(database_url, relaying=False) as directory:
-        await _world(directory)
+        await _create_one_of_each(directory)
         before = await directory.database.fetchval("SELECT count(*) FROM outbox")
         await directory.http.post("/internal/directory/replay")
         second = await directory.http.post("/internal/directory/replay")
@@ -124,41 +124,41 @@ async def test_a_replay_waits_for_the_outbox(database_url: str, monkeypatch: pyt
         assert await directory.database.fetchval("SELECT count(*) FROM outbox") == before
 
 
-async def _full(_replay: object) -> None:
+async def _block(_replay: object) -> None:
     await asyncio.Event().wait()
 
 
-async def test_one_replay_runs_at_a_time_among_all_instances(directory: Directory, database_url: str) -> None:
-    elsewhere = await asyncpg.connect(database_url)
-    await elsewhere.fetchval("SELECT pg_advisory_lock($1)", LOCK_KEY)
-    refused = await directory.http.post("/internal/directory/replay")
-    assert refused.status_code == 409
-    await elsewhere.close()
-    assert (await _replayed(directory))["state"] == "done"
+async def test_only_one_replay_runs_over_all_instances(directory: Directory, database_url: str) -> None:
+    other_instance = await asyncpg.connect(database_url)
+    await other_instance.fetchval("SELECT pg_advisory_lock($1)", LOCK_KEY)
+    response = await directory.http.post("/internal/directory/replay")
+    assert response.status_code == 409
+    await other_instance.close()
+    assert (await _replay(directory))["state"] == "done"
 
 
-async def test_a_replay_that_fails_says_so_and_the_next_one_runs(
+async def test_failed_replay_is_reported_and_can_be_repeated(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await _world(directory)
+    await _create_one_of_each(directory)
     with monkeypatch.context() as patch:
-        patch.setattr("millrace_directory.replay.events_of", _broken)
-        assert (await _replayed(directory))["state"] == "failed"
-    assert (await _replayed(directory))["state"] == "done"
+        patch.setattr("millrace_directory.replay.events_of", _fail)
+        assert (await _replay(directory))["state"] == "failed"
+    assert (await _replay(directory))["state"] == "done"
     assert (await directory.http.get("/readyz")).status_code == 200
 
 
-def _broken(*_: object) -> None:
+def _fail(*_: object) -> None:
     raise OSError("connection lost")
 
 
-async def test_the_status_page_shows_what_waits(database_url: str) -> None:
+async def test_status_shows_the_outbox_backlog(database_url: str) -> None:
     async with running_directory(database_url, relaying=False) as directory:
         await directory.create_provider()
         status = (await directory.http.get("/internal/directory/status")).json()
         assert status["outbox"]["backlog"] == 1
         assert status["outbox"]["oldest_age_ms"] >= 0
     async with running_directory(database_url) as directory:
-        await directory.told()
+        await directory.published()
         status = (await directory.http.get("/internal/directory/status")).json()
         assert (status["outbox"], status["relay"]["published"]) == ({"backlog": 0, "oldest_age_ms": None}, 1)

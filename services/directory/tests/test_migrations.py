@@ -1,7 +1,7 @@
 """Migrations create the tables of the schema."""
 
 from millrace_directory.migrate import migrate
-from millrace_directory.schema import metadata
+from millrace_directory.tables import metadata
 from tests.support.migrations import schema_differences
 
 # Importers and the outbox declare no metadata.

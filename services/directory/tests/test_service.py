@@ -1,4 +1,4 @@
-"""The service as it is deployed, on PostgreSQL and emulated Kinesis."""
+"""The deployed service, on PostgreSQL and emulated Kinesis."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -37,7 +37,7 @@ async def _read_all(stream: str) -> list[Envelope]:
         return envelopes
 
 
-async def test_a_change_reaches_the_stream_and_what_was_not_sent_survives_a_restart(
+async def test_unsent_changes_reach_the_stream_after_a_restart(
     postgres_dsn: str, aws_endpoint: str, unique_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = unique_name("changes")

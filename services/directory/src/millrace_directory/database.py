@@ -1,4 +1,4 @@
-"""A connection of one's own, for what must not hold one of the requests' pool or keep to its timeouts."""
+"""A dedicated database connection, for work that must not occupy the pool of the requests or obey its timeouts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +14,8 @@ COMMAND_TIMEOUT = 60.0
 
 
 @asynccontextmanager
-async def own_connection(database_url: str, *, name: str) -> AsyncIterator[asyncpg.Connection]:
-    """`name` is shown in `pg_stat_activity`."""
+async def dedicated_connection(database_url: str, *, name: str) -> AsyncIterator[asyncpg.Connection]:
+    """Open a connection outside the pool; `pg_stat_activity` shows it under `name`."""
     connection = await asyncpg.connect(
         database_url,
         timeout=CONNECT_TIMEOUT,
@@ -25,13 +25,15 @@ async def own_connection(database_url: str, *, name: str) -> AsyncIterator[async
     try:
         yield connection
     finally:
-        # At once: whatever is under way here is meant for nobody any more.
+        # Don't wait for a running statement: its result is no longer needed.
         connection.terminate()
 
 
-async def stream(connection: asyncpg.Connection, query: Select[Any], size: int) -> AsyncIterator[list[asyncpg.Record]]:
-    """The rows of a query in lists of up to `size`, from a cursor of the server; within a transaction."""
-    # SQLAlchemy publishes its dialects without types. Past it, a row costs a fraction of the time.
+async def stream_rows(
+    connection: asyncpg.Connection, query: Select[Any], size: int
+) -> AsyncIterator[list[asyncpg.Record]]:
+    """Yield the rows of a query in lists of up to `size`, from a server-side cursor; requires a transaction."""
+    # SQLAlchemy publishes its dialects without types. The driver takes a fraction of SQLAlchemy's time for a row.
     compiled = query.compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
     cursor = await connection.cursor(str(compiled), *compiled.params.values())
     while rows := await cursor.fetch(size):

@@ -1,4 +1,4 @@
-"""What endpoints are given."""
+"""Parameters of the endpoints: the service's parts and the caller's permissions."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -8,13 +8,15 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
-from millrace_directory.insurance_plan.service import InsurancePlanService
+from millrace_contracts import entities
+from millrace_directory.insurance_plan.model import InsurancePlan
 from millrace_directory.location.service import LocationService
+from millrace_directory.permissions import ADMIN, Permissions
 from millrace_directory.practice.service import PracticeService
 from millrace_directory.provider.service import ProviderService
 from millrace_directory.provider_location.service import ProviderLocationService
 from millrace_directory.replay import Replay
-from millrace_directory.writer import ADMIN, Writer
+from millrace_directory.service import Service
 from millrace_feeds.relay import Relay
 from millrace_platform.authentication import Principal, Role, require
 from millrace_platform.database import Database
@@ -23,13 +25,13 @@ from millrace_platform.ids import Ids
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The service, wired."""
+    """The wired parts of the service."""
 
     practices: PracticeService
     locations: LocationService
     providers: ProviderService
     provider_locations: ProviderLocationService
-    insurance_plans: InsurancePlanService
+    insurance_plans: Service[InsurancePlan, entities.InsurancePlan]
     database: Database
     relay: Relay
     replay: Replay
@@ -44,27 +46,28 @@ async def _directory(request: Request) -> Directory:
 InDirectory: TypeAlias = Annotated[Directory, Depends(_directory)]
 
 
-def writer_of(principal: Principal) -> Writer:
-    """What the caller may change, of those who may change something."""
-    return ADMIN if principal.has(Role.ADMIN) else Writer(frozenset(_ids(principal.practices)))
+def permissions_of(principal: Principal) -> Permissions:
+    """Return the permissions of a caller who is staff of practices or an administrator."""
+    return ADMIN if principal.has(Role.ADMIN) else Permissions(frozenset(_practice_ids(principal.practices)))
 
 
-def _ids(practices: Iterable[str]) -> Iterator[UUID]:
+def _practice_ids(practices: Iterable[str]) -> Iterator[UUID]:
     for practice in practices:
-        # Another issuer's groups may be named otherwise; such a one is no practice of ours.
+        # Groups of another issuer may have other names; they are no practices.
         with suppress(ValueError):
             yield UUID(practice)
 
 
-async def _writer(caller: Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN))]) -> Writer:
-    return writer_of(caller)
+async def _staff(caller: Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN))]) -> Permissions:
+    return permissions_of(caller)
 
 
-async def _admin(caller: Annotated[Principal, Depends(require(Role.ADMIN))]) -> Writer:
-    return writer_of(caller)
+async def _admin(caller: Annotated[Principal, Depends(require(Role.ADMIN))]) -> Permissions:
+    return permissions_of(caller)
 
 
-InWriter: TypeAlias = Annotated[Writer, Depends(_writer)]
-"""An endpoint's parameter, to be named before those whose absence is a problem: who may not write learns no more."""
-InAdmin: TypeAlias = Annotated[Writer, Depends(_admin)]
-"""As `InWriter`, for what administrators alone write."""
+InStaff: TypeAlias = Annotated[Permissions, Depends(_staff)]
+"""An endpoint's parameter: staff and administrators may call it. Name it before parameters that can be invalid: callers
+without the role then get 401 or 403 only."""
+InAdmin: TypeAlias = Annotated[Permissions, Depends(_admin)]
+"""As `InStaff`; only administrators may call it."""

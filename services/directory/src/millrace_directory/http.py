@@ -1,4 +1,4 @@
-"""The directory's manners over HTTP: resources with entity tags, pages, merge patches, and how they are documented."""
+"""HTTP conventions of the directory: resources with ETags, pages, merge patches, and their documentation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,9 @@ from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from millrace_directory.merge_patch import merge
 from millrace_directory.reading import Page
 from millrace_directory.schemas import Body
-from millrace_directory.wire import CLEAN, Written
+from millrace_directory.wire import CLEAN, VersionedEntity
 from millrace_platform.openapi import PROBLEMS, described_problems
 from millrace_platform.pagination import CursorText, Limit, next_link
 from millrace_platform.preconditions import Tags, etag
@@ -24,47 +23,61 @@ MERGE_PATCH = "application/merge-patch+json"
 B = TypeVar("B", bound=Body)
 
 
-def resource(written: Written[Any]) -> dict[str, Any]:
-    """An entity as REST shows it: what the feed carries, without what only the refinery knows, with its version."""
-    fields = msgspec.to_builtins(written.entity)
-    return {name: value for name, value in fields.items() if name not in CLEAN} | {"version": written.version}
+def resource(versioned: VersionedEntity[Any]) -> dict[str, Any]:
+    """Return an entity as REST shows it: with its version, without the fields that only the refinery fills in."""
+    fields = msgspec.to_builtins(versioned.entity)
+    return {name: value for name, value in fields.items() if name not in CLEAN} | {"version": versioned.version}
 
 
-def shown(written: Written[Any], known: Tags) -> Response:
-    """The resource with its ETag; 304 where the client knows this version."""
-    headers = {"ETag": etag(written.version)}
-    if known.match_weakly(written.version):
+def read_response(versioned: VersionedEntity[Any], known: Tags) -> Response:
+    """Return the resource with its ETag; 304 if the client already has this version."""
+    headers = {"ETag": etag(versioned.version)}
+    if known.match_weakly(versioned.version):
         return Response(status_code=304, headers=headers)
-    return json_response(resource(written), headers=headers)
+    return json_response(resource(versioned), headers=headers)
 
 
-def created(request: Request, written: Written[Any]) -> Response:
-    """201 with `Location` and ETag."""
-    key = written.subject.rpartition("/")[2]
-    headers = {"ETag": etag(written.version), "Location": f"{request.url.path}/{key}"}
-    return json_response(resource(written), status=201, headers=headers)
+def created_response(request: Request, versioned: VersionedEntity[Any]) -> Response:
+    """Return the new resource: 201 with `Location` and ETag."""
+    key = versioned.subject.rpartition("/")[2]
+    headers = {"ETag": etag(versioned.version), "Location": f"{request.url.path}/{key}"}
+    return json_response(resource(versioned), status=201, headers=headers)
 
 
-def changed(written: Written[Any]) -> Response:
-    """The resource as it is now, with its new ETag."""
-    return json_response(resource(written), headers={"ETag": etag(written.version)})
+def changed_response(versioned: VersionedEntity[Any]) -> Response:
+    """Return the changed resource with its new ETag."""
+    return json_response(resource(versioned), headers={"ETag": etag(versioned.version)})
 
 
-def listed(request: Request, page: Page[Any]) -> Response:
-    """A page, with a `Link` to the next one."""
-    body = {"items": [resource(written) for written in page.items], "next": page.next}
+def page_response(request: Request, page: Page[Any]) -> Response:
+    """Return a page, with a `Link` to the next one."""
+    body = {"items": [resource(each) for each in page.items], "next": page.next}
     return json_response(body, headers={} if page.next is None else {"Link": next_link(request, page.next)})
 
 
-def patched(schema: type[B], patch: dict[str, Any]) -> Callable[[Written[Any]], B]:
-    """Applies a merge patch to the resource that the client sees; what comes out must be a valid body."""
+def merge(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """Apply a JSON merge patch (RFC 7396): null removes a member, an object is merged, anything else replaces."""
+    merged = dict(target)
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, dict):
+            below = merged.get(name)
+            merged[name] = merge(below if isinstance(below, dict) else {}, value)
+        else:
+            merged[name] = value
+    return merged
 
-    def apply(written: Written[Any]) -> B:
+
+def patched_body(schema: type[B], patch: dict[str, Any]) -> Callable[[VersionedEntity[Any]], B]:
+    """Return a function that applies a merge patch to the resource and validates the result, with a 422 problem."""
+
+    def apply(versioned: VersionedEntity[Any]) -> B:
         try:
-            return schema.model_validate(merge(resource(written), patch))
+            return schema.model_validate(merge(resource(versioned), patch))
         except ValidationError as error:
-            found = error.errors(include_url=False)
-            raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in found]) from error
+            errors = error.errors(include_url=False)
+            raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in errors]) from error
 
     return apply
 
@@ -76,31 +89,31 @@ MergePatch: TypeAlias = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """Which page of a list is asked for."""
+    """The requested page of a list."""
 
     limit: int
     cursor: str | None
 
 
-# A coroutine, as FastAPI would make the dataclass in a thread.
+# A coroutine, because FastAPI would create the dataclass in a thread.
 async def _paging(limit: Limit = 50, cursor: CursorText = None) -> Paging:
     return Paging(limit, cursor)
 
 
-Paged: TypeAlias = Annotated[Paging, Depends(_paging)]
+InPaging: TypeAlias = Annotated[Paging, Depends(_paging)]
 
 
 problems = partial(
     described_problems,
     {
         **PROBLEMS,
-        404: "There is no such resource; to be changed, none of the caller's.",
-        409: "It is there already, or others need it.",
-        503: "The service, or who issues access tokens, can't answer now.",
+        404: "There is no such resource, or the caller can't change it.",
+        409: "The resource already exists, or other resources need it.",
+        503: "The service or the issuer of access tokens is unavailable.",
     },
 )
 
 LIST = problems(422)
-READ = {304: {"description": "The version that `If-None-Match` names."}, **problems(404, 422)}
+READ = {304: {"description": "The resource still has a version in `If-None-Match`."}, **problems(404, 422)}
 CREATE = problems(401, 403, 409, 415, 422, 503)
 CHANGE = problems(401, 403, 404, 409, 412, 415, 422, 428, 503)

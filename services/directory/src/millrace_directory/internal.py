@@ -1,46 +1,59 @@
-"""For operators and `millrace verify`; the load balancer doesn't lead here."""
+"""Endpoints for operators and `millrace verify`; the load balancer doesn't route to them."""
 
 from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from sqlalchemy import DateTime, column, func, select, table
 
 from millrace_directory.dependencies import InDirectory
 from millrace_directory.http import problems
 from millrace_directory.snapshot import NDJSON, snapshot
-from millrace_directory.status import status
+from millrace_feeds.outbox import OUTBOX_TABLE
 from millrace_platform.middleware import prolong
 from millrace_platform.responses import json_response
 
 STALL = 60.0
-"""Seconds that each part of the snapshot may take, the database's and the reader's share together."""
+"""Seconds for each chunk of the snapshot: reading it from the database and sending it to the client."""
+
+_created = column("created_at", DateTime(timezone=True))
+_OUTBOX = select(func.count(), func.extract("epoch", func.clock_timestamp() - func.min(_created)) * 1000).select_from(
+    table(OUTBOX_TABLE, _created)
+)
 
 router = APIRouter(prefix="/internal/directory", tags=["internal"])
 
 
 @router.get(
     "/snapshot",
-    summary="Read everything",
+    summary="Read all entities",
     response_class=StreamingResponse,
     responses={200: {"description": "One entity a line.", "content": {NDJSON: {"schema": {"type": "string"}}}}},
 )
-async def read_snapshot(request: Request) -> StreamingResponse:
-    """Lines of JSON `{"subject", "version", "data"}` in the order of the subjects; data is null for a tombstone.
+async def get_directory_snapshot(request: Request) -> StreamingResponse:
+    """Return lines of JSON `{"subject", "version", "data"}` in the order of the subjects; data is null for a tombstone.
 
-    All lines are of one moment. The answer is complete only if the body ends properly (its last chunk arrives).
+    All lines are from one moment. The response is complete only if the body ends properly (its last chunk arrives).
     """
     url = request.app.state.settings.directory_database_url
     return StreamingResponse(snapshot(url, lambda: prolong(request.scope, STALL)), media_type=NDJSON)
 
 
-@router.post("/replay", summary="Send everything again", status_code=202, responses=problems(409))
-async def start_replay(directory: InDirectory) -> dict[str, Any]:
-    """Emits all entities under their present versions, marked as a replay. The status page tells how far it is."""
+@router.post("/replay", summary="Publish all entities again", status_code=202, responses=problems(409))
+async def start_directory_replay(directory: InDirectory) -> dict[str, Any]:
+    """Publish all entities under their current versions, marked as a replay. The status page shows the progress."""
     return asdict(await directory.replay.start())
 
 
-@router.get("/status", summary="Show the figures")
-async def show_status(directory: InDirectory) -> Response:
-    """Of the outbox (rows that wait, age of the oldest), the relay, and the last replay of this instance."""
-    return json_response(await status(directory), headers={"Cache-Control": "no-store"})
+@router.get("/status", summary="Show the outbox, the relay and the last replay")
+async def get_directory_status(directory: InDirectory) -> Response:
+    """Return the outbox (waiting rows, age of the oldest), the relay, and the last replay of this instance."""
+    async with directory.database.read() as session:
+        backlog, oldest = (await session.execute(_OUTBOX)).one()
+    status = {
+        "outbox": {"backlog": backlog, "oldest_age_ms": None if oldest is None else round(float(oldest), 1)},
+        "relay": asdict(directory.relay.status()),
+        "replay": asdict(directory.replay.status),
+    }
+    return json_response(status, headers={"Cache-Control": "no-store"})

@@ -1,11 +1,30 @@
-"""What all aggregates are: a whole state, and the version that it has reached."""
+"""Base classes of the aggregates: states, which contain the rules, and domain events."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Generic, Self, TypeVar
+from enum import StrEnum
+from typing import ClassVar, Self, TypeAlias, TypeVar
+from uuid import UUID
 
-from millrace_directory.events import Event, Key
 from millrace_directory.rules import Violation
+
+Key: TypeAlias = UUID | str
+"""The primary key of an aggregate: a UUID, an NPI or a plan id."""
+
+
+class Action(StrEnum):
+    """The cause of a new version; the last word of the event's type on the feed."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEvent:
+    """Base of the changes of an aggregate that affect other aggregates."""
+
+    key: Key
 
 
 class State:
@@ -14,7 +33,7 @@ class State:
     __slots__ = ()
 
     identity: ClassVar[tuple[str, ...]] = ("id",)
-    """Fields that never change; the first one is the key."""
+    """Fields that never change; the first one is the primary key."""
 
     @property
     def key(self) -> Key:
@@ -22,37 +41,28 @@ class State:
         return key
 
     def violations(self) -> Iterator[Violation]:
-        """The rules that this state breaks by itself, whatever else is stored."""
+        """Yield the rules that this state breaks by itself, independent of other rows."""
         yield from ()
 
-    def consequences(self, after: Self | None) -> Iterator[Event]:  # noqa: ARG002 # for those who look at it
-        """What concerns other aggregates when this state gives way to `after`, None when it is deleted."""
+    def domain_events(self, after: Self | None) -> Iterator[DomainEvent]:  # noqa: ARG002 # for overriders
+        """Yield the events of replacing this state with `after`, or of deleting it if `after` is None."""
         yield from ()
 
     def identity_violations(self, after: Self) -> Iterator[Violation]:
-        """What of the identity `after` tries to change."""
+        """Yield a violation for each field of the identity that `after` changes."""
         for field in self.identity:
             if getattr(self, field) != getattr(after, field):
                 yield Violation(
                     field,
-                    f"It is {getattr(self, field)} here and can't be changed.",
-                    "Send it as it is; for another one, create a resource of its own and delete this one.",
+                    f"The value is {getattr(self, field)} and can't be changed.",
+                    "Send the current value. For another value, create a new resource and delete this one.",
                 )
 
     def reserved_violations(self, after: Self, reserved: Iterable[str]) -> Iterator[Violation]:
-        """Which of the reserved fields `after` tries to change."""
+        """Yield a violation for each of the reserved fields that `after` changes."""
         for field in reserved:
             if getattr(self, field) != getattr(after, field):
-                yield Violation(field, "An administrator alone changes it.", "Send it as it is.")
+                yield Violation(field, "Only an administrator can change this field.", "Send the current value.")
 
 
 S = TypeVar("S", bound=State)
-
-
-@dataclass(frozen=True, slots=True)
-class Stored(Generic[S]):
-    """A state and its version, which rises by one with each commit and never falls. `deleted` marks a tombstone."""
-
-    state: S
-    version: int
-    deleted: bool = False

@@ -1,4 +1,4 @@
-"""Reading the entities of one kind for people: one by key, or in pages."""
+"""Read the live entities of one kind: one by key, or in pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,50 +6,51 @@ from typing import Any, Generic, TypeAlias
 
 from sqlalchemy import Column
 
-from millrace_directory.errors import is_not_there
-from millrace_directory.events import Key
-from millrace_directory.wire import E, Kind, Written
+from millrace_directory.errors import not_found
+from millrace_directory.model import Key
+from millrace_directory.wire import E, Kind, VersionedEntity
 from millrace_platform.database import ReadSessions
 from millrace_platform.pagination import Cursors
 
 Filters: TypeAlias = Mapping[Column[Any], object | None]
-"""Values that columns must have; None filters nothing."""
+"""Required values of columns; None doesn't filter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[E]):
-    """Some of a list's entities, and the cursor of the page behind them; None where there is none."""
+    """A page of a list, and the cursor of the next page; None on the last one."""
 
-    items: list[Written[E]]
+    items: list[VersionedEntity[E]]
     next: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Reader(Generic[E]):
-    """Reads entities that are there; a tombstone isn't."""
+    """Reads live entities; tombstones aren't found."""
 
     kind: Kind[E]
     sessions: ReadSessions
 
-    async def get(self, key: Key) -> Written[E]:
-        """Raises a 404 problem."""
+    async def get(self, key: Key) -> VersionedEntity[E]:
+        """Return the entity with this key; raise a 404 problem if there is none."""
         async with self.sessions() as session:
             row = (await session.execute(self.kind.query.where(self.kind.key == key))).mappings().one_or_none()
         if row is None or row["deleted"]:
-            raise is_not_there(self.kind, key)
-        return self.kind.written(row)
+            raise not_found(self.kind, key)
+        return self.kind.versioned(row)
 
     async def page(self, cursor: str | None, limit: int, filters: Filters) -> Page[E]:
-        """The first `limit` entities behind the cursor, in key order. A 422 problem for a cursor of another list.
+        """Return the first `limit` entities after the cursor; raise a 422 problem for the cursor of another list.
 
-        Entities that stay are shown exactly once over all pages; those that come or go meanwhile are shown or not.
+        All pages together show each entity exactly once, except those that are created or deleted meanwhile.
         """
         wanted = {column: value for column, value in filters.items() if value is not None}
         scope = {str(column): str(value) for column, value in wanted.items()}
         cursors = Cursors(self.kind.contract.name, self.kind.position_type)
         position = None if cursor is None else cursors.read(cursor, filters=scope)
-        query = self.kind.behind(position).where(self.kind.live, *(column == value for column, value in wanted.items()))
+        conditions = (column == value for column, value in wanted.items())
+        query = self.kind.query_after(position).where(self.kind.is_live, *conditions)
         async with self.sessions() as session:
             rows = (await session.execute(query.limit(limit + 1))).mappings().all()
         following = cursors.write(self.kind.position(rows[limit - 1]), filters=scope) if len(rows) > limit else None
-        return Page([self.kind.written(row) for row in rows[:limit]], following)
+        return Page([self.kind.versioned(row) for row in rows[:limit]], following)

@@ -1,4 +1,4 @@
-"""Specialties and visit reasons, as patients choose them. They come with the code, so they may be cached for long."""
+"""Specialties and visit reasons for patients to choose from. They are part of the code, so caches may store them."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from millrace_directory.http import problems
 from millrace_platform.errors import NotFound
 from millrace_platform.resources import Schema
 from millrace_platform.responses import json_response
-from millrace_reference.specialties import Specialty, all_specialties, specialty
-from millrace_reference.text import closest
-from millrace_reference.visit_reasons import VisitReason, all_visit_reasons, visit_reason
+from millrace_reference.specialties import Specialty, all_specialties, find_specialty
+from millrace_reference.text import find_closest
+from millrace_reference.visit_reasons import VisitReason, all_visit_reasons, find_visit_reason
 
-CACHED = {"Cache-Control": "public, max-age=3600"}
+CACHE_HEADERS = {"Cache-Control": "public, max-age=3600"}
 
 router = APIRouter(prefix="/v1")
 
@@ -31,7 +31,7 @@ class SpecialtyList(Schema):
 
 
 class VisitReasonResource(Schema):
-    """A visit reason and the slugs of the specialties for it, the most usual first."""
+    """A visit reason and the slugs of its specialties, the most common first."""
 
     slug: str
     name: str
@@ -43,9 +43,11 @@ class VisitReasonList(Schema):
 
 
 @router.get("/specialties", summary="List specialties", tags=["specialties"], response_model=SpecialtyList)
-async def specialties() -> Response:
-    """Those that patients look for."""
-    return json_response({"items": [_specialty(one) for one in all_specialties() if one.listed]}, headers=CACHED)
+async def list_specialties() -> Response:
+    """Return the specialties that patients can search for."""
+    return json_response(
+        {"items": [_specialty(each) for each in all_specialties() if each.listed]}, headers=CACHE_HEADERS
+    )
 
 
 @router.get(
@@ -55,18 +57,18 @@ async def specialties() -> Response:
     response_model=SpecialtyResource,
     responses=problems(404, 422),
 )
-async def one_specialty(slug: str) -> Response:
-    """By its slug; also those that the list leaves out."""
-    found = specialty(slug)
+async def get_specialty(slug: str) -> Response:
+    """Return a specialty by its slug, including those that aren't in the list."""
+    found = find_specialty(slug)
     if found is None:
-        raise _unknown("specialty", slug, [one.slug for one in all_specialties() if one.listed])
-    return json_response(_specialty(found), headers=CACHED)
+        raise _not_found("specialty", slug, [each.slug for each in all_specialties() if each.listed])
+    return json_response(_specialty(found), headers=CACHE_HEADERS)
 
 
 @router.get("/visit-reasons", summary="List visit reasons", tags=["visit-reasons"], response_model=VisitReasonList)
-async def visit_reasons() -> Response:
-    """All of them."""
-    return json_response({"items": [_visit_reason(one) for one in all_visit_reasons()]}, headers=CACHED)
+async def list_visit_reasons() -> Response:
+    """Return all visit reasons."""
+    return json_response({"items": [_visit_reason(each) for each in all_visit_reasons()]}, headers=CACHE_HEADERS)
 
 
 @router.get(
@@ -76,21 +78,21 @@ async def visit_reasons() -> Response:
     response_model=VisitReasonResource,
     responses=problems(404, 422),
 )
-async def one_visit_reason(slug: str) -> Response:
-    """By its slug."""
-    found = visit_reason(slug)
+async def get_visit_reason(slug: str) -> Response:
+    """Return a visit reason by its slug."""
+    found = find_visit_reason(slug)
     if found is None:
-        raise _unknown("visit reason", slug, [one.slug for one in all_visit_reasons()])
-    return json_response(_visit_reason(found), headers=CACHED)
+        raise _not_found("visit reason", slug, [each.slug for each in all_visit_reasons()])
+    return json_response(_visit_reason(found), headers=CACHE_HEADERS)
 
 
-def _specialty(one: Specialty) -> dict[str, Any]:
-    return {"slug": one.slug, "name": one.name, "synonyms": one.synonyms, "taxonomies": one.taxonomies}
+def _specialty(found: Specialty) -> dict[str, Any]:
+    return {"slug": found.slug, "name": found.name, "synonyms": found.synonyms, "taxonomies": found.taxonomies}
 
 
-def _visit_reason(one: VisitReason) -> dict[str, Any]:
-    return {"slug": one.slug, "name": one.name, "specialties": one.specialties}
+def _visit_reason(found: VisitReason) -> dict[str, Any]:
+    return {"slug": found.slug, "name": found.name, "specialties": found.specialties}
 
 
-def _unknown(name: str, slug: str, slugs: list[str]) -> NotFound:
-    return NotFound(f"There is no {name} {slug!r}. The nearest: {', '.join(closest(slug, slugs))}.")
+def _not_found(name: str, slug: str, slugs: list[str]) -> NotFound:
+    return NotFound(f"There is no {name} {slug!r}. Similar ones: {', '.join(find_closest(slug, slugs))}.")

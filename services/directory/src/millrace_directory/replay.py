@@ -1,4 +1,4 @@
-"""Sending all entities again, under the versions that they have: refills whatever was lost behind the feed."""
+"""Publish all entities again under their current versions, to refill copies in other services."""
 
 import asyncio
 import logging
@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from sqlalchemy import func, literal, select, table
 
-from millrace_directory.database import own_connection
-from millrace_directory.feed import CHUNK, events_of
-from millrace_directory.kinds import KINDS
+from millrace_directory.database import dedicated_connection
+from millrace_directory.feed import CHUNK_ROWS, events_of
+from millrace_directory.snapshot import KINDS
 from millrace_directory.wire import Kind
 from millrace_feeds.clock import rfc3339
 from millrace_feeds.outbox import OUTBOX_TABLE
@@ -19,14 +19,14 @@ from millrace_platform.errors import Conflict
 from millrace_platform.unit_of_work import Envelopes, write_to_outbox
 
 LOCK_KEY = 0x6D696C6C_72657079
-"""Advisory lock of the replay ("millrepy"): one runs at a time, whatever instance was asked."""
-BACKLOG = 20_000
-"""Rows in the outbox above which the replay waits: it must not fill the disk, nor hold changes up for minutes."""
+"""Advisory lock of the replay ("millrepy"): only one runs at a time over all instances."""
+MAX_BACKLOG = 20_000
+"""Outbox rows above which the replay pauses, so that it neither fills the disk nor delays changes by minutes."""
 PAUSE = 0.2
-"""Seconds between two looks at an outbox that is so full."""
+"""Seconds between checks of the outbox during a pause."""
 
-_waiting = select(literal(1)).select_from(table(OUTBOX_TABLE)).limit(BACKLOG + 1).subquery()
-_BACKLOG = select(func.count()).select_from(_waiting)
+_outbox_rows = select(literal(1)).select_from(table(OUTBOX_TABLE)).limit(MAX_BACKLOG + 1).subquery()
+_COUNT_BACKLOG = select(func.count()).select_from(_outbox_rows)
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class ReplayStatus:
 
 
 class Replay:
-    """Runs replays one after the other, each in chunks that are transactions of their own."""
+    """Runs one replay at a time. Each chunk of a replay is a transaction."""
 
     def __init__(self, database: Database, database_url: str, envelopes: Envelopes) -> None:
         self.status = ReplayStatus()
@@ -52,18 +52,20 @@ class Replay:
         self._started: asyncio.Queue[AsyncExitStack] = asyncio.Queue(maxsize=1)
 
     async def start(self) -> ReplayStatus:
-        """Have a replay begin. Raises a 409 problem while one runs, here or elsewhere."""
+        """Start a replay in `run`; raise a 409 problem if one is running on any instance."""
         async with AsyncExitStack() as stack:
-            connection = await stack.enter_async_context(own_connection(self._database_url, name="directory-replay"))
+            connection = await stack.enter_async_context(
+                dedicated_connection(self._database_url, name="directory-replay")
+            )
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
-                raise Conflict("A replay is running. Wait until it has ended; the status page shows how far it is.")
+                raise Conflict("A replay is already running. Wait until the status page shows its end.")
             self.status = ReplayStatus("running", started=self._now())
-            # The lock is the connection's, and goes with it to the task.
+            # The lock belongs to the connection, which the task in `run` closes.
             self._started.put_nowait(stack.pop_all())
         return self.status
 
     async def run(self) -> None:
-        """The task that does the work, until it is cancelled."""
+        """Run the started replays until cancelled."""
         while True:
             async with await self._started.get():
                 await self._replay()
@@ -71,35 +73,36 @@ class Replay:
     async def _replay(self) -> None:
         try:
             for kind in KINDS:
-                await self._send(kind)
+                await self._publish(kind)
         except Exception:
-            # Whatever it was, it ends this replay, not the service.
+            # A failure ends this replay, not the service.
             logger.exception("replay failed")
             self.status = replace(self.status, state="failed", ended=self._now())
         else:
             self.status = replace(self.status, state="done", ended=self._now())
 
-    async def _send(self, kind: Kind[Any]) -> None:
+    async def _publish(self, kind: Kind[Any]) -> None:
         position: tuple[Any, ...] | None = None
         sent = 0
         while True:
-            await self._room()
+            await self._wait_for_outbox()
             async with self._database.transaction() as session:
-                rows = (await session.execute(kind.behind(position).limit(CHUNK))).mappings().all()
-                await write_to_outbox(session, self._envelopes.of(events_of(kind, rows), replay=True))
+                rows = (await session.execute(kind.query_after(position).limit(CHUNK_ROWS))).mappings().all()
+                events = events_of(kind, map(kind.versioned, rows))
+                await write_to_outbox(session, self._envelopes.of(events, replay=True))
             sent += len(rows)
             self.status = replace(self.status, sent={**self.status.sent, kind.contract.name: sent})
-            if len(rows) < CHUNK:
+            if len(rows) < CHUNK_ROWS:
                 return
             position = kind.position(rows[-1])
 
-    async def _room(self) -> None:
-        while await self._backlog() > BACKLOG:  # noqa: ASYNC110 # rows that leave tell nobody
+    async def _wait_for_outbox(self) -> None:
+        while await self._backlog() > MAX_BACKLOG:  # noqa: ASYNC110 # no notification when the relay deletes rows
             await asyncio.sleep(PAUSE)
 
     async def _backlog(self) -> int:
         async with self._database.read() as session:
-            return await session.scalar(_BACKLOG) or 0
+            return await session.scalar(_COUNT_BACKLOG) or 0
 
     def _now(self) -> str:
         return rfc3339(self._envelopes.clock.time())

@@ -1,67 +1,83 @@
-"""Rows of one table as states of one aggregate."""
+"""Read and write the rows of one aggregate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Generic
 
-from sqlalchemy import ColumnElement, Table, literal, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.sql.dml import Update
 
-from millrace_directory.events import Key
-from millrace_directory.model import S, Stored
-from millrace_platform.database import ReadSession, Session
+from millrace_directory.model import Key, S
+from millrace_directory.wire import E, Kind, Row, VersionedEntity, query_by_keys
+from millrace_platform.database import Session
+from millrace_platform.statements import first
 
 
 @dataclass(frozen=True, slots=True)
-class Repository(Generic[S]):
-    """Reads and writes states of one type, whose fields are columns of the table."""
+class AggregateRow(Generic[S, E]):
+    """A row as the state that rules apply to, and as the entity that is shown and published."""
 
-    table: Table
+    state: S
+    versioned: VersionedEntity[E]
+
+
+@dataclass(frozen=True, slots=True)
+class Repository(Generic[S, E]):
+    """Rows of one kind. The fields of `state` are columns of its table."""
+
+    kind: Kind[E]
     state: type[S]
 
-    @property
-    def key(self) -> ColumnElement[Any]:
-        return self.table.c[self.state.identity[0]]
+    async def find(self, session: Session, key: Key) -> AggregateRow[S, E] | None:
+        """Return the row with this key, including tombstones."""
+        row = await first(session, query_by_keys(self.kind), [key])
+        return None if row is None else self._aggregate_row(row)
 
-    async def get(self, session: ReadSession, key: Key) -> Stored[S] | None:
-        """The row with this key, a tombstone too."""
-        row = (await session.execute(select(self.table).where(self.key == key))).mappings().one_or_none()
-        if row is None:
-            return None
-        state = self.state(**{name: _frozen(row[name]) for name in self._fields()})
-        return Stored(state, row["version"], row["deleted_at"] is not None)
-
-    async def add(self, session: Session, state: S) -> bool:
-        """Insert the state with version 1; False where its key or another unique value is taken."""
-        statement = insert(self.table).values(version=1, **self._values(state)).on_conflict_do_nothing()
-        return (await session.execute(statement.returning(literal(1)))).first() is not None
-
-    async def advance(self, session: Session, before: Stored[S], after: S, deleted_at: datetime | None = None) -> bool:
-        """Write the next version over `before`; False where the row has another version than that by now."""
-        statement = (
-            update(self.table)
-            .where(self.key == before.state.key, self.table.c.version == before.version)
-            .values(version=before.version + 1, deleted_at=deleted_at, **self._values(after))
+    async def insert(self, session: Session, state: S) -> AggregateRow[S, E] | None:
+        """Insert the state with version 1; return None if its key or another unique value is taken."""
+        return await self._write(
+            session, insert(self.kind.table).values(version=1, **self._values(state)).on_conflict_do_nothing()
         )
-        return (await session.execute(statement.returning(literal(1)))).first() is not None
+
+    async def update(
+        self, session: Session, before: AggregateRow[S, E], after: S, deleted_at: datetime | None = None
+    ) -> AggregateRow[S, E] | None:
+        """Write the version after `before`; return None if the row no longer has that version."""
+        version = before.versioned.version
+        return await self._write(
+            session,
+            update(self.kind.table)
+            .where(self.kind.key == before.state.key, self.kind.table.c.version == version)
+            .values(version=version + 1, deleted_at=deleted_at, **self._values(after)),
+        )
 
     async def lock_live(self, session: Session, keys: Sequence[Key]) -> set[Key]:
-        """Which of these are there. They stay as they are until the transaction ends."""
-        statement = select(self.key).where(self.key.in_(keys), self.table.c.deleted_at.is_(None))
-        rows = await session.execute(statement.order_by(self.key).with_for_update(read=True))
-        return set(rows.scalars())
+        """Return which of these rows are live, and lock them against changes until the transaction ends."""
+        key = self.kind.key
+        statement = select(key).where(key.in_(keys), self.kind.is_live).order_by(key).with_for_update(read=True)
+        return set((await session.execute(statement)).scalars())
+
+    async def _write(self, session: Session, statement: Insert | Update) -> AggregateRow[S, E] | None:
+        written = statement.returning(self.kind.table).cte("written")
+        row = (await session.execute(self.kind.select_from(written))).mappings().one_or_none()
+        return None if row is None else self._aggregate_row(row)
+
+    def _aggregate_row(self, row: Row) -> AggregateRow[S, E]:
+        state = self.state(**{name: _to_field(row[name]) for name in self._fields()})
+        return AggregateRow(state, self.kind.versioned(row))
 
     def _fields(self) -> list[str]:
         return [field.name for field in fields(self.state)]  # type: ignore[arg-type] # every State is a dataclass
 
     def _values(self, state: S) -> dict[str, Any]:
-        return {name: _plain(getattr(state, name)) for name in self._fields()}
+        return {name: _to_column(getattr(state, name)) for name in self._fields()}
 
 
-def _frozen(value: Any) -> Any:
+def _to_field(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _plain(value: Any) -> Any:
+def _to_column(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value

@@ -1,11 +1,11 @@
-"""Rules that several aggregates share: pure checks of one field each, which say what is wrong and what helps."""
+"""Rules that several aggregates share: pure checks of one field each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from millrace_reference.npi import is_valid_npi
-from millrace_reference.phones import e164
-from millrace_reference.places import nearest_zips, place
+from millrace_reference.phones import normalize_phone
+from millrace_reference.places import find_nearest_zips, find_place
 from millrace_reference.specialties import taxonomy_name
 
 _STATES = """
@@ -17,15 +17,15 @@ STATES = frozenset(_STATES.split())
 
 
 def load_tables() -> None:
-    """Read what the checks look up, some 0.3 s; else the first request that needs it would hold up all others."""
-    place("")
+    """Load the reference data of the checks (0.3 s), so that the first request doesn't block all others."""
+    find_place("")
     taxonomy_name("")
-    e164("")
+    normalize_phone("")
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A field (dotted path in the resource) that breaks a rule: what is wrong, and what to do about it."""
+    """A broken rule: the field (dotted path in the resource), what is wrong, and what to do."""
 
     field: str
     detail: str
@@ -33,38 +33,36 @@ class Violation:
 
 
 def check_npi(field: str, npi: str) -> Iterator[Violation]:
-    """Ten digits whose last one is the Luhn digit over `80840` and the first nine (45 CFR 162.406)."""
+    """Require ten digits, the last one the Luhn digit of `80840` and the first nine (45 CFR 162.406)."""
     if not is_valid_npi(npi):
         yield Violation(field, f"{npi!r} is not an NPI: its check digit is wrong.", "Look the number up in NPPES.")
 
 
 def check_taxonomy(field: str, code: str) -> Iterator[Violation]:
-    """A code of the NUCC provider taxonomy."""
+    """Require a code of the NUCC provider taxonomy."""
     if taxonomy_name(code) is None:
         yield Violation(
             field,
             f"{code!r} is not a NUCC taxonomy code.",
-            "Take a code that /v1/specialties lists under the specialty.",
+            "Send a code that /v1/specialties lists for the specialty.",
         )
 
 
 def check_state(field: str, state: str) -> Iterator[Violation]:
-    """A USPS code of a state or territory."""
+    """Require the USPS code of a state or territory."""
     if state not in STATES:
         yield Violation(field, f"{state!r} is not a state of the United States.", "Send its two-letter USPS code.")
 
 
 def check_zip(field: str, code: str) -> Iterator[Violation]:
-    """A ZIP code whose place is known: without one, what is there can't be found by distance."""
-    if place(code[:5]) is None:
-        known = ", ".join(nearest_zips(code[:5]))
-        remedy = f"ZIP codes like it: {known}." if known else "Look the ZIP code up at the USPS."
+    """Require a ZIP code with a known position: searches by distance can't find other locations."""
+    if find_place(code[:5]) is None:
+        known = ", ".join(find_nearest_zips(code[:5]))
+        remedy = f"Similar ZIP codes: {known}." if known else "Look the ZIP code up at the USPS."
         yield Violation(field, f"{code!r} is not a known ZIP code.", remedy)
 
 
 def check_phone(field: str, number: str | None) -> Iterator[Violation]:
-    """A number that can be called, in any spelling."""
-    if number is not None and e164(number) is None:
-        yield Violation(
-            field, f"{number!r} is not a valid telephone number.", "Send area code and number, or null for none."
-        )
+    """Require a valid telephone number in any spelling, or None."""
+    if number is not None and normalize_phone(number) is None:
+        yield Violation(field, f"{number!r} is not a valid telephone number.", "Send area code and number, or null.")

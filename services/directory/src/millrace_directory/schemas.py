@@ -1,4 +1,4 @@
-"""What the REST resources have in common."""
+"""Base class and fields that several REST resources share."""
 
 from typing import Annotated, ClassVar
 
@@ -10,13 +10,13 @@ PlanId = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
-        description="HIOS plan id (14 characters), or an identifier of your own of letters, digits, `.`, `_` and `-`.",
+        description="HIOS plan id (14 characters), or your own identifier of letters, digits, `.`, `_` and `-`.",
     ),
 ]
 Taxonomy = Annotated[str, Field(pattern=r"^[0-9A-Z]{10}$", description="NUCC provider taxonomy code.")]
 
 
 class Body(resources.Body):
-    """Base of what clients send: the whole writable state."""
+    """Base of request bodies: the whole writable state."""
 
     read_only: ClassVar[frozenset[str]] = frozenset({"version"})

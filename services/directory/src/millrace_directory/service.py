@@ -1,4 +1,4 @@
-"""Commands on one aggregate: each is one transaction of the change, what follows from it, and all their events."""
+"""Commands on one aggregate. Each is one transaction: the change, the changes of its dependents, and all events."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,132 +6,141 @@ from typing import ClassVar, Generic
 
 from sqlalchemy.exc import IntegrityError
 
-from millrace_directory.errors import breaks_rules, is_needed, is_not_there, is_stale, is_taken
-from millrace_directory.events import Action, Key
-from millrace_directory.fan_out import apply_consequences
-from millrace_directory.feed import record_row
-from millrace_directory.model import S, Stored
+from millrace_directory.errors import already_exists, in_use, not_found, rules_broken, version_conflict
+from millrace_directory.fan_out import update_dependents
+from millrace_directory.feed import events_of
+from millrace_directory.model import Action, Key, S
+from millrace_directory.permissions import Permissions
 from millrace_directory.reading import Reader
-from millrace_directory.repository import Repository
+from millrace_directory.repository import AggregateRow, Repository
 from millrace_directory.rules import Violation
-from millrace_directory.wire import E, Written, by_keys
-from millrace_directory.writer import Writer
+from millrace_directory.wire import E, VersionedEntity
 from millrace_platform.preconditions import Tags
-from millrace_platform.statements import first
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_reference.refine import UnrefinableError, refine
 
 
 class Service(Generic[S, E]):
-    """Creates, replaces and deletes. Each method commits before it returns, and raises problems meant for the client.
+    """Creates, replaces and deletes. Each method commits before it returns, and raises problems for the client.
 
-    Subclasses say what a state refers to (`references`), what keeps it from being deleted (`obstacle`), and what is
-    whose (`is_run_by`). What a writer may not change is answered like what isn't there.
+    Subclasses override `missing_references`, `obstacle` and `can_manage`. A row that the caller can't manage gets the
+    same responses as one that doesn't exist.
     """
 
     reserved: ClassVar[tuple[str, ...]] = ()
-    """Fields that administrators alone change."""
+    """Fields that only administrators can change."""
 
-    def __init__(self, units: UnitsOfWork, reader: Reader[E], repository: Repository[S]) -> None:
+    def __init__(self, units: UnitsOfWork, reader: Reader[E], repository: Repository[S, E]) -> None:
         self.reader = reader
         self._units = units
         self._kind = reader.kind
-        self._rows = repository
+        self._repository = repository
 
-    async def create(self, writer: Writer, state: S) -> Written[E]:
-        """A 409 problem where it is there already. One that was deleted comes back with its next version."""
+    async def create(self, permissions: Permissions, state: S) -> VersionedEntity[E]:
+        """Create the aggregate; a deleted one is restored with its next version. Problems: 409 if it exists, 422."""
         async with self._units.begin() as work:
-            await self._check(work, writer, state)
-            before = await self._rows.get(work.session, state.key)
+            await self._check(work, permissions, state)
+            before = await self._repository.find(work.session, state.key)
+            row = None
             if before is None:
-                done = await self._rows.add(work.session, state)
-            else:
-                # Who took over another's identifier would get what others still know by it.
-                is_free = before.deleted and await self._may_change(work, writer, before.state)
-                done = is_free and await self._advance(work, before, state)
-            if not done:
-                raise is_taken(self._kind, state.key)
-            return await self._emit(work, state.key, Action.CREATED)
+                row = await self._repository.insert(work.session, state)
+            # Restoring needs permission too: other services still store data under the identifier.
+            elif before.versioned.deleted and await self._can_change(work, permissions, before.state):
+                row = await self._update(work, before, state)
+            if row is None:
+                raise already_exists(self._kind, state.key)
+            return self._record(work, row, Action.CREATED)
 
-    async def replace(self, writer: Writer, key: Key, match: Tags, change: Callable[[Written[E]], S]) -> Written[E]:
-        """Put `change(what is there)` in its place; what changes nothing keeps the version and emits nothing.
+    async def replace(
+        self, permissions: Permissions, key: Key, match: Tags, change: Callable[[VersionedEntity[E]], S]
+    ) -> VersionedEntity[E]:
+        """Replace the state with `change(current entity)`. An equal state gets no new version and no event.
 
-        Problems: 404, 412 where `match` doesn't accept the version or another writer was faster, 422, 409.
+        Problems: 404, 412 if `match` doesn't contain the current version or another change came first, 422, 409.
         """
         async with self._units.begin() as work:
-            before = await self._expected(work, writer, key, match)
-            after = change(await self._written(work, key))
+            before = await self._get(work, permissions, key, match)
+            after = change(before.versioned)
             if after == before.state:
-                return await self._written(work, key)
-            await self._check(work, writer, after, before.state)
-            if not await self._advance(work, before, after):
-                raise is_stale(self._kind)
-            written = await self._emit(work, key, Action.UPDATED)
-            await apply_consequences(work, before.state.consequences(after))
-            return written
+                return before.versioned
+            await self._check(work, permissions, after, before.state)
+            row = await self._update(work, before, after)
+            if row is None:
+                raise version_conflict(self._kind)
+            versioned = self._record(work, row, Action.UPDATED)
+            await update_dependents(work, before.state.domain_events(after))
+            return versioned
 
-    async def delete(self, writer: Writer, key: Key, match: Tags) -> None:
-        """Leave a tombstone. Problems: 404, 412 as in `replace`, 409 where others need it."""
+    async def delete(self, permissions: Permissions, key: Key, match: Tags) -> None:
+        """Turn the row into a tombstone. Problems: 404 and 412 as in `replace`, 409 if other rows need it."""
         async with self._units.begin() as work:
-            before = await self._expected(work, writer, key, match)
-            if not await self._advance(work, before, before.state, deleted_at=work.now):
-                raise is_stale(self._kind)
+            before = await self._get(work, permissions, key, match)
+            row = await self._update(work, before, before.state, deleted_at=work.now)
+            if row is None:
+                raise version_conflict(self._kind)
             obstacle = await self.obstacle(work, before.state)
             if obstacle is not None:
-                raise is_needed(self._kind, obstacle)
-            await self._emit(work, key, Action.DELETED)
-            await apply_consequences(work, before.state.consequences(None))
+                raise in_use(self._kind, obstacle)
+            self._record(work, row, Action.DELETED)
+            await update_dependents(work, before.state.domain_events(None))
 
-    async def references(self, work: UnitOfWork, writer: Writer, state: S, before: S | None) -> list[Violation]:  # noqa: ARG002 # for overriders
-        """Lock what the state refers to and `before` didn't, in the order that `fan_out` gives; what of it isn't there
-        for the writer. What `before` refers to is there: nobody could delete it meanwhile."""
+    async def missing_references(
+        self,
+        work: UnitOfWork,  # noqa: ARG002 # for overriders, as below
+        permissions: Permissions,  # noqa: ARG002
+        state: S,  # noqa: ARG002
+        before: S | None,  # noqa: ARG002
+    ) -> list[Violation]:
+        """Lock what the state refers to and `before` didn't, in the order of `fan_out`; return what is missing.
+
+        References that the caller can't use count as missing. Those of `before` exist: they can't be deleted while
+        they are referred to.
+        """
         return []
 
-    async def is_run_by(self, work: UnitOfWork, writer: Writer, state: S) -> bool:  # noqa: ARG002 # nobody, unless overridden
-        """Whether it belongs to a practice of the writer, a member of staff."""
+    async def can_manage(self, work: UnitOfWork, permissions: Permissions, state: S) -> bool:  # noqa: ARG002 # for overriders
+        """Return whether the aggregate belongs to a practice of the caller, who isn't an administrator."""
         return False
 
-    async def obstacle(self, work: UnitOfWork, state: S) -> str | None:  # noqa: ARG002 # nothing, unless overridden
-        """What still needs the row, which is locked by now, as a sentence with the remedy."""
+    async def obstacle(self, work: UnitOfWork, state: S) -> str | None:  # noqa: ARG002 # for overriders
+        """Return why the row, which is locked, can't be deleted, and what to do; None if it can."""
         return None
 
-    async def _may_change(self, work: UnitOfWork, writer: Writer, state: S) -> bool:
-        return writer.is_admin or await self.is_run_by(work, writer, state)
+    async def _can_change(self, work: UnitOfWork, permissions: Permissions, state: S) -> bool:
+        return permissions.is_admin or await self.can_manage(work, permissions, state)
 
-    async def _expected(self, work: UnitOfWork, writer: Writer, key: Key, match: Tags) -> Stored[S]:
-        before = await self._rows.get(work.session, key)
-        if before is None or before.deleted or not await self._may_change(work, writer, before.state):
-            raise is_not_there(self._kind, key)
-        if not match.match_strongly(before.version):
-            raise is_stale(self._kind)
-        return before
+    async def _get(self, work: UnitOfWork, permissions: Permissions, key: Key, match: Tags) -> AggregateRow[S, E]:
+        row = await self._repository.find(work.session, key)
+        if row is None or row.versioned.deleted or not await self._can_change(work, permissions, row.state):
+            raise not_found(self._kind, key)
+        if not match.match_strongly(row.versioned.version):
+            raise version_conflict(self._kind)
+        return row
 
-    async def _check(self, work: UnitOfWork, writer: Writer, state: S, before: S | None = None) -> None:
+    async def _check(self, work: UnitOfWork, permissions: Permissions, state: S, before: S | None = None) -> None:
         violations = list(state.violations())
         if before is not None:
             violations += before.identity_violations(state)
-            violations += () if writer.is_admin else before.reserved_violations(state, self.reserved)
-        violations += await self.references(work, writer, state, before)
+            violations += () if permissions.is_admin else before.reserved_violations(state, self.reserved)
+        violations += await self.missing_references(work, permissions, state, before)
         if violations:
-            raise breaks_rules(violations)
+            raise rules_broken(violations)
 
-    async def _advance(self, work: UnitOfWork, before: Stored[S], after: S, deleted_at: datetime | None = None) -> bool:
+    async def _update(
+        self, work: UnitOfWork, before: AggregateRow[S, E], after: S, deleted_at: datetime | None = None
+    ) -> AggregateRow[S, E] | None:
         try:
-            return await self._rows.advance(work.session, before, after, deleted_at)
+            return await self._repository.update(work.session, before, after, deleted_at)
         except IntegrityError as error:
-            raise is_taken(self._kind, after.key) from error
+            raise already_exists(self._kind, after.key) from error
 
-    async def _emit(self, work: UnitOfWork, key: Key, action: Action) -> Written[E]:
-        written = await record_row(work, self._kind, key, action)
-        if written.deleted:
-            return written
-        try:
-            refine(written.entity)
-        except UnrefinableError as error:
-            raise breaks_rules(
-                [Violation(error.field, error.reason, "Correct it; nobody could be shown this.")]
-            ) from error
-        return written
-
-    async def _written(self, work: UnitOfWork, key: Key) -> Written[E]:
-        return self._kind.written(await first(work.session, by_keys(self._kind), [key]))
+    def _record(self, work: UnitOfWork, row: AggregateRow[S, E], action: Action) -> VersionedEntity[E]:
+        """Publish the event of a written row with the commit; raise a 422 problem if patients couldn't be shown it."""
+        if action is not Action.DELETED:
+            try:
+                refine(row.versioned.entity)
+            except UnrefinableError as error:
+                violation = Violation(error.field, error.reason, "Correct it; patients can't be shown this value.")
+                raise rules_broken([violation]) from error
+        work.record(*events_of(self._kind, [row.versioned], action))
+        return row.versioned

@@ -1,43 +1,44 @@
-"""Everything that the directory holds, at one moment: what `millrace verify` compares the truth with."""
+"""A snapshot of all entities at one moment, with which `millrace verify` compares the copies of other services."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import msgspec
 
-from millrace_directory.database import own_connection, stream
-from millrace_directory.kinds import KINDS
+from millrace_directory.database import dedicated_connection, stream_rows
+from millrace_directory.insurance_plan.repository import INSURANCE_PLANS
+from millrace_directory.location.repository import LOCATIONS
+from millrace_directory.practice.repository import PRACTICES
+from millrace_directory.provider.repository import PROVIDERS
+from millrace_directory.provider_location.repository import PROVIDER_LOCATIONS
 from millrace_directory.wire import Kind, Row
 
+KINDS: tuple[Kind[Any], ...] = (INSURANCE_PLANS, LOCATIONS, PRACTICES, PROVIDER_LOCATIONS, PROVIDERS)
+"""All kinds in the order of their subjects: `provider-location/…` is before `provider/…`, as `-` is before `/`."""
 NDJSON = "application/x-ndjson"
-ROWS = 500
-"""Rows that are held and sent at a time."""
+CHUNK_ROWS = 500
+"""Rows that are read and sent at a time."""
 
 _encoder = msgspec.json.Encoder()
 
 
 async def snapshot(database_url: str, progress: Callable[[], None]) -> AsyncIterator[bytes]:
-    """Lines of JSON in the order of the subjects: `{"subject", "version", "data"}`, data null for a tombstone.
+    """Yield lines of JSON in the order of the subjects: `{"subject", "version", "data"}`, data null for a tombstone.
 
-    All lines are of one moment. `progress` is called before each part is made. Memory is that of `ROWS` rows, however
-    many there are.
+    All lines are from one transaction. `progress` is called before each chunk. At most `CHUNK_ROWS` rows are in memory.
     """
     async with (
-        own_connection(database_url, name="directory-snapshot") as connection,
+        dedicated_connection(database_url, name="directory-snapshot") as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         for kind in KINDS:
-            async for rows in stream(connection, kind.behind(None), ROWS):
+            async for rows in stream_rows(connection, kind.query_after(None), CHUNK_ROWS):
                 progress()
                 yield _lines(kind, rows)
 
 
 def _lines(kind: Kind[Any], rows: Iterable[Row]) -> bytes:
     return _encoder.encode_lines(
-        {
-            "subject": written.subject,
-            "version": written.version,
-            "data": None if written.deleted else written.entity,
-        }
-        for written in map(kind.written, rows)
+        {"subject": each.subject, "version": each.version, "data": None if each.deleted else each.entity}
+        for each in map(kind.versioned, rows)
     )

@@ -1,13 +1,24 @@
-"""From rows to the entities on the wire: the one way by which REST, the feed, the snapshot and the importers speak."""
+"""Rows as the entities that REST, the feed, the snapshot and the imports show."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Select, any_, bindparam, literal, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    FromClause,
+    Select,
+    Table,
+    Uuid,
+    any_,
+    bindparam,
+    literal,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 from millrace_contracts.entities import Entity
@@ -23,14 +34,14 @@ class Row(Protocol):
 
 
 CLEAN = frozenset({"position", "time_zone", "specialty", "display_name"})
-"""Fields of the entities that the refinery fills in; the directory has none of them."""
+"""Fields of the entities that only the refinery fills in."""
 
 NULL = b"null"
 _encoder = msgspec.json.Encoder()
 
 
-class Written(msgspec.Struct, Generic[E], frozen=True):
-    """An entity as it stands at a version. A tombstone (`deleted`) still shows the last state."""
+class VersionedEntity(msgspec.Struct, Generic[E], frozen=True):
+    """An entity at a version. A tombstone (`deleted`) still has the last state."""
 
     subject: str
     version: int
@@ -39,35 +50,55 @@ class Written(msgspec.Struct, Generic[E], frozen=True):
 
     @property
     def data(self) -> bytes:
-        """The JSON that goes on the wire: the whole state, `null` for a tombstone."""
+        """The JSON of the event: the whole state, `null` for a tombstone."""
         return NULL if self.deleted else _encoder.encode(self.entity)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Kind(Generic[E]):
-    """How one kind of entity is read.
+def select_versioned(source: FromClause, *joined: ColumnElement[Any]) -> Select[Any]:
+    """Select all columns of a table, or of the rows that a statement returns, and whether a row is a tombstone."""
+    own = [column for column in source.c if column.key != "deleted_at"]
+    return select(*own, source.c.deleted_at.is_not(None).label("deleted"), *joined)
 
-    `query` selects what `entity` needs, and `version` and `deleted`; tombstones included. `key` finds a row; sorted by
-    `order`, rows run in the order of their subjects.
+
+class Kind(Generic[E]):
+    """One kind of entity, and how it is read from its table.
+
+    `query` selects the rows, tombstones included. `key` is the primary key; sorted by `order`, rows are in the order of
+    their subjects. `entity` makes the entity of a row.
     """
 
-    contract: Contract[E]
-    query: Select[Any]
-    key: Column[Any]
-    order: tuple[Column[Any], ...]
-    entity: Callable[[Row], E]
+    def __init__(
+        self,
+        contract: Contract[E],
+        table: Table,
+        *,
+        order: Sequence[Column[Any]] = (),
+        select_from: Callable[[FromClause], Select[Any]] = select_versioned,
+        entity: Callable[[Row], E] | None = None,
+    ) -> None:
+        """`select_from` selects from the table, or from rows of it that a statement returns, with what it joins.
+
+        Without `entity`, the fields of the entity are the columns of the same names.
+        """
+        (self.key,) = table.primary_key
+        self.contract = contract
+        self.table = table
+        self.order = tuple(order) or (self.key,)
+        self.select_from = select_from
+        self.query = select_from(table)
+        self.entity = entity or _entity_by_names(contract.type, table)
 
     @property
-    def live(self) -> ColumnElement[bool]:
+    def is_live(self) -> ColumnElement[bool]:
         """The condition that a row isn't a tombstone."""
-        return self.key.table.c.deleted_at.is_(None)
+        return self.table.c.deleted_at.is_(None)
 
-    def written(self, row: Row) -> Written[E]:
+    def versioned(self, row: Row) -> VersionedEntity[E]:
         entity = self.entity(row)
-        return Written(self.contract.subject(entity), row["version"], row["deleted"], entity)
+        return VersionedEntity(self.contract.subject(entity), row["version"], row["deleted"], entity)
 
-    def behind(self, position: Sequence[Any] | None) -> Select[Any]:
-        """The rows behind a position (values of `order`), all where it is None; in the order of their subjects."""
+    def query_after(self, position: Sequence[Any] | None) -> Select[Any]:
+        """Return the query for all rows after a position (values of `order`), in that order; None is the beginning."""
         query = self.query.order_by(*self.order)
         if position is None:
             return query
@@ -77,17 +108,32 @@ class Kind(Generic[E]):
     @property
     def position_type(self) -> Any:
         """The type of a position, e.g. `tuple[str, UUID]`."""
-        # A type made while running, which a type checker takes for a mistake.
+        # Type checkers don't accept a type that is made at run time.
         return tuple[tuple(column.type.python_type for column in self.order)]  # type: ignore[misc]
 
     def position(self, row: Row) -> tuple[Any, ...]:
-        """Where the row stands in `order`."""
+        """Return the values of `order` in a row."""
         return tuple(row[column.key] for column in self.order)
 
 
+def _entity_by_names(kind: type[E], table: Table) -> Callable[[Row], E]:
+    """Return a function that makes an entity whose fields are the columns of the same names; UUIDs become text."""
+    names = [name for name in kind.__struct_fields__ if name in table.c]
+    uuids = [name for name in names if isinstance(table.c[name].type, Uuid)]
+
+    def entity(row: Row) -> E:
+        # The names in SQLAlchemy's rows have a type that msgspec doesn't accept. Imports make millions of dicts.
+        values = dict(row) if isinstance(row, dict) else {name: row[name] for name in names}
+        for name in uuids:
+            values[name] = str(values[name])
+        return msgspec.convert(values, kind)
+
+    return entity
+
+
 @cache
-def by_keys(kind: Kind[Any]) -> str:
-    """The kind's query for the rows with an array of keys, `$1`, as the driver takes it."""
+def query_by_keys(kind: Kind[Any]) -> str:
+    """Return the kind's query for the rows with an array of keys, `$1`, in the driver's syntax."""
     query = kind.query.where(kind.key == any_(bindparam("keys", type_=ARRAY(kind.key.type))))
     # SQLAlchemy publishes its dialects without types.
     return str(query.compile(dialect=asyncpg_dialect()))  # type: ignore[no-untyped-call]

@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from millrace_directory.events import Event
-from millrace_directory.insurance_plan.events import PlanWithdrawn
-from millrace_directory.model import State
+from millrace_directory.model import DomainEvent, State
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDeleted(DomainEvent):
+    """An insurance plan was deleted. Provider-locations can no longer accept it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InsurancePlan(State):
-    """A health plan. `id` is the HIOS plan id (14 characters) or an identifier of one's own; `years` are sorted."""
+    """A health plan. `id` is the HIOS plan id (14 characters) or the client's own identifier; `years` are sorted."""
 
     id: str
     name: str
@@ -19,6 +22,6 @@ class InsurancePlan(State):
     years: tuple[int, ...] = ()
     network_tiers: tuple[str, ...] = ()
 
-    def consequences(self, after: Self | None) -> Iterator[Event]:
+    def domain_events(self, after: Self | None) -> Iterator[DomainEvent]:
         if after is None:
-            yield PlanWithdrawn(self.id)
+            yield PlanDeleted(self.id)

@@ -1,1 +1,1 @@
-"""Locations: places where patients are seen."""
+"""Locations: addresses where patients are seen."""

@@ -1,27 +1,27 @@
-"""REST for locations."""
+"""REST endpoints of locations."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from millrace_directory.dependencies import InDirectory, InWriter
+from millrace_directory.dependencies import InDirectory, InStaff
 from millrace_directory.http import (
     CHANGE,
     CREATE,
     LIST,
     READ,
+    InPaging,
     MergePatch,
-    Paged,
-    changed,
-    created,
-    listed,
-    patched,
-    shown,
+    changed_response,
+    created_response,
+    page_response,
+    patched_body,
+    read_response,
 )
 from millrace_directory.location.schemas import LocationBody, LocationResource
-from millrace_directory.location.tables import location
 from millrace_directory.reading import Filters
+from millrace_directory.tables import location
 from millrace_platform.preconditions import IfMatch, IfNoneMatch
 from millrace_platform.resources import PageOf
 
@@ -29,49 +29,57 @@ router = APIRouter(prefix="/v1/directory/locations", tags=["locations"])
 
 
 @router.get("", summary="List locations", response_model=PageOf[LocationResource], responses=LIST)
-async def index(
+async def list_directory_locations(
     request: Request,
     directory: InDirectory,
-    paging: Paged,
-    practice_id: Annotated[UUID | None, Query(description="Those of this practice.")] = None,
+    paging: InPaging,
+    practice_id: Annotated[UUID | None, Query(description="Only locations of this practice.")] = None,
 ) -> Response:
-    """In the order of ids; `Link` leads to the next page."""
+    """Return a page in the order of ids; `Link` leads to the next page."""
     filters: Filters = {location.c.practice_id: practice_id}
-    return listed(request, await directory.locations.reader.page(paging.cursor, paging.limit, filters))
+    return page_response(request, await directory.locations.reader.page(paging.cursor, paging.limit, filters))
 
 
 @router.post("", summary="Create a location", status_code=201, response_model=LocationResource, responses=CREATE)
-async def create(request: Request, directory: InDirectory, writer: InWriter, body: LocationBody) -> Response:
-    """Without an `id`, the id follows from the address: the same address is the same location."""
-    return created(request, await directory.locations.create(writer, body.state(body.derived_id())))
+async def create_directory_location(
+    request: Request, directory: InDirectory, permissions: InStaff, body: LocationBody
+) -> Response:
+    """Create a location. Without an `id`, the id is derived from the address, so that an address exists only once."""
+    return created_response(request, await directory.locations.create(permissions, body.state(body.derived_id())))
 
 
 @router.get("/{location_id}", summary="Get a location", response_model=LocationResource, responses=READ)
-async def get(directory: InDirectory, location_id: UUID, known: IfNoneMatch) -> Response:
-    """With its version as ETag."""
-    return shown(await directory.locations.reader.get(location_id), known)
+async def get_directory_location(directory: InDirectory, location_id: UUID, known: IfNoneMatch) -> Response:
+    """Return a location with its version as ETag."""
+    return read_response(await directory.locations.reader.get(location_id), known)
 
 
 @router.put("/{location_id}", summary="Replace a location", response_model=LocationResource, responses=CHANGE)
-async def replace(
-    directory: InDirectory, writer: InWriter, location_id: UUID, match: IfMatch, body: LocationBody
+async def replace_directory_location(
+    directory: InDirectory, permissions: InStaff, location_id: UUID, match: IfMatch, body: LocationBody
 ) -> Response:
-    """With the whole state. A new address or practice is carried on to the provider-locations there."""
-    return changed(await directory.locations.replace(writer, location_id, match, lambda _: body.state(location_id)))
+    """Replace the whole state. A new address or practice also changes the location's provider-locations."""
+    return changed_response(
+        await directory.locations.replace(permissions, location_id, match, lambda _: body.state(location_id))
+    )
 
 
 @router.patch("/{location_id}", summary="Change a location", response_model=LocationResource, responses=CHANGE)
-async def patch(
-    directory: InDirectory, writer: InWriter, location_id: UUID, match: IfMatch, body: MergePatch
+async def update_directory_location(
+    directory: InDirectory, permissions: InStaff, location_id: UUID, match: IfMatch, body: MergePatch
 ) -> Response:
-    """Applies a JSON merge patch to what GET shows."""
-    apply = patched(LocationBody, body)
-    return changed(
-        await directory.locations.replace(writer, location_id, match, lambda now: apply(now).state(location_id))
+    """Apply a JSON merge patch to the resource that GET returns."""
+    apply = patched_body(LocationBody, body)
+    return changed_response(
+        await directory.locations.replace(
+            permissions, location_id, match, lambda current: apply(current).state(location_id)
+        )
     )
 
 
 @router.delete("/{location_id}", summary="Delete a location", status_code=204, responses=CHANGE)
-async def delete(directory: InDirectory, writer: InWriter, location_id: UUID, match: IfMatch) -> None:
-    """409 while provider-locations are there."""
-    await directory.locations.delete(writer, location_id, match)
+async def delete_directory_location(
+    directory: InDirectory, permissions: InStaff, location_id: UUID, match: IfMatch
+) -> None:
+    """Delete a location. 409 if provider-locations are at it."""
+    await directory.locations.delete(permissions, location_id, match)

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
-from millrace_directory.events import Event
-from millrace_directory.location.events import LocationMoved
-from millrace_directory.model import State
+from millrace_directory.model import DomainEvent, State
 from millrace_directory.rules import Violation, check_phone, check_state, check_zip
+
+
+@dataclass(frozen=True, slots=True)
+class LocationMoved(DomainEvent):
+    """The address or the practice of a location changed. Its provider-locations show both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location(State):
-    """A place where patients are seen, at an address in the United States or a territory."""
+    """An address in the United States or a territory where patients are seen."""
 
     id: UUID
     line1: str
@@ -29,11 +32,11 @@ class Location(State):
         yield from check_zip("address.zip", self.zip)
         yield from check_phone("phone", self.phone)
 
-    def consequences(self, after: Self | None) -> Iterator[Event]:
-        if after is not None and after.carried != self.carried:
+    def domain_events(self, after: Self | None) -> Iterator[DomainEvent]:
+        if after is not None and after.shown_by_provider_locations != self.shown_by_provider_locations:
             yield LocationMoved(self.id)
 
     @property
-    def carried(self) -> tuple[object, ...]:
-        """What the provider-locations here carry of it."""
+    def shown_by_provider_locations(self) -> tuple[object, ...]:
+        """The values that the provider-locations at this location contain too."""
         return (self.line1, self.line2, self.city, self.state, self.zip, self.practice_id)

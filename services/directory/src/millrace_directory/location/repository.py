@@ -1,25 +1,55 @@
 """Locations in the database."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import FromClause, Select, exists, select
 
+from millrace_contracts import entities
+from millrace_contracts.registry import LOCATION
 from millrace_directory.location.model import Location
-from millrace_directory.location.tables import location
-from millrace_directory.provider_location.tables import provider_location
 from millrace_directory.repository import Repository
+from millrace_directory.tables import location, practice, provider_location
+from millrace_directory.wire import Kind, Row, select_versioned
 from millrace_platform.database import ReadSession
 
-locations = Repository(location, Location)
+
+def address(row: Row) -> entities.Address:
+    return entities.Address(
+        line1=row["line1"], line2=row["line2"], city=row["city"], state=row["state"], zip=row["zip"]
+    )
 
 
-async def practice_at(session: ReadSession, key: UUID) -> UUID | None:
-    """The practice that runs the location; None where none does, or there is no such location."""
-    practice: UUID | None = await session.scalar(select(location.c.practice_id).where(location.c.id == key))
+def practice_id(row: Row) -> str | None:
+    return None if row["practice_id"] is None else str(row["practice_id"])
+
+
+def _entity(row: Row) -> entities.Location:
+    return entities.Location(
+        id=str(row["id"]),
+        address=address(row),
+        practice_id=practice_id(row),
+        practice_name=row["practice_name"],
+        phone=row["phone"],
+    )
+
+
+def _with_practice(locations: FromClause) -> Select[Any]:
+    joined = locations.outerjoin(practice, locations.c.practice_id == practice.c.id)
+    return select_versioned(locations, practice.c.name.label("practice_name")).select_from(joined)
+
+
+LOCATIONS = Kind(LOCATION, location, select_from=_with_practice, entity=_entity)
+locations = Repository(LOCATIONS, Location)
+
+
+async def practice_at(session: ReadSession, location_id: UUID) -> UUID | None:
+    """Return the practice that runs the location; None if there is none, or no such location."""
+    practice: UUID | None = await session.scalar(select(location.c.practice_id).where(location.c.id == location_id))
     return practice
 
 
-async def has_providers(session: ReadSession, key: UUID) -> bool:
-    """Whether a live provider-location is at the location."""
-    there = exists().where(provider_location.c.location_id == key, provider_location.c.deleted_at.is_(None))
-    return bool(await session.scalar(select(there)))
+async def has_provider_locations(session: ReadSession, location_id: UUID) -> bool:
+    """Return whether a live provider-location is at the location."""
+    found = exists().where(provider_location.c.location_id == location_id, provider_location.c.deleted_at.is_(None))
+    return bool(await session.scalar(select(found)))

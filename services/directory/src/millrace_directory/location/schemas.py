@@ -34,10 +34,10 @@ class LocationBody(_Fields, Body):
 
     read_only = Body.read_only | {"practice_name"}
 
-    id: UUID | None = Field(None, description="Left out, it follows from the address.")
+    id: UUID | None = Field(None, description="Default: derived from the address.")
 
     def derived_id(self) -> UUID:
-        """The id of the location at this address."""
+        """Return the id derived from the address, as imports do."""
         address = self.address
         return UUID(
             location_id(

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
-from millrace_directory.events import Event
-from millrace_directory.model import State
-from millrace_directory.practice.events import PracticeRenamed
+from millrace_directory.model import DomainEvent, State
 from millrace_directory.rules import Violation, check_npi, check_phone
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeRenamed(DomainEvent):
+    """The name of a practice changed. Its locations and their provider-locations show the name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,6 @@ class Practice(State):
             yield from check_npi("npi", self.npi)
         yield from check_phone("phone", self.phone)
 
-    def consequences(self, after: Self | None) -> Iterator[Event]:
+    def domain_events(self, after: Self | None) -> Iterator[DomainEvent]:
         if after is not None and after.name != self.name:
             yield PracticeRenamed(self.id)

@@ -4,22 +4,24 @@ from uuid import UUID
 
 from sqlalchemy import exists, select
 
-from millrace_directory.location.tables import location
+from millrace_contracts.registry import PRACTICE
 from millrace_directory.practice.model import Practice
-from millrace_directory.practice.tables import practice
 from millrace_directory.repository import Repository
+from millrace_directory.tables import location, practice
+from millrace_directory.wire import Kind
 from millrace_platform.database import ReadSession
 
-practices = Repository(practice, Practice)
+PRACTICES = Kind(PRACTICE, practice)
+practices = Repository(PRACTICES, Practice)
 
 
-async def id_with_npi(session: ReadSession, npi: str) -> UUID | None:
-    """The practice that has this organizational NPI, a deleted one too."""
-    owner: UUID | None = await session.scalar(select(practice.c.id).where(practice.c.npi == npi))
-    return owner
+async def find_practice_id(session: ReadSession, npi: str) -> UUID | None:
+    """Return the practice with this organizational NPI, including deleted ones."""
+    found: UUID | None = await session.scalar(select(practice.c.id).where(practice.c.npi == npi))
+    return found
 
 
-async def has_locations(session: ReadSession, key: UUID) -> bool:
-    """Whether a live location belongs to the practice."""
-    belongs = exists().where(location.c.practice_id == key, location.c.deleted_at.is_(None))
-    return bool(await session.scalar(select(belongs)))
+async def has_locations(session: ReadSession, practice_id: UUID) -> bool:
+    """Return whether the practice has a live location."""
+    found = exists().where(location.c.practice_id == practice_id, location.c.deleted_at.is_(None))
+    return bool(await session.scalar(select(found)))

@@ -19,10 +19,10 @@ class _Fields(Schema):
 class PracticeBody(_Fields, Body):
     """The whole state of a practice."""
 
-    id: UUID | None = Field(None, description="Left out, it follows from the NPI; without an NPI it is a new one.")
+    id: UUID | None = Field(None, description="Default: derived from the NPI; random without an NPI.")
 
     def derived_id(self) -> UUID | None:
-        """The id that follows from the NPI, the same that an import gives the practice."""
+        """Return the id derived from the NPI, as imports do; None without an NPI."""
         return None if self.npi is None else UUID(practice_id(self.npi))
 
     def state(self, key: UUID) -> Practice:

@@ -1,32 +1,32 @@
 """Commands on practices."""
 
 from millrace_contracts import entities
+from millrace_directory.permissions import Permissions
 from millrace_directory.practice.model import Practice
-from millrace_directory.practice.repository import has_locations, id_with_npi
+from millrace_directory.practice.repository import find_practice_id, has_locations
 from millrace_directory.rules import Violation
 from millrace_directory.service import Service
-from millrace_directory.writer import Writer
 from millrace_platform.unit_of_work import UnitOfWork
 
 
 class PracticeService(Service[Practice, entities.Practice]):
-    """An organizational NPI belongs to one practice; a practice with locations stays."""
+    """Manages practices. An organizational NPI belongs to one practice; a practice with locations can't be deleted."""
 
-    # By it an import finds the practice: with another's NPI a practice would get another's entry.
+    # Imports identify a practice by its NPI: with another NPI it would get the data of another practice.
     reserved = ("npi",)
 
-    async def is_run_by(self, work: UnitOfWork, writer: Writer, state: Practice) -> bool:  # noqa: ARG002 # the state says it
-        return writer.runs(state.id)
+    async def can_manage(self, work: UnitOfWork, permissions: Permissions, state: Practice) -> bool:  # noqa: ARG002
+        return permissions.can_manage(state.id)
 
-    async def references(
+    async def missing_references(
         self,
         work: UnitOfWork,
-        writer: Writer,  # noqa: ARG002 # an NPI is nobody's own
+        permissions: Permissions,  # noqa: ARG002
         state: Practice,
         before: Practice | None,
     ) -> list[Violation]:
         is_new = before is None or before.npi != state.npi
-        owner = await id_with_npi(work.session, state.npi) if state.npi and is_new else None
+        owner = await find_practice_id(work.session, state.npi) if state.npi and is_new else None
         if owner in (None, state.id):
             return []
         remedy = f"Change practice {owner}; if it was deleted, POST it again with that id."
@@ -34,5 +34,5 @@ class PracticeService(Service[Practice, entities.Practice]):
 
     async def obstacle(self, work: UnitOfWork, state: Practice) -> str | None:
         if await has_locations(work.session, state.id):
-            return "It has locations: delete them, or set their practice_id to null, first."
+            return "It has locations: first delete them, or set their practice_id to null."
         return None

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from millrace_directory.events import Event
-from millrace_directory.model import State
-from millrace_directory.provider.events import ProviderLeft
+from millrace_directory.model import DomainEvent, State
 from millrace_directory.rules import Violation, check_npi, check_taxonomy
-from millrace_reference.languages import language
+from millrace_reference.languages import find_language
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderDeleted(DomainEvent):
+    """A provider was deleted. The provider's provider-locations are deleted too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +38,11 @@ class Provider(State):
             if code != self.taxonomy:
                 yield from check_taxonomy(f"taxonomies[{index}]", code)
         for index, code in enumerate(self.languages):
-            if language(code) is None:
+            if find_language(code) is None:
                 yield Violation(
                     f"languages[{index}]", f"{code!r} is not a known language.", "Send ISO 639-1 codes such as 'es'."
                 )
 
-    def consequences(self, after: Self | None) -> Iterator[Event]:
+    def domain_events(self, after: Self | None) -> Iterator[DomainEvent]:
         if after is None:
-            yield ProviderLeft(self.npi)
+            yield ProviderDeleted(self.npi)

@@ -5,22 +5,23 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from millrace_directory.location.tables import location
+from millrace_contracts.registry import PROVIDER
 from millrace_directory.provider.model import Provider
-from millrace_directory.provider.tables import provider
-from millrace_directory.provider_location.tables import provider_location
 from millrace_directory.repository import Repository
+from millrace_directory.tables import location, provider, provider_location
+from millrace_directory.wire import Kind
 from millrace_platform.database import ReadSession
 
-providers = Repository(provider, Provider)
+PROVIDERS = Kind(PROVIDER, provider)
+providers = Repository(PROVIDERS, Provider)
 
 
-async def sees_patients_only_at(session: ReadSession, npi: str, practices: Collection[UUID]) -> bool:
-    """Whether the provider has provider-locations, and each is at a location of one of these practices."""
+async def practices_only_at(session: ReadSession, npi: str, practices: Collection[UUID]) -> bool:
+    """Return whether the provider has provider-locations, and each is at a location of one of these practices."""
     is_theirs = func.coalesce(location.c.practice_id.in_(practices), False)
-    theirs = (
+    all_theirs = (
         select(func.bool_and(is_theirs))
         .select_from(provider_location.join(location))
         .where(provider_location.c.npi == npi, provider_location.c.deleted_at.is_(None))
     )
-    return bool(await session.scalar(theirs))
+    return bool(await session.scalar(all_theirs))

@@ -21,7 +21,7 @@ class _Fields(Schema):
     sex: Literal["F", "M", "X"] | None = None
     taxonomy: Taxonomy = Field(description="The primary NUCC taxonomy code.", examples=["207Q00000X"])
     taxonomies: list[Taxonomy] = Field(
-        [], max_length=15, description="All codes; the primary one is added if it isn't among them."
+        [], max_length=15, description="All codes; the primary one is added if it is missing."
     )
     languages: list[Language] = Field([], max_length=32, description="ISO 639-1 codes.", examples=[["en", "es"]])
 

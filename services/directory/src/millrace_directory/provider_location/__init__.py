@@ -1,1 +1,1 @@
-"""Provider-locations: one provider at one location, what is searched and booked."""
+"""Provider-locations: one provider at one location, the unit of search and booking."""

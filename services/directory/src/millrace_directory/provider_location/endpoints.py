@@ -1,28 +1,27 @@
-"""REST for provider-locations."""
+"""REST endpoints of provider-locations."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from millrace_directory.dependencies import InDirectory, InWriter
+from millrace_directory.dependencies import InDirectory, InStaff
 from millrace_directory.http import (
     CHANGE,
     CREATE,
     LIST,
     READ,
+    InPaging,
     MergePatch,
-    Paged,
-    changed,
-    created,
-    listed,
-    patched,
-    shown,
+    changed_response,
+    created_response,
+    page_response,
+    patched_body,
+    read_response,
 )
-from millrace_directory.location.tables import location
 from millrace_directory.provider_location.schemas import ProviderLocationBody, ProviderLocationResource
-from millrace_directory.provider_location.tables import provider_location
 from millrace_directory.reading import Filters
+from millrace_directory.tables import location, provider_location
 from millrace_platform.preconditions import IfMatch, IfNoneMatch
 from millrace_platform.resources import Npi, PageOf
 
@@ -30,30 +29,32 @@ router = APIRouter(prefix="/v1/directory/provider-locations", tags=["provider-lo
 
 
 @router.get("", summary="List provider-locations", response_model=PageOf[ProviderLocationResource], responses=LIST)
-async def index(
+async def list_directory_provider_locations(
     *,
     request: Request,
     directory: InDirectory,
-    paging: Paged,
-    npi: Annotated[Npi | None, Query(description="Those of this provider.")] = None,
-    location_id: Annotated[UUID | None, Query(description="Those at this location.")] = None,
-    practice_id: Annotated[UUID | None, Query(description="Those at the locations of this practice.")] = None,
+    paging: InPaging,
+    npi: Annotated[Npi | None, Query(description="Only those of this provider.")] = None,
+    location_id: Annotated[UUID | None, Query(description="Only those at this location.")] = None,
+    practice_id: Annotated[UUID | None, Query(description="Only those at locations of this practice.")] = None,
 ) -> Response:
-    """In the order of NPIs, then ids; `Link` leads to the next page."""
+    """Return a page in the order of NPIs, then ids; `Link` leads to the next page."""
     filters: Filters = {
         provider_location.c.npi: npi,
         provider_location.c.location_id: location_id,
         location.c.practice_id: practice_id,
     }
-    return listed(request, await directory.provider_locations.reader.page(paging.cursor, paging.limit, filters))
+    return page_response(request, await directory.provider_locations.reader.page(paging.cursor, paging.limit, filters))
 
 
 @router.post(
     "", summary="Create a provider-location", status_code=201, response_model=ProviderLocationResource, responses=CREATE
 )
-async def create(request: Request, directory: InDirectory, writer: InWriter, body: ProviderLocationBody) -> Response:
-    """The id follows from the NPI and the location."""
-    return created(request, await directory.provider_locations.create(writer, body.state()))
+async def create_directory_provider_location(
+    request: Request, directory: InDirectory, permissions: InStaff, body: ProviderLocationBody
+) -> Response:
+    """Create a provider-location. Its id is derived from the NPI and the location."""
+    return created_response(request, await directory.provider_locations.create(permissions, body.state()))
 
 
 @router.get(
@@ -62,9 +63,11 @@ async def create(request: Request, directory: InDirectory, writer: InWriter, bod
     response_model=ProviderLocationResource,
     responses=READ,
 )
-async def get(directory: InDirectory, provider_location_id: UUID, known: IfNoneMatch) -> Response:
-    """With its version as ETag."""
-    return shown(await directory.provider_locations.reader.get(provider_location_id), known)
+async def get_directory_provider_location(
+    directory: InDirectory, provider_location_id: UUID, known: IfNoneMatch
+) -> Response:
+    """Return a provider-location with its version as ETag."""
+    return read_response(await directory.provider_locations.reader.get(provider_location_id), known)
 
 
 @router.put(
@@ -73,12 +76,12 @@ async def get(directory: InDirectory, provider_location_id: UUID, known: IfNoneM
     response_model=ProviderLocationResource,
     responses=CHANGE,
 )
-async def replace(
-    directory: InDirectory, writer: InWriter, provider_location_id: UUID, match: IfMatch, body: ProviderLocationBody
+async def replace_directory_provider_location(
+    directory: InDirectory, permissions: InStaff, provider_location_id: UUID, match: IfMatch, body: ProviderLocationBody
 ) -> Response:
-    """With the whole state. NPI and location stay; a provider who moves gets a new provider-location."""
-    return changed(
-        await directory.provider_locations.replace(writer, provider_location_id, match, lambda _: body.state())
+    """Replace the whole state. NPI and location can't change; create a new provider-location instead."""
+    return changed_response(
+        await directory.provider_locations.replace(permissions, provider_location_id, match, lambda _: body.state())
     )
 
 
@@ -88,17 +91,21 @@ async def replace(
     response_model=ProviderLocationResource,
     responses=CHANGE,
 )
-async def patch(
-    directory: InDirectory, writer: InWriter, provider_location_id: UUID, match: IfMatch, body: MergePatch
+async def update_directory_provider_location(
+    directory: InDirectory, permissions: InStaff, provider_location_id: UUID, match: IfMatch, body: MergePatch
 ) -> Response:
-    """Applies a JSON merge patch to what GET shows."""
-    apply = patched(ProviderLocationBody, body)
-    return changed(
-        await directory.provider_locations.replace(writer, provider_location_id, match, lambda now: apply(now).state())
+    """Apply a JSON merge patch to the resource that GET returns."""
+    apply = patched_body(ProviderLocationBody, body)
+    return changed_response(
+        await directory.provider_locations.replace(
+            permissions, provider_location_id, match, lambda current: apply(current).state()
+        )
     )
 
 
 @router.delete("/{provider_location_id}", summary="Delete a provider-location", status_code=204, responses=CHANGE)
-async def delete(directory: InDirectory, writer: InWriter, provider_location_id: UUID, match: IfMatch) -> None:
-    """The provider no longer sees patients there."""
-    await directory.provider_locations.delete(writer, provider_location_id, match)
+async def delete_directory_provider_location(
+    directory: InDirectory, permissions: InStaff, provider_location_id: UUID, match: IfMatch
+) -> None:
+    """Delete a provider-location: the provider no longer sees patients at the location."""
+    await directory.provider_locations.delete(permissions, provider_location_id, match)

@@ -11,7 +11,7 @@ from millrace_directory.rules import Violation, check_phone, check_taxonomy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderLocation(State):
-    """One provider at one location, what is searched and booked. `accepted_plans` are plan ids, sorted."""
+    """One provider at one location, the unit of search and booking. `accepted_plans` are plan ids, sorted."""
 
     identity: ClassVar[tuple[str, ...]] = ("id", "npi", "location_id")
 

@@ -14,9 +14,11 @@ from millrace_platform.resources import Npi, Phone, Schema, Version
 class _Fields(Schema):
     npi: Npi = Field(examples=["1679576722"])
     location_id: UUID
-    taxonomy: Taxonomy = Field(description="What the provider practices here.", examples=["207Q00000X"])
+    taxonomy: Taxonomy = Field(
+        description="NUCC taxonomy code of what the provider practices here.", examples=["207Q00000X"]
+    )
     phone: Phone | None = Field(None, examples=["(312) 555-0142"])
-    new_patients: StrictBool | None = Field(None, description="Whether new patients are accepted; null where unknown.")
+    new_patients: StrictBool | None = Field(None, description="Whether new patients are accepted; null if unknown.")
     accepted_plans: list[PlanId] = Field(
         [], max_length=2_000, description="Ids of insurance plans.", examples=[["12345IL0010001"]]
     )
@@ -34,7 +36,7 @@ class ProviderLocationBody(_Fields, Body):
 
 
 class ProviderLocationResource(_Fields):
-    """A provider-location. `address` and practice are those of its location, and change with them."""
+    """A provider-location. `address` and practice are those of its location, and change with it."""
 
     id: UUID
     version: Version

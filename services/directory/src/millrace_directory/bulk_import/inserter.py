@@ -1,0 +1,83 @@
+"""Insert rows that the directory doesn't have: COPY them into its tables, and publish them without reading them again.
+
+If another writer inserts a row at the same time, COPY raises `UniqueViolationError`: retry the batch, which then finds
+that row.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+from asyncpg import Connection
+
+from millrace_directory.bulk_import import statements
+from millrace_directory.bulk_import.publisher import EventPublisher
+from millrace_directory.bulk_import.rows import LocationRow, PracticeRow, ProviderLocationRow, ProviderRow
+from millrace_directory.location.repository import LOCATIONS
+from millrace_directory.practice.repository import PRACTICES
+from millrace_directory.provider.repository import PROVIDERS
+from millrace_directory.provider_location.repository import PROVIDER_LOCATIONS
+from millrace_directory.wire import Kind
+
+_FIRST: Final = {"version": 1, "deleted": False}
+_PRACTICE: Final = ("version", "id", "npi", "name", "phone")
+_LOCATION: Final = ("version", *LocationRow._fields, "practice_id", "phone")
+_PROVIDER: Final = ("version", *ProviderRow._fields)
+_PROVIDER_LOCATION: Final = ("version", *ProviderLocationRow._fields)
+_NO_PRACTICE: Final = {"practice_id": None, "practice_name": None, "phone": None}
+
+LocationValues = Mapping[str, Any]
+"""The columns of a location and its practice that its provider-locations show."""
+
+
+class RowInserter:
+    """Inserts rows of one kind at a time, and remembers the locations that it inserted."""
+
+    def __init__(self, connection: Connection, publisher: EventPublisher) -> None:
+        self._connection = connection
+        self._publisher = publisher
+        self._locations: dict[str, LocationValues] = {}
+
+    async def insert_practices(self, rows: Iterable[PracticeRow]) -> None:
+        await self._insert(PRACTICES, _PRACTICE, [{**row._asdict(), **_FIRST} for row in rows])
+
+    async def insert_locations(self, rows: Iterable[LocationRow], practices: Iterable[PracticeRow]) -> None:
+        """Insert locations. `practices` are all at one of them; of several the one with the lowest NPI runs it."""
+        best = {
+            row.location_id: {"practice_id": row.id, "practice_name": row.name, "phone": row.phone}
+            for row in sorted(practices, key=lambda row: row.npi, reverse=True)
+        }
+        inserted = [{**row._asdict(), **best.get(row.id, _NO_PRACTICE), **_FIRST} for row in rows]
+        await self._insert(LOCATIONS, _LOCATION, inserted)
+        self._locations |= {row["id"]: row for row in inserted}
+
+    async def insert_providers(self, rows: Iterable[ProviderRow]) -> None:
+        await self._insert(PROVIDERS, _PROVIDER, [{**row._asdict(), "languages": (), **_FIRST} for row in rows])
+
+    async def insert_provider_locations(self, rows: Sequence[ProviderLocationRow]) -> None:
+        """Insert provider-locations. Their locations exist; those that weren't inserted here are locked."""
+        await self._load_locations(self.other_locations(rows))
+        unknown = {"accepted_plans": (), "new_patients": None, **_FIRST}
+        await self._insert(
+            PROVIDER_LOCATIONS,
+            _PROVIDER_LOCATION,
+            [{**self._locations[row.location_id], **row._asdict(), **unknown} for row in rows],
+        )
+
+    def other_locations(self, rows: Iterable[ProviderLocationRow]) -> Collection[str]:
+        """Return the locations of these rows that weren't inserted here."""
+        return {row.location_id for row in rows} - self._locations.keys()
+
+    async def _load_locations(self, location_ids: Collection[str]) -> None:
+        if location_ids:
+            rows = await self._connection.fetch(statements.LOCATION_VALUES, location_ids)
+            self._locations |= {row["location_id"]: row for row in rows}
+
+    async def _insert(self, kind: Kind[Any], columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        # Most indexes of provider-locations and a foreign key begin with the NPI: sorted by it, lookups stay local.
+        rows.sort(key=itemgetter(kind.order[0].name))
+        records = map(itemgetter(*columns), rows)
+        insertion = self._connection.copy_records_to_table(kind.table.name, columns=columns, records=records)
+        await self._publisher.publish_inserted(kind, rows, insertion)

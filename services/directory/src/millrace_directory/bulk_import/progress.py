@@ -1,0 +1,60 @@
+"""The progress of an import, and its progress bar."""
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from millrace_directory.bulk_import.stats import ImportStats
+
+
+class ImportProgress(Protocol):
+    """Shows how far an import is."""
+
+    def show_identifying(self, byte_count: int) -> None:
+        """Show that this many more bytes of the file were read to identify it."""
+
+    def show_start(self, line: int) -> None:
+        """Show that the import starts after this line: 0, or where an earlier import was interrupted."""
+
+    def show_position(self, position: int, stats: ImportStats) -> None:
+        """Show that the file is committed up to this byte, and the statistics so far."""
+
+
+class ProgressBar:
+    """An `ImportProgress` on a terminal; prints nothing if the console isn't one."""
+
+    def __init__(self, console: Console, size: int) -> None:
+        self._console = console
+        self._size = size
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rows]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("Identifying the file", total=size, rows="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show_identifying(self, byte_count: int) -> None:
+        self._bar.advance(self._task, byte_count)
+
+    def show_start(self, line: int) -> None:
+        if line:
+            self._console.print(f"Continuing after line {line:,}, where the import of this file was interrupted.")
+        self._bar.reset(self._task, description="Importing", total=self._size, rows="")
+
+    def show_position(self, position: int, stats: ImportStats) -> None:
+        self._bar.update(self._task, completed=position, rows=f"{stats.rows:,} rows")

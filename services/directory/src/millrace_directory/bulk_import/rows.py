@@ -1,0 +1,102 @@
+"""Rows of the staging tables, which the importers of all file formats make.
+
+Identifiers are text, which the driver accepts: making millions of UUID objects would take time for nothing.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from millrace_contracts.entities import location_id, practice_id, provider_location_id
+from millrace_directory.bulk_import.rejects import RejectedRowError
+from millrace_directory.rules import STATES
+from millrace_reference.places import find_place
+
+_ABSENT = frozenset({"<UNAVAIL>", "--"})
+_ZIP_LENGTHS = (5, 9)
+
+
+class LocationRow(NamedTuple):
+    """An address of a provider or an organization. Fields are columns of `location` and of `staged_location`."""
+
+    id: str
+    line1: str
+    line2: str | None
+    city: str
+    state: str
+    zip: str
+
+
+class ProviderRow(NamedTuple):
+    """A provider. Fields are columns of `provider` and of `staged_provider`."""
+
+    npi: str
+    last_name: str
+    first_name: str
+    middle_name: str | None
+    suffix: str | None
+    credential: str | None
+    sex: str | None
+    taxonomy: str
+    taxonomies: Sequence[str]
+
+
+class ProviderLocationRow(NamedTuple):
+    """A provider at an address. Fields are columns of `provider_location` and of `staged_provider_location`."""
+
+    id: str
+    npi: str
+    location_id: str
+    taxonomy: str
+    phone: str | None
+
+
+class PracticeRow(NamedTuple):
+    """An organization and its address. Fields are columns of `staged_practice`."""
+
+    id: str
+    npi: str
+    name: str
+    phone: str | None
+    location_id: str
+
+
+def text(value: str) -> str:
+    """Strip a field; return an empty text for the register's marks of an absent value."""
+    value = value.strip()
+    return "" if value in _ABSENT else value
+
+
+def optional(value: str) -> str | None:
+    """Strip a field; return None if it is empty or absent."""
+    return text(value) or None
+
+
+# Consecutive rows often have the same address: those of one practice.
+@lru_cache(8_192)
+def location_row(line1: str, line2: str, city: str, state: str, zip_code: str) -> LocationRow:
+    """Return the location at an address in the United States or a territory; raise `RejectedRowError`."""
+    digits = zip_code.replace("-", "").strip()
+    if not digits:
+        raise RejectedRowError("no ZIP code")
+    if len(digits) not in _ZIP_LENGTHS or not (digits.isascii() and digits.isdigit()):
+        raise RejectedRowError("not a ZIP code")
+    line1, city, state = text(line1), text(city), text(state).upper()
+    if not line1 or not city:
+        raise RejectedRowError("no practice address")
+    if state not in STATES:
+        raise RejectedRowError("unknown state")
+    zip5 = digits[:5]
+    if find_place(zip5) is None:
+        raise RejectedRowError("unknown ZIP code")
+    second = optional(line2)
+    key = location_id(line1=line1, line2=second, city=city, state=state, zip5=zip5)
+    return LocationRow(key, line1, second, city, state, digits)
+
+
+def provider_location_row(npi: str, location: str, taxonomy: str, phone: str | None) -> ProviderLocationRow:
+    return ProviderLocationRow(provider_location_id(npi, location), npi, location, taxonomy, phone)
+
+
+def practice_row(npi: str, name: str, phone: str | None, location: str) -> PracticeRow:
+    return PracticeRow(practice_id(npi), npi, name, phone, location)

@@ -1,0 +1,224 @@
+"""SQL of the imports: staging tables for one transaction, and set-based steps from them into the directory's tables.
+
+Each step first finds the rows that differ, so that it neither locks nor writes the others. Row locks are taken in the
+order that `fan_out` gives.
+"""
+
+from collections.abc import Iterable
+
+from millrace_directory.bulk_import.rows import LocationRow, ProviderLocationRow, ProviderRow
+
+_PROVIDER_VALUES = ProviderRow._fields[1:]
+"""All columns but the key, as below."""
+_LOCATION_VALUES = LocationRow._fields[1:]
+
+
+def columns(names: Iterable[str], table: str = "") -> str:
+    """Return a list of columns, e.g. `p.name, p.phone` of table `p`."""
+    return ", ".join(f"{table}.{name}" if table else name for name in names)
+
+
+def assignments(names: Iterable[str]) -> str:
+    """Return assignments from the row that an INSERT proposed, e.g. `name = excluded.name, phone = excluded.phone`."""
+    return ", ".join(f"{name} = excluded.{name}" for name in names)
+
+
+def staging_table(name: str, selected: str) -> str:
+    """Return the DDL of a temporary table with the columns, types and collations of a query, empty at each commit."""
+    return f"CREATE TEMP TABLE IF NOT EXISTS {name} ON COMMIT DELETE ROWS AS SELECT {selected} WITH NO DATA;\n"
+
+
+STAGING = (
+    staging_table(
+        "staged_practice",
+        "practice.id, npi, name, practice.phone, location.id AS location_id FROM practice, location",
+    )
+    + staging_table("staged_location", f"{columns(LocationRow._fields)} FROM location")
+    + staging_table("staged_provider", f"{columns(ProviderRow._fields)} FROM provider")
+    + staging_table("staged_provider_location", f"{columns(ProviderLocationRow._fields)} FROM provider_location")
+)
+
+# New rows, which these queries don't find, are copied directly into the tables; the others are staged.
+KNOWN_PRACTICES = """
+SELECT npi FROM practice WHERE npi = ANY($1)
+UNION ALL SELECT id::text FROM practice WHERE id = ANY($2)
+UNION ALL SELECT npi FROM imported_address WHERE npi = ANY($1)
+"""
+KNOWN_LOCATIONS = "SELECT id::text, deleted_at IS NULL AS live FROM location WHERE id = ANY($1)"
+KNOWN_PROVIDERS = """
+SELECT npi FROM provider WHERE npi = ANY($1)
+UNION ALL SELECT npi FROM imported_address WHERE npi = ANY($1)
+"""
+
+# A practice is identified by its NPI: if REST created it, its id can differ from the one that an import derives.
+WRITE_PRACTICES = """
+WITH differing AS (
+    SELECT coalesce(p.id, s.id) AS id, s.npi, s.name, s.phone,
+           p.id IS NULL OR p.deleted_at IS NOT NULL AS created,
+           p.id IS NOT NULL AND p.name <> s.name AS renamed
+    FROM staged_practice AS s LEFT JOIN practice AS p ON p.npi = s.npi
+    WHERE p.id IS NULL OR p.deleted_at IS NOT NULL OR (p.name, p.phone) IS DISTINCT FROM (s.name, s.phone)
+), written AS (
+    INSERT INTO practice AS p (id, version, npi, name, phone)
+    SELECT id, 1, npi, name, phone FROM differing ORDER BY id
+    ON CONFLICT (id) DO UPDATE SET
+        version = p.version + 1, npi = excluded.npi, name = excluded.name, phone = excluded.phone, deleted_at = NULL
+    RETURNING p.id
+)
+SELECT id, created, renamed FROM differing JOIN written USING (id)
+"""
+
+# Of the organizations at an address the one with the lowest NPI runs the location, which gets its telephone number.
+# OFFSET 0 prevents a plan without statistics that scans all practices for each location.
+_BEST_PRACTICE = """LEFT JOIN LATERAL (
+        SELECT p.id, p.phone
+        FROM (SELECT npi FROM imported_address WHERE organization AND location_id = {location}.id OFFSET 0) AS there
+        CROSS JOIN LATERAL (
+            SELECT id, phone FROM practice WHERE npi = there.npi AND deleted_at IS NULL OFFSET 0
+        ) AS p
+        ORDER BY there.npi LIMIT 1
+    ) AS best ON true"""
+
+# The address is the identity of a location: a live location doesn't change if a row spells its address differently.
+WRITE_LOCATIONS = f"""
+INSERT INTO location AS l (version, {columns(LocationRow._fields)}, practice_id, phone)
+SELECT 1, {columns(LocationRow._fields, "s")}, best.id, best.phone
+FROM staged_location AS s LEFT JOIN location AS known ON known.id = s.id
+    {_BEST_PRACTICE.format(location="s")}
+WHERE known.id IS NULL OR known.deleted_at IS NOT NULL
+ORDER BY s.id
+ON CONFLICT (id) DO UPDATE SET
+    version = l.version + 1, {assignments((*_LOCATION_VALUES, "practice_id", "phone"))}, deleted_at = NULL
+RETURNING id::text
+"""  # noqa: S608 # made of constants
+
+WRITE_PROVIDERS = f"""
+WITH differing AS (
+    SELECT s.*, p.npi IS NULL OR p.deleted_at IS NOT NULL AS created
+    FROM staged_provider AS s LEFT JOIN provider AS p ON p.npi = s.npi
+    WHERE p.npi IS NULL OR p.deleted_at IS NOT NULL
+       OR ({columns(_PROVIDER_VALUES, "p")}) IS DISTINCT FROM ({columns(_PROVIDER_VALUES, "s")})
+), written AS (
+    INSERT INTO provider AS p (version, {columns(ProviderRow._fields)})
+    SELECT 1, {columns(ProviderRow._fields)} FROM differing ORDER BY npi
+    ON CONFLICT (npi) DO UPDATE SET version = p.version + 1, {assignments(_PROVIDER_VALUES)}, deleted_at = NULL
+    RETURNING p.npi
+)
+SELECT npi, created FROM differing JOIN written USING (npi)
+"""  # noqa: S608 # made of constants
+
+_DIFFERING_PROVIDER_LOCATIONS = """
+    FROM staged_provider_location AS s
+    LEFT JOIN provider_location AS p ON p.npi = s.npi AND p.location_id = s.location_id
+    WHERE p.id IS NULL OR p.deleted_at IS NOT NULL OR (p.taxonomy, p.phone) IS DISTINCT FROM (s.taxonomy, s.phone)
+"""
+
+# A concurrent change of a location waits, then also changes the provider-locations that were written here.
+LOCK_LOCATIONS = f"""
+SELECT count(*) FROM (
+    SELECT id FROM location
+    WHERE id = ANY($1 || ARRAY(SELECT s.location_id {_DIFFERING_PROVIDER_LOCATIONS}))
+    ORDER BY id FOR SHARE
+) AS locked
+"""  # noqa: S608 # made of constants
+
+LOCATION_VALUES = """
+SELECT l.id::text AS location_id, l.line1, l.line2, l.city, l.state, l.zip, l.practice_id, p.name AS practice_name
+FROM location AS l LEFT JOIN practice AS p ON p.id = l.practice_id
+WHERE l.id = ANY($1)
+"""
+
+# A restored provider-location has no plans: its former ones may be deleted.
+WRITE_PROVIDER_LOCATIONS = f"""
+WITH differing AS (
+    SELECT coalesce(p.id, s.id) AS id, s.npi, s.location_id, s.taxonomy, s.phone,
+           p.id IS NULL OR p.deleted_at IS NOT NULL AS created
+    {_DIFFERING_PROVIDER_LOCATIONS}
+), written AS (
+    INSERT INTO provider_location AS p (id, version, npi, location_id, taxonomy, phone)
+    SELECT id, 1, npi, location_id, taxonomy, phone FROM differing ORDER BY id
+    ON CONFLICT (npi, location_id) DO UPDATE SET
+        version = p.version + 1, taxonomy = excluded.taxonomy, phone = excluded.phone,
+        new_patients = CASE WHEN p.deleted_at IS NULL THEN p.new_patients END,
+        accepted_plans = CASE WHEN p.deleted_at IS NULL THEN p.accepted_plans ELSE '{{}}' END,
+        deleted_at = NULL
+    RETURNING p.id
+)
+SELECT id, created FROM differing JOIN written USING (id)
+"""  # noqa: S608 # made of constants
+
+MOVED_ORGANIZATIONS = """
+SELECT a.location_id::text FROM staged_practice AS s JOIN imported_address AS a ON a.npi = s.npi
+WHERE a.location_id <> s.location_id
+"""
+
+LEAVE_OLD_ADDRESSES = """
+UPDATE provider_location SET version = version + 1, deleted_at = $1
+FROM (SELECT id FROM provider_location
+      WHERE deleted_at IS NULL AND id = ANY(ARRAY(
+          SELECT p.id FROM staged_provider_location AS s
+          JOIN imported_address AS a ON a.npi = s.npi AND a.location_id <> s.location_id
+          JOIN provider_location AS p ON p.npi = a.npi AND p.location_id = a.location_id))
+      ORDER BY id FOR NO KEY UPDATE) AS left_behind
+WHERE provider_location.id = left_behind.id
+RETURNING provider_location.id
+"""
+
+_SAVE_ADDRESSES = """
+INSERT INTO imported_address AS a (npi, location_id, organization)
+SELECT s.npi, s.location_id, {organization}
+FROM {staged} AS s LEFT JOIN imported_address AS known ON known.npi = s.npi
+WHERE known.npi IS NULL OR known.location_id <> s.location_id
+ORDER BY s.npi
+ON CONFLICT (npi) DO UPDATE SET location_id = excluded.location_id
+"""
+SAVE_ORGANIZATION_ADDRESSES = _SAVE_ADDRESSES.format(organization="true", staged="staged_practice")
+SAVE_INDIVIDUAL_ADDRESSES = _SAVE_ADDRESSES.format(organization="false", staged="staged_provider_location")
+
+# A practice that no file contained stays assigned, unless it is deleted.
+ASSIGN_PRACTICES = f"""
+WITH chosen AS (
+    SELECT l.id, l.practice_id AS before, best.id AS practice_id, best.phone
+    FROM location AS l
+    LEFT JOIN practice AS now ON now.id = l.practice_id
+    {_BEST_PRACTICE.format(location="l")}
+    WHERE l.id = ANY($1) AND l.deleted_at IS NULL
+      AND (l.practice_id IS NULL OR now.deleted_at IS NOT NULL
+           OR EXISTS (SELECT FROM imported_address AS a WHERE a.npi = now.npi AND a.organization))
+      AND (l.practice_id, l.phone) IS DISTINCT FROM (best.id, best.phone)
+      AND (l.practice_id IS NOT NULL OR best.id IS NOT NULL)
+    ORDER BY l.id FOR NO KEY UPDATE OF l
+)
+UPDATE location AS l SET version = l.version + 1, practice_id = chosen.practice_id, phone = chosen.phone
+FROM chosen WHERE l.id = chosen.id
+RETURNING l.id, chosen.before IS DISTINCT FROM chosen.practice_id AS moved
+"""  # noqa: S608 # made of constants
+
+DELETE_PRACTICES = """
+UPDATE practice SET version = version + 1, deleted_at = $2
+FROM (SELECT id FROM practice WHERE npi = ANY($1) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE) AS live
+WHERE practice.id = live.id
+RETURNING practice.id
+"""
+
+LOCATIONS_OF_PRACTICES = "SELECT id::text FROM location WHERE practice_id = ANY($1) AND deleted_at IS NULL"
+
+DELETE_PROVIDERS = """
+UPDATE provider SET version = version + 1, deleted_at = $2
+FROM (SELECT npi FROM provider WHERE npi = ANY($1) AND deleted_at IS NULL ORDER BY npi FOR NO KEY UPDATE) AS live
+WHERE provider.npi = live.npi
+RETURNING provider.npi
+"""
+
+# Without statistics the planner assumes that nearly all rows are tombstones, and scans the whole table. The columns in
+# the conditions of the imports are enough: names and addresses take long to sort.
+ANALYZE = """
+ANALYZE practice (id, npi, deleted_at), location (id, practice_id, deleted_at), provider (npi, deleted_at),
+    provider_location (id, npi, location_id, deleted_at), insurance_plan (id, deleted_at), imported_address
+"""
+ANALYZED_ROWS = """
+SELECT sum(reltuples)::bigint FROM pg_class
+WHERE oid = ANY('{practice, location, provider, provider_location}'::regclass[])
+"""
+
+DELETE_ADDRESSES = "DELETE FROM imported_address WHERE npi = ANY($1)"

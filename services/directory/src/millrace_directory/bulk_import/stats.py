@@ -1,0 +1,58 @@
+"""Statistics of an import, which are stored with its progress and printed at its end."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from rich.console import Console
+from rich.table import Table
+
+INDIVIDUALS, ORGANIZATIONS, DEACTIVATIONS, PLANS = "individuals", "organizations", "deactivations", "insurance plans"
+
+
+@dataclass(slots=True)
+class ImportStats:
+    """Used rows by kind, rejected rows by reason, warnings by text, events by `entity action`."""
+
+    used: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Self) -> None:
+        self.used += other.used
+        self.rejected += other.rejected
+        self.warnings += other.warnings
+        self.events += other.events
+
+    @property
+    def rows(self) -> int:
+        return self.used.total() + self.rejected.total()
+
+    def as_json(self) -> dict[str, dict[str, int]]:
+        return {name: dict(getattr(self, name)) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Self:
+        return cls(**{name: Counter(stored.get(name, {})) for name in ("used", "rejected", "warnings", "events")})
+
+    def print_summary(self, console: Console, *, seconds: float, rejects: str | None) -> None:
+        """Print a table of the counts, the rate, and the path of the rejects file."""
+        table = Table(title=None, show_header=True, header_style="bold")
+        table.add_column("What")
+        table.add_column("Rows", justify="right")
+        for title, counts in (
+            ("used", self.used),
+            ("rejected", self.rejected),
+            ("warning", self.warnings),
+            ("event", self.events),
+        ):
+            if title != "warning" or counts:
+                table.add_row(f"[bold]{title}", f"[bold]{counts.total():,}")
+            for name, count in counts.most_common():
+                table.add_row(f"  {name}", f"{count:,}")
+        console.print(table)
+        rate = f", {self.rows / seconds:,.0f} rows/s" if seconds > 0 else ""
+        console.print(f"{self.rows:,} rows in {seconds:,.1f} s{rate}")
+        if rejects is not None and self.rejected:
+            console.print(f"Rejected rows are listed in {rejects}")

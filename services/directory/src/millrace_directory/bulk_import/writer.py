@@ -1,0 +1,178 @@
+"""Write imported rows to the directory, and publish the events, within the caller's transaction."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Connection
+
+from millrace_directory.bulk_import import statements
+from millrace_directory.bulk_import.inserter import RowInserter
+from millrace_directory.bulk_import.publisher import EventPublisher
+from millrace_directory.bulk_import.rows import LocationRow, PracticeRow, ProviderLocationRow, ProviderRow
+from millrace_directory.fan_out import (
+    delete_provider_locations_of,
+    update_locations_of_practices,
+    update_provider_locations_at,
+)
+from millrace_directory.feed import Change
+from millrace_directory.location.repository import LOCATIONS
+from millrace_directory.model import Action, Key
+from millrace_directory.practice.repository import PRACTICES
+from millrace_directory.provider.repository import PROVIDERS
+from millrace_directory.provider_location.repository import PROVIDER_LOCATIONS
+from millrace_directory.wire import Kind
+
+
+class RowWriter:
+    """Writes sets of rows: first the organizations of a batch, then its individuals, in the order of the row locks."""
+
+    def __init__(self, connection: Connection, publisher: EventPublisher, now: datetime) -> None:
+        self._connection = connection
+        self._publisher = publisher
+        self._inserter = RowInserter(connection, publisher)
+        self._now = now
+
+    async def write_organizations(
+        self, practices: Sequence[PracticeRow], locations: Iterable[LocationRow], deactivated: Sequence[str]
+    ) -> None:
+        """Write practices at their addresses and all other locations; delete the practices with deactivated NPIs."""
+        new, known = await self._partition_practices(practices)
+        affected = {row.location_id for row in practices}
+        await self._change_practices(known)
+        await self._inserter.insert_practices(new)
+        affected |= await self._delete_practices(deactivated)
+        if known:
+            affected |= await self._texts(statements.MOVED_ORGANIZATIONS)
+            await self._connection.execute(statements.SAVE_ORGANIZATION_ADDRESSES)
+        await self._save_new_addresses(new, organizations=True)
+        await self._delete_addresses(deactivated)
+        created = await self._write_locations({row.id: row for row in locations}, new, known)
+        await self._assign_practices(affected - created)
+
+    async def write_individuals(
+        self,
+        providers: Sequence[ProviderRow],
+        provider_locations: Sequence[ProviderLocationRow],
+        deactivated: Sequence[str],
+        *,
+        save_addresses: bool,
+    ) -> None:
+        """Write providers and their provider-locations; delete those at addresses that an earlier file had for them.
+
+        Delete the providers with deactivated NPIs. With `save_addresses`, later files replace these addresses.
+        """
+        known = await self._texts(statements.KNOWN_PROVIDERS, [row.npi for row in providers])
+        new = [row for row in provider_locations if row.npi not in known]
+        await self._stage("staged_provider", [row for row in providers if row.npi in known])
+        await self._stage("staged_provider_location", [row for row in provider_locations if row.npi in known])
+        other_locations = self._inserter.other_locations(new)
+        if known or other_locations:
+            await self._connection.fetchval(statements.LOCK_LOCATIONS, other_locations)
+        if known:
+            await self._write(PROVIDERS, statements.WRITE_PROVIDERS)
+        await self._inserter.insert_providers([row for row in providers if row.npi not in known])
+        await self._delete_providers(deactivated)
+        if known:
+            left = await self._keys(statements.LEAVE_OLD_ADDRESSES, self._now)
+            await self._publish(PROVIDER_LOCATIONS, Action.DELETED, left)
+            await self._write(PROVIDER_LOCATIONS, statements.WRITE_PROVIDER_LOCATIONS)
+        await self._inserter.insert_provider_locations(new)
+        if save_addresses:
+            if known:
+                await self._connection.execute(statements.SAVE_INDIVIDUAL_ADDRESSES)
+            await self._save_new_addresses(new, organizations=False)
+
+    async def _partition_practices(self, rows: Sequence[PracticeRow]) -> tuple[list[PracticeRow], list[PracticeRow]]:
+        """Return (the new practices, the known ones)."""
+        npis, ids = [row.npi for row in rows], [row.id for row in rows]
+        found = await self._texts(statements.KNOWN_PRACTICES, npis, ids)
+        known = [row for row in rows if row.npi in found or row.id in found]
+        return [row for row in rows if row.npi not in found and row.id not in found], known
+
+    async def _save_new_addresses(
+        self, rows: Iterable[PracticeRow] | Iterable[ProviderLocationRow], *, organizations: bool
+    ) -> None:
+        """Save the addresses of NPIs that no earlier file had."""
+        records = sorted((row.npi, row.location_id, organizations) for row in rows)
+        if records:
+            await self._connection.copy_records_to_table("imported_address", records=records)
+
+    async def _stage(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            await self._connection.copy_records_to_table(table, records=rows)
+
+    async def _write_locations(
+        self, rows: dict[str, LocationRow], new: Sequence[PracticeRow], known: Sequence[PracticeRow]
+    ) -> set[str]:
+        """Create or restore missing locations, and return them. Live locations don't change."""
+        live = {row["id"]: row["live"] for row in await self._connection.fetch(statements.KNOWN_LOCATIONS, list(rows))}
+        # A practice that was known may have the lowest NPI at a new location, too: the statement looks for it.
+        staged = live.keys() | {row.location_id for row in known}
+        created: set[str] = set()
+        if missing := [row for key, row in rows.items() if key in staged and not live.get(key)]:
+            await self._stage("staged_location", missing)
+            created = await self._texts(statements.WRITE_LOCATIONS)
+            await self._publish(LOCATIONS, Action.CREATED, list(created))
+        inserted = [row for key, row in rows.items() if key not in staged]
+        await self._inserter.insert_locations(inserted, new)
+        return created.union(row.id for row in inserted)
+
+    async def _change_practices(self, rows: Sequence[PracticeRow]) -> None:
+        if not rows:
+            return
+        await self._stage("staged_practice", rows)
+        written = await self._connection.fetch(statements.WRITE_PRACTICES)
+        await self._publish_written(PRACTICES, written)
+        if renamed := [row["id"] for row in written if row["renamed"]]:
+            await self._publish_all(update_locations_of_practices(self._connection, renamed))
+
+    async def _delete_practices(self, npis: Sequence[str]) -> set[str]:
+        """Delete practices; return the locations that they ran."""
+        if not npis:
+            return set()
+        deleted = await self._keys(statements.DELETE_PRACTICES, npis, self._now)
+        await self._publish(PRACTICES, Action.DELETED, deleted)
+        return await self._texts(statements.LOCATIONS_OF_PRACTICES, deleted) if deleted else set()
+
+    async def _delete_addresses(self, npis: Sequence[str]) -> None:
+        if npis:
+            await self._connection.execute(statements.DELETE_ADDRESSES, npis)
+
+    async def _assign_practices(self, location_ids: set[str]) -> None:
+        if not location_ids:
+            return
+        rows = await self._connection.fetch(statements.ASSIGN_PRACTICES, list(location_ids))
+        await self._publish(LOCATIONS, Action.UPDATED, [row["id"] for row in rows])
+        if moved := [row["id"] for row in rows if row["moved"]]:
+            await self._publish_all(update_provider_locations_at(self._connection, moved))
+
+    async def _delete_providers(self, npis: Sequence[str]) -> None:
+        if not npis:
+            return
+        deleted = await self._keys(statements.DELETE_PROVIDERS, npis, self._now)
+        await self._publish(PROVIDERS, Action.DELETED, deleted)
+        if deleted:
+            deleted_npis = [str(npi) for npi in deleted]
+            await self._publish_all(delete_provider_locations_of(self._connection, deleted_npis, self._now))
+
+    async def _write(self, kind: Kind[Any], statement: str) -> None:
+        await self._publish_written(kind, await self._connection.fetch(statement))
+
+    async def _publish_written(self, kind: Kind[Any], rows: Sequence[Any]) -> None:
+        await self._publish(kind, Action.CREATED, [row[0] for row in rows if row["created"]])
+        await self._publish(kind, Action.UPDATED, [row[0] for row in rows if not row["created"]])
+
+    async def _publish(self, kind: Kind[Any], action: Action, keys: Sequence[Key]) -> None:
+        await self._publisher.publish(Change(kind, keys, action))
+
+    async def _publish_all(self, changes: AsyncIterator[Change]) -> None:
+        async for change in changes:
+            await self._publisher.publish(change)
+
+    async def _keys(self, statement: str, *arguments: object) -> list[UUID | str]:
+        return [row[0] for row in await self._connection.fetch(statement, *arguments)]
+
+    async def _texts(self, statement: str, *arguments: object) -> set[str]:
+        return {row[0] for row in await self._connection.fetch(statement, *arguments)}

@@ -1,0 +1,65 @@
+"""`millrace import`: import files into the directory."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from millrace_directory.bulk_import.errors import ImportFailedError
+from millrace_directory.bulk_import.progress import ImportProgress, ProgressBar
+from millrace_directory.bulk_import.session import fast_ids
+from millrace_directory.bulk_import.stats import ImportStats
+from millrace_directory.nppes.loader import NppesImport, import_nppes
+from millrace_directory.qhp.loader import QhpImport, import_qhp
+from millrace_directory.settings import DirectorySettings
+from millrace_feeds.clock import SystemClock
+from millrace_platform.telemetry import telemetry
+
+app = typer.Typer(help="Import files into the directory.", no_args_is_help=True)
+
+Import = Callable[[ImportProgress], Coroutine[Any, Any, ImportStats]]
+Rejects = Annotated[Path | None, typer.Option("--rejects", help="Write rejected rows to this CSV: line, NPI, reason.")]
+
+
+@app.command("nppes")
+def nppes(
+    file: Annotated[Path, typer.Argument(help="The full or a weekly file of CMS: .csv, .csv.gz, or the .zip.")],
+    rejects: Rejects = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Read at most this number of rows.")] = None,
+) -> None:
+    """Import an NPPES dissemination file; an interrupted import of the same file continues where it stopped."""
+    settings = DirectorySettings()
+    parameters = NppesImport(settings.directory_database_url, file, rejects, limit, SystemClock(), fast_ids())
+    _run(settings, file, rejects, lambda progress: import_nppes(parameters, progress))
+
+
+@app.command("qhp")
+def qhp(
+    providers: Annotated[Path, typer.Argument(help="A providers.json of the QHP provider directory.")],
+    plans: Annotated[Path, typer.Argument(help="The plans.json that belongs to it.")],
+    rejects: Rejects = None,
+) -> None:
+    """Import insurance plans and their providers, in the format of the CMS QHP provider directory."""
+    settings = DirectorySettings()
+    parameters = QhpImport(settings.directory_database_url, providers, plans, rejects, SystemClock(), fast_ids())
+    _run(settings, providers, rejects, lambda progress: import_qhp(parameters, progress))
+
+
+def _run(settings: DirectorySettings, file: Path, rejects: Path | None, run_import: Import) -> None:
+    console = Console(stderr=True)
+    began = time.monotonic()
+    try:
+        size = file.stat().st_size if file.exists() else 0
+        with telemetry(settings, service="millrace-import"), ProgressBar(console, size) as progress:
+            stats = asyncio.run(run_import(progress))
+    except ImportFailedError as error:
+        console.print(str(error), markup=False, soft_wrap=True)
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as interrupt:
+        console.print("Import interrupted. Run the same command again to continue.")
+        raise typer.Exit(130) from interrupt
+    stats.print_summary(Console(), seconds=time.monotonic() - began, rejects=None if rejects is None else str(rejects))

@@ -1,1 +1,0 @@
-"""Files that fill the directory: NPPES and the CMS QHP provider directory."""

@@ -1,0 +1,1 @@
+"""Import of NPPES dissemination files: providers, practices and their locations."""

@@ -1,0 +1,170 @@
+"""Convert rows of the NPPES dissemination file to providers, practices and deactivated NPIs: pure."""
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeAlias
+
+from millrace_directory.bulk_import.errors import UnusableFileError
+from millrace_directory.bulk_import.rejects import RejectedRowError
+from millrace_directory.bulk_import.rows import (
+    LocationRow,
+    PracticeRow,
+    ProviderLocationRow,
+    ProviderRow,
+    location_row,
+    optional,
+    practice_row,
+    provider_location_row,
+    text,
+)
+from millrace_reference.npi import is_valid_npi
+from millrace_reference.nppes import TAXONOMIES
+from millrace_reference.specialties import find_specialty_by_taxonomy
+
+TWO_PRIMARY: Final = "two primary taxonomies: used the first one"
+NO_PRIMARY: Final = "no primary taxonomy: used the first one"
+UNKNOWN_SECONDARY: Final = "unknown secondary taxonomy code: ignored"
+
+# The register has territories as countries beside the United States.
+_COUNTRIES = frozenset({"", "US", "PR", "GU", "VI", "AS", "MP", "UM"})
+_SEXES = frozenset({"F", "M", "X"})
+_INDIVIDUAL, _ORGANIZATION = "1", "2"
+
+_PRACTICE = "Provider Business Practice Location Address"
+_FIELDS = (
+    "NPI",
+    "Entity Type Code",
+    "Provider Organization Name (Legal Business Name)",
+    "Provider Last Name (Legal Name)",
+    "Provider First Name",
+    "Provider Middle Name",
+    "Provider Name Suffix Text",
+    "Provider Credential Text",
+    "Provider First Line Business Practice Location Address",
+    "Provider Second Line Business Practice Location Address",
+    f"{_PRACTICE} City Name",
+    f"{_PRACTICE} State Name",
+    f"{_PRACTICE} Postal Code",
+    f"{_PRACTICE} Country Code (If outside U.S.)",
+    f"{_PRACTICE} Telephone Number",
+    "NPI Deactivation Date",
+    "NPI Reactivation Date",
+    "Provider Sex Code",
+)
+_OLD_NAMES = {"Provider Sex Code": "Provider Gender Code"}
+_CODES = tuple(f"Healthcare Provider Taxonomy Code_{number}" for number in range(1, TAXONOMIES + 1))
+_SWITCHES = tuple(f"Healthcare Provider Primary Taxonomy Switch_{number}" for number in range(1, TAXONOMIES + 1))
+
+
+class Individual(NamedTuple):
+    """A provider at a practice address."""
+
+    provider: ProviderRow
+    location: LocationRow
+    provider_location: ProviderLocationRow
+    warnings: Sequence[str] = ()
+
+
+class Organization(NamedTuple):
+    """A practice at its address."""
+
+    practice: PracticeRow
+    location: LocationRow
+
+
+class Deactivation(NamedTuple):
+    """An NPI that is no longer in use."""
+
+    npi: str
+
+
+Record: TypeAlias = Individual | Organization | Deactivation
+
+
+class Layout:
+    """The positions of the required columns. Raise `UnusableFileError` if the header lacks one of them."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        at = {name.strip(): index for index, name in enumerate(header)}
+        for new, old in _OLD_NAMES.items():
+            if new not in at and old in at:
+                at[new] = at[old]
+        missing = [name for name in (*_FIELDS, *_CODES, *_SWITCHES) if name not in at]
+        if missing:
+            raise UnusableFileError(
+                f"The header isn't that of an NPPES file: {len(missing)} columns are missing, first {missing[0]!r}."
+            )
+        self.width = len(header)
+        self._fields = itemgetter(*(at[name] for name in _FIELDS))
+        self._codes = itemgetter(*(at[name] for name in _CODES))
+        self._switches = itemgetter(*(at[name] for name in _SWITCHES))
+
+    def read(self, row: Sequence[str]) -> Record:
+        """Convert a row; raise `RejectedRowError`."""
+        if len(row) != self.width:
+            raise RejectedRowError("wrong number of fields")
+        npi, kind, organization, *person, line1, line2, city, state, zip_code, country, phone, off, on, sex = (
+            self._fields(row)
+        )
+        if not is_valid_npi(npi):
+            raise RejectedRowError("wrong NPI check digit")
+        if is_deactivated(off, on):
+            return Deactivation(npi)
+        if kind not in (_INDIVIDUAL, _ORGANIZATION):
+            raise RejectedRowError("no entity type")
+        if text(country).upper() not in _COUNTRIES:
+            raise RejectedRowError("practice address outside the country")
+        location = location_row(line1, line2, city, state, zip_code)
+        if kind == _ORGANIZATION:
+            name = text(organization)
+            if not name:
+                raise RejectedRowError("no name")
+            return Organization(practice_row(npi, name, optional(phone), location.id), location)
+        last, first, middle, suffix, credential = map(optional, person)
+        if last is None or first is None:
+            raise RejectedRowError("no name")
+        taxonomy, taxonomies, warnings = primary_taxonomy(self._codes(row), self._switches(row))
+        known_sex = sex if sex in _SEXES else None
+        provider = ProviderRow(npi, last, first, middle, suffix, credential, known_sex, taxonomy, taxonomies)
+        provider_location = provider_location_row(npi, location.id, taxonomy, optional(phone))
+        return Individual(provider, location, provider_location, warnings)
+
+
+def is_deactivated(off: str, on: str) -> bool:
+    """Return whether an NPI is deactivated by its dates (MM/DD/YYYY or empty) and not reactivated at or after that."""
+    return bool(off) and (not on or _sortable(on) < _sortable(off))
+
+
+def _sortable(date: str) -> tuple[str, ...]:
+    month, _, rest = date.partition("/")
+    day, _, year = rest.partition("/")
+    return year, month, day
+
+
+def _used_indexes(codes: tuple[str, ...]) -> Sequence[int]:
+    """Return the indexes of the used codes: nearly always only the first one."""
+    if codes[0] and codes.count("") == len(codes) - 1:
+        return (0,)
+    return [index for index, code in enumerate(codes) if code]
+
+
+def primary_taxonomy(codes: tuple[str, ...], switches: tuple[str, ...]) -> tuple[str, list[str], list[str]]:
+    """Return (primary code, all known codes with it first, warnings); raise `RejectedRowError` if it is unknown."""
+    used = [(codes[index], switches[index]) for index in _used_indexes(codes)]
+    if not used:
+        raise RejectedRowError("no taxonomy code")
+    warnings = []
+    primaries = [code for code, switch in used if switch == "Y"]
+    if len(primaries) > 1:
+        warnings.append(TWO_PRIMARY)
+    elif not primaries:
+        warnings.append(NO_PRIMARY)
+    primary = primaries[0] if primaries else used[0][0]
+    if find_specialty_by_taxonomy(primary) is None:
+        raise RejectedRowError("unknown taxonomy code")
+    if len(used) == 1:
+        return primary, [primary], warnings
+    known = [code for code, _ in used if find_specialty_by_taxonomy(code) is not None]
+    if len(known) < len(used):
+        warnings.append(UNKNOWN_SECONDARY)
+    return primary, list(dict.fromkeys([primary, *known])), warnings

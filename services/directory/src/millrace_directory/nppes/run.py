@@ -1,0 +1,67 @@
+"""The position of an import in its file, stored in the transaction of each chunk."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from asyncpg import Connection
+
+from millrace_directory.bulk_import.stats import ImportStats
+
+_FIND = """
+SELECT byte_position, line, figures, rejects_file, rejects_bytes FROM import_run
+WHERE digest = $1 AND finished_at IS NULL
+"""
+_SAVE = """
+INSERT INTO import_run (digest, file, byte_position, line, figures, rejects_file, rejects_bytes, finished_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $8 THEN now() END)
+ON CONFLICT (digest) DO UPDATE SET
+    file = excluded.file, byte_position = excluded.byte_position, line = excluded.line, figures = excluded.figures,
+    rejects_file = excluded.rejects_file, rejects_bytes = excluded.rejects_bytes, finished_at = excluded.finished_at,
+    started_at = CASE WHEN import_run.finished_at IS NULL THEN import_run.started_at ELSE now() END
+"""
+
+
+@dataclass(slots=True)
+class ImportRun:
+    """One import of the file with a digest. `offset` and `line` are the position after the committed rows."""
+
+    digest: str
+    file: Path
+    rejects: Path | None
+    offset: int = 0
+    line: int = 0
+    stats: ImportStats = field(default_factory=ImportStats)
+    rejects_bytes: int = 0
+
+    @classmethod
+    async def resume_or_start(cls, connection: Connection, digest: str, file: Path, rejects: Path | None) -> Self:
+        """Return the interrupted run of this file, else a new one: also for a file that was imported to its end."""
+        row = await connection.fetchrow(_FIND, digest)
+        if row is None:
+            return cls(digest, file, rejects)
+        same_rejects = rejects is not None and row["rejects_file"] == str(rejects)
+        return cls(
+            digest,
+            file,
+            rejects,
+            offset=row["byte_position"],
+            line=row["line"],
+            stats=ImportStats.from_json(json.loads(row["figures"])),
+            rejects_bytes=row["rejects_bytes"] if same_rejects else 0,
+        )
+
+    async def save(self, connection: Connection, *, finished: bool) -> None:
+        """Store the position in the connection's transaction."""
+        await connection.execute(
+            _SAVE,
+            self.digest,
+            str(self.file),
+            self.offset,
+            self.line,
+            json.dumps(self.stats.as_json()),
+            None if self.rejects is None else str(self.rejects),
+            self.rejects_bytes,
+            finished,
+        )

@@ -1,0 +1,117 @@
+"""Read the lines of a published file (plain, gzip or zip), and their positions."""
+
+import gzip
+import hashlib
+import lzma
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, cast
+
+from millrace_directory.bulk_import.errors import UnusableFileError
+
+_GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
+_BLOCK = 1 << 20
+_LONGEST_LINE = 1 << 20
+_MEMBER = re.compile(r"(?:.*/)?npidata_pfile_(?!.*fileheader).*\.csv", re.IGNORECASE)
+_DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
+"""Errors of a damaged file; zipfile raises `RuntimeError` for a password or an unknown method."""
+
+
+def digest_of(path: Path, progress: Callable[[int], None]) -> str:
+    """Return the BLAKE2b digest of the file's bytes. `progress` is called with each number of bytes read."""
+    digest = hashlib.blake2b(digest_size=20)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                progress(len(block))
+    except OSError as error:
+        raise UnusableFileError(f"{path} can't be read: {error.strerror}.") from error
+    return digest.hexdigest()
+
+
+class LineSource:
+    """Iterates over the text lines of a file. `offset` and `line` count the unpacked bytes and lines so far.
+
+    Of a zip as CMS publishes it, the member `npidata_pfile_….csv` is read, not the one with the file header. Bytes that
+    aren't UTF-8 become U+FFFD; NUL bytes, which PostgreSQL doesn't accept in text, are removed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.offset = 0
+        self.line = 0
+        self._path = path
+        self._stack = ExitStack()
+        self._raw: IO[bytes]
+        self._stream: IO[bytes]
+        self._seekable = False
+
+    def __enter__(self) -> Self:
+        try:
+            self._raw = self._stack.enter_context(self._path.open("rb"))
+            self._stream = self._open()
+        except _DAMAGE as error:
+            self._stack.close()
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise UnusableFileError(f"{self._path} can't be read: {reason}.") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _open(self) -> IO[bytes]:
+        head = self._raw.read(4)
+        self._raw.seek(0)
+        if head.startswith(_GZIP):
+            return cast(IO[bytes], self._stack.enter_context(gzip.GzipFile(fileobj=self._raw)))
+        if head == _ZIP:
+            archive = self._stack.enter_context(zipfile.ZipFile(self._raw))
+            return self._stack.enter_context(archive.open(self._member(archive)))
+        self._seekable = True
+        return self._raw
+
+    def _member(self, archive: zipfile.ZipFile) -> str:
+        found = [name for name in archive.namelist() if _MEMBER.fullmatch(name)]
+        if len(found) != 1:
+            raise UnusableFileError(
+                f"{self._path} contains {len(found)} files named npidata_pfile_….csv instead of one."
+            )
+        return found[0]
+
+    @property
+    def consumed(self) -> int:
+        """The number of bytes read from the disk, for a progress bar."""
+        return self._raw.tell()
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self._read(_LONGEST_LINE):
+            if len(line) == _LONGEST_LINE:
+                raise UnusableFileError(f"{self._path}: line {self.line + 1} is longer than {_LONGEST_LINE:,} bytes.")
+            self.offset += len(line)
+            self.line += 1
+            text = line.decode("utf-8", "replace")
+            yield text.replace("\0", "") if "\0" in text else text
+
+    def _read(self, limit: int) -> bytes:
+        try:
+            return self._stream.readline(limit)
+        except _DAMAGE as error:
+            raise UnusableFileError(f"{self._path} is damaged after line {self.line:,}: {error}.") from error
+
+    def skip_to(self, offset: int, line: int) -> None:
+        """Continue after a position of this file."""
+        if self._seekable:
+            self._stream.seek(offset)
+        else:
+            left = offset - self.offset
+            while left > 0 and (block := self._stream.read(min(left, _BLOCK))):
+                left -= len(block)
+        self.offset, self.line = offset, line

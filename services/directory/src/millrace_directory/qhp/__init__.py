@@ -1,0 +1,1 @@
+"""Import of CMS QHP provider directory files: insurance plans and their providers."""

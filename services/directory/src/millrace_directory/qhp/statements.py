@@ -1,0 +1,72 @@
+"""SQL of the QHP import. Its staging tables, as those of `bulk_import`, are emptied at each commit."""
+
+from millrace_directory.bulk_import.statements import assignments, columns, staging_table
+from millrace_directory.qhp.records import PlanRow
+
+_PLAN_VALUES = PlanRow._fields[1:]
+
+STAGING = (
+    staging_table("staged_plan", f"{columns(PlanRow._fields)} FROM insurance_plan")
+    + """
+CREATE TEMP TABLE IF NOT EXISTS staged_acceptance (
+    npi text COLLATE "C", locations uuid[], plans text[], new_patients_given boolean, new_patients boolean
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS staged_languages (
+    npi text COLLATE "C", languages text[]
+) ON COMMIT DELETE ROWS;
+"""
+)
+
+WRITE_PLANS = f"""
+WITH differing AS (
+    SELECT s.*, p.id IS NULL OR p.deleted_at IS NOT NULL AS created
+    FROM staged_plan AS s LEFT JOIN insurance_plan AS p ON p.id = s.id
+    WHERE p.id IS NULL OR p.deleted_at IS NOT NULL
+       OR ({columns(_PLAN_VALUES, "p")}) IS DISTINCT FROM ({columns(_PLAN_VALUES, "s")})
+), written AS (
+    INSERT INTO insurance_plan AS p (version, {columns(PlanRow._fields)})
+    SELECT 1, {columns(PlanRow._fields)} FROM differing ORDER BY id
+    ON CONFLICT (id) DO UPDATE SET version = p.version + 1, {assignments(_PLAN_VALUES)}, deleted_at = NULL
+    RETURNING p.id
+)
+SELECT id, created FROM differing JOIN written USING (id)
+"""  # noqa: S608 # made of constants
+
+LOCK_PLANS = "SELECT id FROM insurance_plan WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR SHARE"
+
+KNOWN_NPIS = """
+SELECT npi, deleted_at IS NOT NULL AS deleted FROM provider WHERE npi = ANY($1)
+UNION ALL
+SELECT npi, deleted_at IS NOT NULL FROM practice WHERE npi = ANY($1)
+"""
+
+WRITE_LANGUAGES = """
+UPDATE provider SET version = version + 1, languages = differing.languages
+FROM (SELECT p.npi, s.languages FROM staged_languages AS s JOIN provider AS p ON p.npi = s.npi
+      WHERE p.deleted_at IS NULL AND p.languages IS DISTINCT FROM s.languages
+      ORDER BY p.npi FOR NO KEY UPDATE OF p) AS differing
+WHERE provider.npi = differing.npi
+RETURNING provider.npi
+"""
+
+# $1: the plans of the files; accepted plans of other issuers stay. If no location of a provider has an address of the
+# record, the record applies to all of the provider's locations.
+WRITE_ACCEPTANCE = """
+WITH target AS (
+    SELECT p.id, p.version,
+           CASE WHEN s.new_patients_given THEN s.new_patients ELSE p.new_patients END AS new_patients,
+           ARRAY(SELECT plan FROM (SELECT unnest(p.accepted_plans) UNION SELECT unnest(s.plans)) AS either (plan)
+                 WHERE plan <> ALL($1) OR plan = ANY(s.plans) ORDER BY plan COLLATE "C") AS accepted_plans
+    FROM staged_acceptance AS s JOIN provider_location AS p ON p.npi = s.npi AND p.deleted_at IS NULL
+    WHERE p.location_id = ANY(s.locations)
+       OR NOT EXISTS (SELECT FROM provider_location AS o
+                      WHERE o.npi = s.npi AND o.deleted_at IS NULL AND o.location_id = ANY(s.locations))
+    ORDER BY p.id FOR NO KEY UPDATE OF p
+)
+UPDATE provider_location AS p
+SET version = p.version + 1, new_patients = target.new_patients, accepted_plans = target.accepted_plans
+FROM target
+WHERE p.id = target.id
+  AND (p.new_patients, p.accepted_plans) IS DISTINCT FROM (target.new_patients, target.accepted_plans)
+RETURNING p.id
+"""

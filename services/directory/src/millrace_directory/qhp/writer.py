@@ -1,0 +1,151 @@
+"""Write a chunk of QHP records to the directory, within the caller's transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from asyncpg import Connection
+
+from millrace_directory.bulk_import.publisher import EventPublisher
+from millrace_directory.bulk_import.rejects import Reject, RejectedRowError
+from millrace_directory.bulk_import.rows import ProviderRow, practice_row, provider_location_row
+from millrace_directory.bulk_import.writer import RowWriter
+from millrace_directory.feed import Change
+from millrace_directory.model import Action
+from millrace_directory.provider.repository import PROVIDERS
+from millrace_directory.provider_location.repository import PROVIDER_LOCATIONS
+from millrace_directory.qhp import statements
+from millrace_directory.qhp.chunks import QhpChunk
+from millrace_directory.qhp.records import UNKNOWN_PLAN, Facility, Individual
+from millrace_directory.wire import Kind
+
+
+@dataclass(slots=True)
+class ChunkResult:
+    """The numbers of written records, and the rejects and warnings of the others."""
+
+    individuals: int = 0
+    facilities: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """The live plans of a chunk, and its NPIs in the directory; their value is whether they are deleted."""
+
+    plans: frozenset[str]
+    npis: dict[str, bool]
+
+
+class QhpWriter:
+    """Writes chunks. `plan_ids` are all plans of the files."""
+
+    def __init__(
+        self, connection: Connection, publisher: EventPublisher, row_writer: RowWriter, plan_ids: Sequence[str]
+    ) -> None:
+        self._connection = connection
+        self._publisher = publisher
+        self._row_writer = row_writer
+        self._plan_ids = plan_ids
+
+    async def write(self, chunk: QhpChunk) -> ChunkResult:
+        """Create missing providers and practices, then set languages, accepted plans and new patients."""
+        lookup = await self._look_up(chunk)
+        result = ChunkResult()
+        individuals = [each for number, each in chunk.individuals.items() if _is_usable(number, each, lookup, result)]
+        facilities = [each for number, each in chunk.facilities.items() if _is_usable(number, each, lookup, result)]
+        result.individuals, result.facilities = len(individuals), len(facilities)
+        result.warnings = [UNKNOWN_PLAN for each in individuals for plan in each.plans if plan not in lookup.plans]
+        await self._create(
+            [each for each in individuals if each.npi not in lookup.npis],
+            [each for each in facilities if each.npi not in lookup.npis],
+        )
+        await self._update(individuals, lookup.plans)
+        return result
+
+    async def _look_up(self, chunk: QhpChunk) -> _Lookup:
+        # Plans are locked first, as by all writers: a concurrent deletion of a plan then finds its new acceptances.
+        named = sorted({plan for each in chunk.individuals.values() for plan in each.plans})
+        plans = await self._connection.fetch(statements.LOCK_PLANS, named)
+        known = await self._connection.fetch(statements.KNOWN_NPIS, [each.npi for each in chunk.records])
+        return _Lookup(frozenset(row["id"] for row in plans), {row["npi"]: row["deleted"] for row in known})
+
+    async def _create(self, individuals: Sequence[Individual], facilities: Sequence[Facility]) -> None:
+        records: Sequence[Individual | Facility] = [*individuals, *facilities]
+        locations = [location for each in records for location, _ in each.addresses]
+        if not locations:
+            return
+        practices = [
+            practice_row(each.npi, each.name, each.addresses[0][1], each.addresses[0][0].id) for each in facilities
+        ]
+        await self._row_writer.write_organizations(practices, locations, [])
+        await self._row_writer.write_individuals(
+            [_provider_row(each) for each in individuals],
+            [
+                provider_location_row(each.npi, location.id, each.taxonomies[0], phone)
+                for each in individuals
+                for location, phone in each.addresses
+            ],
+            [],
+            save_addresses=False,
+        )
+
+    async def _update(self, individuals: Sequence[Individual], plans: frozenset[str]) -> None:
+        languages = ((each.npi, each.languages) for each in individuals if each.languages is not None)
+        await self._connection.copy_records_to_table("staged_languages", records=languages)
+        await self._write(PROVIDERS, statements.WRITE_LANGUAGES)
+        acceptance = (
+            (
+                each.npi,
+                [location.id for location, _ in each.addresses],
+                [plan for plan in each.plans if plan in plans],
+                each.new_patients.given,
+                each.new_patients.value,
+            )
+            for each in individuals
+        )
+        await self._connection.copy_records_to_table("staged_acceptance", records=acceptance)
+        await self._write(PROVIDER_LOCATIONS, statements.WRITE_ACCEPTANCE, self._plan_ids)
+
+    async def _write(self, kind: Kind[Any], statement: str, *arguments: object) -> None:
+        rows = await self._connection.fetch(statement, *arguments)
+        await self._publisher.publish(Change(kind, [row[0] for row in rows], Action.UPDATED))
+
+
+def _is_usable(number: int, record: Individual | Facility, lookup: _Lookup, result: ChunkResult) -> bool:
+    """Return whether the record can be written; add it to the rejects if not."""
+    deleted = lookup.npis.get(record.npi)
+    try:
+        if deleted:
+            raise RejectedRowError("NPI was deleted from the directory")
+        if deleted is None and isinstance(record, Individual):
+            _check_new(record)
+    except RejectedRowError as error:
+        result.rejects.append(Reject(number, record.npi, str(error)))
+        return False
+    return True
+
+
+def _check_new(individual: Individual) -> None:
+    """Raise `RejectedRowError` if the individual, who isn't in the directory, can't be created."""
+    if individual.last_name is None or individual.first_name is None:
+        raise RejectedRowError("no name")
+    if not individual.taxonomies:
+        raise RejectedRowError("unknown specialty")
+    if not individual.addresses:
+        raise RejectedRowError("no usable address")
+
+
+def _provider_row(individual: Individual) -> ProviderRow:
+    return ProviderRow(
+        npi=individual.npi,
+        last_name=individual.last_name or "",
+        first_name=individual.first_name or "",
+        middle_name=individual.middle_name,
+        suffix=individual.suffix,
+        credential=None,
+        sex=None,
+        taxonomy=individual.taxonomies[0],
+        taxonomies=individual.taxonomies,
+    )

@@ -1,0 +1,154 @@
+"""Rows of NPPES files, and an empty directory with its published events."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from millrace_contracts.entities import Entity
+from millrace_contracts.envelope import Envelope, decode
+from millrace_contracts.registry import decode_entity
+from millrace_directory.bulk_import.stats import ImportStats
+from millrace_directory.nppes.loader import NppesImport, import_nppes
+from millrace_directory.qhp.loader import QhpImport, import_qhp
+from millrace_feeds.clock import SystemClock
+from millrace_platform.ids import Uuid7
+from millrace_reference.npi import npi_check_digit
+from millrace_reference.nppes import COLUMNS
+
+DERMATOLOGY, CARDIOLOGY, INTERNAL, DENTIST = "207N00000X", "207RC0000X", "207R00000X", "1223G0001X"
+PRACTICE = "Provider Business Practice Location Address"
+Row = dict[str, str]
+
+
+def npi(number: int) -> str:
+    """Return a valid NPI; a lower number has a lower NPI."""
+    first9 = f"{100_000_000 + number}"
+    return f"{first9}{npi_check_digit(first9)}"
+
+
+def address(
+    line1: str = "635 W 165TH ST", city: str = "NEW YORK", state: str = "NY", zip_code: str = "100323724"
+) -> Row:
+    return {
+        "Provider First Line Business Practice Location Address": line1,
+        f"{PRACTICE} City Name": city,
+        f"{PRACTICE} State Name": state,
+        f"{PRACTICE} Postal Code": zip_code,
+        f"{PRACTICE} Country Code (If outside U.S.)": "US",
+        f"{PRACTICE} Telephone Number": "2123050000",
+    }
+
+
+def individual(
+    number: int, changes: Mapping[str, str] | None = None, *, last: str = "RUIZ", where: Row | None = None
+) -> Row:
+    return {
+        "NPI": npi(number),
+        "Entity Type Code": "1",
+        "Provider Last Name (Legal Name)": last,
+        "Provider First Name": "MARIA",
+        "Provider Sex Code": "F",
+        "Healthcare Provider Taxonomy Code_1": DERMATOLOGY,
+        "Healthcare Provider Primary Taxonomy Switch_1": "Y",
+        **(address() if where is None else where),
+        **(changes or {}),
+    }
+
+
+def organization(number: int, name: str = "HUDSON DERMATOLOGY", where: Row | None = None) -> Row:
+    return {
+        "NPI": npi(number),
+        "Entity Type Code": "2",
+        "Provider Organization Name (Legal Business Name)": name,
+        **(address() if where is None else where),
+    }
+
+
+def deactivated(number: int) -> Row:
+    return {"NPI": npi(number), "NPI Deactivation Date": "02/14/2021"}
+
+
+def content(rows: Iterable[Mapping[str, str]], columns: Sequence[str] = COLUMNS) -> str:
+    """Return the text of an NPPES file with these rows."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, restval="", quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+@dataclass
+class FakeProgress:
+    """Records the start of an import; `after_chunk` is called after each chunk."""
+
+    after_chunk: Callable[[], None] = lambda: None
+    start_lines: list[int] = field(default_factory=list)
+
+    def show_identifying(self, byte_count: int) -> None:
+        pass
+
+    def show_start(self, line: int) -> None:
+        self.start_lines.append(line)
+
+    def show_position(self, position: int, stats: ImportStats) -> None:
+        self.after_chunk()
+
+
+@dataclass
+class Directory:
+    """A migrated, empty directory to import into."""
+
+    dsn: str
+    connection: asyncpg.Connection
+    home: Path
+
+    async def import_rows(self, *rows: Row, rejects: Path | None = None) -> ImportStats:
+        """Import a file with these rows."""
+        file = self.home / "nppes.csv"
+        file.write_text(content(rows))
+        return await self.import_nppes(file, rejects=rejects)
+
+    async def import_nppes(
+        self,
+        file: Path,
+        *,
+        rejects: Path | None = None,
+        progress: FakeProgress | None = None,
+        chunk_rows: int = 5_000,
+        small_bytes: int = 1 << 30,
+    ) -> ImportStats:
+        parameters = NppesImport(self.dsn, file, rejects, None, SystemClock(), Uuid7(), chunk_rows, small_bytes)
+        return await import_nppes(parameters, progress or FakeProgress())
+
+    async def import_qhp(self, providers: Path, plans: Path, rejects: Path | None = None) -> ImportStats:
+        return await import_qhp(QhpImport(self.dsn, providers, plans, rejects, SystemClock(), Uuid7()), FakeProgress())
+
+    async def published(self) -> list[Envelope]:
+        """Return the events published since the last call, in order."""
+        rows = await self.connection.fetch("DELETE FROM outbox RETURNING seq, body")
+        return [decode(row["body"]) for row in sorted(rows, key=lambda row: row["seq"])]
+
+    async def changes(self) -> list[tuple[str, int]]:
+        """Return (type without its prefix, version) of the events published since the last call, sorted."""
+        return sorted((event.type.removeprefix("millrace."), event.entityversion) for event in await self.published())
+
+    async def entities(self, name: str) -> list[Entity | None]:
+        """Return the entities of one kind in the events published since the last call."""
+        return [decode_entity(event) for event in await self.published() if event.entity == name]
+
+    async def one(self, query: str, *arguments: object) -> Mapping[str, Any]:
+        """Return the only row of a query."""
+        rows = await self.connection.fetch(query, *arguments)
+        assert len(rows) == 1
+        row: Mapping[str, Any] = rows[0]
+        return row
+
+    async def practice_at(self, line1: str) -> UUID | None:
+        found: UUID | None = (await self.one("SELECT practice_id FROM location WHERE line1 = $1", line1))["practice_id"]
+        return found

@@ -1,0 +1,192 @@
+"""Reading of published files: plain, compressed, damaged."""
+
+import gzip
+import json
+import pickle
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from millrace_directory.bulk_import.errors import UnusableFileError
+from millrace_directory.nppes.chunks import ChunkReader
+from millrace_directory.nppes.source import LineSource, digest_of
+from millrace_directory.qhp import json_array
+from millrace_directory.qhp.json_array import JsonArray
+
+from .support import content, deactivated, individual, organization
+
+TEXT = content(individual(number) for number in range(1, 8))
+
+
+@pytest.fixture(params=["plain", "gzip", "zip"])
+def published(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The same file in each published format."""
+    file = tmp_path / "npidata_pfile_20050523-20260607.csv"
+    if request.param == "plain":
+        file.write_text(TEXT)
+        return file
+    if request.param == "gzip":
+        packed = tmp_path / "npidata.csv.gz"
+        packed.write_bytes(gzip.compress(TEXT.encode()))
+        return packed
+    archive = tmp_path / "NPPES_Data_Dissemination_June_2026_V2.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("npidata_pfile_20050523-20260607_fileheader.csv", "NPI\n")
+        zipped.writestr("othername_pfile_20050523-20260607.csv", "NPI\n")
+        zipped.writestr("npidata_pfile_20050523-20260607.csv", TEXT)
+        zipped.writestr("NPPES_Readme.pdf", "")
+    return archive
+
+
+def test_reading_can_continue_in_every_file_format(published: Path) -> None:
+    with LineSource(published) as source:
+        reader = ChunkReader(source, size=3)
+        first, second = reader.next(), reader.next()
+        assert first is not None
+        assert second is not None
+    with LineSource(published) as source:
+        reader = ChunkReader(source, size=3)
+        reader.skip_to(first.offset, first.line)
+        again = reader.next()
+    assert again is not None
+    assert (list(again.individuals), again.offset, again.line) == (list(second.individuals), second.offset, 7)
+
+
+def test_limit_bounds_the_rows(published: Path) -> None:
+    with LineSource(published) as source:
+        reader = ChunkReader(source, size=3, limit=5)
+        counts = [len(chunk.individuals) for chunk in iter(reader.next, None)]
+    assert counts == [3, 2]
+
+
+def test_pickled_chunk_is_equal(tmp_path: Path) -> None:
+    file = tmp_path / "file.csv"
+    odd = {"Healthcare Provider Primary Taxonomy Switch_1": "N"}
+    file.write_text(content([individual(1, odd), organization(2), deactivated(3), individual(4) | {"NPI": "1"}]))
+    with LineSource(file) as source:
+        chunk = ChunkReader(source).next()
+    assert chunk is not None
+    assert pickle.loads(pickle.dumps(chunk)) == chunk  # noqa: S301 # made here
+
+
+def test_last_row_of_an_npi_is_used(tmp_path: Path) -> None:
+    file = tmp_path / "twice.csv"
+    file.write_text(content([individual(1, last="FIRST"), individual(1, last="SECOND")]))
+    with LineSource(file) as source:
+        chunk = ChunkReader(source).next()
+    assert chunk is not None
+    assert [each.provider.last_name for each in chunk.individuals.values()] == ["SECOND"]
+
+
+def test_line_breaks_in_fields_keep_the_position_correct(tmp_path: Path) -> None:
+    file = tmp_path / "breaks.csv"
+    file.write_text(content([individual(1, last="A\nB"), individual(2)]))
+    with LineSource(file) as source:
+        reader = ChunkReader(source, size=1)
+        first = reader.next()
+        assert first is not None
+        assert first.line == 3
+        reader.skip_to(first.offset, first.line)
+        second = reader.next()
+    assert second is not None
+    assert not second.rejects
+
+
+def test_different_files_have_different_digests(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    seen: list[int] = []
+    assert digest_of(tmp_path / "a", seen.append) != digest_of(tmp_path / "b", seen.append)
+    assert seen == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("empty.csv", b"", "empty"),
+        ("other.csv", b"id,name\n", "header isn't that of an NPPES file"),
+        ("cut.csv.gz", gzip.compress(TEXT.encode())[:200], "damaged|can't be read"),
+        ("not.zip", b"PK\x03\x04 no archive", "can't be read"),
+        ("long.csv", b"x" * (2 << 20), "longer than"),
+    ],
+)
+def test_unusable_files_are_rejected(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(data)
+    with pytest.raises(UnusableFileError, match=message), LineSource(file) as source:
+        reader = ChunkReader(source)
+        while reader.next() is not None:
+            pass
+
+
+@pytest.mark.parametrize("spoil", [slice(-40, -20), slice(20, 40)], ids=["end", "begin"])
+def test_damaged_lzma_member_is_rejected(tmp_path: Path, spoil: slice) -> None:
+    file, member = tmp_path / "damaged.zip", "npidata_pfile_20050523-20260607.csv"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as zipped:
+        zipped.writestr(member, TEXT)
+        begin = 30 + len(member)
+        size = zipped.infolist()[0].compress_size
+    data = bytearray(file.read_bytes())
+    packed = data[begin : begin + size]
+    packed[spoil] = bytes(20)
+    file.write_bytes(data[:begin] + packed + data[begin + size :])
+    with pytest.raises(UnusableFileError, match=r"damaged|can't be read"), LineSource(file) as source:
+        reader = ChunkReader(source)
+        while reader.next() is not None:
+            pass
+
+
+@pytest.mark.parametrize(("at", "value"), [(6, 1), (8, 97)], ids=["password", "unknown method"])
+def test_encrypted_or_unknown_member_is_rejected(tmp_path: Path, at: int, value: int) -> None:
+    file = tmp_path / "locked.zip"
+    with zipfile.ZipFile(file, "w") as zipped:
+        zipped.writestr("npidata_pfile_20050523-20260607.csv", TEXT)
+    data = bytearray(file.read_bytes())
+    directory = data.index(b"PK\x01\x02")
+    data[at] = data[directory + at + 2] = value
+    file.write_bytes(data)
+    with pytest.raises(UnusableFileError, match="can't be read"), LineSource(file):
+        pass
+
+
+def test_zip_without_the_data_file_is_rejected(tmp_path: Path) -> None:
+    file = tmp_path / "other.zip"
+    with zipfile.ZipFile(file, "w") as zipped:
+        zipped.writestr("readme.txt", "")
+    with pytest.raises(UnusableFileError, match="holds 0 files"), LineSource(file):
+        pass
+
+
+def test_missing_file_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(UnusableFileError, match="No such file"), LineSource(tmp_path / "none.csv"):
+        pass
+    with pytest.raises(UnusableFileError, match="No such file"):
+        list(JsonArray(tmp_path / "none.json"))
+
+
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text(max_size=12), lambda inner: st.lists(inner, max_size=3), max_leaves=5
+)
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=5), VALUES, max_size=4), max_size=30), st.booleans(), st.booleans())
+def test_json_array_yields_its_elements(elements: list[dict[str, Any]], pretty: bool, packed: bool) -> None:
+    data = json.dumps(elements, ensure_ascii=False, indent=2 if pretty else None).encode("utf-8", "surrogatepass")
+    with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
+        file = Path(directory) / "array.json"
+        file.write_bytes(gzip.compress(data) if packed else data)
+        patch.setattr(json_array, "_BLOCK", 7)
+        assert list(JsonArray(file)) == elements
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[{}", '[{"npi": ', "[1 2", "[{}, oops]"])
+def test_other_json_is_rejected(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "broken.json"
+    file.write_text(text)
+    with pytest.raises(UnusableFileError, match="not a JSON array"):
+        list(JsonArray(file))
