@@ -1,9 +1,9 @@
-"""Bake the package's data files at development time: `python libs/reference/bake.py NUCC_TAXONOMY_CSV`.
+"""Generate the package's data files at development time: `python libs/reference/bake.py NUCC_TAXONOMY_CSV`.
 
 Reads the NUCC taxonomy (columns Code, Grouping, Classification, Specialization), the curated lists beside this script,
 and the development dependency `zipcodes`; writes `taxonomy.csv`, `specialties.csv`, `places.csv.gz` and the demo's
-`people.csv.gz` into the package. Same input, same bytes. A specialty keeps the ordinal that it has in the written
-file, for rows of the read model carry it; new ones are numbered on.
+`people.csv.gz` into the package. The output is deterministic. Existing specialties keep their ordinals, because rows of
+the read model contain them; new ones get the next numbers.
 """
 
 import argparse
@@ -23,7 +23,7 @@ DATA = HERE / "src" / "millrace_reference" / "data"
 DEMO = HERE / "src" / "millrace_reference" / "demo" / "data"
 CURATED = HERE / "curated" / "specialties.csv"
 
-# Words that tell classifications of one name in several groupings apart.
+# Suffixes that distinguish classifications with the same name in several groupings.
 GROUPING_WORDS = {
     "Eye and Vision Services Providers": "Eye and Vision",
     "Speech, Language and Hearing Service Providers": "Speech and Hearing",
@@ -33,7 +33,7 @@ GROUPING_WORDS = {
     "Other Service Providers": "Other",
     "Allopathic & Osteopathic Physicians": "Physician",
 }
-# The zipcodes package names a town where a zone belongs.
+# The zipcodes package has a town in place of a time zone.
 ZONE_FIXES = {"Napakiak": "America/Anchorage"}
 
 Row = Mapping[str, str]
@@ -60,8 +60,8 @@ def slug_of(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower().replace("'", "").replace("&", "and")).strip("-")
 
 
-def assign(codes: Sequence[str], curated: Sequence[Row]) -> dict[str, str]:
-    """Code to slug for the codes that a curated pattern covers; the longest pattern wins, `*` ends a prefix."""
+def assign_slugs(codes: Sequence[str], curated: Sequence[Row]) -> dict[str, str]:
+    """Map codes to slugs by the curated patterns; `*` ends a prefix, and the longest pattern applies."""
     patterns = {pattern: row["slug"] for row in curated for pattern in row["codes"].split()}
     prefixes = sorted((pattern for pattern in patterns if pattern.endswith("*")), key=len, reverse=True)
     assigned = {}
@@ -71,7 +71,7 @@ def assign(codes: Sequence[str], curated: Sequence[Row]) -> dict[str, str]:
             assigned[code] = patterns[covering[0]]
     unused = [p for p in patterns if not p.endswith("*") and p not in codes]
     if unused:
-        raise SystemExit(f"curated codes that NUCC does not have: {', '.join(unused)}")
+        raise SystemExit(f"unknown NUCC codes in curated/specialties.csv: {', '.join(unused)}")
     return assigned
 
 
@@ -81,8 +81,8 @@ def classification_name(row: Row, shared: set[str]) -> str:
 
 
 def specialty_rows(taxonomy: Sequence[Row], curated: Sequence[Row]) -> Iterator[tuple[str, str, str, str, int]]:
-    """(slug, name, synonyms, codes, listed) of the curated specialties, then of the classifications that are left."""
-    slugs = assign([row["Code"] for row in taxonomy], curated)
+    """Yield (slug, name, synonyms, codes, listed) of the curated specialties, then of the other classifications."""
+    slugs = assign_slugs([row["Code"] for row in taxonomy], curated)
     for row in curated:
         codes = [code for code, slug in slugs.items() if slug == row["slug"]]
         yield row["slug"], row["name"], row["synonyms"], " ".join(codes), 1
@@ -117,11 +117,11 @@ def bake_taxonomy(taxonomy: Sequence[Row]) -> None:
 
 
 def list_all() -> list[dict[str, Any]]:
-    return list(zipcodes.list_all())  # type: ignore[no-untyped-call] # its stub leaves the signature open
+    return list(zipcodes.list_all())  # type: ignore[no-untyped-call] # the stub is incomplete
 
 
 def bake_places() -> None:
-    """Military ZIP codes have no place and are left out."""
+    """Write the places without military ZIP codes, which have no location."""
     records = sorted(
         (r for r in list_all() if r["zip_code_type"] != "MILITARY"), key=lambda record: str(record["zip_code"])
     )
@@ -133,24 +133,24 @@ def bake_places() -> None:
     write_gzip(DATA / "places.csv.gz", render(("zip", "lat", "lon", "city", "state", "time_zone"), rows))
 
 
-def crowding(points: Sequence[tuple[float, float]]) -> list[int]:
-    """How many of the points (degrees) are within the 3 by 3 fields of a tenth of a degree around each one."""
+def count_nearby(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Count for each point (degrees) the points in the 3 by 3 cells of a tenth of a degree around it."""
     fields = Counter((round(lat * 10), round(lon * 10)) for lat, lon in points)
     around = [(north, east) for north in (-1, 0, 1) for east in (-1, 0, 1)]
     return [sum(fields[round(lat * 10) + n, round(lon * 10) + e] for n, e in around) for lat, lon in points]
 
 
 def bake_people() -> None:
-    """Estimate the people of each ZIP code, for the demo data, from those of states and large cities (thousands).
+    """Estimate the population of each ZIP code for the demo data, from that of states and large cities (thousands).
 
-    A city's people are spread evenly over its ZIP codes. The rest of a state's are spread by how close ZIP codes lie to
-    each other: where many people live, there are many.
+    A city's population is distributed evenly over its ZIP codes, the rest of a state's population by the density of
+    ZIP codes, which are close together where many people live.
     """
     records = [r for r in list_all() if r["zip_code_type"] == "STANDARD" and r["active"] and r["area_codes"]]
     near = dict(
         zip(
             (r["zip_code"] for r in records),
-            crowding([(float(r["lat"]), float(r["long"])) for r in records]),
+            count_nearby([(float(r["lat"]), float(r["long"])) for r in records]),
             strict=True,
         )
     )
@@ -177,7 +177,7 @@ def bake_people() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Bake the data files of millrace_reference.")
+    parser = argparse.ArgumentParser(description="Generate the data files of millrace_reference.")
     parser.add_argument("taxonomy", type=Path, help="NUCC taxonomy as CSV")
     taxonomy = read_csv(parser.parse_args().taxonomy)
     bake_taxonomy(taxonomy)

@@ -1,4 +1,4 @@
-"""The demo files look like the real ones, hold only valid data, and depend on the seed alone."""
+"""The demo files have the real formats, contain only valid data, and depend only on the seed."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from millrace_contracts.entities import Address, Provider, ProviderLocation
 from millrace_reference.demo.cli import demo
 from millrace_reference.demo.files import write_demo
 from millrace_reference.demo.plans import all_plans
-from millrace_reference.languages import language_named
+from millrace_reference.languages import find_language_by_name
 from millrace_reference.npi import is_valid_npi
 from millrace_reference.nppes import COLUMNS
 from millrace_reference.refine import refine
@@ -47,23 +47,21 @@ def qhp(written: Path) -> list[dict[str, Any]]:
     return providers
 
 
-def test_the_layout_is_that_of_nppes(written: Path) -> None:
+def test_columns_match_nppes(written: Path) -> None:
     header, first = (written / "nppes.csv").read_text().splitlines()[:2]
     assert header == ",".join(f'"{column}"' for column in COLUMNS)
     assert len(COLUMNS) == 330
     assert first.count('"') == 2 * 330
 
 
-def test_as_many_individuals_as_asked_for_each_with_an_npi_of_its_own(
-    rows: list[dict[str, str]], individuals: list[dict[str, str]]
-) -> None:
+def test_individuals_have_unique_valid_npis(rows: list[dict[str, str]], individuals: list[dict[str, str]]) -> None:
     npis = [row["NPI"] for row in rows]
     assert len(individuals) == COUNT
     assert len(set(npis)) == len(npis)
     assert all(is_valid_npi(npi) for npi in npis)
 
 
-def test_all_of_them_can_be_refined(individuals: list[dict[str, str]]) -> None:
+def test_all_individuals_can_be_normalized(individuals: list[dict[str, str]]) -> None:
     for row in individuals:
         address = Address(
             line1=row[PRACTICE],
@@ -81,7 +79,7 @@ def test_all_of_them_can_be_refined(individuals: list[dict[str, str]]) -> None:
                 taxonomy=taxonomy,
             )
         )
-        there = refine(
+        provider_location = refine(
             ProviderLocation(
                 id="a",
                 npi=row["NPI"],
@@ -91,7 +89,7 @@ def test_all_of_them_can_be_refined(individuals: list[dict[str, str]]) -> None:
                 phone=row["Provider Business Practice Location Address Telephone Number"],
             )
         )
-        assert there.phone is not None
+        assert provider_location.phone is not None
 
 
 def test_practices_are_shared(rows: list[dict[str, str]], individuals: list[dict[str, str]]) -> None:
@@ -108,7 +106,7 @@ def test_places_follow_the_population(individuals: list[dict[str, str]]) -> None
     assert states["WY"] < states["CA"] / 5
 
 
-def test_the_plans_that_are_accepted_exist_and_sets_are_few(qhp: list[dict[str, Any]], written: Path) -> None:
+def test_accepted_plans_exist_in_few_sets(qhp: list[dict[str, Any]], written: Path) -> None:
     published = {plan["plan_id"] for plan in json.loads((written / "qhp-plans.json").read_bytes())}
     sets = {tuple(plan["plan_id"] for plan in provider["plans"]) for provider in qhp}
     assert published == {plan.id for plan in all_plans()}
@@ -118,9 +116,9 @@ def test_the_plans_that_are_accepted_exist_and_sets_are_few(qhp: list[dict[str, 
     assert len(sets) < 300
 
 
-def test_the_files_agree(qhp: list[dict[str, Any]], individuals: list[dict[str, str]]) -> None:
+def test_files_are_consistent(qhp: list[dict[str, Any]], individuals: list[dict[str, str]]) -> None:
     assert [provider["npi"] for provider in qhp] == [row["NPI"] for row in individuals]
-    assert all(language_named(name) for provider in qhp for name in provider["languages"])
+    assert all(find_language_by_name(name) for provider in qhp for name in provider["languages"])
     assert {provider.get("accepting") for provider in qhp} == {
         "accepting", "not accepting", "accepting in some locations", None,
     }  # fmt: skip
@@ -134,13 +132,13 @@ def test_same_seed_same_bytes(written: Path, tmp_path: Path) -> None:
     assert (tmp_path / "other" / "nppes.csv").read_bytes() != (written / "nppes.csv").read_bytes()
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_command(tmp_path: Path) -> None:
     app = Typer()
     app.command()(demo)
     result = CliRunner().invoke(app, ["--providers", "12", "--out", str(tmp_path / "new")])
     assert result.exit_code == 0
     assert len(json.loads((tmp_path / "new" / "qhp-providers.json").read_bytes())) == 12
-    (tmp_path / "taken").write_text("")
-    refused = CliRunner().invoke(app, ["--providers", "1", "--out", str(tmp_path / "taken")])
-    assert refused.exit_code == 2
-    assert "Choose another directory" in refused.stderr
+    (tmp_path / "file").write_text("")
+    failed = CliRunner().invoke(app, ["--providers", "1", "--out", str(tmp_path / "file")])
+    assert failed.exit_code == 2
+    assert "Choose another directory" in failed.stderr

@@ -1,4 +1,4 @@
-"""Normal forms: what registers write becomes what people write, once and for all."""
+"""Normalization of names, addresses, phones and entities."""
 
 import string
 
@@ -16,19 +16,24 @@ from millrace_contracts.entities import (
     ProviderLocation,
     ReviewSummary,
 )
-from millrace_reference.casing import address_line, city_name, organization_name, person_name
-from millrace_reference.credentials import credentials
+from millrace_reference.casing import (
+    normalize_address_line,
+    normalize_city_name,
+    normalize_organization_name,
+    normalize_person_name,
+)
+from millrace_reference.credentials import normalize_credentials
 from millrace_reference.npi import npi_check_digit
-from millrace_reference.phones import e164
+from millrace_reference.phones import normalize_phone
 from millrace_reference.places import all_places
-from millrace_reference.refine import UnrefinableError, refine, zip_code
+from millrace_reference.refine import UnrefinableError, normalize_zip_code, refine
 from millrace_reference.specialties import all_taxonomies
 
 ADDRESS = Address(line1="635 W 165TH ST", line2="STE 4", city="NEW YORK", state="NY", zip="100323724")
 PROVIDER = Provider(
     npi="1000000012", last_name="O'CONNELL-RUIZ", first_name="MARIA", credential="M.D.", sex="F", taxonomy="207N00000X"
 )
-THERE = ProviderLocation(
+PROVIDER_LOCATION = ProviderLocation(
     id="a", npi="1000000012", location_id="b", address=ADDRESS, taxonomy="207N00000X", phone="2123050000"
 )
 
@@ -52,7 +57,7 @@ THERE = ProviderLocation(
     ],
 )
 def test_person_names(raw: str, clean: str) -> None:
-    assert person_name(raw) == clean
+    assert normalize_person_name(raw) == clean
 
 
 @pytest.mark.parametrize(
@@ -67,7 +72,7 @@ def test_person_names(raw: str, clean: str) -> None:
     ],
 )
 def test_address_lines(raw: str, clean: str) -> None:
-    assert address_line(raw) == clean
+    assert normalize_address_line(raw) == clean
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ def test_address_lines(raw: str, clean: str) -> None:
     ],
 )
 def test_cities(raw: str, clean: str) -> None:
-    assert city_name(raw) == clean
+    assert normalize_city_name(raw) == clean
 
 
 @pytest.mark.parametrize(
@@ -92,7 +97,7 @@ def test_cities(raw: str, clean: str) -> None:
     ],
 )
 def test_organizations(raw: str, clean: str) -> None:
-    assert organization_name(raw) == clean
+    assert normalize_organization_name(raw) == clean
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,7 @@ def test_organizations(raw: str, clean: str) -> None:
     ],
 )
 def test_credentials(raw: str, clean: str | None) -> None:
-    assert credentials(raw) == clean
+    assert normalize_credentials(raw) == clean
 
 
 @pytest.mark.parametrize(
@@ -131,7 +136,7 @@ def test_credentials(raw: str, clean: str | None) -> None:
     ],
 )
 def test_phones(raw: str, clean: str | None) -> None:
-    assert e164(raw) == clean
+    assert normalize_phone(raw) == clean
 
 
 @pytest.mark.parametrize(
@@ -146,24 +151,24 @@ def test_phones(raw: str, clean: str | None) -> None:
     ],
 )
 def test_zip_codes(raw: str, clean: str | None) -> None:
-    assert zip_code(raw) == clean
+    assert normalize_zip_code(raw) == clean
 
 
-def test_a_provider() -> None:
+def test_refine_provider() -> None:
     clean = refine(PROVIDER)
     assert clean.display_name == "Maria O'Connell-Ruiz, MD"
     assert (clean.specialty, clean.taxonomies) == ("dermatology", ("207N00000X",))
 
 
-def test_languages_become_codes() -> None:
+def test_refine_languages() -> None:
     clean = refine(
         Provider(npi="1000000012", last_name="A", first_name="B", taxonomy="207N00000X", languages=("Spanish", "en"))
     )
     assert clean.languages == ("en", "es")
 
 
-def test_a_provider_location_gets_its_place() -> None:
-    clean = refine(THERE)
+def test_refine_provider_location() -> None:
+    clean = refine(PROVIDER_LOCATION)
     assert clean.position == Position(lat=40.8382, lon=-73.942)
     assert (clean.time_zone, clean.specialty, clean.phone) == ("America/New_York", "dermatology", "+12123050000")
     assert clean.address == Address(
@@ -171,13 +176,13 @@ def test_a_provider_location_gets_its_place() -> None:
     )
 
 
-def test_a_location_a_practice_and_a_plan() -> None:
+def test_refine_location_practice_and_plan() -> None:
     assert refine(Location(id="b", address=ADDRESS, phone="123")).phone is None
     assert refine(Practice(id="c", name="HUDSON CLINIC", phone="2123050000")).name == "Hudson Clinic"
     assert refine(InsurancePlan(id="p", name=" Gold  Plan ", years=(2021, 2020, 2021))).years == (2020, 2021)
 
 
-def test_what_needs_no_refining_passes() -> None:
+def test_refine_returns_other_entities_unchanged() -> None:
     summary = ReviewSummary(npi="1000000012", count=1, overall=5.0)
     assert refine(summary) is summary
 
@@ -192,13 +197,13 @@ def test_what_needs_no_refining_passes() -> None:
         (Location(id="b", address=Address(line1="1", city="X", state="NY", zip="H4A3J1")), "address.zip"),
     ],
 )
-def test_what_cannot_be_refined_names_its_field(entity: Provider | Location, field: str) -> None:
+def test_error_names_field(entity: Provider | Location, field: str) -> None:
     with pytest.raises(UnrefinableError) as caught:
         refine(entity)
     assert caught.value.field == field
 
 
-# Registers write ASCII and Latin letters; scripts whose case mapping isn't one to one don't occur in them.
+# Registers contain only ASCII and Latin letters, whose case mapping is one to one.
 LETTERS = string.ascii_letters + string.digits + " .,'-/&#()" + "ÁÉÍÑÖÜÇáéíñöüç"
 TEXT = st.text(LETTERS, min_size=1, max_size=30)
 NPIS = st.integers(100_000_000, 299_999_999).map(lambda n: f"{n}{npi_check_digit(str(n))}")
@@ -248,14 +253,17 @@ ENTITIES = st.one_of(
 
 
 @given(ENTITIES)
-def test_refining_again_changes_nothing(entity: Provider | ProviderLocation | Practice | InsurancePlan) -> None:
+def test_refine_is_idempotent(entity: Provider | ProviderLocation | Practice | InsurancePlan) -> None:
     clean = refine(entity)
     assert refine(clean) == clean
     assert refine(entity) == clean
 
 
-@given(st.sampled_from([person_name, address_line, city_name, organization_name]), st.text(max_size=30))
-def test_casing_settles_for_any_text(function: object, text: str) -> None:
+CASING = [normalize_person_name, normalize_address_line, normalize_city_name, normalize_organization_name]
+
+
+@given(st.sampled_from(CASING), st.text(max_size=30))
+def test_casing_is_idempotent_for_any_text(function: object, text: str) -> None:
     assert callable(function)
     once = function(text)
     assert function(once) == once

@@ -1,1 +1,1 @@
-"""Shared vocabularies and normal forms: specialties, visit reasons, places, names, phones."""
+"""Reference data (specialties, visit reasons, languages, ZIP codes) and normalization (names, addresses, phones)."""

@@ -1,7 +1,7 @@
-"""Names and addresses as people write them, from registers that know upper case only.
+"""Normalization of the case of names and addresses from registers that use upper case only.
 
-Text in mixed case is taken as written by someone who knew; only text in one case throughout is cased anew. That makes
-every function here idempotent.
+The functions change only text that is entirely in upper or in lower case; text in mixed case is assumed to be correct.
+This makes them idempotent.
 """
 
 import re
@@ -56,18 +56,18 @@ _SMALL_WORDS = frozenset({"of", "and", "the", "for", "at", "in", "on", "by", "to
 
 
 def squeeze(text: str) -> str:
-    """Composed Unicode without control characters, each run of white space one space."""
+    """Normalize Unicode to NFC, and replace each run of white space and control characters by one space."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return " ".join(_CONTROL.sub(" ", text).split())
 
 
-def _one_case(text: str) -> bool:
+def _is_single_case(text: str) -> bool:
     return text in (text.upper(), text.lower())
 
 
-def _capital(word: str) -> str:
-    """`O'CONNELL` → `O'Connell`, `MCDONALD` → `McDonald`; but `MEN'S` → `Men's`, for one letter is no name."""
+def _capitalize(word: str) -> str:
+    """Capitalize a word: `O'CONNELL` → `O'Connell`, `MCDONALD` → `McDonald`, `MEN'S` → `Men's`."""
     upper = word.upper()
     if upper in _MAC_WORDS:
         return "Mac" + upper[3] + upper[4:].lower()
@@ -75,14 +75,14 @@ def _capital(word: str) -> str:
         return "Mc" + upper[2] + upper[3:].lower()
     head, apostrophe, tail = upper.partition("'")
     if apostrophe and len(head) <= 2 and len(tail) > 1:
-        return head[:1] + head[1:].lower() + "'" + _capital(tail)
+        return head[:1] + head[1:].lower() + "'" + _capitalize(tail)
     return upper[:1] + upper[1:].lower()
 
 
 def _recase(text: str, word: Callable[[str, int, int], str]) -> str:
-    """Case each word; `word` is given the upper-case word, its place, and how many words there are."""
+    """Apply `word` to each word; its arguments are the upper-case word, its index, and the index of the last word."""
     squeezed = squeeze(text)
-    if not _one_case(squeezed):
+    if not _is_single_case(squeezed):
         return squeezed
     pieces = _PIECES.split(squeezed)
     last = len(pieces) // 2
@@ -91,64 +91,64 @@ def _recase(text: str, word: Callable[[str, int, int], str]) -> str:
     )
 
 
-def _person_word(word: str, place: int, last: int) -> str:
+def _person_word(word: str, index: int, last: int) -> str:
     if word.rstrip(".") in _ROMAN or _INITIALS.match(word):
         return word
-    if word.lower() in _PARTICLES and place < last:
+    if word.lower() in _PARTICLES and index < last:
         return word.lower()
-    return _capital(word)
+    return _capitalize(word)
 
 
-def _address_word(word: str, place: int, _last: int) -> str:
+def _address_word(word: str, index: int, _last: int) -> str:
     if word.rstrip(".") in _ADDRESS_UPPER:
         return word
     if _ORDINAL.match(word):
         return word.lower()
     if any(c.isdigit() for c in word):
         return word
-    if place and word.lower() in _SMALL_WORDS - {"a"}:
+    if index and word.lower() in _SMALL_WORDS - {"a"}:
         return word.lower()
-    return _capital(word)
+    return _capitalize(word)
 
 
-def _city_word(word: str, place: int, last: int) -> str:
-    if place and place < last and word.lower() in _PARTICLES | _SMALL_WORDS:
+def _city_word(word: str, index: int, last: int) -> str:
+    if index and index < last and word.lower() in _PARTICLES | _SMALL_WORDS:
         return word.lower()
-    if place and word.startswith("D'"):
-        return "d'" + _capital(word[2:])
-    return _capital(word)
+    if index and word.startswith("D'"):
+        return "d'" + _capitalize(word[2:])
+    return _capitalize(word)
 
 
-def _organization_word(word: str, place: int, _last: int) -> str:
+def _organization_word(word: str, index: int, _last: int) -> str:
     bare = word.strip(".'\"")
     if bare in _ORGANIZATION_UPPER or _INITIALS.match(word):
         return word
-    if place and word.lower() in _SMALL_WORDS:
+    if index and word.lower() in _SMALL_WORDS:
         return word.lower()
     if any(c.isdigit() for c in word):
         return word.lower() if _ORDINAL.match(word) else word
-    return _capital(word)
+    return _capitalize(word)
 
 
 @lru_cache(_CACHED)
-def person_name(text: str) -> str:
-    """A part of a person's name: `DE LA CRUZ` → `de la Cruz`, `MCDONALD III` → `McDonald III`."""
+def normalize_person_name(text: str) -> str:
+    """Normalize a part of a person's name: `DE LA CRUZ` → `de la Cruz`, `MCDONALD III` → `McDonald III`."""
     return _recase(text, _person_word)
 
 
 @lru_cache(_CACHED)
-def address_line(text: str) -> str:
-    """A street line: `635 W 165TH ST` → `635 W 165th St`."""
+def normalize_address_line(text: str) -> str:
+    """Normalize a street line: `635 W 165TH ST` → `635 W 165th St`."""
     return _recase(text, _address_word)
 
 
 @lru_cache(_CACHED)
-def city_name(text: str) -> str:
-    """A city: `FOND DU LAC` → `Fond du Lac`."""
+def normalize_city_name(text: str) -> str:
+    """Normalize a city name: `FOND DU LAC` → `Fond du Lac`."""
     return _recase(text, _city_word)
 
 
 @lru_cache(_CACHED)
-def organization_name(text: str) -> str:
-    """An organization: `HUDSON DERMATOLOGY & LASER CENTER, P.C.` → `Hudson Dermatology & Laser Center, P.C.`."""
+def normalize_organization_name(text: str) -> str:
+    """Normalize an organization name: `HUDSON LASER CENTER, P.C.` → `Hudson Laser Center, P.C.`."""
     return _recase(text, _organization_word)

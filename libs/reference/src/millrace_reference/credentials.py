@@ -1,11 +1,11 @@
-"""Credentials behind a name, in the form that their holders' associations use: `M.D.` → `MD`, `PSY.D.` → `PsyD`."""
+"""Normalization of professional credentials: `M.D.` → `MD`, `PSY.D.` → `PsyD`."""
 
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 
 from millrace_reference.casing import squeeze
-from millrace_reference.tables import rows
+from millrace_reference.tables import read_rows
 
 _SEPARATORS = re.compile(r"\s*[,;/&|]\s*|\s+(?:AND|and|And)\s+")
 _MARKS = re.compile(r"[.\s]+")
@@ -14,16 +14,16 @@ _LONGEST_ABBREVIATION = 8
 
 
 @cache
-def _known() -> Mapping[str, str]:
-    return {row["form"].upper(): row["form"] for row in rows("credentials.csv")}
+def _known_forms() -> Mapping[str, str]:
+    return {row["form"].upper(): row["form"] for row in read_rows("credentials.csv")}
 
 
 def _canonical(part: str) -> str | None:
-    return _known().get(_MARKS.sub("", part).upper())
+    return _known_forms().get(_MARKS.sub("", part).upper())
 
 
-def _forms(part: str) -> list[str]:
-    """The credentials in a part between commas: one, several divided by spaces only, or an unknown text as it is."""
+def _split_forms(part: str) -> list[str]:
+    """Return the credentials in a part between separators: one, several separated by spaces, or the unknown text."""
     known = _canonical(part)
     if known is not None:
         return [known]
@@ -37,13 +37,13 @@ def _forms(part: str) -> list[str]:
 
 
 @lru_cache(16_384)
-def credentials(text: str) -> str | None:
-    """All credentials, each once, joined by a comma and a space; None when there is none. Idempotent."""
+def normalize_credentials(text: str) -> str | None:
+    """Return all credentials, each once, joined by a comma and a space; None if there are none. Idempotent."""
     squeezed = squeeze(text)
     if squeezed.upper() in {"N/A", "N.A."}:
         return None
     whole = _canonical(squeezed)
     if whole is not None:
         return whole
-    forms = [form for part in _SEPARATORS.split(squeezed) for form in _forms(part)]
+    forms = [form for part in _SEPARATORS.split(squeezed) for form in _split_forms(part)]
     return ", ".join(dict.fromkeys(forms)) or None

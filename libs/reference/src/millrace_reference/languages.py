@@ -1,10 +1,10 @@
-"""Languages that providers speak, each with a bit of the read model's language column."""
+"""Languages that providers speak; each has a bit in the read model's language column."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from millrace_reference.tables import rows
+from millrace_reference.tables import read_rows
 from millrace_reference.text import fold
 
 
@@ -19,9 +19,9 @@ class Language:
 
 @cache
 def all_languages() -> tuple[Language, ...]:
-    """All languages by ordinal."""
+    """Return all languages, sorted by ordinal."""
     return tuple(
-        Language(ordinal=int(row["ordinal"]), code=row["code"], name=row["name"]) for row in rows("languages.csv")
+        Language(ordinal=int(row["ordinal"]), code=row["code"], name=row["name"]) for row in read_rows("languages.csv")
     )
 
 
@@ -30,7 +30,7 @@ def _by_code() -> Mapping[str, Language]:
     return {language.code: language for language in all_languages()}
 
 
-# Names that files use for languages of the list; the variants of Chinese share ISO 639-1's `zh`.
+# Other names in imported files; the variants of Chinese share ISO 639-1's `zh`.
 _OTHER_NAMES = {
     "mandarin": "zh",
     "cantonese": "zh",
@@ -52,12 +52,12 @@ def _by_name() -> Mapping[str, Language]:
     return named | {name: _by_code()[code] for name, code in _OTHER_NAMES.items()}
 
 
-def language(code: str) -> Language | None:
-    """The language with an ISO 639-1 code such as `es`."""
+def find_language(code: str) -> Language | None:
+    """Find a language by its ISO 639-1 code, e.g. `es`."""
     return _by_code().get(code)
 
 
-def language_named(text: str) -> Language | None:
-    """The language that a file means by a name or a code: `Spanish`, `MANDARIN`, `es`."""
+def find_language_by_name(text: str) -> Language | None:
+    """Find a language by name or code: `Spanish`, `MANDARIN`, `es`."""
     folded = fold(text)
     return _by_name().get(folded) or _by_code().get(folded)

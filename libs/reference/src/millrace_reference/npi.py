@@ -3,16 +3,16 @@
 Source: CMS, "Requirements for National Provider Identifier (NPI) and NPI Check Digit".
 """
 
-_PREFIX_SUM = 24  # what 80840 adds to the Luhn sum of every NPI
+_PREFIX_SUM = 24  # the contribution of the prefix 80840 to the Luhn sum
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
-# Three digits at a time: an import of all providers asks nine million times. What isn't three digits isn't in here.
+# Sums by groups of three digits, for speed: an import of all providers checks nine million NPIs.
 _OUTER = {f"{n:03}": _DOUBLED[n // 100] + n // 10 % 10 + _DOUBLED[n % 10] for n in range(1000)}
 _INNER = {f"{n:03}": n // 100 + _DOUBLED[n // 10 % 10] + n % 10 for n in range(1000)}
 
 
 def npi_check_digit(first9: str) -> int:
-    """The tenth digit. Raises `ValueError` unless given nine ASCII digits."""
+    """Return the check digit of nine ASCII digits; raise `ValueError` for any other text."""
     try:
         return -(_PREFIX_SUM + _OUTER[first9[:3]] + _INNER[first9[3:6]] + _OUTER[first9[6:]]) % 10
     except KeyError:
@@ -20,7 +20,7 @@ def npi_check_digit(first9: str) -> int:
 
 
 def is_valid_npi(text: str) -> bool:
-    """Whether the text is ten digits, starts with 1 or 2, and ends with the right check digit."""
+    """Return whether the text is ten digits, starts with 1 or 2, and ends with the right check digit."""
     if len(text) != 10 or text[0] not in "12":
         return False
     try:

@@ -1,4 +1,4 @@
-"""The layout of the NPPES data dissemination file, version 2: one CSV of 330 columns, all fields quoted.
+"""Columns of the NPPES data dissemination file, version 2: a CSV with 330 columns, all fields quoted.
 
 Source: CMS, "NPPES Data Dissemination – Readme", header of the V2 files.
 """

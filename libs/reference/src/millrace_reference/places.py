@@ -1,4 +1,4 @@
-"""Where ZIP codes are: centroids, city, state and time zone of those that have a place (military ones have none)."""
+"""ZIP codes with centroid, city, state and time zone. Military ZIP codes have no location and are not included."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from itertools import chain
 from sys import intern
 from typing import NamedTuple
 
-from millrace_reference.tables import rows
+from millrace_reference.tables import read_rows
 
 
 class Place(NamedTuple):
@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 @cache
 def all_places() -> Mapping[str, Place]:
-    """All places by ZIP code, in order."""
+    """Return all places by ZIP code, in ascending order."""
     return {
         row["zip"]: Place(
             zip=row["zip"],
@@ -33,7 +33,7 @@ def all_places() -> Mapping[str, Place]:
             state=intern(row["state"]),
             time_zone=intern(row["time_zone"]),
         )
-        for row in rows("places.csv.gz")
+        for row in read_rows("places.csv.gz")
     }
 
 
@@ -42,31 +42,31 @@ def _sorted_zips() -> tuple[str, ...]:
     return tuple(all_places())
 
 
-def place(zip5: str) -> Place | None:
-    """The place of a five-digit ZIP code."""
+def find_place(zip5: str) -> Place | None:
+    """Find the place of a five-digit ZIP code."""
     return all_places().get(zip5)
 
 
-def nearest_zips(text: str) -> tuple[str, ...]:
-    """Up to three known ZIP codes that the text may have meant: one digit or a swap away, else the next by number."""
+def find_nearest_zips(text: str) -> tuple[str, ...]:
+    """Return up to three known ZIP codes similar to the text: with one typing error, else the nearest by number."""
     digits = "".join(c for c in text if c in "0123456789")[:5]
     if not digits:
         return ()
     wanted = digits.ljust(5, "0")
     known = all_places()
-    slips = (candidate for candidate in _slips(wanted) if candidate in known) if len(digits) == 5 else iter(())
-    ordered = sorted(set(slips), key=lambda candidate: (abs(int(candidate) - int(wanted)), candidate))
-    return tuple(dict.fromkeys(chain(ordered, _neighbours(wanted))))[:3]
+    corrections = _corrections(wanted) & known.keys() if len(digits) == 5 else ()
+    ordered = sorted(corrections, key=lambda candidate: (abs(int(candidate) - int(wanted)), candidate))
+    return tuple(dict.fromkeys(chain(ordered, _nearest_by_number(wanted))))[:3]
 
 
-def _slips(wanted: str) -> set[str]:
-    """The text itself, with one digit replaced, and with two neighbours swapped."""
+def _corrections(wanted: str) -> set[str]:
+    """Return the text itself and its variants with one digit replaced or two adjacent digits swapped."""
     replaced = {wanted[:i] + digit + wanted[i + 1 :] for i in range(5) for digit in "0123456789"}
     swapped = {wanted[:i] + wanted[i + 1] + wanted[i] + wanted[i + 2 :] for i in range(4)}
     return replaced | swapped
 
 
-def _neighbours(wanted: str) -> list[str]:
+def _nearest_by_number(wanted: str) -> list[str]:
     zips = _sorted_zips()
     at = bisect_left(zips, wanted)
     return sorted(zips[max(0, at - 3) : at + 3], key=lambda candidate: abs(int(candidate) - int(wanted)))

@@ -1,4 +1,4 @@
-"""The normal form of each entity: pure, deterministic and idempotent (`refine(refine(x)) == refine(x)`)."""
+"""Normalization of entities: pure, deterministic and idempotent (`refine(refine(x)) == refine(x)`)."""
 
 import re
 from collections.abc import Callable
@@ -17,13 +17,19 @@ from millrace_contracts.entities import (
     Provider,
     ProviderLocation,
 )
-from millrace_reference.casing import address_line, city_name, organization_name, person_name, squeeze
-from millrace_reference.credentials import credentials
-from millrace_reference.languages import language_named
+from millrace_reference.casing import (
+    normalize_address_line,
+    normalize_city_name,
+    normalize_organization_name,
+    normalize_person_name,
+    squeeze,
+)
+from millrace_reference.credentials import normalize_credentials
+from millrace_reference.languages import find_language_by_name
 from millrace_reference.npi import is_valid_npi
-from millrace_reference.phones import e164
-from millrace_reference.places import Place, place
-from millrace_reference.specialties import specialty_of_taxonomy
+from millrace_reference.phones import normalize_phone
+from millrace_reference.places import Place, find_place
+from millrace_reference.specialties import find_specialty_by_taxonomy
 
 E = TypeVar("E", bound=Entity)
 
@@ -32,7 +38,7 @@ _NO_SUFFIX = "0000"
 
 
 class UnrefinableError(ValueError):
-    """The entity has no normal form; `field` is the one at fault, `reason` says what is wrong with it."""
+    """An entity can't be normalized because of `field`; `reason` describes the problem."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
@@ -41,17 +47,18 @@ class UnrefinableError(ValueError):
 
 
 def refine(entity: E) -> E:
-    """The entity in its normal form, with its clean fields filled in. Raises `UnrefinableError`.
+    """Return the normalized entity with its *clean* fields set.
 
-    An invalid phone number becomes none; an unknown taxonomy, ZIP code or NPI can't be refined.
+    Removes an invalid phone number. Raises `UnrefinableError` for an unknown taxonomy or ZIP code, an invalid NPI, or
+    an empty required field.
     """
     refiner = _REFINERS.get(type(entity))
     refined: E = entity if refiner is None else refiner(entity)
     return refined
 
 
-def zip_code(text: str) -> str | None:
-    """`100323724` → `10032-3724`, `100320000` → `10032` (no delivery route); None if it is no ZIP code."""
+def normalize_zip_code(text: str) -> str | None:
+    """Normalize a ZIP code: `100323724` → `10032-3724`, `100320000` → `10032`; return None if it is invalid."""
     match = _ZIP.match(text.strip())
     if match is None:
         return None
@@ -59,67 +66,67 @@ def zip_code(text: str) -> str | None:
     return base if route is None or route == _NO_SUFFIX else f"{base}-{route}"
 
 
-def _provider(provider: Provider) -> Provider:
+def _refine_provider(provider: Provider) -> Provider:
     if not is_valid_npi(provider.npi):
         raise UnrefinableError("npi", f"{provider.npi!r} is not a valid NPI")
     clean = replace(
         provider,
-        last_name=_required("last_name", person_name(provider.last_name)),
-        first_name=person_name(provider.first_name),
-        middle_name=_optional(person_name, provider.middle_name),
-        suffix=_suffix(provider.suffix),
-        credential=credentials(provider.credential) if provider.credential else None,
+        last_name=_required("last_name", normalize_person_name(provider.last_name)),
+        first_name=normalize_person_name(provider.first_name),
+        middle_name=_optional(normalize_person_name, provider.middle_name),
+        suffix=_normalize_suffix(provider.suffix),
+        credential=normalize_credentials(provider.credential) if provider.credential else None,
         taxonomies=tuple(dict.fromkeys((provider.taxonomy, *provider.taxonomies))),
-        languages=_languages(provider.languages),
-        specialty=_specialty(provider.taxonomy),
+        languages=_normalize_languages(provider.languages),
+        specialty=_specialty_slug(provider.taxonomy),
     )
     return replace(clean, display_name=display_name(clean))
 
 
 def display_name(provider: Provider) -> str:
-    """The name as a patient reads it: `Maria O'Connell-Ruiz, MD`. Expects the parts in normal form."""
+    """Return the name to display, e.g. `Maria O'Connell-Ruiz, MD`; the parts must be normalized."""
     parts = (provider.first_name, provider.middle_name, provider.last_name, provider.suffix)
     name = " ".join(part for part in parts if part)
     return f"{name}, {provider.credential}" if provider.credential else name
 
 
-def _practice(practice: Practice) -> Practice:
+def _refine_practice(practice: Practice) -> Practice:
     return replace(
         practice,
-        name=_required("name", organization_name(practice.name)),
-        phone=_optional(e164, practice.phone),
+        name=_required("name", normalize_organization_name(practice.name)),
+        phone=_optional(normalize_phone, practice.phone),
     )
 
 
-def _location(location: Location) -> Location:
-    address, where = _address(location.address)
+def _refine_location(location: Location) -> Location:
+    address, place = _refine_address(location.address)
     return replace(
         location,
         address=address,
-        practice_name=_optional(organization_name, location.practice_name),
-        phone=_optional(e164, location.phone),
-        position=_position(where.zip),
-        time_zone=where.time_zone,
+        practice_name=_optional(normalize_organization_name, location.practice_name),
+        phone=_optional(normalize_phone, location.phone),
+        position=_position_of(place.zip),
+        time_zone=place.time_zone,
     )
 
 
-def _provider_location(there: ProviderLocation) -> ProviderLocation:
-    if not is_valid_npi(there.npi):
-        raise UnrefinableError("npi", f"{there.npi!r} is not a valid NPI")
-    address, where = _address(there.address)
+def _refine_provider_location(provider_location: ProviderLocation) -> ProviderLocation:
+    if not is_valid_npi(provider_location.npi):
+        raise UnrefinableError("npi", f"{provider_location.npi!r} is not a valid NPI")
+    address, place = _refine_address(provider_location.address)
     return replace(
-        there,
+        provider_location,
         address=address,
-        practice_name=_optional(organization_name, there.practice_name),
-        phone=_optional(e164, there.phone),
-        accepted_plans=_sorted_set(there.accepted_plans),
-        position=_position(where.zip),
-        time_zone=where.time_zone,
-        specialty=_specialty(there.taxonomy),
+        practice_name=_optional(normalize_organization_name, provider_location.practice_name),
+        phone=_optional(normalize_phone, provider_location.phone),
+        accepted_plans=_sorted_set(provider_location.accepted_plans),
+        position=_position_of(place.zip),
+        time_zone=place.time_zone,
+        specialty=_specialty_slug(provider_location.taxonomy),
     )
 
 
-def _insurance_plan(plan: InsurancePlan) -> InsurancePlan:
+def _refine_insurance_plan(plan: InsurancePlan) -> InsurancePlan:
     return replace(
         plan,
         name=_required("name", squeeze(plan.name)),
@@ -129,58 +136,58 @@ def _insurance_plan(plan: InsurancePlan) -> InsurancePlan:
     )
 
 
-# Keyed by type; each refiner takes and gives its own entity, which a mapping can't say.
+# Each refiner accepts and returns the type of its key, which a mapping's type can't express.
 _REFINERS: dict[type[Entity], Callable[[Any], Any]] = {
-    Provider: _provider,
-    Practice: _practice,
-    Location: _location,
-    ProviderLocation: _provider_location,
-    InsurancePlan: _insurance_plan,
+    Provider: _refine_provider,
+    Practice: _refine_practice,
+    Location: _refine_location,
+    ProviderLocation: _refine_provider_location,
+    InsurancePlan: _refine_insurance_plan,
 }
 
 
-def _address(address: Address) -> tuple[Address, Place]:
-    zip_clean = zip_code(address.zip)
+def _refine_address(address: Address) -> tuple[Address, Place]:
+    zip_clean = normalize_zip_code(address.zip)
     if zip_clean is None:
         raise UnrefinableError("address.zip", f"{address.zip!r} is not a ZIP code")
-    where = place(zip_clean[:5])
-    if where is None:
+    place = find_place(zip_clean[:5])
+    if place is None:
         raise UnrefinableError("address.zip", f"{zip_clean[:5]} is not a known ZIP code")
     clean = Address(
-        line1=_required("address.line1", address_line(address.line1)),
-        line2=_optional(address_line, address.line2),
-        city=_required("address.city", city_name(address.city)),
+        line1=_required("address.line1", normalize_address_line(address.line1)),
+        line2=_optional(normalize_address_line, address.line2),
+        city=_required("address.city", normalize_city_name(address.city)),
         state=squeeze(address.state).upper(),
         zip=zip_clean,
     )
-    return clean, where
+    return clean, place
 
 
 @lru_cache(65_536)
-def _position(zip5: str) -> Position:
-    where = place(zip5)
-    if where is None:
+def _position_of(zip5: str) -> Position:
+    place = find_place(zip5)
+    if place is None:
         raise UnrefinableError("address.zip", f"{zip5} is not a known ZIP code")
-    return Position(lat=where.lat, lon=where.lon)
+    return Position(lat=place.lat, lon=place.lon)
 
 
-def _specialty(taxonomy: str) -> str:
-    specialty = specialty_of_taxonomy(taxonomy)
+def _specialty_slug(taxonomy: str) -> str:
+    specialty = find_specialty_by_taxonomy(taxonomy)
     if specialty is None:
         raise UnrefinableError("taxonomy", f"{taxonomy!r} is not a NUCC code")
     return specialty.slug
 
 
-def _suffix(suffix: str | None) -> str | None:
-    """`JR.` → `Jr.`, `III` stays."""
-    return _optional(person_name, suffix)
+def _normalize_suffix(suffix: str | None) -> str | None:
+    """Normalize a suffix: `JR.` → `Jr.`, `III` → `III`."""
+    return _optional(normalize_person_name, suffix)
 
 
 @lru_cache(16_384)
-def _languages(given: tuple[str, ...]) -> tuple[str, ...]:
-    """ISO 639-1 codes, sorted; what isn't in the list of languages stays as it is, in lower case."""
-    named = ((language_named(text), text) for text in given)
-    return _sorted_set(tuple(found.code if found else squeeze(text).lower() for found, text in named))
+def _normalize_languages(languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return ISO 639-1 codes, sorted; unknown languages are converted to lower case."""
+    named = ((find_language_by_name(text), text) for text in languages)
+    return _sorted_set(tuple(language.code if language else squeeze(text).lower() for language, text in named))
 
 
 @lru_cache(16_384)

@@ -1,10 +1,10 @@
-"""What kind of care a provider gives: specialties as patients know them, and the NUCC taxonomy behind them."""
+"""Specialties as patients know them, and the NUCC taxonomy codes that they cover."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from millrace_reference.tables import rows
+from millrace_reference.tables import read_rows
 from millrace_reference.text import fold
 
 
@@ -12,8 +12,8 @@ from millrace_reference.text import fold
 class Specialty:
     """A specialty. `ordinal` is below 65,536 and never changes; `taxonomies` are the NUCC codes it covers.
 
-    `listed` marks those that patients look for; the others stand for the classifications that NUCC has besides
-    (agencies, transport, suppliers). `synonyms` are other words that people use.
+    `listed` marks specialties that patients look for; the others cover NUCC's remaining classifications (agencies,
+    transport, suppliers). `synonyms` are other common names.
     """
 
     ordinal: int
@@ -26,7 +26,7 @@ class Specialty:
 
 @cache
 def all_specialties() -> tuple[Specialty, ...]:
-    """All specialties by ordinal; together they cover every NUCC code, each code once."""
+    """Return all specialties, sorted by ordinal; together they cover each NUCC code exactly once."""
     return tuple(
         Specialty(
             ordinal=int(row["ordinal"]),
@@ -36,7 +36,7 @@ def all_specialties() -> tuple[Specialty, ...]:
             synonyms=tuple(filter(None, row["synonyms"].split("|"))),
             listed=row["listed"] == "1",
         )
-        for row in rows("specialties.csv")
+        for row in read_rows("specialties.csv")
     )
 
 
@@ -59,33 +59,33 @@ def _by_ordinal() -> Mapping[int, Specialty]:
 def _taxonomy_names() -> Mapping[str, str]:
     return {
         row["code"]: ": ".join(filter(None, (row["classification"], row["specialization"])))
-        for row in rows("taxonomy.csv")
+        for row in read_rows("taxonomy.csv")
     }
 
 
-def specialty(slug: str) -> Specialty | None:
-    """The specialty with a slug such as `dermatology`."""
+def find_specialty(slug: str) -> Specialty | None:
+    """Find a specialty by its slug, e.g. `dermatology`."""
     return _by_slug().get(slug)
 
 
-def specialty_of_taxonomy(code: str) -> Specialty | None:
-    """The specialty of a NUCC code such as `207N00000X`; None for a code that NUCC does not have."""
+def find_specialty_by_taxonomy(code: str) -> Specialty | None:
+    """Find the specialty of a NUCC code, e.g. `207N00000X`; None for an unknown code."""
     return _by_taxonomy().get(code)
 
 
-def specialty_by_ordinal(ordinal: int) -> Specialty | None:
-    """The specialty that a row of the read model names by number."""
+def find_specialty_by_ordinal(ordinal: int) -> Specialty | None:
+    """Find a specialty by its ordinal, as rows of the read model contain it."""
     return _by_ordinal().get(ordinal)
 
 
 def taxonomy_name(code: str) -> str | None:
-    """NUCC's own name of a code, e.g. `Dermatology: Pediatric Dermatology`."""
+    """Return NUCC's name of a code, e.g. `Dermatology: Pediatric Dermatology`; None for an unknown code."""
     return _taxonomy_names().get(code)
 
 
 @cache
 def _codes_by_name() -> Mapping[str, str]:
-    """Folded names to codes: NUCC's names win over those of specialties, these over synonyms."""
+    """Map folded names to codes; NUCC's names precede those of specialties, and these precede synonyms."""
     named: dict[str, str] = {}
     for code, name in _taxonomy_names().items():
         named.setdefault(fold(name), code)
@@ -97,11 +97,11 @@ def _codes_by_name() -> Mapping[str, str]:
     return named
 
 
-def taxonomy_named(text: str) -> str | None:
-    """The NUCC code that a file means by a code or a name: `207N00000X`, `Dermatology`, `Oncologist`."""
+def find_taxonomy(text: str) -> str | None:
+    """Find a NUCC code by code or name: `207N00000X`, `Dermatology`, `Oncologist`."""
     return text if text in _taxonomy_names() else _codes_by_name().get(fold(text))
 
 
 def all_taxonomies() -> tuple[str, ...]:
-    """Every NUCC code, sorted."""
+    """Return all NUCC codes, sorted."""
     return tuple(sorted(_taxonomy_names()))

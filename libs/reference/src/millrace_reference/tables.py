@@ -1,4 +1,4 @@
-"""Read a package's data files: CSV, plain or gzip, a header line first."""
+"""Reads data files of a package: CSV with a header line, plain or gzip."""
 
 import csv
 import gzip
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 
-def rows(name: str, package: str = "millrace_reference.data") -> Iterator[dict[str, str]]:
-    """The rows of a data file by column name."""
+def read_rows(name: str, package: str = "millrace_reference.data") -> Iterator[dict[str, str]]:
+    """Yield the rows of a data file as mappings from column name to value."""
     content = files(package).joinpath(name).read_bytes()
     if name.endswith(".gz"):
         content = gzip.decompress(content)

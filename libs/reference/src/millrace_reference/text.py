@@ -1,4 +1,4 @@
-"""Text as people type it: folded for comparison, cut into words, matched with mistakes in it."""
+"""Comparison of text that people type: folding, splitting into words, approximate matching."""
 
 import difflib
 import re
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 _APOSTROPHES = re.compile(r"['’ʼ`´.]")
 _SEPARATORS = re.compile(r"[^\w]+|_+")
-# Letters that carry no combining mark in Unicode and are still written plainly by most people.
+# Letters without a combining mark in Unicode that most people type as plain letters.
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 
 
 def fold(text: str) -> str:
-    """Lower case without accents: `O'Connell-Ruiz` → `oconnell ruiz`.
+    """Convert to lower case without accents: `O'Connell-Ruiz` → `oconnell ruiz`.
 
-    Apostrophes and dots vanish, a run of other punctuation is one space.
+    Removes apostrophes and dots; replaces each run of other punctuation by one space.
     """
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text.casefold())
@@ -22,13 +22,13 @@ def fold(text: str) -> str:
     return _SEPARATORS.sub(" ", _APOSTROPHES.sub("", text.lower())).strip()
 
 
-def words(text: str) -> tuple[str, ...]:
-    """The folded words of a text in order."""
+def split_words(text: str) -> tuple[str, ...]:
+    """Return the folded words of a text in order."""
     return tuple(fold(text).split())
 
 
-def closest(text: str, choices: Iterable[str], n: int = 3) -> tuple[str, ...]:
-    """Up to `n` of the choices that read most like the text, the best first; none when nothing is near."""
+def find_closest(text: str, choices: Iterable[str], n: int = 3) -> tuple[str, ...]:
+    """Return up to `n` of the choices that are most similar to the text, the best first."""
     folded: dict[str, str] = {}
     for choice in choices:
         folded.setdefault(fold(choice), choice)

@@ -1,15 +1,15 @@
-"""Why people see a provider, and which specialties see them for it."""
+"""Reasons for a visit, and the specialties that treat them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from millrace_reference.tables import rows
+from millrace_reference.tables import read_rows
 
 
 @dataclass(frozen=True, slots=True)
 class VisitReason:
-    """A visit reason; `specialties` are slugs, the most usual first."""
+    """A visit reason; `specialties` are slugs, the most common first."""
 
     slug: str
     name: str
@@ -18,10 +18,10 @@ class VisitReason:
 
 @cache
 def all_visit_reasons() -> tuple[VisitReason, ...]:
-    """All visit reasons in the order of the file."""
+    """Return all visit reasons in the order of the file."""
     return tuple(
         VisitReason(slug=row["slug"], name=row["name"], specialties=tuple(row["specialties"].split()))
-        for row in rows("visit_reasons.csv")
+        for row in read_rows("visit_reasons.csv")
     )
 
 
@@ -30,6 +30,6 @@ def _by_slug() -> Mapping[str, VisitReason]:
     return {reason.slug: reason for reason in all_visit_reasons()}
 
 
-def visit_reason(slug: str) -> VisitReason | None:
-    """The visit reason with a slug such as `annual-physical`."""
+def find_visit_reason(slug: str) -> VisitReason | None:
+    """Find a visit reason by its slug, e.g. `annual-physical`."""
     return _by_slug().get(slug)

@@ -1,1 +1,1 @@
-"""The files that `bake.py` writes, and the hand-kept lists of visit reasons and languages."""
+"""Data files: those that `bake.py` writes, and the curated lists of credentials, languages and visit reasons."""

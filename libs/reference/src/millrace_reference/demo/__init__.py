@@ -1,1 +1,1 @@
-"""Made-up providers, practices and plans in the formats that the importers read."""
+"""Generates fictitious providers, practices and plans in the formats that the importers read."""

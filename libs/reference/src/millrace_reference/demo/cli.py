@@ -1,4 +1,4 @@
-"""`millrace demo`: made-up data to try the platform with."""
+"""The command `millrace demo`: generates fictitious data to try the platform with."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,19 +9,19 @@ from rich.progress import Progress
 
 from millrace_reference.demo.files import write_demo
 
-MOST = 10_000_000
+MAX_PROVIDERS = 10_000_000
 
 
 def demo(
-    providers: Annotated[int, typer.Option(min=1, max=MOST, help="How many individual providers.")] = 5_000,
+    providers: Annotated[int, typer.Option(min=1, max=MAX_PROVIDERS, help="Number of individual providers.")] = 5_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
-    out: Annotated[Path, typer.Option(help="Directory for the files; made when it isn't there.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Directory for the files; created if it doesn't exist.")] = Path("demo"),
 ) -> None:
-    """Write made-up providers, practices and insurance plans in the formats that `millrace import` reads."""
+    """Write fictitious providers, practices and insurance plans in the formats that `millrace import` reads."""
     console = Console(stderr=True)
     try:
         with Progress(console=console, transient=True) as bar:
-            task = bar.add_task("Making up providers", total=providers)
+            task = bar.add_task("Generating providers", total=providers)
             write_demo(out, providers=providers, seed=seed, progress=lambda count: bar.advance(task, count))
     except OSError as error:
         console.print(f"Can't write to {out}: {error.strerror}. Choose another directory with --out.")

@@ -1,4 +1,4 @@
-"""Write the demo data as files: NPPES and QHP as CMS publishes them, row by row in constant memory."""
+"""Writes the demo data as files in the formats of CMS (NPPES and QHP), row by row in constant memory."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -10,9 +10,9 @@ from typing import Any, TextIO
 import msgspec
 
 from millrace_reference.demo.people import Person, draw_person
-from millrace_reference.demo.plans import YEARS, Plan, accepted_by_person, accepted_by_practice, all_plans
+from millrace_reference.demo.plans import YEARS, Plan, all_plans, draw_plans_of_person, draw_plans_of_practice
 from millrace_reference.demo.practices import Practice, draw_practice
-from millrace_reference.demo.sampling import Weighted
+from millrace_reference.demo.sampling import WeightedChoice
 from millrace_reference.npi import npi_check_digit
 from millrace_reference.nppes import COLUMNS
 from millrace_reference.specialties import taxonomy_name
@@ -22,21 +22,21 @@ PLANS_FILE = "qhp-plans.json"
 PROVIDERS_FILE = "qhp-providers.json"
 
 _NPIS = 100_000_000
-_STRIDE = 72_653_981  # has no factor in common with the count of NPIs: all of them come once, in no visible order
+_STEP = 72_653_981  # coprime to the number of NPIs, so each occurs once, in no apparent order
 _UPDATED_ON = "2026-06-01"
-_ACCEPTING = Weighted(
+_ACCEPTING = WeightedChoice(
     [("accepting", 74.0), ("not accepting", 16.0), ("accepting in some locations", 6.0), (None, 4.0)],
 )
-_AT = {name: index for index, name in enumerate(COLUMNS)}
+_COLUMN_INDEX = {name: index for index, name in enumerate(COLUMNS)}
 _EMPTY = ("",) * len(COLUMNS)
-_BLOCK = 1_000
+_PROGRESS_STEP = 1_000
 
 Record = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One person of a practice, with an NPI and the plans that this person accepts."""
+    """A person of a practice with NPI and accepted plans."""
 
     npi: str
     person: Person
@@ -46,10 +46,10 @@ class Member:
 
 
 def write_demo(directory: Path, *, providers: int, seed: int, progress: Callable[[int], None]) -> None:
-    """Write the three files. The same arguments give the same bytes; `progress` is told how many more are written."""
+    """Write the three files, the same for the same arguments. `progress` receives the number of providers added."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / PLANS_FILE).write_bytes(msgspec.json.format(msgspec.json.encode([_plan_json(p) for p in all_plans()])))
-    random = Random(seed)  # noqa: S311 # no secret
+    random = Random(seed)  # noqa: S311 # not used for secrets
     with (
         (directory / NPPES_FILE).open("w", encoding="utf-8", newline="") as nppes,
         (directory / PROVIDERS_FILE).open("w", encoding="utf-8") as qhp,
@@ -61,32 +61,32 @@ def _write_providers(random: Random, count: int, nppes: TextIO, qhp: TextIO, pro
     table = csv.writer(nppes, quoting=csv.QUOTE_ALL, lineterminator="\n")
     table.writerow(COLUMNS)
     encoder = msgspec.json.Encoder()
-    npis = _npis(random)
+    npis = _generate_npis(random)
     written = 0
     while written < count:
         practice = draw_practice(random)
         if practice.name:
             table.writerow(_row(_organization(next(npis), practice)))
-        networks = accepted_by_practice(random, practice.address.state)
+        networks = draw_plans_of_practice(random, practice.address.state)
         for _ in range(min(practice.size, count - written)):
             member = _draw_member(random, next(npis), practice, networks)
             table.writerow(_row(_individual(member)))
             qhp.write(",\n" if written else "[\n")
             qhp.write(encoder.encode(_provider_json(member)).decode())
             written += 1
-            if written % _BLOCK == 0:
-                progress(_BLOCK)
+            if written % _PROGRESS_STEP == 0:
+                progress(_PROGRESS_STEP)
     qhp.write("\n]\n" if count else "[]\n")
-    progress(count % _BLOCK)
+    progress(count % _PROGRESS_STEP)
 
 
-def _npis(random: Random) -> Iterator[str]:
-    """NPIs that begin with 2: valid, and never given to anyone (those issued begin with 1)."""
+def _generate_npis(random: Random) -> Iterator[str]:
+    """Yield valid NPIs that begin with 2; assigned ones begin with 1."""
     number = random.randrange(_NPIS)
     while True:
         first9 = str(2 * _NPIS + number)
         yield f"{first9}{npi_check_digit(first9)}"
-        number = (number + _STRIDE) % _NPIS
+        number = (number + _STEP) % _NPIS
 
 
 def _draw_member(random: Random, npi: str, practice: Practice, networks: tuple[Plan, ...]) -> Member:
@@ -94,7 +94,7 @@ def _draw_member(random: Random, npi: str, practice: Practice, networks: tuple[P
         npi=npi,
         person=draw_person(random, practice.group.roles.draw(random)),
         practice=practice,
-        plans=accepted_by_person(random, networks),
+        plans=draw_plans_of_person(random, networks),
         accepting=_ACCEPTING.draw(random),
     )
 
@@ -102,7 +102,7 @@ def _draw_member(random: Random, npi: str, practice: Practice, networks: tuple[P
 def _row(record: Record) -> list[str]:
     row = list(_EMPTY)
     for column, value in record.items():
-        row[_AT[column]] = value
+        row[_COLUMN_INDEX[column]] = value
     return row
 
 

@@ -1,22 +1,22 @@
-"""People who see patients: names, languages, credentials."""
+"""Fictitious providers: names, languages, credentials."""
 
 from dataclasses import dataclass
 from functools import cache
 from random import Random
 
 from millrace_reference.demo.practices import Role
-from millrace_reference.demo.sampling import Weighted
-from millrace_reference.languages import language
-from millrace_reference.tables import rows
+from millrace_reference.demo.sampling import WeightedChoice
+from millrace_reference.languages import find_language
+from millrace_reference.tables import read_rows
 
 _ALSO_SPANISH = 0.07
 _NO_ENGLISH = 0.01
-_LATE_SUFFIXES = ("JR.", "JR", "III", "II")
+_SUFFIXES = ("JR.", "JR", "III", "II")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Names that go together, and the languages (ISO 639-1, percent) that people with them often speak."""
+    """Names of one origin, and the languages (ISO 639-1 code, percent) that people with these names speak."""
 
     last: tuple[str, ...]
     female: tuple[str, ...]
@@ -26,7 +26,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """As a register writes it. `languages` are names as QHP files have them."""
+    """A provider in the spelling of a register. `languages` are names as in QHP files."""
 
     last: str
     first: str
@@ -41,7 +41,7 @@ class Person:
 
 
 def draw_person(random: Random, role: Role) -> Person:
-    """Someone in this role."""
+    """Draw a person in this role."""
     origin = _origins().draw(random)
     female = random.random() * 100 < role.female
     given = origin.female if female else origin.male
@@ -49,7 +49,7 @@ def draw_person(random: Random, role: Role) -> Person:
         last=_last_name(random, origin),
         first=random.choice(given),
         middle=_middle_name(random, given),
-        suffix=random.choice(_LATE_SUFFIXES) if not female and random.random() < 0.02 else "",
+        suffix=random.choice(_SUFFIXES) if not female and random.random() < 0.02 else "",
         sex="F" if female else "M",
         taxonomy=role.taxonomy,
         credential=random.choice(role.credentials),
@@ -60,22 +60,22 @@ def draw_person(random: Random, role: Role) -> Person:
 
 
 @cache
-def _origins() -> Weighted[Origin]:
-    return Weighted(
+def _origins() -> WeightedChoice[Origin]:
+    return WeightedChoice(
         (
             Origin(
                 last=tuple(row["last"].split("|")),
                 female=tuple(row["female"].split("|")),
                 male=tuple(row["male"].split("|")),
-                languages=tuple(_share(text) for text in row["languages"].split("|") if text),
+                languages=tuple(_parse_share(text) for text in row["languages"].split("|") if text),
             ),
             float(row["share"]),
         )
-        for row in rows("names.csv", "millrace_reference.demo.data")
+        for row in read_rows("names.csv", "millrace_reference.demo.data")
     )
 
 
-def _share(text: str) -> tuple[str, float]:
+def _parse_share(text: str) -> tuple[str, float]:
     code, _, percent = text.partition(":")
     return code, float(percent)
 
@@ -100,7 +100,7 @@ def _languages(random: Random, origin: Origin) -> tuple[str, ...]:
     codes += [code for code, percent in origin.languages if random.random() * 100 < percent]
     if random.random() < _ALSO_SPANISH and "es" not in codes:
         codes.append("es")
-    return tuple(found.name for code in codes if (found := language(code)) is not None)
+    return tuple(found.name for code in codes if (found := find_language(code)) is not None)
 
 
 def _date(random: Random, first: int, last: int) -> str:

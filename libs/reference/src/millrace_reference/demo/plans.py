@@ -1,4 +1,4 @@
-"""Insurance plans by state and issuer, and which of them practices accept."""
+"""Fictitious insurance plans by state and issuer, and the plans that practices accept."""
 
 from dataclasses import dataclass
 from random import Random
@@ -11,12 +11,12 @@ AK AL AR AZ CA CO CT DC DE FL GA GU HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS
 PR RI SC SD TN TX UT VA VI VT WA WI WV WY
 """
 _METALS = ("GOLD", "SILVER", "BRONZE", "SILVER")
-_ONE_PLAN_ONLY = 0.08
+_SINGLE_PLAN = 0.08
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """An issuer; `reach` is the share of practices in its network, and it sells in large states only or in all."""
+    """An issuer. `reach` is the share of practices in its network; it sells in all states or in large ones only."""
 
     name: str
     number: int
@@ -42,25 +42,25 @@ ISSUERS = (
 )
 
 
-def plans_of(state: str) -> tuple[tuple[Issuer, Plan], ...]:
-    """The plans that are sold in a state, the widest network first."""
+def plans_in(state: str) -> tuple[tuple[Issuer, Plan], ...]:
+    """Return the plans sold in a state, the widest network first."""
     sellers = (issuer for issuer in ISSUERS if issuer.everywhere or state in _LARGE)
     return tuple((issuer, _plan(issuer, metal, state)) for issuer, metal in zip(sellers, _METALS, strict=False))
 
 
 def all_plans() -> tuple[Plan, ...]:
-    """The plans of all states."""
-    return tuple(plan for state in _STATES.split() for _, plan in plans_of(state))
+    """Return the plans of all states."""
+    return tuple(plan for state in _STATES.split() for _, plan in plans_in(state))
 
 
-def accepted_by_practice(random: Random, state: str) -> tuple[Plan, ...]:
-    """The networks that a practice is in: few different sets in a state."""
-    return tuple(plan for issuer, plan in plans_of(state) if random.random() < issuer.reach)
+def draw_plans_of_practice(random: Random, state: str) -> tuple[Plan, ...]:
+    """Draw the plans that a practice accepts; a state has few different sets."""
+    return tuple(plan for issuer, plan in plans_in(state) if random.random() < issuer.reach)
 
 
-def accepted_by_person(random: Random, plans: tuple[Plan, ...]) -> tuple[Plan, ...]:
-    """Nearly always those of the practice; some people are in its first network only."""
-    return plans[:1] if random.random() < _ONE_PLAN_ONLY else plans
+def draw_plans_of_person(random: Random, plans: tuple[Plan, ...]) -> tuple[Plan, ...]:
+    """Draw the plans that a person accepts: those of the practice, or rarely only its first one."""
+    return plans[:1] if random.random() < _SINGLE_PLAN else plans
 
 
 def _plan(issuer: Issuer, metal: str, state: str) -> Plan:

@@ -1,23 +1,23 @@
-"""Practices: where they are, what they do, how many see patients there."""
+"""Fictitious practices: location, specialties, and number of providers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-from millrace_reference.demo.sampling import Weighted
-from millrace_reference.places import Place, place
-from millrace_reference.tables import rows
+from millrace_reference.demo.sampling import WeightedChoice
+from millrace_reference.places import Place, find_place
+from millrace_reference.tables import read_rows
 
-_SIZES = Weighted(
+_SIZES = WeightedChoice(
     [(1, 50), (2, 15), (3, 10), (4, 7), (5, 5), (6, 4), (8, 3), (10, 2), (15, 2), (25, 1), (40, 1)],
 )
-_NAMED_SOLO = 0.3
+_SOLO_WITH_NAME = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """As a register writes it: upper case, 5 or 9 digits of ZIP code without a dash."""
+    """An address in the spelling of a register: upper case, ZIP code of 5 or 9 digits without a dash."""
 
     line1: str
     line2: str
@@ -28,7 +28,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What someone in a practice is. `female` is the share of women, in percent."""
+    """A role in a practice. `female` is the percentage of women."""
 
     taxonomy: str
     female: float
@@ -37,15 +37,15 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A kind of practice: its roles as they occur, and what such practices are called."""
+    """A kind of practice: its roles with their frequencies, and names of such practices."""
 
-    roles: Weighted[Role]
+    roles: WeightedChoice[Role]
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Practice:
-    """A place with a telephone where `size` people see patients. `name` is empty where one person works alone."""
+    """A practice with `size` providers. `name` is empty for some practices of a single provider."""
 
     name: str
     address: Address
@@ -55,36 +55,37 @@ class Practice:
 
 
 def draw_practice(random: Random) -> Practice:
-    """The next practice, wherever people live."""
+    """Draw a practice, located in proportion to population."""
     group = _groups().draw(random)
     size = _SIZES.draw(random)
-    where, area_code = _homes().draw(random)
-    named = size > 1 or random.random() < _NAMED_SOLO
+    place, area_code = _populated_places().draw(random)
+    named = size > 1 or random.random() < _SOLO_WITH_NAME
     return Practice(
-        name=_name(random, group, where) if named else "",
-        address=_address(random, where),
-        phone=f"{area_code}55501{random.randrange(100):02}",  # 555-01xx is kept free for made-up numbers
+        name=_name(random, group, place) if named else "",
+        address=_address(random, place),
+        phone=f"{area_code}55501{random.randrange(100):02}",  # 555-01xx is reserved for fictitious numbers
         group=group,
         size=size,
     )
 
 
 @cache
-def _homes() -> Weighted[tuple[Place, str]]:
-    found = ((place(row["zip"]), row) for row in rows("people.csv.gz", "millrace_reference.demo.data"))
-    return Weighted(((where, row["area_code"]), float(row["people"])) for where, row in found if where is not None)
+def _populated_places() -> WeightedChoice[tuple[Place, str]]:
+    rows = read_rows("people.csv.gz", "millrace_reference.demo.data")
+    places = ((find_place(row["zip"]), row) for row in rows)
+    return WeightedChoice(((place, row["area_code"]), float(row["people"])) for place, row in places if place)
 
 
 @cache
-def _groups() -> Weighted[Group]:
+def _groups() -> WeightedChoice[Group]:
     parts: dict[str, list[dict[str, str]]] = {}
-    for row in rows("groups.csv", "millrace_reference.demo.data"):
+    for row in read_rows("groups.csv", "millrace_reference.demo.data"):
         parts.setdefault(row["group"], []).append(row)
-    return Weighted((_group(of_group), float(of_group[0]["share"])) for of_group in parts.values())
+    return WeightedChoice((_group(rows_of_group), float(rows_of_group[0]["share"])) for rows_of_group in parts.values())
 
 
 def _group(parts: list[dict[str, str]]) -> Group:
-    roles = Weighted(
+    roles = WeightedChoice(
         (Role(row["taxonomy"], float(row["female"]), tuple(row["credentials"].split("|"))), float(row["weight"]))
         for row in parts
     )
@@ -92,29 +93,30 @@ def _group(parts: list[dict[str, str]]) -> Group:
 
 
 @cache
-def _words() -> Mapping[str, tuple[str, ...]]:
-    return {row["kind"]: tuple(row["names"].split("|")) for row in rows("streets.csv", "millrace_reference.demo.data")}
+def _word_lists() -> Mapping[str, tuple[str, ...]]:
+    rows = read_rows("streets.csv", "millrace_reference.demo.data")
+    return {row["kind"]: tuple(row["names"].split("|")) for row in rows}
 
 
-def _name(random: Random, group: Group, where: Place) -> str:
-    brand = where.city.upper() if random.random() < 0.25 else random.choice(_words()["brand"])
-    form = random.choice(_words()["form"])
+def _name(random: Random, group: Group, place: Place) -> str:
+    brand = place.city.upper() if random.random() < 0.25 else random.choice(_word_lists()["brand"])
+    form = random.choice(_word_lists()["form"])
     return f"{brand} {random.choice(group.names)}" + (f", {form}" if form else "")
 
 
-def _address(random: Random, where: Place) -> Address:
+def _address(random: Random, place: Place) -> Address:
     street = (
         str(random.randrange(1, 9_900)),
-        random.choice(_words()["direction"]),
-        random.choice(_words()["street"]),
-        random.choice(_words()["type"]),
+        random.choice(_word_lists()["direction"]),
+        random.choice(_word_lists()["street"]),
+        random.choice(_word_lists()["type"]),
     )
-    unit = random.choice(_words()["unit"])
+    unit = random.choice(_word_lists()["unit"])
     route = f"{random.randrange(1_001, 9_999)}" if random.random() < 0.7 else ""
     return Address(
         line1=" ".join(filter(None, street)),
         line2=f"{unit} {random.randrange(1, 900)}" if unit else "",
-        city=where.city.upper(),
-        state=where.state,
-        zip=where.zip + route,
+        city=place.city.upper(),
+        state=place.state,
+        zip=place.zip + route,
     )

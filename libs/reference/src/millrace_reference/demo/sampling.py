@@ -1,4 +1,4 @@
-"""Draw from weighted lists: deterministic for a seed, logarithmic in the list's length."""
+"""Weighted random choice: deterministic for a seed, in logarithmic time."""
 
 from bisect import bisect
 from collections.abc import Iterable, Sequence
@@ -9,13 +9,13 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Weighted(Generic[T]):
-    """A list whose items are drawn as often as their weights say."""
+class WeightedChoice(Generic[T]):
+    """Draws items with probabilities proportional to their weights."""
 
     def __init__(self, items: Iterable[tuple[T, float]]) -> None:
         pairs = [(item, weight) for item, weight in items if weight > 0]
         if not pairs:
-            raise ValueError("nothing to draw from")
+            raise ValueError("no items with a positive weight")
         self._items: Sequence[T] = [item for item, _ in pairs]
         self._bounds = list(accumulate(weight for _, weight in pairs))
 

@@ -1,1 +1,1 @@
-"""What the demo data is made of."""
+"""Sources of the demo data: names, streets, kinds of practices, population by ZIP code."""
