@@ -9,7 +9,7 @@ import pytest
 
 from millrace_contracts.entities import ReviewSummary
 from millrace_contracts.envelope import decode
-from millrace_contracts.registry import APPOINTMENT, entity_of
+from millrace_contracts.registry import APPOINTMENT, decode_entity
 from millrace_feeds.aws import dynamodb_client, kinesis_client
 from millrace_feeds.provision import create_dead_letters_table, create_stream
 from millrace_feeds.testing import wait_until
@@ -81,7 +81,7 @@ async def test_visit_event_leads_to_a_review_and_a_summary_event(settings: Revie
         status = (await client.get("/internal/reviews/status")).json()
     (record,) = await read_changes(settings)
     summary = ReviewSummary(npi=NPI, count=1, overall=4.167, bedside_manner=4.0, wait_time=3.833)
-    assert entity_of(decode(record.body)) == summary
+    assert decode_entity(decode(record.body)) == summary
     assert (status["consumer"]["handled"], status["reviews"]["published"]) == (1, 1)
 
 

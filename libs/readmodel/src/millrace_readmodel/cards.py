@@ -12,9 +12,9 @@ from millrace_contracts.entities import Address, Provider, ProviderLocation, Rev
 from millrace_readmodel import layout
 from millrace_readmodel.openings import WeekItem
 from millrace_readmodel.zones import TIME_ZONES, zone_number
-from millrace_reference.languages import language
-from millrace_reference.specialties import specialty
-from millrace_reference.text import words
+from millrace_reference.languages import find_language
+from millrace_reference.specialties import find_specialty
+from millrace_reference.text import split_words
 
 SEXES: Final = {"F": 1, "M": 2, "X": 3}
 _STAMP: Final = struct.Struct("<Q")
@@ -147,7 +147,8 @@ def build_cards(collection: ItemCollection) -> list[Card]:
     if provider is None:
         return []
     name = provider.display_name or f"{provider.first_name} {provider.last_name}"
-    name_words = tuple(dict.fromkeys(words(f"{provider.first_name} {provider.middle_name or ''} {provider.last_name}")))
+    full_name = f"{provider.first_name} {provider.middle_name or ''} {provider.last_name}"
+    name_words = tuple(dict.fromkeys(split_words(full_name)))
     reviews = collection.reviews if collection.reviews and collection.reviews.count > 0 else None
     return [
         Card(
@@ -173,13 +174,13 @@ def build_cards(collection: ItemCollection) -> list[Card]:
             phone=location.phone,
         )
         for location in collection.locations
-        if location.position is not None and location.specialty is not None and specialty(location.specialty)
+        if location.position is not None and location.specialty is not None and find_specialty(location.specialty)
     ]
 
 
 def to_stored_card(card: Card, plan_set: int) -> StoredCard:
     """Return the compact form of a card, given the number of its plan set; raise `ValueError` for invalid ids."""
-    known = specialty(card.specialty)
+    known = find_specialty(card.specialty)
     if known is None:
         raise ValueError(f"specialty {card.specialty!r} of provider-location {card.id} is unknown")
     return StoredCard(
@@ -297,7 +298,7 @@ def _digits(phone: str | None) -> int | str | None:
 def _language_bits(codes: Sequence[str]) -> int:
     bits = 0
     for code in codes:
-        known = language(code)
+        known = find_language(code)
         if known is not None:
             bits |= 1 << known.ordinal
     return bits

@@ -62,11 +62,11 @@ def item_from_event(envelope: Envelope) -> Item | None:
 
     Raises `ContractError` for an invalid entity, so that cards can be built from everything in the source of truth.
     """
-    registry.entity_of(envelope)
+    registry.decode_entity(envelope)
     key = item_key(envelope.subject)
     if key is None:
         return None
-    data = None if envelope.deleted else bytes(envelope.data).decode()
+    data = None if envelope.is_deletion else bytes(envelope.data).decode()
     item = Item(*key, envelope.entityversion, data, envelope.time, envelope.subject)
     if item.sk.startswith(AVAILABILITY_PREFIX):
         summarize_week(week_item(item), 0)

@@ -6,7 +6,7 @@ from typing import Final
 
 from millrace_contracts.entities import Appointment, Entity, Patient, ProviderLocation
 from millrace_contracts.envelope import ContractError, Envelope, decode
-from millrace_contracts.registry import APPOINTMENT, PATIENT, PROVIDER_LOCATION, entity_of
+from millrace_contracts.registry import APPOINTMENT, PATIENT, PROVIDER_LOCATION, decode_entity
 from millrace_feeds import handler
 from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.transport import Record
@@ -74,7 +74,7 @@ def _decode(record: Record) -> tuple[Envelope, Entity | Visit | None]:
         envelope = decode(record.body)
         if envelope.entity not in CONSUMED_ENTITIES:
             return envelope, None
-        entity = entity_of(envelope)
+        entity = decode_entity(envelope)
         return envelope, parse_visit(entity, envelope) if isinstance(entity, Appointment) else entity
     except ContractError as error:
         raise InvalidRecord(record, str(error)) from error

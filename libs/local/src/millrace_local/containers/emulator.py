@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from millrace_feeds.aws import dynamodb_client
-from millrace_feeds.aws_errors import translated
+from millrace_feeds.aws_errors import map_aws_errors
 from millrace_feeds.errors import FeedError, NotFound
 from millrace_feeds.provision import create_table
 from millrace_local.containers.running import command
@@ -49,7 +49,7 @@ class Dynamo:
 
     async def last(self) -> int:
         try:
-            with translated(TABLE):
+            with map_aws_errors(TABLE):
                 found = await self._client.get_item(TableName=TABLE, Key={KEY: {"S": KEY}}, ConsistentRead=True)
         except NotFound:
             await create_table(self._client, TABLE, KEY)
@@ -57,7 +57,7 @@ class Dynamo:
         return int(found["Item"]["beat"]["N"]) if "Item" in found else 0
 
     async def tell(self, beat: int) -> None:
-        with translated(TABLE):
+        with map_aws_errors(TABLE):
             await self._client.put_item(TableName=TABLE, Item={KEY: {"S": KEY}, "beat": {"N": str(beat)}})
 
 
