@@ -1,4 +1,4 @@
-"""Changes as a source writes them."""
+"""Make changes as a source publishes them."""
 
 import itertools
 
@@ -19,7 +19,7 @@ def practice(name: str = "Harbor Clinic", *, key: str = "a") -> Practice:
 
 
 def change(entity: Entity, version: int, *, deleted: bool = False, replay: bool = False) -> Envelope:
-    """The change that brought an entity to a version; its id follows from both."""
+    """Make the change of an entity to a version; its id is derived from both."""
     contract = next(each for each in CONTRACTS.values() if isinstance(entity, each.type))
     subject = contract.subject(entity)
     return Envelope(

@@ -1,4 +1,4 @@
-"""The rules of order, on plain values."""
+"""The rules that order the versions of a key."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -18,9 +18,9 @@ from millrace_refinery.ordering import (
     Hold,
     KeyState,
     Limits,
-    arrive,
-    expire,
-    settle,
+    order_arrival,
+    settle_version,
+    skip_expired_gaps,
 )
 
 LIMITS = Limits(wait=5.0)
@@ -44,7 +44,7 @@ def arrival(version: int, *, digest: str = "", replay: bool = False, size: int =
 
 
 class Key:
-    """One key with a clock: what came out of it so far."""
+    """One key with a clock, and its outcomes so far."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.state = KeyState()
@@ -58,17 +58,17 @@ class Key:
         return decision.outcomes
 
     def arrive(self, each: Arrival) -> Sequence[object]:
-        return self._take(arrive(self.state, each, now=self.now, shard=SHARD, limits=self.limits))
+        return self._take(order_arrival(self.state, each, now=self.now, shard=SHARD, limits=self.limits))
 
     def arrive_all(self, versions: Iterable[int]) -> None:
         for version in versions:
             self.arrive(arrival(version))
 
     def settle(self, version: int) -> Sequence[object]:
-        return self._take(settle(self.state, version, now=self.now))
+        return self._take(settle_version(self.state, version, now=self.now))
 
     def expire(self) -> Sequence[object]:
-        return self._take(expire(self.state, now=self.now))
+        return self._take(skip_expired_gaps(self.state, now=self.now))
 
     @property
     def emitted(self) -> list[int]:
@@ -79,28 +79,28 @@ class Key:
         return sum(each.skipped for each in self.outcomes if isinstance(each, Emit))
 
 
-def test_versions_in_order_go_on_at_once() -> None:
+def test_versions_in_order_are_emitted_immediately() -> None:
     key = Key()
     key.arrive_all([1, 2, 3])
     assert key.emitted == [1, 2, 3]
     assert key.state == KeyState(emitted=3, settled=3, digest="digest-3", emitted_at=1000.0)
 
 
-def test_a_version_that_was_emitted_is_a_duplicate_and_one_below_is_stale() -> None:
+def test_emitted_version_is_duplicate_and_older_one_is_stale() -> None:
     key = Key()
     key.arrive_all([1, 2])
     assert key.arrive(arrival(2)) == (Drop(arrival(2).envelope, "duplicate"),)
     assert key.arrive(arrival(1)) == (Drop(arrival(1).envelope, "stale"),)
 
 
-def test_another_content_under_an_emitted_version_is_a_conflict() -> None:
+def test_other_content_of_an_emitted_version_is_a_conflict() -> None:
     key = Key()
     key.arrive_all([1])
     other = arrival(1, digest="other")
     assert key.arrive(other) == (Conflict(other.envelope),)
 
 
-def test_another_content_under_a_held_version_is_a_conflict() -> None:
+def test_other_content_of_a_held_version_is_a_conflict() -> None:
     key = Key()
     key.arrive_all([1, 3])
     other = arrival(3, digest="other")
@@ -108,7 +108,7 @@ def test_another_content_under_a_held_version_is_a_conflict() -> None:
     assert key.arrive(arrival(3)) == (Drop(other.envelope, "duplicate"),)
 
 
-def test_a_version_after_a_gap_waits_and_goes_on_once_the_gap_is_filled() -> None:
+def test_version_after_a_gap_is_emitted_once_the_gap_is_filled() -> None:
     key = Key()
     key.arrive_all([1])
     assert key.arrive(arrival(3)) == (Hold(arrival(3).envelope, until=1005.0),)
@@ -118,7 +118,7 @@ def test_a_version_after_a_gap_waits_and_goes_on_once_the_gap_is_filled() -> Non
     assert key.state.due is None
 
 
-def test_the_first_version_ever_seen_waits_for_those_before_it() -> None:
+def test_first_received_version_waits_for_earlier_ones() -> None:
     key = Key()
     key.arrive_all([2])
     assert key.emitted == []
@@ -126,7 +126,7 @@ def test_the_first_version_ever_seen_waits_for_those_before_it() -> None:
     assert key.emitted == [1, 2]
 
 
-def test_a_gap_is_skipped_when_the_wait_is_over_and_not_before() -> None:
+def test_gap_is_skipped_at_the_end_of_the_wait() -> None:
     key = Key()
     key.arrive_all([1, 4])
     key.now += 4.9
@@ -138,7 +138,7 @@ def test_a_gap_is_skipped_when_the_wait_is_over_and_not_before() -> None:
     assert key.skipped == 2
 
 
-def test_what_comes_too_late_for_its_gap_is_stale() -> None:
+def test_version_after_its_gap_was_skipped_is_stale() -> None:
     key = Key()
     key.arrive_all([1, 3])
     key.now += 5
@@ -146,7 +146,7 @@ def test_what_comes_too_late_for_its_gap_is_stale() -> None:
     assert key.arrive(arrival(2)) == (Drop(arrival(2).envelope, "stale"),)
 
 
-def test_each_version_waits_its_own_time_but_never_overtakes_a_lower_one() -> None:
+def test_each_version_has_its_own_wait_and_never_overtakes_a_lower_one() -> None:
     key = Key()
     key.arrive_all([5])
     key.now += 3
@@ -161,33 +161,33 @@ def test_each_version_waits_its_own_time_but_never_overtakes_a_lower_one() -> No
     assert key.skipped == 5
 
 
-def test_more_versions_than_may_be_held_skip_the_gap_at_once() -> None:
+def test_exceeding_the_limit_of_versions_skips_the_gap() -> None:
     key = Key(Limits(versions=2))
     key.arrive_all([1, 3, 5, 6])
     assert key.emitted == [1, 3, 5, 6]
     assert key.skipped == 2
 
 
-def test_more_bytes_than_may_be_held_skip_the_gap_at_once() -> None:
+def test_exceeding_the_limit_of_bytes_skips_the_gap() -> None:
     key = Key(Limits(size=1000))
     key.arrive(arrival(2, size=1001))
     assert key.emitted == [2]
 
 
-def test_without_a_wait_nothing_is_held() -> None:
+def test_zero_wait_holds_no_version() -> None:
     key = Key(Limits(wait=0))
     key.arrive_all([1, 7])
     assert key.emitted == [1, 7]
 
 
-def test_a_replay_goes_on_at_once_over_a_gap_without_counting_it() -> None:
+def test_replay_is_emitted_over_a_gap_without_counting_it() -> None:
     key = Key()
     key.arrive(arrival(9, replay=True))
     assert key.emitted == [9]
     assert key.skipped == 0
 
 
-def test_a_replay_of_what_was_emitted_goes_on_again_but_never_below() -> None:
+def test_replay_of_the_emitted_version_is_emitted_but_not_an_older_one() -> None:
     key = Key()
     key.arrive_all([1, 2])
     key.arrive(arrival(2, replay=True))
@@ -195,7 +195,7 @@ def test_a_replay_of_what_was_emitted_goes_on_again_but_never_below() -> None:
     assert key.emitted == [1, 2, 2]
 
 
-def test_a_replay_passes_what_was_held_below_it_and_frees_what_was_held_above() -> None:
+def test_replay_drops_held_versions_below_and_emits_those_above() -> None:
     key = Key()
     key.arrive_all([3, 5, 6])
     key.arrive(arrival(5, replay=True))
@@ -204,7 +204,7 @@ def test_a_replay_passes_what_was_held_below_it_and_frees_what_was_held_above() 
     assert dropped == [(3, "stale"), (5, "duplicate")]
 
 
-def test_a_parked_version_leaves_no_gap() -> None:
+def test_dead_lettered_version_leaves_no_gap() -> None:
     key = Key()
     key.arrive_all([1])
     key.settle(2)
@@ -213,14 +213,14 @@ def test_a_parked_version_leaves_no_gap() -> None:
     assert key.skipped == 0
 
 
-def test_a_parked_version_frees_what_waited_for_it() -> None:
+def test_dead_lettered_version_releases_waiting_versions() -> None:
     key = Key()
     key.arrive_all([1, 3])
     key.settle(2)
     assert key.emitted == [1, 3]
 
 
-def test_a_parked_version_goes_on_when_it_is_redriven_before_a_newer_one() -> None:
+def test_redriven_version_is_emitted_before_a_newer_one() -> None:
     key = Key()
     key.arrive_all([1])
     key.settle(2)
@@ -229,7 +229,7 @@ def test_a_parked_version_goes_on_when_it_is_redriven_before_a_newer_one() -> No
     assert key.emitted == [1, 2, 3]
 
 
-def test_a_parked_version_behind_a_gap_does_not_close_the_gap() -> None:
+def test_dead_lettered_version_after_a_gap_does_not_close_it() -> None:
     key = Key()
     key.arrive_all([1])
     key.settle(3)
@@ -239,14 +239,14 @@ def test_a_parked_version_behind_a_gap_does_not_close_the_gap() -> None:
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> list[int]:
-    """Versions 1 to n in any order, some of them more than once."""
+    """Generate versions 1 to n in any order, some of them repeated."""
     versions = list(range(1, draw(st.integers(1, 12)) + 1))
     again = draw(st.lists(st.sampled_from(versions), max_size=12))
     return draw(st.permutations(versions + again))
 
 
 @given(deliveries())
-def test_any_order_with_duplicates_comes_out_in_order_and_whole(versions: list[int]) -> None:
+def test_any_order_with_duplicates_is_emitted_in_order_and_complete(versions: list[int]) -> None:
     key = Key()
     key.arrive_all(versions)
     assert key.emitted == list(range(1, max(versions) + 1))
@@ -255,7 +255,7 @@ def test_any_order_with_duplicates_comes_out_in_order_and_whole(versions: list[i
 
 
 @given(deliveries(), st.sets(st.integers(1, 12)), st.lists(st.floats(0, 3), max_size=24))
-def test_whatever_is_lost_the_rest_rises_and_each_gap_is_counted_once(
+def test_with_lost_versions_the_rest_rises_and_each_gap_counts_once(
     versions: list[int], lost: set[int], pauses: list[float]
 ) -> None:
     key = Key()
@@ -272,7 +272,7 @@ def test_whatever_is_lost_the_rest_rises_and_each_gap_is_counted_once(
 
 
 @given(deliveries(), st.integers(1, 4))
-def test_a_key_never_holds_more_than_its_limit(versions: list[int], limit: int) -> None:
+def test_key_never_holds_more_than_its_limit(versions: list[int], limit: int) -> None:
     key = Key(Limits(versions=limit))
     for version in versions:
         key.arrive(arrival(version))
@@ -283,7 +283,7 @@ def test_a_key_never_holds_more_than_its_limit(versions: list[int], limit: int) 
 
 
 @pytest.mark.parametrize("versions", [[1, 2, 3, 4], [4, 3, 2, 1], [2, 4, 1, 3]])
-def test_redelivery_of_everything_emits_nothing_again(versions: list[int]) -> None:
+def test_redelivery_emits_nothing(versions: list[int]) -> None:
     key = Key()
     key.arrive_all(versions)
     before = list(key.emitted)

@@ -1,4 +1,4 @@
-"""From `changes` to `entities` through a consumer, on the memory transport with faults."""
+"""The whole path from `changes` to `entities`, on the memory transport with faults."""
 
 import asyncio
 import random
@@ -22,11 +22,11 @@ from millrace_feeds.publisher import Publisher
 from millrace_feeds.settings import ConsumerSettings, PublisherSettings, RetryPolicy
 from millrace_feeds.testing import wait_until
 from millrace_feeds.transport import OutgoingRecord
-from millrace_refinery.figures import Figures
 from millrace_refinery.ordering import Limits
 from millrace_refinery.refiner import Refiner
 from millrace_refinery.states import MemoryStateStore
-from millrace_refinery.sweep import Sweep, read_to_tip
+from millrace_refinery.stats import Stats
+from millrace_refinery.sweep import GapSweep, shards_at_tip
 
 from .factories import change, practice
 
@@ -35,20 +35,20 @@ SETTINGS = ConsumerSettings(poll_interval=0.01, batch_records=20, read_backoff=F
 
 
 class CountingTransport(MemoryTransport):
-    """Counts the puts that found no stream."""
+    """Counts puts to a missing stream."""
 
-    missed = 0
+    missing_stream_puts = 0
 
     async def put_records(self, stream: str, records: Sequence[OutgoingRecord]) -> Sequence[str | None]:
         try:
             return await super().put_records(stream, records)
         except NotFound:
-            self.missed += 1
+            self.missing_stream_puts += 1
             raise
 
 
 class Pipeline:
-    """Both streams, and what a refinery keeps beside them."""
+    """Both streams and the stores of a refinery."""
 
     def __init__(self, faults: FaultInjector | None = None, *, attempts: int = 100) -> None:
         self.transport = CountingTransport(faults=faults)
@@ -57,8 +57,8 @@ class Pipeline:
         self.transport.create_stream("entities", 2)
         self.store = MemoryStateStore()
         self.leases = MemoryLeaseStore()
-        self.letters = MemoryDeadLetterStore()
-        self.figures = Figures()
+        self.dead_letters = MemoryDeadLetterStore()
+        self.stats = Stats()
 
     def publisher(self, stream: str) -> Publisher:
         settings = PublisherSettings(attempts=self.attempts, backoff=FAST)
@@ -70,7 +70,7 @@ class Pipeline:
             store=self.store,
             sink=self.publisher("entities"),
             clock=SystemClock(),
-            figures=self.figures,
+            stats=self.stats,
             limits=Limits(wait=gap_wait),
             max_held=100,
         )
@@ -79,14 +79,14 @@ class Pipeline:
             stream="changes",
             transport=self.transport,
             leases=self.leases,
-            dead_letters=self.letters,
+            dead_letters=self.dead_letters,
             handler=refiner,
             worker="worker",
             settings=ConsumerSettings(
                 poll_interval=0.01, batch_records=20, read_backoff=FAST, retry=RetryPolicy(backoff=FAST)
             ),
         )
-        sweep = Sweep(refiner=refiner, shards=lambda: read_to_tip(consumer.status()), interval=0.01)
+        sweep = GapSweep(refiner=refiner, shards=lambda: shards_at_tip(consumer.status()), interval=0.01)
         tasks = [asyncio.create_task(consumer.run()), asyncio.create_task(sweep.run())]
         try:
             yield
@@ -102,8 +102,8 @@ class Pipeline:
         records = [self.transport.records("entities", shard.shard_id) for shard in shards]
         return [decode(record.body) for shard in records for record in shard]
 
-    def firsts(self) -> dict[str, list[int]]:
-        """Versions by key in the order in which a reader meets them first."""
+    def first_occurrences(self) -> dict[str, list[int]]:
+        """Return the versions by key in the order of their first occurrence."""
         seen: dict[str, list[int]] = defaultdict(list)
         for envelope in self.emitted():
             if envelope.entityversion not in seen[envelope.subject]:
@@ -112,59 +112,59 @@ class Pipeline:
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_every_version_arrives_in_order_whatever_the_transport_does(seed: int) -> None:
+async def test_versions_arrive_in_order_despite_transport_faults(seed: int) -> None:
     rates = FaultRates(rejected=0.1, ambiguous=0.05, throttled=0.05, lost=0.05, expired=0.05, repeated=0.1)
     randomness = random.Random(seed)
     pipeline = Pipeline(FaultInjector(rates, randomness))
     changes = [change(practice(key=f"k{key}"), version) for version in range(1, 6) for key in range(30)]
-    # Two sources that race: a key's versions may be swapped by a few places.
+    # Two concurrent sources may swap versions of a key.
     changes.sort(key=lambda each: each.entityversion + randomness.uniform(0, 2))
     async with pipeline.running():
         await pipeline.publisher("changes").publish(changes)
-        await wait_until(lambda: sum(map(len, pipeline.firsts().values())) == len(changes))
-    assert pipeline.firsts() == {f"practice/k{key}": [1, 2, 3, 4, 5] for key in range(30)}
-    assert pipeline.figures.versions_skipped == 0
+        await wait_until(lambda: sum(map(len, pipeline.first_occurrences().values())) == len(changes))
+    assert pipeline.first_occurrences() == {f"practice/k{key}": [1, 2, 3, 4, 5] for key in range(30)}
+    assert pipeline.stats.versions_skipped == 0
 
 
-async def test_a_gap_is_skipped_by_the_sweep() -> None:
+async def test_sweep_skips_a_gap() -> None:
     pipeline = Pipeline()
     async with pipeline.running(gap_wait=0.05):
         await pipeline.publisher("changes").publish([change(practice(), 1), change(practice(), 3)])
-        await wait_until(lambda: pipeline.firsts()["practice/a"] == [1, 3])
-    assert pipeline.figures.versions_skipped == 1
+        await wait_until(lambda: pipeline.first_occurrences()["practice/a"] == [1, 3])
+    assert pipeline.stats.versions_skipped == 1
 
 
-async def test_a_parked_record_is_emitted_when_it_is_redriven() -> None:
+async def test_dead_letter_is_redriven() -> None:
     pipeline = Pipeline()
     good = change(practice(), 2)
     broken = msgspec.structs.replace(good, dataschema="urn:millrace:practice:2")
     async with pipeline.running():
         await pipeline.publisher("changes").publish([change(practice(), 1), broken])
-        await wait_until(lambda: pipeline.figures.counts["refused"] == 1)
-        [letter] = [each async for each in pipeline.letters.list("refinery")]
-        assert "dataschema" in letter.reason
-        await redrive(pipeline.letters, pipeline.transport, letter.id)
-        await wait_until(lambda: pipeline.figures.counts["refused"] == 2)
+        await wait_until(lambda: pipeline.stats.counts["refused"] == 1)
+        [dead_letter] = [each async for each in pipeline.dead_letters.list("refinery")]
+        assert "dataschema" in dead_letter.reason
+        await redrive(pipeline.dead_letters, pipeline.transport, dead_letter.id)
+        await wait_until(lambda: pipeline.stats.counts["refused"] == 2)
         await pipeline.publisher("changes").publish([good])
-        await wait_until(lambda: pipeline.firsts()["practice/a"] == [1, 2])
+        await wait_until(lambda: pipeline.first_occurrences()["practice/a"] == [1, 2])
 
 
-async def test_a_stream_that_is_missing_parks_nothing() -> None:
+async def test_missing_stream_makes_no_dead_letters() -> None:
     pipeline = Pipeline(attempts=2)
     pipeline.transport.delete_stream("entities")
     async with pipeline.running():
         await pipeline.publisher("changes").publish([change(practice(), 1)])
-        await wait_until(lambda: pipeline.transport.missed > pipeline.attempts)
+        await wait_until(lambda: pipeline.transport.missing_stream_puts > pipeline.attempts)
         pipeline.transport.create_stream("entities", 2)
-        await wait_until(lambda: pipeline.firsts()["practice/a"] == [1])
-    assert await pipeline.letters.count("refinery") == 0
+        await wait_until(lambda: pipeline.first_occurrences()["practice/a"] == [1])
+    assert await pipeline.dead_letters.count("refinery") == 0
 
 
-async def test_what_is_no_envelope_is_parked_and_holds_up_no_one() -> None:
+async def test_invalid_envelope_is_dead_lettered_and_blocks_nothing() -> None:
     pipeline = Pipeline()
     async with pipeline.running():
         await pipeline.transport.put_records("changes", [OutgoingRecord("practice/a", b"?")])
         await pipeline.publisher("changes").publish([change(practice(), 1)])
-        await wait_until(lambda: pipeline.firsts()["practice/a"] == [1])
-    [letter] = [each async for each in pipeline.letters.list("refinery")]
-    assert (letter.key, letter.body) == ("practice/a", b"?")
+        await wait_until(lambda: pipeline.first_occurrences()["practice/a"] == [1])
+    [dead_letter] = [each async for each in pipeline.dead_letters.list("refinery")]
+    assert (dead_letter.key, dead_letter.body) == ("practice/a", b"?")

@@ -1,4 +1,4 @@
-"""The reference pages say what the code says."""
+"""The reference pages agree with the code."""
 
 import json
 import re
@@ -16,7 +16,7 @@ REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 
 
 def rows(page: str) -> list[tuple[str, str]]:
-    """First and second cell of all table rows."""
+    """Return the first and second cell of all table rows."""
     text = (REFERENCE / page).read_text(encoding="utf-8")
     return re.findall(r"^\| (`.*?) \| (.*?) \|", text, re.MULTILINE)
 
@@ -30,18 +30,18 @@ def fields(entity: type[msgspec.Struct]) -> set[str]:
     return {field.encode_name for field in msgspec.structs.fields(entity)}
 
 
-def test_every_setting_stands_there_with_its_default() -> None:
-    written = {name.strip("`"): default.strip("`") for name, default in rows("settings.md")}
+def test_settings_page_lists_every_setting_with_its_default() -> None:
+    documented = {name.strip("`"): default.strip("`") for name, default in rows("settings.md")}
     for name, field in RefinerySettings.model_fields.items():
         variable = str(field.validation_alias or f"millrace_{name}").upper()
         default = "none" if field.default is None else str(field.default)
         if isinstance(field.default, tuple):  # written in the environment as JSON
             default = json.dumps(field.default)
-        assert written.get(variable) == default, variable
+        assert documented.get(variable) == default, variable
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-def test_every_entity_stands_there_with_its_fields(name: str) -> None:
+def test_events_page_lists_every_entity_with_its_fields(name: str) -> None:
     text = section("events.md", f"### {name}")
     listed = {
         field for cell in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for field in cell.strip("`").split("`, `")
@@ -51,16 +51,16 @@ def test_every_entity_stands_there_with_its_fields(name: str) -> None:
 
 
 @pytest.mark.parametrize("part", [Address, Position])
-def test_the_parts_of_entities_stand_there(part: type[Entity]) -> None:
+def test_events_page_lists_parts_of_entities(part: type[Entity]) -> None:
     text = section("events.md", "### address, position")
     assert all(f"`{field}`" in text for field in fields(part))
 
 
-def test_openings_stand_in_their_entity() -> None:
+def test_events_page_lists_the_fields_of_openings() -> None:
     listed = set(re.findall(r"^\| `(\w+)` \|", section("events.md", "### opening"), re.MULTILINE))
     assert listed == fields(Opening)
 
 
-def test_the_envelope_stands_there_whole() -> None:
+def test_events_page_lists_the_fields_of_the_envelope() -> None:
     listed = set(re.findall(r"^\| `(\w+)` \|", section("events.md", "## Envelope"), re.MULTILINE))
     assert listed == fields(Envelope)

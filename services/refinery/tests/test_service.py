@@ -1,4 +1,4 @@
-"""The service as it is deployed, on emulated Kinesis and DynamoDB."""
+"""The whole service on emulated Kinesis and DynamoDB."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -24,7 +24,7 @@ TABLES = ("refinery", "refinery-leases", "dead-letters")
 async def names(
     aws_endpoint: str, unique_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[dict[str, str]]:
-    """Fresh streams and tables, which the environment names."""
+    """Create streams and tables, and set the environment to them."""
     names = {name: unique_name(name) for name in (*STREAMS, *TABLES)}
     for name, unique in names.items():
         kind = "STREAM" if name in STREAMS else "TABLE"
@@ -46,7 +46,7 @@ async def read_all(transport: Transport, stream: str) -> list[Envelope]:
     return envelopes
 
 
-async def test_changes_come_out_as_entities_and_a_restart_repeats_nothing(names: dict[str, str]) -> None:
+async def test_changes_become_entities_and_a_restart_repeats_none(names: dict[str, str]) -> None:
     changes = [change(practice(key=f"k{key}"), version) for version in (1, 2) for key in range(100)]
     async with open_transport() as transport, open_publisher(names["changes"]) as publisher:
         await publisher.publish(changes)
@@ -69,7 +69,7 @@ async def test_changes_come_out_as_entities_and_a_restart_repeats_nothing(names:
         }
 
 
-async def test_it_is_ready_once_it_reads_and_says_so(names: dict[str, str]) -> None:
+async def test_service_becomes_ready_once_it_reads(names: dict[str, str]) -> None:
     async with run_app(create()) as client:
         assert (await client.get("/healthz")).status_code == 200
 

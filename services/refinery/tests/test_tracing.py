@@ -1,4 +1,4 @@
-"""A change's trace goes on through the refinery."""
+"""The refinery continues the trace of a change."""
 
 import msgspec
 import pytest
@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from millrace_feeds.tracing import parse_traceparent
 from millrace_refinery import tracing
-from millrace_refinery.cleaning import Change, clean
+from millrace_refinery.cleaning import CleanChange, clean_record
 
 from .factories import change, practice, record
 
@@ -25,15 +25,15 @@ def exported(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     return exporter
 
 
-def cleaned(traceparent: str | None) -> str | None:
-    """The `traceparent` with which a change leaves that came with the given one."""
-    result = clean(record(msgspec.structs.replace(change(practice(), 1), traceparent=traceparent)))
-    assert isinstance(result, Change)
+def traceparent_after_cleaning(traceparent: str | None) -> str | None:
+    """Clean a change with the given `traceparent`; return that of the result."""
+    result = clean_record(record(msgspec.structs.replace(change(practice(), 1), traceparent=traceparent)))
+    assert isinstance(result, CleanChange)
     return result.arrival.envelope.traceparent
 
 
-def test_the_event_goes_on_below_the_span_that_cleaned_it(exported: InMemorySpanExporter) -> None:
-    onward = parse_traceparent(cleaned(ORIGIN) or "")
+def test_event_continues_below_the_span_of_its_cleaning(exported: InMemorySpanExporter) -> None:
+    onward = parse_traceparent(traceparent_after_cleaning(ORIGIN) or "")
     [span] = exported.get_finished_spans()
     origin = parse_traceparent(ORIGIN)
     assert onward == trace.SpanContext(
@@ -47,11 +47,11 @@ def test_the_event_goes_on_below_the_span_that_cleaned_it(exported: InMemorySpan
 
 
 @pytest.mark.parametrize("traceparent", [None, ORIGIN[:-1] + "0", "nonsense-01"])
-def test_what_is_not_traced_keeps_what_it_had(exported: InMemorySpanExporter, traceparent: str | None) -> None:
-    assert cleaned(traceparent) == traceparent
+def test_unsampled_change_retains_its_traceparent(exported: InMemorySpanExporter, traceparent: str | None) -> None:
+    assert traceparent_after_cleaning(traceparent) == traceparent
     assert exported.get_finished_spans() == ()
 
 
-def test_without_an_sdk_the_trace_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_sdk_the_traceparent_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "_tracer", trace.NoOpTracerProvider().get_tracer("test"))
-    assert cleaned(ORIGIN) == ORIGIN
+    assert traceparent_after_cleaning(ORIGIN) == ORIGIN

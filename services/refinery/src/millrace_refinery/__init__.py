@@ -1,1 +1,1 @@
-"""Cleans and orders the changes feed into the entities feed."""
+"""Clean and order the `changes` feed into the `entities` feed."""

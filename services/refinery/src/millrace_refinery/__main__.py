@@ -1,4 +1,4 @@
-"""`python -m millrace_refinery`"""
+"""Run the service: `python -m millrace_refinery`."""
 
 from millrace_platform.serve import serve
 

@@ -5,17 +5,16 @@ from contextlib import AsyncExitStack
 from fastapi import FastAPI
 
 from millrace_feeds.aws import dynamodb_client
-from millrace_feeds.consumer import Consumer
 from millrace_feeds.publisher import Publisher
 from millrace_platform.application import Running
 from millrace_platform.service import Infrastructure, Subscription, aws_settings
 from millrace_refinery.dynamodb import DynamoDBStateStore
-from millrace_refinery.figures import Figures
 from millrace_refinery.ordering import Limits
 from millrace_refinery.refiner import Refiner
 from millrace_refinery.settings import RefinerySettings
-from millrace_refinery.status import Status
-from millrace_refinery.sweep import Sweep, read_to_tip
+from millrace_refinery.stats import Stats
+from millrace_refinery.status import StatusReader
+from millrace_refinery.sweep import GapSweep, shards_at_tip
 
 APPLICATION = "refinery"
 
@@ -23,32 +22,28 @@ APPLICATION = "refinery"
 async def start(
     settings: RefinerySettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
 ) -> Running:
-    """Open the stores and streams; what runs then is the consumer of `changes` and the sweep of held versions."""
+    """Open stores and streams; return the consumer of `changes` and the sweep of expired gaps as tasks."""
     store = DynamoDBStateStore(
         await stack.enter_async_context(dynamodb_client(aws_settings(settings))), settings.refinery_table
     )
     transport = await stack.enter_async_context(infrastructure.open_transport(settings))
-    figures = Figures()
+    stats = Stats()
     refiner = Refiner(
         store=store,
         sink=Publisher(transport=transport, stream=settings.entities_stream),
         clock=infrastructure.clock,
-        figures=figures,
+        stats=stats,
         limits=Limits(wait=settings.refinery_gap_wait, versions=settings.refinery_gap_versions),
         max_held=settings.refinery_held_keys,
     )
     subscription = Subscription(APPLICATION, settings.changes_stream, settings.refinery_leases_table)
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, refiner))
-    sweep = Sweep(
+    sweep = GapSweep(
         refiner=refiner,
-        shards=lambda: read_to_tip(consumer.status()),
+        shards=lambda: shards_at_tip(consumer.status()),
         interval=settings.refinery_sweep_interval,
     )
-    app.state.status = Status(consumer, refiner, figures)
-    return _running(consumer, sweep, store)
-
-
-def _running(consumer: Consumer, sweep: Sweep, store: DynamoDBStateStore) -> Running:
+    app.state.status = StatusReader(consumer, refiner, stats)
     return Running(
         tasks={"consumer": consumer.run, "sweep": sweep.run},
         checks={"changes": consumer.check, "states": store.check},

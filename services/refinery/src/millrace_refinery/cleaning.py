@@ -1,4 +1,4 @@
-"""From a record of `changes` to a clean change, or to the reason why it can't be one. Pure but for its span."""
+"""Clean a record of `changes`, or reject it with a reason. Has no side effect but a span."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -7,19 +7,19 @@ import msgspec
 
 from millrace_contracts.entities import Entity
 from millrace_contracts.envelope import ContractError, Envelope, decode
-from millrace_contracts.registry import contract_of, entity_of
+from millrace_contracts.registry import decode_entity, get_contract
 from millrace_feeds.transport import Record
 from millrace_reference.refine import UnrefinableError, refine
 from millrace_refinery.ordering import Arrival
 from millrace_refinery.tracing import refine_span
 
-_LAST_VERSION = 2**63 - 1  # Postgres' bigint, where versions are kept
+_LAST_VERSION = 2**63 - 1  # PostgreSQL's bigint, the type of the versions in the sources
 _encoder = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A record whose content is clean."""
+class CleanChange:
+    """A record with its cleaned content."""
 
     record: Record
     arrival: Arrival
@@ -30,8 +30,8 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A record that can't be used. `version` is the entity's, None where the envelope itself can't be trusted."""
+class InvalidChange:
+    """A record that can't be used. `version` is the entity's; None if the envelope is invalid, too."""
 
     record: Record
     reason: str
@@ -42,32 +42,32 @@ class Refused:
         return self.record.key
 
 
-def clean(record: Record) -> Change | Refused:
-    """Decode, validate and normalize one record."""
+def clean_record(record: Record) -> CleanChange | InvalidChange:
+    """Decode, validate and normalize a record."""
     try:
-        envelope = _envelope(record)
+        envelope = _decode_envelope(record)
     except ContractError as error:
-        return Refused(record, str(error))
+        return InvalidChange(record, str(error))
     try:
         with refine_span(envelope) as traceparent:
             data = _clean_data(envelope)
     except (ContractError, UnrefinableError) as error:
-        return Refused(record, str(error), envelope.entityversion)
+        return InvalidChange(record, str(error), envelope.entityversion)
     digest = blake2b(envelope.data, digest_size=8).hexdigest()
     cleaned = msgspec.structs.replace(envelope, data=data, traceparent=traceparent)
-    return Change(record, Arrival(cleaned, digest, size=len(record.body)))
+    return CleanChange(record, Arrival(cleaned, digest, size=len(record.body)))
 
 
-def _envelope(record: Record) -> Envelope:
+def _decode_envelope(record: Record) -> Envelope:
     envelope = decode(record.body)
     if not record.key == envelope.partitionkey == envelope.subject:
         raise ContractError(f"partitionkey: {envelope.partitionkey!r} must be the subject and the record's key")
     if not 1 <= envelope.entityversion <= _LAST_VERSION:
         raise ContractError(f"entityversion: {envelope.entityversion} is not a version")
-    contract_of(envelope)
+    get_contract(envelope)
     return envelope
 
 
 def _clean_data(envelope: Envelope) -> msgspec.Raw:
-    entity: Entity | None = entity_of(envelope)
+    entity: Entity | None = decode_entity(envelope)
     return envelope.data if entity is None else msgspec.Raw(_encoder.encode(refine(entity)))

@@ -1,6 +1,6 @@
-"""Key states in DynamoDB: one item a subject, read and written in batches.
+"""Store key states in DynamoDB: one item per subject, read and written in batches.
 
-A sparse index over the items that hold something finds them again after a crash, without a scan of the table.
+A sparse index of the items with held versions finds these after a crash without a scan of the table.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from millrace_contracts.envelope import decode, encode
-from millrace_feeds.aws_errors import translated
+from millrace_feeds.aws_errors import map_aws_errors
 from millrace_feeds.errors import Throttled
-from millrace_refinery.ordering import Arrival, Held, KeyState
-from millrace_refinery.states import Due
+from millrace_refinery.ordering import Arrival, HeldVersion, KeyState
+from millrace_refinery.states import DueKey
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 HELD_INDEX = "held-by-due"
 _HOLDING = "yes"
-_READ_BATCH = 100  # BatchGetItem's and BatchWriteItem's own limits
+_READ_BATCH = 100  # the limits of BatchGetItem and BatchWriteItem
 _WRITE_BATCH = 25
 _IN_FLIGHT = 4
 _ATTEMPTS = 8
-_FIRST_PAUSE = 0.05  # seconds, doubled each time
+_FIRST_BACKOFF = 0.05  # seconds, doubled each time
 _HELD_INDEX_SCHEMA: "GlobalSecondaryIndexTypeDef" = {
     "IndexName": HELD_INDEX,
     "KeySchema": [
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class DynamoDBStateStore:
-    """A `StateStore` over one table. Reads are strongly consistent; what a batch leaves undone is asked for again."""
+    """A `StateStore` in one table. Reads are strongly consistent; unprocessed parts of a batch are retried."""
 
     def __init__(
         self,
@@ -57,62 +57,62 @@ class DynamoDBStateStore:
 
     async def load(self, subjects: Collection[str]) -> dict[str, KeyState]:
         chunks = _chunks([{"pk": {"S": subject}} for subject in subjects], _READ_BATCH)
-        found = await asyncio.gather(*(self._read(chunk) for chunk in chunks))
-        return {item["pk"]["S"]: _state(item) for items in found for item in items}
+        responses = await asyncio.gather(*(self._read(chunk) for chunk in chunks))
+        return {item["pk"]["S"]: _decode_state(item) for items in responses for item in items}
 
     async def save(self, states: Mapping[str, KeyState]) -> None:
-        puts = [{"PutRequest": {"Item": _item(subject, state)}} for subject, state in states.items()]
+        puts = [{"PutRequest": {"Item": _encode_state(subject, state)}} for subject, state in states.items()]
         await asyncio.gather(*(self._write(chunk) for chunk in _chunks(puts, _WRITE_BATCH)))
 
-    async def due(self, before: float, limit: int) -> Sequence[Due]:
-        with translated(self._table):
-            answer = await self._client.query(
+    async def find_due(self, before: float, limit: int) -> Sequence[DueKey]:
+        with map_aws_errors(self._table):
+            response = await self._client.query(
                 TableName=self._table,
                 IndexName=HELD_INDEX,
                 KeyConditionExpression="holding = :yes AND due <= :before",
                 ExpressionAttributeValues={":yes": {"S": _HOLDING}, ":before": {"N": _number(before)}},
                 Limit=limit,
             )
-        return [Due(item["pk"]["S"], float(item["due"]["N"]), item["shard"]["S"]) for item in answer["Items"]]
+        return [DueKey(item["pk"]["S"], float(item["due"]["N"]), item["shard"]["S"]) for item in response["Items"]]
 
     async def check(self) -> None:
-        with translated(self._table):
+        with map_aws_errors(self._table):
             await self._client.describe_table(TableName=self._table)
 
     async def _read(self, keys: list[Any]) -> list[Any]:
         items: list[Any] = []
         async with self._in_flight:
             for attempt in range(_ATTEMPTS):
-                with translated(self._table):
-                    answer = await self._client.batch_get_item(
+                with map_aws_errors(self._table):
+                    response = await self._client.batch_get_item(
                         RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
                     )
-                items += answer["Responses"].get(self._table, [])
-                left = answer.get("UnprocessedKeys", {}).get(self._table)
-                if not left:
+                items += response["Responses"].get(self._table, [])
+                unprocessed = response.get("UnprocessedKeys", {}).get(self._table)
+                if not unprocessed:
                     return items
-                keys = list(left["Keys"])
-                await self._pause(attempt)
-        raise Throttled(f"{self._table}: {len(keys)} reads were left undone {_ATTEMPTS} times")
+                keys = list(unprocessed["Keys"])
+                await self._back_off(attempt)
+        raise Throttled(f"{self._table}: {len(keys)} reads unprocessed after {_ATTEMPTS} attempts")
 
     async def _write(self, puts: list[Any]) -> None:
         async with self._in_flight:
             for attempt in range(_ATTEMPTS):
-                with translated(self._table):
-                    answer = await self._client.batch_write_item(RequestItems={self._table: puts})
-                puts = list(answer.get("UnprocessedItems", {}).get(self._table, []))
+                with map_aws_errors(self._table):
+                    response = await self._client.batch_write_item(RequestItems={self._table: puts})
+                puts = list(response.get("UnprocessedItems", {}).get(self._table, []))
                 if not puts:
                     return
-                await self._pause(attempt)
-        raise Throttled(f"{self._table}: {len(puts)} writes were left undone {_ATTEMPTS} times")
+                await self._back_off(attempt)
+        raise Throttled(f"{self._table}: {len(puts)} writes unprocessed after {_ATTEMPTS} attempts")
 
-    async def _pause(self, attempt: int) -> None:
-        await self._sleep(_FIRST_PAUSE * 2**attempt * (0.5 + self._jitter() / 2))
+    async def _back_off(self, attempt: int) -> None:
+        await self._sleep(_FIRST_BACKOFF * 2**attempt * (0.5 + self._jitter() / 2))
 
 
 async def create_table(client: "DynamoDBClient", table: str) -> None:
-    """Create the table and its index unless it is there; returns once it can be used. Raises `Unavailable`."""
-    with translated(table):
+    """Create the table and its index unless they exist; return once they are usable. Raises `Unavailable`."""
+    with map_aws_errors(table):
         with contextlib.suppress(client.exceptions.ResourceInUseException):
             await client.create_table(
                 TableName=table,
@@ -128,7 +128,7 @@ async def create_table(client: "DynamoDBClient", table: str) -> None:
         await client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
 
 
-def _item(subject: str, state: KeyState) -> dict[str, Any]:
+def _encode_state(subject: str, state: KeyState) -> dict[str, Any]:
     item: dict[str, Any] = {
         "pk": {"S": subject},
         "version": {"N": str(state.emitted)},
@@ -138,7 +138,7 @@ def _item(subject: str, state: KeyState) -> dict[str, Any]:
     }
     if state.due is not None:
         item |= {
-            "held": {"L": [{"M": _held_item(held)} for held in state.held]},
+            "held": {"L": [{"M": _encode_held(held)} for held in state.held]},
             "holding": {"S": _HOLDING},
             "due": {"N": _number(state.due)},
             "shard": {"S": state.held[0].shard},
@@ -146,7 +146,7 @@ def _item(subject: str, state: KeyState) -> dict[str, Any]:
     return item
 
 
-def _held_item(held: Held) -> dict[str, Any]:
+def _encode_held(held: HeldVersion) -> dict[str, Any]:
     return {
         "event": {"B": encode(held.arrival.envelope)},
         "digest": {"S": held.arrival.digest},
@@ -155,20 +155,20 @@ def _held_item(held: Held) -> dict[str, Any]:
     }
 
 
-def _state(item: Mapping[str, Any]) -> KeyState:
+def _decode_state(item: Mapping[str, Any]) -> KeyState:
     return KeyState(
         emitted=int(item["version"]["N"]),
         settled=int(item["settled"]["N"]),
         digest=item["digest"]["S"],
         emitted_at=float(item["emitted_at"]["N"]),
-        held=tuple(_held(each["M"]) for each in item.get("held", {"L": []})["L"]),
+        held=tuple(_decode_held(each["M"]) for each in item.get("held", {"L": []})["L"]),
     )
 
 
-def _held(item: Mapping[str, Any]) -> Held:
+def _decode_held(item: Mapping[str, Any]) -> HeldVersion:
     body = item["event"]["B"]
     arrival = Arrival(decode(body), item["digest"]["S"], len(body))
-    return Held(arrival, float(item["due"]["N"]), item["shard"]["S"])
+    return HeldVersion(arrival, float(item["due"]["N"]), item["shard"]["S"])
 
 
 def _number(value: float) -> str:

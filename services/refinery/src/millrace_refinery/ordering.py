@@ -1,8 +1,8 @@
-"""Which versions of a key go on, and when: the rules of order, pure and synchronous.
+"""Order the versions of a key: pure, synchronous rules.
 
-A key's versions go on one after the other. One that was emitted already, or is older than what was emitted, is
-dropped. One that leaves a gap is held until the missing versions come, but never longer than `Limits.wait`; then the
-gap is skipped. Who calls keeps the `KeyState` between calls and carries out the outcomes in the order they are given.
+Versions of a key are emitted in rising order. A version that was emitted before, or is older than the last emitted one,
+is dropped. A version after a gap is held until the missing versions arrive, at most `Limits.wait`; then the gap is
+skipped. The caller stores the `KeyState` between calls and carries out the outcomes in the given order.
 """
 
 import math
@@ -14,17 +14,17 @@ from millrace_contracts.envelope import Envelope
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long (seconds) and how much one key may hold back; beyond any of them its gap is skipped at once."""
+    """How long (seconds) and how much one key may hold; beyond any limit its gap is skipped immediately."""
 
     wait: float = 5.0
     versions: int = 32
     size: int = 200_000
-    """Bytes; with its state a key must stay below DynamoDB's 400 KB an item."""
+    """Bytes; an item of DynamoDB, which includes the key's state, has at most 400 KB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A cleaned change. `digest` tells contents apart as the source wrote them; holding it costs `size` bytes."""
+    """A cleaned change. `digest` is of the content as the source wrote it; holding the change takes `size` bytes."""
 
     envelope: Envelope
     digest: str
@@ -36,8 +36,8 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """An arrival that waits for a missing version until `due` (Unix seconds). `shard` is where it was read."""
+class HeldVersion:
+    """An arrival that waits for a missing version until `due` (Unix seconds); it was read from `shard`."""
 
     arrival: Arrival
     due: float
@@ -46,28 +46,28 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """What is remembered of a key.
+    """The state of a key between two changes.
 
-    `emitted` is the highest version that was emitted, 0 for none; `digest` and `emitted_at` (Unix seconds) are its.
-    Every version up to `settled` was emitted, skipped or parked, so the next one leaves no gap: a parked version is
-    known, not missing, yet may still be emitted when it is redriven. `held` is ordered by version, all above `settled`.
+    `emitted` is the highest emitted version, 0 for none; `digest` and `emitted_at` (Unix seconds) belong to it. Every
+    version up to `settled` was emitted, skipped or dead-lettered, so the next one leaves no gap; a dead-lettered
+    version may still be emitted when it is redriven. `held` is sorted by version; all are above `settled`.
     """
 
     emitted: int = 0
     settled: int = 0
     digest: str = ""
     emitted_at: float = 0.0
-    held: tuple[Held, ...] = ()
+    held: tuple[HeldVersion, ...] = ()
 
     @property
     def due(self) -> float | None:
-        """When the next held version must go on (Unix seconds)."""
+        """When the next held version must be emitted (Unix seconds)."""
         return min((held.due for held in self.held), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Goes on. `skipped` counts the versions that are given up for it."""
+    """Emit the change; `skipped` is the number of missing versions skipped before it."""
 
     envelope: Envelope
     skipped: int = 0
@@ -75,7 +75,7 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Was emitted before (`duplicate`), or something newer was (`stale`)."""
+    """Drop the change: it (`duplicate`) or a newer one (`stale`) was emitted before."""
 
     envelope: Envelope
     reason: Literal["duplicate", "stale"]
@@ -83,7 +83,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Waits for the versions before it."""
+    """Hold the change until the versions before it arrive, at most `until` (Unix seconds)."""
 
     envelope: Envelope
     until: float
@@ -91,7 +91,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Has the version of what was emitted or is held, but another content: the source broke its contract."""
+    """Reject the change: its version was emitted or is held with another content, so the source broke its contract."""
 
     envelope: Envelope
 
@@ -101,56 +101,56 @@ Outcome: TypeAlias = Emit | Drop | Hold | Conflict
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The state to remember once the outcomes took effect."""
+    """The state to store once the outcomes were carried out."""
 
     state: KeyState
     outcomes: tuple[Outcome, ...] = ()
 
 
-def arrive(state: KeyState, arrival: Arrival, *, now: float, shard: str, limits: Limits) -> Decision:
-    """What becomes of a change that was read from `shard` at `now` (Unix seconds)."""
+def order_arrival(state: KeyState, arrival: Arrival, *, now: float, shard: str, limits: Limits) -> Decision:
+    """Decide about a change that was read from `shard` at `now` (Unix seconds)."""
     envelope, version = arrival.envelope, arrival.version
     if version < state.emitted:
         return Decision(state, (Drop(envelope, "stale"),))
     if envelope.replay:
         return _emit(state, arrival, now)
     if version == state.emitted:
-        return Decision(state, (_again(envelope, arrival.digest == state.digest),))
+        return Decision(state, (_repeated(envelope, arrival.digest == state.digest),))
     if version <= state.settled + 1:
         return _emit(state, arrival, now)
     for held in state.held:
         if held.arrival.version == version:
-            return Decision(state, (_again(envelope, arrival.digest == held.arrival.digest),))
-    return _hold(state, Held(arrival, now + limits.wait, shard), now, limits)
+            return Decision(state, (_repeated(envelope, arrival.digest == held.arrival.digest),))
+    return _hold(state, HeldVersion(arrival, now + limits.wait, shard), now, limits)
 
 
-def settle(state: KeyState, version: int, *, now: float) -> Decision:
-    """A version was parked as unusable: if it is the next one, what waited only for it goes on."""
+def settle_version(state: KeyState, version: int, *, now: float) -> Decision:
+    """Mark a version as dead-lettered; if it is the next one, emit the held versions that waited only for it."""
     if version != state.settled + 1:
         return Decision(state)
-    return _flow(replace(state, settled=version), (), now)
+    return _emit_consecutive(replace(state, settled=version), (), now)
 
 
-def expire(state: KeyState, *, now: float) -> Decision:
-    """Skip the gaps before every held version whose wait is over at `now` (Unix seconds)."""
+def skip_expired_gaps(state: KeyState, *, now: float) -> Decision:
+    """Skip the gaps before every held version that is due at `now` (Unix seconds)."""
     last = max((held.arrival.version for held in state.held if held.due <= now), default=0)
     outcomes: tuple[Outcome, ...] = ()
     while state.held and state.held[0].arrival.version <= last:
         first = state.held[0].arrival
         skipped = first.version - state.settled - 1
         outcomes += (Emit(first.envelope, skipped=skipped),)
-        state = _remember(state, first, now)
-    return _flow(state, outcomes, now)
+        state = _advance(state, first, now)
+    return _emit_consecutive(state, outcomes, now)
 
 
-def _again(envelope: Envelope, same: bool) -> Outcome:
+def _repeated(envelope: Envelope, same: bool) -> Outcome:
     return Drop(envelope, "duplicate") if same else Conflict(envelope)
 
 
-def _hold(state: KeyState, held: Held, now: float, limits: Limits) -> Decision:
+def _hold(state: KeyState, held: HeldVersion, now: float, limits: Limits) -> Decision:
     waiting = tuple(sorted((*state.held, held), key=lambda each: each.arrival.version))
     full = len(waiting) > limits.versions or sum(each.arrival.size for each in waiting) > limits.size
-    later = expire(replace(state, held=waiting), now=math.inf if full else now)
+    later = skip_expired_gaps(replace(state, held=waiting), now=math.inf if full else now)
     if held not in later.state.held:
         return later
     return replace(later, outcomes=(*later.outcomes, Hold(held.arrival.envelope, held.due)))
@@ -159,18 +159,18 @@ def _hold(state: KeyState, held: Held, now: float, limits: Limits) -> Decision:
 def _emit(state: KeyState, arrival: Arrival, now: float) -> Decision:
     passed = tuple(held.arrival for held in state.held if held.arrival.version <= arrival.version)
     drops = tuple(Drop(each.envelope, "duplicate" if each.version == arrival.version else "stale") for each in passed)
-    return _flow(_remember(state, arrival, now), (Emit(arrival.envelope), *drops), now)
+    return _emit_consecutive(_advance(state, arrival, now), (Emit(arrival.envelope), *drops), now)
 
 
-def _flow(state: KeyState, outcomes: tuple[Outcome, ...], now: float) -> Decision:
+def _emit_consecutive(state: KeyState, outcomes: tuple[Outcome, ...], now: float) -> Decision:
     while state.held and state.held[0].arrival.version == state.settled + 1:
         first = state.held[0].arrival
         outcomes += (Emit(first.envelope),)
-        state = _remember(state, first, now)
+        state = _advance(state, first, now)
     return Decision(state, outcomes)
 
 
-def _remember(state: KeyState, arrival: Arrival, now: float) -> KeyState:
+def _advance(state: KeyState, arrival: Arrival, now: float) -> KeyState:
     return KeyState(
         emitted=arrival.version,
         settled=max(state.settled, arrival.version),

@@ -1,4 +1,4 @@
-"""What the refinery owns on AWS."""
+"""Create the resources of the refinery on AWS."""
 
 from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.provision import create_lease_table
@@ -8,7 +8,7 @@ from millrace_refinery.settings import RefinerySettings
 
 
 async def init() -> None:
-    """Create the tables of key states and leases unless they are there. Raises `Unavailable`."""
+    """Create the tables of key states and leases unless they exist. Raises `Unavailable`."""
     settings = RefinerySettings()
     async with dynamodb_client(aws_settings(settings)) as client:
         await create_table(client, settings.refinery_table)

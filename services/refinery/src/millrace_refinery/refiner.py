@@ -1,8 +1,8 @@
-"""The refinery's work: changes in, clean entities out, in order per key.
+"""Turn changes into clean entities, in order per key.
 
-The effects of a batch come in this order: emit, and wait for the acknowledgement; remember the keys' states; return, so
-that the consumer may checkpoint. A crash in between repeats emissions of the same event id and version, which every
-reader of `entities` drops; it never loses one.
+A batch has its effects in this order: publish the events and wait for the acknowledgements; save the keys' states;
+return, so that the consumer can checkpoint. A crash in between repeats events with the same id and version, which
+consumers of `entities` drop; no event is lost.
 """
 
 import logging
@@ -15,22 +15,31 @@ from millrace_contracts.envelope import Envelope
 from millrace_feeds.clock import Clock
 from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.transport import Record
-from millrace_refinery.cleaning import Change, Refused, clean
-from millrace_refinery.figures import Figures
-from millrace_refinery.guard import KeyGuard
-from millrace_refinery.ordering import Conflict, Emit, KeyState, Limits, Outcome, arrive, expire, settle
+from millrace_refinery.cleaning import CleanChange, InvalidChange, clean_record
+from millrace_refinery.key_locks import KeyLocks
+from millrace_refinery.ordering import (
+    Conflict,
+    Emit,
+    KeyState,
+    Limits,
+    Outcome,
+    order_arrival,
+    settle_version,
+    skip_expired_gaps,
+)
 from millrace_refinery.states import StateStore
+from millrace_refinery.stats import Stats
 
 logger = logging.getLogger(__name__)
 
 ORPHANED_AFTER = 60.0
-"""Seconds past its time after which a held version goes on whoever reads its shard, or reads it no more."""
-_SWEEP = 100
+"""Seconds after its due time at which any worker emits a held version, whichever worker reads its shard."""
+_SWEEP_LIMIT = 100
 
 
 @dataclass(slots=True)
 class _Batch:
-    """Key states as a batch changes them, and what became of its records."""
+    """The key states that a batch changes, and the outcomes of its records."""
 
     before: Mapping[str, KeyState]
     limits: Limits
@@ -46,16 +55,16 @@ class _Batch:
 
 
 class Sink(Protocol):
-    """Where clean entities go; `millrace_feeds.publisher.Publisher` is one."""
+    """Publishes clean entities; implemented by `millrace_feeds.publisher.Publisher`."""
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Write in order per key; returns when all are acknowledged, raises `Unavailable` if any may not be."""
+        """Write in order per key; return once all are acknowledged. Raises `Unavailable` if any may be lost."""
 
 
 class Refiner:
-    """The handler of `changes`.
+    """Handles records of `changes`.
 
-    While `max_held` keys wait for missing versions, the next batch's gaps are skipped without a wait.
+    While `max_held` keys wait for missing versions, gaps of the next batch are skipped without a wait.
     """
 
     def __init__(
@@ -64,115 +73,115 @@ class Refiner:
         store: StateStore,
         sink: Sink,
         clock: Clock,
-        figures: Figures,
+        stats: Stats,
         limits: Limits,
         max_held: int,
     ) -> None:
         self._store = store
         self._sink = sink
         self._clock = clock
-        self._figures = figures
+        self._stats = stats
         self._limits = limits
         self._max_held = max_held
-        self._guard = KeyGuard()
-        self._holding: dict[str, float] = {}
+        self._locks = KeyLocks()
+        self._waiting: dict[str, float] = {}
 
     @property
-    def holding(self) -> int:
-        """Keys that wait for a missing version, as far as this process knows."""
-        return len(self._holding)
+    def keys_waiting(self) -> int:
+        """The number of keys that wait for a missing version, as far as this process knows."""
+        return len(self._waiting)
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Apply records; raises `InvalidRecord` for one that can't be used, after its version was noted as parked.
+        """Apply records. Raises `InvalidRecord` for an unusable one, after its version was marked as dead-lettered.
 
-        Then only the key of that record was worked on, so that handing in the rest again repeats next to nothing.
+        In that case only this record's key was processed, so that handling the remaining records repeats little.
         """
-        inputs = [clean(record) for record in records]
-        refused = next((each for each in inputs if isinstance(each, Refused)), None)
-        if refused is None:
+        inputs = [clean_record(record) for record in records]
+        invalid = next((each for each in inputs if isinstance(each, InvalidChange)), None)
+        if invalid is None:
             await self._apply(inputs)
             return
-        if refused.version is not None:
-            await self._apply([each for each in inputs if each.subject == refused.subject])
-        self._figures.refuse()
-        raise InvalidRecord(refused.record, refused.reason)
+        if invalid.version is not None:
+            await self._apply([each for each in inputs if each.subject == invalid.subject])
+        self._stats.count_refused()
+        raise InvalidRecord(invalid.record, invalid.reason)
 
-    async def release_due(self, shards: Collection[str]) -> int:
-        """Skip the gaps whose wait is over; returns how many events went on.
+    async def skip_expired_gaps(self, shards: Collection[str]) -> int:
+        """Skip the gaps whose wait is over; return the number of published events.
 
-        Only versions read from the given shards are touched, because another worker may be at work on others. `shards`
-        should name those that this worker has read to their end: in one that lags, the missing version may still come.
+        Only versions read from the given shards are processed, and orphaned ones, as other workers process the rest.
+        Pass the shards that this worker has read to their end: in a lagging one the missing version may still arrive.
         """
         now = self._clock.time()
-        due = await self._store.due(now, _SWEEP)
-        ours = {each.subject for each in due if each.shard in shards or each.at <= now - ORPHANED_AFTER}
-        ours = self._guard.free(ours)
+        due = await self._store.find_due(now, _SWEEP_LIMIT)
+        ours = {each.subject for each in due if each.shard in shards or each.due <= now - ORPHANED_AFTER}
+        ours = self._locks.unlocked(ours)
         if not ours:
             return 0
-        async with self._guard.use(ours):
+        async with self._locks.lock(ours):
             batch = _Batch(await self._store.load(ours), self._limits)
             for subject, state in batch.before.items():
-                decision = expire(state, now=now)
+                decision = skip_expired_gaps(state, now=now)
                 batch.states[subject] = decision.state
                 batch.outcomes.extend(decision.outcomes)
-            await self._carry_out(batch)
+            await self._publish_and_save(batch)
         return len(batch.outcomes)
 
-    async def _apply(self, inputs: Sequence[Change | Refused]) -> None:
+    async def _apply(self, inputs: Sequence[CleanChange | InvalidChange]) -> None:
         subjects = {each.subject for each in inputs}
-        async with self._guard.use(subjects):
-            batch = _Batch(await self._store.load(subjects), self._patience())
+        async with self._locks.lock(subjects):
+            batch = _Batch(await self._store.load(subjects), self._current_limits())
             for each in inputs:
                 self._decide(batch, each)
-            await self._carry_out(batch)
+            await self._publish_and_save(batch)
         if batch.conflict is not None:
-            self._figures.conflict()
-            raise InvalidRecord(batch.conflict, "entityversion: this version was seen before with another content")
+            self._stats.count_conflict()
+            raise InvalidRecord(batch.conflict, "entityversion: this version was received before with another content")
 
-    def _decide(self, batch: _Batch, each: Change | Refused) -> None:
+    def _decide(self, batch: _Batch, each: CleanChange | InvalidChange) -> None:
         state, now = batch.state(each.subject), self._clock.time()
-        if isinstance(each, Refused):
-            decision = settle(state, each.version or 0, now=now)
+        if isinstance(each, InvalidChange):
+            decision = settle_version(state, each.version or 0, now=now)
         else:
-            decision = arrive(state, each.arrival, now=now, shard=each.record.shard_id, limits=batch.limits)
+            decision = order_arrival(state, each.arrival, now=now, shard=each.record.shard_id, limits=batch.limits)
             if any(isinstance(outcome, Conflict) for outcome in decision.outcomes):
                 batch.conflict = batch.conflict or each.record
         batch.states[each.subject] = decision.state
         batch.outcomes.extend(decision.outcomes)
 
-    def _patience(self) -> Limits:
-        if len(self._holding) >= self._max_held:
-            self._forget_holding()
-        full = len(self._holding) >= self._max_held
+    def _current_limits(self) -> Limits:
+        if len(self._waiting) >= self._max_held:
+            self._remove_orphaned()
+        full = len(self._waiting) >= self._max_held
         return replace(self._limits, wait=0.0) if full else self._limits
 
-    async def _carry_out(self, batch: _Batch) -> None:
+    async def _publish_and_save(self, batch: _Batch) -> None:
         emits = [outcome for outcome in batch.outcomes if isinstance(outcome, Emit)]
         for wave in _waves(emits):
             await self._sink.publish(wave)
         await self._store.save(batch.changed())
-        self._note_holding(batch.states)
-        self._figures.count(batch.outcomes)
-        _warn_of_gaps(emits)
+        self._update_waiting(batch.states)
+        self._stats.count_outcomes(batch.outcomes)
+        _log_skipped_gaps(emits)
 
-    def _note_holding(self, states: Mapping[str, KeyState]) -> None:
+    def _update_waiting(self, states: Mapping[str, KeyState]) -> None:
         for subject, state in states.items():
             if state.due is None:
-                self._holding.pop(subject, None)
+                self._waiting.pop(subject, None)
             else:
-                self._holding[subject] = state.due
+                self._waiting[subject] = state.due
 
-    def _forget_holding(self) -> None:
-        """Keys that another worker took over, or whose state was lost, aren't ours to count."""
+    def _remove_orphaned(self) -> None:
+        """Stop counting keys that another worker took over or whose state was lost."""
         past = self._clock.time() - ORPHANED_AFTER
-        self._holding = {subject: due for subject, due in self._holding.items() if due > past}
+        self._waiting = {subject: due for subject, due in self._waiting.items() if due > past}
 
 
 def _waves(emits: Iterable[Emit]) -> list[list[Envelope]]:
-    """The n-th wave holds each key's n-th event.
+    """Return waves of events to publish one after the other: the n-th wave has the n-th event of each key.
 
-    A put request may fail in part. With two versions of a key in it, the later could be in the stream before the
-    earlier; so the next version follows only once the one before it is acknowledged.
+    A put request may fail in part. With two versions of a key in one request, the later could enter the stream before
+    the earlier; so a version is sent once the one before it is acknowledged.
     """
     waves: list[list[Envelope]] = []
     seen: Counter[str] = Counter()
@@ -185,7 +194,7 @@ def _waves(emits: Iterable[Emit]) -> list[list[Envelope]]:
     return waves
 
 
-def _warn_of_gaps(emits: Iterable[Emit]) -> None:
+def _log_skipped_gaps(emits: Iterable[Emit]) -> None:
     for emit in emits:
         if emit.skipped:
             logger.warning(

@@ -1,4 +1,4 @@
-"""Settings of the refinery; its own variables begin with `MILLRACE_REFINERY_`."""
+"""Settings of the refinery; its own environment variables begin with `MILLRACE_REFINERY_`."""
 
 from pydantic import Field
 
@@ -12,10 +12,10 @@ class RefinerySettings(PlatformSettings):
     refinery_leases_table: str = "millrace-refinery-leases"
 
     refinery_gap_wait: Seconds = 5.0
-    """How long a version waits for a missing earlier one."""
+    """Time that a version waits for a missing earlier one."""
     refinery_gap_versions: int = Field(32, ge=1)
-    """Versions of one key that may wait; one more skips the gap."""
+    """Maximum versions of one key that wait; one more skips the gap."""
     refinery_held_keys: int = Field(10_000, ge=1)
-    """Keys whose versions may wait; at this number, gaps are skipped at once."""
+    """Maximum keys with waiting versions; at this number gaps are skipped immediately."""
     refinery_sweep_interval: Seconds = 0.5
-    """Between two searches for waits that are over."""
+    """Interval between two searches for expired waits."""

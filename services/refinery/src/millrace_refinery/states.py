@@ -1,4 +1,4 @@
-"""What is remembered of each key between two of its changes."""
+"""Store the state of each key between its changes."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -9,35 +9,35 @@ from millrace_refinery.ordering import KeyState
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A key whose oldest held version, read from `shard`, must go on at `at` (Unix seconds)."""
+class DueKey:
+    """A key with a held version, read from `shard`, that must be emitted at `due` (Unix seconds)."""
 
     subject: str
-    at: float
+    due: float
     shard: str
 
 
 class StateStore(Protocol):
-    """Key states by subject. All methods may raise the errors of the store, and may then be called again."""
+    """Key states by subject. All methods may raise errors of the store and can then be retried."""
 
     async def load(self, subjects: Collection[str]) -> dict[str, KeyState]:
-        """The states as they were last saved; a subject that has none is absent."""
+        """Return the last saved states; subjects without a state are absent."""
 
     async def save(self, states: Mapping[str, KeyState]) -> None:
-        """Replace the states of these subjects; returns once all of them are durable, in no order among them."""
+        """Replace the states of these subjects, in any order; return once all are durable."""
 
-    async def due(self, before: float, limit: int) -> Sequence[Due]:
-        """Up to `limit` keys that hold a version due at `before` (Unix seconds) or earlier, the oldest first.
+    async def find_due(self, before: float, limit: int) -> Sequence[DueKey]:
+        """Return up to `limit` keys with a held version due at `before` (Unix seconds) or earlier, the oldest first.
 
-        May lag behind `save` by moments, and may name a key that holds nothing any more: load it to be sure.
+        May lag behind `save` for a moment and return a key without held versions: load its state to be sure.
         """
 
     async def check(self) -> None:
-        """Raises unless the store answers."""
+        """Raise an error if the store is unavailable."""
 
 
 class MemoryStateStore:
-    """A store that lives as long as its process."""
+    """A `StateStore` in memory, for tests."""
 
     def __init__(self) -> None:
         self._states: dict[str, KeyState] = {}
@@ -50,13 +50,13 @@ class MemoryStateStore:
         await asyncio.sleep(0)
         self._states.update(states)
 
-    async def due(self, before: float, limit: int) -> Sequence[Due]:
+    async def find_due(self, before: float, limit: int) -> Sequence[DueKey]:
         waiting = [
-            Due(subject, state.due, state.held[0].shard)
+            DueKey(subject, state.due, state.held[0].shard)
             for subject, state in self._states.items()
             if state.due is not None and state.due <= before
         ]
-        return sorted(waiting, key=lambda each: each.at)[:limit]
+        return sorted(waiting, key=lambda each: each.due)[:limit]
 
     async def check(self) -> None:
         await asyncio.sleep(0)

@@ -1,20 +1,20 @@
-"""The refinery's figures in one place."""
+"""Stats of a refinery worker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.status import ConsumerStatus
-from millrace_refinery.figures import Figures
 from millrace_refinery.refiner import Refiner
+from millrace_refinery.stats import Stats
 
 
 @dataclass(frozen=True, slots=True)
 class RefineryStatus:
-    """One worker's figures since its start.
+    """Stats of one worker since its start.
 
-    `consumer` tells positions, lag (ms), rate (records/s) and freshness (ms from the commit to `entities`); `changes`
-    how many changes had which outcome. `keys_waiting` hold versions back for a missing one.
+    `consumer` has positions, lag (ms), rate (records/s) and freshness (ms from the commit to `entities`); `changes` are
+    the numbers of changes by outcome, `keys_waiting` the number of keys with versions that wait for a missing one.
     """
 
     consumer: ConsumerStatus
@@ -24,19 +24,19 @@ class RefineryStatus:
     versions_skipped: int
 
 
-class Status:
-    """Reads the figures of a running refinery."""
+class StatusReader:
+    """Collects the stats of a running refinery."""
 
-    def __init__(self, consumer: Consumer, refiner: Refiner, figures: Figures) -> None:
+    def __init__(self, consumer: Consumer, refiner: Refiner, stats: Stats) -> None:
         self._consumer = consumer
         self._refiner = refiner
-        self._figures = figures
+        self._stats = stats
 
     def read(self) -> RefineryStatus:
         return RefineryStatus(
             consumer=self._consumer.status(),
-            changes=self._figures.counts,
-            keys_waiting=self._refiner.holding,
-            gaps_skipped=self._figures.gaps_skipped,
-            versions_skipped=self._figures.versions_skipped,
+            changes=self._stats.counts,
+            keys_waiting=self._refiner.keys_waiting,
+            gaps_skipped=self._stats.gaps_skipped,
+            versions_skipped=self._stats.versions_skipped,
         )

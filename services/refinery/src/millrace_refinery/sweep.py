@@ -1,4 +1,4 @@
-"""The clock behind the bounded wait: looks regularly for held versions whose time is over."""
+"""Skip gaps periodically once their held versions have waited long enough."""
 
 import asyncio
 import logging
@@ -14,13 +14,13 @@ _TIMEOUT = 60.0
 _AT_TIP_MS = 1_000
 
 
-def read_to_tip(status: ConsumerStatus) -> set[str]:
-    """The shards in which nothing is left to read that is older than a second."""
+def shards_at_tip(status: ConsumerStatus) -> set[str]:
+    """Return the shards that are read up to the last second."""
     return {shard.shard_id for shard in status.shards if shard.lag_ms is not None and shard.lag_ms <= _AT_TIP_MS}
 
 
-class Sweep:
-    """Runs until cancelled, every `interval` seconds. `shards` tells which shards this worker has read to their tip."""
+class GapSweep:
+    """Skips expired gaps every `interval` seconds in the shards that `shards` returns: those read to their tip."""
 
     def __init__(
         self,
@@ -36,12 +36,13 @@ class Sweep:
         self._sleep = sleep
 
     async def run(self) -> None:
+        """Sweep until cancelled; an outage of a store is logged and the next sweep tries again."""
         while True:
             await self._sleep(self._interval)
             try:
                 async with asyncio.timeout(_TIMEOUT):
-                    await self._refiner.release_due(self._shards())
+                    await self._refiner.skip_expired_gaps(self._shards())
             except Exception as error:
                 if not is_outage(error):
                     raise
-                logger.warning("sweep put off", extra={"reason": str(error) or type(error).__name__})
+                logger.warning("sweep postponed", extra={"reason": str(error) or type(error).__name__})

@@ -1,4 +1,4 @@
-"""The refinery's place in a change's trace."""
+"""Spans of the refinery."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from opentelemetry.trace import Link, NonRecordingSpan
 from opentelemetry.util.types import Attributes
 
 from millrace_contracts.envelope import Envelope
-from millrace_feeds.tracing import context_of, current_traceparent
+from millrace_feeds.tracing import current_traceparent, parse_traceparent
 
 _tracer = trace.get_tracer("millrace.refinery")
 _SAMPLED = "1"
@@ -16,12 +16,12 @@ _SAMPLED = "1"
 
 @contextmanager
 def refine_span(envelope: Envelope) -> Iterator[str | None]:
-    """A span over the cleaning of one change, below the span that wrote it and linked to the batch it was read with.
+    """Trace the cleaning of a change: a child of the span that published it, linked to the span of the batch.
 
-    Yields the `traceparent` to go on with. A change that isn't traced costs nothing and keeps what it had.
+    Yields the `traceparent` of the cleaned event; without sampling that of the change, and no span.
     """
     traceparent = envelope.traceparent
-    origin = context_of(traceparent) if traceparent is not None and traceparent.endswith(_SAMPLED) else None
+    origin = parse_traceparent(traceparent) if traceparent is not None and traceparent.endswith(_SAMPLED) else None
     if origin is None:
         yield traceparent
         return
