@@ -48,7 +48,7 @@ def updated(entity: ProviderLocation, version: int) -> Record:
     return record(Event.of_entity(PROVIDER_LOCATION, entity, action="updated", version=version))
 
 
-async def test_latest_version_is_kept_in_any_order(service: Service) -> None:
+async def test_latest_version_is_stored_in_any_order(service: Service) -> None:
     handler = new_handler(service)
     location_id = str(uuid4())
     await handler.handle([updated(provider_location(location_id), 3)])
