@@ -52,7 +52,7 @@ async def fill(database_url: str) -> float:
         async with units.begin() as work:
             await save_newer(work.session, places)
         before = clock.monotonic()
-        await load_demo(units, limit=PLACES, seed=1, timeout=0, on_progress=lambda _: None)
+        await load_demo(units, limit=PLACES, seed=1, wait=0, on_progress=lambda _: None)
         return clock.monotonic() - before
 
 

@@ -19,8 +19,8 @@ async def test_demo_has_full_and_empty_calendars(service: Service) -> None:
     zones = ("America/New_York", "America/Denver", "America/Phoenix")
     locations = [await service.add_provider_location(time_zone=zones[number % 3]) for number in range(30)]
     units = UnitsOfWork(service.database, Envelopes("/services/scheduling", service.clock, Uuid7(service.clock)))
-    assert await load_demo(units, limit=30, seed=1, timeout=5, on_progress=lambda _: None) == 30
-    assert await load_demo(units, limit=30, seed=1, timeout=5, on_progress=lambda _: None) == 0
+    assert await load_demo(units, limit=30, seed=1, wait=5, on_progress=lambda _: None) == 30
+    assert await load_demo(units, limit=30, seed=1, wait=5, on_progress=lambda _: None) == 0
     counts = [len(await list_starts(service, location, to="2026-12-01")) for location in locations]
     assert min(counts) < 5
     assert max(counts) > 20

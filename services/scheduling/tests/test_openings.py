@@ -33,9 +33,15 @@ def availability(envelope: Envelope) -> Availability:
     return entity
 
 
-async def test_each_week_is_published_with_all_openings(service: Service) -> None:
-    location = await service.add_provider_location(npi="1234567893", calendar=CALENDAR)
+async def add_published_location(service: Service, **changes: Any) -> str:
+    """Add a provider-location, wait until its three weeks are published, and return its id."""
+    location = await service.add_provider_location(npi="1234567893", calendar={**CALENDAR, **changes})
     await wait_until(lambda: len(weeks(service)) == 3)
+    return location
+
+
+async def test_each_week_is_published_with_all_openings(service: Service) -> None:
+    location = await add_published_location(service)
     published = weeks(service)
     assert sorted(published) == ["2026-W47", "2026-W48", "2026-W49"]
     assert {each.subject.rpartition("/")[0] for each in published.values()} == {f"availability/1234567893/{location}"}
@@ -46,8 +52,7 @@ async def test_each_week_is_published_with_all_openings(service: Service) -> Non
 
 
 async def test_only_changed_weeks_are_published(service: Service) -> None:
-    location = await service.add_provider_location(calendar=CALENDAR)
-    await wait_until(lambda: len(weeks(service)) == 3)
+    location = await add_published_location(service)
     await reserve(service, location, "2026-11-25T09:00:00-05:00", 30)
     await mark_dirty(service, location)
     await wait_until(lambda: len(service.published()) == 4)
@@ -65,8 +70,7 @@ async def mark_dirty(service: Service, location: str) -> None:
 
 
 async def test_concurrent_changes_increase_the_version_one_by_one(service: Service) -> None:
-    location = await service.add_provider_location(calendar=CALENDAR)
-    await wait_until(lambda: len(weeks(service)) == 3)
+    location = await add_published_location(service)
     for hour in range(9, 17):
         await reserve(service, location, f"2026-11-25T{hour:02}:00:00-05:00", 30)
         await mark_dirty(service, location)
@@ -76,8 +80,7 @@ async def test_concurrent_changes_increase_the_version_one_by_one(service: Servi
 
 
 async def test_deleted_calendar_withdraws_its_weeks(service: Service) -> None:
-    location = await service.add_provider_location(calendar=CALENDAR)
-    await wait_until(lambda: len(weeks(service)) == 3)
+    location = await add_published_location(service)
     await service.client.delete(f"/v1/calendars/{location}", headers={**ADMIN, "If-Match": '"1"'})
     await wait_until(lambda: all(each.is_deletion for each in weeks(service).values()))
     await service.client.put(f"/v1/calendars/{location}", json=CALENDAR, headers=ADMIN)
@@ -85,8 +88,7 @@ async def test_deleted_calendar_withdraws_its_weeks(service: Service) -> None:
 
 
 async def test_deleted_location_withdraws_its_weeks(service: Service) -> None:
-    location = await service.add_provider_location(npi="1234567893", calendar=CALENDAR)
-    await wait_until(lambda: len(weeks(service)) == 3)
+    location = await add_published_location(service)
     await service.publish(Event.of_deletion(PROVIDER_LOCATION, "1234567893", location, version=2))
     await wait_until(lambda: all(each.is_deletion for each in weeks(service).values()))
     assert (await service.client.get(f"/v1/calendars/{location}", headers=ADMIN)).status_code == 404
@@ -94,8 +96,7 @@ async def test_deleted_location_withdraws_its_weeks(service: Service) -> None:
 
 class TestPassingTime:
     async def test_slots_extend_with_the_horizon(self, service: Service) -> None:
-        location = await service.add_provider_location(calendar=CALENDAR)
-        await wait_until(lambda: len(weeks(service)) == 3)
+        location = await add_published_location(service)
         assert (await list_starts(service, location, to="2026-12-18"))[-1] == "2026-12-01T16:30:00-05:00"
         service.clock.now += 2 * 86_400
         assert await periodic_task(service, "extension").run_once() == 1
@@ -106,8 +107,7 @@ class TestPassingTime:
         )
 
     async def test_past_times_are_withdrawn(self, service: Service) -> None:
-        await service.add_provider_location(calendar={**CALENDAR, "minimum_notice": 60})
-        await wait_until(lambda: len(weeks(service)) == 3)
+        await add_published_location(service, minimum_notice=60)
         service.clock.now += 4 * 3600
         await periodic_task(service, "aging").run_once()
         await wait_until(
@@ -115,8 +115,7 @@ class TestPassingTime:
         )
 
     async def test_past_weeks_are_withdrawn(self, service: Service) -> None:
-        await service.add_provider_location(calendar=CALENDAR)
-        await wait_until(lambda: len(weeks(service)) == 3)
+        await add_published_location(service)
         service.clock.now += 8 * 86_400
         await periodic_task(service, "aging").run_once()
         await wait_until(lambda: weeks(service)["2026-W47"].is_deletion)

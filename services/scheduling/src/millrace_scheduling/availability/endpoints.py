@@ -17,6 +17,7 @@ from millrace_scheduling.availability.schemas import (
     AvailabilityResource,
     ExplainParameters,
     ExplanationResource,
+    ReasonResource,
 )
 from millrace_scheduling.dependencies import InScheduling
 from millrace_scheduling.slot.zones import get_zone
@@ -67,7 +68,7 @@ async def explain_availability(
         time_zone=time_zone,
         offered=not explanation.reasons,
         visit_type=None if explanation.visit_type is None else explanation.visit_type.id,
-        reasons=ExplanationResource.reason_resources(explanation.reasons),
+        reasons=[ReasonResource.of(each) for each in explanation.reasons],
     )
 
 
@@ -75,21 +76,19 @@ def _require_visit_reason(slug: str | None) -> None:
     if slug is not None and find_visit_reason(slug) is None:
         similar = find_closest(slug, [each.slug for each in all_visit_reasons()])
         remedy = f"Did you mean {', '.join(similar)}?" if similar else "GET /v1/visit-reasons lists them."
-        raise Unprocessable(errors=[FieldError(field="visit_reason", detail="Unknown visit reason.", remedy=remedy)])
+        raise _invalid("visit_reason", "Unknown visit reason.", remedy)
 
 
 def _require_few_days(first: date, last: date) -> None:
     if not timedelta(0) <= last - first < timedelta(MAX_DAYS):
-        wrong = FieldError(
-            field="to",
-            detail="The range ends before it begins, or is too long.",
-            remedy=f"Request 1 to {MAX_DAYS} days.",
-        )
-        raise Unprocessable(errors=[wrong])
+        raise _invalid("to", "The range ends before it begins, or is too long.", f"Request 1 to {MAX_DAYS} days.")
 
 
 def _require_near(day: date, field: str) -> None:
     """Raise a 422 for a year in which date arithmetic could overflow."""
     if day.year not in YEARS:
-        wrong = FieldError(field=field, detail="The day is too far from today.", remedy="Give a day closer to today.")
-        raise Unprocessable(errors=[wrong])
+        raise _invalid(field, "The day is too far from today.", "Give a day closer to today.")
+
+
+def _invalid(field: str, detail: str, remedy: str) -> Unprocessable:
+    return Unprocessable(errors=[FieldError(field=field, detail=detail, remedy=remedy)])

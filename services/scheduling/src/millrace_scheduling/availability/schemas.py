@@ -90,6 +90,10 @@ class ReasonResource(Schema):
     code: Reason
     detail: str
 
+    @classmethod
+    def of(cls, reason: Reason) -> "ReasonResource":
+        return cls(code=reason, detail=REASON_DETAILS[reason])
+
 
 class ExplanationResource(Schema):
     """All reasons why a time isn't offered; none if it is."""
@@ -100,7 +104,3 @@ class ExplanationResource(Schema):
     offered: bool
     visit_type: Annotated[str | None, Field(description="Id of the visit type that the reasons apply to.")]
     reasons: list[ReasonResource]
-
-    @staticmethod
-    def reason_resources(reasons: tuple[Reason, ...]) -> list[ReasonResource]:
-        return [ReasonResource(code=each, detail=REASON_DETAILS[each]) for each in reasons]

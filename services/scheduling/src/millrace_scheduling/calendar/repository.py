@@ -41,18 +41,10 @@ def decode_calendar(document: str) -> Calendar:
     return _decoder.decode(document)
 
 
-async def find(session: ReadSession, provider_location_id: UUID) -> CalendarRow | None:
-    """Return the calendar of a provider-location; None if it never had one."""
-    row = (
-        await session.execute(_CALENDARS.where(calendars.c.provider_location_id == provider_location_id))
-    ).one_or_none()
-    return None if row is None else _calendar_row(row)
-
-
-async def find_for_update(session: Session, provider_location_id: UUID) -> CalendarRow | None:
-    """Lock and return the calendar of a provider-location; None if it never had one."""
-    query = _CALENDARS.where(calendars.c.provider_location_id == provider_location_id).with_for_update()
-    row = (await session.execute(query)).one_or_none()
+async def find(session: ReadSession, provider_location_id: UUID, *, for_update: bool = False) -> CalendarRow | None:
+    """Return the calendar of a provider-location; None if it never had one. `for_update` locks the row."""
+    query = _CALENDARS.where(calendars.c.provider_location_id == provider_location_id)
+    row = (await session.execute(query.with_for_update() if for_update else query)).one_or_none()
     return None if row is None else _calendar_row(row)
 
 

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from uuid import UUID
 
+import msgspec
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -255,13 +256,5 @@ def _weekday(hours: Hours) -> Any:
 
 
 def _visit_type(visit_type: VisitType) -> VisitTypeBody:
-    return VisitTypeBody.model_construct(
-        id=visit_type.id,
-        name=visit_type.name,
-        minutes=visit_type.minutes,
-        visit_reasons=visit_type.visit_reasons,
-        patients=list(visit_type.patients),
-        modes=list(visit_type.modes),
-        buffer_before=visit_type.buffer_before,
-        buffer_after=visit_type.buffer_after,
-    )
+    lists = {"patients": list(visit_type.patients), "modes": list(visit_type.modes)}
+    return VisitTypeBody.model_construct(**{**msgspec.structs.asdict(visit_type), **lists})

@@ -72,12 +72,12 @@ class CalendarService:
 
     async def delete_with_provider_location(self, work: UnitOfWork, provider_location: ProviderLocation) -> None:
         """Delete the calendar, if any, of a provider-location that was deleted."""
-        before = await repository.find_for_update(work.session, provider_location.id)
+        before = await repository.find(work.session, provider_location.id, for_update=True)
         if before is not None and before.calendar is not None:
             await self._delete(work, provider_location, before.calendar)
 
     async def _get_for_update(self, work: UnitOfWork, provider_location: ProviderLocation) -> repository.CalendarRow:
-        row = await repository.find_for_update(work.session, provider_location.id)
+        row = await repository.find(work.session, provider_location.id, for_update=True)
         if row is None:
             raise _no_calendar()
         return row

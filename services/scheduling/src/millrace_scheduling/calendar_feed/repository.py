@@ -1,5 +1,6 @@
 """Rows of calendar feeds, and the appointments that they list."""
 
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,12 +11,9 @@ from millrace_scheduling.appointment.model import Appointment
 from millrace_scheduling.appointment.repository import list_where
 from millrace_scheduling.calendar_feed.model import CalendarFeed
 
-_COLUMNS: Final = "id, patient_id, provider_location_id, npi, practice_id, created_by, created_at"
+_COLUMNS: Final = "id, created_by, created_at, patient_id, provider_location_id, npi, practice_id"
 # ruff: noqa: S608 # constants
-_ADD = """
-INSERT INTO ics_feeds (id, secret_hash, patient_id, provider_location_id, npi, practice_id, created_by, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-"""
+_ADD = f"INSERT INTO ics_feeds ({_COLUMNS}, secret_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
 _BY_SECRET = f"SELECT {_COLUMNS} FROM ics_feeds WHERE secret_hash = $1"
 _FIND = f"SELECT {_COLUMNS} FROM ics_feeds WHERE id = $1"
 _LIST = f"SELECT {_COLUMNS} FROM ics_feeds WHERE created_by = $1 ORDER BY id LIMIT $2"
@@ -27,18 +25,7 @@ _APPOINTMENTS: Final = (
 
 
 async def add(session: Session, feed: CalendarFeed, secret_hash: bytes) -> None:
-    await first(
-        session,
-        _ADD,
-        feed.id,
-        secret_hash,
-        feed.patient_id,
-        feed.provider_location_id,
-        feed.npi,
-        feed.practice_id,
-        feed.created_by,
-        feed.created_at,
-    )
+    await first(session, _ADD, *astuple(feed), secret_hash)
 
 
 async def find_by_secret(session: Session, secret_hash: bytes) -> CalendarFeed | None:

@@ -35,7 +35,7 @@ def demo(
     typer.echo(f"Created {count:,} calendars.")
 
 
-async def _load(limit: int, seed: int, timeout: float) -> int:  # noqa: ASYNC109 # the wait for the feed
+async def _load(limit: int, seed: int, wait: float) -> int:
     settings = SchedulingSettings()
     console, clock = Console(stderr=True), SystemClock()
     async with open_database(
@@ -44,9 +44,5 @@ async def _load(limit: int, seed: int, timeout: float) -> int:  # noqa: ASYNC109
         units = UnitsOfWork(database, Envelopes(SOURCE, clock, Uuid7(clock)))
         with console.status("Creating calendars") as status:
             return await load_demo(
-                units,
-                limit=limit,
-                seed=seed,
-                timeout=timeout,
-                on_progress=lambda count: status.update(f"{count:,} calendars"),
+                units, limit=limit, seed=seed, wait=wait, on_progress=lambda n: status.update(f"{n:,} calendars")
             )

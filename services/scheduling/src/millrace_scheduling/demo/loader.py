@@ -51,18 +51,13 @@ class Rows:
 
 
 async def load_demo(
-    units: UnitsOfWork,
-    *,
-    limit: int,
-    seed: int,
-    timeout: float,  # noqa: ASYNC109 # the wait for the feed
-    on_progress: Callable[[int], None],
+    units: UnitsOfWork, *, limit: int, seed: int, wait: float, on_progress: Callable[[int], None]
 ) -> int:
     """Create calendars for up to `limit` provider-locations that have none; return the number of created ones.
 
-    Waits up to `timeout` seconds for `limit` provider-locations to arrive from the feed, while more keep arriving.
+    Waits up to `wait` seconds for `limit` provider-locations to arrive from the feed, while more keep arriving.
     """
-    await _wait_for_provider_locations(units, limit, timeout)
+    await _wait_for_provider_locations(units, limit, wait)
     created, seen = 0, Counter[str]()
     async with units.database.read() as session:
         query = (
@@ -82,9 +77,9 @@ async def load_demo(
     return created
 
 
-async def _wait_for_provider_locations(units: UnitsOfWork, limit: int, timeout: float) -> None:  # noqa: ASYNC109
+async def _wait_for_provider_locations(units: UnitsOfWork, limit: int, wait: float) -> None:
     loop = asyncio.get_running_loop()
-    deadline, last, unchanged = loop.time() + timeout, -1, 0
+    deadline, last, unchanged = loop.time() + wait, -1, 0
     while loop.time() < deadline and unchanged < UNCHANGED_POLLS:
         async with units.database.read() as session:
             count = await session.scalar(select(func.count()).select_from(provider_locations)) or 0

@@ -62,9 +62,7 @@ class OpeningsPublisher:
         return len(marks)
 
     async def _publish_changes(self, work: UnitOfWork, marks: Sequence[DirtyMark]) -> None:
-        npi_of = {
-            provider_location_id: mark.npi for mark in marks for provider_location_id in mark.provider_location_ids
-        }
+        npi_of = {identifier: mark.npi for mark in marks for identifier in mark.provider_location_ids}
         weeks = _touched_weeks(marks, work.now)
         if not weeks:
             return
