@@ -69,7 +69,7 @@ async def mark_dirty(service: Service, location: str) -> None:
     assert (await service.client.put(f"/v1/calendars/{location}", json=body, headers=headers)).status_code == 200
 
 
-async def test_concurrent_changes_increase_the_version_one_by_one(service: Service) -> None:
+async def test_successive_changes_increase_the_version_one_by_one(service: Service) -> None:
     location = await add_published_location(service)
     for hour in range(9, 17):
         await reserve(service, location, f"2026-11-25T{hour:02}:00:00-05:00", 30)
