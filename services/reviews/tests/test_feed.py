@@ -168,7 +168,7 @@ class TestSummaries:
         before = await service.published()
         assert (await service.client.post("/internal/reviews/replay")).json() == {"count": 2, "next": None}
         again = (await service.published())[len(before) :]
-        assert {(each.subject, each.entityversion, each.deleted, each.replay) for each in again} == {
+        assert {(each.subject, each.entityversion, each.is_deletion, each.replay) for each in again} == {
             (f"review-summary/{NPI}", 2, True, True),
             (f"review-summary/{OTHER_NPI}", 2, False, True),
         }
