@@ -19,6 +19,7 @@ from millrace_readmodel.openings import (
     EMPTY_ENTRY,
     Entry,
     WeekItem,
+    WeekSummary,
     build_entry,
     merge_weeks,
     part_of,
@@ -54,7 +55,7 @@ class PlainOpening:
         return zones.week_of_day(self.day)
 
 
-def make_week_item(week: int, version: int, openings: list[PlainOpening], zone: int) -> WeekItem:
+def make_week(week: int, version: int, openings: list[PlainOpening], zone: int) -> WeekSummary:
     ordered = sorted((each for each in openings if each.week == week), key=lambda each: (each.day, each.minute))
     made = Availability(
         provider_location_id="location",
@@ -65,14 +66,12 @@ def make_week_item(week: int, version: int, openings: list[PlainOpening], zone: 
             Opening(start=each.start(zone), minutes=20, modes=each.modes, patients=each.patients) for each in ordered
         ),
     )
-    return WeekItem("1", "location", week, version, msgspec.json.encode(made).decode())
+    return summarize_week(WeekItem("1", "location", week, version, msgspec.json.encode(made).decode()), zone)
 
 
 def make_entry(openings: list[PlainOpening], zone: int, since: int = TODAY, version: int = 1) -> bytes:
     weeks = sorted({each.week for each in openings})
-    return build_entry(
-        ROW, zone, since, [summarize_week(make_week_item(week, version, openings, zone), zone) for week in weeks]
-    )
+    return build_entry(ROW, zone, since, [make_week(week, version, openings, zone) for week in weeks])
 
 
 def decode(value: bytes) -> dict[str, Any]:
@@ -133,8 +132,8 @@ def test_merged_week_equals_a_new_entry(data: st.DataObject, openings: list[Plai
     week = data.draw(st.integers(zones.week_of_day(TODAY), zones.week_of_day(TODAY + DAYS - 1)))
     booked = [each for each in openings if each.week != week or data.draw(st.booleans())]
     booked += [each for each in data.draw(st.lists(plain, max_size=5)) if each.week == week]
-    after = merge_weeks(before, ROW, zone, TODAY, [summarize_week(make_week_item(week, 2, booked, zone), zone)])
-    if after is None:  # a first time lies in another week, and is not in the make_entry
+    after = merge_weeks(before, ROW, zone, TODAY, [make_week(week, 2, booked, zone)])
+    if after is None:  # a first time lies in another week, and is not in the entry
         assert len(decode(before)["firsts"]) == FIRSTS
     else:
         assert decode(after) == expected_content(booked, TODAY)
@@ -148,12 +147,7 @@ def test_newest_week_wins_in_any_order(openings: list[PlainOpening], versions: l
     value = build_entry(ROW, zone, TODAY, [])
     states = {version: [each for each in openings if each.week == week][: version % 5] for version in versions}
     for version in versions:
-        value = (
-            merge_weeks(
-                value, ROW, zone, TODAY, [summarize_week(make_week_item(week, version, states[version], zone), zone)]
-            )
-            or b""
-        )
+        value = merge_weeks(value, ROW, zone, TODAY, [make_week(week, version, states[version], zone)]) or b""
     assert decode(value) == expected_content(states[max(versions)], TODAY)
 
 

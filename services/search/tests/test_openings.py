@@ -118,12 +118,7 @@ def test_misplaced_openings_are_ignored() -> None:
         belongs_to_row(row.entry(8), 9),
         belongs_to_row(b"", 9),
         belongs_to_row(EMPTY_ENTRY, 9),
-    ] == [
-        True,
-        False,
-        True,
-        True,
-    ]
+    ] == [True, False, True, True]
 
 
 def render(entry: bytes, moment: datetime) -> Any:

@@ -83,17 +83,13 @@ class Audit:
         for number, plans in enumerate(sets):
             self._plan_sets.setdefault(plans, number)
             if index.pop(layout.plan_set_digest(plans), None) != b"%d" % number:
-                self._report_difference(
-                    "plan sets", DifferenceKind.CONTENT, f"plan set {number}", "the index has another number"
-                )
+                self._record("plan sets", DifferenceKind.CONTENT, f"plan set {number}", "the index has another number")
         for unlisted in index.values():
-            self._report_difference(
+            self._record(
                 "plan sets", DifferenceKind.EXTRA, f"plan set {unlisted.decode()}", "only the index contains it"
             )
         if not sets or sets[0]:
-            self._report_difference(
-                "plan sets", DifferenceKind.MISSING, "plan set 0", "the first plan set must be empty"
-            )
+            self._record("plan sets", DifferenceKind.MISSING, "plan set 0", "the first plan set must be empty")
         self.checked["plan sets"] = len(sets)
 
     async def check(self, partitions: list[list[Item]]) -> None:
@@ -123,16 +119,14 @@ class Audit:
         members = await self._redis.smembers(layout.words_key(self._generation))
         words = {word.decode() for word in cast(set[bytes], members)}
         for word in words ^ self._names.keys():
-            self._report_difference("words", DifferenceKind.EXTRA if word in words else DifferenceKind.MISSING, word)
+            self._record("words", DifferenceKind.EXTRA if word in words else DifferenceKind.MISSING, word)
         self.checked["words"] = len(self._names)
         await self._check_plans()
 
     def _to_stored(self, card: Card) -> StoredCard | None:
         number = self._plan_sets.get(card.plans)
         if number is None:
-            self._report_difference(
-                "plan sets", DifferenceKind.MISSING, _subject(card.npi, card.id), " ".join(card.plans)
-            )
+            self._record("plan sets", DifferenceKind.MISSING, _subject(card.npi, card.id), " ".join(card.plans))
             return None
         return to_stored_card(card, number)
 
@@ -151,17 +145,15 @@ class Audit:
         try:
             found = decode_card(value)
         except msgspec.DecodeError as error:
-            self._report_difference("cards", DifferenceKind.CONTENT, subject, str(error))
+            self._record("cards", DifferenceKind.CONTENT, subject, str(error))
             return
         if found is None:
-            self._report_difference("cards", DifferenceKind.MISSING, subject)
+            self._record("cards", DifferenceKind.MISSING, subject)
         elif found.version != card.version:
-            self._report_difference(
-                "cards", DifferenceKind.VERSION, subject, f"version {found.version}, not {card.version}"
-            )
+            self._record("cards", DifferenceKind.VERSION, subject, f"version {found.version}, not {card.version}")
         else:
             fields = [name for name in card.__struct_fields__ if getattr(found, name) != getattr(card, name)]
-            self._report_difference("cards", DifferenceKind.CONTENT, subject, ", ".join(fields) or "the bytes")
+            self._record("cards", DifferenceKind.CONTENT, subject, ", ".join(fields) or "the bytes")
 
     async def _check_openings(self, cards: Sequence[StoredCard], weeks: Mapping[int, Sequence[WeekItem]]) -> None:
         """Compare entries with the source of truth, from the first day of each entry on."""
@@ -172,9 +164,9 @@ class Audit:
             entry, zone = found[card.row], zone_number(card.time_zone)
             since = unpack_entry(entry).since if entry else 0
             if not since:
-                self._report_difference("openings", DifferenceKind.MISSING, _subject(card.npi, card.id))
+                self._record("openings", DifferenceKind.MISSING, _subject(card.npi, card.id))
             elif entry != build_entry_from_items(card.row, zone, since, weeks[card.row]):
-                self._report_difference("openings", DifferenceKind.CONTENT, _subject(card.npi, card.id))
+                self._record("openings", DifferenceKind.CONTENT, _subject(card.npi, card.id))
 
     async def _check_columns(self, keys: Sequence[bytes]) -> None:
         """Check that each entry is at the position of its row, and that its row has openings in the source of truth."""
@@ -184,16 +176,16 @@ class Audit:
             rows, value = cast(list[bytes | None], read)
             ids = np.frombuffer(rows or b"", layout.ROW, len(rows or b"") // layout.ROW.itemsize)["id"].tolist()
             if len(value or b"") % len(EMPTY_ENTRY) or len(value or b"") // len(EMPTY_ENTRY) > len(ids):
-                self._report_difference(
+                self._record(
                     "openings", DifferenceKind.CONTENT, key.decode(), "more entries than rows, or an incomplete entry"
                 )
                 continue
             for row, entry in zip(ids, np.frombuffer(value or b"", layout.OPENINGS), strict=False):
                 subject = self._subjects.get(row, f"{row:016x}")
                 if entry["since"] and entry["check"] != row & 0xFFFF:
-                    self._report_difference("openings", DifferenceKind.CONTENT, subject, "belongs to another row")
+                    self._record("openings", DifferenceKind.CONTENT, subject, "belongs to another row")
                 elif entry["planes"].any() and row not in self._bookable:
-                    self._report_difference("openings", DifferenceKind.EXTRA, subject)
+                    self._record("openings", DifferenceKind.EXTRA, subject)
 
     async def _check_keys(self) -> None:
         """Scan all keys: report extra cards, compare rows, openings and name entries."""
@@ -219,9 +211,7 @@ class Audit:
             values = cast(list[bytes | None], await self._redis.mget(batch))
             for key, value in zip(batch, values, strict=True):
                 if card_content(value):
-                    self._report_difference(
-                        "cards", DifferenceKind.EXTRA, key[len(prefix) :].hex(), "no such provider-location"
-                    )
+                    self._record("cards", DifferenceKind.EXTRA, key[len(prefix) :].hex(), "no such provider-location")
 
     async def _keys(self, pattern: str) -> AsyncIterator[list[bytes]]:
         """Yield all keys of a pattern in batches, without the duplicates that SCAN can return."""
@@ -247,9 +237,7 @@ class Audit:
         """Compare the fixed-width entries of one string, regardless of their order."""
         self.checked[store] += len(expected) // dtype.itemsize
         if len(found) % dtype.itemsize:
-            self._report_difference(
-                store, DifferenceKind.CONTENT, key, f"{len(found)} bytes are not a whole number of entries"
-            )
+            self._record(store, DifferenceKind.CONTENT, key, f"{len(found)} bytes are not a whole number of entries")
             return
         has, should = np.frombuffer(found, dtype), np.frombuffer(expected, dtype)
         if np.array_equal(np.sort(has, order="id"), np.sort(should, order="id")):
@@ -261,13 +249,13 @@ class Audit:
             found, expected = has.get(number, []), should.get(number, [])
             subject = self._subjects.get(number, f"{number:016x}")
             if len(found) > len(expected):
-                self._report_difference(store, DifferenceKind.EXTRA, subject, key)
+                self._record(store, DifferenceKind.EXTRA, subject, key)
             elif not found:
-                self._report_difference(store, DifferenceKind.MISSING, subject, key)
+                self._record(store, DifferenceKind.MISSING, subject, key)
             elif found != expected:
                 fields = _unequal(found[0], expected[0])
                 kind = DifferenceKind.VERSION if "version" in fields else DifferenceKind.CONTENT
-                self._report_difference(store, kind, subject, f"{', '.join(fields)} in {key}")
+                self._record(store, kind, subject, f"{', '.join(fields)} in {key}")
 
     async def _check_plans(self) -> None:
         found = cast(dict[bytes, bytes], await self._redis.hgetall(layout.plans_key(self._generation)))
@@ -278,15 +266,13 @@ class Audit:
                 continue
             subject = f"insurance-plan/{plan.decode()}"
             if has is None or should is None:
-                self._report_difference(
-                    "plans", DifferenceKind.MISSING if has is None else DifferenceKind.EXTRA, subject
-                )
+                self._record("plans", DifferenceKind.MISSING if has is None else DifferenceKind.EXTRA, subject)
             else:
-                self._report_difference(
+                self._record(
                     "plans", DifferenceKind.CONTENT if has[:8] == should[:8] else DifferenceKind.VERSION, subject
                 )
 
-    def _report_difference(self, store: str, kind: DifferenceKind, subject: str, detail: str = "") -> None:
+    def _record(self, store: str, kind: DifferenceKind, subject: str, detail: str = "") -> None:
         self._report(Difference(store, kind, subject, detail))
 
 

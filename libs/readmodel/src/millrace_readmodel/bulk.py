@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from types import MappingProxyType
 from typing import Final, TypeVar
 
 from redis.asyncio import Redis
@@ -17,7 +16,6 @@ from millrace_readmodel.openings import EMPTY_ENTRY
 CARDS_PER_BATCH: Final = 500
 STRINGS_PER_BATCH: Final = 500
 MEMBERS_PER_BATCH: Final = 5_000
-EMPTY: Final[Mapping[str, bytes]] = MappingProxyType({})
 T = TypeVar("T")
 
 
@@ -53,7 +51,7 @@ class BulkLoader:
     _openings: dict[tuple[int, str], bytearray] = field(default_factory=lambda: defaultdict(bytearray))
     _names: dict[str, bytearray] = field(default_factory=lambda: defaultdict(bytearray))
 
-    async def add(self, cards: Iterable[Card], openings: Mapping[str, bytes] = EMPTY) -> None:
+    async def add(self, cards: Iterable[Card], openings: Mapping[str, bytes]) -> None:
         """Write cards of provider-locations that were not added before.
 
         `openings` maps provider-location ids to entries (`layout.OPENINGS`).

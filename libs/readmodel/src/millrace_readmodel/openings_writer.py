@@ -21,7 +21,6 @@ from millrace_readmodel.scripts import Call, ContentionError
 from millrace_readmodel.zones import day_number, local_time, zone_number
 
 ATTEMPTS: Final = 12
-_WIDTH: Final = 8
 
 
 class OpeningsSource(Protocol):
@@ -107,8 +106,8 @@ class OpeningsWriter:
         calls = [
             Call(
                 scripts.PUT_OPENINGS,
-                _keys(generation, each.partition),
-                (_packed(each.row), entries[each.row] or b"", entries_to_write[each.row]),
+                partition_keys(generation, each.partition),
+                (scripts.pack_id(each.row), entries[each.row] or b"", entries_to_write[each.row]),
             )
             for each in changed
         ]
@@ -152,7 +151,7 @@ async def read_entries(redis: Redis, generation: int, rows: Mapping[int, Partiti
     for row, partition in rows.items():
         by_partition[partition].append(row)
     calls = [
-        Call(scripts.GET_OPENINGS, _keys(generation, partition), tuple(map(_packed, each)))
+        Call(scripts.GET_OPENINGS, partition_keys(generation, partition), tuple(map(scripts.pack_id, each)))
         for partition, each in by_partition.items()
     ]
     results = await scripts.run(redis, calls)
@@ -163,10 +162,7 @@ async def read_entries(redis: Redis, generation: int, rows: Mapping[int, Partiti
     }
 
 
-def _keys(generation: int, partition: Partition) -> tuple[str, str]:
+def partition_keys(generation: int, partition: Partition) -> tuple[str, str]:
+    """Return the keys of a partition and of its openings."""
     specialty, cell = partition.specialty, partition.cell
     return layout.partition_key(generation, specialty, cell), layout.openings_key(generation, specialty, cell)
-
-
-def _packed(number: int) -> bytes:
-    return number.to_bytes(_WIDTH, "little")

@@ -205,6 +205,11 @@ class Call:
     arguments: tuple[Argument, ...]
 
 
+def pack_id(number: int) -> bytes:
+    """Return a row id or version as the scripts expect it: 8 bytes, little endian."""
+    return number.to_bytes(8, "little")
+
+
 async def run(redis: Redis, calls: Sequence[Call]) -> list[Any]:
     """Run the calls in one pipeline and return their results in order; load the scripts if the server lacks them.
 

@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
+from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
 from millrace_readmodel import cards
+from millrace_readmodel.bulk import batches
 from millrace_readmodel.dynamodb import PageItem
 from millrace_readmodel.items import (
     AVAILABILITY_PREFIX,
@@ -73,7 +74,7 @@ class Truth:
             key = item.pk, item.sk
             if key not in newest or newest[key].version < item.version:
                 newest[key] = item
-        written = await _gather(self._put_chunk(chunk) for chunk in _chunks(newest.values(), ITEMS_PER_TRANSACTION))
+        written = await _gather(self._put_chunk(chunk) for chunk in batches(newest.values(), ITEMS_PER_TRANSACTION))
         return sum(written)
 
     async def collection(self, npi: str) -> cards.ItemCollection:
@@ -270,9 +271,3 @@ async def _gather(work: Iterable[Awaitable[T]]) -> list[T]:
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    remaining = iter(items)
-    while chunk := list(islice(remaining, size)):
-        yield chunk

@@ -39,7 +39,6 @@ from millrace_readmodel.scripts import Call, ContentionError
 ATTEMPTS: Final = 12
 REMOVAL_SECONDS: Final = 600
 """Seconds until the version of a removed card expires: much longer than one write takes."""
-_WIDTH: Final = 8
 
 
 class WriterSource(openings_writer.OpeningsSource, Protocol):
@@ -129,7 +128,7 @@ class ReadModelWriter:
             old = await self._redis.hmget(key, pending)
             plans = await self._source.plans(pending)
             calls = [
-                Call(scripts.PLAN, (key,), (plan.id, (before or b"")[:_WIDTH], encode_plan(plan)))
+                Call(scripts.PLAN, (key,), (plan.id, (before or b"")[:8], encode_plan(plan)))
                 for plan, before in zip(plans, old, strict=True)
             ]
             written = await scripts.run(self._redis, calls)
@@ -216,11 +215,7 @@ def _prepare_write(
         old=old,
         after=encode_card(new, after=old_value) if new else encode_removal(collection.versions, after=old_value),
         changes=diff_cards(
-            provider_location_id,
-            old,
-            new,
-            tried=frozenset(earlier.partitions),
-            tried_words=frozenset(earlier.words),
+            provider_location_id, old, new, tried=frozenset(earlier.partitions), tried_words=frozenset(earlier.words)
         ),
     )
 
@@ -251,14 +246,11 @@ def _row_calls(generation: int, writes: Iterable[_CardWrite]) -> list[Call]:
             partition, row = write.changes.upsert
             puts[partition, write.force] += row
         for partition in write.changes.removed_from:
-            removals[partition, write.force] += _packed(write.changes.row) + _packed(write.version)
+            removals[partition, write.force] += scripts.pack_id(write.changes.row) + scripts.pack_id(write.version)
     return [
         Call(
             scripts.ROWS,
-            (
-                layout.partition_key(generation, partition.specialty, partition.cell),
-                layout.openings_key(generation, partition.specialty, partition.cell),
-            ),
+            openings_writer.partition_keys(generation, partition),
             (int(force), bytes(puts[partition, force]), bytes(removals[partition, force])),
         )
         for partition, force in puts.keys() | removals.keys()
@@ -272,20 +264,14 @@ def _name_calls(generation: int, writes: Iterable[_CardWrite]) -> list[Call]:
         for word in write.changes.added_words:
             puts[word] += write.changes.entry
         for word in write.changes.removed_words:
-            removals[word] += _packed(write.changes.row)
+            removals[word] += scripts.pack_id(write.changes.row)
     words = layout.words_key(generation)
     return [
         Call(
-            scripts.NAMES,
-            (layout.name_key(generation, word), words),
-            (word, bytes(puts[word]), bytes(removals[word])),
+            scripts.NAMES, (layout.name_key(generation, word), words), (word, bytes(puts[word]), bytes(removals[word]))
         )
         for word in puts.keys() | removals.keys()
     ]
-
-
-def _packed(number: int) -> bytes:
-    return number.to_bytes(_WIDTH, "little")
 
 
 def _ids_with_prefix(prefix: str, aggregates: Iterable[str]) -> list[str]:

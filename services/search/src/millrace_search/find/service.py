@@ -32,14 +32,7 @@ from millrace_search.index.as_of import AsOfPoller
 from millrace_search.index.cards import RenderedCard
 from millrace_search.index.key_spaces import SearchKeySpaces
 from millrace_search.index.lexicon import Lexicon, Lexicons
-from millrace_search.index.openings import (
-    TICK_SECONDS,
-    UNKNOWN_OPENINGS,
-    belongs_to_row,
-    entry_at,
-    locate_row,
-    render_openings,
-)
+from millrace_search.index.openings import TICK_SECONDS, UNKNOWN, belongs_to_row, entry_at, locate_row, render_openings
 from millrace_search.index.plans import Plan
 
 ATTEMPTS: Final = 3
@@ -271,7 +264,7 @@ class _Outcome:
         """Return each card that matches its row's version and partition, with squared chord and JSON of openings."""
         partition_ids, page = self.scope.partitions, self.page
         return [
-            (card, chord, render_openings(entry, self.tick) if belongs_to_row(entry, row) else UNKNOWN_OPENINGS)
+            (card, chord, render_openings(entry, self.tick) if belongs_to_row(entry, row) else UNKNOWN)
             for card, version, chord, entry, row in zip(
                 self.cards, page.versions, page.chords, self.entries, page.ids, strict=True
             )

@@ -40,10 +40,7 @@ def render_card(_key: bytes, value: bytes | None) -> RenderedCard:
     if card is None:
         return ABSENT
     return RenderedCard(
-        version=card.version,
-        specialty=card.specialty,
-        cell=card.cell,
-        body=_encoder.encode(_card_fields(card))[:-1],
+        version=card.version, specialty=card.specialty, cell=card.cell, body=_encoder.encode(_card_fields(card))[:-1]
     )
 
 

@@ -14,7 +14,7 @@ SHOWN_DAYS: Final = 14
 SHOWN_TIMES: Final = 4
 TICK_SECONDS: Final = 300
 """Seconds for which a rendering is reused; a past time may be shown for as long."""
-UNKNOWN_OPENINGS: Final = b"null"
+UNKNOWN: Final = b"null"
 _WIDTH: Final = OPENINGS.itemsize
 _COUNT: Final = (1 << COUNT_BITS) - 1
 _ALL_COUNTS: Final = (1 << COUNT_BITS * COUNTED_DAYS) - 1
@@ -45,11 +45,11 @@ def render_openings(entry: bytes, tick: int) -> bytes:
     Returns null for unknown openings; counts are null for days that the entry doesn't cover.
     """
     if not entry:
-        return UNKNOWN_OPENINGS
+        return UNKNOWN
     since, zone, counts, firsts = unpack_summary(entry)
     today, minute = _now(tick, zone)
     if not since or not today - DAYS < since <= today + 1:
-        return UNKNOWN_OPENINGS
+        return UNKNOWN
     now = today, minute
     shown = ",".join([_rfc3339(zone, *first) for first in firsts if first >= now][:SHOWN_TIMES])
     return f'{{"from":"{_date(today)}","counts":[{_counts(since, counts, today)}],"first":[{shown}]}}'.encode()

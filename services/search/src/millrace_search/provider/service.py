@@ -14,7 +14,7 @@ from millrace_readmodel.layout import row_id
 from millrace_readmodel.openings_writer import build_entry_from_items
 from millrace_readmodel.zones import day_number, local_time, zone_number
 from millrace_reference.npi import is_valid_npi
-from millrace_search.index.openings import TICK_SECONDS, UNKNOWN_OPENINGS, render_openings
+from millrace_search.index.openings import TICK_SECONDS, UNKNOWN, render_openings
 from millrace_search.schemas import Openings
 
 _DIGEST_BYTES: Final = 8
@@ -38,9 +38,7 @@ class ProviderView:
     @property
     def version(self) -> int:
         """Version of the response: differs after every change of an item, and when openings pass."""
-        shown = [
-            openings for each in self.collection.locations if (openings := self._rendered(each)) != UNKNOWN_OPENINGS
-        ]
+        shown = [openings for each in self.collection.locations if (openings := self._rendered(each)) != UNKNOWN]
         if not shown:
             return self.collection.versions
         digest = hashlib.blake2b(b"".join(shown), digest_size=_DIGEST_BYTES).digest()
@@ -49,7 +47,7 @@ class ProviderView:
     def openings(self, location: ProviderLocation) -> Openings | None:
         """Return the openings of a location; None if unknown."""
         found = self._rendered(location)
-        return None if found == UNKNOWN_OPENINGS else Openings.model_validate_json(found)
+        return None if found == UNKNOWN else Openings.model_validate_json(found)
 
     def _rendered(self, location: ProviderLocation) -> bytes:
         weeks = self.collection.weeks.get(location.id, ())
