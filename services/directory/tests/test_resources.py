@@ -29,8 +29,8 @@ async def test_practice_can_be_created_read_replaced_and_deleted(directory: Dire
     assert changed.json() == {**body, "name": "Lakeside Clinic", "phone": None, "version": 2}
 
     assert (await directory.delete(path, 2)).status_code == 204
-    gone = await directory.http.get(created.headers["location"])
-    assert (gone.status_code, gone.headers["content-type"]) == (404, "application/problem+json")
+    missing = await directory.http.get(created.headers["location"])
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
 
 
 async def test_putting_the_current_resource_changes_nothing(directory: Directory) -> None:

@@ -15,7 +15,7 @@ class Permissions:
         return self.practices is None
 
     def can_manage(self, practice: UUID | None) -> bool:
-        """Return whether the caller can manage what this practice runs. Only administrators can if none does."""
+        """Return whether the caller can manage entries of this practice; only administrators can for None."""
         return self.practices is None or practice in self.practices
 
 

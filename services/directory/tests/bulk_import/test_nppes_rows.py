@@ -84,7 +84,7 @@ def test_deactivated_row_is_a_deactivation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("off", "on", "gone"),
+    ("off", "on", "expected"),
     [
         ("", "", False),
         ("01/05/2020", "", True),
@@ -93,13 +93,13 @@ def test_deactivated_row_is_a_deactivation() -> None:
         ("", "03/09/2020", False),
     ],
 )
-def test_later_reactivation_cancels_a_deactivation(off: str, on: str, gone: bool) -> None:
-    assert is_deactivated(off, on) is gone
+def test_later_reactivation_cancels_a_deactivation(off: str, on: str, expected: bool) -> None:
+    assert is_deactivated(off, on) is expected
 
 
 def test_addresses_in_territories_are_accepted() -> None:
-    there = person(individual(1, where=address("1 HOSPITAL DR", "SAN JUAN", "PR", "009350000")))
-    assert there.location.state == "PR"
+    found = person(individual(1, where=address("1 HOSPITAL DR", "SAN JUAN", "PR", "009350000")))
+    assert found.location.state == "PR"
     country = {"Provider Business Practice Location Address Country Code (If outside U.S.)": "PR"}
     assert person(individual(1, where=address("1 HOSPITAL DR", "SAN JUAN", "PR", "00935") | country))
 

@@ -158,7 +158,7 @@ def test_zip_without_the_data_file_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "other.zip"
     with zipfile.ZipFile(file, "w") as zipped:
         zipped.writestr("readme.txt", "")
-    with pytest.raises(UnusableFileError, match="holds 0 files"), LineSource(file):
+    with pytest.raises(UnusableFileError, match="contains 0 files"), LineSource(file):
         pass
 
 
