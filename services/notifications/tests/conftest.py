@@ -1,55 +1,24 @@
-"""The parts of the service on an empty database."""
+"""Fixtures: a migrated database, and the parts of the service on it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
-from millrace_local.servers.postgres import Postgres
 from millrace_notifications.migrate import migrate
 
-from .running import Bench, bench, place, provider
-
-
-def aside(work: Callable[[], Awaitable[None]]) -> None:
-    """Run it on a loop of its own: a fixture for the session can't know whether one is running."""
-
-    async def awaited() -> None:
-        await work()
-
-    with ThreadPoolExecutor(1) as executor:
-        executor.submit(lambda: asyncio.run(awaited())).result()
-
-
-@pytest.fixture(scope="session")
-def migrated(embedded_postgres: Postgres, unique_name: Callable[[str], str]) -> str:
-    """A database with all tables, to be copied: migrating one for each test would take longer than the tests."""
-    name = unique_name("notifications").replace("-", "_")
-    aside(lambda: embedded_postgres.create_database(name))
-    aside(lambda: migrate(embedded_postgres.dsn(name)))
-    return name
+from .running import Harness, open_harness, provider, provider_location
 
 
 @pytest.fixture
-def database_url(embedded_postgres: Postgres, migrated: str, unique_name: Callable[[str], str]) -> Iterator[str]:
-    """A fresh copy of it; dropped after the test."""
-    name = unique_name("test").replace("-", "_")
-
-    async def copy() -> None:
-        connection = await asyncpg.connect(embedded_postgres.dsn())
-        await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated}"')
-        await connection.close()
-
-    aside(copy)
-    yield embedded_postgres.dsn(name)
-    aside(lambda: embedded_postgres.drop_database(name))
+async def database_url(postgres_dsn: str) -> str:
+    """Return the DSN of a migrated database without rows."""
+    await migrate(postgres_dsn)
+    return postgres_dsn
 
 
 @pytest.fixture
-async def parts(database_url: str) -> AsyncIterator[Bench]:
-    """With a provider and a place that are known."""
-    async with bench(database_url) as made:
-        await made.tell(provider(), place())
-        yield made
+async def harness(database_url: str) -> AsyncIterator[Harness]:
+    """Open a harness with a known provider and provider-location."""
+    async with open_harness(database_url) as harness:
+        await harness.consume(provider(), provider_location())
+        yield harness

@@ -1,4 +1,4 @@
-"""A practice's server on this machine: plain or with TLS, well-behaved or not."""
+"""HTTP server for tests, plain or with TLS, that can misbehave."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ ENDLESS = b"x" * 65_536
 
 @dataclass(frozen=True)
 class Request:
-    """One that came; header names in lower case."""
+    """A received request. Header names are in lower case."""
 
     line: str
     headers: dict[str, str]
@@ -29,7 +29,7 @@ class Request:
 
 @dataclass
 class Receiver:
-    """What a server saw."""
+    """Connections and requests a server received; `sent` counts bytes of endless bodies."""
 
     port: int = 0
     connections: int = 0
@@ -38,12 +38,12 @@ class Receiver:
     server_names: list[str | None] = field(default_factory=list)
 
 
-def certificate(name: str, directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context with a fresh certificate for the name, and a client's that trusts it alone."""
+def create_tls_contexts(name: str, directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return a server context with a new certificate for the name, and a client context that trusts only it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
-    made = (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -55,7 +55,7 @@ def certificate(name: str, directory: Path) -> tuple[ssl.SSLContext, ssl.SSLCont
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem = made.public_bytes(serialization.Encoding.PEM)
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -67,7 +67,7 @@ def certificate(name: str, directory: Path) -> tuple[ssl.SSLContext, ssl.SSLCont
 
 
 @asynccontextmanager
-async def receiving(
+async def run_receiver(
     tls: ssl.SSLContext | None = None,
     *,
     head: str = OK,
@@ -75,7 +75,7 @@ async def receiving(
     endless: bool = False,
     silent: bool = False,
 ) -> AsyncIterator[Receiver]:
-    """A server on a free port, until the end of the block."""
+    """Run a server on a free port until the end of the block."""
     receiver = Receiver()
     if tls is not None:
         tls.sni_callback = lambda _socket, name, _context: receiver.server_names.append(name)
@@ -83,11 +83,11 @@ async def receiving(
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         receiver.connections += 1
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            receiver.requests.append(await _read(reader))
+            receiver.requests.append(await _read_request(reader))
             if silent:
                 await reader.read()
             elif endless:
-                await _send_without_end(writer, receiver)
+                await _send_endlessly(writer, receiver)
             else:
                 writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
                 await writer.drain()
@@ -99,14 +99,14 @@ async def receiving(
         yield receiver
 
 
-async def _read(reader: asyncio.StreamReader) -> Request:
+async def _read_request(reader: asyncio.StreamReader) -> Request:
     text = (await reader.readuntil(b"\r\n\r\n")).decode()
     line, *fields = text.strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in fields)}
     return Request(line, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
 
 
-async def _send_without_end(writer: asyncio.StreamWriter, receiver: Receiver) -> None:
+async def _send_endlessly(writer: asyncio.StreamWriter, receiver: Receiver) -> None:
     writer.write(f"{OK}Connection: close\r\n\r\n".encode())
     while True:
         writer.write(ENDLESS)

@@ -1,4 +1,4 @@
-"""The service as it runs, with a clock to turn, a feed in memory, and stand-ins for SES and `patients`."""
+"""Harness: the parts of the service with a manual clock and fakes of SES, `patients` and webhook endpoints."""
 
 import itertools
 import uuid
@@ -16,29 +16,29 @@ from millrace_contracts.entities import Address, Appointment, Entity, Patient, P
 from millrace_contracts.envelope import Envelope, encode
 from millrace_feeds.clock import rfc3339
 from millrace_feeds.transport import Record
-from millrace_notifications.account_mail.forwarder import AccountMails
+from millrace_notifications.account_email.forwarder import AccountEmailForwarder
 from millrace_notifications.delivery.dispatcher import Dispatcher
 from millrace_notifications.delivery.fan_out import FanOut
+from millrace_notifications.email.memory import MemoryMailer
+from millrace_notifications.email.token_bucket import TokenBucket
 from millrace_notifications.endpoint.model import Secrets
+from millrace_notifications.feed.appointments import AppointmentUpdater
 from millrace_notifications.feed.handler import FeedHandler
-from millrace_notifications.feed.visits import Visits
-from millrace_notifications.figures import Figures
-from millrace_notifications.mail.memory import MemoryMailer
-from millrace_notifications.mail.pace import Pace
-from millrace_notifications.network.client import Answer, PostFailedError
+from millrace_notifications.network.client import PostFailedError, PostResponse
 from millrace_notifications.network.urls import Target
-from millrace_notifications.patients_client import AccountMail, Contact, PatientsAwayError
-from millrace_notifications.timer.sender import LetterSender
-from millrace_notifications.timer.service import Timers
+from millrace_notifications.patients_client import AccountEmail, Contact, PatientsUnavailableError
+from millrace_notifications.stats import Stats
+from millrace_notifications.timer.sender import EmailSender
+from millrace_notifications.timer.service import TimerService
 from millrace_notifications.worker import Worker
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.testing import ManualClock
 
 START = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
-"""A Monday; ten in the morning in New York."""
+"""Monday, 10:00 in New York."""
 NPI = "1234567893"
-PLACE = "11111111-1111-5111-8111-111111111111"
+PROVIDER_LOCATION_ID = "11111111-1111-5111-8111-111111111111"
 PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057"
 OTHER_PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8058"
 ADA = "01890a5d-ac96-774b-bcce-000000000001"
@@ -47,53 +47,53 @@ SECRETS = Secrets.of([b"k" * 32])
 
 
 class FakePatients:
-    """What `patients` answers: addresses by id, and the mails of accounts. While `away`, nothing."""
+    """Fake of `patients` with contacts and queued account emails. Calls fail while `unavailable` is set."""
 
     def __init__(self) -> None:
         self.contacts: dict[str, Contact] = {ADA: Contact("ada@example.org", "Ada")}
-        self.mails: list[AccountMail] = []
-        self.away = False
-        self.asked: list[str] = []
-        self.before_answer: Callable[[], Any] | None = None
+        self.emails: list[AccountEmail] = []
+        self.unavailable = False
+        self.lookups: list[str] = []
+        self.before_response: Callable[[], Any] | None = None
 
-    async def contact(self, patient_id: str) -> Contact | None:
+    async def find_contact(self, patient_id: str) -> Contact | None:
         self._check()
-        self.asked.append(patient_id)
-        if self.before_answer is not None:
-            await self.before_answer()
+        self.lookups.append(patient_id)
+        if self.before_response is not None:
+            await self.before_response()
         return self.contacts.get(patient_id)
 
-    async def waiting(self) -> Sequence[AccountMail]:
+    async def list_emails(self) -> Sequence[AccountEmail]:
         self._check()
-        return tuple(self.mails)
+        return tuple(self.emails)
 
-    async def remove(self, identifier: uuid.UUID) -> None:
+    async def delete(self, identifier: uuid.UUID) -> None:
         self._check()
-        self.mails = [mail for mail in self.mails if mail.id != identifier]
+        self.emails = [each for each in self.emails if each.id != identifier]
 
     def _check(self) -> None:
-        if self.away:
-            raise PatientsAwayError("away")
+        if self.unavailable:
+            raise PatientsUnavailableError("unavailable")
 
 
 @dataclass
-class FakeReceiver:
-    """The other side of webhooks: answers as told, and keeps what came."""
+class FakePoster:
+    """Fake of the HTTP client: stores requests as (authority, headers, body) and returns the configured response."""
 
     status: int | str = 200
-    """A status, or the code of a failure."""
+    """Status of responses, or the code of a failure."""
     retry_after: int | None = None
-    got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
-    async def post(self, target: Target, headers: Any, body: bytes) -> Answer:
-        self.got.append((target.authority, dict(headers), body))
+    async def post(self, target: Target, headers: Any, body: bytes) -> PostResponse:
+        self.requests.append((target.authority, dict(headers), body))
         if isinstance(self.status, str):
             raise PostFailedError(self.status)
-        return Answer(self.status, self.retry_after)
+        return PostResponse(self.status, self.retry_after)
 
 
 class Feed:
-    """Records of `entities`."""
+    """Creates records of `entities` with increasing versions."""
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
@@ -101,7 +101,7 @@ class Feed:
         self._versions: dict[str, int] = {}
 
     def record(self, entity: Entity, *, version: int | None = None, replay: bool = False) -> Record:
-        """Its next version, unless one is given."""
+        """Return a record of the entity, by default with the entity's next version."""
         contract = next(each for each in registry.CONTRACTS.values() if isinstance(entity, each.type))
         subject = contract.subject(entity)
         if version is None:
@@ -128,9 +128,9 @@ def provider() -> Provider:
     )
 
 
-def place(practice: str | None = PRACTICE) -> ProviderLocation:
+def provider_location(practice: str | None = PRACTICE) -> ProviderLocation:
     return ProviderLocation(
-        id=PLACE,
+        id=PROVIDER_LOCATION_ID,
         npi=NPI,
         location_id="00000000-0000-5000-8000-000000000001",
         address=Address(line1="1 Main St", line2="Suite 2", city="New York", state="NY", zip="10001"),
@@ -145,7 +145,7 @@ def place(practice: str | None = PRACTICE) -> ProviderLocation:
 def appointment(start: datetime, state: str = "booked", identifier: str = "a1", **changes: Any) -> Appointment:
     fields = {
         "id": identifier,
-        "provider_location_id": PLACE,
+        "provider_location_id": PROVIDER_LOCATION_ID,
         "npi": NPI,
         "patient_id": ADA,
         "start": start.isoformat(),
@@ -162,24 +162,24 @@ def offer(start: datetime, expires_at: datetime, state: str = "offered") -> Wait
         id="o1",
         waitlist_entry_id="w1",
         hold_id="h1",
-        provider_location_id=PLACE,
+        provider_location_id=PROVIDER_LOCATION_ID,
         npi=NPI,
         patient_id=ADA,
         start=start.isoformat(),
         minutes=30,
         expires_at=expires_at.isoformat(),
-        state=state,  # type: ignore[arg-type] # the tests name only states that there are
+        state=state,  # type: ignore[arg-type] # tests only pass valid states
         time_zone="America/New_York",
     )
 
 
-def erased() -> Patient:
+def erased_patient() -> Patient:
     return Patient(id=ADA, state="erased")
 
 
 @dataclass
-class Bench:
-    """All that works in the background, on one database; nothing runs by itself."""
+class Harness:
+    """The background parts of the service on one database. Nothing runs on its own."""
 
     database: Database
     clock: ManualClock
@@ -187,52 +187,59 @@ class Bench:
     handler: FeedHandler
     mailer: MemoryMailer
     patients: FakePatients
-    receiver: FakeReceiver
-    letters: LetterSender
+    poster: FakePoster
+    sender: EmailSender
     dispatcher: Dispatcher
-    account_mails: AccountMails
+    account_emails: AccountEmailForwarder
 
-    async def tell(self, *entities: Entity, replay: bool = False) -> None:
-        """As the consumer hands them in."""
+    async def consume(self, *entities: Entity, replay: bool = False) -> None:
+        """Pass the next versions of the entities to the handler in one batch."""
         await self.handler.handle([self.feed.record(entity, replay=replay) for entity in entities])
 
     async def send_due(self) -> list[str]:
-        """Send the letters that are due; the kinds that left."""
+        """Send the due emails and return their kinds."""
         before = len(self.mailer.sent)
-        while await Worker("letters", self.letters.claim, self.letters.send, 8).once():
+        while await Worker("emails", self.sender.lease_due, self.sender.send, 8).run_once():
             pass
-        return sorted(mail.kind for mail in self.mailer.sent[before:])
+        return sorted(email.kind for email in self.mailer.sent[before:])
 
     async def deliver_due(self) -> int:
-        """Deliver what is due; how many tries that took."""
-        tries = 0
-        while tried := await Worker("deliveries", self.dispatcher.claim, self.dispatcher.deliver, 32).once():
-            tries += tried
-        return tries
+        """Deliver due messages and return the number of attempts."""
+        attempts = 0
+        while count := await Worker("deliveries", self.dispatcher.lease_due, self.dispatcher.deliver, 32).run_once():
+            attempts += count
+        return attempts
 
 
 @asynccontextmanager
-async def bench(dsn: str, clock: ManualClock | None = None, seed: int = 1) -> AsyncIterator[Bench]:
-    """Put all parts upon a migrated database; twice on one database is a restart."""
+async def open_harness(dsn: str, clock: ManualClock | None = None, seed: int = 1) -> AsyncIterator[Harness]:
+    """Open a harness on a migrated database. Opening another on the same database simulates a restart."""
     clock = clock or ManualClock(START)
     async with open_database(dsn, name="test", pool_size=8, seconds=5) as database:
-        yield _bench(database, clock, seed)
+        yield _wire(database, clock, seed)
 
 
-def _bench(database: Database, clock: ManualClock, seed: int) -> Bench:
-    ids, random, figures = Uuid7(clock), Random(seed), Figures()
-    mailer, patients, receiver = MemoryMailer(), FakePatients(), FakeReceiver()
-    timers = Timers(clock, ids)
-    sending: dict[str, Any] = {"mailer": mailer, "url": URL, "clock": clock, "ids": ids, "random": random}
-    return Bench(
+def _wire(database: Database, clock: ManualClock, seed: int) -> Harness:
+    ids, random, stats = Uuid7(clock), Random(seed), Stats()
+    mailer, patients, poster = MemoryMailer(), FakePatients(), FakePoster()
+    timers = TimerService(clock, ids)
+    shared: dict[str, Any] = {
+        "mailer": mailer,
+        "url": URL,
+        "clock": clock,
+        "ids": ids,
+        "random": random,
+        "stats": stats,
+    }
+    return Harness(
         database=database,
         clock=clock,
         feed=Feed(clock),
-        handler=FeedHandler(database, Visits(timers, FanOut(ids), clock), timers, clock),
+        handler=FeedHandler(database, AppointmentUpdater(timers, FanOut(ids), clock), timers, clock),
         mailer=mailer,
         patients=patients,
-        receiver=receiver,
-        letters=LetterSender(database=database, contacts=patients, figures=figures, pace=Pace(1000, clock), **sending),
-        dispatcher=Dispatcher(database, receiver, SECRETS, False, clock, ids, random, figures),
-        account_mails=AccountMails(database=database, outbox=patients, interval=1.0, figures=figures, **sending),
+        poster=poster,
+        sender=EmailSender(database=database, contacts=patients, rate_limit=TokenBucket(1000, clock), **shared),
+        dispatcher=Dispatcher(database, poster, SECRETS, False, clock, ids, random, stats),
+        account_emails=AccountEmailForwarder(database=database, queue=patients, interval=1.0, **shared),
     )

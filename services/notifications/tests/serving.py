@@ -1,4 +1,4 @@
-"""The service as an application, with a feed in memory and callers whose tokens are known."""
+"""The service as an application with feeds in memory and access tokens for callers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -11,14 +11,14 @@ from fastapi import FastAPI
 
 from millrace_feeds.clock import SystemClock
 from millrace_feeds.transport import OutgoingRecord, Record
-from millrace_notifications.keys import provide_key
-from millrace_notifications.mail.memory import MemoryMailer
+from millrace_notifications.email.memory import MemoryMailer
+from millrace_notifications.keys import create_local_key
 from millrace_notifications.main import create
 from millrace_notifications.settings import NotificationsSettings
 from millrace_platform.authentication import Role
 from millrace_platform.testing import ENTITIES, MemoryFeeds, access_token, run_app
 
-NOBODY_LISTENS = "http://127.0.0.1:9"
+UNUSED_ADDRESS = "http://127.0.0.1:9"
 
 
 @dataclass
@@ -43,27 +43,27 @@ class Service:
             ENTITIES, [OutgoingRecord(record.key, record.body) for record in records]
         )
 
-    async def make(self, headers: dict[str, str], **body: Any) -> dict[str, Any]:
-        """A new endpoint."""
-        sent = {"url": "https://hooks.example/in", **body}
-        answer = await self.client.post("/v1/webhooks", json=sent, headers=headers)
-        assert answer.status_code == 201, answer.text
-        made: dict[str, Any] = answer.json()
-        return made
+    async def create_endpoint(self, headers: dict[str, str], **body: Any) -> dict[str, Any]:
+        """Create an endpoint and return the response."""
+        json = {"url": "https://hooks.example/in", **body}
+        response = await self.client.post("/v1/webhooks", json=json, headers=headers)
+        assert response.status_code == 201, response.text
+        endpoint: dict[str, Any] = response.json()
+        return endpoint
 
 
 @asynccontextmanager
 async def serving(dsn: str, directory: Path, **changes: Any) -> AsyncIterator[Service]:
-    """Run the service on a migrated database. `patients` is away unless `patients_url` is given."""
+    """Run the service on a migrated database. `patients` is unavailable unless `patients_url` is given."""
     settings = NotificationsSettings(
         **{
             "notifications_database_url": dsn,
             "notifications_webhook_key_file": directory / "webhook-key",
-            "patients_url": NOBODY_LISTENS,
+            "patients_url": UNUSED_ADDRESS,
             **changes,
         }
     )
-    provide_key(settings)
+    create_local_key(settings)
     mailer, feeds = MemoryMailer(), MemoryFeeds()
     app = create(settings, feeds.infrastructure(), lambda _: nullcontext(mailer))
     async with run_app(app) as client:

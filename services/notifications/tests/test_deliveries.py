@@ -1,4 +1,4 @@
-"""Messages to practices, from the feed to their servers, over days of a clock that is turned by hand."""
+"""Tests of messages to practices, from the feed to their endpoints, with a manual clock."""
 
 import asyncio
 import itertools
@@ -17,52 +17,52 @@ from millrace_feeds.clock import utc_now
 from millrace_notifications.delivery import repository
 from millrace_notifications.delivery.model import GIVE_UP_AFTER, State, next_attempt
 from millrace_notifications.delivery.service import DeliveryService
-from millrace_notifications.endpoint.model import Endpoint, EventType, SecretPlace
-from millrace_notifications.endpoint.service import EndpointService, Wanted
+from millrace_notifications.endpoint.model import Endpoint, EndpointConfig, EventType, SecretRef
+from millrace_notifications.endpoint.service import EndpointService
 from millrace_notifications.sweep import Sweep
 from millrace_platform.ids import Uuid7
 from millrace_platform.preconditions import Tags
 
-from .running import OTHER_PRACTICE, PRACTICE, SECRETS, Bench, appointment, bench, place
+from .running import OTHER_PRACTICE, PRACTICE, SECRETS, Harness, appointment, open_harness, provider_location
 
 FRIDAY = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
-MINE = [PRACTICE]
+PRACTICES = [PRACTICE]
 ALL = tuple(EventType)
 
 
-def endpoints_of(parts: Bench) -> EndpointService:
-    return EndpointService(parts.database, SECRETS, False, parts.clock, parts.dispatcher.ids)
+def endpoint_service(harness: Harness) -> EndpointService:
+    return EndpointService(harness.database, SECRETS, False, harness.clock, harness.dispatcher.ids)
 
 
-def deliveries_of(parts: Bench) -> DeliveryService:
-    return DeliveryService(parts.database, parts.clock, parts.dispatcher.ids)
+def delivery_service(harness: Harness) -> DeliveryService:
+    return DeliveryService(harness.database, harness.clock, harness.dispatcher.ids)
 
 
-async def endpoint(
-    parts: Bench,
+async def create_endpoint(
+    harness: Harness,
     events: tuple[EventType, ...] = ALL,
     practice: str = PRACTICE,
     url: str = "https://hooks.example/in",
 ) -> Endpoint:
-    return await endpoints_of(parts).create([practice], practice, Wanted(url, None, events, True))
+    return await endpoint_service(harness).create([practice], practice, EndpointConfig(url, None, events, True))
 
 
-async def log(parts: Bench, of: Endpoint) -> list[Any]:
-    return list(await deliveries_of(parts).list([of.practice_id], of.id, state=None, before=None, limit=100))
+async def list_deliveries(harness: Harness, of: Endpoint) -> list[Any]:
+    return list(await delivery_service(harness).list([of.practice_id], of.id, state=None, before=None, limit=100))
 
 
-def types(parts: Bench) -> list[str]:
-    return [json.loads(body)["type"] for _, _, body in parts.receiver.got]
+def received_types(harness: Harness) -> list[str]:
+    return [json.loads(body)["type"] for _, _, body in harness.poster.requests]
 
 
 class TestFanOut:
-    async def test_each_step_of_a_visit_is_told_once_to_each_endpoint_that_wants_it(self, parts: Bench) -> None:
-        await endpoint(parts)
-        await endpoint(parts, (EventType.CANCELLED,))
-        await endpoint(parts, practice=OTHER_PRACTICE)
+    async def test_each_change_is_delivered_once_to_subscribed_endpoints(self, harness: Harness) -> None:
+        await create_endpoint(harness)
+        await create_endpoint(harness, (EventType.CANCELLED,))
+        await create_endpoint(harness, practice=OTHER_PRACTICE)
         later = FRIDAY + timedelta(days=1)
         steps = [
-            parts.feed.record(entity)
+            harness.feed.record(entity)
             for entity in (
                 appointment(FRIDAY),
                 appointment(later, moved_from=FRIDAY.isoformat()),
@@ -76,16 +76,16 @@ class TestFanOut:
             )
         ]
         for _ in range(2):
-            await parts.handler.handle(steps)
-        await parts.deliver_due()
-        told = ["booked"] * 3 + ["moved", "confirmed", "arrived", "completed", "cancelled", "cancelled", "no_show"]
-        assert sorted(types(parts)) == sorted(f"appointment.{each}" for each in told)
+            await harness.handler.handle(steps)
+        await harness.deliver_due()
+        changes = ["booked"] * 3 + ["moved", "confirmed", "arrived", "completed", "cancelled", "cancelled", "no_show"]
+        assert sorted(received_types(harness)) == sorted(f"appointment.{each}" for each in changes)
 
-    async def test_a_message_holds_ids_and_states_only(self, parts: Bench) -> None:
-        await endpoint(parts)
-        await parts.tell(appointment(FRIDAY, visit_reason="std-testing"))
-        await parts.deliver_due()
-        ((_, _, body),) = parts.receiver.got
+    async def test_message_contains_only_ids_and_states(self, harness: Harness) -> None:
+        await create_endpoint(harness)
+        await harness.consume(appointment(FRIDAY, visit_reason="std-testing"))
+        await harness.deliver_due()
+        ((_, _, body),) = harness.poster.requests
         assert json.loads(body) == {
             "type": "appointment.booked",
             "timestamp": "2026-11-23T15:00:00.000Z",
@@ -98,21 +98,21 @@ class TestFanOut:
             },
         }
 
-    async def test_a_visit_that_names_no_practice_is_that_of_its_place(self, parts: Bench) -> None:
-        await endpoint(parts)
-        await parts.tell(appointment(FRIDAY, practice_id=None))
-        await parts.tell(place(practice=None), appointment(FRIDAY, practice_id=None, identifier="a2"))
-        await parts.deliver_due()
-        assert [json.loads(body)["data"]["appointment_id"] for _, _, body in parts.receiver.got] == ["a1"]
+    async def test_practice_defaults_to_that_of_the_provider_location(self, harness: Harness) -> None:
+        await create_endpoint(harness)
+        await harness.consume(appointment(FRIDAY, practice_id=None))
+        await harness.consume(provider_location(practice=None), appointment(FRIDAY, practice_id=None, identifier="a2"))
+        await harness.deliver_due()
+        assert [json.loads(body)["data"]["appointment_id"] for _, _, body in harness.poster.requests] == ["a1"]
 
-    async def test_the_practice_that_a_visit_leaves_is_told_too(self, parts: Bench) -> None:
-        await endpoint(parts, url="https://former.example/")
-        await endpoint(parts, practice=OTHER_PRACTICE, url="https://next.example/")
+    async def test_former_practice_gets_the_move_too(self, harness: Harness) -> None:
+        await create_endpoint(harness, url="https://former.example/")
+        await create_endpoint(harness, practice=OTHER_PRACTICE, url="https://next.example/")
         there = {"provider_location_id": "there", "practice_id": OTHER_PRACTICE}
-        await parts.tell(appointment(FRIDAY), appointment(FRIDAY, moved_from=FRIDAY.isoformat(), **there))
-        await parts.deliver_due()
-        told = sorted((host, json.loads(body)["type"]) for host, _, body in parts.receiver.got)
-        assert told == [
+        await harness.consume(appointment(FRIDAY), appointment(FRIDAY, moved_from=FRIDAY.isoformat(), **there))
+        await harness.deliver_due()
+        received = sorted((host, json.loads(body)["type"]) for host, _, body in harness.poster.requests)
+        assert received == [
             ("former.example", "appointment.booked"),
             ("former.example", "appointment.moved"),
             ("next.example", "appointment.moved"),
@@ -121,181 +121,185 @@ class TestFanOut:
 
 class TestRetries:
     @given(st.integers(0, 2**32), st.one_of(st.none(), st.integers(0, 10**9)))
-    def test_pauses_grow_and_end_within_two_days(self, seed: int, retry_after: int | None) -> None:
+    def test_attempts_end_within_two_days(self, seed: int, retry_after: int | None) -> None:
         made = datetime(2026, 11, 23, tzinfo=UTC)
-        random, now, tries = Random(seed), made, 1
-        while (due := next_attempt(made, tries, now, random, retry_after)) is not None:
+        random, now, attempts = Random(seed), made, 1
+        while (due := next_attempt(made, attempts, now, random, retry_after)) is not None:
             assert due > now
-            now, tries = due, tries + 1
+            now, attempts = due, attempts + 1
         assert made + timedelta(hours=36) < now <= made + GIVE_UP_AFTER
-        assert tries <= 20
+        assert attempts <= 20
 
-    async def test_over_two_days_it_is_tried_ever_less_often_and_then_given_up(self, parts: Bench) -> None:
-        to = await endpoint(parts)
-        parts.receiver.status = 500
-        await parts.tell(appointment(FRIDAY))
-        began, tried_at = utc_now(parts.clock), list[timedelta]()
-        while (due := (await log(parts, to))[0].due_at) is not None:
-            parts.clock.move_to(max(due, utc_now(parts.clock)))
-            assert await parts.deliver_due() == 1
-            tried_at.append(utc_now(parts.clock) - began)
-        (settled,) = await log(parts, to)
+    async def test_failing_delivery_is_retried_for_two_days(self, harness: Harness) -> None:
+        to = await create_endpoint(harness)
+        harness.poster.status = 500
+        await harness.consume(appointment(FRIDAY))
+        started, attempted_at = utc_now(harness.clock), list[timedelta]()
+        while (due := (await list_deliveries(harness, to))[0].due_at) is not None:
+            harness.clock.move_to(max(due, utc_now(harness.clock)))
+            assert await harness.deliver_due() == 1
+            attempted_at.append(utc_now(harness.clock) - started)
+        (settled,) = await list_deliveries(harness, to)
         assert settled.state is State.FAILED
-        pauses = [after - before for before, after in itertools.pairwise(tried_at)]
+        pauses = [after - before for before, after in itertools.pairwise(attempted_at)]
         assert pauses[0] < timedelta(seconds=7)
-        assert timedelta(hours=40) < tried_at[-1] <= timedelta(hours=48)
-        assert len(tried_at) == settled.attempts
-        assert {headers["webhook-id"] for _, headers, _ in parts.receiver.got} == {str(settled.message_id)}
-        _, attempts = await deliveries_of(parts).get(MINE, to.id, settled.id)
-        assert [(each.number, each.status) for each in attempts] == [(n + 1, 500) for n in range(len(tried_at))]
+        assert timedelta(hours=40) < attempted_at[-1] <= timedelta(hours=48)
+        assert len(attempted_at) == settled.attempts
+        assert {headers["webhook-id"] for _, headers, _ in harness.poster.requests} == {str(settled.message_id)}
+        _, attempts = await delivery_service(harness).get(PRACTICES, to.id, settled.id)
+        assert [(each.number, each.status) for each in attempts] == [(n + 1, 500) for n in range(len(attempted_at))]
 
-    async def test_a_restart_goes_on_where_it_was(self, database_url: str) -> None:
-        async with bench(database_url) as before:
-            to = await endpoint(before)
-            before.receiver.status = "timeout"
-            await before.tell(appointment(FRIDAY))
+    async def test_retries_continue_after_a_restart(self, database_url: str) -> None:
+        async with open_harness(database_url) as before:
+            to = await create_endpoint(before)
+            before.poster.status = "timeout"
+            await before.consume(appointment(FRIDAY))
             assert await before.deliver_due() == 1
         before.clock.advance(seconds=10)
-        async with bench(database_url, before.clock, seed=2) as after:
+        async with open_harness(database_url, before.clock, seed=2) as after:
             assert await after.deliver_due() == 1
             assert await after.deliver_due() == 0
-            (settled,) = await log(after, to)
+            (settled,) = await list_deliveries(after, to)
             assert (settled.state, settled.attempts) == (State.DELIVERED, 2)
 
-    async def test_the_other_side_may_ask_for_more_time(self, parts: Bench) -> None:
-        to = await endpoint(parts)
-        parts.receiver.status, parts.receiver.retry_after = 429, 3600
-        await parts.tell(appointment(FRIDAY))
-        await parts.deliver_due()
-        assert (await log(parts, to))[0].due_at == utc_now(parts.clock) + timedelta(hours=1)
+    async def test_retry_after_lengthens_the_delay(self, harness: Harness) -> None:
+        to = await create_endpoint(harness)
+        harness.poster.status, harness.poster.retry_after = 429, 3600
+        await harness.consume(appointment(FRIDAY))
+        await harness.deliver_due()
+        assert (await list_deliveries(harness, to))[0].due_at == utc_now(harness.clock) + timedelta(hours=1)
 
     @pytest.mark.parametrize("status", [301, 307, 404, 500, "refused_address", "tls"])
-    async def test_whatever_is_no_success_is_tried_again(self, parts: Bench, status: int | str) -> None:
-        to = await endpoint(parts)
-        parts.receiver.status = status
-        await parts.tell(appointment(FRIDAY))
-        await parts.deliver_due()
-        (waiting,) = await log(parts, to)
+    async def test_every_failure_is_retried(self, harness: Harness, status: int | str) -> None:
+        to = await create_endpoint(harness)
+        harness.poster.status = status
+        await harness.consume(appointment(FRIDAY))
+        await harness.deliver_due()
+        (waiting,) = await list_deliveries(harness, to)
         assert waiting.state is State.PENDING
         assert status in (waiting.last.status, waiting.last.failure)
 
-    async def test_a_worker_that_dies_is_replaced_when_its_lease_ends(self, parts: Bench) -> None:
-        await endpoint(parts)
-        await parts.tell(appointment(FRIDAY))
-        assert len(await parts.dispatcher.claim(8)) == 1
-        assert await parts.deliver_due() == 0
-        parts.clock.advance(seconds=120)
-        assert await parts.deliver_due() == 1
+    async def test_delivery_of_a_dead_worker_is_made_after_its_lease(self, harness: Harness) -> None:
+        await create_endpoint(harness)
+        await harness.consume(appointment(FRIDAY))
+        assert len(await harness.dispatcher.lease_due(8)) == 1
+        assert await harness.deliver_due() == 0
+        harness.clock.advance(seconds=120)
+        assert await harness.deliver_due() == 1
 
 
 class TestFairness:
-    async def test_an_endpoint_that_hangs_holds_up_no_other(self, parts: Bench) -> None:
-        slow = await endpoint(parts, (EventType.BOOKED,))
-        await parts.tell(*(appointment(FRIDAY, identifier=f"a{n}") for n in range(20)))
-        quick = await endpoint(parts, (EventType.CANCELLED,))
-        first = await parts.dispatcher.claim(32)
+    async def test_slow_endpoint_does_not_delay_others(self, harness: Harness) -> None:
+        slow = await create_endpoint(harness, (EventType.BOOKED,))
+        await harness.consume(*(appointment(FRIDAY, identifier=f"a{n}") for n in range(20)))
+        quick = await create_endpoint(harness, (EventType.CANCELLED,))
+        first = await harness.dispatcher.lease_due(32)
         assert {each.endpoint_id for each in first} == {slow.id}
         assert len(first) == 4
-        await parts.tell(appointment(FRIDAY, "cancelled"))
-        second = await parts.dispatcher.claim(32)
+        await harness.consume(appointment(FRIDAY, "cancelled"))
+        second = await harness.dispatcher.lease_due(32)
         assert [each.endpoint_id for each in second] == [quick.id]
 
-    async def test_workers_side_by_side_deliver_each_message_once(self, parts: Bench) -> None:
-        await endpoint(parts)
-        await parts.tell(*(appointment(FRIDAY, identifier=f"a{n}") for n in range(40)))
-        while len(parts.receiver.got) < 40:
-            assert sum(await asyncio.gather(*(parts.deliver_due() for _ in range(4))))
-        assert await parts.deliver_due() == 0
-        assert len(parts.receiver.got) == 40
+    async def test_concurrent_workers_deliver_each_message_once(self, harness: Harness) -> None:
+        await create_endpoint(harness)
+        await harness.consume(*(appointment(FRIDAY, identifier=f"a{n}") for n in range(40)))
+        while len(harness.poster.requests) < 40:
+            assert sum(await asyncio.gather(*(harness.deliver_due() for _ in range(4))))
+        assert await harness.deliver_due() == 0
+        assert len(harness.poster.requests) == 40
 
 
 class TestHealth:
-    async def test_after_five_days_of_failures_it_is_disabled(self, parts: Bench) -> None:
-        to = await endpoint(parts)
-        parts.receiver.status = 500
+    async def test_endpoint_is_disabled_after_five_days_of_failures(self, harness: Harness) -> None:
+        to = await create_endpoint(harness)
+        harness.poster.status = 500
         for day in range(6):
-            await parts.tell(appointment(FRIDAY + timedelta(days=30), identifier=f"a{day}"))
-            await parts.deliver_due()
-            assert (await endpoints_of(parts).get(MINE, to.id)).disabled == (None if day < 5 else "failing")
-            parts.clock.advance(days=1)
-        await parts.deliver_due()
-        assert {each.state for each in await log(parts, to)} <= {State.FAILED, State.CANCELLED}
-        await parts.tell(appointment(FRIDAY + timedelta(days=30), identifier="b"))
-        assert await parts.deliver_due() == 0
+            await harness.consume(appointment(FRIDAY + timedelta(days=30), identifier=f"a{day}"))
+            await harness.deliver_due()
+            assert (await endpoint_service(harness).get(PRACTICES, to.id)).disabled == (None if day < 5 else "failing")
+            harness.clock.advance(days=1)
+        await harness.deliver_due()
+        assert {each.state for each in await list_deliveries(harness, to)} <= {State.FAILED, State.CANCELLED}
+        await harness.consume(appointment(FRIDAY + timedelta(days=30), identifier="b"))
+        assert await harness.deliver_due() == 0
 
-    async def test_one_success_begins_a_new_count(self, parts: Bench) -> None:
-        to = await endpoint(parts)
+    async def test_success_resets_the_count_of_failures(self, harness: Harness) -> None:
+        to = await create_endpoint(harness)
         for day in range(8):
-            parts.receiver.status = 200 if day == 4 else 500
-            await parts.tell(appointment(FRIDAY + timedelta(days=30), identifier=f"a{day}"))
-            await parts.deliver_due()
-            parts.clock.advance(days=1)
-        assert (await endpoints_of(parts).get(MINE, to.id)).disabled is None
+            harness.poster.status = 200 if day == 4 else 500
+            await harness.consume(appointment(FRIDAY + timedelta(days=30), identifier=f"a{day}"))
+            await harness.deliver_due()
+            harness.clock.advance(days=1)
+        assert (await endpoint_service(harness).get(PRACTICES, to.id)).disabled is None
 
-    async def test_an_endpoint_that_is_gone_is_disabled_at_once(self, parts: Bench) -> None:
-        to = await endpoint(parts)
-        parts.receiver.status = 410
-        await parts.tell(appointment(FRIDAY))
-        await parts.deliver_due()
-        found = await endpoints_of(parts).get(MINE, to.id)
+    async def test_gone_endpoint_is_disabled_at_once(self, harness: Harness) -> None:
+        to = await create_endpoint(harness)
+        harness.poster.status = 410
+        await harness.consume(appointment(FRIDAY))
+        await harness.deliver_due()
+        found = await endpoint_service(harness).get(PRACTICES, to.id)
         assert (found.disabled, found.version) == ("gone", 2)
 
-    async def test_what_was_missed_meanwhile_can_be_had(self, parts: Bench) -> None:
-        to = await endpoint(parts)
-        await parts.tell(appointment(FRIDAY))
-        await parts.deliver_due()
-        since = utc_now(parts.clock)
-        service = endpoints_of(parts)
-        off = Wanted(to.url, None, ALL, False)
-        version = (await service.get(MINE, to.id)).version
-        await service.change(MINE, to.id, Tags(frozenset({str(version)})), off)
-        await parts.tell(appointment(FRIDAY, "confirmed"), appointment(FRIDAY, identifier="a2"))
-        assert await parts.deliver_due() == 0
-        await service.change(MINE, to.id, Tags(None), Wanted(to.url, None, ALL, True))
-        parts.receiver.got.clear()
-        assert await deliveries_of(parts).redeliver_since(MINE, to.id, since, delivered=False) == 2
-        assert await deliveries_of(parts).redeliver_since(MINE, to.id, since, delivered=False) == 0
-        await parts.deliver_due()
-        assert sorted(types(parts)) == ["appointment.booked", "appointment.confirmed"]
-        assert await deliveries_of(parts).redeliver_since(MINE, to.id, since, delivered=True) == 3
+    async def test_messages_missed_while_disabled_can_be_redelivered(self, harness: Harness) -> None:
+        to = await create_endpoint(harness)
+        await harness.consume(appointment(FRIDAY))
+        await harness.deliver_due()
+        since = utc_now(harness.clock)
+        service = endpoint_service(harness)
+        off = EndpointConfig(to.url, None, ALL, False)
+        version = (await service.get(PRACTICES, to.id)).version
+        await service.update(PRACTICES, to.id, Tags(frozenset({str(version)})), off)
+        await harness.consume(appointment(FRIDAY, "confirmed"), appointment(FRIDAY, identifier="a2"))
+        assert await harness.deliver_due() == 0
+        await service.update(PRACTICES, to.id, Tags(None), EndpointConfig(to.url, None, ALL, True))
+        harness.poster.requests.clear()
+        assert await delivery_service(harness).redeliver_since(PRACTICES, to.id, since, delivered=False) == 2
+        assert await delivery_service(harness).redeliver_since(PRACTICES, to.id, since, delivered=False) == 0
+        await harness.deliver_due()
+        assert sorted(received_types(harness)) == ["appointment.booked", "appointment.confirmed"]
+        assert await delivery_service(harness).redeliver_since(PRACTICES, to.id, since, delivered=True) == 3
 
 
 class TestSignatures:
-    async def got(self, parts: Bench) -> tuple[dict[str, str], bytes]:
-        """What came last, at a time that the library's own clock takes for now."""
-        await parts.tell(appointment(datetime.now(UTC) + timedelta(days=3), identifier=str(utc_now(parts.clock))))
-        await parts.deliver_due()
-        _, headers, body = parts.receiver.got[-1]
+    async def deliver(self, harness: Harness) -> tuple[dict[str, str], bytes]:
+        """Return headers and body of a new message."""
+        await harness.consume(
+            appointment(datetime.now(UTC) + timedelta(days=3), identifier=str(utc_now(harness.clock)))
+        )
+        await harness.deliver_due()
+        _, headers, body = harness.poster.requests[-1]
         return headers, body
 
     @pytest.fixture
-    async def now(self, parts: Bench) -> Bench:
-        parts.clock.move_to(datetime.now(UTC))
-        return parts
+    async def current(self, harness: Harness) -> Harness:
+        """Set the clock to the current time, because the library checks timestamps."""
+        harness.clock.move_to(datetime.now(UTC))
+        return harness
 
-    async def test_they_verify_with_the_library_of_the_standard(self, now: Bench) -> None:
-        to = await endpoint(now)
-        headers, body = await self.got(now)
-        assert Webhook(endpoints_of(now).secret_of(to)).verify(body, headers)["type"] == "appointment.booked"
+    async def test_signature_verifies_with_the_standard_webhooks_library(self, current: Harness) -> None:
+        to = await create_endpoint(current)
+        headers, body = await self.deliver(current)
+        webhook = Webhook(endpoint_service(current).encode_secret(to))
+        assert webhook.verify(body, headers)["type"] == "appointment.booked"
         with pytest.raises(WebhookVerificationError):
-            Webhook(endpoints_of(now).secret_of(to)).verify(body.replace(b"booked", b"moved"), headers)
+            webhook.verify(body.replace(b"booked", b"moved"), headers)
 
-    async def test_old_and_new_secret_verify_while_they_overlap(self, now: Bench) -> None:
-        to = await endpoint(now)
-        service = endpoints_of(now)
-        old = service.secret_of(to)
-        new = service.secret_of(await service.rotate(MINE, to.id, timedelta(hours=1)))
+    async def test_old_and_new_secret_verify_during_the_overlap(self, current: Harness) -> None:
+        to = await create_endpoint(current)
+        service = endpoint_service(current)
+        old = service.encode_secret(to)
+        new = service.encode_secret(await service.rotate_secret(PRACTICES, to.id, timedelta(hours=1)))
         assert old != new
-        headers, body = await self.got(now)
+        headers, body = await self.deliver(current)
         for secret in (old, new):
             Webhook(secret).verify(body, headers)
-        await service.rotate(MINE, to.id, timedelta(0))
-        headers, body = await self.got(now)
+        await service.rotate_secret(PRACTICES, to.id, timedelta(0))
+        headers, body = await self.deliver(current)
         for secret in (old, new):
             with pytest.raises(WebhookVerificationError):
                 Webhook(secret).verify(body, headers)
 
-    def test_an_overlap_ends(self) -> None:
+    def test_overlap_ends(self) -> None:
         made = datetime(2026, 11, 23, tzinfo=UTC)
         before = Endpoint(
             id=UUID(int=1),
@@ -304,61 +308,63 @@ class TestSignatures:
             url="https://hooks.example",
             description=None,
             events=ALL,
-            secret=secret_place(1),
+            secret=secret_ref(1),
             created_at=made,
         )
-        after = before.rotated(SECRETS.current, timedelta(hours=1), made)
-        assert [place.generation for place in after.signing(made)] == [2, 1]
-        assert [place.generation for place in after.signing(made + timedelta(hours=1))] == [2]
+        after = before.with_new_secret(SECRETS.current, timedelta(hours=1), made)
+        assert [ref.generation for ref in after.signing_secrets(made)] == [2, 1]
+        assert [ref.generation for ref in after.signing_secrets(made + timedelta(hours=1))] == [2]
 
-    def test_each_endpoint_has_a_secret_of_its_own(self) -> None:
-        secrets = {SECRETS.shown(UUID(int=n), secret_place(g)) for n in range(10) for g in range(1, 4)}
+    def test_secrets_of_endpoints_differ(self) -> None:
+        secrets = {SECRETS.encode(UUID(int=n), secret_ref(g)) for n in range(10) for g in range(1, 4)}
         assert len(secrets) == 30
         assert all(each.startswith("whsec_") for each in secrets)
 
 
-def secret_place(generation: int) -> SecretPlace:
-    return SecretPlace(SECRETS.current, generation)
+def secret_ref(generation: int) -> SecretRef:
+    return SecretRef(SECRETS.current, generation)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 1_000])
-async def test_all_that_is_old_goes_batch_by_batch(parts: Bench, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sweep_deletes_old_messages_in_batches(
+    harness: Harness, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("millrace_notifications.sweep.BATCH", batch)
-    to = await endpoint(parts)
-    await parts.tell(*(appointment(FRIDAY, identifier=f"a{n}") for n in range(5)))
-    await parts.deliver_due()
-    parts.clock.advance(days=29)
-    await Sweep(parts.database, parts.clock).once()
-    assert len(await log(parts, to)) == 5
-    parts.clock.advance(days=2)
-    await Sweep(parts.database, parts.clock).once()
-    assert await log(parts, to) == []
+    to = await create_endpoint(harness)
+    await harness.consume(*(appointment(FRIDAY, identifier=f"a{n}") for n in range(5)))
+    await harness.deliver_due()
+    harness.clock.advance(days=29)
+    await Sweep(harness.database, harness.clock).run_once()
+    assert len(await list_deliveries(harness, to)) == 5
+    harness.clock.advance(days=2)
+    await Sweep(harness.database, harness.clock).run_once()
+    assert await list_deliveries(harness, to) == []
 
 
-async def test_a_message_that_was_sent_again_is_kept_with_its_log(parts: Bench) -> None:
-    to = await endpoint(parts)
-    await parts.tell(appointment(FRIDAY), appointment(FRIDAY, identifier="a2"))
-    await parts.deliver_due()
-    parts.clock.advance(days=29)
-    kept = (await log(parts, to))[0].message_id
-    async with parts.database.transaction() as session:
-        await repository.add(session, [(to.id, kept)], Uuid7(), utc_now(parts.clock))
-    parts.clock.advance(days=2)
-    await Sweep(parts.database, parts.clock).once()
-    assert [each.message_id for each in await log(parts, to)] == [kept, kept]
-    parts.clock.advance(days=29)
-    await Sweep(parts.database, parts.clock).once()
-    assert await log(parts, to) == []
+async def test_sweep_retains_redelivered_messages(harness: Harness) -> None:
+    to = await create_endpoint(harness)
+    await harness.consume(appointment(FRIDAY), appointment(FRIDAY, identifier="a2"))
+    await harness.deliver_due()
+    harness.clock.advance(days=29)
+    message_id = (await list_deliveries(harness, to))[0].message_id
+    async with harness.database.transaction() as session:
+        await repository.insert_deliveries(session, [(to.id, message_id)], Uuid7(), utc_now(harness.clock))
+    harness.clock.advance(days=2)
+    await Sweep(harness.database, harness.clock).run_once()
+    assert [each.message_id for each in await list_deliveries(harness, to)] == [message_id, message_id]
+    harness.clock.advance(days=29)
+    await Sweep(harness.database, harness.clock).run_once()
+    assert await list_deliveries(harness, to) == []
 
 
-async def test_old_messages_are_forgotten_with_their_log(parts: Bench) -> None:
-    to = await endpoint(parts)
-    await parts.tell(appointment(FRIDAY))
-    await parts.deliver_due()
-    parts.clock.advance(days=31)
-    await parts.tell(appointment(utc_now(parts.clock) + timedelta(days=1), identifier="a2"))
-    await Sweep(parts.database, parts.clock).once()
-    assert [each.state for each in await log(parts, to)] == [State.PENDING]
-    async with parts.database.read() as session:
-        count, _ = await repository.counts(session, utc_now(parts.clock))
+async def test_sweep_deletes_messages_with_their_log(harness: Harness) -> None:
+    to = await create_endpoint(harness)
+    await harness.consume(appointment(FRIDAY))
+    await harness.deliver_due()
+    harness.clock.advance(days=31)
+    await harness.consume(appointment(utc_now(harness.clock) + timedelta(days=1), identifier="a2"))
+    await Sweep(harness.database, harness.clock).run_once()
+    assert [each.state for each in await list_deliveries(harness, to)] == [State.PENDING]
+    async with harness.database.read() as session:
+        count, _ = await repository.count_pending(session, utc_now(harness.clock))
     assert count == 1

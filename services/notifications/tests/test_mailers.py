@@ -1,4 +1,4 @@
-"""One contract for all that sends mail: the fake of other tests, SES, and SES with a memory before it."""
+"""One contract for all mailers: the fake, SES, and SES behind `RecentEmails`; and the errors of SES."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -9,16 +9,16 @@ import httpx
 import pytest
 
 from millrace_feeds.aws import AwsSettings
-from millrace_notifications.mail.memory import KEPT, MemoryMailer, RecentMails
-from millrace_notifications.mail.model import Mail, MailAwayError, Mailer, MailRefusedError
-from millrace_notifications.mail.ses import open_ses
+from millrace_notifications.email.memory import RECENT_LIMIT, MemoryMailer, RecentEmails
+from millrace_notifications.email.model import Email, EmailRejectedError, EmailUnavailableError, Mailer
+from millrace_notifications.email.ses import open_ses
 from millrace_notifications.provision import create_identity
 
 SENDER = "Millrace <no-reply@millrace.example>"
 
 
-def mail(to: str = "ada@example.org", identifier: str = "1") -> Mail:
-    return Mail(
+def new_email(to: str = "ada@example.org", identifier: str = "1") -> Email:
+    return Email(
         id=identifier,
         kind="booked",
         to=to,
@@ -29,12 +29,12 @@ def mail(to: str = "ada@example.org", identifier: str = "1") -> Mail:
 
 
 class Case(Protocol):
-    """One way of sending, and how to see what came of it."""
+    """A mailer, and how to read the emails it sent."""
 
     mailer: Mailer
 
-    async def arrived(self, to: str) -> Sequence[tuple[str, str, str]]:
-        """Subject, text and HTML of what went to an address."""
+    async def list_arrived(self, to: str) -> Sequence[tuple[str, str, str]]:
+        """Return subject, text and HTML of the emails sent to an address."""
         ...
 
 
@@ -43,7 +43,7 @@ class MemoryCase:
         self._memory = MemoryMailer()
         self.mailer: Mailer = self._memory
 
-    async def arrived(self, to: str) -> Sequence[tuple[str, str, str]]:
+    async def list_arrived(self, to: str) -> Sequence[tuple[str, str, str]]:
         return [(each.subject, each.text, each.html) for each in self._memory.sent if each.to == to]
 
 
@@ -52,7 +52,7 @@ class SesCase:
         self.mailer = mailer
         self._endpoint = endpoint
 
-    async def arrived(self, to: str) -> Sequence[tuple[str, str, str]]:
+    async def list_arrived(self, to: str) -> Sequence[tuple[str, str, str]]:
         async with httpx.AsyncClient() as client:
             shown = (await client.get(f"{self._endpoint}/_ministack/ses/messages")).json()["messages"]
         mails = [each for account in shown.values() for each in account if each["To"] == [to]]
@@ -69,32 +69,32 @@ async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
     for _ in range(2):
         await create_identity(SENDER, aws)
     async with open_ses(SENDER, aws=aws) as ses:
-        yield SesCase(RecentMails(ses) if request.param == "recent" else ses, endpoint)
+        yield SesCase(RecentEmails(ses) if request.param == "recent" else ses, endpoint)
 
 
 class TestContract:
-    async def test_what_is_sent_arrives_whole(self, case: Case, unique_name: Callable[[str], str]) -> None:
+    async def test_email_arrives_complete(self, case: Case, unique_name: Callable[[str], str]) -> None:
         to = f"{unique_name('ada')}@example.org"
-        sent = mail(to)
+        sent = new_email(to)
         await case.mailer.send(sent)
-        assert await case.arrived(to) == [(sent.subject, sent.text, sent.html)]
+        assert await case.list_arrived(to) == [(sent.subject, sent.text, sent.html)]
 
-    async def test_many_at_once_arrive_once_each(self, case: Case, unique_name: Callable[[str], str]) -> None:
+    async def test_concurrent_emails_arrive_once_each(self, case: Case, unique_name: Callable[[str], str]) -> None:
         addresses = [f"{unique_name('many')}@example.org" for _ in range(10)]
-        await asyncio.gather(*(case.mailer.send(mail(to)) for to in addresses))
-        assert [len(await case.arrived(to)) for to in addresses] == [1] * 10
+        await asyncio.gather(*(case.mailer.send(new_email(to)) for to in addresses))
+        assert [len(await case.list_arrived(to)) for to in addresses] == [1] * 10
 
 
 @asynccontextmanager
-async def answering(status: int, code: str, delay: float = 0.0) -> AsyncIterator[Mailer]:
-    """SES where every answer is this one."""
+async def fake_ses(status: int, code: str, delay: float = 0.0) -> AsyncIterator[Mailer]:
+    """Run a fake of SES that sends this response to every request."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
         await reader.readexactly(int(length.partition(b":")[2]))
         await asyncio.sleep(delay)
-        body = b'{"message":"ada@example.org is not to be quoted"}'
+        body = b'{"message":"ada@example.org must not be quoted"}'
         writer.write(
             f"HTTP/1.1 {status} No\r\nx-amzn-errortype: {code}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
         )
@@ -115,60 +115,60 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("credentials")
-class TestWhatSesSays:
+class TestSesErrors:
     @pytest.mark.parametrize(
         ("status", "code", "expected"),
         [
-            (400, "BadRequestException", MailRefusedError),
-            (400, "MessageRejected", MailAwayError),
-            (400, "SendingPausedException", MailAwayError),
-            (429, "TooManyRequestsException", MailAwayError),
-            (403, "AccessDeniedException", MailAwayError),
-            (500, "InternalServiceError", MailAwayError),
+            (400, "BadRequestException", EmailRejectedError),
+            (400, "MessageRejected", EmailUnavailableError),
+            (400, "SendingPausedException", EmailUnavailableError),
+            (429, "TooManyRequestsException", EmailUnavailableError),
+            (403, "AccessDeniedException", EmailUnavailableError),
+            (500, "InternalServiceError", EmailUnavailableError),
         ],
     )
-    async def test_only_what_is_wrong_with_the_mail_itself_is_final(
+    async def test_only_errors_of_the_email_itself_are_permanent(
         self, status: int, code: str, expected: type[Exception]
     ) -> None:
-        async with answering(status, code) as ses:
+        async with fake_ses(status, code) as ses:
             with pytest.raises(expected) as raised:
-                await ses.send(mail())
+                await ses.send(new_email())
         assert str(raised.value) == code
         assert raised.value.__cause__ is None
 
-    async def test_no_answer_in_time_leaves_it_open(self) -> None:
-        async with answering(200, "-", delay=2.0) as ses:
-            with pytest.raises(MailAwayError, match="ReadTimeoutError"):
-                await ses.send(mail())
+    async def test_timeout_is_temporary(self) -> None:
+        async with fake_ses(200, "-", delay=2.0) as ses:
+            with pytest.raises(EmailUnavailableError, match="ReadTimeoutError"):
+                await ses.send(new_email())
 
-    async def test_nobody_there(self) -> None:
+    async def test_refused_connection_is_temporary(self) -> None:
         aws = AwsSettings(endpoint_url="http://127.0.0.1:9", region="us-east-1")
         async with open_ses(SENDER, aws=aws) as ses:
-            with pytest.raises(MailAwayError):
-                await ses.send(mail())
+            with pytest.raises(EmailUnavailableError):
+                await ses.send(new_email())
 
 
 class TestMemory:
-    async def test_the_fake_can_refuse_and_be_away(self) -> None:
+    async def test_fake_rejects_addresses_and_can_be_unavailable(self) -> None:
         mailer = MemoryMailer()
-        with pytest.raises(MailRefusedError):
-            await mailer.send(mail("nobody"))
-        mailer.away = True
-        with pytest.raises(MailAwayError):
-            await mailer.send(mail())
+        with pytest.raises(EmailRejectedError):
+            await mailer.send(new_email("nobody"))
+        mailer.unavailable = True
+        with pytest.raises(EmailUnavailableError):
+            await mailer.send(new_email())
         assert mailer.sent == []
 
-    async def test_only_the_last_ones_that_left_are_remembered(self) -> None:
+    async def test_only_the_last_sent_emails_are_stored(self) -> None:
         mailer = MemoryMailer()
-        recent = RecentMails(mailer)
-        for number in range(KEPT + 5):
-            await recent.send(mail(identifier=str(number)))
-        mailer.away = True
-        with pytest.raises(MailAwayError):
-            await recent.send(mail(identifier="x"))
-        assert [each.id for each in recent.recent()] == [str(number) for number in range(5, KEPT + 5)]
+        recent = RecentEmails(mailer)
+        for number in range(RECENT_LIMIT + 5):
+            await recent.send(new_email(identifier=str(number)))
+        mailer.unavailable = True
+        with pytest.raises(EmailUnavailableError):
+            await recent.send(new_email(identifier="x"))
+        assert [each.id for each in recent.list_emails()] == [str(number) for number in range(5, RECENT_LIMIT + 5)]
 
-    def test_a_mail_shows_nothing_of_itself(self) -> None:
-        shown: Any = repr(mail())
+    def test_repr_of_an_email_omits_its_contents(self) -> None:
+        shown: Any = repr(new_email())
         assert "ada" not in shown
         assert "9:30" not in shown

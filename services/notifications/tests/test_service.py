@@ -1,4 +1,4 @@
-"""The service as it is deployed, on emulated Kinesis, DynamoDB and SES; `patients` is a server that answers."""
+"""Tests of the service on emulated Kinesis, DynamoDB and SES, with a stub server for `patients`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,12 +15,12 @@ from millrace_feeds.provision import create_dead_letters_table, create_stream
 from millrace_feeds.transport import OutgoingRecord
 from millrace_feeds.wiring import open_transport
 from millrace_notifications.main import create
-from millrace_notifications.patients_client import PatientsAwayError, open_patients
+from millrace_notifications.patients_client import PatientsUnavailableError, open_patients
 from millrace_notifications.provision import init
 from millrace_platform.testing import ManualClock, run_app
 
-from .receiving import Receiver, receiving
-from .running import ADA, Feed, appointment, place, provider
+from .receiving import Receiver, run_receiver
+from .running import ADA, Feed, appointment, provider, provider_location
 
 ANA, BEA = "01890a5d-ac96-774b-bcce-00000000000a", "01890a5d-ac96-774b-bcce-00000000000b"
 CONTACT = b'{"items": [{"patient_id": "%s", "email": "%s@example.org", "given_name": "Ada"}]}'
@@ -35,7 +35,7 @@ async def stream(
     unique_name: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:
-    """A fresh `entities`; it, fresh tables and a database are named by the environment."""
+    """Create a stream, tables and a database, and set their names in the environment; return the stream's name."""
     names = {name: unique_name(name) for name in ("entities", *TABLES)}
     monkeypatch.setenv("MILLRACE_ENTITIES_STREAM", names["entities"])
     monkeypatch.setenv("MILLRACE_NOTIFICATIONS_DATABASE_URL", postgres_dsn)
@@ -58,76 +58,85 @@ async def running(patients: Receiver, monkeypatch: pytest.MonkeyPatch) -> AsyncI
         yield client
 
 
-async def shown(client: httpx.AsyncClient) -> list[dict[str, Any]]:
-    mails: list[dict[str, Any]] = (await client.get("/internal/notifications/outbox")).json()["items"]
-    return mails
+async def list_sent_emails(client: httpx.AsyncClient) -> list[dict[str, Any]]:
+    emails: list[dict[str, Any]] = (await client.get("/internal/notifications/outbox")).json()["items"]
+    return emails
 
 
-async def test_a_booking_on_the_feed_becomes_a_mail(
+async def test_booking_on_the_feed_sends_an_email(
     stream: str, aws_endpoint: str, unique_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = unique_name("ada")
     feed = Feed(ManualClock(datetime.now(UTC)))
-    entities = (provider(), place(), appointment(datetime.now(UTC) + timedelta(days=3)))
+    entities = (provider(), provider_location(), appointment(datetime.now(UTC) + timedelta(days=3)))
     records = [feed.record(entity) for entity in entities]
     async with (
-        receiving(body=CONTACT % (ADA.encode(), name.encode())) as patients,
+        run_receiver(body=CONTACT % (ADA.encode(), name.encode())) as patients,
         running(patients, monkeypatch) as client,
         open_transport() as transport,
         asyncio.timeout(60),
     ):
         await transport.put_records(stream, [OutgoingRecord(each.key, each.body) for each in records])
-        while not (mails := await shown(client)):  # noqa: ASYNC110 # other tasks bring it about
+        while not (emails := await list_sent_emails(client)):  # noqa: ASYNC110 # waits for other tasks
             await asyncio.sleep(0.05)
-        assert (mails[0]["kind"], mails[0]["to"]) == ("booked", f"{name}@example.org")
-        assert "Maria O'Connell-Ruiz, MD" in mails[0]["text"]
+        assert (emails[0]["kind"], emails[0]["to"]) == ("booked", f"{name}@example.org")
+        assert "Maria O'Connell-Ruiz, MD" in emails[0]["text"]
         assert (await client.get("/readyz")).status_code == 200
     async with httpx.AsyncClient() as http:
         messages = (await http.get(f"{aws_endpoint}/_ministack/ses/messages")).json()["messages"]
     assert [each["To"] for account in messages.values() for each in account].count([f"{name}@example.org"]) == 1
-    (asked,) = [each for each in patients.requests if each.line.startswith("POST /internal/patients/contacts ")]
-    assert asked.body == b'{"patient_ids":["%s"]}' % ADA.encode()
-    assert asked.headers["purpose-of-use"] == "HOPERAT"
+    (request,) = [each for each in patients.requests if each.line.startswith("POST /internal/patients/contacts ")]
+    assert request.body == b'{"patient_ids":["%s"]}' % ADA.encode()
+    assert request.headers["purpose-of-use"] == "HOPERAT"
 
 
-class TestPatientsOverHttp:
-    async def test_an_answer_is_taken_apart(self) -> None:
-        async with receiving(body=CONTACT % (ANA.encode(), b"ada")) as server, open_patients(url(server)) as patients:
-            contact = await patients.contact(ANA)
+class TestPatientsClient:
+    async def test_contact_is_decoded(self) -> None:
+        async with (
+            run_receiver(body=CONTACT % (ANA.encode(), b"ada")) as server,
+            open_patients(url(server)) as patients,
+        ):
+            contact = await patients.find_contact(ANA)
             assert contact is not None
             assert (contact.email, contact.given_name) == ("ada@example.org", "Ada")
             assert "ada" not in repr(contact)
 
-    async def test_those_who_ask_together_share_a_request(self) -> None:
-        async with receiving(body=CONTACT % (ANA.encode(), b"ada")) as server, open_patients(url(server)) as patients:
-            found = await asyncio.gather(*map(patients.contact, (ANA, BEA, ANA)))
+    async def test_concurrent_lookups_share_a_request(self) -> None:
+        async with (
+            run_receiver(body=CONTACT % (ANA.encode(), b"ada")) as server,
+            open_patients(url(server)) as patients,
+        ):
+            found = await asyncio.gather(*map(patients.find_contact, (ANA, BEA, ANA)))
             assert [each is not None for each in found] == [True, False, True]
             assert [each.body for each in server.requests] == [
                 b'{"patient_ids":["%s","%s"]}' % (ANA.encode(), BEA.encode())
             ]
-            await patients.contact(ANA)
+            await patients.find_contact(ANA)
             assert len(server.requests) == 2
 
-    async def test_who_gives_up_leaves_nobody_waiting(self) -> None:
-        async with receiving(body=CONTACT % (ANA.encode(), b"ada")) as server, open_patients(url(server)) as patients:
-            first, second = (asyncio.create_task(patients.contact(each)) for each in (ANA, BEA))
+    async def test_cancelled_lookup_wakes_other_waiters(self) -> None:
+        async with (
+            run_receiver(body=CONTACT % (ANA.encode(), b"ada")) as server,
+            open_patients(url(server)) as patients,
+        ):
+            first, second = (asyncio.create_task(patients.find_contact(each)) for each in (ANA, BEA))
             await asyncio.sleep(0)
             first.cancel()
-            with pytest.raises(PatientsAwayError):
+            with pytest.raises(PatientsUnavailableError):
                 await second
-            assert await patients.contact(ANA) is not None
+            assert await patients.find_contact(ANA) is not None
 
-    async def test_what_is_no_id_is_nobodys(self) -> None:
-        async with receiving() as server, open_patients(url(server)) as patients:
-            assert await patients.contact("a/../b") is None
+    async def test_invalid_id_has_no_contact(self) -> None:
+        async with run_receiver() as server, open_patients(url(server)) as patients:
+            assert await patients.find_contact("a/../b") is None
             assert server.requests == []
 
     @pytest.mark.parametrize(("head", "body"), [("HTTP/1.1 503 No\r\n", b""), ("HTTP/1.1 200 OK\r\n", b'{"email": 1}')])
-    async def test_what_is_no_answer_is_away(self, head: str, body: bytes) -> None:
-        async with receiving(head=head, body=body) as server, open_patients(url(server)) as patients:
-            for asking in (patients.contact(ANA), patients.waiting()):
-                with pytest.raises(PatientsAwayError) as raised:
-                    await asking
+    async def test_invalid_responses_mean_unavailable(self, head: str, body: bytes) -> None:
+        async with run_receiver(head=head, body=body) as server, open_patients(url(server)) as patients:
+            for call in (patients.find_contact(ANA), patients.list_emails()):
+                with pytest.raises(PatientsUnavailableError) as raised:
+                    await call
                 assert raised.value.__cause__ is None
 
 

@@ -1,81 +1,81 @@
-"""Work that waits, on virtual time."""
+"""Tests of the worker, in virtual time."""
 
 import asyncio
 from collections.abc import Sequence
 
 from millrace_feeds.testing import run_virtual
-from millrace_notifications.worker import DRAIN_SECONDS, PAUSE_AFTER_FAILURE, Worker
+from millrace_notifications.worker import DRAIN_SECONDS, FAILURE_PAUSE, Worker
 
 
-class Pile:
-    """Pieces of work that take `seconds` each."""
+class Source:
+    """Source of items that take `seconds` each to process. Item 3 fails; leasing fails while `unavailable` is set."""
 
-    def __init__(self, pieces: int, seconds: float) -> None:
-        self.left = list(range(pieces))
+    def __init__(self, count: int, seconds: float) -> None:
+        self.due = list(range(count))
         self.seconds = seconds
         self.done: list[int] = []
-        self.running = self.most = 0
-        self.away = False
-        self.claims = 0
+        self.running = self.max_running = 0
+        self.unavailable = False
+        self.leases = 0
 
-    async def claim(self, limit: int) -> Sequence[int]:
-        self.claims += 1
-        if self.away:
+    async def lease_due(self, limit: int) -> Sequence[int]:
+        self.leases += 1
+        if self.unavailable:
             raise OSError
-        taken, self.left = self.left[:limit], self.left[limit:]
-        return taken
+        items, self.due = self.due[:limit], self.due[limit:]
+        return items
 
-    async def work(self, piece: int) -> None:
+    async def process(self, item: int) -> None:
         self.running += 1
-        self.most = max(self.most, self.running)
+        self.max_running = max(self.max_running, self.running)
         try:
             await asyncio.sleep(self.seconds)
         finally:
             self.running -= 1
-        if piece == 3:
+        if item == 3:
             raise ValueError
-        self.done.append(piece)
+        self.done.append(item)
 
 
-async def run_for(pile: Pile, seconds: float, slots: int = 4) -> None:
-    task = asyncio.create_task(Worker("test", pile.claim, pile.work, slots).run())
+async def run_for(source: Source, seconds: float, concurrency: int = 4) -> None:
+    task = asyncio.create_task(Worker("test", source.lease_due, source.process, concurrency).run())
     await asyncio.sleep(seconds)
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
 
 
-def test_all_is_done_and_never_more_than_its_slots_at_once() -> None:
-    pile = Pile(20, seconds=1.0)
-    run_virtual(run_for(pile, 30))
-    assert sorted(pile.done) == [piece for piece in range(20) if piece != 3]
-    assert pile.most == 4
+def test_processes_all_items_with_limited_concurrency() -> None:
+    source = Source(20, seconds=1.0)
+    run_virtual(run_for(source, 30))
+    assert sorted(source.done) == [item for item in range(20) if item != 3]
+    assert source.max_running == 4
 
 
-def test_what_is_under_way_is_finished_when_the_service_stops() -> None:
-    pile = Pile(4, seconds=DRAIN_SECONDS - 1)
-    run_virtual(run_for(pile, 1))
-    assert sorted(pile.done) == [0, 1, 2]
+def test_running_items_finish_on_shutdown() -> None:
+    source = Source(4, seconds=DRAIN_SECONDS - 1)
+    run_virtual(run_for(source, 1))
+    assert sorted(source.done) == [0, 1, 2]
 
 
-def test_what_takes_too_long_then_is_left_to_its_lease() -> None:
-    pile = Pile(1, seconds=DRAIN_SECONDS * 10)
-    run_virtual(run_for(pile, 1))
-    assert (pile.done, pile.running) == ([], 0)
+def test_shutdown_cancels_items_that_take_too_long() -> None:
+    source = Source(1, seconds=DRAIN_SECONDS * 10)
+    run_virtual(run_for(source, 1))
+    assert (source.done, source.running) == ([], 0)
 
 
-def test_while_nothing_can_be_claimed_it_waits() -> None:
-    pile = Pile(1, seconds=0.1)
-    pile.away = True
+def test_pauses_while_leasing_fails() -> None:
+    source = Source(1, seconds=0.1)
+    source.unavailable = True
 
     async def main() -> None:
-        task = asyncio.create_task(Worker("test", pile.claim, pile.work, 4).run())
-        await asyncio.sleep(PAUSE_AFTER_FAILURE * 3 + 1)
-        assert pile.claims == 4
-        pile.away = False
-        await asyncio.sleep(PAUSE_AFTER_FAILURE + 1)
+        task = asyncio.create_task(Worker("test", source.lease_due, source.process, 4).run())
+        await asyncio.sleep(FAILURE_PAUSE * 3 + 1)
+        assert source.leases == 4
+        source.unavailable = False
+        await asyncio.sleep(FAILURE_PAUSE + 1)
         task.cancel()
         await asyncio.wait([task])
 
     run_virtual(main())
-    assert pile.done == [0]
+    assert source.done == [0]

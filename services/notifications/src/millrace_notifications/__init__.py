@@ -1,1 +1,1 @@
-"""Tells patients by e-mail and practices by webhooks what became of their appointments."""
+"""Sends emails to patients and webhook messages to practices when their appointments change."""

@@ -9,26 +9,26 @@ from fastapi import FastAPI
 
 from millrace_feeds.clock import Clock
 from millrace_feeds.consumer import Consumer
-from millrace_notifications.account_mail.forwarder import AccountMails
+from millrace_notifications.account_email.forwarder import AccountEmailForwarder
 from millrace_notifications.delivery.dispatcher import Dispatcher
 from millrace_notifications.delivery.fan_out import FanOut
 from millrace_notifications.delivery.service import DeliveryService
 from millrace_notifications.dependencies import Notifications
+from millrace_notifications.email.memory import RecentEmails
+from millrace_notifications.email.model import Mailer
+from millrace_notifications.email.ses import open_ses
+from millrace_notifications.email.token_bucket import TokenBucket
 from millrace_notifications.endpoint.service import EndpointService
-from millrace_notifications.feed.handler import FeedHandler, is_away
-from millrace_notifications.feed.visits import Visits
-from millrace_notifications.figures import Figures
-from millrace_notifications.keys import open_secrets
-from millrace_notifications.mail.memory import RecentMails
-from millrace_notifications.mail.model import Mailer
-from millrace_notifications.mail.pace import Pace
-from millrace_notifications.mail.ses import open_ses
+from millrace_notifications.feed.appointments import AppointmentUpdater
+from millrace_notifications.feed.handler import FeedHandler, is_retryable
+from millrace_notifications.keys import load_secrets
 from millrace_notifications.network.client import Poster, open_poster
 from millrace_notifications.patients_client import PatientsClient, open_patients
 from millrace_notifications.settings import NotificationsSettings
+from millrace_notifications.stats import Stats
 from millrace_notifications.sweep import Sweep
-from millrace_notifications.timer.sender import LetterSender
-from millrace_notifications.timer.service import Timers
+from millrace_notifications.timer.sender import EmailSender
+from millrace_notifications.timer.service import TimerService
 from millrace_notifications.worker import Worker
 from millrace_platform.application import Running
 from millrace_platform.database import Database
@@ -38,7 +38,7 @@ from millrace_platform.service import Infrastructure, Subscription, aws_settings
 
 APPLICATION = "notifications"
 READS_PER_SECOND = 0.5
-"""Of each shard of `entities`; see decision 0016."""
+"""Reads per second of each shard of `entities`; see decision 0016."""
 
 OpenMailer = Callable[[NotificationsSettings], AbstractAsyncContextManager[Mailer]]
 
@@ -50,14 +50,14 @@ def open_ses_mailer(settings: NotificationsSettings) -> AbstractAsyncContextMana
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the rest is made of."""
+    """Dependencies shared by the parts of the service."""
 
     settings: NotificationsSettings
     database: Database
     clock: Clock
     ids: Ids
     random: Random
-    figures: Figures
+    stats: Stats
 
 
 async def start(
@@ -67,32 +67,32 @@ async def start(
     app: FastAPI,
     stack: AsyncExitStack,
 ) -> Running:
-    """Open the stores, wire the services, and name tasks and checks."""
+    """Open the database, clients and feeds, wire the services, and name tasks and checks."""
     clock = infrastructure.clock
     database = await stack.enter_async_context(
         open_service_database(settings, settings.notifications_database_url, name=APPLICATION)
     )
-    parts = Parts(settings, database, clock, infrastructure.ids, SystemRandom(), Figures())
+    parts = Parts(settings, database, clock, infrastructure.ids, SystemRandom(), Stats())
     app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
     patients = await stack.enter_async_context(open_patients(settings.patients_url))
     mailer = await stack.enter_async_context(open_mailer(settings))
-    # Where mails aren't shown, none is held in memory.
-    recent = RecentMails(mailer) if settings.notifications_show_mails else None
+    # Emails are personal data, so they are stored in memory only if they may be shown.
+    recent_emails = RecentEmails(mailer) if settings.notifications_show_mails else None
     poster = await stack.enter_async_context(_poster(settings))
     subscription = Subscription(
-        APPLICATION, settings.entities_stream, settings.notifications_leases_table, READS_PER_SECOND, is_away
+        APPLICATION, settings.entities_stream, settings.notifications_leases_table, READS_PER_SECOND, is_retryable
     )
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, _handler(parts)))
-    letters, dispatcher = _letters(parts, patients, recent or mailer), _dispatcher(parts, poster)
-    app.state.notifications = _notifications(parts, consumer, recent)
+    sender, dispatcher = _sender(parts, patients, recent_emails or mailer), _dispatcher(parts, poster)
+    app.state.notifications = _notifications(parts, consumer, recent_emails)
     return Running(
         tasks={
             "consumer": consumer.run,
-            "letters": Worker("letters", letters.claim, letters.send, settings.notifications_mails_at_once).run,
+            "emails": Worker("emails", sender.lease_due, sender.send, settings.notifications_mails_at_once).run,
             "deliveries": Worker(
-                "deliveries", dispatcher.claim, dispatcher.deliver, settings.notifications_webhooks_at_once
+                "deliveries", dispatcher.lease_due, dispatcher.deliver, settings.notifications_webhooks_at_once
             ).run,
-            "account-mails": _account_mails(parts, patients, recent or mailer).run,
+            "account-emails": _forwarder(parts, patients, recent_emails or mailer).run,
             "sweep": Sweep(database, clock).run,
         },
         checks={"database": database.check, "entities": consumer.check},
@@ -102,42 +102,42 @@ async def start(
 def _poster(settings: NotificationsSettings) -> AbstractAsyncContextManager[Poster]:
     return open_poster(
         seconds=settings.notifications_webhook_timeout,
-        at_once=settings.notifications_webhooks_at_once,
+        concurrency=settings.notifications_webhooks_at_once,
         loopback=settings.notifications_webhook_loopback,
     )
 
 
 def _handler(parts: Parts) -> FeedHandler:
-    timers = Timers(parts.clock, parts.ids)
-    visits = Visits(timers, FanOut(parts.ids), parts.clock)
-    return FeedHandler(parts.database, visits, timers, parts.clock)
+    timers = TimerService(parts.clock, parts.ids)
+    appointments = AppointmentUpdater(timers, FanOut(parts.ids), parts.clock)
+    return FeedHandler(parts.database, appointments, timers, parts.clock)
 
 
-def _letters(parts: Parts, patients: PatientsClient, mailer: Mailer) -> LetterSender:
-    return LetterSender(
+def _sender(parts: Parts, patients: PatientsClient, mailer: Mailer) -> EmailSender:
+    return EmailSender(
         database=parts.database,
         contacts=patients,
         mailer=mailer,
-        pace=Pace(parts.settings.notifications_mails_per_second, parts.clock),
+        rate_limit=TokenBucket(parts.settings.notifications_mails_per_second, parts.clock),
         url=parts.settings.notifications_public_url,
         clock=parts.clock,
         ids=parts.ids,
         random=parts.random,
-        figures=parts.figures,
+        stats=parts.stats,
     )
 
 
-def _account_mails(parts: Parts, patients: PatientsClient, mailer: Mailer) -> AccountMails:
-    return AccountMails(
+def _forwarder(parts: Parts, patients: PatientsClient, mailer: Mailer) -> AccountEmailForwarder:
+    return AccountEmailForwarder(
         database=parts.database,
-        outbox=patients,
+        queue=patients,
         mailer=mailer,
         url=parts.settings.notifications_public_url,
         interval=parts.settings.notifications_mail_poll,
         clock=parts.clock,
         ids=parts.ids,
         random=parts.random,
-        figures=parts.figures,
+        stats=parts.stats,
     )
 
 
@@ -145,21 +145,21 @@ def _dispatcher(parts: Parts, poster: Poster) -> Dispatcher:
     return Dispatcher(
         database=parts.database,
         poster=poster,
-        secrets=open_secrets(parts.settings),
+        secrets=load_secrets(parts.settings),
         loopback=parts.settings.notifications_webhook_loopback,
         clock=parts.clock,
         ids=parts.ids,
         random=parts.random,
-        figures=parts.figures,
+        stats=parts.stats,
     )
 
 
-def _notifications(parts: Parts, consumer: Consumer, recent: RecentMails | None) -> Notifications:
+def _notifications(parts: Parts, consumer: Consumer, recent_emails: RecentEmails | None) -> Notifications:
     settings = parts.settings
     return Notifications(
         endpoints=EndpointService(
             parts.database,
-            open_secrets(settings),
+            load_secrets(settings),
             settings.notifications_webhook_loopback,
             parts.clock,
             parts.ids,
@@ -167,7 +167,7 @@ def _notifications(parts: Parts, consumer: Consumer, recent: RecentMails | None)
         deliveries=DeliveryService(parts.database, parts.clock, parts.ids),
         database=parts.database,
         clock=parts.clock,
-        figures=parts.figures,
+        stats=parts.stats,
         consumer=consumer.status,
-        recent=recent,
+        recent_emails=recent_emails,
     )

@@ -1,4 +1,4 @@
-"""What endpoints are given."""
+"""Dependencies of the endpoints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from fastapi import Depends, Request
 from millrace_feeds.clock import Clock
 from millrace_feeds.status import ConsumerStatus
 from millrace_notifications.delivery.service import DeliveryService
+from millrace_notifications.email.memory import RecentEmails
 from millrace_notifications.endpoint.service import EndpointService
-from millrace_notifications.figures import Figures
-from millrace_notifications.mail.memory import RecentMails
+from millrace_notifications.stats import Stats
 from millrace_platform.authentication import Principal, Role, require
 from millrace_platform.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Notifications:
-    """The service, wired. `recent` is None unless the setting shows mails."""
+    """Wired parts of the service. `recent_emails` is None unless `notifications_show_mails` is set."""
 
     endpoints: EndpointService
     deliveries: DeliveryService
     database: Database
     clock: Clock
-    figures: Figures
+    stats: Stats
     consumer: Callable[[], ConsumerStatus]
-    recent: RecentMails | None
+    recent_emails: RecentEmails | None
 
 
 def _notifications(request: Request) -> Notifications:
@@ -36,4 +36,4 @@ def _notifications(request: Request) -> Notifications:
 
 InNotifications: TypeAlias = Annotated[Notifications, Depends(_notifications)]
 InStaff: TypeAlias = Annotated[Principal, Depends(require(Role.STAFF))]
-"""A member of staff; `practices` are those that the caller works for."""
+"""The caller, who must be staff. `practices` are the ids of the caller's practices."""

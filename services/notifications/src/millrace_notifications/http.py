@@ -1,4 +1,4 @@
-"""The service's manners over HTTP."""
+"""Problems of the endpoints for the OpenAPI document."""
 
 from millrace_platform.openapi import problems
 

@@ -1,4 +1,4 @@
-"""For operators; the load balancer doesn't lead here."""
+"""Internal API for operators; the load balancer does not route to it."""
 
 from dataclasses import asdict
 from importlib.metadata import version
@@ -18,8 +18,8 @@ from millrace_platform.responses import NO_STORE, json_response
 router = APIRouter(prefix="/internal/notifications", tags=["internal"])
 
 
-class SentMail(Schema):
-    """A mail that left."""
+class SentEmail(Schema):
+    """A sent email."""
 
     kind: str
     to: str
@@ -27,42 +27,42 @@ class SentMail(Schema):
     text: str
 
 
-class SentMails(Schema):
-    """The last mails of this process, oldest first."""
+class SentEmailList(Schema):
+    """Last sent emails of this process, oldest first."""
 
-    items: list[SentMail]
+    items: list[SentEmail]
 
 
-@router.get("/outbox", summary="Show the last mails that were sent", responses=problems(404))
-async def outbox(notifications: InNotifications, response: Response) -> SentMails:
-    """On one's own machine only: 404 unless `MILLRACE_NOTIFICATIONS_SHOW_MAILS` is set."""
-    if notifications.recent is None:
-        raise NotFound("Mails aren't shown here.")
+@router.get("/outbox", summary="List the last sent emails", responses=problems(404))
+async def list_sent_emails(notifications: InNotifications, response: Response) -> SentEmailList:
+    """Return the last sent emails. For development: 404 unless `MILLRACE_NOTIFICATIONS_SHOW_MAILS` is set."""
+    if notifications.recent_emails is None:
+        raise NotFound("Sent emails aren't shown here. Set MILLRACE_NOTIFICATIONS_SHOW_MAILS to show them.")
     response.headers.update(NO_STORE)
-    return SentMails(
+    return SentEmailList(
         items=[
-            SentMail(kind=mail.kind, to=mail.to, subject=mail.subject, text=mail.text)
-            for mail in notifications.recent.recent()
+            SentEmail(kind=each.kind, to=each.to, subject=each.subject, text=each.text)
+            for each in notifications.recent_emails.list_emails()
         ]
     )
 
 
-@router.get("/status", summary="Show the figures")
-async def status(notifications: InNotifications) -> Response:
-    """Letters and deliveries that wait, how late the latest are in seconds, and this process' counts."""
+@router.get("/status", summary="Get the status")
+async def get_notifications_status(notifications: InNotifications) -> Response:
+    """Return waiting emails and deliveries, the delay of the longest overdue in seconds, and counts of the process."""
     now = utc_now(notifications.clock)
     async with notifications.database.read() as session:
-        waiting = await timers.waiting(session, now)
-        pending, overdue = await deliveries.counts(session, now)
-    figures: dict[str, Any] = {
+        waiting = await timers.count_waiting(session, now)
+        pending, overdue = await deliveries.count_pending(session, now)
+    stats: dict[str, Any] = {
         "letters": {
             kind: {"waiting": count, "late": None if late is None else late.total_seconds()}
             for kind, (count, late) in waiting.items()
         },
         "deliveries": {"pending": pending, "late": None if overdue is None else (now - overdue).total_seconds()},
-        "mails": notifications.figures.mails,
-        "attempts": notifications.figures.attempts,
+        "mails": notifications.stats.emails,
+        "attempts": notifications.stats.attempts,
         "consumer": asdict(notifications.consumer()),
         "tzdata": version("tzdata"),
     }
-    return json_response(figures)
+    return json_response(stats)

@@ -1,4 +1,4 @@
-"""The keys that webhook secrets come from: given by the settings, or in a file on one's own machine."""
+"""Keys that webhook secrets are derived from: from the settings, or from a local file for development."""
 
 import base64
 import os
@@ -9,33 +9,33 @@ from millrace_notifications.settings import NotificationsSettings
 
 
 class WebhookKeyError(Exception):
-    """There is no usable key; the text says what to do, and doesn't quote it."""
+    """There is no valid key. The message says what to do and doesn't contain the key."""
 
 
-def open_secrets(settings: NotificationsSettings) -> Secrets:
-    """Raises `WebhookKeyError`."""
-    given = [key.get_secret_value() for key in settings.notifications_webhook_keys]
-    return Secrets.of([_decoded(text) for text in given or [_read(settings.notifications_webhook_key_file)]])
+def load_secrets(settings: NotificationsSettings) -> Secrets:
+    """Load the keys. Raises `WebhookKeyError`."""
+    keys = [key.get_secret_value() for key in settings.notifications_webhook_keys]
+    return Secrets.of([_decode(text) for text in keys or [_read(settings.notifications_webhook_key_file)]])
 
 
-def provide_key(settings: NotificationsSettings) -> None:
-    """Make the local key where none is given and none is there yet. Of several that try at once, one does."""
+def create_local_key(settings: NotificationsSettings) -> None:
+    """Create the key file unless the settings contain keys or it exists. Safe for concurrent processes."""
     path = settings.notifications_webhook_key_file
     if settings.notifications_webhook_keys or path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(base64.b64encode(os.urandom(SECRET_BYTES)) + b"\n")
         file.flush()
         os.fsync(file.fileno())
     try:
-        # A link appears whole or not at all, and never over another.
-        os.link(fresh, path)
+        # Linking is atomic and never replaces an existing file.
+        os.link(temporary, path)
     except FileExistsError:
         return
     finally:
-        fresh.unlink()
+        temporary.unlink()
 
 
 def _read(path: Path) -> str:
@@ -43,15 +43,15 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError as error:
         raise WebhookKeyError(
-            f"No webhook key at {path}: run `millrace init`, or set MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS."
+            f"No webhook key at {path}. Run `millrace init`, or set MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS."
         ) from error
 
 
-def _decoded(text: str) -> bytes:
+def _decode(text: str) -> bytes:
     try:
         key = base64.b64decode(text.strip(), validate=True)
     except ValueError as error:
-        raise WebhookKeyError("A webhook key isn't base64.") from error
+        raise WebhookKeyError("A webhook key isn't valid base64. Encode keys in base64.") from error
     if len(key) != SECRET_BYTES:
-        raise WebhookKeyError(f"A webhook key has {SECRET_BYTES} bytes.")
+        raise WebhookKeyError(f"A webhook key has the wrong length. Use {SECRET_BYTES} random bytes.")
     return key

@@ -1,4 +1,4 @@
-"""Rows that a worker takes for a while: `lease` says whose turn it is, `lease_until` how long."""
+"""Leases on rows: `lease` identifies the worker's lease, `lease_until` is its expiry."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,25 +9,27 @@ from sqlalchemy import ColumnElement, Row, Select, Table, Update, or_, select, u
 
 from millrace_platform.database import Session
 
-LEASE = timedelta(seconds=120)
-"""Longer than any piece of work takes."""
+LEASE_DURATION = timedelta(seconds=120)
+"""Longer than processing one row can take."""
 
 
-def is_free(table: Table, now: datetime) -> ColumnElement[bool]:
+def is_unleased(table: Table, now: datetime) -> ColumnElement[bool]:
+    """Return the condition that a row has no unexpired lease."""
     return or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
 
 
-async def take(
-    session: Session, table: Table, chosen: Select[Any], lease: UUID, now: datetime
+async def lease_rows(
+    session: Session, table: Table, selection: Select[Any], lease: UUID, now: datetime
 ) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Lease the rows whose ids `chosen` selects, but for those that another worker is taking at this moment."""
-    # As a WITH query it runs once; a plan may run a subquery with a limit several times and so take more.
-    ids = chosen.with_for_update(of=table, skip_locked=True).cte("chosen")
-    taken = update(table).where(table.c.id.in_(select(ids.c.id))).values(lease=lease, lease_until=now + LEASE)
-    rows: Sequence[Row[*tuple[Any, ...]]] = (await session.execute(taken.returning(table))).all()
+    """Lease and return the rows whose ids `selection` selects, except those that another worker has locked."""
+    # As a WITH query it runs once; a plan may run a subquery with a limit several times and so lease more rows.
+    ids = selection.with_for_update(of=table, skip_locked=True).cte("selection")
+    leased = update(table).where(table.c.id.in_(select(ids.c.id)))
+    leased = leased.values(lease=lease, lease_until=now + LEASE_DURATION)
+    rows: Sequence[Row[*tuple[Any, ...]]] = (await session.execute(leased.returning(table))).all()
     return rows
 
 
-def held(table: Table, identifier: UUID, lease: UUID) -> Update:
-    """An update of a leased row; it does nothing where the lease went to another."""
+def update_leased(table: Table, identifier: UUID, lease: UUID) -> Update:
+    """Return an update of a leased row that has no effect if another worker holds the lease."""
     return update(table).where(table.c.id == identifier, table.c.lease == lease)

@@ -1,4 +1,4 @@
-"""What is asked of `patients`: addresses at the moment of sending, and the mails of accounts."""
+"""Client of `patients`: contacts of patients, fetched when an email is sent, and the queue of account emails."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,22 +11,22 @@ import httpx
 import msgspec
 
 PURPOSE = "HOPERAT"
-"""Healthcare operations (HL7 PurposeOfUse): why an address is asked for."""
+"""Purpose of fetching contacts: healthcare operations (HL7 PurposeOfUse)."""
 TIMEOUT = httpx.Timeout(5.0)
 WAIT = 8
-"""Seconds that `patients` waits for mail before it says that there is none."""
+"""Seconds that `patients` waits for an account email before it returns an empty list."""
 WAIT_TIMEOUT = httpx.Timeout(5.0, read=WAIT + 5.0)
 CONNECTIONS = httpx.Limits(max_connections=20)
 
 T = TypeVar("T")
 
 
-class PatientsAwayError(Exception):
-    """`patients` can't answer now."""
+class PatientsUnavailableError(Exception):
+    """`patients` can't be reached or returned an unexpected response."""
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """Where mail goes. Kept nowhere; `repr` shows nothing."""
+    """Recipient of an email. Never stored; `repr` omits the fields."""
 
     email: str
     given_name: str | None = None
@@ -36,8 +36,8 @@ class Contact(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class AccountMail:
-    """A mail that `patients` keeps until it is sent."""
+class AccountEmail:
+    """An email that `patients` queues until it is sent. `token` goes into its link."""
 
     id: UUID
     kind: str
@@ -45,109 +45,109 @@ class AccountMail:
     token: str = field(repr=False)
 
 
-class _Found(Contact, frozen=True, kw_only=True):
+class _ContactItem(Contact, frozen=True, kw_only=True):
     patient_id: str
 
 
-class _Contacts(msgspec.Struct, frozen=True):
-    items: tuple[_Found, ...]
+class _ContactList(msgspec.Struct, frozen=True):
+    items: tuple[_ContactItem, ...]
 
 
-class _Page(msgspec.Struct, frozen=True):
-    items: tuple[AccountMail, ...]
+class _AccountEmailList(msgspec.Struct, frozen=True):
+    items: tuple[AccountEmail, ...]
 
 
 class Contacts(Protocol):
-    async def contact(self, patient_id: str) -> Contact | None:
-        """None for who was erased, or has no address. Raises `PatientsAwayError`."""
+    async def find_contact(self, patient_id: str) -> Contact | None:
+        """Return the contact; None for erased patients or without an address. Raises `PatientsUnavailableError`."""
         ...
 
 
-class AccountOutbox(Protocol):
-    async def waiting(self) -> Sequence[AccountMail]:
-        """The oldest mails that wait; where there are none, it waits for some a while. Raises `PatientsAwayError`."""
+class AccountEmailQueue(Protocol):
+    async def list_emails(self) -> Sequence[AccountEmail]:
+        """Return the oldest queued emails; wait up to `WAIT` seconds for one. Raises `PatientsUnavailableError`."""
         ...
 
-    async def remove(self, identifier: UUID) -> None:
-        """It needs no sending any more. Raises `PatientsAwayError`."""
+    async def delete(self, identifier: UUID) -> None:
+        """Delete an email from the queue. Raises `PatientsUnavailableError`."""
         ...
 
 
 @dataclass(slots=True)
-class _Question:
-    """For whose contacts is asked, and what came of it: `found`, or the reason why not."""
+class _Lookup:
+    """A request for several contacts. When `finished`, `contacts` is set, or None with the `reason` of the failure."""
 
     patient_ids: set[str] = field(default_factory=set)
-    answered: asyncio.Event = field(default_factory=asyncio.Event)
-    found: Mapping[str, Contact] | None = None
-    reason: str = "given up"
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+    contacts: Mapping[str, Contact] | None = None
+    reason: str = "cancelled"
 
 
 class PatientsClient:
-    """Both over HTTP. Contacts asked for in one turn of the loop, as the letters of a round do, are one question."""
+    """Implements `Contacts` and `AccountEmailQueue` over HTTP. Coalesces concurrent lookups of contacts."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
-        self._question: _Question | None = None
+        self._lookup: _Lookup | None = None
 
-    async def contact(self, patient_id: str) -> Contact | None:
+    async def find_contact(self, patient_id: str) -> Contact | None:
         if not _is_uuid(patient_id):
             return None
-        if self._question is not None:
-            question = self._question
-            question.patient_ids.add(patient_id)
-            await question.answered.wait()
+        if self._lookup is not None:
+            lookup = self._lookup
+            lookup.patient_ids.add(patient_id)
+            await lookup.finished.wait()
         else:
-            question = self._question = _Question({patient_id})
-            await self._ask(question)
-        if question.found is None:
-            raise PatientsAwayError(question.reason)
-        return question.found.get(patient_id)
+            lookup = self._lookup = _Lookup({patient_id})
+            await self._run_lookup(lookup)
+        if lookup.contacts is None:
+            raise PatientsUnavailableError(lookup.reason)
+        return lookup.contacts.get(patient_id)
 
-    async def _ask(self, question: _Question) -> None:
-        """Whoever else asks in this turn is in the question; whatever becomes of it, nobody is left waiting."""
+    async def _run_lookup(self, lookup: _Lookup) -> None:
+        """Send one request for all ids added in this turn of the event loop; always wake every waiter."""
         try:
             await asyncio.sleep(0)
-            self._question = None
-            wanted = {"patient_ids": sorted(question.patient_ids)}
+            self._lookup = None
+            body = {"patient_ids": sorted(lookup.patient_ids)}
             headers = {"Purpose-Of-Use": PURPOSE}
-            answer = await self._request("POST", "/internal/patients/contacts", json=wanted, headers=headers)
-            question.found = {each.patient_id: each for each in _decoded(answer, _Contacts).items}
-        except PatientsAwayError as error:
-            question.reason = str(error)
+            response = await self._request("POST", "/internal/patients/contacts", json=body, headers=headers)
+            lookup.contacts = {each.patient_id: each for each in _decode(response, _ContactList).items}
+        except PatientsUnavailableError as error:
+            lookup.reason = str(error)
         finally:
-            if self._question is question:
-                self._question = None
-            question.answered.set()
+            if self._lookup is lookup:
+                self._lookup = None
+            lookup.finished.set()
 
-    async def waiting(self) -> Sequence[AccountMail]:
-        answer = await self._request("GET", f"/internal/patients/outbox?wait={WAIT}", timeout=WAIT_TIMEOUT)
-        return _decoded(answer, _Page).items
+    async def list_emails(self) -> Sequence[AccountEmail]:
+        response = await self._request("GET", f"/internal/patients/outbox?wait={WAIT}", timeout=WAIT_TIMEOUT)
+        return _decode(response, _AccountEmailList).items
 
-    async def remove(self, identifier: UUID) -> None:
-        answer = await self._request("DELETE", f"/internal/patients/outbox/{identifier}")
-        if not answer.is_success:
-            raise PatientsAwayError(str(answer.status_code))
+    async def delete(self, identifier: UUID) -> None:
+        response = await self._request("DELETE", f"/internal/patients/outbox/{identifier}")
+        if not response.is_success:
+            raise PatientsUnavailableError(str(response.status_code))
 
     async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             return await self._client.request(method, path, **options)
         except (httpx.HTTPError, OSError) as error:
-            raise PatientsAwayError(type(error).__name__) from None
+            raise PatientsUnavailableError(type(error).__name__) from None
 
 
-def _decoded(answer: httpx.Response, kind: type[T]) -> T:
-    if not answer.is_success:
-        raise PatientsAwayError(str(answer.status_code))
+def _decode(response: httpx.Response, type_: type[T]) -> T:
+    if not response.is_success:
+        raise PatientsUnavailableError(str(response.status_code))
     try:
-        return msgspec.json.decode(answer.content, type=kind)
+        return msgspec.json.decode(response.content, type=type_)
     except msgspec.DecodeError:
-        # Its text may quote the answer.
-        raise PatientsAwayError("unreadable") from None
+        # The message of the error may quote the response.
+        raise PatientsUnavailableError("unreadable") from None
 
 
 def _is_uuid(text: str) -> bool:
-    """What isn't one is no patient's id, and would have the whole question refused."""
+    """Return whether the text is a UUID. One invalid id would make `patients` reject the whole request."""
     try:
         UUID(text)
     except ValueError:
@@ -157,5 +157,6 @@ def _is_uuid(text: str) -> bool:
 
 @asynccontextmanager
 async def open_patients(base_url: str) -> AsyncIterator[PatientsClient]:
+    """Open a client of `patients` at the given URL."""
     async with httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, limits=CONNECTIONS) as client:
         yield PatientsClient(client)

@@ -1,16 +1,16 @@
-"""All tables under one metadata, for migrations and their tests."""
+"""All tables in one metadata, for migrations and their tests."""
 
-from millrace_notifications.account_mail.tables import account_mail
+from millrace_notifications.account_email.tables import account_email
 from millrace_notifications.appointment.tables import appointment
 from millrace_notifications.delivery.tables import attempt, delivery, message
 from millrace_notifications.endpoint.tables import endpoint
-from millrace_notifications.place.tables import place, provider
+from millrace_notifications.provider_location.tables import provider, provider_location
 from millrace_notifications.tables import metadata
 from millrace_notifications.timer.tables import erased_patient, timer
 from millrace_notifications.waitlist_offer.tables import waitlist_offer
 
 __all__ = [
-    "account_mail",
+    "account_email",
     "appointment",
     "attempt",
     "delivery",
@@ -18,8 +18,8 @@ __all__ = [
     "erased_patient",
     "message",
     "metadata",
-    "place",
     "provider",
+    "provider_location",
     "timer",
     "waitlist_offer",
 ]

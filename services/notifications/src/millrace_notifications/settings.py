@@ -1,4 +1,4 @@
-"""What this service is told beyond the platform's settings; variables begin with `MILLRACE_NOTIFICATIONS_`."""
+"""Settings of the service; their environment variables begin with `MILLRACE_NOTIFICATIONS_`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,33 +11,35 @@ BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#
 
 
 class NotificationsSettings(PlatformSettings):
-    """Times are in seconds."""
+    """Settings of the service besides those of the platform. Durations are in seconds."""
 
     notifications_database_url: str = Field("postgresql://127.0.0.1:5432/notifications", repr=False)
     notifications_leases_table: str = "millrace-notifications-leases"
     patients_url: str = "http://127.0.0.1:8005"
-    """Address of `patients`, which knows email addresses of patients and queues emails of accounts."""
+    """URL of `patients`, which has the contacts of patients and queues account emails."""
 
     notifications_sender: str = "Millrace <no-reply@millrace.example>"
-    """`From` of all mail; its domain or address is a verified identity of SES."""
+    """`From` of all emails. Its domain or address must be a verified identity of SES."""
     notifications_configuration_set: str | None = None
-    """SES' configuration set for bounces, complaints and figures."""
+    """Configuration set of SES for bounces, complaints and statistics."""
     notifications_public_url: BaseUrl = "http://127.0.0.1:8080"
-    """What links in mail begin with, without a slash at the end."""
+    """Base of links in emails, without a slash at the end."""
     notifications_show_mails: bool = False
-    """Whether `/internal/notifications/outbox` shows the last mails: for one's own machine only."""
+    """Whether `/internal/notifications/outbox` shows the last sent emails. For development only."""
     notifications_mail_poll: Seconds = 1.0
-    """Between two questions to `patients` for mails of accounts; it answers at once when there is one."""
+    """Pause between two requests for account emails; `patients` responds at once when there is one."""
     notifications_mails_at_once: int = Field(8, ge=1, le=100)
+    """Maximum of emails sent concurrently by one process."""
     notifications_mails_per_second: float = Field(14.0, gt=0)
-    """Letters that one process sends; all together no more than SES grants the account, 14 as a rule at first."""
+    """Rate limit of one process. The sum over all processes must not exceed the SES quota, initially 14."""
 
     notifications_webhook_keys: tuple[SecretStr, ...] = ()
-    """Base64 of 32 bytes each, as a JSON list: new webhook secrets come from the first, all go on signing."""
+    """JSON list of keys (base64 of 32 bytes). New webhook secrets derive from the first; all can sign."""
     notifications_webhook_key_file: Path = Path(".millrace/notifications-webhook-key")
-    """Where that key is where none is given; `millrace init` makes it."""
+    """File with the key that is used if `notifications_webhook_keys` is empty; `millrace init` creates it."""
     notifications_webhook_loopback: bool = False
-    """Whether webhooks may go to this machine, also without TLS: for trying them out."""
+    """Whether webhook URLs may point to this machine, also without TLS. For development only."""
     notifications_webhook_timeout: Seconds = 15.0
-    """How long one attempt may take from the resolution of the name to the end of the answer."""
+    """Time limit of one attempt, from resolving the name to the end of the response."""
     notifications_webhooks_at_once: int = Field(32, ge=1, le=500)
+    """Maximum of concurrent requests to webhooks by one process."""

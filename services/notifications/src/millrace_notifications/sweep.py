@@ -1,4 +1,4 @@
-"""Removes what has had its time: settled timers, messages with their deliveries, notes of account mails."""
+"""Periodic deletion of settled timers, old messages with their deliveries, and rows of account emails."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -7,46 +7,46 @@ from functools import partial
 from typing import TypeAlias
 
 from millrace_feeds.clock import Clock, utc_now
-from millrace_notifications.account_mail import repository as account_mails
+from millrace_notifications.account_email import repository as account_emails
 from millrace_notifications.delivery import repository as deliveries
 from millrace_notifications.timer import repository as timers
 from millrace_platform.database import Database, Session
 from millrace_platform.rounds import in_batches, in_rounds
 
 PAUSE = 3600.0
-"""Seconds between two rounds."""
+"""Seconds between two runs."""
 BATCH = 1_000
-"""Rows that one transaction removes; with a message go its deliveries and their attempts."""
-KEPT = timedelta(days=30)
-"""What was sent, and the log of deliveries."""
-ACCOUNT_MAILS_KEPT = timedelta(days=3)
-"""`patients` keeps a mail for a day: what was sent can't come again after that."""
+"""Rows deleted by one transaction; deliveries and attempts are deleted with their message."""
+RETENTION = timedelta(days=30)
+"""Retention of settled timers and of messages."""
+ACCOUNT_EMAIL_RETENTION = timedelta(days=3)
+"""`patients` queues an email for at most a day, so it can't be fetched again after that."""
 
-Forget: TypeAlias = Callable[[Session, datetime, int], Awaitable[int]]
-"""Removes up to so many rows from before a moment; how many."""
+DeleteOld: TypeAlias = Callable[[Session, datetime, int], Awaitable[int]]
+"""Deletes up to a number of rows from before a time; returns how many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Any number may run at once."""
+    """Deletes old rows. Any number of instances may run at once."""
 
     database: Database
     clock: Clock
 
     async def run(self) -> None:
         """See `in_rounds`."""
-        await in_rounds(self.once, name="sweep", pause=PAUSE)
+        await in_rounds(self.run_once, name="sweep", pause=PAUSE)
 
-    async def once(self) -> None:
-        """One round."""
+    async def run_once(self) -> None:
+        """Delete all rows whose retention has ended."""
         now = utc_now(self.clock)
-        for forget_old, kept in (
-            (timers.forget_old, KEPT),
-            (deliveries.forget_old, KEPT),
-            (account_mails.forget_old, ACCOUNT_MAILS_KEPT),
+        for delete_old, retention in (
+            (timers.delete_old, RETENTION),
+            (deliveries.delete_old, RETENTION),
+            (account_emails.delete_old, ACCOUNT_EMAIL_RETENTION),
         ):
-            await in_batches(partial(self._batch, forget_old, now - kept), BATCH)
+            await in_batches(partial(self._delete_batch, delete_old, now - retention), BATCH)
 
-    async def _batch(self, forget_old: Forget, before: datetime) -> int:
+    async def _delete_batch(self, delete_old: DeleteOld, before: datetime) -> int:
         async with self.database.transaction() as session:
-            return await forget_old(session, before, BATCH)
+            return await delete_old(session, before, BATCH)

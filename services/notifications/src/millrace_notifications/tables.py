@@ -1,4 +1,4 @@
-"""What all tables have in common."""
+"""Metadata shared by all tables."""
 
 from sqlalchemy import MetaData
 

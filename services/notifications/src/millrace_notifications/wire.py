@@ -1,12 +1,12 @@
-"""What reading the contracts has in common."""
+"""Parsing shared by the conversions from the contracts."""
 
 from datetime import datetime
 
 from millrace_contracts.envelope import ContractError
 
 
-def moment(field: str, text: str) -> datetime:
-    """An RFC 3339 time with its offset. Raises `ContractError`, which doesn't quote it."""
+def parse_time(field: str, text: str) -> datetime:
+    """Parse an RFC 3339 time with its offset. Raises `ContractError`, whose message doesn't contain the text."""
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Work that waits in the database: claimed under a lease, done a few at a time, never lost with a process."""
+"""Worker for items that are due in the database: leases them and processes several concurrently."""
 
 import asyncio
 import logging
@@ -9,70 +9,68 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 DRAIN_SECONDS = 20.0
-"""What is under way may go on so long when the service stops; below the platform's own limit."""
-PAUSE = 0.5
-"""Seconds between two looks when nothing was due."""
-PAUSE_AFTER_FAILURE = 5.0
+"""Time for running items to finish when the service stops; shorter than the platform's own limit."""
+IDLE_PAUSE = 0.5
+"""Seconds between two queries."""
+FAILURE_PAUSE = 5.0
 
 _log = logging.getLogger("notifications.worker")
 
 
 @dataclass(frozen=True, slots=True)
 class Worker(Generic[T]):
-    """Any number of processes may run it over the same tables.
+    """Processes due items. Any number of processes may run workers over the same tables.
 
-    `claim` takes up to so many pieces of work, each under a lease that outlasts `work`. What `work` raises is logged;
-    the piece comes again when its lease has ended.
+    `lease_due` leases up to the given number of items; the lease must outlast `process`. Exceptions of `process` are
+    logged, and the item is processed again after its lease has expired.
     """
 
     name: str
-    claim: Callable[[int], Awaitable[Sequence[T]]]
-    work: Callable[[T], Awaitable[None]]
-    slots: int
-    pause: float = PAUSE
+    lease_due: Callable[[int], Awaitable[Sequence[T]]]
+    process: Callable[[T], Awaitable[None]]
+    concurrency: int
 
     async def run(self) -> None:
-        """Until it is cancelled; then what is under way is finished first, within bounds."""
+        """Process items until cancelled. On cancellation, finish running items within `DRAIN_SECONDS`."""
         running: set[asyncio.Task[None]] = set()
         try:
             while True:
-                claimed = await self._claimed(self.slots - len(running), running)
-                await self._rest(claimed, running)
+                succeeded = await self._start_due(self.concurrency - len(running), running)
+                await self._pause(succeeded, running)
         finally:
             await _drain(running)
 
-    async def once(self) -> int:
-        """Do all that is due now, one round; how many pieces that was."""
-        claimed = await self.claim(self.slots)
-        await asyncio.gather(*(self.work(each) for each in claimed))
-        return len(claimed)
+    async def run_once(self) -> int:
+        """Process one batch of due items and return its size."""
+        items = await self.lease_due(self.concurrency)
+        await asyncio.gather(*(self.process(each) for each in items))
+        return len(items)
 
-    async def _claimed(self, free: int, running: set[asyncio.Task[None]]) -> int | None:
-        """How many were begun; None where the database can't tell what is due."""
+    async def _start_due(self, limit: int, running: set[asyncio.Task[None]]) -> bool:
+        """Start tasks for due items; return False if they can't be leased."""
         try:
-            claimed = await self.claim(free)
+            items = await self.lease_due(limit)
         except Exception as error:
-            _log.warning("nothing could be claimed", extra={"worker": self.name, "reason": type(error).__name__})
-            return None
-        for each in claimed:
-            task = asyncio.create_task(self._guarded(each))
+            _log.warning("leasing due items failed", extra={"worker": self.name, "reason": type(error).__name__})
+            return False
+        for each in items:
+            task = asyncio.create_task(self._process_safely(each))
             running.add(task)
             task.add_done_callback(running.discard)
-        return len(claimed)
+        return True
 
-    async def _rest(self, claimed: int | None, running: set[asyncio.Task[None]]) -> None:
-        if len(running) >= self.slots:
+    async def _pause(self, succeeded: bool, running: set[asyncio.Task[None]]) -> None:
+        if len(running) >= self.concurrency:
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        elif claimed is None:
-            await asyncio.sleep(PAUSE_AFTER_FAILURE)
         else:
-            await asyncio.sleep(self.pause)
+            await asyncio.sleep(IDLE_PAUSE if succeeded else FAILURE_PAUSE)
 
-    async def _guarded(self, piece: T) -> None:
+    async def _process_safely(self, item: T) -> None:
         try:
-            await self.work(piece)
+            await self.process(item)
         except Exception as error:
-            _log.warning("left for later", extra={"worker": self.name, "reason": type(error).__name__})
+            context = {"worker": self.name, "reason": type(error).__name__}
+            _log.warning("processing failed; retrying after the lease expires", extra=context)
 
 
 async def _drain(running: set[asyncio.Task[None]]) -> None:

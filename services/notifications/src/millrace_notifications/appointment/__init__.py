@@ -1,1 +1,1 @@
-"""Visits as the feed tells of them, and what became of them."""
+"""Appointments as consumed from the feed, and the changes between their versions."""

@@ -1,12 +1,12 @@
-"""What became of a visit, seen from two of its states: pure."""
+"""Detection of changes between two versions of an appointment: pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 
-class Happening(StrEnum):
-    """What became of a visit."""
+class ChangeType(StrEnum):
+    """Types of changes to an appointment."""
 
     BOOKED = "booked"
     MOVED = "moved"
@@ -18,8 +18,8 @@ class Happening(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
-    """An appointment at one version. Ids are opaque; `start` and `moved_from` know their offset."""
+class Appointment:
+    """An appointment at one version. `start` and `moved_from` are aware times."""
 
     id: str
     version: int
@@ -42,8 +42,8 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What was known of a visit before."""
+class AppointmentState:
+    """The part of an appointment that is stored to detect the next change."""
 
     version: int
     state: str
@@ -51,23 +51,26 @@ class Known:
     provider_location_id: str
 
     @classmethod
-    def of(cls, visit: Visit) -> "Known":
-        return cls(visit.version, visit.state, visit.start, visit.provider_location_id)
+    def of(cls, appointment: Appointment) -> "AppointmentState":
+        return cls(appointment.version, appointment.state, appointment.start, appointment.provider_location_id)
 
 
-def happenings(before: Known | None, after: Visit) -> tuple[Happening, ...]:
-    """What became of it between the two states, in order. Versions between them may have been skipped."""
+def detect_changes(before: AppointmentState | None, after: Appointment) -> tuple[ChangeType, ...]:
+    """Return the changes between two versions, in order. Versions in between may be missing.
+
+    `before` is None for the first version seen of an appointment.
+    """
     if before is None:
-        return _unseen(after)
+        return _detect_first_changes(after)
     moved = (before.start, before.provider_location_id) != (after.start, after.provider_location_id)
-    # A moved visit is booked anew; that its state goes back to `booked` is no second booking.
-    reached = after.state not in (before.state, Happening.BOOKED)
-    return (*((Happening.MOVED,) if moved else ()), *((Happening(after.state),) if reached else ()))
+    # Moving resets the state to `booked`, which is not a second booking.
+    new_state = after.state not in (before.state, ChangeType.BOOKED)
+    return (*((ChangeType.MOVED,) if moved else ()), *((ChangeType(after.state),) if new_state else ()))
 
 
-def _unseen(visit: Visit) -> tuple[Happening, ...]:
-    """Of a visit that is still to come its booking, or last move, is news too."""
-    if visit.state not in (Happening.BOOKED, Happening.CONFIRMED):
-        return (Happening(visit.state),)
-    begun = Happening.BOOKED if visit.moved_from is None else Happening.MOVED
-    return (begun,) if visit.state == Happening.BOOKED else (begun, Happening.CONFIRMED)
+def _detect_first_changes(appointment: Appointment) -> tuple[ChangeType, ...]:
+    """Include the booking or the last move of an appointment that is still ahead."""
+    if appointment.state not in (ChangeType.BOOKED, ChangeType.CONFIRMED):
+        return (ChangeType(appointment.state),)
+    first = ChangeType.BOOKED if appointment.moved_from is None else ChangeType.MOVED
+    return (first,) if appointment.state == ChangeType.BOOKED else (first, ChangeType.CONFIRMED)

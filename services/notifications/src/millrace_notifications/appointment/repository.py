@@ -1,4 +1,4 @@
-"""Visits in the database."""
+"""States of appointments in the database."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,42 +6,41 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from millrace_notifications.appointment.model import Known, Visit
-from millrace_notifications.appointment.tables import appointment
+from millrace_notifications.appointment.model import Appointment, AppointmentState
+from millrace_notifications.appointment.tables import appointment as table
 from millrace_platform.database import Session
 
-UNSEEN = 0
-"""The version of a row that was made to be locked."""
+PLACEHOLDER_VERSION = 0
+"""Version of a row that was inserted only to be locked."""
 
 
-async def locked(session: Session, visits: Iterable[Visit]) -> dict[str, Known]:
-    """What was known of them, by id; who applies the same records at the same time waits until the transaction ends."""
-    rows = {visit.id: {**_row(visit), "version": UNSEEN} for visit in visits}
+async def lock_states(session: Session, appointments: Iterable[Appointment]) -> dict[str, AppointmentState]:
+    """Lock the appointments until the transaction ends, and return the stored states by id."""
+    rows = {each.id: {**_row(each), "version": PLACEHOLDER_VERSION} for each in appointments}
     ordered = [rows[identifier] for identifier in sorted(rows)]
-    # A visit that was never seen has no row to wait for: it gets one first.
-    await session.execute(insert(appointment).on_conflict_do_nothing(), ordered)
-    query = select(appointment).where(appointment.c.id.in_(rows)).order_by(appointment.c.id).with_for_update()
-    found = (await session.execute(query)).all()
+    # A new appointment has no row to lock, so a placeholder is inserted first.
+    await session.execute(insert(table).on_conflict_do_nothing(), ordered)
+    query = select(table).where(table.c.id.in_(rows)).order_by(table.c.id).with_for_update()
     return {
-        row.id: Known(row.version, row.state, row.start, row.provider_location_id)
-        for row in found
-        if row.version != UNSEEN
+        row.id: AppointmentState(row.version, row.state, row.start, row.provider_location_id)
+        for row in (await session.execute(query)).all()
+        if row.version != PLACEHOLDER_VERSION
     }
 
 
-async def put(session: Session, visits: Iterable[Visit]) -> None:
-    """Keep locked visits as they are now."""
-    changed = update(appointment).where(appointment.c.id == bindparam("locked_id"))
-    rows = [{**_row(visit), "locked_id": visit.id} for visit in visits]
+async def update_states(session: Session, appointments: Iterable[Appointment]) -> None:
+    """Store the states of locked appointments."""
+    statement = update(table).where(table.c.id == bindparam("locked_id"))
+    rows = [{**_row(each), "locked_id": each.id} for each in appointments]
     if rows:
-        await session.execute(changed, rows)
+        await session.execute(statement, rows)
 
 
-def _row(visit: Visit) -> Mapping[str, Any]:
+def _row(appointment: Appointment) -> Mapping[str, Any]:
     return {
-        "id": visit.id,
-        "version": visit.version,
-        "state": visit.state,
-        "start": visit.start,
-        "provider_location_id": visit.provider_location_id,
+        "id": appointment.id,
+        "version": appointment.version,
+        "state": appointment.state,
+        "start": appointment.start,
+        "provider_location_id": appointment.provider_location_id,
     }

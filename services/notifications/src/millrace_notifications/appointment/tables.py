@@ -1,4 +1,4 @@
-"""The table of visits: no more than it takes to tell what became of them."""
+"""Table of appointments: only the columns needed to detect changes."""
 
 from sqlalchemy import BigInteger, Column, DateTime, Table, Text
 

@@ -1,19 +1,19 @@
-"""From the contract to a visit."""
+"""Conversion of appointments from the contract."""
 
 from datetime import datetime
 
-from millrace_contracts.entities import Appointment
-from millrace_notifications.appointment.model import Visit
-from millrace_notifications.wire import moment
+from millrace_contracts import entities
+from millrace_notifications.appointment.model import Appointment
+from millrace_notifications.wire import parse_time
 
 
-def visit(entity: Appointment, version: int) -> Visit:
-    """Raises `ContractError` where a time can't be read."""
-    return Visit(
+def to_appointment(entity: entities.Appointment, version: int) -> Appointment:
+    """Convert an appointment. Raises `ContractError` for an invalid time."""
+    return Appointment(
         id=entity.id,
         version=version,
         state=entity.state,
-        start=moment("start", entity.start),
+        start=parse_time("start", entity.start),
         provider_location_id=entity.provider_location_id,
         npi=entity.npi,
         patient_id=entity.patient_id,
@@ -21,11 +21,11 @@ def visit(entity: Appointment, version: int) -> Visit:
         mode=entity.mode,
         practice_id=entity.practice_id,
         time_zone=entity.time_zone,
-        moved_from=_optional("moved_from", entity.moved_from),
+        moved_from=_parse_optional("moved_from", entity.moved_from),
         cancelled_by=entity.cancelled_by,
-        completed_at=_optional("completed_at", entity.completed_at),
+        completed_at=_parse_optional("completed_at", entity.completed_at),
     )
 
 
-def _optional(field: str, text: str | None) -> datetime | None:
-    return None if text is None else moment(field, text)
+def _parse_optional(field: str, text: str | None) -> datetime | None:
+    return None if text is None else parse_time(field, text)

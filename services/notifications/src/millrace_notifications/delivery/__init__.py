@@ -1,1 +1,1 @@
-"""Messages to endpoints, their attempts and their log."""
+"""Webhook messages: their deliveries to endpoints, attempts and log."""

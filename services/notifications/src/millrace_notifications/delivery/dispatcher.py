@@ -1,4 +1,4 @@
-"""Delivers messages: at least once, each endpoint with its own pace, in no promised order."""
+"""Delivers messages to endpoints: at least once, unordered, with a limit of concurrent requests per endpoint."""
 
 import logging
 from collections.abc import Sequence
@@ -7,25 +7,27 @@ from random import Random
 
 from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.delivery import repository
-from millrace_notifications.delivery.model import GONE, Attempt, Claimed, State, is_success, next_attempt
+from millrace_notifications.delivery.model import GONE, Attempt, DueDelivery, State, is_success, next_attempt
 from millrace_notifications.delivery.signing import signed_headers
 from millrace_notifications.endpoint import repository as endpoints
 from millrace_notifications.endpoint.model import Endpoint, Secrets, UnknownKeyError
-from millrace_notifications.figures import Figures
-from millrace_notifications.network.client import Answer, Poster, PostFailedError
-from millrace_notifications.network.urls import Target, UrlRefusedError, target_of
+from millrace_notifications.network.client import Poster, PostFailedError, PostResponse
+from millrace_notifications.network.urls import Target, UrlNotAllowedError, parse_target
+from millrace_notifications.stats import Stats
 from millrace_platform.database import Database, Session
 from millrace_platform.ids import Ids
 
 PER_ENDPOINT = 4
-"""Requests to one endpoint at a time."""
+"""Maximum of concurrent requests to one endpoint."""
 USER_AGENT = "Millrace-Webhooks/1"
 
 _log = logging.getLogger("notifications.webhooks")
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
+class _Result:
+    """Result of an attempt. `retry_after` is in seconds."""
+
     attempt: Attempt
     delivered: bool
     retry_after: int | None
@@ -33,7 +35,7 @@ class _Tried:
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """Claims and delivers. `loopback` as in `target_of`."""
+    """Leases due deliveries and sends them. `loopback` as in `parse_target`."""
 
     database: Database
     poster: Poster
@@ -42,89 +44,90 @@ class Dispatcher:
     clock: Clock
     ids: Ids
     random: Random
-    figures: Figures
+    stats: Stats
 
-    async def claim(self, limit: int) -> Sequence[Claimed]:
+    async def lease_due(self, limit: int) -> Sequence[DueDelivery]:
+        """Lease and return up to `limit` due deliveries."""
         async with self.database.transaction() as session:
-            return await repository.claim(session, self.ids(), utc_now(self.clock), limit, PER_ENDPOINT)
+            return await repository.lease_due(session, self.ids(), utc_now(self.clock), limit, PER_ENDPOINT)
 
-    async def deliver(self, claimed: Claimed) -> None:
-        """One try, and what follows from it."""
+    async def deliver(self, delivery: DueDelivery) -> None:
+        """Make one attempt of a leased delivery and record its result."""
         async with self.database.read() as session:
-            endpoint = await endpoints.by_id(session, claimed.endpoint_id)
-            body = await repository.body_of(session, claimed.message_id)
+            endpoint = await endpoints.find_by_id(session, delivery.endpoint_id)
+            body = await repository.find_body(session, delivery.message_id)
         if endpoint is None or body is None:
             return
         if endpoint.disabled is not None:
-            await self._cancel(claimed)
+            await self._cancel(delivery)
             return
-        tried = await self._try(claimed, endpoint, body)
-        self.figures.attempt(tried.attempt.failure or str(tried.attempt.status))
-        await self._note(claimed, tried)
+        result = await self._attempt(delivery, endpoint, body)
+        self.stats.count_attempt(result.attempt.failure or str(result.attempt.status))
+        await self._record(delivery, result)
 
-    async def _cancel(self, claimed: Claimed) -> None:
+    async def _cancel(self, delivery: DueDelivery) -> None:
         async with self.database.transaction() as session:
             now = utc_now(self.clock)
-            await repository.settle(session, claimed, State.CANCELLED, now, attempts=claimed.attempts)
+            await repository.settle(session, delivery, State.CANCELLED, now, attempts=delivery.attempts)
 
-    async def _try(self, claimed: Claimed, endpoint: Endpoint, body: bytes) -> _Tried:
-        began, answer, failure = self.clock.monotonic(), None, None
+    async def _attempt(self, delivery: DueDelivery, endpoint: Endpoint, body: bytes) -> _Result:
+        started, response, failure = self.clock.monotonic(), None, None
         at = utc_now(self.clock)
         try:
-            target = target_of(endpoint.url, loopback=self.loopback)
-            answer = await self._post(target, claimed, endpoint, body)
-        except (UrlRefusedError, PostFailedError, UnknownKeyError) as error:
-            failure = _code(error)
-        milliseconds = round((self.clock.monotonic() - began) * 1000)
-        status = None if answer is None else answer.status
-        delivered = answer is not None and is_success(answer)
-        attempt = Attempt(claimed.attempts + 1, at, status, failure, milliseconds)
-        return _Tried(attempt, delivered, None if answer is None else answer.retry_after)
+            target = parse_target(endpoint.url, loopback=self.loopback)
+            response = await self._post(target, delivery, endpoint, body)
+        except (UrlNotAllowedError, PostFailedError, UnknownKeyError) as error:
+            failure = _failure_code(error)
+        milliseconds = round((self.clock.monotonic() - started) * 1000)
+        status = None if response is None else response.status
+        delivered = response is not None and is_success(response)
+        attempt = Attempt(delivery.attempts + 1, at, status, failure, milliseconds)
+        return _Result(attempt, delivered, None if response is None else response.retry_after)
 
-    async def _post(self, target: Target, claimed: Claimed, endpoint: Endpoint, body: bytes) -> Answer:
+    async def _post(self, target: Target, delivery: DueDelivery, endpoint: Endpoint, body: bytes) -> PostResponse:
         now = utc_now(self.clock)
-        secrets = [self.secrets.raw(endpoint.id, place) for place in endpoint.signing(now)]
+        secrets = [self.secrets.derive(endpoint.id, ref) for ref in endpoint.signing_secrets(now)]
         headers = {
             "Content-Type": "application/json",
             "User-Agent": USER_AGENT,
-            **signed_headers(str(claimed.message_id), int(now.timestamp()), body, secrets),
+            **signed_headers(str(delivery.message_id), int(now.timestamp()), body, secrets),
         }
         return await self.poster.post(target, headers, body)
 
-    async def _note(self, claimed: Claimed, tried: _Tried) -> None:
-        """The try, what becomes of the delivery, and what it says of the endpoint: one transaction."""
-        number, now = tried.attempt.number, utc_now(self.clock)
-        due = next_attempt(claimed.created_at, number, now, self.random, tried.retry_after)
+    async def _record(self, delivery: DueDelivery, result: _Result) -> None:
+        """Store the attempt, the delivery's new state and the endpoint's health in one transaction."""
+        number, now = result.attempt.number, utc_now(self.clock)
+        due = next_attempt(delivery.created_at, number, now, self.random, result.retry_after)
         async with self.database.transaction() as session:
-            # The endpoint comes first, as for whoever disables it, so that neither waits for the other for ever.
-            endpoint = await endpoints.locked(session, claimed.endpoint_id)
+            # Commands on endpoints lock the endpoint before its deliveries too, so they can't deadlock with this.
+            endpoint = await endpoints.find_for_update(session, delivery.endpoint_id)
             if endpoint is None:
                 return
-            if tried.delivered:
-                is_ours = await repository.settle(session, claimed, State.DELIVERED, now, attempts=number)
+            if result.delivered:
+                has_lease = await repository.settle(session, delivery, State.DELIVERED, now, attempts=number)
             elif due is None:
-                is_ours = await repository.settle(session, claimed, State.FAILED, now, attempts=number)
+                has_lease = await repository.settle(session, delivery, State.FAILED, now, attempts=number)
             else:
-                is_ours = await repository.postpone(session, claimed, due, attempts=number)
-            if is_ours:
-                await repository.note(session, claimed.id, tried.attempt)
-                await self._judge(session, endpoint, tried)
+                has_lease = await repository.postpone(session, delivery, due, attempts=number)
+            if has_lease:
+                await repository.insert_attempt(session, delivery.id, result.attempt)
+                await self._update_health(session, endpoint, result)
 
-    async def _judge(self, session: Session, endpoint: Endpoint, tried: _Tried) -> None:
-        if tried.delivered:
+    async def _update_health(self, session: Session, endpoint: Endpoint, result: _Result) -> None:
+        if result.delivered:
             after = endpoint.after_success()
         else:
-            after = endpoint.after_failure(tried.attempt.at, gone=tried.attempt.status == GONE)
+            after = endpoint.after_failure(result.attempt.at, gone=result.attempt.status == GONE)
         if after.disabled != endpoint.disabled:
             _log.warning("endpoint disabled", extra={"endpoint": str(endpoint.id), "reason": after.disabled})
-            await endpoints.replace(session, replace(after, version=endpoint.version + 1))
+            await endpoints.update(session, replace(after, version=endpoint.version + 1))
         elif after.failing_since != endpoint.failing_since:
-            await endpoints.note_health(session, endpoint.id, after.failing_since)
+            await endpoints.update_health(session, endpoint.id, after.failing_since)
 
 
-def _code(error: Exception) -> str:
+def _failure_code(error: Exception) -> str:
     match error:
-        case UrlRefusedError():
+        case UrlNotAllowedError():
             return "refused_address"
         case UnknownKeyError():
             return "no_secret"

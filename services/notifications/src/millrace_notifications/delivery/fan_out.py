@@ -1,55 +1,58 @@
-"""Turns news of visits into a message for each endpoint that wants it, in the transaction of the change."""
+"""Creates a message for each change and a delivery for each subscribed endpoint, in the change's transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from millrace_notifications.appointment.model import Happening, Visit
+from millrace_notifications.appointment.model import Appointment, ChangeType
 from millrace_notifications.delivery import repository
 from millrace_notifications.delivery.model import Message
-from millrace_notifications.delivery.payload import appointment_body, type_of
+from millrace_notifications.delivery.payload import appointment_body, event_type
 from millrace_notifications.endpoint import repository as endpoints
 from millrace_platform.database import Session
 from millrace_platform.ids import Ids
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What a practice is told; `at` is when it happened."""
+class PracticeEvent:
+    """A change of an appointment that concerns a practice. `at` is when it occurred."""
 
-    practice: str
-    happening: Happening
-    visit: Visit
+    practice_id: str
+    change: ChangeType
+    appointment: Appointment
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """For a practice without endpoints nothing is kept."""
+    """Creates messages and deliveries. Stores nothing for practices without endpoints."""
 
     ids: Ids
 
-    async def tell(self, session: Session, news: Sequence[News], now: datetime) -> None:
-        """A message is kept for a disabled endpoint too: once enabled, it can ask for what it missed."""
-        found = await endpoints.of_practices(session, {each.practice for each in news})
-        messages, deliveries = [], []
-        for each in news:
-            if each.practice not in found:
-                continue
-            message, kind = self._message(each, now), type_of(each.happening)
-            messages.append(message)
-            wanting = (endpoint for endpoint in found[each.practice] if endpoint.disabled is None)
-            deliveries += [(endpoint.id, message.id) for endpoint in wanting if kind in endpoint.events]
-        await repository.add_messages(session, messages)
-        await repository.add(session, deliveries, self.ids, now)
+    async def create_deliveries(self, session: Session, events: Sequence[PracticeEvent], now: datetime) -> None:
+        """Create a message per event and its deliveries.
 
-    def _message(self, news: News, now: datetime) -> Message:
+        Messages are stored for disabled endpoints too, so that they can be redelivered once the endpoint is enabled.
+        """
+        by_practice = await endpoints.load_by_practice(session, {each.practice_id for each in events})
+        messages, deliveries = [], []
+        for event in events:
+            if event.practice_id not in by_practice:
+                continue
+            message, type_ = self._message(event, now), event_type(event.change)
+            messages.append(message)
+            enabled = (endpoint for endpoint in by_practice[event.practice_id] if endpoint.disabled is None)
+            deliveries += [(endpoint.id, message.id) for endpoint in enabled if type_ in endpoint.events]
+        await repository.insert_messages(session, messages)
+        await repository.insert_deliveries(session, deliveries, self.ids, now)
+
+    def _message(self, event: PracticeEvent, now: datetime) -> Message:
         return Message(
             id=self.ids(),
-            practice_id=news.practice,
-            type=type_of(news.happening),
-            entity=news.visit.entity,
-            version=news.visit.version,
-            body=appointment_body(news.happening, news.visit, news.practice, news.at),
+            practice_id=event.practice_id,
+            type=event_type(event.change),
+            entity=event.appointment.entity,
+            version=event.appointment.version,
+            body=appointment_body(event.change, event.appointment, event.practice_id, event.at),
             created_at=now,
         )

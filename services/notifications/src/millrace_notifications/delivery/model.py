@@ -1,4 +1,4 @@
-"""Deliveries and when they are tried: pure."""
+"""Messages, deliveries and the schedule of attempts: pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,30 +6,28 @@ from enum import StrEnum
 from random import Random
 from uuid import UUID
 
-from millrace_notifications.backoff import backoff
-from millrace_notifications.network.client import Answer
+from millrace_feeds.backoff import Backoff
+from millrace_notifications.network.client import PostResponse
 
 GIVE_UP_AFTER = timedelta(hours=48)
-FIRST_PAUSE = timedelta(seconds=5)
-FACTOR = 4.0
-LONGEST_PAUSE = timedelta(hours=6)
+RETRY_BACKOFF = Backoff(first=5.0, factor=4.0, ceiling=21_600.0)
 GONE = 410
 
 
 class State(StrEnum):
-    """Of a delivery."""
+    """States of a delivery."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
     """Given up after 48 hours."""
     CANCELLED = "cancelled"
-    """It came due while the endpoint was disabled."""
+    """The delivery was due while the endpoint was disabled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a practice's endpoints are told; `entity` and `version` are what it is about."""
+    """A message to a practice about version `version` of `entity`."""
 
     id: UUID
     practice_id: str
@@ -41,8 +39,8 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A delivery whose time has come, leased to this worker. `attempts` counts those before."""
+class DueDelivery:
+    """A due delivery with this worker's lease. `attempts` is the number of earlier attempts."""
 
     id: UUID
     lease: UUID
@@ -54,7 +52,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try: the answer's status, or the code of what went wrong."""
+    """One attempt: the status of the response, or the code of the failure."""
 
     number: int
     at: datetime
@@ -65,7 +63,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message on its way to an endpoint, as the log shows it. `due_at` is None once it is settled."""
+    """A delivery of a message as the log shows it. `due_at` is None unless the delivery is pending."""
 
     id: UUID
     message_id: UUID
@@ -77,19 +75,19 @@ class Delivery:
     last: Attempt | None = None
 
 
-def is_success(answer: Answer) -> bool:
-    return 200 <= answer.status < 300
+def is_success(response: PostResponse) -> bool:
+    return 200 <= response.status < 300
 
 
 def next_attempt(
     created_at: datetime, attempts: int, now: datetime, random: Random, retry_after: int | None = None
 ) -> datetime | None:
-    """When to try again after so many failures; None where that would be over 48 hours after the delivery was made.
+    """Return the time of the next attempt after `attempts` failures; None if it is over 48 hours after `created_at`.
 
-    What the other side asks for (`retry_after`, seconds) can make a pause longer, up to the longest of ours.
+    `retry_after` (seconds, from the response) can lengthen the delay up to the ceiling of the backoff.
     """
-    pause = backoff(attempts, first=FIRST_PAUSE, factor=FACTOR, ceiling=LONGEST_PAUSE, random=random)
+    delay = RETRY_BACKOFF.delay(attempts, random)
     if retry_after is not None:
-        pause = max(pause, min(timedelta(seconds=retry_after), LONGEST_PAUSE))
-    due = now + pause
+        delay = max(delay, min(retry_after, RETRY_BACKOFF.ceiling))
+    due = now + timedelta(seconds=delay)
     return due if due - created_at <= GIVE_UP_AFTER else None

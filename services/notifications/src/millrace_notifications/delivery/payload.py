@@ -1,4 +1,4 @@
-"""What a message says: ids and states. Whoever needs more asks for it with a token of its own."""
+"""Bodies of messages. They contain only ids and states; the receiver fetches more with its own token."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,29 +7,29 @@ from uuid import UUID
 import msgspec
 
 from millrace_feeds.clock import rfc3339
-from millrace_notifications.appointment.model import Happening, Visit
+from millrace_notifications.appointment.model import Appointment, ChangeType
 from millrace_notifications.endpoint.model import PING, EventType
 
 
-def type_of(happening: Happening) -> EventType:
-    return EventType(f"appointment.{happening}")
+def event_type(change: ChangeType) -> EventType:
+    return EventType(f"appointment.{change}")
 
 
-def appointment_body(happening: Happening, visit: Visit, practice: str, at: datetime) -> bytes:
-    """`at` is when it happened."""
+def appointment_body(change: ChangeType, appointment: Appointment, practice_id: str, at: datetime) -> bytes:
+    """Return the body of a message about a change that occurred at `at`."""
     data: Mapping[str, str | int] = {
-        "appointment_id": visit.id,
-        "version": visit.version,
-        "state": visit.state,
-        "practice_id": practice,
-        "provider_location_id": visit.provider_location_id,
+        "appointment_id": appointment.id,
+        "version": appointment.version,
+        "state": appointment.state,
+        "practice_id": practice_id,
+        "provider_location_id": appointment.provider_location_id,
     }
-    return _body(type_of(happening), at, data)
+    return _encode(event_type(change), at, data)
 
 
-def ping_body(endpoint: UUID, practice: str, at: datetime) -> bytes:
-    return _body(PING, at, {"endpoint_id": str(endpoint), "practice_id": practice})
+def ping_body(endpoint_id: UUID, practice_id: str, at: datetime) -> bytes:
+    return _encode(PING, at, {"endpoint_id": str(endpoint_id), "practice_id": practice_id})
 
 
-def _body(kind: str, at: datetime, data: Mapping[str, str | int]) -> bytes:
-    return msgspec.json.encode({"type": kind, "timestamp": rfc3339(at.timestamp()), "data": data})
+def _encode(type_: str, at: datetime, data: Mapping[str, str | int]) -> bytes:
+    return msgspec.json.encode({"type": type_, "timestamp": rfc3339(at.timestamp()), "data": data})

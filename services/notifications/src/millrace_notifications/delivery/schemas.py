@@ -1,4 +1,4 @@
-"""Deliveries over HTTP."""
+"""Schemas of deliveries."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,11 +11,11 @@ from millrace_notifications.delivery.model import Attempt, Delivery, State
 from millrace_platform.resources import Body, Schema
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-"""Beyond these a time can't be had in every zone."""
+"""Bounds within which a time can be converted to every time zone."""
 
 
 class AttemptResource(Schema):
-    """One try. `status` is the answer's; `failure` says why there was none."""
+    """One attempt: `status` of the response, or the code of the `failure` if there was none."""
 
     number: int
     at: datetime
@@ -37,10 +37,10 @@ class AttemptResource(Schema):
 
 
 class DeliveryResource(Schema):
-    """A message on its way to an endpoint."""
+    """A delivery of a message to an endpoint."""
 
     id: UUID
-    webhook_id: UUID = Field(description="The message's id: the same in every attempt and every redelivery.")
+    webhook_id: UUID = Field(description="Id of the message: the same in every attempt and redelivery.")
     type: str = Field(examples=["appointment.booked"])
     state: State
     created_at: datetime
@@ -54,7 +54,7 @@ class DeliveryResource(Schema):
 
 
 class DeliveryWithAttempts(DeliveryResource):
-    """A delivery with all its tries, the oldest first."""
+    """A delivery with all its attempts, oldest first."""
 
     log: list[AttemptResource]
 
@@ -64,17 +64,17 @@ class DeliveryWithAttempts(DeliveryResource):
 
 
 class RedeliveryBody(Body):
-    """What is to be sent again."""
+    """Messages to redeliver."""
 
     since: Annotated[
         AwareDatetime,
-        Field(ge=EARLIEST, le=LATEST, description="Messages made since then; they are kept for 30 days."),
+        Field(ge=EARLIEST, le=LATEST, description="Redeliver messages created since then. Retention: 30 days."),
     ]
-    delivered: Annotated[bool, Field(description="Also those that have arrived.")] = False
+    delivered: Annotated[bool, Field(description="Include messages that were delivered.")] = False
 
 
-class Redelivered(Schema):
-    """How many messages are on their way again; where it is 10,000, there may be more: ask again."""
+class RedeliveryCount(Schema):
+    """Number of redelivered messages. At 10,000, the limit of a request, there may be more: repeat the request."""
 
     count: int
 

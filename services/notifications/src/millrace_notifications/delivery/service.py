@@ -1,4 +1,4 @@
-"""The log of deliveries, and sending again. Others' endpoints are as ones that aren't there: 404."""
+"""Log of deliveries, pings and redelivery. Endpoints of other practices return 404."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Practices = Collection[str]
 
 @dataclass(frozen=True, slots=True)
 class DeliveryService:
-    """Each method commits before it returns."""
+    """Commands and queries on deliveries. Each command commits before it returns."""
 
     database: Database
     clock: Clock
@@ -29,81 +29,81 @@ class DeliveryService:
     async def list(
         self, practices: Practices, endpoint_id: UUID, *, state: State | None, before: UUID | None, limit: int
     ) -> Sequence[Delivery]:
-        """The newest first. Problems: 404."""
+        """Return up to `limit` deliveries older than `before`, newest first. Problems: 404."""
         async with self.database.read() as session:
-            await _endpoint(session, practices, endpoint_id)
-            return await repository.page(session, endpoint_id, state=state, before=before, limit=limit)
+            await _get_endpoint(session, practices, endpoint_id)
+            return await repository.list_page(session, endpoint_id, state=state, before=before, limit=limit)
 
     async def get(
         self, practices: Practices, endpoint_id: UUID, identifier: UUID
     ) -> tuple[Delivery, Sequence[Attempt]]:
-        """With all attempts, the oldest first. Problems: 404."""
+        """Return a delivery and its attempts, oldest first. Problems: 404."""
         async with self.database.read() as session:
-            await _endpoint(session, practices, endpoint_id)
-            found = await _delivery(session, endpoint_id, identifier)
-            return found, await repository.attempts_of(session, identifier)
+            await _get_endpoint(session, practices, endpoint_id)
+            delivery = await _get_delivery(session, endpoint_id, identifier)
+            return delivery, await repository.list_attempts(session, identifier)
 
     async def ping(self, practices: Practices, endpoint_id: UUID) -> Delivery:
-        """Problems: 404, 409 while the endpoint is disabled."""
+        """Create a ping message and its delivery. Problems: 404, 409 if the endpoint is disabled."""
         identifier, now = self.ids(), utc_now(self.clock)
         async with self.database.transaction() as session:
-            endpoint = await _enabled(session, practices, endpoint_id)
+            endpoint = await _lock_enabled(session, practices, endpoint_id)
             body = ping_body(endpoint.id, endpoint.practice_id, now)
             message = Message(identifier, endpoint.practice_id, PING, f"ping/{identifier}", 1, body, now)
-            await repository.add_messages(session, [message])
-            (made,) = await repository.add(session, [(endpoint.id, identifier)], self.ids, now)
-            return await _delivery(session, endpoint.id, made)
+            await repository.insert_messages(session, [message])
+            (created,) = await repository.insert_deliveries(session, [(endpoint.id, identifier)], self.ids, now)
+            return await _get_delivery(session, endpoint.id, created)
 
     async def redeliver(self, practices: Practices, endpoint_id: UUID, identifier: UUID) -> Delivery:
-        """The message of a delivery once more, under its own id. Problems: 404, 409 while it is disabled."""
+        """Create another delivery of a delivery's message. Problems: 404, 409 if the endpoint is disabled."""
         async with self.database.transaction() as session:
-            await _enabled(session, practices, endpoint_id)
-            before = await _delivery(session, endpoint_id, identifier)
-            now = utc_now(self.clock)
-            (made,) = await repository.add(session, [(endpoint_id, before.message_id)], self.ids, now)
-            return await _delivery(session, endpoint_id, made)
+            await _lock_enabled(session, practices, endpoint_id)
+            before = await _get_delivery(session, endpoint_id, identifier)
+            pair, now = (endpoint_id, before.message_id), utc_now(self.clock)
+            (created,) = await repository.insert_deliveries(session, [pair], self.ids, now)
+            return await _get_delivery(session, endpoint_id, created)
 
     async def redeliver_since(
         self, practices: Practices, endpoint_id: UUID, since: datetime, *, delivered: bool
     ) -> int:
-        """What the endpoint missed since then (with `delivered`: all), up to `REDELIVER_LIMIT`; how many that is.
+        """Redeliver up to `REDELIVER_LIMIT` missed messages (with `delivered`: all); return how many.
 
-        Problems as `redeliver`.
+        Problems: 404, 409 if the endpoint is disabled.
         """
         async with self.database.transaction() as session:
-            endpoint = await _enabled(session, practices, endpoint_id)
-            messages = await repository.missed(
+            endpoint = await _lock_enabled(session, practices, endpoint_id)
+            messages = await repository.list_missed_messages(
                 session,
                 endpoint_id=endpoint.id,
-                practice=endpoint.practice_id,
-                kinds=[event.value for event in endpoint.events],
+                practice_id=endpoint.practice_id,
+                types=[event.value for event in endpoint.events],
                 since=since,
                 delivered=delivered,
             )
             deliveries = [(endpoint.id, message) for message in messages]
-            made = await repository.add(session, deliveries, self.ids, utc_now(self.clock))
-        return len(made)
+            created = await repository.insert_deliveries(session, deliveries, self.ids, utc_now(self.clock))
+        return len(created)
 
 
-async def _endpoint(session: ReadSession, practices: Practices, identifier: UUID) -> Endpoint:
-    return _there(await endpoints.find(session, identifier, practices))
+async def _get_endpoint(session: ReadSession, practices: Practices, identifier: UUID) -> Endpoint:
+    return _require(await endpoints.find(session, identifier, practices))
 
 
-async def _enabled(session: Session, practices: Practices, identifier: UUID) -> Endpoint:
-    found = _there(await endpoints.locked(session, identifier, practices))
-    if found.disabled is not None:
+async def _lock_enabled(session: Session, practices: Practices, identifier: UUID) -> Endpoint:
+    endpoint = _require(await endpoints.find_for_update(session, identifier, practices))
+    if endpoint.disabled is not None:
         raise Conflict("The endpoint is disabled. Enable it first.")
-    return found
+    return endpoint
 
 
-def _there(found: Endpoint | None) -> Endpoint:
-    if found is None:
-        raise NotFound("There is no such webhook endpoint.")
-    return found
+def _require(endpoint: Endpoint | None) -> Endpoint:
+    if endpoint is None:
+        raise NotFound("Webhook endpoint not found.")
+    return endpoint
 
 
-async def _delivery(session: ReadSession, endpoint_id: UUID, identifier: UUID) -> Delivery:
-    found = await repository.find(session, endpoint_id, identifier)
-    if found is None:
-        raise NotFound("There is no such delivery.")
-    return found
+async def _get_delivery(session: ReadSession, endpoint_id: UUID, identifier: UUID) -> Delivery:
+    delivery = await repository.find(session, endpoint_id, identifier)
+    if delivery is None:
+        raise NotFound("Delivery not found.")
+    return delivery

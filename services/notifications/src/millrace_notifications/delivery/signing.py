@@ -1,4 +1,4 @@
-"""Signatures as Standard Webhooks has them (specification 1.0.0, "Signature scheme", symmetric): pure."""
+"""Signatures of Standard Webhooks (specification 1.0.0, "Signature scheme", symmetric): pure."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ VERSION = "v1"
 
 
 def signed_headers(identifier: str, timestamp: int, body: bytes, secrets: Sequence[bytes]) -> dict[str, str]:
-    """The three fields; one signature for each secret, so that either verifies. `timestamp` in Unix seconds."""
+    """Return the three headers, with one signature for each secret. `timestamp` is in Unix seconds."""
     content = f"{identifier}.{timestamp}.".encode() + body
     return {
         "webhook-id": identifier,

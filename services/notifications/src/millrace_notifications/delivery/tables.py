@@ -1,4 +1,4 @@
-"""Messages, their deliveries, and each try."""
+"""Tables of messages, their deliveries and attempts."""
 
 from sqlalchemy import (
     BigInteger,

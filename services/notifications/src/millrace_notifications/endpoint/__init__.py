@@ -1,1 +1,1 @@
-"""Where a practice wants to be told: addresses, event types, secrets."""
+"""Webhook endpoints of practices: URLs, subscribed event types and secrets."""

@@ -1,4 +1,4 @@
-"""REST for webhook endpoints."""
+"""REST API of webhook endpoints."""
 
 from typing import Annotated
 from uuid import UUID
@@ -27,47 +27,47 @@ cursors = Cursors("webhooks", UUID)
 
 
 @router.get("", summary="List webhook endpoints", responses=LIST)
-async def index(
+async def list_webhooks(
     *,
     request: Request,
     response: Response,
     notifications: InNotifications,
     staff: InStaff,
-    practice_id: Annotated[UUID | None, Query(description="Only those of this practice.")] = None,
+    practice_id: Annotated[UUID | None, Query(description="Only endpoints of this practice.")] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> PageOf[EndpointResource]:
-    """Those of the caller's practices, the oldest first."""
+    """Return the endpoints of the caller's practices, oldest first. `Link` leads to the next page."""
     filters = None if practice_id is None else str(practice_id)
     after = None if cursor is None else cursors.read(cursor, filters=filters)
     practices = staff.practices if filters is None else staff.practices & {filters}
-    found = await notifications.endpoints.list(practices, after, limit + 1)
-    following = cursors.write(found[limit - 1].id, filters=filters) if len(found) > limit else None
-    if following is not None:
-        response.headers["Link"] = next_link(request, following)
-    return PageOf(items=[EndpointResource.of(each) for each in found[:limit]], next=following)
+    endpoints = await notifications.endpoints.list(practices, after, limit + 1)
+    next_cursor = cursors.write(endpoints[limit - 1].id, filters=filters) if len(endpoints) > limit else None
+    if next_cursor is not None:
+        response.headers["Link"] = next_link(request, next_cursor)
+    return PageOf(items=[EndpointResource.of(each) for each in endpoints[:limit]], next=next_cursor)
 
 
-@router.post("", summary="Make a webhook endpoint", status_code=201, responses=POST)
-async def create(
+@router.post("", summary="Create a webhook endpoint", status_code=201, responses=POST)
+async def create_webhook(
     request: Request, response: Response, notifications: InNotifications, staff: InStaff, body: NewEndpointBody
 ) -> EndpointWithSecret:
-    """With its secret, which isn't shown again."""
-    made = await notifications.endpoints.create(staff.practices, _practice(staff, body), body.wanted())
-    response.headers["Location"] = f"{request.url.path}/{made.id}"
-    return _with_secret(notifications, made, response)
+    """Create an endpoint. The response contains its secret, which isn't shown again."""
+    endpoint = await notifications.endpoints.create(staff.practices, _select_practice(staff, body), body.config())
+    response.headers["Location"] = f"{request.url.path}/{endpoint.id}"
+    return _respond_with_secret(notifications, endpoint, response)
 
 
 @router.get("/{endpoint_id}", summary="Get a webhook endpoint", responses=READ)
-async def get(
+async def get_webhook(
     response: Response, notifications: InNotifications, staff: InStaff, endpoint_id: UUID
 ) -> EndpointResource:
-    """Without its secret."""
-    return _shown(await notifications.endpoints.get(staff.practices, endpoint_id), response)
+    """Return an endpoint without its secret."""
+    return _respond(await notifications.endpoints.get(staff.practices, endpoint_id), response)
 
 
-@router.put("/{endpoint_id}", summary="Change a webhook endpoint", responses=CHANGE)
-async def replace(
+@router.put("/{endpoint_id}", summary="Update a webhook endpoint", responses=CHANGE)
+async def replace_webhook(
     *,
     response: Response,
     notifications: InNotifications,
@@ -76,44 +76,44 @@ async def replace(
     match: IfMatch,
     body: EndpointBody,
 ) -> EndpointResource:
-    """With the whole state. What comes due while it is disabled is cancelled; `redeliver` fetches it later."""
-    changed = await notifications.endpoints.change(staff.practices, endpoint_id, match, body.wanted())
-    return _shown(changed, response)
+    """Replace the writable state. Deliveries due while it is disabled are canceled; `redeliver` sends them later."""
+    endpoint = await notifications.endpoints.update(staff.practices, endpoint_id, match, body.config())
+    return _respond(endpoint, response)
 
 
 @router.delete("/{endpoint_id}", summary="Delete a webhook endpoint", status_code=204, responses=CHANGE)
-async def delete(notifications: InNotifications, staff: InStaff, endpoint_id: UUID, match: IfMatch) -> None:
-    """With its deliveries and their log."""
+async def delete_webhook(notifications: InNotifications, staff: InStaff, endpoint_id: UUID, match: IfMatch) -> None:
+    """Delete an endpoint with its deliveries and their log."""
     await notifications.endpoints.delete(staff.practices, endpoint_id, match)
 
 
-@router.post("/{endpoint_id}/rotate-secret", summary="Make a new secret", responses=POST)
-async def rotate_secret(
+@router.post("/{endpoint_id}/rotate-secret", summary="Rotate the secret", responses=POST)
+async def rotate_webhook_secret(
     *, response: Response, notifications: InNotifications, staff: InStaff, endpoint_id: UUID, body: RotationBody
 ) -> EndpointWithSecret:
-    """The old one goes on signing beside the new one for the overlap; 0 ends it at once."""
-    rotated = await notifications.endpoints.rotate(staff.practices, endpoint_id, body.overlap_time())
-    return _with_secret(notifications, rotated, response)
+    """Create a new secret. Messages are also signed with the old one for `overlap` seconds; 0 stops that at once."""
+    endpoint = await notifications.endpoints.rotate_secret(staff.practices, endpoint_id, body.overlap_duration())
+    return _respond_with_secret(notifications, endpoint, response)
 
 
-def _practice(staff: Principal, body: NewEndpointBody) -> str:
+def _select_practice(staff: Principal, body: NewEndpointBody) -> str:
     if body.practice_id is not None:
         return str(body.practice_id)
     if len(staff.practices) > 1:
         missing = FieldError(
-            field="practice_id", detail="You work for several practices.", remedy="Say whose endpoint it is."
+            field="practice_id", detail="You work for several practices.", remedy="Send the id of one of them."
         )
         raise Unprocessable(errors=[missing])
     for only in staff.practices:
         return only
-    raise NotFound("You work for no practice.")
+    raise NotFound("You don't work for any practice. Ask an administrator to add you to one.")
 
 
-def _shown(endpoint: Endpoint, response: Response) -> EndpointResource:
+def _respond(endpoint: Endpoint, response: Response) -> EndpointResource:
     response.headers["ETag"] = etag(endpoint.version)
     return EndpointResource.of(endpoint)
 
 
-def _with_secret(notifications: InNotifications, endpoint: Endpoint, response: Response) -> EndpointWithSecret:
+def _respond_with_secret(notifications: InNotifications, endpoint: Endpoint, response: Response) -> EndpointWithSecret:
     response.headers.update(tagged(endpoint.version))
-    return EndpointWithSecret.with_secret(endpoint, notifications.endpoints.secret_of(endpoint))
+    return EndpointWithSecret.with_secret(endpoint, notifications.endpoints.encode_secret(endpoint))

@@ -1,7 +1,7 @@
-"""An endpoint of a practice, its secrets and its health: pure.
+"""Webhook endpoints, their secrets and health: pure.
 
-A secret isn't kept. It is derived from a key of the service, the endpoint's id and a number that rises with each
-rotation, so the database alone can't sign anything.
+Secrets aren't stored. They are derived from a key of the service, the endpoint's id and a generation that increases
+with each rotation, so access to the database alone doesn't allow signing.
 """
 
 import base64
@@ -17,16 +17,16 @@ from uuid import UUID
 PREFIX = "whsec_"
 SECRET_BYTES = 32
 LIMIT = 10
-"""Endpoints that a practice may have."""
+"""Maximum of endpoints of a practice."""
 FAILING_UNTIL_DISABLED = timedelta(days=5)
 OVERLAP = timedelta(hours=24)
-LONGEST_OVERLAP = timedelta(days=7)
+MAX_OVERLAP = timedelta(days=7)
 
 Disabled = Literal["by_practice", "failing", "gone"]
 
 
 class EventType(StrEnum):
-    """What an endpoint can be told of. `ping` is sent on request only, whatever is subscribed to."""
+    """Event types an endpoint can subscribe to. `PING` is sent on request only."""
 
     BOOKED = "appointment.booked"
     MOVED = "appointment.moved"
@@ -41,16 +41,30 @@ PING = "ping"
 
 
 @dataclass(frozen=True, slots=True)
-class SecretPlace:
-    """Which secret: the id of the service's key, and how often the endpoint's secret was made anew."""
+class SecretRef:
+    """Identifies a secret of an endpoint: id of the service's key, and generation, starting at 1."""
 
     key: str
     generation: int
 
 
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """Writable state of an endpoint."""
+
+    url: str
+    description: str | None
+    events: tuple[EventType, ...]
+    enabled: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """`previous` goes on signing until `previous_until`. `failing_since` is None after a success."""
+    """A webhook endpoint.
+
+    The `previous` secret also signs until `previous_until`. `failing_since` is the time of the first failure after the
+    last success.
+    """
 
     id: UUID
     practice_id: str
@@ -58,41 +72,40 @@ class Endpoint:
     url: str
     description: str | None
     events: tuple[EventType, ...]
-    secret: SecretPlace
+    secret: SecretRef
     created_at: datetime
     disabled: Disabled | None = None
-    previous: SecretPlace | None = None
+    previous: SecretRef | None = None
     previous_until: datetime | None = None
     failing_since: datetime | None = None
 
-    def changed(self, *, url: str, description: str | None, events: tuple[EventType, ...], enabled: bool) -> "Endpoint":
-        """As its practice wants it. Enabling begins a new count of failures."""
-        kept = self.disabled or "by_practice"
+    def with_config(self, config: EndpointConfig) -> "Endpoint":
+        """Return the endpoint with a new configuration. Enabling a disabled endpoint resets `failing_since`."""
         return replace(
             self,
-            url=url,
-            description=description,
-            events=events,
-            disabled=None if enabled else kept,
-            failing_since=None if enabled and self.disabled is not None else self.failing_since,
+            url=config.url,
+            description=config.description,
+            events=config.events,
+            disabled=None if config.enabled else self.disabled or "by_practice",
+            failing_since=None if config.enabled and self.disabled is not None else self.failing_since,
         )
 
-    def rotated(self, key: str, overlap: timedelta, now: datetime) -> "Endpoint":
-        """With a new secret; the one before signs as well while they overlap, the one before that no more."""
+    def with_new_secret(self, key: str, overlap: timedelta, now: datetime) -> "Endpoint":
+        """Return the endpoint with a new secret. The current one signs too for `overlap`; an older one no longer."""
         return replace(
             self,
-            secret=SecretPlace(key, self.secret.generation + 1),
+            secret=SecretRef(key, self.secret.generation + 1),
             previous=self.secret if overlap else None,
             previous_until=now + overlap if overlap else None,
         )
 
-    def signing(self, now: datetime) -> tuple[SecretPlace, ...]:
-        """The secrets that sign at this time, the newest first."""
+    def signing_secrets(self, now: datetime) -> tuple[SecretRef, ...]:
+        """Return the secrets that sign at this time, newest first."""
         overlapping = self.previous is not None and self.previous_until is not None and now < self.previous_until
         return (self.secret, self.previous) if overlapping and self.previous is not None else (self.secret,)
 
     def after_failure(self, now: datetime, *, gone: bool) -> "Endpoint":
-        """Disabled once it says that it is gone for good, or has failed for days without a success between."""
+        """Return the endpoint after a failure: disabled if it is `gone` (410) or has failed for five days."""
         since = self.failing_since or now
         long_enough = now - since >= FAILING_UNTIL_DISABLED
         reason: Disabled | None = "gone" if gone else "failing" if long_enough else None
@@ -103,31 +116,31 @@ class Endpoint:
 
 
 class UnknownKeyError(Exception):
-    """A secret comes from a key that the service wasn't given."""
+    """The key of a secret isn't configured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Derives secrets. `keys` are by id; `current` names the one for new secrets."""
+    """Derives secrets of endpoints. `keys` are by id; `current` is the id of the key for new secrets."""
 
     keys: Mapping[str, bytes] = field(repr=False)
     current: str
 
     @classmethod
     def of(cls, keys: list[bytes]) -> "Secrets":
-        """The first key is the current one."""
+        """Create from keys of 32 bytes, of which the first is current."""
         by_id = {hashlib.sha256(b"millrace webhook key id" + key).hexdigest()[:16]: key for key in keys}
         return cls(by_id, next(iter(by_id)))
 
-    def raw(self, endpoint: UUID, place: SecretPlace) -> bytes:
-        """The secret's 32 bytes. Raises `UnknownKeyError`."""
-        key = self.keys.get(place.key)
+    def derive(self, endpoint_id: UUID, ref: SecretRef) -> bytes:
+        """Return the 32 bytes of the secret. Raises `UnknownKeyError`."""
+        key = self.keys.get(ref.key)
         if key is None:
-            raise UnknownKeyError("the key of this secret isn't among MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS")
+            raise UnknownKeyError("MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS doesn't contain the key of this secret")
         return hmac.new(
-            key, b"webhook-secret" + endpoint.bytes + place.generation.to_bytes(4, "big"), hashlib.sha256
+            key, b"webhook-secret" + endpoint_id.bytes + ref.generation.to_bytes(4, "big"), hashlib.sha256
         ).digest()
 
-    def shown(self, endpoint: UUID, place: SecretPlace) -> str:
-        """As a practice gets it: `whsec_` and base64."""
-        return PREFIX + base64.b64encode(self.raw(endpoint, place)).decode()
+    def encode(self, endpoint_id: UUID, ref: SecretRef) -> str:
+        """Return the secret as practices receive it: `whsec_` and base64. Raises `UnknownKeyError`."""
+        return PREFIX + base64.b64encode(self.derive(endpoint_id, ref)).decode()

@@ -1,4 +1,4 @@
-"""Endpoints over HTTP."""
+"""Schemas of webhook endpoints."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Literal
@@ -6,8 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from millrace_notifications.endpoint.model import LONGEST_OVERLAP, OVERLAP, Endpoint, EventType
-from millrace_notifications.endpoint.service import Wanted
+from millrace_notifications.endpoint.model import MAX_OVERLAP, OVERLAP, Endpoint, EndpointConfig, EventType
 from millrace_platform.resources import Body, Schema, Text, Version
 
 Url = Annotated[
@@ -16,17 +15,18 @@ Url = Annotated[
         min_length=1,
         max_length=2048,
         pattern=r"^[^\x00-\x20\x7f]+$",
-        description="An https address on the public internet.",
+        description="An https URL on the public internet.",
         examples=["https://ehr.example.com/hooks/millrace"],
     ),
 ]
 Events = Annotated[
-    list[EventType], Field(min_length=1, max_length=len(EventType), description="What the endpoint is told of.")
+    list[EventType],
+    Field(min_length=1, max_length=len(EventType), description="Subscribed event types."),
 ]
 
 
 class EndpointBody(Body):
-    """An endpoint's whole writable state."""
+    """Complete writable state of a webhook endpoint."""
 
     read_only: ClassVar[frozenset[str]] = frozenset(
         {"id", "practice_id", "version", "disabled_because", "created_at", "previous_secret_until"}
@@ -34,23 +34,23 @@ class EndpointBody(Body):
 
     url: Url
     description: Text | None = None
-    events: Events = Field(default_factory=lambda: list(EventType), description="Without it: all.")
+    events: Events = Field(default_factory=lambda: list(EventType), description="Subscribed event types. Default: all.")
     enabled: bool = True
 
-    def wanted(self) -> Wanted:
-        return Wanted(self.url, self.description, tuple(dict.fromkeys(self.events)), self.enabled)
+    def config(self) -> EndpointConfig:
+        return EndpointConfig(self.url, self.description, tuple(dict.fromkeys(self.events)), self.enabled)
 
 
 class NewEndpointBody(EndpointBody):
-    """A new endpoint."""
+    """A new webhook endpoint."""
 
     read_only: ClassVar[frozenset[str]] = frozenset()
 
-    practice_id: Annotated[UUID | None, Field(description="Needed only by who works for several practices.")] = None
+    practice_id: Annotated[UUID | None, Field(description="Required if the caller works for several practices.")] = None
 
 
 class EndpointResource(Schema):
-    """Where a practice is told what becomes of its appointments."""
+    """A webhook endpoint: receives messages about changes of the practice's appointments."""
 
     id: UUID
     practice_id: str
@@ -60,9 +60,11 @@ class EndpointResource(Schema):
     events: list[EventType]
     enabled: bool
     disabled_because: Literal["by_practice", "failing", "gone"] | None = Field(
-        description="`failing`: no attempt succeeded for five days. `gone`: it answered 410."
+        description="`failing`: no attempt succeeded for five days. `gone`: the endpoint responded 410."
     )
-    previous_secret_until: datetime | None = Field(description="Until when the secret before signs as well.")
+    previous_secret_until: datetime | None = Field(
+        description="Messages are signed with the previous secret too until then."
+    )
     created_at: datetime
 
     @classmethod
@@ -71,7 +73,7 @@ class EndpointResource(Schema):
 
 
 class EndpointWithSecret(EndpointResource):
-    """An endpoint with its new secret, which isn't shown again."""
+    """A webhook endpoint with its new secret, which isn't shown again."""
 
     secret: str = Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="])
 
@@ -81,14 +83,14 @@ class EndpointWithSecret(EndpointResource):
 
 
 class RotationBody(Body):
-    """How a secret gives way to a new one."""
+    """Rotation of a secret."""
 
     overlap: Annotated[
         int,
-        Field(ge=0, le=int(LONGEST_OVERLAP.total_seconds()), description="Seconds that the old one goes on signing."),
+        Field(ge=0, le=int(MAX_OVERLAP.total_seconds()), description="Seconds during which the old secret also signs."),
     ] = int(OVERLAP.total_seconds())
 
-    def overlap_time(self) -> timedelta:
+    def overlap_duration(self) -> timedelta:
         return timedelta(seconds=self.overlap)
 
 

@@ -1,4 +1,4 @@
-"""Commands on endpoints. Those of practices that the caller doesn't work for are as ones that aren't there: 404."""
+"""Commands and queries on webhook endpoints. Endpoints of other practices return 404."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -7,8 +7,8 @@ from uuid import UUID
 
 from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.endpoint import repository
-from millrace_notifications.endpoint.model import LIMIT, Endpoint, EventType, SecretPlace, Secrets
-from millrace_notifications.network.urls import UrlRefusedError, target_of
+from millrace_notifications.endpoint.model import LIMIT, Endpoint, EndpointConfig, SecretRef, Secrets
+from millrace_notifications.network.urls import UrlNotAllowedError, parse_target
 from millrace_platform.database import Database, Session
 from millrace_platform.errors import Conflict, FieldError, NotFound, Unprocessable
 from millrace_platform.ids import Ids
@@ -18,18 +18,8 @@ Practices = Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a practice says of an endpoint."""
-
-    url: str
-    description: str | None
-    events: tuple[EventType, ...]
-    enabled: bool
-
-
-@dataclass(frozen=True, slots=True)
 class EndpointService:
-    """Each method commits before it returns. `loopback` as in `target_of`."""
+    """Commands and queries on endpoints. Each command commits before it returns. `loopback` as in `parse_target`."""
 
     database: Database
     secrets: Secrets
@@ -38,85 +28,84 @@ class EndpointService:
     ids: Ids
 
     async def list(self, practices: Practices, after: UUID | None, limit: int) -> Sequence[Endpoint]:
+        """Return up to `limit` endpoints whose id is greater than `after`, oldest first."""
         async with self.database.read() as session:
-            return await repository.page(session, practices, after, limit)
+            return await repository.list_page(session, practices, after, limit)
 
     async def get(self, practices: Practices, identifier: UUID) -> Endpoint:
-        """Problems: 404."""
+        """Return an endpoint. Problems: 404."""
         async with self.database.read() as session:
-            found = await repository.find(session, identifier, practices)
-        return _there(found)
+            return _require(await repository.find(session, identifier, practices))
 
-    async def create(self, practices: Practices, practice: str, wanted: Wanted) -> Endpoint:
-        """Problems: 404 for another's practice; 409 beyond the limit; 422 for an address that can't be."""
-        if practice not in practices:
-            raise NotFound("There is no such practice.")
-        self._check(wanted.url)
-        made = Endpoint(
+    async def create(self, practices: Practices, practice_id: str, config: EndpointConfig) -> Endpoint:
+        """Create an endpoint. Problems: 404 for another practice, 409 beyond the limit, 422 for a forbidden URL."""
+        if practice_id not in practices:
+            raise NotFound("Practice not found.")
+        self._check_url(config.url)
+        endpoint = Endpoint(
             id=self.ids(),
-            practice_id=practice,
+            practice_id=practice_id,
             version=1,
-            url=wanted.url,
-            description=wanted.description,
-            events=wanted.events,
-            secret=SecretPlace(self.secrets.current, 1),
+            url=config.url,
+            description=config.description,
+            events=config.events,
+            secret=SecretRef(self.secrets.current, 1),
             created_at=utc_now(self.clock),
-            disabled=None if wanted.enabled else "by_practice",
+            disabled=None if config.enabled else "by_practice",
         )
         async with self.database.transaction() as session:
-            if await repository.count(session, practice) >= LIMIT:
-                raise Conflict(f"A practice has at most {LIMIT} endpoints. Delete one first.")
-            await repository.add(session, made)
-        return made
+            if await repository.lock_and_count(session, practice_id) >= LIMIT:
+                raise Conflict(f"The practice has reached the limit of {LIMIT} endpoints. Delete one first.")
+            await repository.insert_endpoint(session, endpoint)
+        return endpoint
 
-    async def change(self, practices: Practices, identifier: UUID, match: Tags, wanted: Wanted) -> Endpoint:
-        """What changes nothing keeps the version. Problems: 404, 412, 422."""
-        self._check(wanted.url)
+    async def update(self, practices: Practices, identifier: UUID, match: Tags, config: EndpointConfig) -> Endpoint:
+        """Replace the configuration. The version increases only if it changes. Problems: 404, 412, 422."""
+        self._check_url(config.url)
         async with self.database.transaction() as session:
-            before = await self._locked(session, practices, identifier, match)
-            after = before.changed(
-                url=wanted.url, description=wanted.description, events=wanted.events, enabled=wanted.enabled
-            )
-            return before if after == before else await self._replace(session, after)
+            before = await self._lock(session, practices, identifier, match)
+            after = before.with_config(config)
+            return before if after == before else await self._store(session, after)
 
-    async def rotate(self, practices: Practices, identifier: UUID, overlap: timedelta) -> Endpoint:
-        """A new secret; the old one goes on signing for the overlap. Problems: 404."""
+    async def rotate_secret(self, practices: Practices, identifier: UUID, overlap: timedelta) -> Endpoint:
+        """Create a new secret; the old one also signs for the overlap. Problems: 404."""
         async with self.database.transaction() as session:
-            before = await self._locked(session, practices, identifier)
-            return await self._replace(session, before.rotated(self.secrets.current, overlap, utc_now(self.clock)))
+            before = await self._lock(session, practices, identifier)
+            after = before.with_new_secret(self.secrets.current, overlap, utc_now(self.clock))
+            return await self._store(session, after)
 
     async def delete(self, practices: Practices, identifier: UUID, match: Tags) -> None:
-        """With its deliveries. Problems: 404, 412."""
+        """Delete an endpoint and its deliveries. Problems: 404, 412."""
         async with self.database.transaction() as session:
-            await self._locked(session, practices, identifier, match)
-            await repository.remove(session, identifier)
+            await self._lock(session, practices, identifier, match)
+            await repository.delete(session, identifier)
 
-    def secret_of(self, endpoint: Endpoint) -> str:
-        """The newest secret, as its practice gets it once."""
-        return self.secrets.shown(endpoint.id, endpoint.secret)
+    def encode_secret(self, endpoint: Endpoint) -> str:
+        """Return the current secret as practices receive it."""
+        return self.secrets.encode(endpoint.id, endpoint.secret)
 
-    async def _locked(
+    async def _lock(
         self, session: Session, practices: Practices, identifier: UUID, match: Tags | None = None
     ) -> Endpoint:
-        found = _there(await repository.locked(session, identifier, practices))
+        endpoint = _require(await repository.find_for_update(session, identifier, practices))
         if match is not None:
-            match.require(found.version)
-        return found
+            match.require(endpoint.version)
+        return endpoint
 
-    async def _replace(self, session: Session, after: Endpoint) -> Endpoint:
-        written = replace(after, version=after.version + 1)
-        await repository.replace(session, written)
-        return written
+    async def _store(self, session: Session, after: Endpoint) -> Endpoint:
+        endpoint = replace(after, version=after.version + 1)
+        await repository.update(session, endpoint)
+        return endpoint
 
-    def _check(self, url: str) -> None:
+    def _check_url(self, url: str) -> None:
         try:
-            target_of(url, loopback=self.loopback)
-        except UrlRefusedError as error:
-            wrong = FieldError(field="url", detail=str(error), remedy=error.remedy)
-            raise Unprocessable(errors=[wrong]) from error
+            parse_target(url, loopback=self.loopback)
+        except UrlNotAllowedError as error:
+            invalid = FieldError(field="url", detail=str(error), remedy=error.remedy)
+            raise Unprocessable(errors=[invalid]) from error
 
 
-def _there(found: Endpoint | None) -> Endpoint:
-    if found is None:
-        raise NotFound("There is no such webhook endpoint.")
-    return found
+def _require(endpoint: Endpoint | None) -> Endpoint:
+    if endpoint is None:
+        raise NotFound("Webhook endpoint not found.")
+    return endpoint

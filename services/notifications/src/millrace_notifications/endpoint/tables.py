@@ -1,4 +1,4 @@
-"""The table of endpoints. Of a secret only its place is here."""
+"""Table of webhook endpoints. It identifies secrets but doesn't contain them."""
 
 from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Column, DateTime, Index, Integer, Table, Text, Uuid
 

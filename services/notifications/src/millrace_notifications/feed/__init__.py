@@ -1,1 +1,1 @@
-"""Takes what the service needs from `entities`."""
+"""Consumer of the feed `entities`."""

@@ -1,1 +1,1 @@
-"""Requests to addresses that strangers chose."""
+"""HTTP requests to URLs that practices configured, guarded against server-side request forgery."""

@@ -1,4 +1,4 @@
-"""One POST to an address that a stranger chose: bounded in time and size, without redirects, proxies or cookies."""
+"""HTTP client for webhooks: POST bounded in time and size, without redirects, proxies or cookies."""
 
 import asyncio
 import ssl
@@ -11,52 +11,52 @@ import httpcore
 import httpx
 
 from millrace_notifications.network.guarded import (
-    AddressRefusedError,
+    AddressNotAllowedError,
     GuardedNetwork,
-    NameUnknownError,
+    NameResolutionError,
     Resolve,
     resolve,
 )
 from millrace_notifications.network.urls import Target
 
-ANSWER_LIMIT = 65_536
-"""Bytes of an answer's body that are read before the connection is dropped; nothing of it is kept."""
-LONGEST_RETRY_AFTER = 9
+MAX_BODY_BYTES = 65_536
+"""Bytes of a response body that are read and discarded before the connection is closed."""
+MAX_RETRY_AFTER_DIGITS = 9
 
 
 class PostFailedError(Exception):
-    """There was no answer. The text is one of a few codes: `refused_address`, `unknown_name`, `timeout`, `tls`,
-    `connection`, `protocol`."""
+    """There was no response. The message is a code: `refused_address`, `unknown_name`, `timeout`, `tls`, `connection`
+    or `protocol`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`retry_after` in seconds, None where there was none that can be read."""
+class PostResponse:
+    """A response. `retry_after` is in seconds; None without a valid header."""
 
     status: int
     retry_after: int | None = None
 
 
 class Poster(Protocol):
-    async def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Raises `PostFailedError`. A redirect is an answer like any other."""
+    async def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> PostResponse:
+        """Send a POST request and return the response; redirects aren't followed. Raises `PostFailedError`."""
         ...
 
 
 class GuardedPoster:
-    """Posts through a guarded network, over a new connection each time."""
+    """Sends each request over a new connection through a `GuardedNetwork`, within `seconds`."""
 
     def __init__(self, pool: httpcore.AsyncConnectionPool, seconds: float) -> None:
         self._pool = pool
         self._seconds = seconds
 
-    async def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> PostResponse:
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._post(target, headers, body)
-        except AddressRefusedError:
+        except AddressNotAllowedError:
             raise PostFailedError("refused_address") from None
-        except NameUnknownError:
+        except NameResolutionError:
             raise PostFailedError("unknown_name") from None
         except (TimeoutError, httpcore.TimeoutException):
             raise PostFailedError("timeout") from None
@@ -67,31 +67,31 @@ class GuardedPoster:
         except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, ValueError):
             raise PostFailedError("protocol") from None
 
-    async def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> PostResponse:
         url = httpcore.URL(
             scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
         )
         fields = {"Host": target.authority, "Content-Length": str(len(body)), "Connection": "close", **headers}
-        each = dict.fromkeys(("connect", "read", "write", "pool"), self._seconds)
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._seconds)
         async with self._pool.stream(
-            "POST", url, headers=list(fields.items()), content=body, extensions={"timeout": each}
-        ) as answer:
-            await _read_some(answer)
-            return Answer(answer.status, _retry_after(answer.headers))
+            "POST", url, headers=list(fields.items()), content=body, extensions={"timeout": timeouts}
+        ) as response:
+            await _discard_body(response)
+            return PostResponse(response.status, _parse_retry_after(response.headers))
 
 
-async def _read_some(answer: httpcore.Response) -> None:
+async def _discard_body(response: httpcore.Response) -> None:
     size = 0
-    async for part in answer.aiter_stream():
+    async for part in response.aiter_stream():
         size += len(part)
-        if size > ANSWER_LIMIT:
+        if size > MAX_BODY_BYTES:
             return
 
 
-def _retry_after(headers: list[tuple[bytes, bytes]]) -> int | None:
+def _parse_retry_after(headers: list[tuple[bytes, bytes]]) -> int | None:
     values = [value for name, value in headers if name.lower() == b"retry-after"]
-    readable = bool(values) and values[0].isdigit() and len(values[0]) <= LONGEST_RETRY_AFTER
-    return int(values[0]) if readable else None
+    valid = bool(values) and values[0].isdigit() and len(values[0]) <= MAX_RETRY_AFTER_DIGITS
+    return int(values[0]) if valid else None
 
 
 def _is_tls(error: BaseException) -> bool:
@@ -103,15 +103,15 @@ def _is_tls(error: BaseException) -> bool:
 async def open_poster(
     *,
     seconds: float,
-    at_once: int,
+    concurrency: int,
     loopback: bool,
     resolve: Resolve = resolve,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[GuardedPoster]:
-    """A poster that trusts the usual authorities unless `tls` says otherwise. `seconds` bounds one post."""
+    """Open a poster. `seconds` limits one request, `concurrency` the number of connections."""
     pool = httpcore.AsyncConnectionPool(
         ssl_context=tls or httpx.create_ssl_context(),
-        max_connections=at_once,
+        max_connections=concurrency,
         max_keepalive_connections=0,
         network_backend=GuardedNetwork(loopback=loopback, resolve=resolve),
     )

@@ -1,5 +1,7 @@
-"""Connections that only lead where they may: a name is resolved once, all that it gives is checked, and the connection
-goes to that very address. TLS still asks for the name, and the certificate must bear it.
+"""Connections only to allowed addresses.
+
+A name is resolved once, all its addresses are checked, and the connection uses the checked address, so DNS rebinding
+has no effect. TLS still uses the name for SNI and certificate verification.
 """
 
 import asyncio
@@ -10,31 +12,31 @@ from typing import TypeAlias
 
 import httpcore
 
-from millrace_notifications.network.addresses import may_reach
+from millrace_notifications.network.addresses import is_allowed
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a name, as text. Raises `OSError` where it has none."""
+"""Resolves (host, port) to addresses as text. Raises `OSError` if there are none."""
 
 RESOLVE_SECONDS = 5.0
 
 
-class AddressRefusedError(Exception):
-    """The name leads where nothing may go."""
+class AddressNotAllowedError(Exception):
+    """The name has an address that isn't allowed."""
 
 
-class NameUnknownError(Exception):
-    """The name has no address, or none could be found in time."""
+class NameResolutionError(Exception):
+    """The name couldn't be resolved in time."""
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """By the system's resolver."""
+    """Resolve with the system's resolver."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in infos]
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """A network for httpcore. One address that may not be reached makes the whole name refused."""
+    """Network backend for httpcore that refuses names with any address that isn't allowed."""
 
     def __init__(
         self, *, loopback: bool, resolve: Resolve = resolve, inner: httpcore.AsyncNetworkBackend | None = None
@@ -47,27 +49,27 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 # as httpcore has it
+        timeout: float | None = None,  # noqa: ASYNC109 # signature of httpcore
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Raises `AddressRefusedError` and `NameUnknownError` besides httpcore's own."""
-        address = await self._checked(host, port)
+        """Connect to the checked address. Raises `AddressNotAllowedError` and `NameResolutionError` too."""
+        address = await self._resolve_checked(host, port)
         return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
 
-    async def _checked(self, host: str, port: int) -> str:
+    async def _resolve_checked(self, host: str, port: int) -> str:
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
-                found = await self._resolve(host, port)
+                addresses = await self._resolve(host, port)
         except (OSError, UnicodeError) as error:
-            raise NameUnknownError from error
-        if not found:
-            raise NameUnknownError
-        for text in found:
-            # A scope (`fe80::1%eth0`) only link-local addresses have.
-            if not may_reach(ipaddress.ip_address(text.partition("%")[0]), loopback=self._loopback):
-                raise AddressRefusedError
-        return found[0]
+            raise NameResolutionError from error
+        if not addresses:
+            raise NameResolutionError
+        for text in addresses:
+            # Only link-local addresses have a scope (`fe80::1%eth0`).
+            if not is_allowed(ipaddress.ip_address(text.partition("%")[0]), loopback=self._loopback):
+                raise AddressNotAllowedError
+        return addresses[0]

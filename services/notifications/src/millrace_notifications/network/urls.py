@@ -1,4 +1,4 @@
-"""Which addresses an endpoint may have: pure. What a name leads to is looked at when something is sent there."""
+"""Validation of webhook URLs: pure. The addresses of a name are checked when a message is sent."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pydantic_core import Url
 from pydantic_core import ValidationError as UrlError
 
-from millrace_notifications.network.addresses import is_loopback, may_reach
+from millrace_notifications.network.addresses import is_allowed, is_loopback
 
-LONGEST = 2048
+MAX_LENGTH = 2048
 LOCALHOST = "localhost"
 
 
-class UrlRefusedError(ValueError):
-    """The text says why, and `remedy` what to do; neither quotes the address."""
+class UrlNotAllowedError(ValueError):
+    """The URL isn't allowed. The message says why, `remedy` says what to do; neither quotes the URL."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(reason)
@@ -22,7 +22,7 @@ class UrlRefusedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address taken apart. `host` is in ASCII, an IPv6 address without brackets."""
+    """A parsed URL. `host` is ASCII; IPv6 addresses are without brackets."""
 
     scheme: str
     host: str
@@ -31,30 +31,31 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """As the `Host` field has it."""
+        """Return the value of the `Host` header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        usual = {"https": 443, "http": 80}[self.scheme]
-        return host if self.port == usual else f"{host}:{self.port}"
+        default = {"https": 443, "http": 80}[self.scheme]
+        return host if self.port == default else f"{host}:{self.port}"
 
 
-def target_of(text: str, *, loopback: bool) -> Target:
-    """Takes an address apart as browsers do (WHATWG), so that `0x7f.1` is what it is. Raises `UrlRefusedError`.
+def parse_target(text: str, *, loopback: bool) -> Target:
+    """Parse and check a URL. Raises `UrlNotAllowedError`.
 
-    `loopback`: this machine may be reached too, also over plain HTTP.
+    Parses as browsers do (WHATWG), so that `0x7f.1` is recognized as 127.0.0.1. With `loopback`, loopback addresses are
+    allowed too, also over plain HTTP.
     """
-    if len(text) > LONGEST:
-        raise UrlRefusedError("It is too long.", f"Keep it within {LONGEST} characters.")
+    if len(text) > MAX_LENGTH:
+        raise UrlNotAllowedError("The URL is too long.", f"Use at most {MAX_LENGTH} characters.")
     try:
         url = Url(text)
     except (UrlError, ValueError) as error:
-        raise UrlRefusedError("It is no address.", "Give an address like https://example.com/hooks.") from error
+        raise UrlNotAllowedError("This is not a URL.", "Enter a URL like https://example.com/hooks.") from error
     host = (url.host or "").strip("[]").rstrip(".")
     if url.scheme not in ("https", "http") or not host or not url.port:
-        raise UrlRefusedError("It isn't an https address.", "Begin it with https://.")
+        raise UrlNotAllowedError("The URL doesn't use https.", "Use a URL that begins with https://.")
     if url.username or url.password:
-        raise UrlRefusedError("It carries a user or a password.", "Leave them out; verify the signature instead.")
+        raise UrlNotAllowedError("The URL contains a user or password.", "Remove them. Verify signatures instead.")
     if url.fragment:
-        raise UrlRefusedError("It has a fragment.", "Leave out what follows the #.")
+        raise UrlNotAllowedError("The URL contains a fragment.", "Remove the # and the text after it.")
     _check_host(url.scheme, host, loopback)
     query = f"?{url.query}" if url.query else ""
     return Target(url.scheme, host, url.port, (url.path or "/") + query)
@@ -67,8 +68,8 @@ def _check_host(scheme: str, host: str, loopback: bool) -> None:
         address = None
     local = host == LOCALHOST or host.endswith(f".{LOCALHOST}") or (address is not None and is_loopback(address))
     if scheme == "http" and not (local and loopback):
-        raise UrlRefusedError("It isn't encrypted.", "Begin it with https://.")
-    # A name without a dot is looked up in the network's own domain.
-    inside = "." not in host if address is None else not may_reach(address, loopback=loopback)
-    if not loopback if local else inside:
-        raise UrlRefusedError("It leads into a private network.", "Give an address on the public internet.")
+        raise UrlNotAllowedError("The URL isn't encrypted.", "Use a URL that begins with https://.")
+    # A name without a dot would be resolved in the local domain.
+    private = "." not in host if address is None else not is_allowed(address, loopback=loopback)
+    if not loopback if local else private:
+        raise UrlNotAllowedError("The URL points to a private network.", "Use a host on the public internet.")

@@ -1,1 +1,1 @@
-"""Letters to patients whose time comes."""
+"""Timers: emails to patients about appointments and waitlist offers, scheduled for a time."""

@@ -1,4 +1,4 @@
-"""Timers and what a letter tells: pure."""
+"""Timers and the data of their emails: pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 
 
-class Kind(StrEnum):
-    """What a letter is about."""
+class EmailKind(StrEnum):
+    """Kinds of emails to patients."""
 
     BOOKED = "booked"
     MOVED = "moved"
@@ -21,8 +21,8 @@ class Kind(StrEnum):
     WAITLIST_OFFER = "waitlist_offer"
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a letter tells, as it was at the version that it is about; ids and times only."""
+class EmailData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Stored data of an email, from the version that caused it: ids and times only."""
 
     start: datetime
     provider_location_id: str
@@ -35,61 +35,58 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cancelled_by: str | None = None
     waitlist_entry_id: str | None = None
     until: datetime | None = None
-    """Until when an offered time is held."""
+    """End of the hold on an offered time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTimer:
-    """A letter to be sent from `due_at` on, and not at all from `expires_at` on.
+    """An email to send between `due_at` and `expires_at`. Unique by (kind, entity, version)."""
 
-    There is one at most of each (kind, entity, version).
-    """
-
-    kind: Kind
+    kind: EmailKind
     entity: str
     version: int
     patient_id: str
-    facts: Facts
+    data: EmailData
     due_at: datetime
     expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a change does to the timers of its entity: first those of `dropped` kinds go, then the new ones come."""
+class TimerPlan:
+    """Effect of a change on the timers of its entity: drop waiting ones of the `dropped` kinds, then add `timers`."""
 
     entity: str
     reason: str
-    dropped: frozenset[Kind] = frozenset()
+    dropped: frozenset[EmailKind] = frozenset()
     timers: tuple[NewTimer, ...] = ()
 
 
-def drops(plans: Sequence[Plan]) -> dict[tuple[str, frozenset[Kind]], list[str]]:
-    """Entities whose timers of some kinds go, by reason and kinds."""
-    found: dict[tuple[str, frozenset[Kind]], list[str]] = {}
+def group_drops(plans: Sequence[TimerPlan]) -> dict[tuple[str, frozenset[EmailKind]], list[str]]:
+    """Return the entities whose timers are dropped, by reason and dropped kinds."""
+    drops: dict[tuple[str, frozenset[EmailKind]], list[str]] = {}
     for plan in plans:
         if plan.dropped:
-            found.setdefault((plan.reason, plan.dropped), []).append(plan.entity)
-    return found
+            drops.setdefault((plan.reason, plan.dropped), []).append(plan.entity)
+    return drops
 
 
-def remaining(plans: Sequence[Plan]) -> list[NewTimer]:
-    """The new timers that no later one of the plans drops."""
+def remaining_timers(plans: Sequence[TimerPlan]) -> list[NewTimer]:
+    """Return the new timers that no later plan drops."""
     by_entity: dict[str, list[NewTimer]] = {}
     for plan in plans:
-        kept = [timer for timer in by_entity.get(plan.entity, ()) if timer.kind not in plan.dropped]
-        by_entity[plan.entity] = [*kept, *plan.timers]
+        remaining = [timer for timer in by_entity.get(plan.entity, ()) if timer.kind not in plan.dropped]
+        by_entity[plan.entity] = [*remaining, *plan.timers]
     return [timer for timers in by_entity.values() for timer in timers]
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A timer whose time has come, leased to this worker. `attempts` counts those before."""
+class DueTimer:
+    """A due timer with this worker's lease. `attempts` is the number of earlier attempts."""
 
     id: UUID
     lease: UUID
-    kind: Kind
+    kind: EmailKind
     patient_id: str
-    facts: Facts
+    data: EmailData
     expires_at: datetime
     attempts: int

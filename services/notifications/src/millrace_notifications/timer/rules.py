@@ -1,94 +1,98 @@
-"""Which letters a change asks for, and when: pure."""
+"""Rules for the emails that a change of an appointment schedules: pure."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from millrace_notifications.appointment.model import Happening, Visit
-from millrace_notifications.timer.model import Facts, Kind, NewTimer, Plan
+from millrace_notifications.appointment.model import Appointment, ChangeType
+from millrace_notifications.timer.model import EmailData, EmailKind, NewTimer, TimerPlan
 
 REVIEW_AFTER = timedelta(days=1)
 REVIEW_UNTIL = timedelta(days=15)
-REMINDERS = frozenset({Kind.REMINDER_48H, Kind.REMINDER_2H})
-ANNOUNCEMENTS = frozenset({Kind.BOOKED, Kind.MOVED})
+REMINDERS = frozenset({EmailKind.REMINDER_48H, EmailKind.REMINDER_2H})
+ANNOUNCEMENTS = frozenset({EmailKind.BOOKED, EmailKind.MOVED})
 
 _DROPPED = {
-    Happening.MOVED: REMINDERS | ANNOUNCEMENTS,
-    Happening.CANCELLED: frozenset(Kind),
-    Happening.ARRIVED: REMINDERS | ANNOUNCEMENTS,
-    Happening.COMPLETED: REMINDERS | ANNOUNCEMENTS,
-    Happening.NO_SHOW: REMINDERS | ANNOUNCEMENTS,
+    ChangeType.MOVED: REMINDERS | ANNOUNCEMENTS,
+    ChangeType.CANCELLED: frozenset(EmailKind),
+    ChangeType.ARRIVED: REMINDERS | ANNOUNCEMENTS,
+    ChangeType.COMPLETED: REMINDERS | ANNOUNCEMENTS,
+    ChangeType.NO_SHOW: REMINDERS | ANNOUNCEMENTS,
 }
 
 
-def plan(happening: Happening, visit: Visit, zone: str | None, now: datetime, *, announce: bool = True) -> Plan:
-    """The timers that the happening drops and those that it sets. None is set whose time has passed at `now`.
+def plan_timers(
+    change: ChangeType, appointment: Appointment, zone: str | None, now: datetime, *, announce: bool = True
+) -> TimerPlan:
+    """Return the timers that the change drops and adds. Timers that expire by `now` are left out.
 
-    `zone` is that of the place; without one, UTC. `announce` False: nothing that tells of the happening itself.
+    `zone` is the time zone of the provider-location; None means UTC. Without `announce` only reminders are added.
     """
-    facts = _facts(visit, zone)
     timers = [
         NewTimer(
             kind=kind,
-            entity=visit.entity,
-            version=visit.version,
-            patient_id=visit.patient_id,
-            facts=facts,
+            entity=appointment.entity,
+            version=appointment.version,
+            patient_id=appointment.patient_id,
+            data=_to_email_data(appointment, zone),
             due_at=due,
             expires_at=expires,
         )
-        for kind, due, expires in _times(happening, visit, zone_of(zone), now)
+        for kind, due, expires in _list_times(change, appointment, zone_or_utc(zone), now)
         if expires > now and (announce or kind in REMINDERS)
     ]
-    return Plan(visit.entity, happening, _DROPPED.get(happening, frozenset()), tuple(timers))
+    return TimerPlan(appointment.entity, change, _DROPPED.get(change, frozenset()), tuple(timers))
 
 
-def _times(happening: Happening, visit: Visit, zone: ZoneInfo, now: datetime) -> list[tuple[Kind, datetime, datetime]]:
-    """Kinds with the times from which and until which they may be sent."""
-    match happening:
-        case Happening.BOOKED | Happening.MOVED:
-            return [(Kind(happening), now, visit.start), *_reminders(visit.start, zone, now)]
-        case Happening.CANCELLED:
-            return [(Kind.CANCELLED, now, visit.start)]
-        case Happening.COMPLETED:
-            done = visit.completed_at or now
-            return [(Kind.REVIEW_REQUEST, done + REVIEW_AFTER, done + REVIEW_UNTIL)]
+def _list_times(
+    change: ChangeType, appointment: Appointment, zone: ZoneInfo, now: datetime
+) -> list[tuple[EmailKind, datetime, datetime]]:
+    """Return (kind, due, expires) of each email."""
+    match change:
+        case ChangeType.BOOKED | ChangeType.MOVED:
+            announcement = (EmailKind(change), now, appointment.start)
+            return [announcement, *_list_reminders(appointment.start, zone, now)]
+        case ChangeType.CANCELLED:
+            return [(EmailKind.CANCELLED, now, appointment.start)]
+        case ChangeType.COMPLETED:
+            completed = appointment.completed_at or now
+            return [(EmailKind.REVIEW_REQUEST, completed + REVIEW_AFTER, completed + REVIEW_UNTIL)]
         case _:
             return []
 
 
-def _reminders(start: datetime, zone: ZoneInfo, now: datetime) -> list[tuple[Kind, datetime, datetime]]:
-    """Those whose time has not come yet: who books on the day before needs no reminder of two days before."""
+def _list_reminders(start: datetime, zone: ZoneInfo, now: datetime) -> list[tuple[EmailKind, datetime, datetime]]:
+    """Return the reminders that are still ahead; a late booking gets no reminder for a time that has passed."""
     two_hours = start - timedelta(hours=2)
-    found = [
-        (Kind.REMINDER_48H, two_days_before(start, zone), two_hours),
-        (Kind.REMINDER_2H, two_hours, start),
+    reminders = [
+        (EmailKind.REMINDER_48H, two_days_before(start, zone), two_hours),
+        (EmailKind.REMINDER_2H, two_hours, start),
     ]
-    return [(kind, due, expires) for kind, due, expires in found if due > now]
+    return [(kind, due, expires) for kind, due, expires in reminders if due > now]
 
 
 def two_days_before(start: datetime, zone: ZoneInfo) -> datetime:
-    """The same time of day two days before, on the clocks of the zone; 47 or 49 hours where those are changed."""
-    wall = start.astimezone(zone).replace(tzinfo=None) - timedelta(days=2)
-    return wall.replace(tzinfo=zone).astimezone(UTC)
+    """Return the same local time two days earlier: 47 or 49 hours if the clocks change in between."""
+    local = start.astimezone(zone).replace(tzinfo=None) - timedelta(days=2)
+    return local.replace(tzinfo=zone).astimezone(UTC)
 
 
-def zone_of(name: str | None) -> ZoneInfo:
-    """UTC where the name is unknown: a letter with a time in UTC says so, and is better than none."""
+def zone_or_utc(name: str | None) -> ZoneInfo:
+    """Return the zone, or UTC for an unknown one: an email that names a time in UTC is better than none."""
     try:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
         return ZoneInfo("UTC")
 
 
-def _facts(visit: Visit, zone: str | None) -> Facts:
-    return Facts(
-        start=visit.start,
-        provider_location_id=visit.provider_location_id,
-        npi=visit.npi,
-        mode=visit.mode,
-        minutes=visit.minutes,
+def _to_email_data(appointment: Appointment, zone: str | None) -> EmailData:
+    return EmailData(
+        start=appointment.start,
+        provider_location_id=appointment.provider_location_id,
+        npi=appointment.npi,
+        mode=appointment.mode,
+        minutes=appointment.minutes,
         time_zone=zone,
-        appointment_id=visit.id,
-        moved_from=visit.moved_from,
-        cancelled_by=visit.cancelled_by,
+        appointment_id=appointment.id,
+        moved_from=appointment.moved_from,
+        cancelled_by=appointment.cancelled_by,
     )

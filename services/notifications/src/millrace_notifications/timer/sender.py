@@ -1,8 +1,8 @@
-"""Sends the letters whose time has come.
+"""Sends the emails whose timers are due.
 
-Each is sent at least once, and in ordinary running exactly once: a row is leased to one worker, and is noted as sent
-right after SES took the mail. Between those two lies the only gap: a process that is killed there, or a timeout after
-SES took it, makes a second mail with the same id. A shutdown finishes what is under way and leaves no such gap.
+Delivery is at least once and normally exactly once: a timer is leased to one worker and marked as sent right after SES
+accepts the email. Only if the process is killed in between, or SES accepts after the timeout, a second email with the
+same id is sent. A shutdown finishes running sends first.
 """
 
 import logging
@@ -11,100 +11,100 @@ from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
+from millrace_feeds.backoff import Backoff
 from millrace_feeds.clock import Clock, utc_now
-from millrace_notifications.backoff import backoff
-from millrace_notifications.figures import Figures
-from millrace_notifications.mail.letter import as_html, as_text
-from millrace_notifications.mail.model import Mail, MailAwayError, Mailer, MailRefusedError
-from millrace_notifications.mail.pace import Pace
-from millrace_notifications.patients_client import Contact, Contacts, PatientsAwayError
-from millrace_notifications.place.repository import place_of, provider_of
+from millrace_notifications.email.content import render_html, render_text
+from millrace_notifications.email.model import Email, EmailRejectedError, EmailUnavailableError, Mailer
+from millrace_notifications.email.token_bucket import TokenBucket
+from millrace_notifications.patients_client import Contact, Contacts, PatientsUnavailableError
+from millrace_notifications.provider_location.repository import find_provider, find_provider_location
+from millrace_notifications.stats import Stats
 from millrace_notifications.timer import repository
-from millrace_notifications.timer.letters import Scene, letter
-from millrace_notifications.timer.model import Claimed
+from millrace_notifications.timer.model import DueTimer
 from millrace_notifications.timer.repository import Outcome
+from millrace_notifications.timer.templates import TemplateContext, render_email
 from millrace_platform.database import Database
 from millrace_platform.ids import Ids
 
-FIRST_PAUSE = timedelta(seconds=5)
-LONGEST_PAUSE = timedelta(minutes=10)
+RETRY_BACKOFF = Backoff(first=5.0, ceiling=600.0)
 
 _log = logging.getLogger("notifications.timers")
 
 
 @dataclass(frozen=True, slots=True)
-class LetterSender:
-    """Claims and sends; `url` begins all links."""
+class EmailSender:
+    """Leases due timers and sends their emails. `url` is the base of all links."""
 
     database: Database
     contacts: Contacts
     mailer: Mailer
-    pace: Pace
+    rate_limit: TokenBucket
     url: str
     clock: Clock
     ids: Ids
     random: Random
-    figures: Figures
+    stats: Stats
 
-    async def claim(self, limit: int) -> Sequence[Claimed]:
-        """What is due, as far as the pace allows."""
-        allowed = self.pace.take(limit)
+    async def lease_due(self, limit: int) -> Sequence[DueTimer]:
+        """Lease due timers, at most `limit` and as many as the rate limit allows."""
+        allowed = self.rate_limit.take(limit)
         if not allowed:
             return []
         async with self.database.transaction() as session:
-            claimed = await repository.claim(session, self.ids(), utc_now(self.clock), allowed)
-        self.pace.give_back(allowed - len(claimed))
-        return claimed
+            timers = await repository.lease_due(session, self.ids(), utc_now(self.clock), allowed)
+        self.rate_limit.return_unused(allowed - len(timers))
+        return timers
 
-    async def send(self, claimed: Claimed) -> None:
-        """One letter: sent, settled without sending, or put off."""
-        if utc_now(self.clock) >= claimed.expires_at:
-            await self._settle(claimed, "expired", None)
+    async def send(self, timer: DueTimer) -> None:
+        """Send the email of a leased timer, or settle it without sending, or postpone it."""
+        if utc_now(self.clock) >= timer.expires_at:
+            await self._settle(timer, "expired", None)
             return
         try:
-            contact = await self.contacts.contact(claimed.patient_id)
+            contact = await self.contacts.find_contact(timer.patient_id)
             if contact is None:
-                await self._settle(claimed, "dropped", "no_contact")
+                await self._settle(timer, "dropped", "no_contact")
                 return
-            mail = await self._written(claimed, contact)
-            if await self._may_leave(claimed):
-                await self.mailer.send(mail)
-                await self._settle(claimed, "sent", None)
-        except MailRefusedError as error:
-            await self._settle(claimed, "failed", str(error))
-        except (MailAwayError, PatientsAwayError) as error:
-            await self._postpone(claimed, str(error))
+            email = await self._render(timer, contact)
+            if await self._may_send(timer):
+                await self.mailer.send(email)
+                await self._settle(timer, "sent", None)
+        except EmailRejectedError as error:
+            await self._settle(timer, "failed", str(error))
+        except (EmailUnavailableError, PatientsUnavailableError) as error:
+            await self._postpone(timer, str(error))
 
-    async def _written(self, claimed: Claimed, contact: Contact) -> Mail:
-        facts = claimed.facts
+    async def _render(self, timer: DueTimer, contact: Contact) -> Email:
+        data = timer.data
         async with self.database.read() as session:
-            provider = await provider_of(session, facts.npi)
-            place = await place_of(session, facts.provider_location_id)
-        written = letter(claimed.kind, Scene(facts, contact.given_name, provider, place, self.url))
-        return Mail(
-            id=str(claimed.id),
-            kind=claimed.kind,
+            provider = await find_provider(session, data.npi)
+            location = await find_provider_location(session, data.provider_location_id)
+        context = TemplateContext(data, contact.given_name, provider, location, self.url)
+        content = render_email(timer.kind, context)
+        return Email(
+            id=str(timer.id),
+            kind=timer.kind,
             to=contact.email,
-            subject=written.subject,
-            text=as_text(written),
-            html=as_html(written),
+            subject=content.subject,
+            text=render_text(content),
+            html=render_html(content),
         )
 
-    async def _may_leave(self, claimed: Claimed) -> bool:
-        """Asked last of all: what was dropped or has expired while the address was asked for doesn't leave."""
+    async def _may_send(self, timer: DueTimer) -> bool:
+        """Return False if the timer was dropped, expired or lost its lease while the contact was fetched."""
         now = utc_now(self.clock)
         async with self.database.transaction() as session:
-            return now < claimed.expires_at and await repository.still_wanted(session, claimed, now)
+            return now < timer.expires_at and await repository.renew_lease(session, timer, now)
 
-    async def _settle(self, claimed: Claimed, outcome: Outcome, reason: str | None) -> None:
+    async def _settle(self, timer: DueTimer, outcome: Outcome, reason: str | None) -> None:
         async with self.database.transaction() as session:
-            await repository.settle(session, claimed, outcome, reason, utc_now(self.clock))
-        self.figures.mail(claimed.kind, outcome)
+            await repository.settle(session, timer, outcome, reason, utc_now(self.clock))
+        self.stats.count_email(timer.kind, outcome)
         if outcome == "failed":
-            _log.warning("letter refused", extra={"timer": str(claimed.id), "kind": claimed.kind, "reason": reason})
+            _log.warning("email rejected", extra={"timer": str(timer.id), "kind": timer.kind, "reason": reason})
 
-    async def _postpone(self, claimed: Claimed, reason: str) -> None:
-        pause = backoff(claimed.attempts + 1, first=FIRST_PAUSE, factor=2, ceiling=LONGEST_PAUSE, random=self.random)
+    async def _postpone(self, timer: DueTimer, reason: str) -> None:
+        delay = timedelta(seconds=RETRY_BACKOFF.delay(timer.attempts + 1, self.random))
         async with self.database.transaction() as session:
-            await repository.postpone(session, claimed, utc_now(self.clock) + pause, reason)
-        self.figures.mail(claimed.kind, "postponed")
+            await repository.postpone(session, timer, utc_now(self.clock) + delay, reason)
+        self.stats.count_email(timer.kind, "postponed")

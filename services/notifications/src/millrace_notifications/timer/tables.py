@@ -1,4 +1,4 @@
-"""Timers, and who gets none any more. Here are opaque ids; for an address `patients` is asked when a letter leaves."""
+"""Tables of timers and of erased patients, with opaque ids only. Contacts are fetched when an email is sent."""
 
 from sqlalchemy import (
     BigInteger,

@@ -1,1 +1,1 @@
-"""Offers of a waitlist."""
+"""Offers of the waitlist."""

@@ -1,38 +1,39 @@
-"""What an offer does to its letter: pure."""
+"""Emails about waitlist offers: pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from millrace_notifications.timer.model import Facts, Kind, NewTimer, Plan
+from millrace_notifications.timer.model import EmailData, EmailKind, NewTimer, TimerPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """An offer at one version. `facts` is what the letter tells."""
+class WaitlistOffer:
+    """An offer at one version. `data` is the data of its email."""
 
     id: str
     version: int
     state: str
     patient_id: str
     expires_at: datetime
-    facts: Facts
+    data: EmailData
 
     @property
     def entity(self) -> str:
         return f"waitlist-offer/{self.id}"
 
 
-def plan(offer: Offer, now: datetime) -> Plan:
-    """A letter at once while the time is held; none once it was taken or let go."""
+def plan_timers(offer: WaitlistOffer, now: datetime) -> TimerPlan:
+    """Plan an email at once for an open offer; drop a waiting email when the offer is taken, declined or expired."""
+    dropped = frozenset({EmailKind.WAITLIST_OFFER})
     if offer.state != "offered" or offer.expires_at <= now:
-        return Plan(offer.entity, offer.state, frozenset({Kind.WAITLIST_OFFER}))
+        return TimerPlan(offer.entity, offer.state, dropped)
     timer = NewTimer(
-        kind=Kind.WAITLIST_OFFER,
+        kind=EmailKind.WAITLIST_OFFER,
         entity=offer.entity,
         version=offer.version,
         patient_id=offer.patient_id,
-        facts=offer.facts,
+        data=offer.data,
         due_at=now,
         expires_at=offer.expires_at,
     )
-    return Plan(offer.entity, offer.state, frozenset({Kind.WAITLIST_OFFER}), (timer,))
+    return TimerPlan(offer.entity, offer.state, dropped, (timer,))

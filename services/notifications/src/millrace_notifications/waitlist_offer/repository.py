@@ -1,4 +1,4 @@
-"""Offers in the database."""
+"""Versions of waitlist offers in the database."""
 
 from sqlalchemy.dialects.postgresql import insert
 
@@ -6,8 +6,8 @@ from millrace_notifications.waitlist_offer.tables import waitlist_offer
 from millrace_platform.database import Session
 
 
-async def advance(session: Session, identifier: str, version: int) -> bool:
-    """Note the version; False where one that isn't older was seen already."""
+async def update_version(session: Session, identifier: str, version: int) -> bool:
+    """Store the version; return False if this or a newer version is already stored."""
     statement = insert(waitlist_offer).values(id=identifier, version=version)
     statement = statement.on_conflict_do_update(
         index_elements=["id"],

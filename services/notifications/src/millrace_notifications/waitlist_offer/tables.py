@@ -1,4 +1,4 @@
-"""The table of offers: which version was seen last."""
+"""Table of waitlist offers: the newest consumed version of each."""
 
 from sqlalchemy import BigInteger, Column, Table, Text
 

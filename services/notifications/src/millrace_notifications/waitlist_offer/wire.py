@@ -1,16 +1,16 @@
-"""From the contract to an offer."""
+"""Conversion of waitlist offers from the contract."""
 
-from millrace_contracts.entities import WaitlistOffer
-from millrace_notifications.timer.model import Facts
-from millrace_notifications.waitlist_offer.model import Offer
-from millrace_notifications.wire import moment
+from millrace_contracts import entities
+from millrace_notifications.timer.model import EmailData
+from millrace_notifications.waitlist_offer.model import WaitlistOffer
+from millrace_notifications.wire import parse_time
 
 
-def offer(entity: WaitlistOffer, version: int) -> Offer:
-    """Raises `ContractError` where a time can't be read."""
-    expires_at = moment("expires_at", entity.expires_at)
-    facts = Facts(
-        start=moment("start", entity.start),
+def to_waitlist_offer(entity: entities.WaitlistOffer, version: int) -> WaitlistOffer:
+    """Convert an offer. Raises `ContractError` for an invalid time."""
+    expires_at = parse_time("expires_at", entity.expires_at)
+    data = EmailData(
+        start=parse_time("start", entity.start),
         provider_location_id=entity.provider_location_id,
         npi=entity.npi,
         mode=entity.mode,
@@ -19,4 +19,4 @@ def offer(entity: WaitlistOffer, version: int) -> Offer:
         waitlist_entry_id=entity.waitlist_entry_id,
         until=expires_at,
     )
-    return Offer(entity.id, version, entity.state, entity.patient_id, expires_at, facts)
+    return WaitlistOffer(entity.id, version, entity.state, entity.patient_id, expires_at, data)

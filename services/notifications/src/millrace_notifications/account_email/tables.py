@@ -1,10 +1,10 @@
-"""Which account mails were sent: ids only; what they say and to whom is with `patients`."""
+"""Table of account emails: ids and delivery state only. `patients` stores recipients and contents."""
 
 from sqlalchemy import Column, DateTime, Index, Integer, Table, Text, Uuid
 
 from millrace_notifications.tables import metadata
 
-account_mail = Table(
+account_email = Table(
     "account_mail",
     metadata,
     Column("id", Uuid, primary_key=True),

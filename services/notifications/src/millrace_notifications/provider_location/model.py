@@ -1,11 +1,11 @@
-"""What letters say of a provider and a place."""
+"""Providers and provider-locations as emails name them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A provider-location as a letter names it; `address` is one line, `phone` E.164, `time_zone` an IANA name."""
+class ProviderLocation:
+    """A provider-location. `address` is one line, `phone` is E.164, `time_zone` is an IANA name."""
 
     id: str
     practice_id: str | None
@@ -17,7 +17,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """`name` as a patient reads it."""
+    """A provider. `name` is the display name."""
 
     npi: str
     name: str

@@ -1,4 +1,4 @@
-"""Copies of providers and places. Of what was deleted the last state stays: letters may still have to name it."""
+"""Tables of providers and provider-locations. Rows stay after a deletion, because emails may still name them."""
 
 from sqlalchemy import BigInteger, Column, Table, Text
 
@@ -12,7 +12,7 @@ provider = Table(
     Column("name", Text, nullable=False),
 )
 
-place = Table(
+provider_location = Table(
     "place",
     metadata,
     Column("id", Text, primary_key=True),

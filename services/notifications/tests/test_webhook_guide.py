@@ -1,4 +1,4 @@
-"""The code that the how-to gives to practices does what it says."""
+"""Tests of the verification code in the how-to guide for practices."""
 
 import re
 import time
@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from millrace_notifications.delivery.signing import signed_headers
-from millrace_notifications.endpoint.model import SECRET_BYTES, SecretPlace
+from millrace_notifications.endpoint.model import SECRET_BYTES, SecretRef
 
 from .running import SECRETS
 
@@ -25,25 +25,25 @@ Verify = Callable[[str, dict[str, str], bytes], None]
 def verify() -> Verify:
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names: dict[str, Any] = {}
-    exec(code, names)  # noqa: S102 # our own page
-    found: Verify = names["verify"]
-    return found
+    exec(code, names)  # noqa: S102 # code of our own documentation
+    function: Verify = names["verify"]
+    return function
 
 
 def secret(generation: int) -> str:
-    return SECRETS.shown(UUID(ID), SecretPlace(SECRETS.current, generation))
+    return SECRETS.encode(UUID(ID), SecretRef(SECRETS.current, generation))
 
 
 def raw(generation: int) -> bytes:
-    return SECRETS.raw(UUID(ID), SecretPlace(SECRETS.current, generation))
+    return SECRETS.derive(UUID(ID), SecretRef(SECRETS.current, generation))
 
 
-def test_a_message_of_ours_verifies(verify: Verify) -> None:
+def test_signed_message_verifies(verify: Verify) -> None:
     assert len(raw(1)) == SECRET_BYTES
     verify(secret(1), signed_headers(ID, int(time.time()), BODY, [raw(1)]), BODY)
 
 
-def test_either_secret_of_a_rotation_verifies(verify: Verify) -> None:
+def test_both_secrets_verify_during_a_rotation(verify: Verify) -> None:
     headers = signed_headers(ID, int(time.time()), BODY, [raw(2), raw(1)])
     for generation in (1, 2):
         verify(secret(generation), headers, BODY)
@@ -52,12 +52,12 @@ def test_either_secret_of_a_rotation_verifies(verify: Verify) -> None:
 
 
 @pytest.mark.parametrize("age", [-400, 400])
-def test_a_recorded_one_does_not(verify: Verify, age: int) -> None:
+def test_old_or_future_timestamp_is_rejected(verify: Verify, age: int) -> None:
     with pytest.raises(ValueError, match="too old"):
         verify(secret(1), signed_headers(ID, int(time.time()) - age, BODY, [raw(1)]), BODY)
 
 
-def test_a_changed_one_does_not(verify: Verify) -> None:
+def test_changed_message_is_rejected(verify: Verify) -> None:
     headers = signed_headers(ID, int(time.time()), BODY, [raw(1)])
     with pytest.raises(ValueError, match="wrong signature"):
         verify(secret(1), headers, BODY.replace(b"ping", b"pong"))

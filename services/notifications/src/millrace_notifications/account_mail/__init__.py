@@ -1,1 +1,0 @@
-"""The letters of accounts, which `patients` keeps until they are sent."""

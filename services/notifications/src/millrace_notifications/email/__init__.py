@@ -1,0 +1,1 @@
+"""Emails: their content, and sending them through Amazon SES."""

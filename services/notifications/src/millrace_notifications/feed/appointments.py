@@ -1,0 +1,99 @@
+"""Applies appointments from the feed: creates timers for emails and messages for practices in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from millrace_feeds.clock import Clock, utc_now
+from millrace_notifications.appointment import repository
+from millrace_notifications.appointment.model import Appointment, AppointmentState, detect_changes
+from millrace_notifications.delivery.fan_out import FanOut, PracticeEvent
+from millrace_notifications.provider_location.model import ProviderLocation
+from millrace_notifications.provider_location.repository import load_provider_locations
+from millrace_notifications.timer.model import TimerPlan
+from millrace_notifications.timer.rules import plan_timers
+from millrace_notifications.timer.service import TimerService
+from millrace_platform.database import Session
+
+ProviderLocations = Mapping[str, ProviderLocation]
+
+
+@dataclass(frozen=True, slots=True)
+class AppointmentUpdate:
+    """A consumed version of an appointment. `at` is the time of the change."""
+
+    appointment: Appointment
+    at: datetime
+    replay: bool
+
+
+@dataclass(slots=True)
+class _Effects:
+    """Effects of a batch, in order."""
+
+    newest: dict[str, Appointment] = field(default_factory=dict)
+    plans: list[TimerPlan] = field(default_factory=list)
+    events: list[PracticeEvent] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class AppointmentUpdater:
+    """Applies each version of an appointment once."""
+
+    timers: TimerService
+    fan_out: FanOut
+    clock: Clock
+
+    async def apply(self, session: Session, updates: Sequence[AppointmentUpdate]) -> None:
+        """Apply the updates in order, without those that aren't newer than the stored version.
+
+        The number of statements doesn't depend on the number of updates.
+        """
+        if not updates:
+            return
+        states = await repository.lock_states(session, [update.appointment for update in updates])
+        ids = {update.appointment.provider_location_id for update in updates}
+        ids |= {state.provider_location_id for state in states.values()}
+        locations, effects = await load_provider_locations(session, ids), _Effects()
+        for update in updates:
+            appointment = update.appointment
+            before = states.get(appointment.id)
+            if before is None or before.version < appointment.version:
+                self._collect(effects, before, update, locations)
+                states[appointment.id] = AppointmentState.of(appointment)
+                effects.newest[appointment.id] = appointment
+        await repository.update_states(session, effects.newest.values())
+        await self.timers.apply(session, effects.plans)
+        await self.fan_out.create_deliveries(session, effects.events, utc_now(self.clock))
+
+    def _collect(
+        self,
+        effects: _Effects,
+        before: AppointmentState | None,
+        update: AppointmentUpdate,
+        locations: ProviderLocations,
+    ) -> None:
+        """Add the effects of an update. The replay of an unknown appointment only adds reminders."""
+        appointment, now = update.appointment, utc_now(self.clock)
+        announce = before is not None or not update.replay
+        location = locations.get(appointment.provider_location_id)
+        zone = appointment.time_zone or (None if location is None else location.time_zone)
+        practices = _concerned_practices(before, appointment, locations) if announce else []
+        for change in detect_changes(before, appointment):
+            effects.plans.append(plan_timers(change, appointment, zone, now, announce=announce))
+            effects.events.extend(PracticeEvent(practice, change, appointment, update.at) for practice in practices)
+
+
+def _concerned_practices(
+    before: AppointmentState | None, appointment: Appointment, locations: ProviderLocations
+) -> list[str]:
+    """Return the appointment's practice and, if it moved to another provider-location, the practice it left."""
+    practices = {appointment.practice_id or _practice_at(appointment.provider_location_id, locations)}
+    if before is not None and before.provider_location_id != appointment.provider_location_id:
+        practices.add(_practice_at(before.provider_location_id, locations))
+    return sorted(practice for practice in practices if practice is not None)
+
+
+def _practice_at(identifier: str, locations: ProviderLocations) -> str | None:
+    location = locations.get(identifier)
+    return None if location is None else location.practice_id

@@ -1,1 +1,0 @@
-"""Letters: their words, and the ways they leave."""

@@ -1,0 +1,148 @@
+"""Templates of emails about appointments and waitlist offers: pure.
+
+Emails name provider, location and time. They never contain the visit reason, because they show on locked screens.
+"""
+
+import re
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from millrace_notifications.email.content import EmailContent, Link
+from millrace_notifications.email.times import format_long, format_short
+from millrace_notifications.provider_location.model import Provider, ProviderLocation
+from millrace_notifications.timer.model import EmailData, EmailKind
+from millrace_notifications.timer.rules import zone_or_utc
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateContext:
+    """Input of a template. `given_name` and the copies from the feed may be unknown; `url` is the base of all links."""
+
+    data: EmailData
+    given_name: str | None
+    provider: Provider | None
+    provider_location: ProviderLocation | None
+    url: str
+
+    @property
+    def zone(self) -> ZoneInfo:
+        location = self.provider_location
+        return zone_or_utc(self.data.time_zone or (None if location is None else location.time_zone))
+
+    @property
+    def greeting(self) -> str:
+        return "Hello," if self.given_name is None else f"Hello {self.given_name},"
+
+    @property
+    def provider_name(self) -> str:
+        return "your provider" if self.provider is None else self.provider.name
+
+    @property
+    def start(self) -> str:
+        return format_long(self.data.start, self.zone)
+
+    @property
+    def short_start(self) -> str:
+        return format_short(self.data.start, self.zone)
+
+    @property
+    def appointment_url(self) -> str:
+        return f"{self.url}/appointments/{self.data.appointment_id}"
+
+
+def render_email(kind: EmailKind, context: TemplateContext) -> EmailContent:
+    """Return the content of an email of the given kind."""
+    return _TEMPLATES[kind](context)
+
+
+def _booked(context: TemplateContext) -> EmailContent:
+    text = f"Your appointment with {context.provider_name} is booked."
+    return _appointment_email(context, f"Your appointment on {context.short_start} is booked", text)
+
+
+def _moved(context: TemplateContext) -> EmailContent:
+    before = context.data.moved_from
+    text = f"Your appointment with {context.provider_name} has been moved to a new time."
+    if before is not None:
+        text += f" The previous time was {format_long(before, context.zone)}."
+    return _appointment_email(context, f"Your appointment has been moved to {context.short_start}", text)
+
+
+def _reminder_48h(context: TemplateContext) -> EmailContent:
+    text = f"This is a reminder of your upcoming appointment with {context.provider_name}."
+    return _appointment_email(context, f"Reminder: your appointment on {context.short_start}", text)
+
+
+def _reminder_2h(context: TemplateContext) -> EmailContent:
+    text = f"Your appointment with {context.provider_name} starts in about two hours."
+    return _appointment_email(context, f"Reminder: your appointment today, {context.short_start}", text)
+
+
+def _cancelled(context: TemplateContext) -> EmailContent:
+    appointment = f"our appointment with {context.provider_name} on {context.start}"
+    match context.data.cancelled_by:
+        case "patient":
+            text = f"You canceled y{appointment}."
+        case "practice":
+            text = f"We're sorry: the practice had to cancel y{appointment}."
+        case _:
+            text = f"Y{appointment} has been canceled."
+    return EmailContent(
+        f"Your appointment on {context.short_start} has been canceled",
+        (context.greeting, text, *_phone(context)),
+        Link("Find another time", f"{context.url}/providers/{context.data.npi}"),
+    )
+
+
+def _review_request(context: TemplateContext) -> EmailContent:
+    text = f"How was your visit with {context.provider_name}? Your review helps other patients choose a doctor."
+    link = Link("Write a review", f"{context.appointment_url}/review")
+    return EmailContent("How was your visit?", (context.greeting, text), link)
+
+
+def _waitlist_offer(context: TemplateContext) -> EmailContent:
+    data = context.data
+    until = "" if data.until is None else f"\nWe're holding it for you until {format_long(data.until, context.zone)}."
+    text = f"Good news: an appointment with {context.provider_name} is available on {context.start}.{until}"
+    return EmailContent(
+        f"An appointment is available: {context.short_start}",
+        (context.greeting, text, *_location(context)),
+        Link("Book this appointment", f"{context.url}/waitlist/{data.waitlist_entry_id}"),
+    )
+
+
+def _appointment_email(context: TemplateContext, subject: str, text: str) -> EmailContent:
+    paragraphs = (context.greeting, text, f"When: {context.start}", *_location(context), *_phone(context))
+    return EmailContent(subject, paragraphs, Link("View, move or cancel this appointment", context.appointment_url))
+
+
+def _location(context: TemplateContext) -> tuple[str, ...]:
+    if context.data.mode == "video":
+        return ("Where: video visit. Open your appointment to get the link to join.",)
+    location = context.provider_location
+    if location is None:
+        return ()
+    return ("\n".join(filter(None, (f"Where: {location.practice_name or ''}".rstrip(), location.address))),)
+
+
+def _phone(context: TemplateContext) -> tuple[str, ...]:
+    if context.provider_location is None or context.provider_location.phone is None:
+        return ()
+    return (f"Questions? Call the practice at {_format_phone(context.provider_location.phone)}.",)
+
+
+def _format_phone(phone: str) -> str:
+    """Return `(212) 555-0142` for a number of the North American plan, any other number unchanged."""
+    match = re.fullmatch(r"\+1(\d{3})(\d{3})(\d{4})", phone)
+    return phone if match is None else "({}) {}-{}".format(*match.groups())
+
+
+_TEMPLATES = {
+    EmailKind.BOOKED: _booked,
+    EmailKind.MOVED: _moved,
+    EmailKind.CANCELLED: _cancelled,
+    EmailKind.REMINDER_48H: _reminder_48h,
+    EmailKind.REMINDER_2H: _reminder_2h,
+    EmailKind.REVIEW_REQUEST: _review_request,
+    EmailKind.WAITLIST_OFFER: _waitlist_offer,
+}
