@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from millrace_notifications.account_email.templates import render_email
+from millrace_notifications.account_email.templates import fill_template
 from millrace_notifications.email.content import render_html, render_text
 from millrace_notifications.patients_client import AccountEmail, PatientsUnavailableError
 
@@ -21,13 +21,13 @@ def queued(kind: str = "verify_email", to: str = "ada@example.org") -> AccountEm
 async def test_emails_are_sent_and_deleted_from_the_queue(harness: Harness) -> None:
     harness.patients.emails = [queued(kind) for kind in KINDS]
     assert await harness.account_emails.run_once()
-    assert [mail.kind for mail in harness.mailer.sent] == list(KINDS)
+    assert [email.kind for email in harness.mailer.sent] == list(KINDS)
     assert harness.patients.emails == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_token_is_in_the_fragment_and_on_a_line_of_its_own(kind: str) -> None:
-    content = render_email(kind, "s3cr3t-token", URL)
+    content = fill_template(kind, "s3cr3t-token", URL)
     assert content is not None
     lines = render_text(content).splitlines()
     assert "s3cr3t-token" in lines
@@ -39,14 +39,14 @@ def test_token_is_in_the_fragment_and_on_a_line_of_its_own(kind: str) -> None:
 async def test_concurrent_forwarders_send_each_email_once(harness: Harness) -> None:
     harness.patients.emails = [queued() for _ in range(20)]
     await asyncio.gather(*(harness.account_emails.run_once() for _ in range(4)))
-    assert len(harness.mailer.sent) == len({mail.id for mail in harness.mailer.sent}) == 20
+    assert len(harness.mailer.sent) == len({email.id for email in harness.mailer.sent}) == 20
 
 
 async def test_sent_email_still_in_the_queue_is_only_deleted(harness: Harness) -> None:
-    mail = queued()
-    harness.patients.emails = [mail]
+    email = queued()
+    harness.patients.emails = [email]
     await harness.account_emails.run_once()
-    harness.patients.emails = [mail]
+    harness.patients.emails = [email]
     assert await harness.account_emails.run_once()
     assert len(harness.mailer.sent) == 1
     assert harness.patients.emails == []
@@ -67,7 +67,7 @@ async def test_emails_are_postponed_while_ses_is_unavailable(harness: Harness) -
 async def test_rejected_emails_do_not_block_others(harness: Harness) -> None:
     harness.patients.emails = [queued(to="nobody"), queued(kind="of_tomorrow"), queued()]
     assert await harness.account_emails.run_once()
-    assert [mail.to for mail in harness.mailer.sent] == ["ada@example.org"]
+    assert [email.to for email in harness.mailer.sent] == ["ada@example.org"]
     assert harness.patients.emails == []
 
 

@@ -122,12 +122,12 @@ class TestFanOut:
 class TestRetries:
     @given(st.integers(0, 2**32), st.one_of(st.none(), st.integers(0, 10**9)))
     def test_attempts_end_within_two_days(self, seed: int, retry_after: int | None) -> None:
-        made = datetime(2026, 11, 23, tzinfo=UTC)
-        random, now, attempts = Random(seed), made, 1
-        while (due := next_attempt(made, attempts, now, random, retry_after)) is not None:
+        created_at = datetime(2026, 11, 23, tzinfo=UTC)
+        random, now, attempts = Random(seed), created_at, 1
+        while (due := next_attempt(created_at, attempts, now, random, retry_after)) is not None:
             assert due > now
             now, attempts = due, attempts + 1
-        assert made + timedelta(hours=36) < now <= made + GIVE_UP_AFTER
+        assert created_at + timedelta(hours=36) < now <= created_at + GIVE_UP_AFTER
         assert attempts <= 20
 
     async def test_failing_delivery_is_retried_for_two_days(self, harness: Harness) -> None:
@@ -300,7 +300,7 @@ class TestSignatures:
                 Webhook(secret).verify(body, headers)
 
     def test_overlap_ends(self) -> None:
-        made = datetime(2026, 11, 23, tzinfo=UTC)
+        created_at = datetime(2026, 11, 23, tzinfo=UTC)
         before = Endpoint(
             id=UUID(int=1),
             practice_id=PRACTICE,
@@ -309,11 +309,11 @@ class TestSignatures:
             description=None,
             events=ALL,
             secret=secret_ref(1),
-            created_at=made,
+            created_at=created_at,
         )
-        after = before.with_new_secret(SECRETS.current, timedelta(hours=1), made)
-        assert [ref.generation for ref in after.signing_secrets(made)] == [2, 1]
-        assert [ref.generation for ref in after.signing_secrets(made + timedelta(hours=1))] == [2]
+        after = before.with_new_secret(SECRETS.current, timedelta(hours=1), created_at)
+        assert [ref.generation for ref in after.signing_secrets(created_at)] == [2, 1]
+        assert [ref.generation for ref in after.signing_secrets(created_at + timedelta(hours=1))] == [2]
 
     def test_secrets_of_endpoints_differ(self) -> None:
         secrets = {SECRETS.encode(UUID(int=n), secret_ref(g)) for n in range(10) for g in range(1, 4)}

@@ -55,8 +55,8 @@ class SesCase:
     async def list_arrived(self, to: str) -> Sequence[tuple[str, str, str]]:
         async with httpx.AsyncClient() as client:
             shown = (await client.get(f"{self._endpoint}/_ministack/ses/messages")).json()["messages"]
-        mails = [each for account in shown.values() for each in account if each["To"] == [to]]
-        return [(each["Subject"], each["BodyText"], each["BodyHtml"]) for each in mails]
+        emails = [each for account in shown.values() for each in account if each["To"] == [to]]
+        return [(each["Subject"], each["BodyText"], each["BodyHtml"]) for each in emails]
 
 
 @pytest.fixture(params=["memory", "ses", "recent"])

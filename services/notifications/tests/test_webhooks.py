@@ -39,19 +39,19 @@ class TestEndpoints:
     async def test_secret_is_shown_once(self, service: Service) -> None:
         staff = service.staff(PRACTICE)
         response = await service.client.post("/v1/webhooks", json={"url": "https://hooks.example/in"}, headers=staff)
-        made = response.json()
-        assert made.pop("secret").startswith("whsec_")
-        assert (response.headers["Location"], response.headers["ETag"]) == (f"/v1/webhooks/{made['id']}", '"1"')
+        created = response.json()
+        assert created.pop("secret").startswith("whsec_")
+        assert (response.headers["Location"], response.headers["ETag"]) == (f"/v1/webhooks/{created['id']}", '"1"')
         assert response.headers["Cache-Control"] == "no-store"
-        assert (made["practice_id"], made["enabled"], len(made["events"])) == (PRACTICE, True, 7)
+        assert (created["practice_id"], created["enabled"], len(created["events"])) == (PRACTICE, True, 7)
         stored = await service.client.get(response.headers["Location"], headers=staff)
-        assert stored.json() == made
+        assert stored.json() == created
         assert "whsec_" not in (await service.client.get("/v1/webhooks", headers=staff)).text
 
     async def test_update_and_delete_require_the_etag(self, service: Service) -> None:
         staff = service.staff(PRACTICE)
-        made = await service.create_endpoint(staff)
-        path, fresh = f"/v1/webhooks/{made['id']}", {**staff, "If-Match": '"1"'}
+        created = await service.create_endpoint(staff)
+        path, fresh = f"/v1/webhooks/{created['id']}", {**staff, "If-Match": '"1"'}
         stored = (await service.client.get(path, headers=staff)).json()
         body = {**stored, "events": ["appointment.booked"], "enabled": False}
         assert (await service.client.put(path, json=body, headers=staff)).status_code == 428
@@ -85,13 +85,13 @@ class TestEndpoints:
 
     async def test_endpoints_are_listed_in_pages(self, service: Service) -> None:
         staff = service.staff(PRACTICE)
-        made = [(await service.create_endpoint(staff))["id"] for _ in range(5)]
+        created = [(await service.create_endpoint(staff))["id"] for _ in range(5)]
         found, page = [], "/v1/webhooks?limit=2"
         while page:
             response = await service.client.get(page, headers=staff)
             found += [each["id"] for each in response.json()["items"]]
             page = response.links["next"]["url"] if "next" in response.links else ""
-        assert found == made
+        assert found == created
 
     async def test_number_of_endpoints_is_limited(self, service: Service) -> None:
         staff = service.staff(PRACTICE)
@@ -114,23 +114,23 @@ class TestEndpoints:
 class TestTenancy:
     async def test_ids_of_other_practices_return_404_on_every_route(self, service: Service) -> None:
         mine, theirs = service.staff(PRACTICE), service.staff(OTHER_PRACTICE)
-        made = (await service.create_endpoint(mine))["id"]
-        delivery = (await service.client.post(f"/v1/webhooks/{made}/ping", headers=mine)).json()["id"]
+        created = (await service.create_endpoint(mine))["id"]
+        delivery = (await service.client.post(f"/v1/webhooks/{created}/ping", headers=mine)).json()["id"]
         calls = 0
         for method, template in routes_with_an_id(service):
-            for endpoint in (made, UNKNOWN):
+            for endpoint in (created, UNKNOWN):
                 path = template.replace("{endpoint_id}", endpoint).replace("{delivery_id}", delivery)
                 response = await self.call(service, method, path, theirs)
                 assert response.status_code == 404, (method, path, response.text)
                 calls += 1
         assert calls >= 18
-        unknown = f"/v1/webhooks/{made}/deliveries/{UNKNOWN}"
+        unknown = f"/v1/webhooks/{created}/deliveries/{UNKNOWN}"
         assert (await service.client.get(unknown, headers=mine)).status_code == 404
 
     async def test_delivery_is_not_found_through_another_endpoint(self, service: Service) -> None:
         mine, theirs = service.staff(PRACTICE), service.staff(OTHER_PRACTICE)
-        made, other = (await service.create_endpoint(mine))["id"], (await service.create_endpoint(theirs))["id"]
-        delivery = (await service.client.post(f"/v1/webhooks/{made}/ping", headers=mine)).json()["id"]
+        created, other = (await service.create_endpoint(mine))["id"], (await service.create_endpoint(theirs))["id"]
+        delivery = (await service.client.post(f"/v1/webhooks/{created}/ping", headers=mine)).json()["id"]
         path = f"/v1/webhooks/{other}/deliveries/{delivery}"
         assert (await service.client.get(path, headers=theirs)).status_code == 404
         assert (await service.client.post(f"{path}/redeliver", headers=theirs)).status_code == 404
@@ -184,14 +184,14 @@ class TestDeliveries:
 
     async def test_ping_is_signed_delivered_and_logged(self, service: Service, receiver: Receiver) -> None:
         staff = service.staff(PRACTICE)
-        made = await service.create_endpoint(staff, url=f"http://127.0.0.1:{receiver.port}/hooks?a=b")
-        path = f"/v1/webhooks/{made['id']}"
+        created = await service.create_endpoint(staff, url=f"http://127.0.0.1:{receiver.port}/hooks?a=b")
+        path = f"/v1/webhooks/{created['id']}"
         assert (await service.client.post(f"{path}/ping", headers=staff)).status_code == 202
         await wait_until(lambda: len(receiver.requests) == 1)
         (request,) = receiver.requests
         assert request.line == "POST /hooks?a=b HTTP/1.1"
-        said = Webhook(made["secret"]).verify(request.body, request.headers)
-        assert (said["type"], said["data"]) == ("ping", {"endpoint_id": made["id"], "practice_id": PRACTICE})
+        message = Webhook(created["secret"]).verify(request.body, request.headers)
+        assert (message["type"], message["data"]) == ("ping", {"endpoint_id": created["id"], "practice_id": PRACTICE})
         (logged,) = await self.wait_for_deliveries(service, f"{path}/deliveries", staff, 1)
         assert logged["webhook_id"] == request.headers["webhook-id"]
         full = (await service.client.get(f"{path}/deliveries/{logged['id']}", headers=staff)).json()
@@ -199,8 +199,8 @@ class TestDeliveries:
 
     async def test_booking_on_the_feed_is_delivered_and_redelivered(self, service: Service, receiver: Receiver) -> None:
         staff, feed = service.staff(PRACTICE), Feed(ManualClock(datetime.fromtimestamp(time.time(), UTC)))
-        made = await service.create_endpoint(staff, url=f"http://localhost:{receiver.port}/")
-        path = f"/v1/webhooks/{made['id']}"
+        created = await service.create_endpoint(staff, url=f"http://localhost:{receiver.port}/")
+        path = f"/v1/webhooks/{created['id']}"
         await service.publish(feed.record(appointment(datetime.now(UTC) + timedelta(days=3))))
         (first,) = await self.wait_for_deliveries(service, f"{path}/deliveries", staff, 1)
         again = await service.client.post(f"{path}/deliveries/{first['id']}/redeliver", headers=staff)
@@ -216,13 +216,13 @@ class TestDeliveries:
     async def test_deliveries_are_listed_newest_first_in_pages(self, service: Service, receiver: Receiver) -> None:
         staff = service.staff(PRACTICE)
         path = f"/v1/webhooks/{(await service.create_endpoint(staff))['id']}"
-        made = [(await service.client.post(f"{path}/ping", headers=staff)).json()["id"] for _ in range(5)]
+        created = [(await service.client.post(f"{path}/ping", headers=staff)).json()["id"] for _ in range(5)]
         found, page = [], f"{path}/deliveries?limit=2"
         while page:
             response = await service.client.get(page, headers=staff)
             found += [each["id"] for each in response.json()["items"]]
             page = response.links["next"]["url"] if "next" in response.links else ""
-        assert found == made[::-1]
+        assert found == created[::-1]
 
     async def test_ping_of_a_disabled_endpoint_conflicts(self, service: Service) -> None:
         staff = service.staff(PRACTICE)
@@ -231,10 +231,10 @@ class TestDeliveries:
 
     async def test_rotation_creates_a_new_secret(self, service: Service) -> None:
         staff = service.staff(PRACTICE)
-        made = await service.create_endpoint(staff)
-        path = f"/v1/webhooks/{made['id']}/rotate-secret"
+        created = await service.create_endpoint(staff)
+        path = f"/v1/webhooks/{created['id']}/rotate-secret"
         rotated = (await service.client.post(path, json={"overlap": 3600}, headers=staff)).json()
-        assert rotated["secret"] != made["secret"]
+        assert rotated["secret"] != created["secret"]
         assert rotated["previous_secret_until"] is not None
         assert (await service.client.post(path, json={"overlap": -1}, headers=staff)).status_code == 422
         concurrency = (await service.client.post(path, json={"overlap": 0}, headers=staff)).json()

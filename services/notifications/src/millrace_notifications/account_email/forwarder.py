@@ -13,9 +13,9 @@ from uuid import UUID
 from millrace_feeds.backoff import Backoff
 from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.account_email import repository
-from millrace_notifications.account_email.templates import render_email
-from millrace_notifications.email.content import EmailContent, render_html, render_text
-from millrace_notifications.email.model import Email, EmailRejectedError, EmailUnavailableError, Mailer
+from millrace_notifications.account_email.templates import fill_template
+from millrace_notifications.email.content import render_email
+from millrace_notifications.email.model import EmailRejectedError, EmailUnavailableError, Mailer
 from millrace_notifications.patients_client import AccountEmail, AccountEmailQueue
 from millrace_notifications.stats import Stats
 from millrace_notifications.worker import DRAIN_SECONDS
@@ -25,7 +25,7 @@ from millrace_platform.ids import Ids
 RETRY_BACKOFF = Backoff(first=2.0, ceiling=300.0)
 MAX_POLL_SECONDS = 60.0
 
-_log = logging.getLogger("notifications.account_mail")
+_log = logging.getLogger("notifications.account_email")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,11 @@ class AccountEmailForwarder:
         return succeeded
 
     async def _send(self, email: AccountEmail, lease: UUID, attempts: int) -> bool:
-        content = render_email(email.kind, email.token, self.url)
+        content = fill_template(email.kind, email.token, self.url)
         try:
             if content is None:
                 raise EmailRejectedError("unknown_kind")
-            await self.mailer.send(_to_email(email, content))
+            await self.mailer.send(render_email(content, identifier=str(email.id), kind=email.kind, to=email.to))
             outcome = "sent"
         except EmailRejectedError as error:
             context = {"mail": str(email.id), "kind": email.kind, "reason": str(error)}
@@ -111,14 +111,3 @@ class AccountEmailForwarder:
         if failures == 0:
             return self.interval
         return Backoff(first=self.interval, ceiling=MAX_POLL_SECONDS).delay(failures, self.random)
-
-
-def _to_email(email: AccountEmail, content: EmailContent) -> Email:
-    return Email(
-        id=str(email.id),
-        kind=email.kind,
-        to=email.to,
-        subject=content.subject,
-        text=render_text(content),
-        html=render_html(content),
-    )

@@ -6,7 +6,7 @@ FOOTER = "You got this email because someone entered your address on Millrace. I
 _HOUR = "The link works for one hour."
 
 
-def render_email(kind: str, token: str, url: str) -> EmailContent | None:
+def fill_template(kind: str, token: str, url: str) -> EmailContent | None:
     """Return the content of an account email; None for an unknown kind. `url` is the base of all links."""
     match kind:
         case "verify_email":

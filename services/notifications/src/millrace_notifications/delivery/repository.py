@@ -72,8 +72,8 @@ async def _update(session: Session, leased: DueDelivery, **values: Any) -> bool:
     return (await session.execute(statement)).first() is not None
 
 
-async def insert_attempt(session: Session, delivery_id: UUID, made: Attempt) -> None:
-    await session.execute(insert(attempt).values(delivery_id=delivery_id, **asdict(made)))
+async def insert_attempt(session: Session, delivery_id: UUID, new: Attempt) -> None:
+    await session.execute(insert(attempt).values(delivery_id=delivery_id, **asdict(new)))
 
 
 async def find(session: ReadSession, endpoint_id: UUID, identifier: UUID) -> Delivery | None:

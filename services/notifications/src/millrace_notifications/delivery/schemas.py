@@ -1,6 +1,7 @@
 """Schemas of deliveries."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -27,13 +28,7 @@ class AttemptResource(Schema):
 
     @classmethod
     def of(cls, attempt: Attempt) -> "AttemptResource":
-        return cls(
-            number=attempt.number,
-            at=attempt.at,
-            status=attempt.status,
-            failure=attempt.failure,
-            milliseconds=attempt.milliseconds,
-        )
+        return cls(**asdict(attempt))
 
 
 class DeliveryResource(Schema):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from html import escape
 
+from millrace_notifications.email.model import Email
+
 FOOTER = "Millrace sent this message on behalf of your doctor's office. Please don't reply to this email."
 
 _HTML = """\
@@ -33,6 +35,11 @@ class EmailContent:
     paragraphs: tuple[str, ...] = field(repr=False)
     link: Link | None = None
     footer: str = FOOTER
+
+
+def render_email(content: EmailContent, *, identifier: str, kind: str, to: str) -> Email:
+    """Return an email with the content as plain text and as HTML."""
+    return Email(identifier, kind, to, content.subject, render_text(content), render_html(content))
 
 
 def render_text(content: EmailContent) -> str:

@@ -13,7 +13,7 @@ from random import Random
 
 from millrace_feeds.backoff import Backoff
 from millrace_feeds.clock import Clock, utc_now
-from millrace_notifications.email.content import render_html, render_text
+from millrace_notifications.email.content import render_email
 from millrace_notifications.email.model import Email, EmailRejectedError, EmailUnavailableError, Mailer
 from millrace_notifications.email.token_bucket import TokenBucket
 from millrace_notifications.patients_client import Contact, Contacts, PatientsUnavailableError
@@ -22,7 +22,7 @@ from millrace_notifications.stats import Stats
 from millrace_notifications.timer import repository
 from millrace_notifications.timer.model import DueTimer
 from millrace_notifications.timer.repository import Outcome
-from millrace_notifications.timer.templates import TemplateContext, render_email
+from millrace_notifications.timer.templates import TemplateContext, fill_template
 from millrace_platform.database import Database
 from millrace_platform.ids import Ids
 
@@ -80,15 +80,8 @@ class EmailSender:
             provider = await find_provider(session, data.npi)
             location = await find_provider_location(session, data.provider_location_id)
         context = TemplateContext(data, contact.given_name, provider, location, self.url)
-        content = render_email(timer.kind, context)
-        return Email(
-            id=str(timer.id),
-            kind=timer.kind,
-            to=contact.email,
-            subject=content.subject,
-            text=render_text(content),
-            html=render_html(content),
-        )
+        content = fill_template(timer.kind, context)
+        return render_email(content, identifier=str(timer.id), kind=timer.kind, to=contact.email)
 
     async def _may_send(self, timer: DueTimer) -> bool:
         """Return False if the timer was dropped, expired or lost its lease while the contact was fetched."""

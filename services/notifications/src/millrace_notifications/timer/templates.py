@@ -50,7 +50,7 @@ class TemplateContext:
         return f"{self.url}/appointments/{self.data.appointment_id}"
 
 
-def render_email(kind: EmailKind, context: TemplateContext) -> EmailContent:
+def fill_template(kind: EmailKind, context: TemplateContext) -> EmailContent:
     """Return the content of an email of the given kind."""
     return _TEMPLATES[kind](context)
 
