@@ -1,4 +1,4 @@
-# Millrace. `make` alone tells what there is.
+# Millrace. `make` alone lists the targets.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -16,11 +16,11 @@ up: $(INSTALLED) ## Run the whole platform on http://127.0.0.1:8080 until Ctrl-C
 	@exec $(BIN)/millrace up
 
 .PHONY: test
-test: $(INSTALLED) ## Run all tests but those of chaos, deploy-check and compose-test; ARGS="-k name" goes to pytest
+test: $(INSTALLED) ## Run all tests except chaos, deploy-check and compose-test; ARGS="-k name" is passed to pytest
 	$(BIN)/pytest -m "not chaos and not deploy and not compose" --numprocesses auto --maxprocesses 4 $(ARGS)
 
 .PHONY: check
-check: $(INSTALLED) ## Lint, format, types, layers, schemas, locks: everything that needs no running server
+check: $(INSTALLED) ## Check lint, format, types, layers, schemas and locks, without any running server
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy libs services tests .ci conftest.py
@@ -30,17 +30,17 @@ check: $(INSTALLED) ## Lint, format, types, layers, schemas, locks: everything t
 	$(BIN)/python .ci/check_dependencies.py
 
 .PHONY: chaos
-chaos: $(INSTALLED) ## Kill every kind of process in the middle of an import; nothing may be lost
+chaos: $(INSTALLED) ## Kill every kind of process during an import and check that nothing is lost
 	$(BIN)/pytest -m chaos $(ARGS)
 
 .PHONY: deploy-check
-deploy-check: $(INSTALLED) ## Hold copilot/ and ecs/ against the real tools, the services' settings and their calls
+deploy-check: $(INSTALLED) ## Check copilot/ and ecs/ with the real tools, and against the services' settings and AWS calls
 	@$(MAKE) --no-print-directory deploy-tools || \
 	  echo "Without the tools: cfn-lint, checkov and copilot will be reported as missing" >&2
 	MILLRACE_DEPLOY_TOOLS=required $(BIN)/pytest tests/deploy $(ARGS)
 
 .PHONY: deploy-tools
-deploy-tools: $(INSTALLED) ## Make the environment of cfn-lint, checkov and copilot in .millrace/deploy-tools
+deploy-tools: $(INSTALLED) ## Install cfn-lint, checkov and copilot in .millrace/deploy-tools
 	@cmp --silent tests/deploy/tools.lock .millrace/deploy-tools/tools.lock || { \
 	  echo "Making the environment of the deployment tools in .millrace/deploy-tools"; \
 	  $(BIN)/uv venv --quiet --clear --no-project --python $(BIN)/python .millrace/deploy-tools && \
@@ -52,26 +52,26 @@ images: ## Build the images of all services and of the command
 	MILLRACE_REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) docker compose build
 
 .PHONY: sbom
-sbom: ## Write what is in each image, as CycloneDX, to .millrace/sbom
+sbom: ## Write the bill of materials of each image, as CycloneDX, to .millrace/sbom
 	docker buildx bake --file compose.yaml --set '*.target=sbom' --set '*.output=type=local,dest=.millrace/sbom'
 
 .PHONY: secrets
-secrets: .env ## Make up passwords for Compose, in .env; the first start takes them
+secrets: .env ## Generate passwords for Compose in .env, before its first start
 .env:
 	@umask 077; for name in POSTGRES DIRECTORY PATIENTS SCHEDULING REVIEWS NOTIFICATIONS PROJECTOR_CACHE SEARCH_CACHE GRAFANA; do \
 	  echo "$${name}_PASSWORD=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')"; \
 	done > $@
 
 .PHONY: compose-test
-compose-test: $(INSTALLED) ## Run the platform in containers: end to end, kills and replacements under load; needs Docker
+compose-test: $(INSTALLED) ## Test the platform in containers, with kills and replacements under load; needs Docker
 	$(BIN)/pytest -m compose tests/compose $(ARGS)
 
 .PHONY: bench
-bench: $(INSTALLED) ## Measure what is promised; keeps the tables in tests/bench/results; ARGS="search" or ARGS=--strict
+bench: $(INSTALLED) ## Run the benchmarks, write tables to tests/bench/results; ARGS="search" or ARGS=--strict
 	$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: install
-install: $(INSTALLED) ## Make the environment in .venv; the other targets do it when it is missing or old
+install: $(INSTALLED) ## Create or update .venv; the other targets do so when needed
 
 $(INSTALLED): requirements.lock pyproject.toml $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -82,13 +82,13 @@ $(INSTALLED): requirements.lock pyproject.toml $(PROJECTS)
 # uv comes from the same lock as everything that it installs.
 	@awk '/^[^ ]/ { wanted = /^uv==/ } wanted' requirements.lock > .venv/uv.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.lock
-# Compiled once, not by each of a dozen processes at its start, where the environment forbids them to keep bytecode.
+# Compile once: where bytecode can't be written, each of a dozen processes would compile at its start.
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes --requirement requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix --editable ,$(PACKAGES))
 	@touch $@
 
 .PHONY: lock
-lock: $(INSTALLED) ## Choose the newest versions of all dependencies and write them with hashes to the three locks
+lock: $(INSTALLED) ## Update all dependencies to their newest versions, with hashes, in the three locks
 	$(BIN)/uv pip compile --quiet --upgrade $(COMPILE) --group dev pyproject.toml $(PROJECTS) \
 	  $(addprefix --no-emit-package millrace-,$(notdir $(PACKAGES))) --output-file requirements.lock
 	printf '%s\n' ministack==1.5.33 uvicorn httptools uvloop | $(BIN)/uv pip compile --quiet --upgrade $(COMPILE) - \
@@ -98,7 +98,7 @@ lock: $(INSTALLED) ## Choose the newest versions of all dependencies and write t
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .PHONY: clean
-clean: ## Remove the environment and all caches; the platform's state in .millrace stays
+clean: ## Remove the environment and all caches, but not the platform's state in .millrace
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find libs services tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A database for each service that has one, and a role that reaches no other. Does no harm the next time; a password that
-# has changed is changed.
+# Create a database for each service that needs one, and a role without access to the others. Can be repeated; a changed
+# password is updated.
 set -euo pipefail
 
 psql=(psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --host postgres --username postgres --dbname postgres)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Replaces services by their newest image, one after the other, without a request that fails: compose/roll.sh [SERVICE...]
+# Replace services by their newest image, one after the other, without failed requests: compose/roll.sh [SERVICE...]
 #
-# A second container starts and is healthy before the first is told to stop. That one refuses new connections, ends its
-# requests and hands its leases over; meanwhile the load balancer tries the other.
+# A second container is started and becomes healthy before the first is stopped. The first refuses new connections,
+# finishes its requests and hands over its leases; meanwhile the load balancer tries the other.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
