@@ -1,4 +1,4 @@
-"""The command line as its user meets it."""
+"""The command line as a user sees it."""
 
 import importlib.metadata
 import os
@@ -22,7 +22,7 @@ def entry_point(name: str, value: str, group: str = plugins.COMMANDS) -> importl
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> list[importlib.metadata.EntryPoint]:
-    """What "other packages" bring; add to it."""
+    """Return the entry points of "other packages"; tests add to it."""
     entry_points: list[importlib.metadata.EntryPoint] = []
 
     def of_group(group: str) -> list[importlib.metadata.EntryPoint]:
@@ -67,7 +67,7 @@ def test_applications_and_functions_become_commands(installed: list[importlib.me
     assert all(name in help_text for name in ("up", "init", "greet", "single"))
 
 
-def test_a_broken_command_is_one_line_and_breaks_no_other(installed: list[importlib.metadata.EntryPoint]) -> None:
+def test_broken_command_prints_one_line_and_breaks_no_other(installed: list[importlib.metadata.EntryPoint]) -> None:
     installed += [entry_point("lost", "no_such_module:app"), entry_point("single", f"{__name__}:single")]
     assert call("single") == (0, "x\n")
     code, output = call("lost", "anything")
@@ -76,19 +76,19 @@ def test_a_broken_command_is_one_line_and_breaks_no_other(installed: list[import
     assert "lost of an installed package (no_such_module:app) can't be loaded: ModuleNotFoundError" in output
 
 
-def test_init_runs_what_every_package_brings(installed: list[importlib.metadata.EntryPoint]) -> None:
+def test_init_runs_the_steps_of_every_package(installed: list[importlib.metadata.EntryPoint]) -> None:
     installed += [entry_point(name, f"{__name__}:provision", plugins.INIT) for name in ("a", "b")]
     done.clear()
     assert call("init")[0] == 0
     assert done == ["provisioned", "provisioned"]
 
 
-def test_init_runs_what_is_named_and_nothing_else(installed: list[importlib.metadata.EntryPoint]) -> None:
+def test_init_runs_only_the_named_steps(installed: list[importlib.metadata.EntryPoint]) -> None:
     installed += [entry_point(name, f"{__name__}:provision", plugins.INIT) for name in ("a", "b")]
     done.clear()
     assert call("init", "b")[0] == 0
     assert done == ["provisioned"]
-    assert call("init", "b", "c") == (2, "millrace init: nothing here is named c: there are a, b\n")
+    assert call("init", "b", "c") == (2, "millrace init: no package named c; choose from a, b\n")
     assert done == ["provisioned"]
 
 
@@ -112,7 +112,7 @@ def millrace(home: Path, *arguments: str, variables: Mapping[str, str]) -> subpr
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_port_that_is_taken_is_named_with_a_free_one(tmp_path: Path) -> None:
+def test_used_port_is_reported_with_a_free_one(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = millrace(tmp_path, "up", variables={"MILLRACE_PORT": port})
@@ -122,6 +122,9 @@ def test_a_port_that_is_taken_is_named_with_a_free_one(tmp_path: Path) -> None:
     assert not (tmp_path / "postgres").exists()
 
 
-def test_a_port_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_invalid_port_is_refused(tmp_path: Path) -> None:
     done = millrace(tmp_path, "up", variables={"MILLRACE_PORT": "http"})
-    assert (done.returncode, done.stderr) == (2, "MILLRACE_PORT is not a port: 'http'\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "MILLRACE_PORT is not a port number: 'http'. Use a number from 1 to 65535.\n",
+    )

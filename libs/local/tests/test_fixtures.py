@@ -1,4 +1,4 @@
-"""The servers that every package's integration tests run against."""
+"""The fixtures for integration tests."""
 
 import os
 
@@ -10,7 +10,7 @@ from millrace_local.process import exchange_probe
 from millrace_local.testing import UniqueName
 
 
-async def test_each_test_gets_an_empty_database(postgres_dsn: str) -> None:
+async def test_database_is_empty(postgres_dsn: str) -> None:
     connection = await asyncpg.connect(postgres_dsn)
     try:
         await connection.execute("CREATE TABLE left_behind (id int)")
@@ -19,7 +19,7 @@ async def test_each_test_gets_an_empty_database(postgres_dsn: str) -> None:
         await connection.close()
 
 
-async def test_a_database_leaves_nothing_for_the_next(postgres_dsn: str) -> None:
+async def test_database_is_not_shared_between_tests(postgres_dsn: str) -> None:
     connection = await asyncpg.connect(postgres_dsn)
     try:
         assert await connection.fetchval("SELECT to_regclass('left_behind')") is None
@@ -33,7 +33,7 @@ async def test_redis_is_empty(redis_url: str, round_: int) -> None:
     assert await exchange_probe(port, b"SET a b NX\r\n", b"+OK\r\n")()
 
 
-async def test_aws_takes_requests(aws_endpoint: str, unique_name: UniqueName) -> None:
+async def test_aws_responds(aws_endpoint: str, unique_name: UniqueName) -> None:
     assert os.environ["AWS_ENDPOINT_URL"] == aws_endpoint
     headers = {
         "X-Amz-Target": "Kinesis_20131202.CreateStream",

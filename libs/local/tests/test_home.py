@@ -18,7 +18,7 @@ with Home(Path(sys.argv[1])).locked(0):
 """
 
 
-def test_what_is_published_becomes_the_default(tmp_path: Path) -> None:
+def test_platform_variables_become_defaults(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.write_variables({"A": "1=2", "B": "ours"})
     environment = {"B": "mine", "AWS_PROFILE": "production"}
@@ -27,13 +27,13 @@ def test_what_is_published_becomes_the_default(tmp_path: Path) -> None:
     assert home.variables.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_home_without_a_platform_gives_nothing(tmp_path: Path) -> None:
+def test_home_without_a_platform_has_no_variables(tmp_path: Path) -> None:
     environment = {"AWS_PROFILE": "production"}
     Home(tmp_path / "missing").load_variables(environment)
     assert environment == {"AWS_PROFILE": "production"}
 
 
-def test_a_second_platform_is_refused_and_told_who_is_first(tmp_path: Path) -> None:
+def test_second_platform_is_refused_with_the_process_id(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     first = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert first.stdout is not None
@@ -45,7 +45,7 @@ def test_a_second_platform_is_refused_and_told_who_is_first(tmp_path: Path) -> N
         pass
 
 
-def test_it_stays_locked_while_children_of_a_killed_platform_live(tmp_path: Path) -> None:
+def test_lock_remains_while_children_of_a_killed_platform_run(tmp_path: Path) -> None:
     child = "import sys; print('up', flush=True); sys.stdin.read()"
     with Home(tmp_path).locked(0) as lock:
         running = subprocess.Popen(
@@ -53,7 +53,7 @@ def test_it_stays_locked_while_children_of_a_killed_platform_live(tmp_path: Path
         )
         assert running.stdout is not None
         running.stdout.readline()
-    (tmp_path / "up.lock").write_text("")  # nobody owns it any more
+    (tmp_path / "up.lock").write_text("")  # the owner has exited
     with pytest.raises(HomeInUseError, match="have not stopped yet"), Home(tmp_path).locked(0.2):
         raise AssertionError
     running.communicate(timeout=10)

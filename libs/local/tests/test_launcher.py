@@ -1,4 +1,4 @@
-"""A server that may not be root, from a directory that only root may enter."""
+"""Starting processes as an unprivileged user, below directories that only root may enter."""
 
 import json
 import os
@@ -27,11 +27,11 @@ def report(tmp_path: Path, *, unprivileged: bool) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_a_process_stays_who_we_are(tmp_path: Path) -> None:
+def test_process_runs_as_the_current_user(tmp_path: Path) -> None:
     assert report(tmp_path, unprivileged=False)[0].split()[0] == str(os.geteuid())
 
 
-def test_an_unprivileged_one_is_nobody_who_may_pass_closed_directories(tmp_path: Path) -> None:
+def test_unprivileged_process_can_enter_closed_directories(tmp_path: Path) -> None:
     who, *capabilities = report(tmp_path, unprivileged=True)
     expected = UNPRIVILEGED_USER if is_root() else os.geteuid()
     assert who.split()[0] == str(expected)
@@ -40,8 +40,8 @@ def test_an_unprivileged_one_is_nobody_who_may_pass_closed_directories(tmp_path:
         assert all(int(line.split()[1], 16) & ~0b110 == 0 for line in capabilities)
 
 
-def test_an_unprivileged_one_is_told_that_it_may(tmp_path: Path) -> None:
-    """access(2) asks for the real user, not the effective one; initdb believes it about its sibling programs."""
+def test_unprivileged_process_passes_access_checks(tmp_path: Path) -> None:
+    """Check access(2), which uses the real user; initdb relies on it."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     program = str(shutil.copy("/bin/echo", closed))
@@ -51,14 +51,14 @@ def test_an_unprivileged_one_is_told_that_it_may(tmp_path: Path) -> None:
     assert subprocess.check_output(command, text=True, timeout=30) == "True\n"
 
 
-def test_the_command_gets_its_arguments_as_they_are() -> None:
+def test_command_gets_its_arguments_unchanged() -> None:
     words = ["a b", "", "--", "$HOME"]
     program = "import json, sys; print(json.dumps(sys.argv[1:]))"
     command = launch_command([sys.executable, "-c", program, *words], signal.SIGTERM, unprivileged=False)
     assert json.loads(subprocess.check_output(command, timeout=30)) == words
 
 
-def test_the_launcher_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
+def test_launcher_imports_only_the_standard_library(tmp_path: Path) -> None:
     copy = shutil.copy(Path(launch_command([], signal.SIGTERM)[3]), tmp_path)
     command = [sys.executable, "-I", "-S", copy, str(os.getpid()), "15", "-", "--", "/bin/echo", "up"]
     assert subprocess.check_output(command, text=True, timeout=30) == "up\n"

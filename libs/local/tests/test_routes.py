@@ -20,5 +20,5 @@ from millrace_local.routes import service_for
         ("/v1/%73earch", None),
     ],
 )
-def test_a_prefix_of_whole_segments_finds_its_service(path: str, service: str | None) -> None:
+def test_rules_match_whole_segments(path: str, service: str | None) -> None:
     assert service_for(path) == service

@@ -1,4 +1,4 @@
-"""The `millrace` command. Other packages mount theirs by entry points, which are loaded when they are called."""
+"""The `millrace` command. Other packages register subcommands by entry points, which are loaded when called."""
 
 import asyncio
 import os
@@ -24,15 +24,15 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
 def main() -> None:
-    """Run the command line. What the running platform published serves as defaults of the environment."""
+    """Run the command line with the variables of the running platform as defaults."""
     arguments = sys.argv[1:]
-    if arguments[:1] != ["up"]:  # which decides them itself
+    if arguments[:1] != ["up"]:  # `up` sets the variables itself
         Home.of(os.environ).load_variables(os.environ)
     build(arguments)()
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """The application, with the plugins that `arguments` need: one of them, or all for the help."""
+    """Build the application with the plugin that `arguments` call, or with all of them for the help."""
     app = typer.Typer(no_args_is_help=True, help="Millrace, an open appointment platform.", add_completion=False)
     app.command()(up)
     app.command()(init)
@@ -44,7 +44,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _mount(app: typer.Typer, entry_point: EntryPoint) -> None:
-    """Add a plugin's command; a broken one is reported when it is called, and marked in the help."""
+    """Add a plugin's command; a broken plugin is reported when called, and marked in the help."""
     try:
         plugin = load(entry_point)
     except BrokenPluginError as error:
@@ -67,21 +67,21 @@ def _fail_with(text: str) -> Callable[[], None]:
 
 def up(
     demo_providers: Annotated[
-        int, typer.Option(min=0, help="Made-up providers for a new home; 0 leaves it empty.")
+        int, typer.Option(min=0, help="Generated providers for a new home; 0 leaves it empty.")
     ] = DEMO_PROVIDERS,
 ) -> None:
     """Run the whole platform on this machine until Ctrl-C.
 
-    MILLRACE_HOME (.millrace) is where its state lives, MILLRACE_PORT (8080) where it listens on 127.0.0.1.
+    MILLRACE_HOME (.millrace) is the directory of its state, MILLRACE_PORT (8080) its port on 127.0.0.1.
     """
     home = Home.of(os.environ)
     raise typer.Exit(run(Options(home, _port(), demo_providers, os.environ)))
 
 
 def init(
-    names: Annotated[list[str] | None, typer.Argument(help="Packages; all of them when none is given.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Packages; default: all.")] = None,
 ) -> None:
-    """Create what the packages own: streams, tables, schemas. Does no harm when it is there already."""
+    """Create the packages' streams, tables, schemas and keys. Existing ones stay as they are."""
     try:
         chosen = preparation.steps(names or preparation.registered())
     except UnknownStepError as error:
@@ -100,6 +100,6 @@ def init(
 def _port() -> int:
     text = os.environ.get("MILLRACE_PORT") or str(DEFAULT_PORT)
     if not text.isdecimal() or not 0 < int(text) < 65536:
-        errors.print(f"MILLRACE_PORT is not a port: {text!r}")
+        errors.print(f"MILLRACE_PORT is not a port number: {text!r}. Use a number from 1 to 65535.")
         raise typer.Exit(2)
     return int(text)

@@ -1,4 +1,4 @@
-"""`$MILLRACE_HOME`: where a local platform keeps its state, and what other commands read from there."""
+"""`$MILLRACE_HOME`: the directory with the state of a local platform and its variables for other commands."""
 
 import fcntl
 import os
@@ -13,18 +13,18 @@ LOCK_POLL_SECONDS = 0.1
 
 
 class HomeInUseError(RuntimeError):
-    """Another platform runs on this home; the text says how to go on."""
+    """Another platform runs on this home; the text states the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The places below one home directory."""
+    """The files and directories of one home directory."""
 
     root: Path
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Home":
-        """The home that `MILLRACE_HOME` names, else `.millrace` in the working directory."""
+        """Return the home that `MILLRACE_HOME` names, by default `.millrace` in the working directory."""
         return cls(Path(environment.get("MILLRACE_HOME") or DEFAULT_HOME).absolute())
 
     @property
@@ -45,12 +45,12 @@ class Home:
 
     @property
     def master_key(self) -> Path:
-        """The key of personal data: `init` makes it, and without it the database of patients is closed for ever."""
+        """The master key of personal data, created by `init`; without it the patients' database can't be read."""
         return self.root / "patients-master-key"
 
     @property
     def webhook_key(self) -> Path:
-        """The key that secrets of webhooks come from: `init` makes it, and without it practices need new secrets."""
+        """The key from which webhook secrets are derived, created by `init`; without it practices need new secrets."""
         return self.root / "notifications-webhook-key"
 
     @property
@@ -59,26 +59,26 @@ class Home:
 
     @property
     def demo_pending(self) -> Path:
-        """There from the making of the home until its demo data are in."""
+        """A file that exists from the creation of the home until its demo data are loaded."""
         return self.root / "demo.pending"
 
     @property
     def demo_decided(self) -> Path:
-        """In containers: there once a new platform has its demo data, or was to have none."""
+        """A file for containers that exists once demo data are loaded or were declined."""
         return self.root / "demo.decided"
 
     @property
-    def beat(self) -> Path:
-        """In containers: the last beat that the AWS emulator was told; see `containers.emulator`."""
+    def heartbeat(self) -> Path:
+        """A file with the last heartbeat that the AWS emulator acknowledged; see `containers.emulator`."""
         return self.root / "emulator.beat"
 
     @property
     def variables(self) -> Path:
-        """The environment of the running platform; there only while it is ready."""
+        """A file with the environment of the running platform; it exists only while the platform is ready."""
         return self.root / "platform.env"
 
     def write_variables(self, variables: Mapping[str, str]) -> None:
-        """Publish how to reach the platform, readable by us alone: there is a password in it."""
+        """Write the platform's variables, readable by the current user only, because they contain a password."""
         unfinished = self.variables.with_suffix(".new")
         unfinished.unlink(missing_ok=True)
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -86,10 +86,10 @@ class Home:
         unfinished.replace(self.variables)
 
     def load_variables(self, environment: MutableMapping[str, str]) -> None:
-        """Add what the running platform published to `environment`, without changing what is set there.
+        """Add the variables of the running platform to `environment`, without changing existing ones.
 
-        AWS variables are the exception: they come as a set and replace what is there. An endpoint of ours with a
-        profile of the user's fails, and the other way round a command for this machine would reach a real account.
+        AWS variables are the exception: they replace all existing ones. A local endpoint with a
+        profile of the user would fail, and the reverse would reach a real account.
         """
         try:
             lines = self.variables.read_text().splitlines()
@@ -103,24 +103,24 @@ class Home:
                 environment.setdefault(name, value)
 
     @contextmanager
-    def locked(self, patience: float) -> Iterator[int]:
-        """Keep other platforms off this home. Gives the lock's descriptor, for children to inherit.
+    def locked(self, timeout: float) -> Iterator[int]:
+        """Lock this home against other platforms; yield the lock's descriptor, for children to inherit.
 
-        The lock is free when *every* process that holds the descriptor is gone. Where the platform itself was killed,
-        its children may need a moment to stop: wait up to `patience` seconds for them. Raises HomeInUseError.
+        The lock is free when *every* process that has the descriptor has exited. If the platform itself was killed,
+        its children may need a moment to stop: wait up to `timeout` seconds for them. Raise HomeInUseError.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.root / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._lock(descriptor, patience)
+            self._lock(descriptor, timeout)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             yield descriptor
         finally:
             os.close(descriptor)
 
-    def _lock(self, descriptor: int, patience: float) -> None:
-        deadline = time.monotonic() + patience
+    def _lock(self, descriptor: int, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
         while True:
             with suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

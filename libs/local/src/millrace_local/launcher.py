@@ -1,10 +1,10 @@
-"""Become the process that a supervisor wants, without leaving it behind should the supervisor be killed.
+"""Start a command as a child process that ends when the supervisor is killed.
 
 Runs as a script (`python -I -S launcher.py OPTIONS -- COMMAND …`), so it imports the standard library only. It changes
-the user, asks the kernel for a signal when its parent dies, and then *becomes* the command: the process id stays.
+the user, requests a signal from the kernel for the parent's death, and then executes the command: the process id stays.
 
 PostgreSQL refuses to run as root (it checks `geteuid() != 0`). Its programs and its data may lie below directories that
-only root may enter, so an unprivileged user gets exactly the two capabilities that pass directory permissions.
+only root may enter, so the unprivileged user gets exactly the two capabilities that bypass directory permissions.
 """
 
 import ctypes
@@ -38,9 +38,9 @@ def _check(result: int, what: str) -> None:
 
 
 def _keep_directory_capabilities(libc: ctypes.CDLL) -> None:
-    """Reduce what is left of root's capabilities to passing directory permissions, and keep it over execve.
+    """Drop all capabilities except those that bypass directory permissions, and retain these over execve.
 
-    A container may withhold one of the two; each of them suffices for what we need here.
+    A container may withhold one of the two; each suffices.
     """
     header = _CapabilityHeader(LINUX_CAPABILITY_VERSION_3, 0)
     words = (_CapabilityWord * 2)()
@@ -55,9 +55,9 @@ def _keep_directory_capabilities(libc: ctypes.CDLL) -> None:
 
 
 def become(user: int) -> None:
-    """Run on as `user` (uid and gid) for good. Only root may ask for it."""
+    """Switch to `user` (uid and gid) permanently. Requires root."""
     libc = ctypes.CDLL(None, use_errno=True)
-    # initdb asks access(2) whether it may run postgres, and that forgets the capabilities of a real user other than
+    # initdb checks with access(2) whether it may run postgres, which ignores the capabilities of a real user other than
     # root, unless this bit is set.
     _check(libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0), "prctl(PR_SET_SECUREBITS)")
     _check(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)")
@@ -68,22 +68,22 @@ def become(user: int) -> None:
 
 
 def die_with_parent(parent: int, number: int) -> None:
-    """Get signal `number` when the process `parent` ends. Linux only; elsewhere the supervisor's own stop must do."""
+    """Request signal `number` for the end of process `parent`. On systems other than Linux, do nothing."""
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None, use_errno=True)
     _check(libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent:  # it died before we asked
+    if os.getppid() != parent:  # the parent ended before the request
         sys.exit(128 + number)
 
 
 def main(arguments: list[str]) -> None:
-    """`PARENT_PID SIGNAL USER -- COMMAND…`; USER is a uid, or `-` to stay who we are."""
+    """Run `PARENT_PID SIGNAL USER -- COMMAND…`; USER is a uid, or `-` for the current user."""
     parent, number, user, _, *command = arguments
     if user != "-":
         become(int(user))
     die_with_parent(int(parent), int(number))  # after the change of user, which would clear it
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and execve hands that on
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and execve preserves that
     os.execv(command[0], command)  # noqa: S606 - the purpose of this script
 
 

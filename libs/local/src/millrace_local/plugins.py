@@ -1,4 +1,4 @@
-"""What other packages add by entry points: commands (`millrace.commands`) and provisioning (`millrace.init`)."""
+"""Entry points of other packages: commands (`millrace.commands`) and provisioning (`millrace.init`)."""
 
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -17,14 +17,14 @@ class BrokenPluginError(RuntimeError):
 
 
 def plugins(group: str) -> Sequence[EntryPoint]:
-    """The entry points of a group, by name."""
+    """Return the entry points of a group, sorted by name."""
     return sorted(entry_points(group=group), key=lambda entry_point: entry_point.name)
 
 
 def load(entry_point: EntryPoint) -> object:
-    """The object behind an entry point. Raises BrokenPluginError, whatever its module does wrong."""
+    """Load the object of an entry point. Raise BrokenPluginError for any error of its module."""
     try:
         loaded: object = entry_point.load()
-    except Exception as error:  # any fault of a module that isn't ours
+    except Exception as error:  # any error of another package's module
         raise BrokenPluginError(entry_point, error) from error
     return loaded

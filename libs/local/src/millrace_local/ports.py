@@ -1,16 +1,16 @@
-"""Loopback ports: which is free, and who may have it."""
+"""Finds free loopback ports."""
 
 import random
 import socket
 
 LOOPBACK = "127.0.0.1"
-# Below the range that Linux hands to outgoing connections: a client that keeps retrying a stopped server can be given
+# Below the range that Linux assigns to outgoing connections: a client that retries a stopped server could be given
 # that server's own port as its local one, and then talks to itself while the server can't bind.
 LOWEST, HIGHEST = 20000, 32000
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on loopback `port` now."""
+    """Return whether a server could listen on loopback `port` now."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -21,7 +21,7 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int, random_source: random.Random) -> list[int]:
-    """`count` different ports that are free now. Raises RuntimeError when there aren't that many."""
+    """Return `count` different free ports. Raise RuntimeError if there aren't enough."""
     candidates = random_source.sample(range(LOWEST, HIGHEST), HIGHEST - LOWEST)
     free = [port for port, _ in zip((port for port in candidates if is_free(port)), range(count), strict=False)]
     if len(free) < count:

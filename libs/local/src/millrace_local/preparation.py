@@ -1,4 +1,4 @@
-"""What packages make before their first use, by entry points (`millrace.init`): streams, tables, schemas, keys."""
+"""Provisioning steps of packages by entry points (`millrace.init`): streams, tables, schemas, keys."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -10,24 +10,24 @@ Step = Callable[[], Awaitable[None]]
 
 
 class PreparationError(Exception):
-    """A step failed for a reason that only the user can remedy; the text names both."""
+    """A step failed for a reason that only the user can remedy; the text states both."""
 
 
 class UnknownStepError(ValueError):
-    """A name that no installed package registered; the text says which there are."""
+    """No installed package registered this name; the text lists the registered ones."""
 
 
 def registered() -> Collection[str]:
-    """The packages that have anything to make."""
+    """Return the packages with a provisioning step."""
     return [entry_point.name for entry_point in plugins(INIT)]
 
 
 def steps(names: Collection[str]) -> Sequence[Step]:
-    """Those of these packages. Raises UnknownStepError, BrokenPluginError, TypeError."""
+    """Load the steps of these packages. Raise UnknownStepError, BrokenPluginError or TypeError."""
     found = {entry_point.name: entry_point for entry_point in plugins(INIT)}
     for name in names:
         if name not in found:
-            raise UnknownStepError(f"nothing here is named {name}: there are {', '.join(found)}")
+            raise UnknownStepError(f"no package named {name}; choose from {', '.join(found)}")
     return [_step(name, load(found[name])) for name in names]
 
 

@@ -1,6 +1,6 @@
-"""`python -m millrace_local.prepared SERVICE [OTHER …]`: run what `millrace init` runs for these, then the service.
+"""`python -m millrace_local.prepared SERVICE [OTHER …]`: run the provisioning steps of these, then the service.
 
-In one process, as the imports of a service take longer than all the rest of its start.
+Both run in one process, because a service's imports take longer than the rest of its start.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from millrace_local.preparation import PreparationError, registered, run, steps
 
 def main() -> None:
     """End as the package's `__main__` does, or with `EX_CONFIG` and one line if the preparation fails for good."""
-    # Imports make many objects and no garbage; the service looks for it once it is imported.
+    # Imports create many objects and no garbage; the service enables collection after its imports.
     gc.disable()
     _, name, *others = sys.argv
-    # All of rich, for a command line of httpx's own that nobody calls.
+    # httpx would import rich for its own unused command line.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
     try:
         asyncio.run(run(steps([*others, name] if name in registered() else others)))

@@ -1,4 +1,4 @@
-"""What it takes to run one process, and the probes that tell when it is ready."""
+"""Specification of one process, and probes of its readiness."""
 
 import asyncio
 import os
@@ -13,9 +13,9 @@ import httpx
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 PROBE_SECONDS = 2.0
-UNPRIVILEGED_USER = 65534  # "nobody" on every Linux
+UNPRIVILEGED_USER = 65534  # exists on every Linux
 
-# Probes aren't encrypted: to load the roots of all authorities each time takes longer than to ask.
+# Probes aren't encrypted, and loading the certificate authorities each time takes longer than a probe.
 _NO_ROOTS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 Probe = Callable[[], Awaitable[bool]]
@@ -25,8 +25,8 @@ Probe = Callable[[], Awaitable[bool]]
 class ProcessSpec:
     """How to start, probe and stop one process.
 
-    `stop_signal` asks it to stop and is also what the kernel sends it when the supervisor dies; `stop_seconds` later
-    it is killed. `unprivileged`: if we are root, run it as nobody. `ready` never raises.
+    `stop_signal` requests its stop, and the kernel sends it when the supervisor dies; `stop_seconds` later
+    it is killed. `unprivileged`: if we are root, run it as an unprivileged user. `ready` never raises.
     """
 
     name: str
@@ -38,33 +38,33 @@ class ProcessSpec:
     unprivileged: bool = False
 
     def launch_command(self) -> list[str]:
-        """The command line that starts it as a child of this very process."""
+        """Return the command line that starts it as a child of this process."""
         return launch_command(self.command, self.stop_signal, unprivileged=self.unprivileged)
 
     def launch_environment(self) -> dict[str, str]:
-        """Its environment; see `launch_environment`."""
+        """Return its environment; see `launch_environment`."""
         return launch_environment(self.environment)
 
 
 def launch_command(command: Sequence[str], signal_: signal.Signals, *, unprivileged: bool = False) -> list[str]:
-    """The command line that starts `command` as a child of this very process, ended by `signal_` should we die."""
+    """Return the command line that starts `command` as a child that gets `signal_` when this process dies."""
     user = str(UNPRIVILEGED_USER) if unprivileged and is_root() else "-"
     return [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(signal_)), user, "--", *command]
 
 
 def launch_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Our own environment with `variables` laid over it, and without what leads to a real AWS account."""
+    """Return our environment without AWS variables, updated by `variables`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**inherited, **variables}
 
 
 def is_root() -> bool:
-    """Whether files we make belong to root, which PostgreSQL refuses to run as."""
+    """Return whether we are root, which PostgreSQL refuses to run as."""
     return os.geteuid() == 0
 
 
 def http_probe(url: str) -> Probe:
-    """Ready when `url` answers 200 within `PROBE_SECONDS`."""
+    """Return a probe that succeeds if `url` returns 200 within `PROBE_SECONDS`."""
 
     async def probe() -> bool:
         try:
@@ -76,14 +76,14 @@ def http_probe(url: str) -> Probe:
     return probe
 
 
-def exchange_probe(port: int, request: bytes, answer: bytes) -> Probe:
-    """Ready when a connection to loopback `port` answers `request` with `answer` within `PROBE_SECONDS`."""
+def exchange_probe(port: int, request: bytes, response: bytes) -> Probe:
+    """Return a probe that succeeds if loopback `port` responds to `request` with `response` within `PROBE_SECONDS`."""
 
     async def exchange() -> bool:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             writer.write(request)
-            return await reader.readexactly(len(answer)) == answer
+            return await reader.readexactly(len(response)) == response
         finally:
             writer.close()
 

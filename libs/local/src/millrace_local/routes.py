@@ -1,8 +1,8 @@
-"""Which service answers which path: the load balancer's rules, nothing is rewritten."""
+"""The load balancer's path rules; paths are never rewritten."""
 
 SERVICES = ("directory", "refinery", "projector", "search", "patients", "scheduling", "reviews", "notifications")
 DATABASES = ("directory", "patients", "scheduling", "reviews", "notifications")
-"""Services with a database of their own, which bears their name."""
+"""Services with a database, which has the service's name."""
 
 RULES: tuple[tuple[str, str], ...] = (
     ("/v1/directory", "directory"),
@@ -26,7 +26,7 @@ RULES: tuple[tuple[str, str], ...] = (
 
 
 def service_for(path: str) -> str | None:
-    """The service that owns `path` (as it came, still percent-encoded), or None. A rule holds for whole segments."""
+    """Return the service that owns `path` (still percent-encoded), or None. Rules match whole segments."""
     for prefix, service in RULES:
         if path == prefix or path.startswith(f"{prefix}/"):
             return service

@@ -1,7 +1,7 @@
-"""pytest plugin: real servers for integration tests, started when the first test asks and stopped with the session.
+"""pytest plugin: real servers for integration tests, started for the first test that needs them.
 
 Fixtures: `postgres_dsn` (a fresh, empty database per test), `redis_url` (flushed per test), `aws_endpoint` (AWS_* set
-in the environment for the session) and `unique_name` (for streams and tables that tests share a server for).
+in the environment for the session) and `unique_name` (for streams and tables on a shared server).
 """
 
 import asyncio
@@ -30,12 +30,12 @@ START_SECONDS = 60.0
 POLL_SECONDS = 0.02
 MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
 MEMORY_NEEDED = 2 << 30
-"""Bytes that are free where tests' databases are kept in memory: a disk that others write to may stop for seconds."""
+"""Free bytes required to store test databases in memory; a busy disk can stall for seconds."""
 UniqueName = Callable[[str], str]
 
 
 def run_aside(work: Callable[[], Awaitable[T]]) -> T:
-    """Run `work` on an event loop of its own in another thread: a fixture can't know whether a loop is running here."""
+    """Run `work` on a new event loop in another thread, because a loop may be running in this one."""
 
     async def awaited() -> T:
         return await work()
@@ -46,7 +46,7 @@ def run_aside(work: Callable[[], Awaitable[T]]) -> T:
 
 @contextlib.contextmanager
 def running(spec: ProcessSpec, log: Path) -> Iterator[None]:
-    """Run one server, from its readiness to the end of the block. Its output goes to `log`."""
+    """Run one server until the end of the block; it is ready within the block. Its output goes to `log`."""
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("a server lives as long as the thread that starts it: start it from the main one")
     with log.open("wb") as output:
@@ -86,7 +86,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def embedded_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres]:
-    """A PostgreSQL for the session that forgets everything when the machine fails."""
+    """Start a PostgreSQL for the session without crash safety."""
     with _quick_directory(tmp_path_factory) as directory:
         settings = {**postgres.SETTINGS, **postgres.UNSAFE_SETTINGS}
         server = postgres.Postgres(directory, _free_port(), settings)
@@ -97,7 +97,7 @@ def embedded_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[post
 
 @contextlib.contextmanager
 def _quick_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """In memory, and gone with the block, where there is room for it."""
+    """Yield a temporary directory, in memory if there is enough space."""
     if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < MEMORY_NEEDED:
         yield tmp_path_factory.mktemp("database")
         return
@@ -107,7 +107,7 @@ def _quick_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 
 @pytest.fixture
 def postgres_dsn(embedded_postgres: postgres.Postgres, unique_name: UniqueName) -> Iterator[str]:
-    """`postgresql://…` of a fresh, empty database; dropped after the test."""
+    """Yield the URL of a new, empty database; it is dropped after the test."""
     name = unique_name("test").replace("-", "_")
     run_aside(lambda: embedded_postgres.create_database(name))
     yield embedded_postgres.dsn(name)
@@ -116,7 +116,7 @@ def postgres_dsn(embedded_postgres: postgres.Postgres, unique_name: UniqueName) 
 
 @pytest.fixture(scope="session")
 def embedded_redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a Redis for the session."""
+    """Start a Redis for the session; yield its port."""
     directory = tmp_path_factory.mktemp("redis")
     port = _free_port()
     with running(redis.spec(directory, port), directory / "log"):
@@ -125,7 +125,7 @@ def embedded_redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[in
 
 @pytest.fixture
 def redis_url(embedded_redis_port: int) -> str:
-    """`redis://…` of an empty Redis."""
+    """Return the URL of an empty Redis."""
     if not run_aside(exchange_probe(embedded_redis_port, b"FLUSHALL\r\n", b"+OK\r\n")):
         raise RuntimeError("the embedded Redis does not answer")
     return redis.url(embedded_redis_port)
@@ -133,7 +133,7 @@ def redis_url(embedded_redis_port: int) -> str:
 
 @pytest.fixture(scope="session")
 def aws_endpoint(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`http://…` of a ministack for the session, which AWS clients find in the environment too."""
+    """Start a ministack for the session and set the AWS variables; yield its URL."""
     directory = tmp_path_factory.mktemp("ministack")
     environment = pytestconfig.rootpath / ".millrace" / "ministack"
     server = ministack.Ministack(environment, directory, _free_port())
@@ -147,6 +147,6 @@ def aws_endpoint(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="session")
 def unique_name() -> UniqueName:
-    """Call it with a prefix: a name that no other test of this session has."""
+    """Return a function that returns a unique name for a prefix."""
     numbers = itertools.count(1)
     return lambda prefix: f"{prefix}-{os.getpid()}-{next(numbers)}"

@@ -12,7 +12,7 @@ from millrace_local.up.supervisor import CommandError
 
 
 class Commands:
-    """What was run; `broken` fails."""
+    """Records commands; the command `broken` fails."""
 
     def __init__(self, broken: str = "") -> None:
         self.run: list[str] = []
@@ -43,17 +43,17 @@ async def load(home: Home, providers: int, commands: Commands) -> list[str]:
     return commands.run
 
 
-async def test_data_are_loaded_once(home: Home) -> None:
+async def test_demo_data_are_loaded_once(home: Home) -> None:
     assert await load(home, 5, Commands()) == LOADED
     assert await load(home, 5, Commands()) == []
 
 
-async def test_a_load_that_broke_off_is_repeated(home: Home) -> None:
+async def test_interrupted_load_is_repeated(home: Home) -> None:
     with pytest.raises(CommandError):
         await load(home, 5, Commands(broken="calendars"))
     assert await load(home, 5, Commands()) == LOADED
 
 
-async def test_a_platform_that_was_to_be_empty_stays_so(home: Home) -> None:
+async def test_declined_demo_data_are_never_loaded(home: Home) -> None:
     assert await load(home, 0, Commands()) == []
     assert await load(home, 5, Commands()) == []

@@ -1,4 +1,4 @@
-"""An emulator that forgets is noticed, whatever it forgets and whenever it does."""
+"""Lost writes of the emulator are detected."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from millrace_local.containers.emulator import TABLE, Dynamo, Memory, beat_once
 
 
 class Emulator:
-    """Keeps its last beat, and a state that a kill takes it back to."""
+    """Stores its last heartbeat, and the state to which a kill resets it."""
 
     def __init__(self) -> None:
         self.beat = 0
@@ -22,7 +22,7 @@ class Emulator:
             raise Unavailable("away")
         return self.beat
 
-    async def tell(self, beat: int) -> None:
+    async def write(self, beat: int) -> None:
         if self.away:
             raise Unavailable("away")
         self.beat = beat
@@ -34,7 +34,7 @@ class Emulator:
         self.beat = self.saved
 
 
-class Restored:
+class RecordedRestores:
     def __init__(self, error: Exception | None = None) -> None:
         self.times = 0
         self.error = error
@@ -50,13 +50,13 @@ def memory(tmp_path: Path) -> Memory:
     return Memory(tmp_path / "beat")
 
 
-async def beats(count: int, emulator: Emulator, memory: Memory, restored: Restored) -> None:
+async def beats(count: int, emulator: Emulator, memory: Memory, restored: RecordedRestores) -> None:
     for _ in range(count):
         await beat_once(emulator, memory, restored)
 
 
-async def test_a_new_emulator_and_one_that_stopped_cleanly_have_lost_nothing(memory: Memory) -> None:
-    emulator, restored = Emulator(), Restored()
+async def test_new_or_cleanly_stopped_emulator_has_lost_nothing(memory: Memory) -> None:
+    emulator, restored = Emulator(), RecordedRestores()
     await beats(3, emulator, memory, restored)
     emulator.stop_and_start()
     await beats(3, emulator, memory, restored)
@@ -64,8 +64,8 @@ async def test_a_new_emulator_and_one_that_stopped_cleanly_have_lost_nothing(mem
 
 
 @pytest.mark.parametrize("saves", [0, 1])
-async def test_a_kill_is_noticed_once(memory: Memory, saves: int) -> None:
-    emulator, restored = Emulator(), Restored()
+async def test_kill_is_detected_once(memory: Memory, saves: int) -> None:
+    emulator, restored = Emulator(), RecordedRestores()
     await beats(3, emulator, memory, restored)
     for _ in range(saves):
         emulator.stop_and_start()
@@ -75,27 +75,27 @@ async def test_a_kill_is_noticed_once(memory: Memory, saves: int) -> None:
     assert restored.times == 1
 
 
-async def test_a_kill_while_nobody_watched_is_noticed(memory: Memory, tmp_path: Path) -> None:
-    emulator, restored = Emulator(), Restored()
+async def test_kill_is_detected_after_a_pause(memory: Memory, tmp_path: Path) -> None:
+    emulator, restored = Emulator(), RecordedRestores()
     await beats(3, emulator, memory, restored)
     emulator.kill_and_start()
     await beats(1, emulator, Memory(tmp_path / "beat"), restored)
     assert restored.times == 1
 
 
-async def test_what_could_not_be_restored_is_tried_again(memory: Memory) -> None:
+async def test_failed_restore_is_retried(memory: Memory) -> None:
     emulator = Emulator()
-    await beats(3, emulator, memory, Restored())
+    await beats(3, emulator, memory, RecordedRestores())
     emulator.kill_and_start()
-    failing, restored = Restored(Unavailable("no")), Restored()
+    failing, restored = RecordedRestores(Unavailable("no")), RecordedRestores()
     with pytest.raises(Unavailable):
         await beat_once(emulator, memory, failing)
     await beats(2, emulator, memory, restored)
     assert (failing.times, restored.times) == (1, 1)
 
 
-async def test_a_beat_that_was_not_taken_is_not_remembered(memory: Memory, tmp_path: Path) -> None:
-    emulator, restored = Emulator(), Restored()
+async def test_unacknowledged_heartbeat_is_not_stored(memory: Memory, tmp_path: Path) -> None:
+    emulator, restored = Emulator(), RecordedRestores()
     await beats(3, emulator, memory, restored)
     emulator.away = True
     with pytest.raises(Unavailable):
@@ -103,12 +103,12 @@ async def test_a_beat_that_was_not_taken_is_not_remembered(memory: Memory, tmp_p
     assert Memory(tmp_path / "beat").last == 3
 
 
-async def test_beats_lie_in_a_table_that_is_made_when_it_is_missing(aws_endpoint: str) -> None:
+async def test_missing_heartbeat_table_is_created(aws_endpoint: str) -> None:
     async with dynamodb_client() as client:
         emulator = Dynamo(client)
         try:
             assert await emulator.last() == 0
-            await emulator.tell(7)
+            await emulator.write(7)
             assert await emulator.last() == 7
         finally:
             await client.delete_table(TableName=TABLE)

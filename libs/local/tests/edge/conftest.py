@@ -1,4 +1,4 @@
-"""A real edge before a real service, both on loopback."""
+"""A real edge in front of a real service, both on loopback."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ START_SECONDS = 10.0
 
 @dataclass
 class Running:
-    """An edge whose `directory` and `search` are the same upstream; `refinery` is dead."""
+    """An edge whose `directory` and `search` are the same upstream; `refinery` is unavailable."""
 
     url: str
     port: int
@@ -29,7 +29,7 @@ class Running:
 
 
 class Listening:
-    """An application served on a free port for the length of a block."""
+    """Serves an application on a free port during a block."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -38,7 +38,7 @@ class Listening:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Listening":
-        # serve() would take this process's signals over
+        # serve() would replace this process's signal handlers
         self._task = asyncio.create_task(self._server._serve([self._socket]))
         async with asyncio.timeout(START_SECONDS):
             while not self._server.started:  # noqa: ASYNC110 - uvicorn has no event for it

@@ -11,13 +11,15 @@ from .conftest import Running
 SECONDS = 10.0
 
 
-async def test_path_query_and_body_arrive_as_they_were_sent(client: httpx.AsyncClient) -> None:
+async def test_path_query_and_body_arrive_unchanged(client: httpx.AsyncClient) -> None:
     target = "/v1/directory/a%2Fb/%C3%A9?q=%20x&q=y+z"
     seen = (await client.post(target, content=b"body", headers={"content-type": "text/plain"})).json()
     assert (seen["method"], seen["target"], seen["body"]) == ("POST", target, "body")
 
 
-async def test_the_service_learns_who_asked_and_nothing_is_invented(client: httpx.AsyncClient, edge: Running) -> None:
+async def test_service_gets_the_client_address_and_no_other_new_fields(
+    client: httpx.AsyncClient, edge: Running
+) -> None:
     headers = {"host": "millrace.example", "connection": "close, x-mine", "x-mine": "1", "user-agent": ""}
     seen = dict((await client.get("/v1/search", headers=headers)).json()["headers"])
     assert seen["host"] == "millrace.example"
@@ -34,21 +36,21 @@ async def test_repeated_response_fields_stay_repeated(client: httpx.AsyncClient)
     assert len(response.headers.get_list("date")) == 1
 
 
-async def test_a_head_has_no_body(client: httpx.AsyncClient) -> None:
+async def test_head_response_has_no_body(client: httpx.AsyncClient) -> None:
     response = await client.head("/v1/search")
     assert (response.status_code, response.content) == (200, b"")
 
 
-async def test_an_upload_streams(client: httpx.AsyncClient, edge: Running) -> None:
+async def test_upload_is_streamed(client: httpx.AsyncClient, edge: Running) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"x" * 100_000
-        await asyncio.wait_for(edge.upstream.first_chunk.wait(), SECONDS)  # before the rest is even sent
+        await asyncio.wait_for(edge.upstream.first_chunk.wait(), SECONDS)  # before the rest is sent
         yield b"y" * 100_000
 
     assert (await client.put("/v1/directory/upload", content=body())).text == "200000"
 
 
-async def test_a_response_streams(client: httpx.AsyncClient, edge: Running) -> None:
+async def test_response_is_streamed(client: httpx.AsyncClient, edge: Running) -> None:
     async with client.stream("GET", "/v1/directory/stream") as response:
         chunks = response.aiter_bytes()
         assert await anext(chunks) == b"first"
@@ -56,13 +58,13 @@ async def test_a_response_streams(client: httpx.AsyncClient, edge: Running) -> N
         assert await anext(chunks) == b"second"
 
 
-async def test_a_client_that_leaves_during_the_response_is_missed_by_the_service(edge: Running) -> None:
+async def test_disconnect_during_the_response_reaches_the_service(edge: Running) -> None:
     async with httpx.AsyncClient(base_url=edge.url) as client, client.stream("GET", "/v1/directory/stream") as response:
         assert await anext(response.aiter_bytes()) == b"first"
     await asyncio.wait_for(edge.upstream.gone.wait(), SECONDS)
 
 
-async def test_a_client_that_leaves_during_its_upload_is_missed_by_the_service(edge: Running) -> None:
+async def test_disconnect_during_the_upload_reaches_the_service(edge: Running) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
     writer.write(b"PUT /v1/directory/upload HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nsome")
     await asyncio.wait_for(edge.upstream.first_chunk.wait(), SECONDS)
@@ -70,7 +72,7 @@ async def test_a_client_that_leaves_during_its_upload_is_missed_by_the_service(e
     await asyncio.wait_for(edge.upstream.gone.wait(), SECONDS)
 
 
-async def test_a_response_that_breaks_off_breaks_off_for_the_client(client: httpx.AsyncClient) -> None:
+async def test_interrupted_response_is_interrupted_for_the_client(client: httpx.AsyncClient) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         await client.get("/v1/directory/break")
 
@@ -78,14 +80,14 @@ async def test_a_response_that_breaks_off_breaks_off_for_the_client(client: http
 @pytest.mark.parametrize(
     ("path", "status"), [("/internal/refinery/status", 503), ("/v1/directory/break-at-once", 502), ("/nowhere", 404)]
 )
-async def test_what_can_not_be_passed_on_is_a_problem(client: httpx.AsyncClient, path: str, status: int) -> None:
+async def test_unroutable_requests_get_problems(client: httpx.AsyncClient, path: str, status: int) -> None:
     response = await client.get(path)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["status"] == status
 
 
-async def test_health_waits_for_the_start_and_for_every_service(client: httpx.AsyncClient, edge: Running) -> None:
+async def test_health_requires_start_and_every_service(client: httpx.AsyncClient, edge: Running) -> None:
     with_dead_service = await client.get("/healthz")
     edge.ready_file.unlink()
     starting = await client.get("/healthz")
@@ -93,7 +95,7 @@ async def test_health_waits_for_the_start_and_for_every_service(client: httpx.As
     assert (starting.status_code, starting.json()["detail"]) == (503, "the platform is starting")
 
 
-async def test_the_documentation_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+async def test_documentation_loads_no_external_resources(client: httpx.AsyncClient) -> None:
     page = await client.get("/docs")
     assert "https://" not in page.text
     for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
@@ -101,10 +103,10 @@ async def test_the_documentation_needs_nothing_from_elsewhere(client: httpx.Asyn
         assert (await client.get(f"/docs/assets/{asset}")).status_code == 200
 
 
-async def test_the_document_unites_the_services_that_answer(client: httpx.AsyncClient) -> None:
+async def test_document_merges_available_services(client: httpx.AsyncClient) -> None:
     assert list((await client.get("/openapi.json")).json()["paths"]) == ["/v1/directory/providers"]
 
 
-async def test_many_at_once(client: httpx.AsyncClient) -> None:
+async def test_concurrent_requests(client: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(*(client.get("/v1/search", params={"n": n}) for n in range(80)))
     assert [answer.json()["target"] for answer in answers] == [f"/v1/search?n={n}" for n in range(80)]

@@ -1,9 +1,9 @@
-"""What passes the edge and what stays at the connection."""
+"""Header fields that the edge forwards."""
 
 from millrace_local.edge.headers import end_to_end, forwarded
 
 
-def test_fields_about_the_connection_stay() -> None:
+def test_hop_by_hop_fields_are_not_forwarded() -> None:
     headers = [
         (b"Connection", b"keep-alive, X-Private"),
         (b"X-Private", b"1"),
@@ -19,7 +19,7 @@ def test_repeated_fields_stay_repeated() -> None:
     assert end_to_end(cookies) == cookies
 
 
-def test_the_client_is_appended_to_those_that_forwarded_before() -> None:
+def test_client_address_is_appended_to_x_forwarded_for() -> None:
     headers = [(b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-proto", b"https"), (b"host", b"example.org")]
     assert forwarded(headers, client="127.0.0.1", scheme="http", port=8080) == [
         (b"host", b"example.org"),

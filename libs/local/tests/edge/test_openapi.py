@@ -1,4 +1,4 @@
-"""One document out of several."""
+"""Merging OpenAPI documents."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def schema_of(united: dict[str, Any], path: str) -> str:
     return str(response["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2])
 
 
-def test_each_service_brings_the_paths_that_are_led_to_it() -> None:
+def test_each_service_contributes_its_routed_paths() -> None:
     problem = {"Problem": {"type": "object"}}
     united = union(
         {"directory": document("/v1/directory/x", problem), "search": document("/v1/providers/{npi}", problem)}
@@ -26,7 +26,7 @@ def test_each_service_brings_the_paths_that_are_led_to_it() -> None:
     assert united["components"]["schemas"] == problem
 
 
-def test_a_name_that_means_two_things_is_renamed_with_all_that_refers_to_it() -> None:
+def test_conflicting_component_is_renamed_with_its_references() -> None:
     page = {"Page": {"properties": {"item": {"$ref": "#/components/schemas/Item"}}}}
     united = union(
         {

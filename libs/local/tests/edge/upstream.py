@@ -1,4 +1,4 @@
-"""A service that shows what reached it and behaves as its path says."""
+"""A service that echoes requests and behaves as its path says."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ async def _start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) ->
 
 
 class Upstream:
-    """`gone` is set when it sees its client leave; `first_chunk` when the first piece of a body has arrived."""
+    """`gone` is set when the client disconnects; `first_chunk` when the first chunk of a body has arrived."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The embedded servers over a stop and another start."""
+"""The embedded servers over a stop and a restart."""
 
 import random
 import subprocess
@@ -38,7 +38,7 @@ async def execute(dsn: str, statement: str) -> object:
         await connection.close()
 
 
-def test_postgres_keeps_what_was_committed(tmp_path: Path) -> None:
+def test_postgres_retains_committed_data(tmp_path: Path) -> None:
     server = postgres.Postgres(tmp_path / "postgres", a_port())
     server.prepare()
     with running(server.spec(), tmp_path / "log"):
@@ -51,7 +51,7 @@ def test_postgres_keeps_what_was_committed(tmp_path: Path) -> None:
         assert run_aside(lambda: execute(server.dsn(), "SHOW synchronous_commit")) == "on"
 
 
-def test_postgres_wants_the_password(tmp_path: Path) -> None:
+def test_postgres_requires_the_password(tmp_path: Path) -> None:
     server = postgres.Postgres(tmp_path / "postgres", a_port())
     server.prepare()
     assert server.password_file.stat().st_mode & 0o777 == 0o600
@@ -60,7 +60,7 @@ def test_postgres_wants_the_password(tmp_path: Path) -> None:
         run_aside(lambda: execute(wrong, "SELECT 1"))
 
 
-def test_an_interrupted_initialisation_is_done_again(tmp_path: Path) -> None:
+def test_interrupted_initialization_is_repeated(tmp_path: Path) -> None:
     server = postgres.Postgres(tmp_path, a_port())
     (tmp_path / "data.new").mkdir()
     (tmp_path / "data.new" / "half").touch()
@@ -80,7 +80,7 @@ def dynamodb(server: ministack.Ministack, action: str, body: Mapping[str, object
     return answer
 
 
-def test_aws_keeps_its_state_over_a_clean_stop(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_aws_retains_its_state_over_a_clean_stop(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     environment = pytestconfig.rootpath / ".millrace" / "ministack"
     server = ministack.Ministack(environment, tmp_path / "aws", a_port())
     server.prepare()
@@ -90,7 +90,7 @@ def test_aws_keeps_its_state_over_a_clean_stop(tmp_path: Path, pytestconfig: pyt
         assert tables(server) == ["kept"]
 
 
-def test_aws_listens_on_loopback_only_and_sees_no_docker(aws_endpoint: str, tmp_path: Path) -> None:
+def test_aws_listens_on_loopback_without_docker(aws_endpoint: str, tmp_path: Path) -> None:
     server = ministack.Ministack(tmp_path / "environment", tmp_path, a_port())
     variables = server.spec().environment
     assert variables["BIND_HOST"] == "127.0.0.1"
@@ -98,7 +98,7 @@ def test_aws_listens_on_loopback_only_and_sees_no_docker(aws_endpoint: str, tmp_
     assert aws_endpoint.startswith("http://127.0.0.1:")
 
 
-def test_a_ministack_of_another_lock_is_replaced(tmp_path: Path) -> None:
+def test_ministack_of_another_lock_is_replaced(tmp_path: Path) -> None:
     environment = tmp_path / "ministack"
     ministack.install(environment)
     (environment / "installed.sha256").write_text("of an older lock")

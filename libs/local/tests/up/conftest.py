@@ -17,7 +17,7 @@ from millrace_local.up.output import Output
 from millrace_local.up.supervisor import Supervisor
 
 SECONDS = 10.0
-# Touches a file when it is up, and leaves when told to.
+# Touches a file when it is up, and exits on a signal.
 OBEDIENT = """
 import pathlib, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: (print("leaving", flush=True), sys.exit(0)))
@@ -30,7 +30,7 @@ DEAF = OBEDIENT.replace('lambda *_: (print("leaving", flush=True), sys.exit(0))'
 
 @dataclass
 class Stage:
-    """A supervisor, what it has shown, and a place for the files of dummies."""
+    """A supervisor, its output, and a directory for the dummies' files."""
 
     directory: Path
     stream: io.StringIO = field(default_factory=io.StringIO)
@@ -53,7 +53,7 @@ class Stage:
         return ProcessSpec(name, command, ready, stop_signal=signal.SIGTERM, stop_seconds=stop_seconds)
 
     def shown(self) -> list[str]:
-        """Everything shown so far; closes the output."""
+        """Return the output so far and close it."""
         self.output.close()
         return self.stream.getvalue().splitlines()
 

@@ -1,4 +1,4 @@
-"""What the processes of a local platform are told."""
+"""The environment of a local platform's processes."""
 
 import random
 from pathlib import Path
@@ -32,7 +32,7 @@ PORTS = Ports(
 )
 
 
-def test_addresses_are_ours_and_names_are_the_users() -> None:
+def test_addresses_are_fixed_and_names_are_the_users() -> None:
     mine = {
         "MILLRACE_REDIS_URL": "redis://elsewhere",
         "MILLRACE_CHANGES_STREAM": "mine",
@@ -47,31 +47,31 @@ def test_addresses_are_ours_and_names_are_the_users() -> None:
     assert not {"MILLRACE_HOME", "PATH"} & set(variables)
 
 
-def test_loopback_goes_through_no_proxy() -> None:
+def test_loopback_bypasses_proxies() -> None:
     assert platform_variables(PORTS, {}, {"NO_PROXY": "corp"})["NO_PROXY"] == "corp,127.0.0.1,localhost"
 
 
-def test_tokens_name_the_edge_and_keys_come_from_their_service() -> None:
+def test_tokens_name_the_edge_and_keys_come_from_patients() -> None:
     variables = identity_variables(PORTS, 8080, Path("/home/key"))
     assert variables["MILLRACE_AUTH_ISSUER"] == "http://127.0.0.1:8080/v1/auth"
     assert variables["MILLRACE_AUTH_JWKS_URL"] == "http://127.0.0.1:20008/v1/auth/.well-known/jwks.json"
     assert variables["MILLRACE_PATIENTS_MASTER_KEY_FILE"] == "/home/key"
 
 
-def test_mails_are_shown_and_lead_to_the_edge() -> None:
+def test_emails_are_visible_and_link_to_the_edge() -> None:
     variables = notifications_variables(8080, Path("/home/key"))
     assert variables["MILLRACE_NOTIFICATIONS_PUBLIC_URL"] == "http://127.0.0.1:8080"
     assert variables["MILLRACE_NOTIFICATIONS_SHOW_MAILS"] == "true"
     assert variables["MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE"] == "/home/key"
 
 
-def test_each_service_has_a_listener_of_its_own() -> None:
+def test_each_service_has_its_own_listener() -> None:
     variables = service_variables("search", PORTS, {"MILLRACE_WORKER": "of the user's environment"})
     assert variables["MILLRACE_LISTEN_PORT"] == "20007"
     assert variables["MILLRACE_WORKER"] == "local-search", "each service has a name of its own, the same in each run"
 
 
-def test_nothing_leads_to_a_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_variable_points_to_a_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "secret")
     variables = platform_variables(PORTS, {}, {})
@@ -80,6 +80,6 @@ def test_nothing_leads_to_a_real_account(monkeypatch: pytest.MonkeyPatch) -> Non
     assert aws["AWS_ENDPOINT_URL"] == "http://127.0.0.1:20003"
 
 
-def test_ports_are_free_and_different() -> None:
+def test_ports_are_free_and_distinct() -> None:
     ports = Ports.choose(random.Random(1))
     assert len({ports.postgres, ports.redis, ports.aws, *ports.services.values()}) == 3 + len(SERVICES)

@@ -1,4 +1,4 @@
-"""When a process is started again, and when it is given up."""
+"""When a process is restarted, and when it fails."""
 
 from millrace_local.up.lifecycle import Lifecycle, Phase, RestartPolicy
 
@@ -14,38 +14,38 @@ def failing(times: int, life: Lifecycle) -> list[Lifecycle]:
     return seen
 
 
-def test_the_delay_doubles_up_to_a_limit() -> None:
+def test_delay_doubles_up_to_a_limit() -> None:
     was_ready = NEW.becomes_ready(1)
     assert [life.delay for life in failing(5, was_ready)] == [1, 2, 4, 4, 4]
 
 
-def test_a_steady_run_begins_the_delays_anew() -> None:
+def test_steady_run_resets_the_delay() -> None:
     tired = failing(5, NEW.becomes_ready(1))[-1]
     steady = tired.starts(100).becomes_ready(101).exits(131, POLICY)
-    assert (steady.phase, steady.delay) == (Phase.RESTING, 1)
+    assert (steady.phase, steady.delay) == (Phase.PAUSED, 1)
 
 
-def test_a_short_run_does_not() -> None:
+def test_short_run_does_not_reset_the_delay() -> None:
     tired = failing(2, NEW.becomes_ready(1))[-1]
     assert tired.starts(100).becomes_ready(101).exits(130, POLICY).delay == 4
 
 
-def test_what_never_was_ready_fails_after_some_attempts() -> None:
-    assert [life.phase for life in failing(3, NEW)] == [Phase.RESTING, Phase.RESTING, Phase.FAILED]
+def test_process_that_was_never_ready_fails_after_some_attempts() -> None:
+    assert [life.phase for life in failing(3, NEW)] == [Phase.PAUSED, Phase.PAUSED, Phase.FAILED]
 
 
-def test_what_once_was_ready_is_started_for_ever() -> None:
-    assert failing(50, NEW.becomes_ready(1))[-1].phase is Phase.RESTING
+def test_process_that_was_ready_is_restarted_forever() -> None:
+    assert failing(50, NEW.becomes_ready(1))[-1].phase is Phase.PAUSED
 
 
-def test_the_end_of_a_stop_is_no_failure() -> None:
+def test_exit_after_a_stop_is_no_failure() -> None:
     stopped = NEW.becomes_ready(1).stops(2).exits(3, POLICY)
     assert (stopped.phase, stopped.failures) == (Phase.STOPPED, 0)
 
 
-def test_a_stop_while_resting_needs_no_exit() -> None:
+def test_stop_while_paused_needs_no_exit() -> None:
     assert failing(1, NEW)[-1].stops(5).phase is Phase.STOPPED
 
 
-def test_a_late_readiness_does_not_undo_a_stop() -> None:
+def test_late_readiness_does_not_undo_a_stop() -> None:
     assert NEW.stops(1).becomes_ready(2).phase is Phase.STOPPING

@@ -1,4 +1,4 @@
-"""Lines of processes on one terminal."""
+"""Output of processes on one terminal."""
 
 import io
 import threading
@@ -11,25 +11,25 @@ from millrace_local.up.output import LineSplitter, Output
 
 
 @given(st.lists(st.text("ab\n", max_size=12), max_size=12))
-def test_however_the_bytes_come_the_lines_are_the_same(chunks: list[str]) -> None:
+def test_lines_do_not_depend_on_chunks(chunks: list[str]) -> None:
     splitter = LineSplitter(limit=200)
-    lines = [line for chunk in chunks for line in splitter.feed(chunk.encode())] + splitter.rest()
+    lines = [line for chunk in chunks for line in splitter.feed(chunk.encode())] + splitter.flush()
     whole = "".join(chunks)
     assert lines == (whole.split("\n") if whole and not whole.endswith("\n") else whole.split("\n")[:-1])
 
 
 @given(st.integers(1, 50), st.integers(1, 200))
-def test_a_long_line_is_cut_once(piece: int, pieces: int) -> None:
+def test_long_line_is_cut_once(piece: int, pieces: int) -> None:
     splitter = LineSplitter(limit=20)
     lines = [line for _ in range(pieces) for line in splitter.feed(b"x" * piece)] + splitter.feed(b"\nnext\n")
     assert lines == ["x" * (piece * pieces) if piece * pieces <= 20 else "x" * 20 + " …", "next"]
 
 
-def test_a_process_can_not_drive_the_terminal() -> None:
+def test_control_characters_are_removed() -> None:
     assert LineSplitter().feed(b"a\x1b[2J\x07\tb\xff\n") == ["a[2J\tb�"]
 
 
-def test_each_line_tells_who_said_it() -> None:
+def test_each_line_names_its_process() -> None:
     stream = io.StringIO()
     shown = Output(stream, ["postgres", "edge"], colour=False)
     shown.line("edge", "hello")
@@ -38,7 +38,7 @@ def test_each_line_tells_who_said_it() -> None:
     assert stream.getvalue() == "edge     │ hello\ndone\n"
 
 
-class Stalled(io.StringIO):
+class StalledStream(io.StringIO):
     def __init__(self) -> None:
         super().__init__()
         self.goes_on = threading.Event()
@@ -48,8 +48,8 @@ class Stalled(io.StringIO):
         return super().write(text)
 
 
-def test_a_stalled_terminal_costs_lines_not_time() -> None:
-    stream = Stalled()
+def test_stalled_terminal_drops_lines_without_blocking() -> None:
+    stream = StalledStream()
     shown = Output(stream, ["edge"], colour=False)
     for _ in range(output.QUEUE_LIMIT + 100):
         shown.say("x")

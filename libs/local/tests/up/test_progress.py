@@ -1,4 +1,4 @@
-"""When everything has arrived."""
+"""Waiting for imported data."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from millrace_local.up import progress
-from millrace_local.up.progress import figures_at_rest, work_done
+from millrace_local.up.progress import progress_if_idle, work_done
 
 
 def statuses(backlog: int = 0, in_flight: int = 0, lag: int | None = 0, handled: int = 7) -> dict[str, Any]:
@@ -18,32 +18,32 @@ def statuses(backlog: int = 0, in_flight: int = 0, lag: int | None = 0, handled:
     }
 
 
-def test_at_rest_it_tells_what_was_done() -> None:
-    assert figures_at_rest(statuses()) == (9, 9, 7)
+def test_progress_is_returned_when_idle() -> None:
+    assert progress_if_idle(statuses()) == (9, 9, 7)
 
 
-def test_work_anywhere_is_no_rest() -> None:
-    assert figures_at_rest(statuses(backlog=1)) is None
-    assert figures_at_rest(statuses(in_flight=1)) is None
-    assert figures_at_rest(statuses(lag=20)) is None
+def test_work_in_any_stage_is_not_idle() -> None:
+    assert progress_if_idle(statuses(backlog=1)) is None
+    assert progress_if_idle(statuses(in_flight=1)) is None
+    assert progress_if_idle(statuses(lag=20)) is None
 
 
-def test_what_is_not_known_yet_is_no_rest() -> None:
-    assert figures_at_rest(statuses(lag=None)) is None
-    assert figures_at_rest({**statuses(), "projector": {"shards": [], "handled": 0}}) is None
-    assert figures_at_rest({**statuses(), "refinery": None}) is None
+def test_unknown_lag_is_not_idle() -> None:
+    assert progress_if_idle(statuses(lag=None)) is None
+    assert progress_if_idle({**statuses(), "projector": {"shards": [], "handled": 0}}) is None
+    assert progress_if_idle({**statuses(), "refinery": None}) is None
 
 
-def test_work_is_counted_while_there_is_more_of_it() -> None:
+def test_work_done_sums_all_stages() -> None:
     assert work_done(statuses(backlog=5, handled=8)) == work_done(statuses()) + 1
 
 
-def test_a_stage_that_comes_and_goes_has_done_nothing_by_that() -> None:
+def test_unavailable_stage_is_no_progress() -> None:
     assert work_done({**statuses(), "projector": None}) < work_done(statuses())
 
 
 class Pages:
-    """Status pages of services, one after the other; the last one stays. Each takes a second of the clock."""
+    """A sequence of status pages; the last one repeats. Each takes a second of the clock."""
 
     def __init__(self, *pages: dict[str, Any]) -> None:
         self._pages = list(pages)
@@ -73,19 +73,19 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pages]:
     return of
 
 
-async def test_the_first_read_model_is_waited_for(pages: Callable[..., Pages]) -> None:
+async def test_first_read_model_is_awaited(pages: Callable[..., Pages]) -> None:
     made = pages({"projector": None}, read_model(None), read_model(None, 9, 9), read_model(7), read_model(7, 5, 9))
     await progress.until_served({}, 5.0, made.clock)
     assert made.now == 5
 
 
-async def test_a_read_model_that_lacks_the_last_of_it_is_not_enough(pages: Callable[..., Pages]) -> None:
+async def test_incomplete_read_model_is_not_enough(pages: Callable[..., Pages]) -> None:
     made = pages(read_model(7, 9, 4), read_model(7, 9, 4.9), read_model(7, 9, 5))
     await progress.until_served({}, 5.0, made.clock)
     assert made.now == 3
 
 
-async def test_work_that_comes_back_begins_the_rest_anew(pages: Callable[..., Pages]) -> None:
+async def test_new_work_restarts_the_idle_period(pages: Callable[..., Pages]) -> None:
     rest = {"refinery": statuses()["refinery"]}
     busy = {"refinery": {"consumer": {"shards": [{"lag_ms": 5, "in_flight": 1}], "handled": 9}}}
     made = pages(rest, busy, rest)
@@ -93,7 +93,7 @@ async def test_work_that_comes_back_begins_the_rest_anew(pages: Callable[..., Pa
     assert made.now == 5
 
 
-async def test_what_doesnt_move_is_given_up(pages: Callable[..., Pages]) -> None:
+async def test_standstill_is_an_error(pages: Callable[..., Pages]) -> None:
     made = pages(read_model(None), read_model(None, handled=3), read_model(None, handled=3))
     with pytest.raises(progress.NotDrainedError, match="nothing moved for 120 s"):
         await progress.until_served({}, 5.0, made.clock)

@@ -1,4 +1,4 @@
-"""A replay that doesn't go through at once."""
+"""Replays that don't succeed at once."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ SECONDS = 10.0
 
 
 class Directory:
-    """Answers to the requests to replay with `answers`, and to each question about one with the next of `states`."""
+    """Responds to replay requests with `answers`, and to status requests with the next of `states`."""
 
     def __init__(self, answers: Iterator[int], states: Iterator[str]) -> None:
         self.answers = answers
@@ -33,7 +33,7 @@ class Directory:
 
 
 class Patients:
-    """Replays in pages, each asked for with what the one before gave."""
+    """Replays in pages; each names the next."""
 
     def __init__(self, pages: dict[str | None, str | None]) -> None:
         self.pages = pages
@@ -46,7 +46,7 @@ class Patients:
 
 
 async def replays(directory: Directory) -> list[str]:
-    """Run a recovery of the directory; what was said."""
+    """Run a recovery of the directory; return the messages."""
     routes = [
         Route("/internal/directory/replay", directory.replay, methods=["POST"]),
         Route("/internal/directory/status", directory.status),
@@ -55,11 +55,11 @@ async def replays(directory: Directory) -> list[str]:
 
 
 async def recovered(service: str, routes: list[Route]) -> list[str]:
-    """Run a recovery of one service that has these routes; what was said."""
+    """Run a recovery of a service with these routes; return the messages."""
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="critical"))
-        serving = asyncio.create_task(server._serve([listener]))  # serve() would take this process's signals over
+        serving = asyncio.create_task(server._serve([listener]))  # serve() would replace this process's signal handlers
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         await asyncio.wait_for(recovery.replay_everything({service: url}, said.append), SECONDS)
         server.should_exit = True
@@ -73,24 +73,24 @@ def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "PAUSE_SECONDS", 0)
 
 
-async def test_it_waits_until_everything_is_sent() -> None:
+async def test_replay_waits_until_everything_is_published() -> None:
     directory = Directory(iter([202]), iter(["running", "running", "done"]))
     assert await replays(directory) == []
     assert directory.replays == 1
 
 
-async def test_a_replay_that_runs_already_began_too_early_and_is_followed_by_another() -> None:
+async def test_running_replay_is_followed_by_another() -> None:
     directory = Directory(iter([409, 409, 202]), iter(["done"]))
     assert len(await replays(directory)) == 2
 
 
 @pytest.mark.parametrize("interrupted", ["failed", "never"])
-async def test_a_replay_that_ended_early_is_repeated(interrupted: str) -> None:
+async def test_failed_replay_is_repeated(interrupted: str) -> None:
     directory = Directory(iter([202, 202]), iter(["running", interrupted, "done"]))
-    assert await replays(directory) == ["the replay of directory has to be repeated (it did not get through)"]
+    assert await replays(directory) == ["the replay of directory failed (it was incomplete); repeating it"]
 
 
-async def test_a_replay_in_pages_goes_on_to_the_last() -> None:
+async def test_paged_replay_continues_to_the_last_page() -> None:
     patients = Patients({None: "a", "a": "b", "b": None})
     said = await recovered("patients", [Route("/internal/patients/replay", patients.replay, methods=["POST"])])
     assert (said, patients.asked) == ([], [None, "a", "b"])

@@ -1,4 +1,4 @@
-"""Children that start, end, refuse to stop, and must not be left behind."""
+"""Starting, restarting, stopping and killing children."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from millrace_local.up.supervisor import CommandError, all_ready
 from .conftest import DEAF, SECONDS, Stage, process_id, until
 
 PAUSE = "import signal; signal.alarm(600); signal.pause()"
-"""A program that waits to be killed; should nobody do it, it ends all the same."""
+"""A program that waits to be killed, and exits after a while otherwise."""
 
 
 def is_running(process: int) -> bool:
@@ -30,7 +30,7 @@ def is_replaced(child: Child, first: int) -> bool:
     return child.process_id != first and child.ready.is_set()
 
 
-async def test_a_child_is_ready_when_its_probe_says_so_and_stops_when_asked(stage: Stage) -> None:
+async def test_child_becomes_ready_and_stops(stage: Stage) -> None:
     (child,) = stage.supervisor.start(stage.dummy("one"))
     await asyncio.wait_for(all_ready([child]), SECONDS)
     process = process_id(child)
@@ -40,15 +40,15 @@ async def test_a_child_is_ready_when_its_probe_says_so_and_stops_when_asked(stag
     assert stage.shown() == ["one │ hello", "one │ leaving"]
 
 
-async def test_a_child_that_dies_is_started_again_and_it_is_said(stage: Stage) -> None:
+async def test_killed_child_is_restarted_with_a_message(stage: Stage) -> None:
     ends: list[bool] = []
 
     async def restored(clean: bool) -> None:
         ends.append(clean)
 
-    (child,) = stage.supervisor.start(stage.dummy("one"), restored={"one": restored})
+    (child,) = stage.supervisor.start(stage.dummy("one"), restore={"one": restored})
     await asyncio.wait_for(all_ready([child]), SECONDS)
-    for number in (signal.SIGKILL, signal.SIGTERM):  # one that kills, one that it obeys with exit code 0
+    for number in (signal.SIGKILL, signal.SIGTERM):  # a killing signal, and one that it handles with exit code 0
         first = process_id(child)
         stage.up_file("one").unlink()
         os.kill(first, number)
@@ -60,21 +60,21 @@ async def test_a_child_that_dies_is_started_again_and_it_is_said(stage: Stage) -
     assert shown.count("one is ready again") == 2
 
 
-async def test_a_child_that_never_comes_up_is_given_up(stage: Stage) -> None:
+async def test_child_that_never_gets_ready_fails(stage: Stage) -> None:
     stage.supervisor.start(stage.dummy("broken", "print('no such luck'); raise SystemExit(3)"))
     with pytest.raises(StartError, match="broken does not start: it ended with exit code 3"):
         await asyncio.wait_for(stage.supervisor.failed(), SECONDS)
     assert stage.shown().count("broken │ no such luck") == 3
 
 
-async def test_a_child_that_exits_for_its_configuration_is_not_restarted(stage: Stage) -> None:
+async def test_child_with_a_configuration_error_is_not_restarted(stage: Stage) -> None:
     stage.supervisor.start(stage.dummy("outdated", f"print('old data'); raise SystemExit({os.EX_CONFIG})"))
     with pytest.raises(StartError, match="outdated does not start"):
         await asyncio.wait_for(stage.supervisor.failed(), SECONDS)
     assert stage.shown().count("outdated │ old data") == 1
 
 
-async def test_layers_stop_in_the_reverse_order(stage: Stage) -> None:
+async def test_layers_stop_in_reverse_order(stage: Stage) -> None:
     for layer in (("store",), ("service", "worker"), ("edge",)):
         await asyncio.wait_for(all_ready(stage.supervisor.start(*map(stage.dummy, layer))), SECONDS)
     await stage.supervisor.stop()
@@ -82,7 +82,7 @@ async def test_layers_stop_in_the_reverse_order(stage: Stage) -> None:
     assert (leaving[0], set(leaving[1:3]), leaving[3]) == ("edge", {"service", "worker"}, "store")
 
 
-async def test_a_child_that_does_not_listen_is_killed(stage: Stage) -> None:
+async def test_child_that_ignores_the_signal_is_killed(stage: Stage) -> None:
     (child,) = stage.supervisor.start(stage.dummy("deaf", DEAF, stop_seconds=0.1))
     await asyncio.wait_for(all_ready([child]), SECONDS)
     await stage.supervisor.stop()
@@ -90,7 +90,7 @@ async def test_a_child_that_does_not_listen_is_killed(stage: Stage) -> None:
     assert "deaf did not stop within 0 s and was killed" in stage.shown()
 
 
-async def test_what_a_child_started_goes_with_it(stage: Stage) -> None:
+async def test_grandchildren_are_killed(stage: Stage) -> None:
     program = "import pathlib, signal, subprocess, sys\n"
     program += f"other = subprocess.Popen([sys.executable, '-c', {PAUSE!r}])\n"
     program += "file = pathlib.Path(sys.argv[1]); new = file.with_suffix('.new')\n"
@@ -103,14 +103,14 @@ async def test_what_a_child_started_goes_with_it(stage: Stage) -> None:
     await until(lambda: not is_running(grandchild))
 
 
-async def test_a_stop_during_the_start_leaves_nothing(stage: Stage) -> None:
+async def test_stop_during_the_start_leaves_no_process(stage: Stage) -> None:
     (child,) = stage.supervisor.start(stage.dummy("one"))
     await asyncio.sleep(0)
     await asyncio.wait_for(stage.supervisor.stop(), SECONDS)
     assert child.process_id is None or not is_running(child.process_id)
 
 
-async def test_a_command_that_fails_is_an_error_and_shows_what_it_said(stage: Stage) -> None:
+async def test_failing_command_is_an_error_and_shows_its_output(stage: Stage) -> None:
     program = "import os; print(os.environ['WORD']); raise SystemExit(4)"
     with pytest.raises(CommandError, match="load ended with exit code 4"):
         await stage.supervisor.command("load", (sys.executable, "-c", program), {"WORD": "hm"})

@@ -1,4 +1,4 @@
-"""`millrace up` as a whole, with real servers and edge, and stand-ins for the services."""
+"""`millrace up` with real servers and edge, and stand-ins for the services."""
 
 import contextlib
 import os
@@ -45,24 +45,25 @@ ThreadingHTTPServer(("127.0.0.1", int(os.environ["MILLRACE_LISTEN_PORT"])), Hand
 
 
 def write_stand_ins(directory: Path) -> None:
-    """Packages with the services' names that answer 200 to everything and have nothing to initialise.
+    """Write packages with the services' names that respond 200 to everything and have no provisioning steps.
 
-    While `directory` has a file `unserved`, they tell of no read model.
+    While `directory` contains a file `unserved`, they report no read model.
     """
-    for service in SERVICES:
-        (directory / service).mkdir(parents=True)
-        (directory / service / "__init__.py").touch()
-        (directory / service / "__main__.py").write_text(SERVICE)
+    packages = [f"millrace_{service}" for service in SERVICES]
+    for package in packages:
+        (directory / package).mkdir(parents=True)
+        (directory / package / "__init__.py").touch()
+        (directory / package / "__main__.py").write_text(SERVICE)
     for entry_point in entry_points(group=INIT):
         package, _, rest = entry_point.module.partition(".")
-        if package in SERVICES:
+        if package in packages:
             file = directory / package / Path(*rest.split(".")).with_suffix(".py")
             file.write_text(f"async def {entry_point.attr}() -> None: ...\n")
 
 
 @dataclass
 class Up:
-    """A `millrace up` under way in `home`."""
+    """A running `millrace up` in `home`."""
 
     process: subprocess.Popen[bytes]
     home: Path
@@ -79,11 +80,11 @@ class Up:
         self.until(lambda: answers(f"{self.url}/healthz"))
 
     def children(self) -> list[int]:
-        """Those of the supervisor; PostgreSQL's and the like have theirs."""
+        """Return the supervisor's children, without their own children."""
         return list(map(int, Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()))
 
     def child(self, words: str) -> int:
-        """The one whose command line contains `words`."""
+        """Return the child whose command line contains `words`."""
         (found,) = (pid for pid in self.children() if words in command_line(pid))
         return found
 
@@ -127,7 +128,7 @@ def started(environment: Mapping[str, str], demo_providers: int = 0) -> Iterator
             process.kill()
 
 
-def test_it_comes_up_and_goes_down_in_order(environment: Mapping[str, str]) -> None:
+def test_platform_starts_and_stops_in_order(environment: Mapping[str, str]) -> None:
     with started(environment) as up:
         up.until_ready()
         up.until((up.home / "platform.env").exists)
@@ -144,7 +145,7 @@ def test_it_comes_up_and_goes_down_in_order(environment: Mapping[str, str]) -> N
     assert up.log.read_text().endswith("stopped\n")
 
 
-def test_a_later_start_is_ready_once_searches_can_be_answered(environment: Mapping[str, str]) -> None:
+def test_later_start_is_ready_once_searches_work(environment: Mapping[str, str]) -> None:
     with started(environment) as up:
         up.until_ready()
     unserved = Path(environment["PYTHONPATH"]) / "unserved"
@@ -156,7 +157,7 @@ def test_a_later_start_is_ready_once_searches_can_be_answered(environment: Mappi
         up.until_ready()
 
 
-def test_a_ministack_that_lost_its_state_has_everything_sent_again(environment: Mapping[str, str]) -> None:
+def test_lost_ministack_state_is_replayed(environment: Mapping[str, str]) -> None:
     with started(environment) as up:
         up.until_ready()
         os.kill(up.child("ministack_main.py"), signal.SIGKILL)
@@ -166,7 +167,7 @@ def test_a_ministack_that_lost_its_state_has_everything_sent_again(environment: 
     assert up.log.read_text().count("asked for /internal/directory/replay") == 1
 
 
-def test_a_killed_platform_leaves_nothing_running_and_starts_again(environment: Mapping[str, str]) -> None:
+def test_killed_platform_leaves_no_process_and_starts_again(environment: Mapping[str, str]) -> None:
     with started(environment) as up:
         up.until_ready()
         children = up.children()

@@ -1,1 +1,1 @@
-"""What a platform of containers needs once or all the time, and `millrace up` does itself."""
+"""Commands for a platform in containers, for tasks that `millrace up` does itself."""

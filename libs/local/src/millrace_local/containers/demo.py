@@ -1,4 +1,4 @@
-"""`millrace load-demo`: the demo data of a new platform whose services run already."""
+"""`millrace load-demo`: load demo data into a new platform whose services run already."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ def load_demo(
         DEMO_PROVIDERS
     ),
 ) -> None:
-    """Load made-up data into a new platform, through its importers. Does nothing the next time."""
+    """Load generated demo data into a new platform through its importers. Later runs do nothing."""
     try:
         asyncio.run(load(Home.of(os.environ), providers, os.environ, command))
     except (CommandError, NotDrainedError) as error:
@@ -30,14 +30,14 @@ def load_demo(
 
 
 async def load(home: Home, providers: int, variables: Mapping[str, str], run: Command) -> None:
-    """What was decided at the first time stands: a platform with real data never gets made-up ones. A load that broke
-    off is repeated. Raises what `run` does, and NotDrainedError."""
+    """Load demo data once, so that real data are never mixed with generated ones. Repeat an interrupted load.
+    Raise what `run` raises, and NotDrainedError."""
     if home.demo_decided.exists():
         return
     if providers:
         demo = Demo(providers, home.demo, home.demo_pending, run)
         await demo.make()
         await demo.load()
-        await demo.arrived(variables, asyncio.get_running_loop().time, time.time)
+        await demo.add_calendars(variables, asyncio.get_running_loop().time, time.time)
         demo.done()
     home.demo_decided.touch()

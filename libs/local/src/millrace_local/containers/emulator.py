@@ -1,9 +1,9 @@
-"""`millrace watch-emulator`: has everything sent again when the AWS emulator came back without what it had been told.
+"""`millrace watch-emulator`: restore the AWS emulator's content after it lost acknowledged writes.
 
-The emulator writes its state at a clean stop only. After a kill it has an older one, or none, and nobody tells. So it
-is told a beat now and then, a number that rises, and the last one that it acknowledged is remembered here. When its
-own number is behind ours, it has lost what came after it, the beat and everything else: streams and tables are made
-anew, and the owners of the data send all of them again, as after a kill under `millrace up`.
+The emulator persists its state at a clean stop only. After a kill it has an older state, or none, without notice. So
+this command regularly writes a heartbeat, an increasing number, and stores the last acknowledged one itself. If the
+emulator's number is lower, it has lost all later writes: streams and tables are created
+again, and the owning services replay their data, as after a kill under `millrace up`.
 """
 
 import asyncio
@@ -32,17 +32,17 @@ BEAT_SECONDS = 0.5
 
 
 class Emulator(Protocol):
-    """Where beats go. Both raise FeedError while it can't be reached."""
+    """Stores heartbeats. Both methods raise FeedError while it is unavailable."""
 
     async def last(self) -> int:
-        """The last beat that it still knows; 0 where it knows none."""
+        """Return the last stored heartbeat, or 0."""
 
-    async def tell(self, beat: int) -> None:
-        """Returns when it has taken the beat."""
+    async def write(self, beat: int) -> None:
+        """Store the heartbeat and return when it is acknowledged."""
 
 
 class Dynamo:
-    """Beats as the one item of a table of ours."""
+    """Stores heartbeats as one item of a table of ours."""
 
     def __init__(self, client: "DynamoDBClient") -> None:
         self._client = client
@@ -56,19 +56,19 @@ class Dynamo:
             return 0
         return int(found["Item"]["beat"]["N"]) if "Item" in found else 0
 
-    async def tell(self, beat: int) -> None:
+    async def write(self, beat: int) -> None:
         with map_aws_errors(TABLE):
             await self._client.put_item(TableName=TABLE, Item={KEY: {"S": KEY}, "beat": {"N": str(beat)}})
 
 
 class Memory:
-    """The last beat that was taken, in a file that is whole at any time."""
+    """The last acknowledged heartbeat, in a file that is replaced atomically."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.last = int(path.read_text()) if path.exists() else 0
 
-    def keep(self, beat: int) -> None:
+    def store(self, beat: int) -> None:
         unfinished = self._path.with_suffix(".new")
         unfinished.write_text(str(beat))
         unfinished.replace(self._path)
@@ -76,20 +76,20 @@ class Memory:
 
 
 async def beat_once(emulator: Emulator, memory: Memory, restore: Callable[[], Awaitable[None]]) -> None:
-    """Look whether the emulator still knows what it was told; have it restored where it doesn't; tell it the next beat.
+    """Check that the emulator has the last heartbeat, restore its content if not, and write the next heartbeat.
 
-    Raises FeedError and what `restore` raises; the next look then finds the same.
+    Raise FeedError and what `restore` raises; the next call then repeats the check.
     """
     known = await emulator.last()
     if known < memory.last:
         await restore()
     following = max(known, memory.last) + 1
-    await emulator.tell(following)
-    memory.keep(following)
+    await emulator.write(following)
+    memory.store(following)
 
 
 async def restore() -> None:
-    """What the emulator held, out of what the owners hold. Raises CommandError."""
+    """Create streams and tables again and replay all services' data. Raise CommandError."""
     typer.echo("the emulator has lost what it held: sending everything through the feeds again")
     await command("init")
     urls = {owner: os.environ[f"MILLRACE_{owner.upper()}_URL"] for owner in OWNERS}
@@ -98,7 +98,7 @@ async def restore() -> None:
 
 
 async def watch(memory: Memory) -> None:
-    """Until it is ended."""
+    """Write heartbeats until cancelled."""
     async with dynamodb_client() as client:
         emulator = Dynamo(client)
         while True:
@@ -110,8 +110,8 @@ async def watch(memory: Memory) -> None:
 
 
 def watch_emulator() -> None:
-    """Restore what an AWS emulator held when it came back without it. Not for AWS itself, which loses nothing."""
+    """Restore the content of an AWS emulator that lost it. Not for AWS itself, which loses nothing."""
     if not os.environ.get("AWS_ENDPOINT_URL"):
         typer.echo("AWS_ENDPOINT_URL names no emulator", err=True)
         raise typer.Exit(2)
-    asyncio.run(watch(Memory(Home.of(os.environ).beat)))
+    asyncio.run(watch(Memory(Home.of(os.environ).heartbeat)))

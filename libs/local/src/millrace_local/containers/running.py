@@ -1,4 +1,4 @@
-"""A `millrace` command as a process of its own: each has its own idea of a loop and of an end."""
+"""Runs a `millrace` command as its own process, because each has its own event loop and exit."""
 
 import asyncio
 import sys
@@ -7,7 +7,7 @@ from millrace_local.up.supervisor import CommandError
 
 
 async def command(*arguments: str) -> None:
-    """Run `millrace ARGUMENTS` with our environment and outputs. Raises CommandError."""
+    """Run `millrace ARGUMENTS` with our environment and outputs. Raise CommandError if it fails."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "millrace_local", *arguments)
     if (code := await process.wait()) != 0:
         raise CommandError(f"millrace {arguments[0]} ended with {code}")

@@ -1,1 +1,1 @@
-"""The local stand-in for the load balancer: one listener, path rules, no rewriting."""
+"""The local load balancer: one listener, path rules, no rewriting."""

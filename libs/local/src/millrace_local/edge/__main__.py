@@ -1,4 +1,4 @@
-"""`python -m millrace_local.edge`: serve the edge on a listener that the supervisor hands down, or, in a container, on
+"""`python -m millrace_local.edge`: serve the edge on a listener inherited from the supervisor, or, in a container, on
 `MILLRACE_LISTEN_HOST` and `MILLRACE_LISTEN_PORT`."""
 
 import asyncio
@@ -18,7 +18,7 @@ KEEP_ALIVE_SECONDS = 75
 
 
 def server_config(edge: Edge) -> uvicorn.Config:
-    """How the edge is served: adding no header fields of its own, believing nobody's claim to be a proxy."""
+    """Return the server settings: no header fields of its own, and no trust in forwarding headers."""
     return uvicorn.Config(
         edge,
         http="httptools",

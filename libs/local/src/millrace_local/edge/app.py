@@ -11,9 +11,9 @@ from millrace_local.edge.proxy import Proxy, open_session
 
 
 class Edge:
-    """Sends what it doesn't answer itself to `upstreams`, the services' base URLs by name.
+    """Serves its own pages and forwards all other requests to `upstreams`, the services' base URLs by name.
 
-    `/healthz` says 503 as long as `ready_file` is missing or a service isn't ready.
+    `/healthz` returns 503 while `ready_file` is missing or a service isn't ready.
     """
 
     def __init__(self, upstreams: Mapping[str, str], ready_file: Path | None = None) -> None:
@@ -30,7 +30,7 @@ class Edge:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        # A client session belongs to the loop that runs it, which is known only now.
+        # A client session belongs to the running event loop, which doesn't exist earlier.
         async with open_session() as session:
             self._proxy: ASGIApp = Proxy(self._upstreams, session)
             self._pages: ASGIApp = create_pages(Services(self._upstreams, session), self._ready_file)

@@ -1,4 +1,4 @@
-"""Which header fields pass a proxy (RFC 9110, section 7.6.1), and what it adds for the server behind it."""
+"""The header fields that a proxy forwards (RFC 9110, section 7.6.1) and those that it adds."""
 
 from collections.abc import Iterable
 
@@ -20,15 +20,15 @@ HOP_BY_HOP = frozenset(
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """The fields that aren't about one connection only: neither hop-by-hop by name nor named by `Connection`."""
+    """Return the fields that are neither hop-by-hop by name nor named by `Connection`."""
     fields = [(name.lower(), value) for name, value in headers]
     named = {option.strip().lower() for name, value in fields if name == b"connection" for option in value.split(b",")}
     return [(name, value) for name, value in fields if name not in HOP_BY_HOP and name not in named]
 
 
 def forwarded(headers: Headers, *, client: str, scheme: str, port: int) -> Headers:
-    """`headers` for the server behind: with the client's address appended to `X-Forwarded-For`, and our own scheme and
-    port, whatever the client claims. `Expect` was answered here."""
+    """Return `headers` for the upstream: with the client's address appended to `X-Forwarded-For`, our own scheme and
+    port, and without `Expect`, which the edge has handled."""
     ours = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port", b"expect")
     chain = [value for name, value in headers if name == b"x-forwarded-for"]
     return [

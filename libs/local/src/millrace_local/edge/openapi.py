@@ -1,4 +1,4 @@
-"""One OpenAPI document out of the services' own."""
+"""Merges the services' OpenAPI documents into one."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ _REFERENCE = re.compile(r"^#/components/([^/]+)/([^/]+)$")
 
 
 def union(documents: Mapping[str, Document]) -> Document:
-    """Unite OpenAPI 3.1 documents by service: each brings the paths that the rules give to it, and its components.
+    """Merge OpenAPI 3.1 documents by service: each contributes its routed paths and its components.
 
-    Where two services mean different things by one component name, the later one's is renamed to `<Service><Name>`.
+    If two services define different components of one name, the later one is renamed to `<Service><Name>`.
     """
     united: Document = {
         "openapi": "3.1.0",
@@ -56,8 +56,8 @@ def _without_clashes(taken: Document, service: str, document: Document) -> Docum
 
 
 def _clashes(taken: Document, components: Document) -> set[tuple[str, str]]:
-    """The (kind, name) of components that mean something else than the one that has the name already: they differ, or
-    refer to one that does."""
+    """Return (kind, name) of the components that differ from the existing one of that name, directly or
+    in a component that they refer to."""
     known = {
         (kind, name): component
         for kind, named in components.items()

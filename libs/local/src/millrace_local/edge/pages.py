@@ -1,4 +1,4 @@
-"""What the edge answers itself: landing page, health, and the documentation of all services together."""
+"""The edge's own pages: landing page, health, and the documentation of all services."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,24 +22,24 @@ LANDING = Path(__file__).with_name("landing.html")
 
 
 def is_own(path: str) -> bool:
-    """Whether the edge answers `path` itself."""
+    """Return whether the edge serves `path` itself."""
     return path in OWN_PATHS or path.startswith(f"{ASSETS}/")
 
 
 class Services:
-    """Questions to all services at once. `upstreams` are their base URLs by name."""
+    """Requests to all services concurrently. `upstreams` are their base URLs by name."""
 
     def __init__(self, upstreams: Mapping[str, str], session: aiohttp.ClientSession) -> None:
         self._upstreams = upstreams
         self._session = session
 
     async def not_ready(self) -> list[str]:
-        """The services that can't do their work now."""
+        """Return the services that aren't ready."""
         answers = await asyncio.gather(*map(self._is_ready, self._upstreams.values()))
         return [name for name, ready in zip(self._upstreams, answers, strict=True) if not ready]
 
     async def documents(self) -> dict[str, dict[str, Any]]:
-        """The OpenAPI documents of the services that answer, by name."""
+        """Return the OpenAPI documents of the available services, by name."""
         answers = await asyncio.gather(*map(self._document, self._upstreams.values()))
         return {name: answer for name, answer in zip(self._upstreams, answers, strict=True) if answer is not None}
 
@@ -62,7 +62,7 @@ class Services:
 
 
 def create_pages(services: Services, ready_file: Path | None) -> FastAPI:
-    """The edge's own pages. While `ready_file` is missing the platform is still starting."""
+    """Create the edge's own pages. While `ready_file` is missing, the platform is still starting."""
     pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
     @pages.get("/", response_class=HTMLResponse)

@@ -1,4 +1,4 @@
-"""What the edge itself answers when it can't hand a request on (RFC 9457)."""
+"""Problem responses of the edge itself (RFC 9457)."""
 
 import json
 from http import HTTPStatus
@@ -7,7 +7,7 @@ from starlette.types import Send
 
 
 async def send_problem(send: Send, status: HTTPStatus, detail: str) -> None:
-    """Send a whole `application/problem+json` response. Statuses 503 say when to try again."""
+    """Send an `application/problem+json` response; 503 includes `Retry-After`."""
     problem = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
     body = json.dumps(problem).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]

@@ -1,4 +1,4 @@
-"""AWS on loopback: ministack, in an environment of its own because it pins another botocore than ours."""
+"""AWS on loopback: ministack, in its own environment because it pins another version of botocore."""
 
 import fcntl
 import hashlib
@@ -13,9 +13,9 @@ from millrace_local.process import ProcessSpec, http_probe
 
 LOCK = Path(__file__).parents[1] / "ministack.lock"
 MAIN = Path(__file__).with_name("ministack_main.py")
-SERVICES = "kinesis,dynamodb,kms,sts,ses"  # version 2 of the last comes with it
+SERVICES = "kinesis,dynamodb,kms,sts,ses"  # provides version 2 of the last one
 INSTALL_SECONDS = 300.0
-# ministack takes any credentials; botocore insists on some.
+# ministack accepts any credentials; botocore requires some.
 CREDENTIALS: Mapping[str, str] = {
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -25,15 +25,15 @@ CREDENTIALS: Mapping[str, str] = {
 
 
 class InstallationError(RuntimeError):
-    """ministack's environment could not be built; the text is what uv said."""
+    """ministack's environment could not be built; the text is uv's output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ministack:
     """One ministack: its environment (may be shared), its state, and its port.
 
-    The state is written at a clean stop only. A `running` marker beside it tells the next start that the last one
-    didn't stop cleanly, so that what is stored is older than what was acknowledged.
+    The state is written at a clean stop only. If a `running` marker exists at the next start, the last one
+    didn't stop cleanly, and the stored state lacks acknowledged writes.
     """
 
     environment: Path
@@ -43,7 +43,7 @@ class Ministack:
 
     @property
     def endpoint(self) -> str:
-        """What AWS clients connect to."""
+        """The URL for AWS clients."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
@@ -51,13 +51,13 @@ class Ministack:
         return self.directory / "running"
 
     def prepare(self) -> None:
-        """Make the directories, and the environment unless it is as the lock says. Raises InstallationError."""
+        """Create the directories, and the environment unless it matches the lock. Raise InstallationError."""
         (self.directory / "state").mkdir(parents=True, exist_ok=True)
         (self.directory / "tmp").mkdir(exist_ok=True)
         install(self.environment)
 
     def spec(self) -> ProcessSpec:
-        """The server process."""
+        """Return the server process."""
         variables = {
             **CREDENTIALS,
             "BIND_HOST": LOOPBACK,
@@ -67,9 +67,9 @@ class Ministack:
             "TMPDIR": str(self.directory / "tmp"),
             "SERVICES": self.services,
             "LOG_LEVEL": "WARNING",
-            # ministack removes its containers from the Docker it finds, another ministack's too: show it none.
+            # ministack removes the containers of any ministack from the Docker that it finds, so hide Docker from it.
             "DOCKER_HOST": f"unix://{self.directory}/no-docker",
-            # Its environment is ours: what it imports is compiled once, and the most of it never.
+            # Its environment is only used here: modules are compiled when they are first imported.
             "PYTHONDONTWRITEBYTECODE": "",
         }
         return ProcessSpec(
@@ -82,13 +82,13 @@ class Ministack:
 
 
 def is_installed(environment: Path) -> bool:
-    """Whether ministack's environment is there as locked."""
+    """Return whether ministack's environment matches the lock."""
     stamp = environment / "installed.sha256"
     return stamp.exists() and stamp.read_text() == _locked()
 
 
 def install(environment: Path) -> None:
-    """Build ministack's environment unless it is there as locked. Raises InstallationError. Several may run at once."""
+    """Build ministack's environment unless it matches the lock. May run concurrently. Raise InstallationError."""
     environment.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{environment}.lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)

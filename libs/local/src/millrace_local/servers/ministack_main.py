@@ -1,18 +1,18 @@
-"""ministack with six repairs: a script for the Python of ministack's own environment.
+"""ministack with six patches: a script for the Python of ministack's own environment.
 
-For each GetRecords its Kinesis copies all records of the stream in order to drop the expired ones, so that reading gets
-slower with all that was ever written. Records lie in the order of their arrival: unless the first one is expired, none
-is. And for each request it walks through all iterators that were handed out in the last five minutes, of which every
-GetRecords makes one, to forget the expired ones. An expired one is refused anyway: forgetting may wait.
+For each GetRecords its Kinesis copies all records of the stream to drop expired ones, so that reading gets
+slower with every record ever written. Records are in the order of arrival: unless the first one is expired, none
+is. For each request it also checks all iterators of the last five minutes, of which every
+GetRecords creates one, to remove expired ones. Expired iterators are refused anyway, so they can be removed later.
 
-For each page of a scan it compares all items with where the page before ended. They lie in the order of their keys.
+For each page of a scan it compares all items with the end of the previous page, although they are sorted by key.
 
-For each conditional write of an item it checks the grammar of the condition, of which there are a handful in all.
+For each conditional write of an item it parses the condition, of which only a handful exist.
 
-Stopping it writes its state as JSON piece by piece, which takes several times as long as making one text of it.
+When it stops, it writes its state as JSON piece by piece, which takes several times as long as one string.
 
-Half of its time goes to its server, which reads and writes HTTP in Python. It is an ASGI application like any other:
-where uvicorn is there, uvicorn serves it. ministack's own image has none.
+It spends half of its time in its HTTP server, which is written in Python. It is an ASGI application:
+uvicorn serves it if installed. ministack's own image has none.
 """
 
 import importlib.util
@@ -47,7 +47,7 @@ def expire_records(stream: dict[str, Any]) -> None:
 
 
 def expire_iterators() -> None:
-    """Forget expired iterators now and then."""
+    """Remove expired iterators from time to time."""
     global forgotten_at  # noqa: PLW0603 # as ministack keeps its own state
     now = time.monotonic()
     if now - forgotten_at >= FORGET_SECONDS:
@@ -56,7 +56,7 @@ def expire_iterators() -> None:
 
 
 def behind(items: list[dict[str, Any]], start: dict[str, Any], table: dict[str, Any]) -> list[dict[str, Any]]:
-    """The items whose keys come after that of `start`."""
+    """Return the items whose keys come after that of `start`."""
     names = [name for name in (table["pk_name"], table["sk_name"]) if name]
 
     def key(item: dict[str, Any]) -> tuple[str, ...]:
@@ -66,15 +66,15 @@ def behind(items: list[dict[str, Any]], start: dict[str, Any], table: dict[str, 
 
 
 def dump(value: object, file: TextIO, **options: Any) -> None:
-    """As `json.dump`, in one text."""
+    """Write like `json.dump`, in one string."""
     file.write(json.dumps(value, **options))
 
 
 def serve() -> None:
-    """As ministack's `main` does, by uvicorn; ends with exit code 0 after SIGTERM, the state written."""
+    """Serve with uvicorn like ministack's `main`; exit with 0 after SIGTERM and writing the state."""
     import uvicorn  # noqa: PLC0415 # not everywhere
 
-    # uvicorn raises the signal once more when it has shut down.
+    # uvicorn raises the signal again after its shutdown.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         app,

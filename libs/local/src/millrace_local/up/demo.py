@@ -1,4 +1,4 @@
-"""The demo data of a new home: made up, then loaded through the same importers as real files."""
+"""The demo data of a new home: generated, then loaded through the same importers as real files."""
 
 import asyncio
 import shutil
@@ -16,40 +16,40 @@ Command = Callable[..., Coroutine[None, None, None]]
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """`providers` made-up providers in `directory`, until they are loaded. `command` runs a `millrace` command."""
+    """`providers` generated providers, with their files in `directory`. `command` runs a `millrace` command."""
 
     providers: int
     directory: Path
     pending: Path
     command: Command
 
-    def want(self) -> None:
-        """Remember that this new home shall have demo data, if any, until `done`."""
+    def request(self) -> None:
+        """Mark this new home as waiting for demo data, if any, until `done`."""
         if self.providers > 0:
             self.pending.touch()
 
     @property
-    def wanted(self) -> bool:
-        """Whether the demo data still have to be loaded, also after an interrupted start."""
+    def is_pending(self) -> bool:
+        """Return whether the demo data still have to be loaded, also after an interrupted start."""
         return self.providers > 0 and self.pending.exists()
 
     async def make(self) -> None:
-        """Write the files. Needs none of the servers."""
+        """Generate the files. Needs none of the servers."""
         await self.command(
             "demo", "--providers", str(self.providers), "--seed", str(SEED), "--out", str(self.directory)
         )
 
     async def load(self) -> None:
-        """Import the files. Needs what `millrace init` makes. May be repeated."""
+        """Import the files after `millrace init`. May be repeated."""
         await self.command("import", "nppes", str(self.directory / "nppes.csv"))
         await self.command(
             "import", "qhp", str(self.directory / "qhp-providers.json"), str(self.directory / "qhp-plans.json")
         )
 
-    async def arrived(self, variables: Mapping[str, str], clock: Clock, wall_clock: Clock) -> None:
-        """Give half of the providers a calendar once all have come through the feeds, and wait until they are searched.
+    async def add_calendars(self, variables: Mapping[str, str], clock: Clock, wall_clock: Clock) -> None:
+        """Wait for the feeds, give half of the providers a calendar, and wait until searches find the providers.
 
-        Raises NotDrainedError, and what the command does.
+        Raise NotDrainedError, and what the command raises.
         """
         await until_drained(variables, PLACES, clock)
         moment = wall_clock()
@@ -62,6 +62,6 @@ class Demo:
             raise errors.exceptions[0] from None
 
     def done(self) -> None:
-        """Forget the files: the data are in."""
+        """Remove the files: the data are loaded."""
         self.pending.unlink(missing_ok=True)
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -9,15 +9,15 @@ from millrace_local.ports import LOOPBACK, free_ports
 from millrace_local.routes import SERVICES
 from millrace_local.servers import ministack, redis
 
-# Settings of the user's that commands in other terminals need too: names of streams, the collector of telemetry.
+# Prefixes of the user's settings that commands in other terminals need too.
 _PASSED_ON = ("MILLRACE_", "OTEL_")
-# These are about the platform as a whole, not for its processes.
+# Settings of the platform as a whole, not for its processes.
 _OURS = ("MILLRACE_HOME", "MILLRACE_PORT")
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The loopback ports of one run; they stay the same when a process is started again."""
+    """The loopback ports of one run; restarted processes use the same ones."""
 
     postgres: int
     redis: int
@@ -26,22 +26,22 @@ class Ports:
 
     @classmethod
     def choose(cls, random_source: random.Random) -> "Ports":
-        """Ports that are free now."""
+        """Choose free ports."""
         postgres, redis_, aws, *services = free_ports(3 + len(SERVICES), random_source)
         return cls(postgres, redis_, aws, dict(zip(SERVICES, services, strict=True)))
 
     def service_url(self, service: str) -> str:
-        """The base URL of a service's own listener."""
+        """Return the base URL of a service's own listener."""
         return f"http://{LOOPBACK}:{self.services[service]}"
 
 
 def platform_variables(
     ports: Ports, database_urls: Mapping[str, str], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """What reaches this platform: `platform.env`, and the environment of each of its processes.
+    """Return the variables of `platform.env`, which are also the environment of each process.
 
-    `database_urls` are by service. `environment` is the user's; its MILLRACE_ and OTEL_ variables win over defaults of
-    ours, never over an address. botocore gets no file of the user's to find a profile in.
+    `database_urls` are by service. `environment` is the user's; its MILLRACE_ and OTEL_ variables override our
+    defaults, except addresses. The user's AWS configuration files are hidden from botocore.
     """
     chosen = {name: value for name, value in environment.items() if name.startswith(_PASSED_ON) and name not in _OURS}
     no_proxy = ",".join(filter(None, (environment.get("NO_PROXY"), LOOPBACK, "localhost")))
@@ -62,7 +62,7 @@ def platform_variables(
 
 
 def identity_variables(ports: Ports, port: int, master_key: Path) -> dict[str, str]:
-    """Who issues access tokens here, at the edge's `port`, and the file of the key under which personal data lies."""
+    """Return the token issuer at the edge's `port`, and the file of the master key of personal data."""
     issuer = f"http://{LOOPBACK}:{port}/v1/auth"
     return {
         "MILLRACE_AUTH_ISSUER": issuer,
@@ -72,7 +72,7 @@ def identity_variables(ports: Ports, port: int, master_key: Path) -> dict[str, s
 
 
 def notifications_variables(port: int, webhook_key: Path) -> dict[str, str]:
-    """What a machine of one's own allows: links to the edge's `port`, mails that are shown, webhooks to loopback."""
+    """Return settings for a development machine: links to the edge's `port`, visible emails, webhooks to loopback."""
     return {
         "MILLRACE_NOTIFICATIONS_PUBLIC_URL": f"http://{LOOPBACK}:{port}",
         "MILLRACE_NOTIFICATIONS_SHOW_MAILS": "true",
@@ -82,10 +82,10 @@ def notifications_variables(port: int, webhook_key: Path) -> dict[str, str]:
 
 
 def service_variables(service: str, ports: Ports, shared: Mapping[str, str]) -> dict[str, str]:
-    """The environment of one service: the shared one, its own listener, and its name among the readers of streams.
+    """Return the environment of one service: the shared one, its own listener, and its consumer name.
 
-    The name may stay the same over restarts: the supervisor starts a service anew only when the former process has
-    ended, and the lock of the home keeps a second platform from it.
+    The name can stay the same over restarts: the supervisor restarts a service only when the previous process has
+    exited, and the lock of the home excludes a second platform.
     """
     return {
         **shared,

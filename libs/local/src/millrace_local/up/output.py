@@ -1,4 +1,4 @@
-"""What the processes say, line by line, on one terminal."""
+"""Writes the output of all processes line by line to one terminal."""
 
 import queue
 import threading
@@ -8,12 +8,12 @@ from typing import TextIO
 LINE_LIMIT = 4096
 QUEUE_LIMIT = 10_000
 COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
-# Everything a terminal would act on, except the tab.
+# Control characters except the tab.
 _CONTROL = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) != "\t"}
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into lines of at most `limit` bytes; the rest of a longer line is left out."""
+    """Splits a stream of bytes into lines of at most `limit` bytes; drops the rest of longer lines."""
 
     def __init__(self, limit: int = LINE_LIMIT) -> None:
         self._limit = limit
@@ -21,7 +21,7 @@ class LineSplitter:
         self._skipping = False
 
     def feed(self, chunk: bytes) -> list[str]:
-        """The lines that `chunk` completes."""
+        """Yield the lines that `chunk` completes."""
         *complete, rest = (self._held + chunk).split(b"\n")
         lines = [line for raw in complete if (line := self._line(raw)) is not None]
         self._held = rest
@@ -31,13 +31,13 @@ class LineSplitter:
             self._held, self._skipping = b"", True
         return lines
 
-    def rest(self) -> list[str]:
-        """The last line, if it came without its end."""
+    def flush(self) -> list[str]:
+        """Yield the last line if it has no line break."""
         lines = self.feed(b"\n")
         return [line for line in lines if line]
 
     def _line(self, raw: bytes) -> str | None:
-        if self._skipping:  # the tail of a line whose head was shown
+        if self._skipping:  # the tail of a long line
             self._skipping = False
             return None
         text = raw[: self._limit].decode(errors="replace").translate(_CONTROL)
@@ -45,8 +45,8 @@ class LineSplitter:
 
 
 class Output:
-    """Writes lines with the name of who said them. Never blocks the caller: what a stalled terminal can't take in
-    `QUEUE_LIMIT` lines is dropped and counted."""
+    """Writes lines with the name of their process. Never blocks the caller: lines that a stalled terminal can't take in
+    a queue of `QUEUE_LIMIT` are dropped and counted."""
 
     def __init__(self, stream: TextIO, names: Sequence[str], *, colour: bool) -> None:
         self._stream = stream
@@ -59,18 +59,18 @@ class Output:
         self._thread.start()
 
     def line(self, name: str, text: str) -> None:
-        """Show one line of the process `name`."""
+        """Write one line of the process `name`."""
         prefix = f"{name:<{self._width}} │"
         if self._colour:
             prefix = f"\x1b[{self._colours.get(name, 37)}m{prefix}\x1b[0m"
         self._put(f"{prefix} {text}")
 
     def say(self, text: str) -> None:
-        """Show one line of ours."""
+        """Write one line of the supervisor itself."""
         self._put(f"\x1b[1m{text}\x1b[0m" if self._colour else text)
 
     def close(self, seconds: float = 2.0) -> None:
-        """Write what is left, for at most `seconds`."""
+        """Write the queued lines for at most `seconds`."""
         try:
             self._queue.put(None, timeout=seconds)
         except queue.Full:
@@ -91,5 +91,5 @@ class Output:
             try:
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
-            except (OSError, ValueError):  # nobody reads any more; the platform runs on
+            except (OSError, ValueError):  # the terminal is closed; the platform continues
                 continue

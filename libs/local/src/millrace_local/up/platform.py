@@ -1,4 +1,4 @@
-"""Bringing the platform up: what is started when, and what a lost server needs before all is well again."""
+"""Starts the platform in order, and restores the emulator's content after it was lost."""
 
 import asyncio
 import os
@@ -31,13 +31,13 @@ from millrace_local.up.recovery import OWNERS, RETRY_SECONDS, replay_everything
 from millrace_local.up.supervisor import CommandError, Supervisor, all_ready
 
 BESIDES: Mapping[str, Sequence[str]] = {"refinery": ("feeds",)}
-"""What a service prepares beside what its package owns. Who reads one stream and writes the other makes both."""
-SERVICE_STOP_SECONDS = 30.0  # a service takes up to 25 to finish its work
+"""Packages that a service provisions in addition to its own: consumers create the streams that they read and write."""
+SERVICE_STOP_SECONDS = 30.0  # a service takes up to 25 s to finish its work
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user chose. `environment` is the user's own."""
+    """The user's options. `environment` is the user's own."""
 
     home: Home
     port: int
@@ -46,7 +46,7 @@ class Options:
 
 
 class Platform:
-    """One run of the platform on one home, whose lock the caller holds. `listener` is the edge's."""
+    """One run of the platform on one home, which the caller has locked. `listener` is the edge's."""
 
     def __init__(
         self, options: Options, supervisor: Supervisor, output: Output, listener: socket.socket, clock: Clock
@@ -67,19 +67,19 @@ class Platform:
         self._aws_is_behind = False
 
     async def bring_up(self) -> None:
-        """Start everything and return when searches can be answered. Raises StartError, CommandError and what the
-        servers raise when they can't be prepared."""
+        """Start everything and return when searches work. Raise StartError, CommandError and the
+        servers' preparation errors."""
         began = self._clock()
         self._options.home.variables.unlink(missing_ok=True)
         if not self._postgres.data.exists():
-            self._demo.want()
+            self._demo.request()
         self._aws_is_behind = self._aws.marker.exists()
         await self._start_servers()
         await self._start_services()
         if self._aws_is_behind:
             await self._replay()
-        if self._demo.wanted:
-            await self._demo.arrived(self._variables, self._clock, time.time)
+        if self._demo.is_pending:
+            await self._demo.add_calendars(self._variables, self._clock, time.time)
             self._demo.done()
         elif self._demo.providers > 0:
             await self._served()
@@ -87,25 +87,25 @@ class Platform:
         self._output.say(summary(self._options, self._clock() - began))
 
     async def _served(self) -> None:
-        """Redis keeps nothing, so the read model is made of the truth at each start. Of a large one that takes long,
-        which is no reason to give the others up."""
+        """Wait for the read model, which each start rebuilds because Redis isn't persistent. A large one takes long,
+        so continue after a while without it."""
         try:
             await until_served(self._variables, 0.0, self._clock)
         except NotDrainedError:
             self._output.say("the read model is still being made: searches are answered when it is")
 
     def has_stopped(self) -> None:
-        """Note how the processes have ended, once all have."""
+        """Record how the processes have exited, once all have."""
         self._options.home.variables.unlink(missing_ok=True)
         saved = any(child.spec.name == "ministack" and child.exit_code == 0 for child in self._stores)
         if saved and not self._aws_is_behind:
             self._aws.marker.unlink(missing_ok=True)
 
     async def _start_servers(self) -> None:
-        if self._demo.wanted:
+        if self._demo.is_pending:
             self._output.say(f"a new home: making up {self._demo.providers} providers for it")
         async with asyncio.TaskGroup() as group:
-            if self._demo.wanted:
+            if self._demo.is_pending:
                 group.create_task(self._demo.make())
             group.create_task(self._start_stores())
 
@@ -124,20 +124,20 @@ class Platform:
             self._postgres.spec(),
             redis.spec(self._options.home.redis, self._ports.redis),
             self._aws.spec(),
-            restored={"ministack": self._restore_aws},
+            restore={"ministack": self._restore_aws},
         )
         await all_ready([each for each in self._stores if each.spec.name == "postgres"])
         await asyncio.gather(*(self._postgres.create_database(name) for name in DATABASES))
         await all_ready(self._stores)
 
     async def _start_services(self) -> None:
-        """Each prepares what it owns, and passes over streams that aren't there yet."""
+        """Start the services; each provisions its own resources and waits for missing streams."""
         early = self._supervisor.start(*(self._service(name) for name in WAY))
-        if self._demo.wanted:
+        if self._demo.is_pending:
             await all_ready([each for each in early if each.spec.name == OWNER])
         late = self._supervisor.start(*(self._service(name) for name in SERVICES if name not in WAY))
         edge = self._supervisor.start(self._edge(), descriptors=(self._listener.fileno(),))
-        if self._demo.wanted:
+        if self._demo.is_pending:
             await self._demo.load()
         await all_ready([*early, *late, *edge])
 
@@ -168,7 +168,7 @@ class Platform:
         await self._supervisor.command(arguments[0], command, {**self._variables, **home})
 
     async def _restore_aws(self, clean: bool) -> None:
-        """ministack is back: with its state after a clean stop, else with an older one or none at all."""
+        """Provision ministack again after a restart and, unless it stopped cleanly, replay everything."""
         self._aws_is_behind |= not clean
         while True:
             try:
@@ -188,7 +188,7 @@ class Platform:
 
 
 def summary(options: Options, seconds: float) -> str:
-    """What to do with a platform that is ready."""
+    """Return the text that a user sees when the platform is ready."""
     url = f"http://{LOOPBACK}:{options.port}"
     search = f"{url}/v1/search?specialty=family-medicine&near=10001&radius_mi=25"
     return "\n".join(

@@ -1,4 +1,4 @@
-"""Whether what was imported has arrived at its readers."""
+"""Waits until imported data have reached all consumers."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -10,12 +10,12 @@ import httpx
 from millrace_local.up.child import Clock
 
 OWNER = "directory"
-"""The service that takes imports in."""
+"""The service that runs imports."""
 WAY = (OWNER, "refinery", "projector")
-"""The way of what is imported to where it is searched."""
+"""The stages from the import to the search."""
 PLACES = (OWNER, "refinery", "scheduling")
-"""The way of what is imported to where calendars are made of it."""
-# Longer than a record can be on its way between two stages without either of them counting it.
+"""The stages from the import to the service that creates calendars."""
+# Longer than a record can be between two stages without either of them counting it.
 SETTLED_SECONDS = 1.5
 POLL_SECONDS = 0.25
 ASK_SECONDS = 5.0
@@ -24,18 +24,18 @@ STANDSTILL_SECONDS = 120.0
 WORK = {"backlog", "pending", "in_flight", "lag_ms"}
 DONE = {"published", "handled"}
 
-Figures = tuple[float | None, ...]
+Progress = tuple[float | None, ...]
 
 
 class NotDrainedError(RuntimeError):
-    """What was imported did not arrive; the text says for how long nothing moved."""
+    """Imported data did not arrive; the text says for how long nothing moved."""
 
 
-def figures_at_rest(statuses: Mapping[str, Any]) -> Figures | None:
-    """What the stages have done so far, or None while one of them has work or can't be asked.
+def progress_if_idle(statuses: Mapping[str, Any]) -> Progress | None:
+    """Return the stages' counters, or None while one of them has work or is unavailable.
 
-    `statuses` are the status pages by stage: a stage has work while any `backlog` or `pending` (rows of an outbox),
-    `in_flight` (records) or `lag_ms` in it isn't 0, or a consumer doesn't know its lag yet.
+    `statuses` are the status pages by stage. A stage has work while any `backlog` or `pending` (outbox rows),
+    `in_flight` (records) or `lag_ms` isn't 0, or a consumer doesn't know its lag yet.
     """
     if any(status is None for status in statuses.values()):
         return None
@@ -49,7 +49,7 @@ def figures_at_rest(statuses: Mapping[str, Any]) -> Figures | None:
 
 
 def work_done(statuses: Mapping[str, Any]) -> float:
-    """How much the stages have done so far, all together; it falls when one can't be asked or begins anew."""
+    """Return the sum of the stages' counters; it decreases if one is unavailable or restarts."""
     return sum(value or 0.0 for value in _done(statuses))
 
 
@@ -58,21 +58,21 @@ def _done(statuses: Mapping[str, Any]) -> Iterator[float | None]:
 
 
 async def until_drained(variables: Mapping[str, str], stages: Sequence[str], clock: Clock) -> None:
-    """Wait until all these stages are at rest and stay so for a while. Raises NotDrainedError."""
-    rest: Figures | None = None
+    """Wait until all these stages are idle and stay so for a while. Raise NotDrainedError."""
+    settled: Progress | None = None
     since = clock()
     async with aclosing(_statuses(variables, stages, clock)) as seen:
         async for statuses in seen:
-            if (figures := figures_at_rest(statuses)) != rest:
-                rest, since = figures, clock()
-            if rest is not None and clock() - since >= SETTLED_SECONDS:
+            if (progress := progress_if_idle(statuses)) != settled:
+                settled, since = progress, clock()
+            if settled is not None and clock() - since >= SETTLED_SECONDS:
                 return
 
 
 async def until_served(variables: Mapping[str, str], moment: float, clock: Clock) -> None:
-    """Wait for a read model that holds all that was on the feed at a moment (unix seconds). Raises NotDrainedError.
+    """Wait for a read model with everything on the feed until `moment` (unix seconds). Raise NotDrainedError.
 
-    What comes later isn't waited for: the projector needs never be at rest.
+    Later records don't count, so the projector may never be idle.
     """
     async with aclosing(_statuses(variables, ["projector"], clock)) as seen:
         async for statuses in seen:
@@ -88,8 +88,7 @@ def _holds(read_model: Mapping[str, Any], moment: float) -> bool:
 async def _statuses(
     variables: Mapping[str, str], stages: Sequence[str], clock: Clock
 ) -> AsyncGenerator[Mapping[str, Any], None]:
-    """Their status pages, again and again. Raises NotDrainedError where nothing moves for STANDSTILL_SECONDS: a slow
-    machine takes its time, a broken stage doesn't move."""
+    """Yield the stages' status pages repeatedly. Raise NotDrainedError after STANDSTILL_SECONDS without progress."""
     most, moved = -1.0, clock()
     async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
         while clock() - moved <= STANDSTILL_SECONDS:

@@ -1,4 +1,4 @@
-"""Sending everything through the feeds again, after what ministack held was lost."""
+"""Replays all data through the feeds after ministack has lost its content."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import httpx
 
 OWNERS = ("directory", "patients", "reviews", "scheduling")
-"""Services that write to `changes`: each replays what it owns at `POST /internal/<service>/replay`."""
+"""Services that publish to `changes`: each replays its data at `POST /internal/<service>/replay`."""
 
 ASK_SECONDS = 30.0
 PAUSE_SECONDS = 0.5
@@ -14,7 +14,7 @@ RETRY_SECONDS = 2.0
 
 
 async def replay_everything(urls: Mapping[str, str], say: Callable[[str], None]) -> None:
-    """Have services emit all their entities again, and wait until all are in their outboxes, from where nothing is
+    """Replay the data of these services and wait until all events are in their outboxes, from which nothing is
     lost. `urls` are by service."""
     async with asyncio.TaskGroup() as group:
         for service, url in urls.items():
@@ -22,21 +22,21 @@ async def replay_everything(urls: Mapping[str, str], say: Callable[[str], None])
 
 
 async def _replay_until_done(service: str, url: str, say: Callable[[str], None]) -> None:
-    """Keeps trying: the service may be starting too, or be ended in the middle."""
+    """Retry until the replay is complete, because the service may be starting or be killed meanwhile."""
     async with httpx.AsyncClient(base_url=url, timeout=ASK_SECONDS, trust_env=False) as client:
         while True:
             try:
                 if await _replay(client, service):
                     return
-                reason = "it did not get through"
+                reason = "it was incomplete"
             except (httpx.HTTPError, ValueError, KeyError) as error:
                 reason = str(error) or type(error).__name__
-            say(f"the replay of {service} has to be repeated ({reason})")
+            say(f"the replay of {service} failed ({reason}); repeating it")
             await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _replay(client: httpx.AsyncClient, service: str) -> bool:
-    """A service replays beside its requests (202; its status tells how far it is), or page by page (200)."""
+    """Replay one service: in its background (202, with progress in its status) or page by page (200)."""
     answer = (await client.post(f"/internal/{service}/replay")).raise_for_status()
     if answer.status_code == httpx.codes.ACCEPTED:
         return await _has_ended_well(client, service)

@@ -1,4 +1,4 @@
-"""`millrace up` from its first line to its last: lock, listener, signals, and the stop."""
+"""`millrace up`: lock, listener, signals, and shutdown."""
 
 import asyncio
 import contextlib
@@ -25,15 +25,15 @@ BACKLOG = 1024
 EARLIER_PLATFORM_SECONDS = 45.0
 NAMES = ("postgres", "redis", "ministack", "init", "demo", "import", "calendars", *SERVICES, "edge")
 EXPECTED_ERRORS = (StartError, CommandError, NotDrainedError, InitialisationError, InstallationError)
-"""What ends a start with one line; anything else is a fault of ours and shows its traceback."""
+"""Errors that end a start with one line; any other error is a bug and shows its traceback."""
 
 
 class PortTakenError(RuntimeError):
-    """The edge's port is taken; the text says how to move it."""
+    """The edge's port is in use; the text states the remedy."""
 
 
 def run(options: Options) -> int:
-    """Run the platform until it is told to stop. The exit code: 0 after a stop, 1 when it could not start."""
+    """Run the platform until a stop signal. Return the exit code: 0 after a stop, 1 if it could not start."""
     output = Output(sys.stdout, NAMES, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     try:
         with options.home.locked(EARLIER_PLATFORM_SECONDS) as lock, _listener(options.port) as listener:
@@ -47,7 +47,7 @@ def run(options: Options) -> int:
 
 @contextlib.contextmanager
 def _listener(port: int) -> Iterator[socket.socket]:
-    """The edge's listener. It is ours, so that it stays when the edge is started again. Raises PortTakenError."""
+    """Open the edge's listener in this process, so that it outlives restarts of the edge. Raise PortTakenError."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -60,7 +60,7 @@ def _listener(port: int) -> Iterator[socket.socket]:
 
 def _port_advice(port: int, error: OSError) -> str:
     free = free_ports(1, random.Random())[0]  # noqa: S311 - no secret
-    return f"can't listen on {LOOPBACK}:{port} ({error.strerror}). Take another port: MILLRACE_PORT={free} millrace up"
+    return f"can't listen on {LOOPBACK}:{port} ({error.strerror}). Use another port: MILLRACE_PORT={free} millrace up"
 
 
 async def _supervise(options: Options, output: Output, listener: socket.socket, lock: int) -> int:
@@ -69,14 +69,14 @@ async def _supervise(options: Options, output: Output, listener: socket.socket, 
     platform = Platform(options, supervisor, output, listener, loop.time)
     stopping = asyncio.Event()
 
-    def asked_to_stop() -> None:
+    def on_signal() -> None:
         if stopping.is_set():
             output.say("killing everything")
             supervisor.kill()
         stopping.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, asked_to_stop)
+        loop.add_signal_handler(number, on_signal)
     try:
         return await _until_stopped(platform, supervisor, output, stopping)
     finally:
@@ -105,7 +105,7 @@ async def _until_stopped(platform: Platform, supervisor: Supervisor, output: Out
 
 
 def _report(failed: asyncio.Task[None], output: Output) -> None:
-    """Say in one line why the start failed. Raises the error when it isn't one that a start may end with."""
+    """Report in one line why the start failed. Raise the error if it is unexpected."""
     error = failed.exception()
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

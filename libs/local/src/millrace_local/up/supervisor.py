@@ -1,4 +1,4 @@
-"""Several children together: started as asked, stopped in the reverse order, none left behind."""
+"""Starts several children in layers and stops them in reverse order."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping, Sequence
 
 from millrace_local.process import ProcessSpec, launch_command, launch_environment
-from millrace_local.up.child import OUTPUT_SECONDS, Child, Clock, Restored, end, ending, nothing_to_restore, spawn
+from millrace_local.up.child import OUTPUT_SECONDS, Child, Clock, RestoreHook, end, ending, nothing_to_restore, spawn
 from millrace_local.up.lifecycle import RestartPolicy
 from millrace_local.up.output import Output
 
@@ -14,11 +14,11 @@ COMMAND_STOP_SECONDS = 10.0
 
 
 class CommandError(RuntimeError):
-    """A command of ours ended with another exit code than 0; the text says which."""
+    """A command exited with another code than 0; the text names both."""
 
 
 class Supervisor:
-    """Starts children in layers; each call of `start` opens the next layer, and `stop` goes through them backwards."""
+    """Starts children in layers; each call of `start` adds a layer, and `stop` stops them in reverse order."""
 
     def __init__(
         self, output: Output, *, clock: Clock, policy: RestartPolicy | None = None, descriptors: Sequence[int] = ()
@@ -34,12 +34,12 @@ class Supervisor:
     def start(
         self,
         *specs: ProcessSpec,
-        restored: Mapping[str, Restored] | None = None,
+        restore: Mapping[str, RestoreHook] | None = None,
         descriptors: Sequence[int] = (),
     ) -> list[Child]:
-        """Start a layer of processes at the same time; wait for each one's `ready` yourself.
+        """Start a layer of processes concurrently; the caller waits for their `ready`.
 
-        `restored` names by process what must be done whenever that one is ready again after it had ended.
+        `restore` are functions by process name, called whenever that process is ready again after an exit.
         """
         children = [
             Child(
@@ -48,7 +48,7 @@ class Supervisor:
                 clock=self._clock,
                 policy=self._policy,
                 descriptors=(*self._descriptors, *descriptors),
-                restored=(restored or {}).get(spec.name, nothing_to_restore),
+                restore=(restore or {}).get(spec.name, nothing_to_restore),
             )
             for spec in specs
         ]
@@ -60,15 +60,15 @@ class Supervisor:
         return children
 
     async def failed(self) -> None:
-        """Wait until a child can't be started; raises its StartError."""
+        """Wait until a child fails to start; raise its StartError."""
         await asyncio.shield(self._failure)
 
     async def command(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Run a command to its end, showing what it says. Raises CommandError. Cancelled, it stops the command."""
+        """Run a command and show its output. Raise CommandError if it fails. Cancellation stops the command."""
         command = launch_command(arguments, signal.SIGTERM)
-        spawned = await spawn(command, launch_environment(environment), self._descriptors)
-        process = spawned.process
-        showing = asyncio.create_task(spawned.show(name, self._output))
+        child_process = await spawn(command, launch_environment(environment), self._descriptors)
+        process = child_process.process
+        showing = asyncio.create_task(child_process.show(name, self._output))
         try:
             code = await process.wait()
             await asyncio.wait({showing}, timeout=OUTPUT_SECONDS)
@@ -89,7 +89,7 @@ class Supervisor:
             self._failure.cancel()
 
     def kill(self) -> None:
-        """Kill all children at once, for the impatient."""
+        """Kill all children at once."""
         for child in (child for layer in self._layers for child in layer):
             child.kill()
 
@@ -101,5 +101,5 @@ class Supervisor:
 
 
 async def all_ready(children: Sequence[Child]) -> None:
-    """Wait until every one is ready."""
+    """Wait until all are ready."""
     await asyncio.gather(*(child.ready.wait() for child in children))
