@@ -37,7 +37,7 @@ async def names(session: ReadSession) -> list[str]:
     return list((await session.execute(select(thing.c.name).order_by(thing.c.id))).scalars())
 
 
-async def test_a_transaction_is_committed_where_its_block_ends(database: Database) -> None:
+async def test_transaction_is_committed_at_end_of_block(database: Database) -> None:
     async with database.transaction() as session:
         await session.execute(insert(thing), [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}])
         assert await names(session) == ["a", "b"]
@@ -47,7 +47,7 @@ async def test_a_transaction_is_committed_where_its_block_ends(database: Databas
         assert await session.scalar(select(thing.c.name).where(thing.c.id == 3)) is None
 
 
-async def test_a_transaction_is_rolled_back_where_its_block_raises(database: Database) -> None:
+async def test_transaction_is_rolled_back_if_block_raises(database: Database) -> None:
     with pytest.raises(LookupError):
         async with database.transaction() as session:
             await session.execute(insert(thing).values(id=1, name="a"))
@@ -56,7 +56,7 @@ async def test_a_transaction_is_rolled_back_where_its_block_raises(database: Dat
         assert await names(session) == []
 
 
-async def test_the_driver_is_in_the_same_transaction_from_the_start(database: Database) -> None:
+async def test_driver_uses_same_transaction(database: Database) -> None:
     with pytest.raises(LookupError):
         async with database.transaction() as session:
             driver = session.driver
@@ -67,7 +67,7 @@ async def test_the_driver_is_in_the_same_transaction_from_the_start(database: Da
         assert await names(session) == []
 
 
-async def test_outside_of_transactions_each_statement_is_committed(database: Database) -> None:
+async def test_connection_commits_each_statement(database: Database) -> None:
     async with database.connection() as connection:
         await connection.driver.execute("INSERT INTO thing VALUES (1, 'a')")
         with pytest.raises(asyncpg.UniqueViolationError):
@@ -80,14 +80,14 @@ async def test_outside_of_transactions_each_statement_is_committed(database: Dat
             assert await names(session) == await names(connection) == ["a"]
 
 
-async def test_connections_are_given_in_the_order_in_which_they_are_asked_for(postgres_dsn: str) -> None:
-    given: list[int] = []
+async def test_waiters_get_connections_in_order(postgres_dsn: str) -> None:
+    order: list[int] = []
 
-    async def ask(database: Database, number: int, *, again: bool) -> None:
+    async def connect(database: Database, number: int, *, again: bool) -> None:
         async with database.connection():
-            given.append(number)
+            order.append(number)
         if again:
-            await ask(database, number, again=False)
+            await connect(database, number, again=False)
 
     async with (
         open_database(postgres_dsn, name="test", pool_size=1, seconds=5) as database,
@@ -95,33 +95,32 @@ async def test_connections_are_given_in_the_order_in_which_they_are_asked_for(po
         database.connection(),
     ):
         for number in range(4):
-            group.create_task(ask(database, number, again=True))
+            group.create_task(connect(database, number, again=True))
         await asyncio.sleep(0)
-    assert given == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert order == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
-@pytest.mark.parametrize(("seconds", "asked"), [(60.0, 1), (0.0, 3)])
-async def test_the_pool_is_asked_now_and_then(
-    database: Database, monkeypatch: pytest.MonkeyPatch, seconds: float, asked: int
+@pytest.mark.parametrize(("seconds", "expected"), [(60.0, 1), (0.0, 3)])
+async def test_connections_return_to_pool_after_reuse_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch, seconds: float, expected: int
 ) -> None:
-    """It knows which connections are too old."""
-    monkeypatch.setattr("millrace_platform.database.KEPT_SECONDS", seconds)
+    monkeypatch.setattr("millrace_platform.database.CONNECTION_REUSE_SECONDS", seconds)
     checkouts: list[object] = []
     event.listen(database.engine.sync_engine, "checkout", lambda *_: checkouts.append(None))
     for _ in range(3):
         await database.check()
-    assert len(checkouts) == asked
+    assert len(checkouts) == expected
 
 
-async def test_the_database_refuses_what_a_read_session_should_not_do(database: Database) -> None:
+async def test_database_rejects_writes_of_read_session(database: Database) -> None:
     async with database.read() as session:
         with pytest.raises(Unavailable) as caught:
-            await session.execute(insert(thing).values(id=1, name="a"))  # type: ignore[arg-type] # what is tested
+            await session.execute(insert(thing).values(id=1, name="a"))  # type: ignore[arg-type] # the type check rejects it too
     assert isinstance(caught.value.__cause__, DBAPIError)
     assert getattr(caught.value.__cause__.orig, "sqlstate", None) == READ_ONLY_VIOLATION
 
 
-async def test_a_broken_rule_is_for_the_service(database: Database) -> None:
+async def test_integrity_error_is_raised_unchanged(database: Database) -> None:
     with pytest.raises(IntegrityError) as caught:
         async with database.transaction() as session:
             await session.execute(insert(thing).values(id=1, name="jane"))
@@ -129,45 +128,44 @@ async def test_a_broken_rule_is_for_the_service(database: Database) -> None:
     assert "jane" not in str(caught.value)
 
 
-async def test_a_statement_that_takes_too_long(postgres_dsn: str) -> None:
+async def test_slow_statement_times_out(postgres_dsn: str) -> None:
     async with open_database(postgres_dsn, name="test", pool_size=1, seconds=2) as database:
         with pytest.raises(TimedOut):
-            await sleep_in(database)
+            await run_slow_statement(database)
 
 
-async def sleep_in(database: Database) -> None:
+async def run_slow_statement(database: Database) -> None:
     async with database.transaction() as session:
         await session.execute(text("SELECT pg_sleep(60)"))
 
 
-async def test_a_pool_without_a_free_connection(postgres_dsn: str) -> None:
+async def test_exhausted_pool_is_unavailable(postgres_dsn: str) -> None:
     async with open_database(postgres_dsn, name="test", pool_size=1, seconds=2) as database, database.read():
         with pytest.raises(Unavailable):
             await database.check()
 
 
-async def test_a_server_that_is_not_there() -> None:
+async def test_unreachable_server_is_unavailable() -> None:
     async with open_database("postgresql://127.0.0.1:1/none", name="test", pool_size=1, seconds=1) as database:
         with pytest.raises(Unavailable):
             await database.check()
 
 
-async def test_a_connection_that_is_lost_on_the_way(database: Database, postgres_dsn: str) -> None:
-    """Whether the next statement notices or only the end of the block: it is the caller who may try again."""
-    lost = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = :pid")
-    for notices in (True, False):
+async def test_connection_lost_in_transaction_is_unavailable(database: Database, postgres_dsn: str) -> None:
+    """The loss is noticed by the next statement, or else by the commit."""
+    terminate = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = :pid")
+    for runs_statement in (True, False):
         with pytest.raises(Unavailable):
             async with database.transaction() as session, database.transaction() as other:
                 pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-                await other.execute(lost, {"pid": pid})
-                if notices:
+                await other.execute(terminate, {"pid": pid})
+                if runs_statement:
                     await session.execute(select(1))
         async with database.transaction() as session:
             assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
 
 
-async def test_connections_that_are_lost_while_nobody_uses_them(database: Database, postgres_dsn: str) -> None:
-    """All are made anew before anybody fails."""
+async def test_connections_lost_while_idle_are_replaced(database: Database, postgres_dsn: str) -> None:
     async with database.transaction() as first, database.transaction() as second:
         idle = [first.driver, second.driver]
         pids = [each.get_server_pid() for each in idle]
@@ -177,13 +175,13 @@ async def test_connections_that_are_lost_while_nobody_uses_them(database: Databa
     finally:
         await other.close()
     async with asyncio.timeout(10):
-        while not all(each.is_closed() for each in idle):  # noqa: ASYNC110 # nothing tells of it
+        while not all(each.is_closed() for each in idle):  # noqa: ASYNC110 # asyncpg has no event for it
             await asyncio.sleep(0)
     async with database.transaction() as first, database.transaction() as second:
         assert not {first.driver.get_server_pid(), second.driver.get_server_pid()} & set(pids)
 
 
-async def test_what_is_given_up_on_the_way_leaves_nothing(postgres_dsn: str) -> None:
+async def test_cancelled_transaction_is_rolled_back(postgres_dsn: str) -> None:
     async with open_database(postgres_dsn, name="test", pool_size=1, seconds=5) as database:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05), database.transaction() as session:
@@ -195,20 +193,20 @@ async def test_what_is_given_up_on_the_way_leaves_nothing(postgres_dsn: str) -> 
 
 @pytest.mark.parametrize("step", ["start", "commit", "rollback"])
 @pytest.mark.parametrize("error", [TimeoutError, asyncio.CancelledError])
-async def test_a_transaction_that_is_given_up_while_it_begins_or_ends(
+async def test_connection_cancelled_at_transaction_boundary_is_not_reused(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, step: str, error: type[BaseException]
 ) -> None:
-    """The next one is not within it."""
+    """The next transaction is not part of the interrupted one."""
     async with open_database(postgres_dsn, name="test", pool_size=1, seconds=5) as database:
         with monkeypatch.context() as patch, pytest.raises((Unavailable, LookupError, asyncio.CancelledError)):
 
-            async def given_up(transaction: Transaction) -> None:
+            async def interrupted(transaction: Transaction) -> None:
                 if step == "start":
                     await real(transaction)
                 raise error
 
             real = getattr(Transaction, step)
-            patch.setattr(Transaction, step, given_up)
+            patch.setattr(Transaction, step, interrupted)
             async with database.read() as session:
                 await session.scalar(select(1))
                 if step == "rollback":
@@ -219,20 +217,20 @@ async def test_a_transaction_that_is_given_up_while_it_begins_or_ends(
             assert await reading.scalar(select(func.to_regclass("written"))) is not None
 
 
-async def test_text_with_nul(database: Database) -> None:
+async def test_nul_in_text_is_unprocessable(database: Database) -> None:
     async with database.transaction() as session:
         with pytest.raises(Unprocessable) as caught:
             await session.execute(insert(thing).values(id=1, name="a\0b"))
-    assert caught.value.errors[0]["detail"] == "A text holds the character NUL."
+    assert caught.value.errors[0]["detail"] == "A text contains the character NUL."
 
 
-async def test_a_lost_update_is_seen_by_its_version(database: Database) -> None:
+async def test_update_returns_row_count(database: Database) -> None:
     async with database.transaction() as session:
         result = await session.execute(update(thing).where(thing.c.id == 1).values(name="b"))
         assert result.rowcount == 0
 
 
-async def test_statements_are_spans_without_their_values(database: Database) -> None:
+async def test_spans_of_statements_contain_no_values(database: Database) -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -254,7 +252,7 @@ async def test_statements_are_spans_without_their_values(database: Database) -> 
 
 
 @pytest.mark.parametrize("url", ["mysql://host/db", "host/db", ""])
-def test_an_address_of_something_else(url: str) -> None:
+def test_url_of_other_database_is_rejected(url: str) -> None:
     with pytest.raises(ValueError, match="postgresql://"):
         sqlalchemy_url(url)
 
@@ -274,7 +272,7 @@ async def writes(session: Session) -> None:
     await session.execute(insert(thing).values(id=1))
     await session.execute(text("TRUNCATE thing"))
 
-async def cheats(session: ReadSession) -> None:
+async def writes_in_read_session(session: ReadSession) -> None:
     await session.execute(insert(thing).values(id=1))
     await session.execute(insert(thing).values(id=1).returning(thing.c.id))
     await session.execute(update(thing).values(id=1))
@@ -285,12 +283,12 @@ async def cheats(session: ReadSession) -> None:
 """
 
 
-def test_writing_through_a_read_session_fails_the_type_check(tmp_path: Path) -> None:
-    source = tmp_path / "cheating.py"
+def test_type_check_rejects_writes_of_read_session(tmp_path: Path) -> None:
+    source = tmp_path / "violations.py"
     source.write_text(WRITES)
     root = Path(__file__).parents[3]
     command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--no-error-summary", str(source)]
     checked = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    first = WRITES.splitlines().index("async def cheats(session: ReadSession) -> None:") + 2
-    told = {int(line.split(":")[1]) for line in checked.stdout.splitlines() if ": error:" in line}
-    assert told == set(range(first, first + 7)), checked.stdout + checked.stderr
+    first = WRITES.splitlines().index("async def writes_in_read_session(session: ReadSession) -> None:") + 2
+    lines = {int(line.split(":")[1]) for line in checked.stdout.splitlines() if ": error:" in line}
+    assert lines == set(range(first, first + 7)), checked.stdout + checked.stderr

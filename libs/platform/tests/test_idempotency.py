@@ -1,4 +1,4 @@
-"""A request with a key takes effect once, whoever repeats it and whenever."""
+"""Idempotency keys: a request with a key takes effect once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,18 +16,18 @@ from millrace_platform.database import open_database
 from millrace_platform.errors import Conflict, Problem
 from millrace_platform.idempotency import (
     IDEMPOTENCY_DDL,
-    LIFETIME,
-    Answer,
+    RETENTION,
     IdempotencyKey,
     InIdempotencyKey,
-    at_once,
-    beside_kept,
+    StoredResponse,
+    delete_expired,
+    delete_records_of,
+    execute_once,
+    execute_statement_once,
     fingerprint,
-    forget,
-    keeping,
-    kept_row,
-    once,
-    sweep,
+    insert_record_cte,
+    record_values,
+    select_record_or,
 )
 from millrace_platform.ids import Uuid7
 from millrace_platform.problems import install_problem_handlers
@@ -51,106 +51,108 @@ async def units(postgres_dsn: str) -> AsyncIterator[UnitsOfWork]:
         yield UnitsOfWork(database, Envelopes("/services/sample", clock, Uuid7(clock)))
 
 
-async def things(units: UnitsOfWork) -> int:
+async def count_things(units: UnitsOfWork) -> int:
     async with units.database.transaction() as session:
         return int((await session.execute(text("SELECT count(*) FROM thing"))).scalar_one())
 
 
-async def make(work: UnitOfWork) -> Answer:
-    made = (await work.session.execute(text("INSERT INTO thing DEFAULT VALUES RETURNING id"))).scalar_one()
-    return Answer(201, f'{{"id": {made}}}'.encode(), {"Location": f"/things/{made}"})
+async def create_thing(work: UnitOfWork) -> StoredResponse:
+    thing_id = (await work.session.execute(text("INSERT INTO thing DEFAULT VALUES RETURNING id"))).scalar_one()
+    return StoredResponse(201, f'{{"id": {thing_id}}}'.encode(), {"Location": f"/things/{thing_id}"})
 
 
-def asking(units: UnitsOfWork, effect: Callable[[UnitOfWork], Awaitable[Answer]] = make) -> Awaitable[Answer]:
-    return once(units.begin, OWNER, KEY, NOW, effect)
+def post(
+    units: UnitsOfWork, effect: Callable[[UnitOfWork], Awaitable[StoredResponse]] = create_thing
+) -> Awaitable[StoredResponse]:
+    return execute_once(units.begin, OWNER, KEY, NOW, effect)
 
 
-async def test_a_repetition_is_answered_with_the_same_bytes(units: UnitsOfWork) -> None:
-    first = await asking(units)
-    assert [await asking(units) for _ in range(5)] == [first] * 5
+async def test_repetition_gets_same_bytes(units: UnitsOfWork) -> None:
+    first = await post(units)
+    assert [await post(units) for _ in range(5)] == [first] * 5
     assert first.response().headers["Location"] == "/things/1"
-    assert await things(units) == 1
+    assert await count_things(units) == 1
 
 
-async def test_a_key_belongs_to_its_owner(units: UnitsOfWork) -> None:
-    await asking(units)
-    await once(units.begin, OTHER, KEY, NOW, make)
-    assert await things(units) == 2
+async def test_keys_of_owners_are_separate(units: UnitsOfWork) -> None:
+    await post(units)
+    await execute_once(units.begin, OTHER, KEY, NOW, create_thing)
+    assert await count_things(units) == 2
 
 
-async def test_another_request_under_the_key_is_refused(units: UnitsOfWork) -> None:
-    await asking(units)
+async def test_key_of_different_request_is_rejected(units: UnitsOfWork) -> None:
+    await post(units)
     other = IdempotencyKey("k", fingerprint("POST", "/things", b"[]"))
     with pytest.raises(Problem) as caught:
-        await once(units.begin, OWNER, other, NOW, make)
+        await execute_once(units.begin, OWNER, other, NOW, create_thing)
     assert (caught.value.status, caught.value.errors[0]["field"]) == (422, "Idempotency-Key")
 
 
-async def test_while_it_runs_a_repetition_is_told_so_and_doesnt_wait(units: UnitsOfWork) -> None:
+async def test_repetition_of_running_request_is_conflict(units: UnitsOfWork) -> None:
     entered, go = asyncio.Event(), asyncio.Event()
 
-    async def slow(work: UnitOfWork) -> Answer:
+    async def slow(work: UnitOfWork) -> StoredResponse:
         entered.set()
         await go.wait()
-        return await make(work)
+        return await create_thing(work)
 
-    running = asyncio.create_task(once(units.begin, OWNER, KEY, NOW, slow))
+    running = asyncio.create_task(execute_once(units.begin, OWNER, KEY, NOW, slow))
     await entered.wait()
     with pytest.raises(Problem) as caught:
-        await asking(units)
+        await post(units)
     assert caught.value.status == 409
     go.set()
-    assert await running == await asking(units)
+    assert await running == await post(units)
 
 
-async def test_of_many_at_once_one_takes_effect(units: UnitsOfWork) -> None:
+async def test_one_of_concurrent_requests_takes_effect(units: UnitsOfWork) -> None:
     for number in range(20):
         key = IdempotencyKey(f"k{number}", b"same")
-        tasks = [once(units.begin, OWNER, key, NOW, make) for _ in range(10)]
+        tasks = [execute_once(units.begin, OWNER, key, NOW, create_thing) for _ in range(10)]
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        answers = {each.body for each in outcomes if isinstance(each, Answer)}
-        assert len(answers) == 1
+        bodies = {each.body for each in outcomes if isinstance(each, StoredResponse)}
+        assert len(bodies) == 1
         assert all(each.status == 409 for each in outcomes if isinstance(each, Problem))
-    assert await things(units) == 20
+    assert await count_things(units) == 20
 
 
-async def test_what_was_refused_is_judged_anew(units: UnitsOfWork) -> None:
-    async def refuse(work: UnitOfWork) -> Answer:
-        await make(work)
+async def test_rejected_request_runs_again(units: UnitsOfWork) -> None:
+    async def refuse(work: UnitOfWork) -> StoredResponse:
+        await create_thing(work)
         raise Conflict("Not now.")
 
     with pytest.raises(Conflict):
-        await asking(units, refuse)
-    assert await things(units) == 0
-    assert (await asking(units)).status == 201
+        await post(units, refuse)
+    assert await count_things(units) == 0
+    assert (await post(units)).status == 201
 
 
-LOOK = beside_kept("SELECT count(*) AS things FROM thing WHERE id < $3")
-MAKE = f"""
-WITH made AS (INSERT INTO thing (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id), {keeping("made", 2)}
+LOOK_UP = select_record_or("SELECT count(*) AS things FROM thing WHERE id < $3")
+CREATE = f"""
+WITH made AS (INSERT INTO thing (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id), {insert_record_cte("made", 2)}
 SELECT id FROM made
 """  # noqa: S608 # constants
 
 
-def asking_at_once(units: UnitsOfWork, key: IdempotencyKey = KEY, thing: int = 1) -> Awaitable[Answer]:
-    """Makes the thing, by one statement; a thing that is there already is a 409."""
+def post_in_statement(units: UnitsOfWork, key: IdempotencyKey = KEY, thing: int = 1) -> Awaitable[StoredResponse]:
+    """Create the thing by one statement; raise a conflict if it exists."""
 
-    async def asking() -> Answer:
+    async def run() -> StoredResponse:
         async with units.database.connection() as connection:
 
-            async def look() -> Any:
-                (row,) = await connection.driver.fetch(LOOK, OWNER, key.key, 100)
+            async def look_up() -> Any:
+                (row,) = await connection.driver.fetch(LOOK_UP, OWNER, key.key, 100)
                 return row
 
-            async def act(found: Any) -> Answer:
-                answer = Answer(201, f'{{"before": {found["things"]}}}'.encode())
-                if not await connection.driver.fetch(MAKE, thing, *kept_row(OWNER, key, NOW, answer)):
-                    raise Conflict("It is there.")
-                return answer
+            async def act(row: Any) -> StoredResponse:
+                response = StoredResponse(201, f'{{"before": {row["things"]}}}'.encode())
+                if not await connection.driver.fetch(CREATE, thing, *record_values(OWNER, key, NOW, response)):
+                    raise Conflict("The thing exists.")
+                return response
 
-            return await at_once(key, look, act)
+            return await execute_statement_once(key, look_up, act)
 
-    return asking()
+    return run()
 
 
 @pytest.fixture
@@ -160,36 +162,36 @@ async def unique(units: UnitsOfWork) -> None:
 
 
 @pytest.mark.usefixtures("unique")
-async def test_what_is_one_statement_takes_effect_once_too(units: UnitsOfWork) -> None:
-    first = await asking_at_once(units)
+async def test_statement_takes_effect_once(units: UnitsOfWork) -> None:
+    first = await post_in_statement(units)
     assert first.body == b'{"before": 0}'
-    assert [await asking_at_once(units) for _ in range(5)] == [first] * 5
+    assert [await post_in_statement(units) for _ in range(5)] == [first] * 5
     with pytest.raises(Conflict):
-        await asking_at_once(units, IdempotencyKey("other", KEY.fingerprint))
+        await post_in_statement(units, IdempotencyKey("other", KEY.fingerprint))
     with pytest.raises(Problem) as caught:
-        await asking_at_once(units, IdempotencyKey(KEY.key, b"other"))
+        await post_in_statement(units, IdempotencyKey(KEY.key, b"other"))
     assert caught.value.status == 422
-    assert await things(units) == 1
+    assert await count_things(units) == 1
 
 
 @pytest.mark.usefixtures("unique")
-async def test_of_many_at_once_all_get_the_answer_of_one_statement(units: UnitsOfWork) -> None:
-    """Whether a repetition meets the other at its effect (the same thing) or at its key (another one)."""
+async def test_concurrent_statements_get_same_response(units: UnitsOfWork) -> None:
+    """Requests conflict in their effect (same thing) or in their key (another thing)."""
     for number in range(20):
         key = IdempotencyKey(f"k{number}", b"same")
-        of_one = [asking_at_once(units, key, thing=number) for _ in range(6)]
-        of_another = [asking_at_once(units, key, thing=50 + number) for _ in range(6)]
-        assert len({answer.body for answer in await asyncio.gather(*of_one, *of_another)}) == 1
-    assert await things(units) == 20
+        of_one = [post_in_statement(units, key, thing=number) for _ in range(6)]
+        of_another = [post_in_statement(units, key, thing=50 + number) for _ in range(6)]
+        assert len({response.body for response in await asyncio.gather(*of_one, *of_another)}) == 1
+    assert await count_things(units) == 20
 
 
-async def test_answers_are_kept_for_a_day_or_until_they_are_to_be_forgotten(units: UnitsOfWork) -> None:
-    await asking(units)
-    await once(units.begin, OTHER, KEY, NOW, make)
+async def test_records_are_deleted_after_retention_or_for_owner(units: UnitsOfWork) -> None:
+    await post(units)
+    await execute_once(units.begin, OTHER, KEY, NOW, create_thing)
     async with units.begin() as work:
-        assert await sweep(work.session, NOW + LIFETIME) == 0
-        await forget(work.session, OTHER)
-        assert await sweep(work.session, NOW + LIFETIME + timedelta(seconds=1)) == 1
+        assert await delete_expired(work.session, NOW + RETENTION) == 0
+        await delete_records_of(work.session, OTHER)
+        assert await delete_expired(work.session, NOW + RETENTION + timedelta(seconds=1)) == 1
 
 
 @pytest.fixture
@@ -206,27 +208,27 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("key", ["8e03978e-40d5-43dd-bc93-6894a57f9324", '"8e03978e-40d5-43dd-bc93-6894a57f9324"'])
-async def test_a_key_is_read_with_and_without_quotes(client: httpx.AsyncClient, key: str) -> None:
-    answer = await client.post("/things", json={"a": 1}, headers={"Idempotency-Key": key})
-    assert answer.json()[0] == key.strip('"')
+async def test_quotes_of_key_are_optional(client: httpx.AsyncClient, key: str) -> None:
+    response = await client.post("/things", json={"a": 1}, headers={"Idempotency-Key": key})
+    assert response.json()[0] == key.strip('"')
 
 
-async def test_the_fingerprint_is_that_of_the_target_and_the_body(client: httpx.AsyncClient) -> None:
+async def test_fingerprint_covers_target_and_body(client: httpx.AsyncClient) -> None:
     headers = {"Idempotency-Key": "k"}
-    answers = [
+    responses = [
         await client.post(path, json=body, headers=headers)
         for path, body in [("/things", {"a": 1}), ("/things", {"a": 2}), ("/things?x", {"a": 1}), ("/things", {"a": 1})]
     ]
-    marks = [answer.json()[1] for answer in answers]
-    assert marks[0] == marks[3]
-    assert len(set(marks)) == 3
+    fingerprints = [response.json()[1] for response in responses]
+    assert fingerprints[0] == fingerprints[3]
+    assert len(set(fingerprints)) == 3
 
 
 @pytest.mark.parametrize(
     "headers", [{}, {"Idempotency-Key": ""}, {"Idempotency-Key": "x" * 256}, {"Idempotency-Key": '"'}]
 )
-async def test_without_a_key_that_can_be_read_it_is_a_400(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
-    answer = await client.post("/things", json={"a": 1}, headers=headers)
-    assert answer.status_code == 400
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+async def test_missing_or_invalid_key_is_bad_request(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    response = await client.post("/things", json={"a": 1}, headers=headers)
+    assert response.status_code == 400
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["errors"][0]["field"] == "Idempotency-Key"

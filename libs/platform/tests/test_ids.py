@@ -1,4 +1,4 @@
-"""UUIDv7 as RFC 9562 has it."""
+"""UUIDv7 identifiers (RFC 9562)."""
 
 from uuid import RFC_4122, UUID
 
@@ -9,25 +9,25 @@ from millrace_platform.ids import Entropy, Uuid7
 from millrace_platform.testing import ManualClock
 
 
-def test_the_time_stands_in_front() -> None:
+def test_identifier_begins_with_time() -> None:
     made = Uuid7(ManualClock(1_795_000_000.123))()
     assert made.int >> 80 == 1_795_000_000_123
     assert made.version == 7
     assert made.variant == RFC_4122
 
 
-def test_the_example_of_the_rfc() -> None:
+def test_example_of_rfc() -> None:
     """RFC 9562, appendix A.6: 2022-02-22 19:22:22 UTC, rand_a 0xCC3, rand_b 0x18C4DC0C0C07398F."""
     counter = (0xCC3 << 30) | (0x18C4DC0C0C07398F >> 32)
     bits = {42: counter, 32: 0x0C07398F}
     made = Uuid7(ManualClock(1_645_557_742.0), lambda count: bits[count])()
-    # The counter's uppermost bit begins as 0, so that it has room to rise.
+    # The highest bit of the counter starts as 0.
     assert made == UUID("017f22e2-79b0-74c3-98c4-dc0c0c07398f")
 
 
 @given(st.lists(st.integers(1, 64), min_size=1, max_size=40))
-def test_no_random_bit_is_given_twice(sizes: list[int]) -> None:
-    """From a source that counts: each number is the next bytes, but for what is left at the end of a draw."""
+def test_random_bits_are_not_reused(sizes: list[int]) -> None:
+    """The source counts; each number is made of the next bytes, and the rest of a chunk is discarded."""
     drawn = 0
 
     def source(size: int) -> bytes:
@@ -45,7 +45,7 @@ def test_no_random_bit_is_given_twice(sizes: list[int]) -> None:
 
 
 @given(st.lists(st.floats(0, 2**37), min_size=2, max_size=30))
-def test_they_rise_whatever_the_clock_does(times: list[float]) -> None:
+def test_identifiers_increase_when_clock_steps_back(times: list[float]) -> None:
     clock = ManualClock()
     ids, made = Uuid7(clock), []
     for clock.now in times:
@@ -54,7 +54,7 @@ def test_they_rise_whatever_the_clock_does(times: list[float]) -> None:
     assert all(one.version == 7 and one.variant == RFC_4122 for one in made)
 
 
-def test_they_rise_where_a_millisecond_is_full() -> None:
+def test_identifiers_increase_when_counter_overflows() -> None:
     ids = Uuid7(ManualClock(1.0), lambda count: (1 << count) - 1)
     ids._counter = (1 << 42) - 2
     ids._millisecond = 1_000

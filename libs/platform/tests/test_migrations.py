@@ -1,4 +1,4 @@
-"""Migrations of a package that the test writes."""
+"""Migrations, with revisions that the tests write."""
 
 import asyncio
 from pathlib import Path
@@ -56,7 +56,7 @@ async def execute(dsn: str, statement: str) -> object:
         await connection.close()
 
 
-async def test_several_processes_migrate_at_once_and_again(package: Migrations, postgres_dsn: str) -> None:
+async def test_concurrent_and_repeated_migrations_apply_revisions_once(package: Migrations, postgres_dsn: str) -> None:
     add_revision(package, "CREATE TABLE one (id int)")
     add_revision(package, "INSERT INTO one VALUES (1)")
     await asyncio.gather(*(package.apply(postgres_dsn) for _ in range(3)))
@@ -65,7 +65,7 @@ async def test_several_processes_migrate_at_once_and_again(package: Migrations, 
     assert await execute(postgres_dsn, "SELECT version_num FROM alembic_version") == "0002"
 
 
-async def test_a_later_revision_upgrades_an_earlier_one(package: Migrations, postgres_dsn: str) -> None:
+async def test_new_revision_upgrades_database(package: Migrations, postgres_dsn: str) -> None:
     add_revision(package, "CREATE TABLE one (id int)")
     await package.apply(postgres_dsn)
     add_revision(package, "INSERT INTO one VALUES (1)")
@@ -73,7 +73,7 @@ async def test_a_later_revision_upgrades_an_earlier_one(package: Migrations, pos
     assert await execute(postgres_dsn, "SELECT count(*) FROM one") == 1
 
 
-async def test_all_revisions_are_applied_or_none(package: Migrations, postgres_dsn: str) -> None:
+async def test_failed_revision_rolls_back_all(package: Migrations, postgres_dsn: str) -> None:
     add_revision(package, "CREATE TABLE one (id int)")
     add_revision(package, "CREATE TABLE one (id int)")
     with pytest.raises(DBAPIError, match="already exists"):
@@ -81,7 +81,7 @@ async def test_all_revisions_are_applied_or_none(package: Migrations, postgres_d
     assert await execute(postgres_dsn, "SELECT to_regclass('one')") is None
 
 
-async def test_an_unknown_revision_is_refused_with_the_remedy(package: Migrations, postgres_dsn: str) -> None:
+async def test_unknown_revision_is_rejected_with_remedy(package: Migrations, postgres_dsn: str) -> None:
     add_revision(package, "CREATE TABLE one (id int)")
     await package.apply(postgres_dsn)
     await execute(postgres_dsn, "UPDATE alembic_version SET version_num = '0000'")
@@ -93,9 +93,7 @@ async def test_an_unknown_revision_is_refused_with_the_remedy(package: Migration
     assert await execute(postgres_dsn, "SELECT version_num FROM alembic_version") == "0000"
 
 
-async def test_a_locked_migration_times_out(
-    package: Migrations, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_wait_for_lock_times_out(package: Migrations, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     add_revision(package, "CREATE TABLE one (id int)")
     monkeypatch.setattr(migrations, "LOCK_TIMEOUT", "10ms")
     other = await asyncpg.connect(postgres_dsn)
@@ -109,7 +107,7 @@ async def test_a_locked_migration_times_out(
     assert await execute(postgres_dsn, "SELECT to_regclass('one')::text") == "one"
 
 
-async def test_a_misnamed_file_is_refused(package: Migrations, postgres_dsn: str) -> None:
+async def test_misnamed_file_is_rejected(package: Migrations, postgres_dsn: str) -> None:
     add_revision(package, "CREATE TABLE one (id int)")
     add_revision(package, "CREATE TABLE two (id int)")
     versions = package.folder / "versions"

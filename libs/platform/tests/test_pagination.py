@@ -1,4 +1,4 @@
-"""Cursors are opaque, survive the way to the client and back, and belong to one list."""
+"""Cursors and links of paginated lists."""
 
 from collections.abc import AsyncIterator
 
@@ -19,9 +19,9 @@ router = APIRouter()
 
 @router.get("/numbers")
 async def numbers(request: Request, limit: Limit = 3, cursor: CursorText = None, even: bool = False) -> Response:
-    """The numbers up to 10 in pages."""
-    behind = -1 if cursor is None else NUMBERS.read(cursor, filters=even)
-    found = [number for number in range(11) if number > behind and not (even and number % 2)]
+    """Return the numbers up to 10 in pages."""
+    after = -1 if cursor is None else NUMBERS.read(cursor, filters=even)
+    found = [number for number in range(11) if number > after and not (even and number % 2)]
     page = found[:limit]
     headers = {"Link": next_link(request, NUMBERS.write(page[-1], filters=even))} if len(found) > limit else {}
     return Response(str(page), headers=headers)
@@ -36,42 +36,42 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield opened
 
 
-async def pages(client: httpx.AsyncClient, target: str) -> list[str]:
-    """The bodies of all pages from this one on."""
-    answer: httpx.Response = await client.get(target)
-    following = answer.links.get("next", {}).get("url")
-    return [answer.text, *(await pages(client, following) if following else [])]
+async def fetch_pages(client: httpx.AsyncClient, target: str) -> list[str]:
+    """Return the bodies of all pages from this one on."""
+    response: httpx.Response = await client.get(target)
+    following = response.links.get("next", {}).get("url")
+    return [response.text, *(await fetch_pages(client, following) if following else [])]
 
 
-async def test_following_links_shows_each_item_once(client: httpx.AsyncClient) -> None:
-    assert await pages(client, "/numbers?limit=4") == ["[0, 1, 2, 3]", "[4, 5, 6, 7]", "[8, 9, 10]"]
+async def test_links_lead_to_each_item_once(client: httpx.AsyncClient) -> None:
+    assert await fetch_pages(client, "/numbers?limit=4") == ["[0, 1, 2, 3]", "[4, 5, 6, 7]", "[8, 9, 10]"]
 
 
 async def test_links_keep_the_filters(client: httpx.AsyncClient) -> None:
-    assert await pages(client, "/numbers?even=true&limit=4") == ["[0, 2, 4, 6]", "[8, 10]"]
+    assert await fetch_pages(client, "/numbers?even=true&limit=4") == ["[0, 2, 4, 6]", "[8, 10]"]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "AAAA", "=" * 9, "%00", "a" * CURSOR_LENGTH_LIMIT])
-async def test_what_is_no_cursor(client: httpx.AsyncClient, cursor: str) -> None:
-    answer = await client.get("/numbers", params={"cursor": cursor})
-    assert answer.status_code == 422
-    (error,) = answer.json()["errors"]
+async def test_invalid_cursor_is_rejected(client: httpx.AsyncClient, cursor: str) -> None:
+    response = await client.get("/numbers", params={"cursor": cursor})
+    assert response.status_code == 422
+    (error,) = response.json()["errors"]
     assert error["field"] == "cursor"
     assert error["remedy"]
 
 
-async def test_a_cursor_of_other_filters(client: httpx.AsyncClient) -> None:
+async def test_cursor_of_other_filters_is_rejected(client: httpx.AsyncClient) -> None:
     cursor = NUMBERS.write(3, filters=True)
     assert (await client.get("/numbers", params={"cursor": cursor, "even": "true"})).status_code == 200
     assert (await client.get("/numbers", params={"cursor": cursor})).status_code == 422
 
 
-def test_a_cursor_of_another_list() -> None:
+def test_cursor_of_another_list_is_rejected() -> None:
     with pytest.raises(Unprocessable):
         Cursors("others", int).read(NUMBERS.write(3))
 
 
-async def test_a_limit_out_of_range(client: httpx.AsyncClient) -> None:
+async def test_limit_out_of_range_is_rejected(client: httpx.AsyncClient) -> None:
     assert [(await client.get("/numbers", params={"limit": limit})).status_code for limit in (0, 1, 200, 201)] == [
         422,
         200,
@@ -81,14 +81,14 @@ async def test_a_limit_out_of_range(client: httpx.AsyncClient) -> None:
 
 
 @given(st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.integers(-(2**63), 2**63 - 1)))
-def test_what_is_written_is_read(position: tuple[str, int]) -> None:
+def test_cursor_round_trip(position: tuple[str, int]) -> None:
     assert NAMES.read(NAMES.write(position)) == position
 
 
 @given(st.integers(0, 2**63 - 1), st.data())
-def test_a_cursor_that_was_changed_is_refused(position: int, data: st.DataObject) -> None:
+def test_modified_cursor_is_rejected(position: int, data: st.DataObject) -> None:
     cursor = NUMBERS.write(position)
-    at = data.draw(st.integers(0, len(cursor) - 2))  # the last character may hold bits that mean nothing
+    at = data.draw(st.integers(0, len(cursor) - 2))  # the last character may have unused bits
     other = data.draw(st.sampled_from("ABCxyz019_-").filter(lambda one: one != cursor[at]))
     with pytest.raises(Unprocessable):
         NUMBERS.read(cursor[:at] + other + cursor[at + 1 :])

@@ -1,4 +1,4 @@
-"""ETags and what clients demand of them (RFC 9110)."""
+"""ETags and preconditions (RFC 9110)."""
 
 from collections.abc import AsyncIterator
 
@@ -38,29 +38,29 @@ async def put(client: httpx.AsyncClient, tags: str | None) -> httpx.Response:
 
 
 @pytest.mark.parametrize("tags", ['"7"', "*", '"6", "7"', '"6","7"', ' "7" ', 'W/"6", "7"'])
-async def test_the_version_that_is_there(client: httpx.AsyncClient, tags: str) -> None:
-    answer = await put(client, tags)
-    assert (answer.status_code, answer.headers["etag"]) == (200, '"8"')
+async def test_if_match_accepts_current_version(client: httpx.AsyncClient, tags: str) -> None:
+    response = await put(client, tags)
+    assert (response.status_code, response.headers["etag"]) == (200, '"8"')
 
 
 @pytest.mark.parametrize("tags", ['"6"', '"77"', 'W/"7"', '""', '"07"', '"a", "b"', ""])
-async def test_another_version(client: httpx.AsyncClient, tags: str) -> None:
-    answer = await put(client, tags)
-    assert answer.status_code == 412
-    assert answer.json()["type"] == "urn:millrace:problem:precondition-failed"
+async def test_if_match_rejects_other_versions(client: httpx.AsyncClient, tags: str) -> None:
+    response = await put(client, tags)
+    assert response.status_code == 412
+    assert response.json()["type"] == "urn:millrace:problem:precondition-failed"
 
 
-async def test_no_version(client: httpx.AsyncClient) -> None:
-    answer = await put(client, None)
-    assert answer.status_code == 428
-    assert answer.json()["type"] == "urn:millrace:problem:precondition-required"
+async def test_if_match_is_required(client: httpx.AsyncClient) -> None:
+    response = await put(client, None)
+    assert response.status_code == 428
+    assert response.json()["type"] == "urn:millrace:problem:precondition-required"
 
 
 @pytest.mark.parametrize("tags", ["7", '"7', 'w/"7"', '"7" "8"', '*, "7"', "'7'", "seven"])
-async def test_what_is_no_list_of_tags(client: httpx.AsyncClient, tags: str) -> None:
-    answer = await put(client, tags)
-    assert answer.status_code == 422
-    (error,) = answer.json()["errors"]
+async def test_invalid_if_match_is_rejected(client: httpx.AsyncClient, tags: str) -> None:
+    response = await put(client, tags)
+    assert response.status_code == 422
+    (error,) = response.json()["errors"]
     assert error["field"] == "If-Match"
     assert tags not in error["detail"]
 
@@ -69,9 +69,9 @@ async def test_what_is_no_list_of_tags(client: httpx.AsyncClient, tags: str) -> 
     ("tags", "status"),
     [('"7"', 304), ('W/"7"', 304), ("*", 304), ('"6", W/"7"', 304), ('"6"', 200), ("7", 200), ("", 200)],
 )
-async def test_what_the_client_has_already(client: httpx.AsyncClient, tags: str, status: int) -> None:
+async def test_if_none_match(client: httpx.AsyncClient, tags: str, status: int) -> None:
     assert (await client.get("/thing", headers={"If-None-Match": tags})).status_code == status
 
 
-def test_any_version() -> None:
+def test_asterisk_with_spaces_matches_any_version() -> None:
     assert parse_tags(" * ") == Tags(None)

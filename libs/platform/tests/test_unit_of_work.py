@@ -1,4 +1,4 @@
-"""A change and its events are one commit."""
+"""A unit of work commits a change together with its events."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def units(postgres_dsn: str) -> AsyncIterator[UnitsOfWork]:
 
 
 @pytest.fixture
-async def onlooker(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+async def observer(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(postgres_dsn)
     yield connection
     await connection.close()
@@ -41,12 +41,12 @@ async def outbox(connection: asyncpg.Connection) -> list[Envelope]:
 PRACTICE_1 = Practice(id="p-1", name="Downtown Dental")
 
 
-async def test_events_are_written_in_order_with_the_commit(units: UnitsOfWork, onlooker: asyncpg.Connection) -> None:
+async def test_events_are_committed_in_order(units: UnitsOfWork, observer: asyncpg.Connection) -> None:
     async with units.begin() as work:
         work.record(Event.of_entity(PRACTICE, PRACTICE_1, action="created", version=1))
         work.record(Event.of_deletion(PRACTICE, "p-1", version=2))
-        assert await outbox(onlooker) == []
-    created, deleted = await outbox(onlooker)
+        assert await outbox(observer) == []
+    created, deleted = await outbox(observer)
     assert created.type == "millrace.practice.created"
     assert created.subject == created.partitionkey == "practice/p-1"
     assert created.source == "/services/directory"
@@ -59,24 +59,24 @@ async def test_events_are_written_in_order_with_the_commit(units: UnitsOfWork, o
     assert created.id < deleted.id
 
 
-async def test_a_unit_that_fails_emits_nothing(units: UnitsOfWork, onlooker: asyncpg.Connection) -> None:
+async def test_failed_unit_of_work_publishes_nothing(units: UnitsOfWork, observer: asyncpg.Connection) -> None:
     with pytest.raises(LookupError):
         async with units.begin() as work:
             work.record(Event.of_entity(PRACTICE, PRACTICE_1, action="created", version=1))
             raise LookupError
-    assert await outbox(onlooker) == []
+    assert await outbox(observer) == []
 
 
-async def test_the_commit_wakes_the_relay(units: UnitsOfWork, onlooker: asyncpg.Connection) -> None:
+async def test_commit_notifies_relay(units: UnitsOfWork, observer: asyncpg.Connection) -> None:
     woken = asyncio.Event()
-    await onlooker.add_listener(NOTIFY_CHANNEL, lambda *_: woken.set())
+    await observer.add_listener(NOTIFY_CHANNEL, lambda *_: woken.set())
     async with units.begin() as work:
         work.record(Event.of_entity(PRACTICE, PRACTICE_1, action="updated", version=2))
     async with asyncio.timeout(5):
         await woken.wait()
 
 
-def test_a_replay_says_so() -> None:
+def test_replayed_events_are_marked() -> None:
     clock = ManualClock(BEGINNING)
     envelopes = Envelopes("/services/directory", clock, Uuid7(clock))
     (envelope,) = envelopes.of([Event.of_entity(PRACTICE, PRACTICE_1, action="updated", version=7)], replay=True)

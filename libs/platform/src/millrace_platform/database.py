@@ -1,4 +1,4 @@
-"""PostgreSQL through SQLAlchemy: an engine with bounds, and sessions whose type says whether they may write."""
+"""PostgreSQL through SQLAlchemy: bounded engines, and sessions whose type determines whether they may write."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from millrace_platform.database_errors import problems_of_database, problems_of_driver
+from millrace_platform.database_errors import database_errors_as_problems, driver_errors_as_problems
 from millrace_platform.database_tracing import trace_statements
 from millrace_platform.errors import Unavailable
 from millrace_platform.tracing import is_recording
@@ -25,14 +25,14 @@ Ts = TypeVarTuple("Ts")
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
-KEPT_SECONDS: Final = 60.0
-"""How long a connection that is used over and over stays out of the pool."""
+CONNECTION_REUSE_SECONDS: Final = 60.0
+"""How long `Database` reuses a connection before it returns it to SQLAlchemy's pool."""
 
 
 class ReadSession:
-    """One read-only transaction. What writes is refused by the type check, and by the database.
+    """One read-only transaction. The type check and the database reject statements that write.
 
-    Results are fetched whole. Raises 503 and 504 problems where the database can't be reached or takes too long.
+    Results are fetched completely. Raises problem 503 if the database can't be reached, 504 if it takes too long.
     """
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -41,7 +41,7 @@ class ReadSession:
     async def execute(
         self, statement: Select[*Ts] | CompoundSelect[*Ts], parameters: Parameters = None
     ) -> CursorResult[*Ts]:
-        with problems_of_database():
+        with database_errors_as_problems():
             return await self._connection.execute(statement, parameters)
 
     @overload
@@ -51,15 +51,15 @@ class ReadSession:
     async def scalar(self, statement: Select[T]) -> T | None: ...
 
     async def scalar(self, statement: Select[Any]) -> Any:
-        """The first column of the first row; None where there is none."""
+        """Return the first column of the first row; None if there is no row."""
         return (await self.execute(statement)).scalar()
 
 
 class Session(ReadSession):
-    """One transaction that may write. `IntegrityError` passes unchanged: only the service knows what it means.
+    """One transaction that may write. `IntegrityError` isn't translated: only the service knows its meaning.
 
-    `driver` is the driver's connection in this transaction, for COPY and for what must not wait for more: a statement
-    takes it half of the time. Its errors are the driver's own (`problems_of_database` reads them too).
+    `driver` is asyncpg's connection in this transaction, for COPY and for frequent statements: it takes half the time.
+    It raises asyncpg's own errors; see `driver_errors_as_problems`.
     """
 
     def __init__(self, connection: AsyncConnection, driver: asyncpg.Connection) -> None:
@@ -73,14 +73,14 @@ class Session(ReadSession):
     async def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[*tuple[Any, ...]]: ...
 
     async def execute(self, statement: Executable, parameters: Parameters = None) -> CursorResult[*tuple[Any, ...]]:
-        with problems_of_database():
+        with database_errors_as_problems():
             return await self._connection.execute(statement, parameters)
 
 
 class Connection(ReadSession):
-    """A connection of the pool outside of any transaction: each statement is one of its own, committed as it ends.
+    """A connection in autocommit mode: each statement is its own transaction.
 
-    For what is a single statement, and what is looked at before it. `driver` and its errors are as in `Session`.
+    For an operation of a single writing statement. `driver` and its errors are as in `Session`.
     """
 
     def __init__(self, connection: AsyncConnection, driver: asyncpg.Connection) -> None:
@@ -89,8 +89,8 @@ class Connection(ReadSession):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
-        """Committed where the block ends, rolled back where it raises."""
-        async with _begun(self.driver, readonly=False):
+        """Run the block in a transaction; commit it at the end, roll back if the block raises."""
+        async with _transaction(self.driver, readonly=False):
             yield Session(self._connection, self.driver)
 
 
@@ -100,123 +100,123 @@ ReadSessions: TypeAlias = Callable[[], AbstractAsyncContextManager[ReadSession]]
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Hands out sessions. Each holds a connection of the pool until its block ends.
+    """Opens sessions. Each uses a connection of the pool until its block ends.
 
-    `turns` has one for each connection of the pool, and gives them in the order in which they were asked for, within
-    `seconds`. The pool itself would give a connection to whoever asks as it comes back, and not to those who wait.
+    `semaphore` counts the free connections and serves waiters in order, for at most `seconds`; SQLAlchemy's pool
+    would give a returned connection to a newcomer before those that wait.
     """
 
     engine: AsyncEngine
-    turns: asyncio.Semaphore
+    semaphore: asyncio.Semaphore
     seconds: float
-    _kept: list["_Kept"] = field(default_factory=list)
-    """Those that nobody uses now; they are still taken from the pool, so that most requests don't ask it."""
+    _idle: list["_PooledConnection"] = field(default_factory=list)
+    """Unused connections, not yet returned to SQLAlchemy's pool because a checkout is slow."""
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
-        """A read-only transaction."""
-        async with self.connection() as connection, _begun(connection.driver, readonly=True):
+        """Run the block in a read-only transaction."""
+        async with self.connection() as connection, _transaction(connection.driver, readonly=True):
             yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
-        """Committed where the block ends, rolled back where it raises."""
+        """Run the block in a transaction; commit it at the end, roll back if the block raises."""
         async with self.connection() as connection, connection.transaction() as session:
             yield session
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
-        """Outside of any transaction."""
+        """Open a connection in autocommit mode."""
         return _Lease(self)
 
-    async def take(self) -> "_Kept":
-        """Wait for the next turn, and have a connection that is good."""
-        if self.turns.locked():
-            with problems_of_database():
+    async def acquire(self) -> "_PooledConnection":
+        """Wait for a free connection and return it. Problem: 503 after `seconds`."""
+        if self.semaphore.locked():
+            with database_errors_as_problems():
                 async with asyncio.timeout(self.seconds):
-                    await self.turns.acquire()
+                    await self.semaphore.acquire()
         else:
-            await self.turns.acquire()
+            await self.semaphore.acquire()
         try:
-            return await self._taken()
+            return await self._connect()
         except BaseException:
-            self.turns.release()
+            self.semaphore.release()
             raise
 
-    async def release(self, kept: "_Kept") -> None:
-        """Let the next one have it. Raises 503 where it was lost."""
+    async def release(self, connection: "_PooledConnection") -> None:
+        """Make an acquired connection free again. Problem: 503 if the connection was lost."""
         try:
-            if kept.is_good():
-                self._kept.append(kept)
+            if connection.is_reusable():
+                self._idle.append(connection)
             else:
-                await _give_back(kept.connection)
+                await _return_to_pool(connection.connection)
         finally:
-            self.turns.release()
+            self.semaphore.release()
 
-    async def _taken(self) -> "_Kept":
-        while self._kept:
-            kept = self._kept.pop()
-            if kept.is_good():
-                return kept
+    async def _connect(self) -> "_PooledConnection":
+        while self._idle:
+            idle = self._idle.pop()
+            if idle.is_reusable():
+                return idle
             with suppress(Unavailable):
-                await _give_back(kept.connection)
-        with problems_of_database():
+                await _return_to_pool(idle.connection)
+        with database_errors_as_problems():
             connection = await self.engine.connect()
         driver = (await connection.get_raw_connection()).driver_connection
-        return _Kept(connection, driver, asyncio.get_running_loop().time() + KEPT_SECONDS)
+        return _PooledConnection(connection, driver, asyncio.get_running_loop().time() + CONNECTION_REUSE_SECONDS)
 
     async def close(self) -> None:
-        """Give back what nobody uses, and close the pool."""
-        while self._kept:
+        """Close the unused connections and the pool."""
+        while self._idle:
             with suppress(Unavailable):
-                await _give_back(self._kept.pop().connection)
+                await _return_to_pool(self._idle.pop().connection)
         await self.engine.dispose()
 
     async def check(self) -> None:
-        """Raises when the database doesn't answer: a check for `/readyz`."""
+        """Raise a problem if the database doesn't respond: a check for `/readyz`."""
         async with self.read() as session:
             await session.scalar(select(1))
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """A connection, to be given back to the pool at the loop's time `until`: it knows which ones are too old."""
+class _PooledConnection:
+    """A connection of the pool. It is returned to the pool, which closes old ones, at the event loop's time `until`."""
 
     connection: AsyncConnection
     driver: asyncpg.Connection
     until: float
 
-    def is_good(self) -> bool:
-        """Whether the next one may have it. A statement that was cancelled leaves it `invalidated`."""
+    def is_reusable(self) -> bool:
+        """Return whether another session may use it. A cancelled statement leaves it `invalidated`."""
         return not (
             self.driver.is_closed() or self.connection.invalidated or asyncio.get_running_loop().time() >= self.until
         )
 
 
 class _Lease(AbstractAsyncContextManager[Connection]):
-    """A connection for a block. A class, because most requests need one, and a generator takes twice as long."""
+    """Provides a connection for a block. A class, because a generator takes twice as long per request."""
 
-    __slots__ = ("_database", "_kept")
+    __slots__ = ("_connection", "_database")
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def __aenter__(self) -> Connection:
-        self._kept = kept = await self._database.take()
-        return Connection(kept.connection, kept.driver)
+        self._connection = pooled = await self._database.acquire()
+        return Connection(pooled.connection, pooled.driver)
 
     async def __aexit__(self, *_error: object) -> None:
-        await self._database.release(self._kept)
+        await self._database.release(self._connection)
 
 
 @asynccontextmanager
-async def _begun(driver: asyncpg.Connection, *, readonly: bool) -> AsyncIterator[None]:
-    """The transaction is the driver's: SQLAlchemy would begin its own with its first statement and not before."""
+async def _transaction(driver: asyncpg.Connection, *, readonly: bool) -> AsyncIterator[None]:
+    """Run the block in a transaction of asyncpg; SQLAlchemy would begin its own only with the first statement."""
     transaction = driver.transaction(readonly=readonly)
     try:
-        with problems_of_driver(driver):
+        with driver_errors_as_problems(driver):
             await transaction.start()
         yield
-        with problems_of_driver(driver):
+        with driver_errors_as_problems(driver):
             await transaction.commit()
     except BaseException:
         await _roll_back(driver, transaction)
@@ -224,10 +224,7 @@ async def _begun(driver: asyncpg.Connection, *, readonly: bool) -> AsyncIterator
 
 
 async def _roll_back(driver: asyncpg.Connection, transaction: Transaction) -> None:
-    """A connection whose transaction can't be ended doesn't go back to the pool.
-
-    Nor does one that was given up while its transaction began or ended: nobody knows what the server made of it.
-    """
+    """Roll back; close the connection if that fails or is cancelled, as its state is unknown then."""
     try:
         await transaction.rollback()
     except Exception:
@@ -237,8 +234,8 @@ async def _roll_back(driver: asyncpg.Connection, transaction: Transaction) -> No
         raise
 
 
-async def _give_back(connection: AsyncConnection) -> None:
-    """To the pool. Raises 503 where it was lost: whatever was done on it, it didn't end well."""
+async def _return_to_pool(connection: AsyncConnection) -> None:
+    """Return a connection to SQLAlchemy's pool. Problem: 503 if the connection was lost."""
     try:
         await connection.aclose()
     except (DBAPIError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
@@ -249,7 +246,7 @@ async def _give_back(connection: AsyncConnection) -> None:
 
 @asynccontextmanager
 async def open_database(url: str, *, name: str, pool_size: int, seconds: float) -> AsyncIterator[Database]:
-    """A database with a bounded pool, closed at the end of the block; see `create_engine`."""
+    """Open a database with a bounded pool and close it at the end of the block; see `create_engine`."""
     engine = create_engine(url, name=name, pool_size=pool_size, seconds=seconds)
     database = Database(engine, asyncio.Semaphore(pool_size), seconds)
     try:
@@ -259,9 +256,9 @@ async def open_database(url: str, *, name: str, pool_size: int, seconds: float) 
 
 
 def create_engine(url: str, *, name: str, pool_size: int, seconds: float) -> AsyncEngine:
-    """An engine that connects when it is first used.
+    """Return an engine that connects when it is first used.
 
-    `seconds` bounds a statement, a connection's setup, and the wait for a free one; `name` is shown in
+    `seconds` limits a statement, the setup of a connection, and the wait for a free one. `name` appears in
     `pg_stat_activity`.
     """
     engine = create_async_engine(
@@ -275,28 +272,28 @@ def create_engine(url: str, *, name: str, pool_size: int, seconds: float) -> Asy
         hide_parameters=True,
         connect_args={
             "timeout": seconds,
-            # The server's own timeout comes first, and leaves the connection usable.
+            # Later than the server's timeout, which leaves the connection usable.
             "command_timeout": seconds + 1,
             "server_settings": {"application_name": name, "statement_timeout": str(int(seconds * 1000))},
         },
     )
-    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    event.listen(engine.sync_engine, "checkout", _invalidate_closed)
     if is_recording():
         trace_statements(engine.sync_engine, trace.get_tracer("millrace.database"))
     return engine
 
 
-def _refuse_closed(connection: Any, _record: object, _fairy: object) -> None:
-    """The pool makes a new connection for one that the server has closed, and doubts those as old as it.
+def _invalidate_closed(connection: Any, _record: object, _fairy: object) -> None:
+    """Make the pool replace a connection that the server closed, and all that are as old.
 
-    The driver knows without asking: a ping would cost each transaction three ways to the server.
+    asyncpg notices the closed socket by itself; the pool's ping would cost each transaction three round trips.
     """
     if connection.driver_connection.is_closed():
         raise InvalidatePoolError
 
 
 def sqlalchemy_url(url: str) -> str:
-    """A plain `postgresql://` address as SQLAlchemy wants it for asyncpg. Raises ValueError for any other."""
+    """Return SQLAlchemy's form of a `postgresql://` URL, for asyncpg. Raise ValueError for any other URL."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in {"postgresql", "postgres"}:
         raise ValueError("the database address must begin with postgresql://")

@@ -1,4 +1,4 @@
-"""What PostgreSQL's own troubles mean for the caller of the service."""
+"""Translate errors of PostgreSQL into problems that the caller of a service can act upon."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,37 +11,37 @@ from millrace_platform.errors import Conflict, FieldError, Problem, TimedOut, Un
 
 NUL_IN_TEXT = "22021"
 _STATEMENT_CANCELED = "57014"
-_LOST_RACE = frozenset({"40001", "40P01"})
+_CONCURRENT_UPDATE = frozenset({"40001", "40P01"})
 """Serialization failure, deadlock."""
-_NOT_NOW = ("08", "53", "57P", "55P03", "25006")
-"""Connection lost, out of resources, shutting down or starting, lock not available, a standby that can't write."""
+_UNAVAILABLE = ("08", "53", "57P", "55P03", "25006")
+"""Connection lost, out of resources, shutting down or starting, lock not available, read-only standby."""
 
 
 @contextmanager
-def problems_of_database() -> Iterator[None]:
-    """Raises what the caller can act upon as a `Problem`; all else, `IntegrityError` above all, passes unchanged."""
+def database_errors_as_problems() -> Iterator[None]:
+    """Translate errors that the caller can act upon; raise all others unchanged, e.g. `IntegrityError`."""
     try:
         yield
     except DBAPIError as error:
-        problem = problem_of(error)
+        problem = problem_from_error(error)
         if problem is None:
             raise
         raise problem from error
     except asyncpg.PostgresError as error:
-        problem = problem_of(DBAPIError(None, None, error))
+        problem = problem_from_error(DBAPIError(None, None, error))
         if problem is None:
             raise
         raise problem from error
     except (PoolTimeoutError, OSError, asyncpg.InternalClientError) as error:
-        # A TimeoutError is an OSError too: it is the driver's, which waited for the server in vain. An
-        # InternalClientError is what the driver makes of a request between the server's farewell and the closed socket.
+        # OSError includes asyncpg's TimeoutError, if the server doesn't respond. asyncpg raises InternalClientError for
+        # a statement sent after the server announced its shutdown and before it closed the socket.
         raise Unavailable("The database can't be reached.") from error
 
 
 @contextmanager
-def problems_of_driver(connection: asyncpg.Connection) -> Iterator[None]:
-    """The same for what is asked of the driver's own connection (`Session.driver`)."""
-    with problems_of_database():
+def driver_errors_as_problems(connection: asyncpg.Connection) -> Iterator[None]:
+    """Translate errors of statements on asyncpg's own connection (`Session.driver`) too."""
+    with database_errors_as_problems():
         try:
             yield
         except asyncpg.InterfaceError as error:
@@ -50,16 +50,16 @@ def problems_of_driver(connection: asyncpg.Connection) -> Iterator[None]:
             raise
 
 
-def problem_of(error: DBAPIError) -> Problem | None:
-    """None where the error is for the service itself to handle."""
+def problem_from_error(error: DBAPIError) -> Problem | None:
+    """Return the problem of a database error; None if the service itself has to handle it."""
     sqlstate: str = getattr(error.orig, "sqlstate", None) or ""
     if sqlstate == NUL_IN_TEXT:
-        nul = FieldError(field="request", detail="A text holds the character NUL.", remedy="Leave out U+0000.")
+        nul = FieldError(field="request", detail="A text contains the character NUL.", remedy="Remove U+0000.")
         return Unprocessable(errors=[nul])
-    if sqlstate in _LOST_RACE:
-        return Conflict("Another change of the same resources came first. Send the request again.")
+    if sqlstate in _CONCURRENT_UPDATE:
+        return Conflict("A concurrent request changed the same resources. Send the request again.")
     if sqlstate == _STATEMENT_CANCELED:
         return TimedOut("The database took too long.")
-    if error.connection_invalidated or sqlstate.startswith(_NOT_NOW):
+    if error.connection_invalidated or sqlstate.startswith(_UNAVAILABLE):
         return Unavailable("The database can't be reached.")
     return None

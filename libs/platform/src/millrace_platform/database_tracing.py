@@ -1,4 +1,4 @@
-"""Spans of database statements: the text with its placeholders, never the values."""
+"""Record spans of database statements: the text with its placeholders, never the values."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy.engine import Engine, ExceptionContext, ExecutionContext
 
 
 def trace_statements(engine: Engine, tracer: Tracer) -> None:
-    """A span around each statement of the engine."""
+    """Record a span for each statement of the engine."""
 
     def before(_connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool) -> None:
         operation = statement.split(None, 1)[0].upper()

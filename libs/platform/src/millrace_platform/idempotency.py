@@ -1,10 +1,10 @@
-"""POSTs that may be sent again (draft-ietf-httpapi-idempotency-key-header-07).
+"""Run a POST with an `Idempotency-Key` at most once (draft-ietf-httpapi-idempotency-key-header-07).
 
-The answer is kept in the transaction of its effect, so either both are there or neither. What had no effect isn't kept:
-a refused request may be sent again under its key, and is judged anew. A key belongs to its owner, the caller.
+An idempotency record stores the response in the transaction of the effect and is returned when the request is repeated.
+A request that ends in a problem leaves no record: its repetition runs again. Keys are unique per owner, the caller.
 
-Problems: 400 without a key or with one that can't be read, 409 while the same key is being worked on, 422 where the key
-came before with another request.
+Problems: 400 for a missing or invalid key, 409 while a request with the key is running, 422 if the key was used for a
+different request.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ from fastapi import Depends, Header, Request, Response
 from sqlalchemy import DateTime, Uuid, bindparam, text
 
 from millrace_platform.database import Session
-from millrace_platform.database_errors import problems_of_driver
+from millrace_platform.database_errors import driver_errors_as_problems
 from millrace_platform.errors import FieldError, Problem
 
-LIFETIME = timedelta(hours=24)
-"""How long an answer is kept."""
+RETENTION = timedelta(hours=24)
+"""Age at which an idempotency record may be deleted."""
 
 IDEMPOTENCY_DDL = """
 CREATE TABLE idempotency (
@@ -41,48 +41,49 @@ CREATE TABLE idempotency (
 );
 CREATE INDEX idempotency_created_at_idx ON idempotency (created_at)
 """
-"""Two statements, for a service's migration."""
+"""Two statements that create the table; for a service's migration."""
 
 _KEY = re.compile(r'"([\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255})')
-"""A structured field's string (RFC 8941) without escapes; the quotes may be missing, as most clients leave them out."""
-_SWEPT_AT_ONCE = 10_000
+"""A string of RFC 8941 without escapes. The quotes are optional, as most clients leave them out."""
+_DELETE_BATCH = 10_000
 
-# The lock isn't waited for. It may be had just after another's commit that this statement's snapshot doesn't show:
-# then the row can't be written, and everything is undone and looked up again.
+# Doesn't wait for the lock. It may be free because another request committed after this statement's snapshot: then the
+# insert conflicts, and `execute_once` rolls back and looks the record up again.
 _LOOK_UP = """
 SELECT pg_try_advisory_xact_lock($3) AS locked, fingerprint, status, headers, body
 FROM (SELECT 1) AS always LEFT JOIN idempotency ON owner = $1 AND key = $2
 """
 _INSERT = "INSERT INTO idempotency (owner, key, fingerprint, status, headers, body, created_at)"
-_KEEP = f"{_INSERT} VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING status"
-_SWEEP = text("""
+_INSERT_RECORD = f"{_INSERT} VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING status"
+_DELETE_EXPIRED = text("""
 DELETE FROM idempotency WHERE ctid = ANY (ARRAY(SELECT ctid FROM idempotency WHERE created_at < :before LIMIT :most))
 """).bindparams(bindparam("before", type_=DateTime(timezone=True)))
-_FORGET = text("DELETE FROM idempotency WHERE owner = :owner").bindparams(bindparam("owner", type_=Uuid))
+_DELETE_OF_OWNER = text("DELETE FROM idempotency WHERE owner = :owner").bindparams(bindparam("owner", type_=Uuid))
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A response as it is kept and sent: the same bytes each time."""
+class StoredResponse:
+    """A response in the form it is stored and sent in, so that a repetition gets the same bytes."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def response(self) -> Response:
+        """Return the response for FastAPI."""
         return Response(self.body, self.status, dict(self.headers))
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A request's key, and a digest of what was asked under it: method, target and body."""
+    """The key of a request, and the `fingerprint` of its method, target and body."""
 
     key: str
     fingerprint: bytes
 
 
 class Work(Protocol):
-    """A unit of work: what is done in its session is committed as one."""
+    """A unit of work, which commits everything done in its session together."""
 
     @property
     def session(self) -> Session: ...
@@ -91,44 +92,43 @@ class Work(Protocol):
 W = TypeVar("W", bound=Work)
 
 
-async def once(
+async def execute_once(
     begin: Callable[[], AbstractAsyncContextManager[W]],
     owner: UUID,
     key: IdempotencyKey,
     now: datetime,
-    effect: Callable[[W], Awaitable[Answer]],
-) -> Answer:
-    """The answer of `effect`, which takes place at most once, or the one that was kept. Raises the problems above.
+    effect: Callable[[W], Awaitable[StoredResponse]],
+) -> StoredResponse:
+    """Run `effect` in a unit of work of `begin` and store its response, or return the stored response of the key.
 
-    `begin` begins a unit of work. Where `effect` raises, nothing is kept.
+    Rolls back and stores nothing if `effect` raises. Raises the problems of this module.
     """
     while True:
         try:
             async with begin() as work:
-                kept = await _look_up(work.session, owner, key)
-                if kept is not None:
-                    return kept
-                answer = await effect(work)
-                await _keep(work.session, owner, key, now, answer)
-            return answer
-        except _CameFirstError:
+                stored = await _look_up(work.session, owner, key)
+                if stored is not None:
+                    return stored
+                response = await effect(work)
+                await _store(work.session, owner, key, now, response)
+            return response
+        except _RecordExistsError:
             continue
 
 
-async def at_once(
-    key: IdempotencyKey, look: Callable[[], Awaitable[Any]], act: Callable[[Any], Awaitable[Answer]]
-) -> Answer:
-    """As `once`, for what is one statement that keeps the answer too, and needs no transaction begun and ended for it.
+async def execute_statement_once(
+    key: IdempotencyKey, look_up: Callable[[], Awaitable[Any]], act: Callable[[Any], Awaitable[StoredResponse]]
+) -> StoredResponse:
+    """Do what `execute_once` does, for an effect of a single statement that needs no transaction around it.
 
-    `look` has a row of a statement made by `beside_kept`; `act` gets it where nothing is kept, and has its effect by a
-    statement with `keeping`. Nothing is locked between the two: whoever repeats a request while it takes effect waits
-    for that one statement, and gets its answer.
+    `look_up` returns the row of a `select_record_or` statement. If that has no record, `act` gets the row and runs one
+    statement with `insert_record_cte`. A concurrent repetition waits for that statement and gets its response.
     """
     refusal: Problem | None = None
     while True:
-        row = await look()
+        row = await look_up()
         if row["status"] is not None:
-            return _repeated(row, key)
+            return _response_from(row, key)
         if refusal is not None:
             raise refusal
         try:
@@ -137,79 +137,80 @@ async def at_once(
             if error.table_name != "idempotency":
                 raise
         except Problem as problem:
-            # What refuses it may be its own repetition, committed since it was looked up.
+            # The cause may be a concurrent request with the same key that committed after the look-up: check again.
             if problem.status >= 500:
                 raise
             refusal = problem
 
 
-def beside_kept(query: str) -> str:
-    """What is kept under a key, and where nothing is, the row of `query` (or nulls) behind it.
+def select_record_or(query: str) -> str:
+    """Return a SELECT of a key's idempotency record; if there is none, of the row of `query`, nulls if it has none.
 
-    `$1` is the owner, `$2` the key; those of the query come behind.
+    Its arguments are the owner `$1`, the key `$2`, then those of `query`.
     """
     return f"""
-SELECT kept.fingerprint, kept.status, kept.headers, kept.body, found.*
-FROM (SELECT 1) AS always LEFT JOIN idempotency kept ON kept.owner = $1 AND kept.key = $2
-LEFT JOIN LATERAL ({query}) AS found ON kept.status IS NULL
+SELECT record.fingerprint, record.status, record.headers, record.body, found.*
+FROM (SELECT 1) AS always LEFT JOIN idempotency record ON record.owner = $1 AND record.key = $2
+LEFT JOIN LATERAL ({query}) AS found ON record.status IS NULL
 """  # noqa: S608 # constants
 
 
-def keeping(effect: str, first: int) -> str:
-    """A CTE that keeps an answer if the CTE `effect` has a row; its arguments are a `kept_row`, from `$first` on.
+def insert_record_cte(effect: str, first: int) -> str:
+    """Return a CTE that inserts an idempotency record if the CTE `effect` has a row.
 
-    Where the key came first with another request, the whole statement fails.
+    Its arguments, from `$first` on, are those of `record_values`. The whole statement fails if the key has a record.
     """
     types = ("uuid", "text", "bytea", "smallint", "text", "bytea", "timestamptz")
     values = ", ".join(f"${number}::{each}" for number, each in enumerate(types, first))
-    return f"kept AS ({_INSERT} SELECT {values} FROM {effect})"  # noqa: S608 # constants
+    return f"idempotency_record AS ({_INSERT} SELECT {values} FROM {effect})"  # noqa: S608 # constants
 
 
-def kept_row(owner: UUID, key: IdempotencyKey, now: datetime, answer: Answer) -> tuple[object, ...]:
-    """The answer as it lies in the table."""
-    headers = msgspec.json.encode(answer.headers).decode()
-    return owner, key.key, key.fingerprint, answer.status, headers, answer.body, now
+def record_values(owner: UUID, key: IdempotencyKey, now: datetime, response: StoredResponse) -> tuple[object, ...]:
+    """Return the idempotency record of a response: the values of the table's columns in order."""
+    headers = msgspec.json.encode(response.headers).decode()
+    return owner, key.key, key.fingerprint, response.status, headers, response.body, now
 
 
-async def sweep(session: Session, now: datetime) -> int:
-    """Remove some thousand answers that have had their time; how many."""
-    result = await session.execute(_SWEEP, {"before": now - LIFETIME, "most": _SWEPT_AT_ONCE})
+async def delete_expired(session: Session, now: datetime) -> int:
+    """Delete up to 10,000 records older than `RETENTION`; return how many."""
+    result = await session.execute(_DELETE_EXPIRED, {"before": now - RETENTION, "most": _DELETE_BATCH})
     return result.rowcount
 
 
-async def forget(session: Session, owner: UUID) -> None:
-    """Remove all that was kept for an owner."""
-    await session.execute(_FORGET, {"owner": owner})
+async def delete_records_of(session: Session, owner: UUID) -> None:
+    """Delete all idempotency records of an owner."""
+    await session.execute(_DELETE_OF_OWNER, {"owner": owner})
 
 
-class _CameFirstError(Exception):
-    """Another request with the key committed just now."""
+class _RecordExistsError(Exception):
+    """Another request with the key committed since the look-up."""
 
 
-async def _look_up(session: Session, owner: UUID, key: IdempotencyKey) -> Answer | None:
-    with problems_of_driver(session.driver):
-        (found,) = await session.driver.fetch(_LOOK_UP, owner, key.key, _lock(owner, key))
-    if found["status"] is None:
-        if not found["locked"]:
+async def _look_up(session: Session, owner: UUID, key: IdempotencyKey) -> StoredResponse | None:
+    with driver_errors_as_problems(session.driver):
+        (row,) = await session.driver.fetch(_LOOK_UP, owner, key.key, _lock(owner, key))
+    if row["status"] is None:
+        if not row["locked"]:
             raise _problem(
-                409, "idempotency-key-in-use", "A request with this key is under way", "Wait, then repeat it."
+                409, "idempotency-key-in-use", "A request with this key is still running", "Wait, then send it again."
             )
         return None
-    return _repeated(found, key)
+    return _response_from(row, key)
 
 
-def _repeated(found: Any, key: IdempotencyKey) -> Answer:
-    """The answer that is kept in a row."""
-    if found["fingerprint"] != key.fingerprint:
-        raise _problem(422, "idempotency-key-reused", "The key came with another request", "Make a new key.")
-    return Answer(found["status"], found["body"], msgspec.json.decode(found["headers"]))
+def _response_from(row: Any, key: IdempotencyKey) -> StoredResponse:
+    """Return the response of an idempotency record. Problem: 422 if the fingerprint differs."""
+    if row["fingerprint"] != key.fingerprint:
+        title = "Idempotency key already used for a different request"
+        raise _problem(422, "idempotency-key-reused", title, "Send a new key.")
+    return StoredResponse(row["status"], row["body"], msgspec.json.decode(row["headers"]))
 
 
-async def _keep(session: Session, owner: UUID, key: IdempotencyKey, now: datetime, answer: Answer) -> None:
-    with problems_of_driver(session.driver):
-        kept = await session.driver.fetch(_KEEP, *kept_row(owner, key, now, answer))
-    if not kept:
-        raise _CameFirstError
+async def _store(session: Session, owner: UUID, key: IdempotencyKey, now: datetime, response: StoredResponse) -> None:
+    with driver_errors_as_problems(session.driver):
+        rows = await session.driver.fetch(_INSERT_RECORD, *record_values(owner, key, now, response))
+    if not rows:
+        raise _RecordExistsError
 
 
 def _lock(owner: UUID, key: IdempotencyKey) -> int:
@@ -218,12 +219,12 @@ def _lock(owner: UUID, key: IdempotencyKey) -> int:
 
 
 def _problem(status: int, slug: str, title: str, remedy: str) -> Problem:
-    wrong = FieldError(field="Idempotency-Key", detail=title + ".", remedy=remedy)
-    return Problem(status=status, type=slug, title=title, errors=[wrong])
+    error = FieldError(field="Idempotency-Key", detail=title + ".", remedy=remedy)
+    return Problem(status=status, type=slug, title=title, errors=[error])
 
 
 def fingerprint(method: str, target: str, body: bytes) -> bytes:
-    """16 bytes that tell requests apart."""
+    """Return a digest of a request, 16 bytes."""
     digest = hashlib.blake2b(f"{method} {target}\n".encode(), digest_size=16)
     digest.update(body)
     return digest.digest()
@@ -233,18 +234,18 @@ async def _idempotency_key(
     request: Request,
     idempotency_key: Annotated[
         str | None,
-        Header(description="Made anew for each thing to do, e.g. a UUID; sent again with each repetition of it."),
+        Header(description="A new value for each operation, e.g. a UUID; repeat a request with the same value."),
     ] = None,
 ) -> IdempotencyKey:
     match = None if idempotency_key is None else _KEY.fullmatch(idempotency_key.strip())
     if match is None:
         slug = "idempotency-key-missing" if idempotency_key is None else "idempotency-key-invalid"
-        remedy = "Send 1 to 255 visible characters of ASCII, e.g. a UUID."
-        raise _problem(400, slug, "The request needs an Idempotency-Key", remedy)
+        remedy = "Send 1 to 255 visible ASCII characters, e.g. a UUID."
+        raise _problem(400, slug, "Idempotency-Key is missing or invalid", remedy)
     query = request.scope["query_string"].decode("latin-1")
     target = f"{request.scope['path']}?{query}" if query else request.scope["path"]
     return IdempotencyKey(match[1] or match[2], fingerprint(request.method, target, await request.body()))
 
 
 InIdempotencyKey: TypeAlias = Annotated[IdempotencyKey, Depends(_idempotency_key)]
-"""An endpoint's parameter."""
+"""Parameter of an endpoint: the idempotency key of the request; 400 if it is missing or invalid."""

@@ -1,4 +1,4 @@
-"""Identifiers: UUIDv7 (RFC 9562, section 5.7) that rise within a process even where the clock stands or steps back."""
+"""UUIDv7 identifiers (RFC 9562, section 5.7) that increase within a process even if the clock stops or steps back."""
 
 import os
 from collections.abc import Callable
@@ -8,20 +8,20 @@ from uuid import UUID
 from millrace_feeds.clock import Clock, SystemClock
 
 Ids: TypeAlias = Callable[[], UUID]
-"""Where new identifiers come from; a test passes its own."""
+"""Returns a new identifier; tests pass their own."""
 EventIds: TypeAlias = Callable[[], UUID | str]
-"""Where the identifiers of events come from: they are only written down."""
+"""Returns a new identifier of an event, which may be a string."""
 
 _COUNTER_BITS = 42
 _COUNTER_LIMIT = 1 << _COUNTER_BITS
 _SEED_LIMIT = _COUNTER_LIMIT >> 1
 _RANDOM_BITS = 32
-_DRAWN = 1024
-"""Bytes."""
+_CHUNK_SIZE = 1024
+"""Bytes read from the source at a time."""
 
 
 class Entropy:
-    """Random bits of the system's source, which is asked for a kilobyte at a time. Not for use after a fork."""
+    """Returns random bits of the operating system, read a kilobyte at a time. Not safe to use after a fork."""
 
     def __init__(self, source: Callable[[int], bytes] = os.urandom) -> None:
         self._source = source
@@ -29,19 +29,19 @@ class Entropy:
         self._at = 0
 
     def __call__(self, bits: int) -> int:
-        """As `secrets.randbits`."""
+        """Return a random integer of so many bits, like `secrets.randbits`."""
         size = -(-bits // 8)
         if self._at + size > len(self._bytes):
-            self._bytes, self._at = self._source(max(_DRAWN, size)), 0
+            self._bytes, self._at = self._source(max(_CHUNK_SIZE, size)), 0
         begin, self._at = self._at, self._at + size
         return int.from_bytes(self._bytes[begin : self._at]) >> (size * 8 - bits)
 
 
 class Uuid7:
-    """Makes UUIDv7 that strictly rise; not for use by several threads at once.
+    """Generates strictly increasing UUIDv7; not thread-safe.
 
-    Below the 48 bits of milliseconds stands a counter of 42 bits that starts anew at a random value each millisecond
-    (RFC 9562, section 6.2, method 1), then 32 random bits. When the clock steps back, the last millisecond goes on.
+    The 48 bits of milliseconds are followed by a counter of 42 bits that starts at a random value each millisecond
+    (RFC 9562, section 6.2, method 1), and 32 random bits. If the clock steps back, the last millisecond is reused.
     """
 
     def __init__(self, clock: Clock | None = None, random_bits: Callable[[int], int] | None = None) -> None:
@@ -63,7 +63,7 @@ class Uuid7:
     def _advance(self, now: int) -> None:
         if now > self._millisecond:
             self._millisecond = now
-            # The upper half stays free, so that a millisecond has room for at least 2**41 more.
+            # Start in the lower half, so that at least 2**41 more identifiers fit into the millisecond.
             self._counter = self._random_bits(_COUNTER_BITS) % _SEED_LIMIT
             return
         self._counter += 1

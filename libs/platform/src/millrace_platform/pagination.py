@@ -1,4 +1,4 @@
-"""Keyset pages: a cursor names the last item of a page, so that items that come or go shift nothing."""
+"""Keyset pagination: a cursor has the sort key of a page's last item, so that inserts and deletes shift no page."""
 
 import base64
 import hashlib
@@ -15,11 +15,11 @@ K = TypeVar("K")
 
 _CHECK_BYTES = 6
 CURSOR_LENGTH_LIMIT = 512
-"""Characters of a cursor; it bounds what is decoded."""
+"""Longest cursor that is decoded, in characters."""
 
-Limit = Annotated[int, Query(ge=1, le=200, description="How many items a page holds at most.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="Maximum number of items per page.")]
 CursorText = Annotated[
-    str | None, Query(max_length=CURSOR_LENGTH_LIMIT, description="The cursor of the page before's `Link`.")
+    str | None, Query(max_length=CURSOR_LENGTH_LIMIT, description="Cursor from the previous page's `Link`.")
 ]
 
 
@@ -27,20 +27,20 @@ CursorText = Annotated[
 class Cursors(Generic[K]):
     """Writes and reads the cursors of one list. `position` is the type of its sort key, e.g. `tuple[str, int]`.
 
-    A cursor carries a digest of its position, of the list's name and of the filters that it belongs to. That finds
-    what was cut off, mixed up or made up by mistake; it is no signature, as a cursor opens nothing that is closed.
+    A cursor has a digest of its position, the list's name and the filters, which detects truncated, mixed up and
+    invented cursors. It isn't a signature, as a cursor gives access to nothing.
     """
 
     name: str
     position: type[K]
 
     def write(self, position: K, *, filters: object = None) -> str:
-        """An opaque text without padding. `filters` is whatever the list was narrowed by; it must be encodable."""
+        """Return an opaque cursor. `filters` are the filters of the list, of any type that msgspec encodes."""
         body = msgspec.msgpack.encode(position)
         return base64.urlsafe_b64encode(self._check(body, filters) + body).rstrip(b"=").decode()
 
     def read(self, text: str, *, filters: object = None) -> K:
-        """The position that was written. Raises a 422 problem where this isn't a cursor of this list and filters."""
+        """Return the position of a cursor. Problem: 422 unless it is a cursor of this list with these filters."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
             check, body = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
@@ -51,7 +51,7 @@ class Cursors(Generic[K]):
             wrong = FieldError(
                 field="cursor",
                 detail="Not a cursor of this list with these filters.",
-                remedy="Follow the Link of the page before, or leave it out to begin anew.",
+                remedy="Follow the Link of the previous page, or leave the cursor out to start again.",
             )
             raise Unprocessable(errors=[wrong]) from error
 
@@ -61,6 +61,6 @@ class Cursors(Generic[K]):
 
 
 def next_link(request: Request, cursor: str) -> str:
-    """The value of a `Link` header to the next page (RFC 8288): this address with the cursor exchanged."""
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-    return f'<{request.url.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
+    """Return the `Link` header of the next page (RFC 8288): the URL of the request with its cursor replaced."""
+    others = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    return f'<{request.url.path}?{urlencode([*others, ("cursor", cursor)])}>; rel="next"'

@@ -1,4 +1,4 @@
-"""Versions as strong entity tags, and what a client demands of them (RFC 9110, sections 8.8.3 and 13.1)."""
+"""Versions as strong entity tags, and preconditions on them (RFC 9110, sections 8.8.3 and 13.1)."""
 
 import re
 from dataclasses import dataclass
@@ -13,33 +13,33 @@ _ANY = "*"
 
 
 def etag(version: int) -> str:
-    """The strong entity tag of a version, e.g. `"7"`."""
+    """Return the strong entity tag of a version, e.g. `"7"`."""
     return f'"{version}"'
 
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The tags a client named; `tags` None stands for `*`: any version of a resource that is there."""
+    """The entity tags of an If-Match or If-None-Match header; `tags` is None for `*`, which matches any version."""
 
     tags: frozenset[str] | None
     weak: frozenset[str] = frozenset()
 
     def match_strongly(self, version: int) -> bool:
-        """For If-Match: weak tags match nothing."""
+        """Return whether If-Match is met: weak tags match nothing."""
         return self.tags is None or str(version) in self.tags
 
     def match_weakly(self, version: int) -> bool:
-        """For If-None-Match: a proxy that compressed the body may have made the tag weak."""
+        """Return whether If-None-Match has the version: a proxy that compresses the body may make its tag weak."""
         return self.match_strongly(version) or str(version) in self.weak
 
     def require(self, version: int) -> None:
-        """Raises a 412 problem unless the version is one that the client accepts."""
+        """Raise a 412 problem unless the version matches strongly."""
         if not self.match_strongly(version):
-            raise PreconditionFailed("The resource changed. Read it again, and send its new ETag as If-Match.")
+            raise PreconditionFailed("The resource has changed. Read it again and send its new ETag as If-Match.")
 
 
 def parse_tags(text: str) -> Tags:
-    """Raises `ValueError` where the text is neither `*` nor a list of entity tags."""
+    """Parse a header; raise `ValueError` unless it is `*` or a list of entity tags."""
     if text.strip() == _ANY:
         return Tags(None)
     found: dict[bool, set[str]] = {True: set(), False: set()}
@@ -53,7 +53,7 @@ def parse_tags(text: str) -> Tags:
     return Tags(frozenset(found[True]), frozenset(found[False]))
 
 
-# Coroutines, as FastAPI runs plain functions in threads.
+# Coroutines, because FastAPI runs plain functions in threads.
 async def _optional_if_match(
     if_match: Annotated[str | None, Header(description="ETag of the version to change.")] = None,
 ) -> Tags | None:
@@ -63,7 +63,7 @@ async def _optional_if_match(
         return parse_tags(if_match)
     except ValueError as error:
         wrong = FieldError(
-            field="If-Match", detail="Not a list of entity tags.", remedy='Send the ETag as it came, e.g. "7".'
+            field="If-Match", detail="Not a list of entity tags.", remedy='Send the ETag unchanged, e.g. "7".'
         )
         raise Unprocessable(errors=[wrong]) from error
 
@@ -75,9 +75,9 @@ async def _if_match(match: Annotated[Tags | None, Depends(_optional_if_match)]) 
 
 
 async def _if_none_match(
-    if_none_match: Annotated[str | None, Header(description="ETag already known.")] = None,
+    if_none_match: Annotated[str | None, Header(description="ETag of the version that the client has.")] = None,
 ) -> Tags:
-    """What can't be read matches nothing: the client gets the whole resource."""
+    """Parse If-None-Match; an invalid header matches nothing, so that the client gets the resource."""
     try:
         return parse_tags(if_none_match or "")
     except ValueError:
@@ -85,8 +85,8 @@ async def _if_none_match(
 
 
 IfMatch: TypeAlias = Annotated[Tags, Depends(_if_match)]
-"""An endpoint's parameter: 428 where the header is absent, 422 where it can't be read."""
+"""Parameter of an endpoint: 428 if the header is missing, 422 if it is invalid."""
 OptionalIfMatch: TypeAlias = Annotated[Tags | None, Depends(_optional_if_match)]
-"""An endpoint's parameter: None where the header is absent, 422 where it can't be read."""
+"""Parameter of an endpoint: None if the header is missing, 422 if it is invalid."""
 IfNoneMatch: TypeAlias = Annotated[Tags, Depends(_if_none_match)]
-"""An endpoint's parameter; answer 304 where it matches the version weakly."""
+"""Parameter of an endpoint, which responds 304 if it matches the version weakly."""

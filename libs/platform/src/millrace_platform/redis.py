@@ -1,4 +1,4 @@
-"""Valkey/Redis clients with bounds."""
+"""Valkey/Redis clients with limits on connections and time."""
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -6,16 +6,16 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 # the client's own
 
 REDIS_UNAVAILABLE: tuple[type[Exception], ...] = (ConnectionError, TimeoutError, BusyLoadingError)
-"""What a client raises while its server can't be reached: pass it to `create_app(unavailable_on=…)`."""
+"""Exceptions of a client while its server can't be reached; pass them to `create_app(unavailable_on=…)`."""
 
 RETRIES = 2
 
 
 def redis_client(url: str, *, name: str, pool_size: int, seconds: float) -> Redis:
-    """A client that speaks in bytes. `seconds` bounds a connection's setup, a command, and the wait for a free one.
+    """Return a client that sends and returns bytes; close it with `aclose`.
 
-    A command that met a lost connection is sent again (twice at most): use it with commands that may be repeated.
-    `name` is shown in CLIENT LIST. Close it with `aclose`.
+    `seconds` limits a command, the setup of a connection, and the wait for a free one. A command whose connection is
+    lost is retried up to twice: send only commands that may be repeated. `name` appears in CLIENT LIST.
     """
     pool = BlockingConnectionPool.from_url(
         url,

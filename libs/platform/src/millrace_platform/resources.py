@@ -1,4 +1,4 @@
-"""What resources over HTTP have in common: the bases of their schemas, and fields that several services have."""
+"""Base classes of the schemas of HTTP resources, and types of fields that several services have."""
 
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
@@ -8,17 +8,17 @@ R = TypeVar("R")
 
 Text = Annotated[
     str,
-    # Control characters have no place in names and addresses, and NUL none in PostgreSQL.
+    # No control characters: names and addresses have none, and PostgreSQL rejects NUL.
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
 ]
 Npi = Annotated[str, Field(pattern=r"^[0-9]{10}$", description="National Provider Identifier, ten digits.")]
 Phone = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=40, pattern=r"^[0-9+(). xX#/-]+$"),
-    Field(description="A telephone number in the United States, in any common spelling."),
+    Field(description="A telephone number in the United States, in any common format."),
 ]
 Version = Annotated[
-    int, Field(ge=1, description="Rises by one with each change; in quotes it is the resource's ETag.", examples=[3])
+    int, Field(ge=1, description="Increases by one with each change; in quotes it is the ETag.", examples=[3])
 ]
 Next = Annotated[
     str | None,
@@ -27,15 +27,15 @@ Next = Annotated[
 
 
 class Schema(BaseModel):
-    """Base of all resources."""
+    """Base class of resources."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class Body(Schema):
-    """Base of what clients send: unknown fields are refused, and what was sent stands in no error.
+    """Base class of request bodies: rejects unknown fields; errors don't contain the values.
 
-    What a GET shows beyond that (`read_only`) may be sent back and is ignored, so that a client can change what it got.
+    Ignores the fields `read_only`, so that a client can change the response of a GET and send it back.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)

@@ -1,4 +1,4 @@
-"""Answers as services give them beside FastAPI's own."""
+"""Responses that msgspec encodes, and common headers."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,14 +9,14 @@ from fastapi import Response
 from millrace_platform.preconditions import etag
 
 NO_STORE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
-"""For all that is personal, secret, or true for a moment only."""
+"""Headers of responses that are personal, secret or soon outdated."""
 
 
 def json_response(body: object, *, status: int = 200, headers: Mapping[str, str] = NO_STORE) -> Response:
-    """What msgspec makes of the body; no cache keeps it unless `headers` say otherwise."""
+    """Encode the body as JSON. Caches don't store the response unless `headers` allow it."""
     return Response(msgspec.json.encode(body), status, headers, media_type="application/json")
 
 
-def tagged(version: int) -> dict[str, str]:
-    """The headers of a resource that isn't public, at this version."""
+def etag_headers(version: int) -> dict[str, str]:
+    """Return the headers of a resource that caches must not store, with the ETag of its version."""
     return {**NO_STORE, "ETag": etag(version)}

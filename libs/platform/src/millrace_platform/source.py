@@ -1,4 +1,4 @@
-"""Where a request comes from."""
+"""Determine the client address of a request."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -6,16 +6,16 @@ from functools import lru_cache
 
 UNKNOWN = "unknown"
 IPV6_NETWORK = 64
-"""Bits: a household or a machine gets a whole network of addresses (RFC 6177)."""
+"""Prefix length in bits: providers assign a whole network to a household or machine (RFC 6177)."""
 ADDRESS_LIMIT = 64
-"""Characters."""
+"""Longest text that is parsed as an address, in characters."""
 
 
 def source_of(peer: str | None, forwarded_for: Iterable[str], hops: int) -> str:
-    """The client's IPv4 address or IPv6 network.
+    """Return the client's IPv4 address or IPv6 network, or `UNKNOWN`.
 
-    `forwarded_for` are the values of `X-Forwarded-For` in order. Of all that is claimed there only the last `hops`
-    entries are ours: each of our own proxies appends its peer.
+    `forwarded_for` are the values of `X-Forwarded-For` in order. Only the last `hops` entries can be trusted: each of
+    our own proxies appends its peer.
     """
     claimed = [entry.strip() for value in forwarded_for for entry in value.split(",")]
     chain = [*claimed, peer or UNKNOWN]

@@ -20,7 +20,7 @@ from millrace_feeds.outbox import (
 )
 from millrace_feeds.tracing import current_traceparent
 from millrace_platform.database import Database, Session
-from millrace_platform.database_errors import problems_of_driver
+from millrace_platform.database_errors import driver_errors_as_problems
 from millrace_platform.ids import EventIds
 
 Action = Literal["created", "updated", "deleted"]
@@ -116,6 +116,7 @@ class UnitsOfWork:
     envelopes: Envelopes
 
     def now(self) -> datetime:
+        """Return the current time in UTC."""
         return utc_now(self.envelopes.clock)
 
     @asynccontextmanager
@@ -137,7 +138,7 @@ async def write_to_outbox(session: Session, envelopes: Iterable[Envelope]) -> No
     records = [new_outbox_row(envelope) for envelope in envelopes]
     if not records:
         return
-    with problems_of_driver(session.driver):
+    with driver_errors_as_problems(session.driver):
         if len(records) == 1:
             await session.driver.fetch(OUTBOX_INSERT_AND_NOTIFY, *records[0])
             return

@@ -19,7 +19,7 @@ from millrace_directory.model import Action, DomainEvent, Key
 from millrace_directory.practice.model import PracticeRenamed
 from millrace_directory.provider.model import ProviderDeleted
 from millrace_directory.provider_location.repository import PROVIDER_LOCATIONS
-from millrace_platform.database_errors import problems_of_driver
+from millrace_platform.database_errors import driver_errors_as_problems
 from millrace_platform.unit_of_work import UnitOfWork
 
 _UPDATE_LOCATIONS = """
@@ -90,7 +90,7 @@ async def remove_accepted_plan(connection: Connection, plan: str) -> AsyncIterat
 async def update_dependents(work: UnitOfWork, events: Iterable[DomainEvent]) -> None:
     """Change the rows that the events affect, and publish these changes too."""
     for event in events:
-        with problems_of_driver(work.session.driver):
+        with driver_errors_as_problems(work.session.driver):
             async for change in _changes(work.session.driver, event, work.now):
                 await record_change(work, change)
 

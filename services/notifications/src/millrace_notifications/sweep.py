@@ -11,7 +11,7 @@ from millrace_notifications.account_email import repository as account_emails
 from millrace_notifications.delivery import repository as deliveries
 from millrace_notifications.timer import repository as timers
 from millrace_platform.database import Database, Session
-from millrace_platform.rounds import in_batches, in_rounds
+from millrace_platform.periodic import run_in_batches, run_periodically
 
 PAUSE = 3600.0
 """Seconds between two runs."""
@@ -34,8 +34,8 @@ class Sweep:
     clock: Clock
 
     async def run(self) -> None:
-        """See `in_rounds`."""
-        await in_rounds(self.run_once, name="sweep", pause=PAUSE)
+        """See `run_periodically`."""
+        await run_periodically(self.run_once, name="sweep", pause=PAUSE)
 
     async def run_once(self) -> None:
         """Delete all rows whose retention has ended."""
@@ -45,7 +45,7 @@ class Sweep:
             (deliveries.delete_old, RETENTION),
             (account_emails.delete_old, ACCOUNT_EMAIL_RETENTION),
         ):
-            await in_batches(partial(self._delete_batch, delete_old, now - retention), BATCH)
+            await run_in_batches(partial(self._delete_batch, delete_old, now - retention), BATCH)
 
     async def _delete_batch(self, delete_old: DeleteOld, before: datetime) -> int:
         async with self.database.transaction() as session:

@@ -7,7 +7,7 @@ from millrace_patients.email_queue.service import EmailQueue
 from millrace_patients.session.service import Sessions
 from millrace_patients.throttle.service import Throttle
 from millrace_patients.unit_of_work import UnitsOfWork
-from millrace_platform.rounds import in_rounds
+from millrace_platform.periodic import run_periodically
 
 PAUSE = 300.0
 """Seconds between two runs."""
@@ -24,8 +24,8 @@ class Sweep:
     emails: EmailQueue
 
     async def run(self) -> None:
-        """See `in_rounds`."""
-        await in_rounds(self.run_once, name="sweep", pause=PAUSE)
+        """See `run_periodically`."""
+        await run_periodically(self.run_once, name="sweep", pause=PAUSE)
 
     async def run_once(self) -> None:
         """Delete all rows that have expired by now."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from millrace_platform.rounds import in_batches, in_rounds
+from millrace_platform.periodic import run_in_batches, run_periodically
 from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_reviews.visit import repository as visits
 
@@ -23,8 +23,8 @@ class Sweep:
     window: timedelta
 
     async def run(self) -> None:
-        """See `in_rounds`."""
-        await in_rounds(self.run_once, name="sweep", pause=PAUSE)
+        """See `run_periodically`."""
+        await run_periodically(self.run_once, name="sweep", pause=PAUSE)
 
     async def run_once(self) -> None:
         """Delete all visits whose window and grace period have ended."""
@@ -34,4 +34,4 @@ class Sweep:
             async with self.units.begin() as work:
                 return await visits.delete_old(work.session, before, CHUNK)
 
-        await in_batches(batch, CHUNK)
+        await run_in_batches(batch, CHUNK)

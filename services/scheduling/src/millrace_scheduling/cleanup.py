@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from millrace_platform import idempotency
 from millrace_platform.errors import Problem
-from millrace_platform.rounds import in_batches
+from millrace_platform.periodic import run_in_batches
 from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_scheduling.reservation import repository as reservations
 
@@ -38,7 +38,7 @@ class Cleanup:
 
     async def expire_holds(self) -> None:
         """Release the time of expired holds."""
-        await in_batches(self._expire_batch, reservations.EXPIRY_BATCH)
+        await run_in_batches(self._expire_batch, reservations.EXPIRY_BATCH)
 
     async def _expire_batch(self) -> int:
         async with self.units.begin() as work:
@@ -47,5 +47,5 @@ class Cleanup:
     async def delete_old_rows(self) -> None:
         """Delete expired idempotency records and old released reservations."""
         async with self.units.begin() as work:
-            await idempotency.sweep(work.session, work.now)
+            await idempotency.delete_expired(work.session, work.now)
             await reservations.delete_released(work.session, work.now)

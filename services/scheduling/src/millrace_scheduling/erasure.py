@@ -60,7 +60,7 @@ class PatientErasureHandler:
                 work.record(appointment_event(after))
         await reservations.erase_patient(work.session, patient_id, ended)
         await feeds.delete_patient_feeds(work.session, patient_id)
-        await idempotency.forget(work.session, patient_id)
+        await idempotency.delete_records_of(work.session, patient_id)
 
 
 def _erased_patient(record: Record) -> UUID | None:

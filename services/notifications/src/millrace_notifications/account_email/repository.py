@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from millrace_notifications.account_email.tables import account_email
 from millrace_notifications.leases import is_unleased, lease_rows, update_leased
 from millrace_platform.database import ReadSession, Session
-from millrace_platform.rounds import remove
+from millrace_platform.periodic import delete_rows
 
 
 async def insert_new(session: Session, ids: Collection[UUID], now: datetime) -> None:
@@ -47,4 +47,4 @@ async def postpone(session: Session, identifier: UUID, lease: UUID, until: datet
 
 async def delete_old(session: Session, before: datetime, limit: int) -> int:
     """Delete up to `limit` rows first seen before the given time; return how many were deleted."""
-    return await remove(session, account_email.c.id, account_email.c.first_seen_at < before, limit=limit)
+    return await delete_rows(session, account_email.c.id, account_email.c.first_seen_at < before, limit=limit)

@@ -13,7 +13,7 @@ from millrace_notifications.delivery.tables import attempt, delivery, message
 from millrace_notifications.leases import is_unleased, lease_rows, update_leased
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.ids import Ids
-from millrace_platform.rounds import remove
+from millrace_platform.periodic import delete_rows
 
 REDELIVER_LIMIT = 10_000
 """Messages that one request redelivers at most."""
@@ -128,7 +128,7 @@ async def delete_old(session: Session, before: datetime, limit: int) -> int:
     Messages that were redelivered since then are retained.
     """
     redelivered = exists().where(delivery.c.message_id == message.c.id, delivery.c.created_at >= before)
-    return await remove(session, message.c.id, message.c.created_at < before, ~redelivered, limit=limit)
+    return await delete_rows(session, message.c.id, message.c.created_at < before, ~redelivered, limit=limit)
 
 
 async def count_pending(session: ReadSession, now: datetime) -> tuple[int, datetime | None]:

@@ -20,7 +20,7 @@ from millrace_platform.errors import FieldError, NotFound, Unprocessable
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 from millrace_platform.preconditions import IfMatch, etag
 from millrace_platform.resources import PageOf
-from millrace_platform.responses import tagged
+from millrace_platform.responses import etag_headers
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 cursors = Cursors("webhooks", UUID)
@@ -115,5 +115,5 @@ def _respond(endpoint: Endpoint, response: Response) -> EndpointResource:
 
 
 def _respond_with_secret(notifications: InNotifications, endpoint: Endpoint, response: Response) -> EndpointWithSecret:
-    response.headers.update(tagged(endpoint.version))
+    response.headers.update(etag_headers(endpoint.version))
     return EndpointWithSecret.with_secret(endpoint, notifications.endpoints.encode_secret(endpoint))

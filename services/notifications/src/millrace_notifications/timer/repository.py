@@ -14,7 +14,7 @@ from millrace_notifications.timer.model import DueTimer, EmailData, EmailKind, N
 from millrace_notifications.timer.tables import timer
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.ids import Ids
-from millrace_platform.rounds import remove
+from millrace_platform.periodic import delete_rows
 
 Outcome = Literal["sent", "expired", "failed", "dropped"]
 
@@ -101,7 +101,7 @@ async def postpone(session: Session, leased: DueTimer, until: datetime, reason: 
 
 async def delete_old(session: Session, before: datetime, limit: int) -> int:
     """Delete up to `limit` timers settled before the given time; return how many were deleted."""
-    return await remove(session, timer.c.id, timer.c.settled_at < before, limit=limit)
+    return await delete_rows(session, timer.c.id, timer.c.settled_at < before, limit=limit)
 
 
 async def count_waiting(session: ReadSession, now: datetime) -> dict[str, tuple[int, timedelta | None]]:

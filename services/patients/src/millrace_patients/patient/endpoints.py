@@ -11,7 +11,7 @@ from millrace_patients.http import CHANGE, READ
 from millrace_patients.patient.schemas import AccessList, AccessResource, Export, ProfileBody, ProfileResource
 from millrace_patients.record.model import Record
 from millrace_platform.preconditions import OptionalIfMatch
-from millrace_platform.responses import NO_STORE, tagged
+from millrace_platform.responses import NO_STORE, etag_headers
 
 router = APIRouter(prefix="/v1/patients/{patient_id}", tags=["patients"])
 
@@ -72,5 +72,5 @@ async def list_accesses(
 
 
 def _respond(record: Record, response: Response) -> ProfileResource:
-    response.headers.update(tagged(record.version))
+    response.headers.update(etag_headers(record.version))
     return ProfileResource.of(record)

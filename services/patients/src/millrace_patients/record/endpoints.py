@@ -13,7 +13,7 @@ from millrace_patients.record.model import Record
 from millrace_patients.record.schemas import RecordBody, RecordList, RecordResource
 from millrace_patients.record.service import RecordService
 from millrace_platform.preconditions import IfMatch
-from millrace_platform.responses import NO_STORE, tagged
+from millrace_platform.responses import NO_STORE, etag_headers
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,7 +41,7 @@ def record_routes(
         return endpoint
 
     def respond(record: Record, response: Response) -> RecordResource:
-        response.headers.update(tagged(record.version))
+        response.headers.update(etag_headers(record.version))
         return resource.of(record)
 
     @router.get(

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 
 from millrace_platform.openapi import problems
 from millrace_platform.preconditions import IfMatch
-from millrace_platform.responses import NO_STORE, tagged
+from millrace_platform.responses import NO_STORE, etag_headers
 from millrace_reviews.access import ModeratorCaller, ReporterCaller
 from millrace_reviews.dependencies import InApp
 from millrace_reviews.http import ROLE_CHANGE, ROLE_LIST, ROLE_READ, InPagination
@@ -66,5 +66,5 @@ async def flag_review(app: InApp, caller: ReporterCaller, review_id: UUID, body:
 
 
 def _respond(case: Case, response: Response) -> CaseResource:
-    response.headers.update(tagged(case.review.version))
+    response.headers.update(etag_headers(case.review.version))
     return CaseResource.of_case(case)

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from millrace_platform.preconditions import IfMatch, OptionalIfMatch
-from millrace_platform.responses import tagged
+from millrace_platform.responses import etag_headers
 from millrace_reviews.access import StaffCaller, StaffOrModeratorCaller
 from millrace_reviews.dependencies import InApp
 from millrace_reviews.http import ROLE_CHANGE, ROLE_READ, ROLE_REMOVE
@@ -43,5 +43,5 @@ async def remove_reply(app: InApp, caller: StaffOrModeratorCaller, review_id: UU
 
 
 def _respond(reply: Reply, response: Response) -> ReplyResource:
-    response.headers.update(tagged(reply.version))
+    response.headers.update(etag_headers(reply.version))
     return ReplyResource(text=reply.text or "", version=reply.version)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from millrace_platform.authentication import InPrincipal
 from millrace_platform.preconditions import IfMatch, IfNoneMatch
 from millrace_platform.resources import Npi
-from millrace_platform.responses import NO_STORE, tagged
+from millrace_platform.responses import NO_STORE, etag_headers
 from millrace_reviews.access import PatientCaller, StaffCaller
 from millrace_reviews.dependencies import InApp
 from millrace_reviews.http import CHANGE, CREATE, LIST, OWN_LIST, READ, REMOVE, ROLE_READ, InPagination
@@ -81,7 +81,7 @@ async def get_own_review(
     """Return a review. For its author."""
     review = await app.reviews.get(caller, review_id)
     if if_none_match.match_weakly(review.version):
-        return Response(status_code=304, headers=tagged(review.version))
+        return Response(status_code=304, headers=etag_headers(review.version))
     return _respond(review, response)
 
 
@@ -103,5 +103,5 @@ async def withdraw_review(app: InApp, caller: InPrincipal, review_id: UUID, matc
 
 
 def _respond(review: Review, response: Response) -> OwnReview:
-    response.headers.update(tagged(review.version))
+    response.headers.update(etag_headers(review.version))
     return OwnReview.of(review)

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, exists, func, or_, sel
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
-from millrace_platform.rounds import remove
+from millrace_platform.periodic import delete_rows
 from millrace_reviews.patient import repository as patients
 from millrace_reviews.schema import provider_location, review, visit
 from millrace_reviews.visit.model import Visit
@@ -58,7 +58,7 @@ async def delete_old(session: Session, before: datetime, limit: int) -> int:
     """
     is_over = or_(visit.c.completed_at.is_(None), visit.c.completed_at < before)
     is_reviewed = exists().where(review.c.appointment_id == visit.c.id)
-    return await remove(session, visit.c.id, visit.c.month < f"{before:%Y-%m}", is_over, ~is_reviewed, limit=limit)
+    return await delete_rows(session, visit.c.id, visit.c.month < f"{before:%Y-%m}", is_over, ~is_reviewed, limit=limit)
 
 
 async def remove_patient(session: Session, patient_id: str) -> None:

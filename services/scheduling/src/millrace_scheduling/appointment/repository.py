@@ -9,7 +9,7 @@ from uuid import UUID
 
 from millrace_feeds.outbox import NOTIFY_STATEMENT, insert_outbox_row_cte
 from millrace_platform.database import Session
-from millrace_platform.idempotency import keeping
+from millrace_platform.idempotency import insert_record_cte
 from millrace_platform.statements import Statements, fetch, first
 from millrace_scheduling.appointment.model import Appointment, Cancellation, Party, State
 from millrace_scheduling.provider_location.model import ProviderLocation
@@ -47,7 +47,7 @@ WITH reservation AS (
 {{outbox_row}}
 {NOTIFY_STATEMENT} FROM appointment
 """,
-    idempotency_record=partial(keeping, "appointment"),
+    idempotency_record=partial(insert_record_cte, "appointment"),
     outbox_row=partial(insert_outbox_row_cte, "appointment"),
 )
 _SAVE: Final = NamedStatement("""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from millrace_platform.authentication import Principal
 from millrace_platform.errors import Conflict
-from millrace_platform.idempotency import Answer, IdempotencyKey
+from millrace_platform.idempotency import IdempotencyKey, StoredResponse
 from millrace_platform.ids import Ids
 from millrace_platform.preconditions import Tags
 from millrace_platform.unit_of_work import UnitOfWork
@@ -33,7 +33,7 @@ class ReschedulingService:
 
     async def move_to_start(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, start: datetime
-    ) -> Answer:
+    ) -> StoredResponse:
         """Move to a free start at the same provider-location.
 
         Problems: 404, 409 with alternatives, 412, and those of the key.
@@ -48,7 +48,7 @@ class ReschedulingService:
 
     async def move_to_hold(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, hold_id: UUID
-    ) -> Answer:
+    ) -> StoredResponse:
         """Move to the time of the caller's hold at the same provider-location.
 
         Problems: 404, 409, 412, and those of the key.

@@ -11,7 +11,13 @@ from millrace_feeds.outbox import new_outbox_row
 from millrace_platform.authentication import Principal, Role
 from millrace_platform.database import Connection
 from millrace_platform.errors import Conflict, FieldError, Forbidden, Problem, Unprocessable
-from millrace_platform.idempotency import Answer, IdempotencyKey, at_once, kept_row, once
+from millrace_platform.idempotency import (
+    IdempotencyKey,
+    StoredResponse,
+    execute_once,
+    execute_statement_once,
+    record_values,
+)
 from millrace_platform.preconditions import Tags, etag
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.access import can_manage
@@ -48,7 +54,7 @@ class AppointmentService:
     units: UnitsOfWork
     offers: WaitlistOffers
 
-    async def book(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> Answer:
+    async def book(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> StoredResponse:
         """Turn a hold into an appointment. Problems: 404, 409 if it expired or was booked, and those of the key."""
         patient_id, now = caller.subject, self.units.now()
         async with self.units.database.connection() as connection:
@@ -56,18 +62,18 @@ class AppointmentService:
             async def look_up() -> Any:
                 return await holds.find_record_or_hold(connection, patient_id, key, hold_id)
 
-            async def book(row: Any) -> Answer:
+            async def book(row: Any) -> StoredResponse:
                 hold_row = holds.hold_from_row(row)
                 if hold_row is None or not hold_row.is_active(now):
                     raise _booking_problem(hold_row, hold_id, now)
                 appointment = Appointment.from_hold(hold_row.hold, now)
                 response = appointment_response(appointment, status=201)
-                idempotency_record = kept_row(patient_id, key, now, response)
+                idempotency_record = record_values(patient_id, key, now, response)
                 if not await self._book(connection, appointment, idempotency_record, hold_row.offer_id):
                     raise _booking_problem(await holds.find(connection, hold_id, patient_id), hold_id, now)
                 return response
 
-            return await at_once(key, look_up, book)
+            return await execute_statement_once(key, look_up, book)
 
     async def _book(
         self,
@@ -107,7 +113,9 @@ class AppointmentService:
                 raise not_found("provider-location", provider_location_id)
             return await repository.list_at_provider_location(work.session, provider_location_id, after, before, limit)
 
-    async def confirm(self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None) -> Answer:
+    async def confirm(
+        self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None
+    ) -> StoredResponse:
         """Confirm that the visit will take place. Problems: 404, 409, 412, and those of the key."""
 
         async def change(work: UnitOfWork, row: AppointmentRow, _party: Party) -> Appointment:
@@ -117,7 +125,7 @@ class AppointmentService:
 
     async def cancel(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, reason: str
-    ) -> Answer:
+    ) -> StoredResponse:
         """Cancel, and release the time. Problems: 404, 409, 412, 422, and those of the key."""
 
         async def change(work: UnitOfWork, row: AppointmentRow, party: Party) -> Appointment:
@@ -129,7 +137,7 @@ class AppointmentService:
 
     async def report(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, action: Action
-    ) -> Answer:
+    ) -> StoredResponse:
         """Record an arrival, a completion or a no-show. Problems: 403, 404, 409, 412, and those of the key."""
 
         async def change(work: UnitOfWork, row: AppointmentRow, _party: Party) -> Appointment:
@@ -145,10 +153,10 @@ class AppointmentService:
 
     async def change(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, change: Change
-    ) -> Answer:
+    ) -> StoredResponse:
         """Apply `change` under the row's lock; store the next version, its event and the idempotency record."""
 
-        async def effect(work: UnitOfWork) -> Answer:
+        async def effect(work: UnitOfWork) -> StoredResponse:
             found = await repository.find_for_update(work.session, appointment_id)
             row, party = _require_access(caller, appointment_id, found)
             if match is not None:
@@ -159,7 +167,7 @@ class AppointmentService:
             work.record(appointment_event(after))
             return appointment_response(after)
 
-        return await once(self.units.begin, caller.subject, key, self.units.now(), effect)
+        return await execute_once(self.units.begin, caller.subject, key, self.units.now(), effect)
 
 
 @contextmanager
@@ -215,9 +223,9 @@ def _booking_problem(row: HoldRow | None, hold_id: UUID, now: datetime) -> Probl
     return Conflict("The hold is being changed. Send the request again.") if row.is_active(now) else hold_expired()
 
 
-def appointment_response(appointment: Appointment, *, status: int = 200) -> Answer:
+def appointment_response(appointment: Appointment, *, status: int = 200) -> StoredResponse:
     """Return the response with an appointment, as it is sent and stored under an idempotency key."""
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "ETag": etag(appointment.version)}
     if status == 201:
         headers["Location"] = f"/v1/appointments/{appointment.id}"
-    return Answer(status, AppointmentResource.of(appointment).model_dump_json().encode(), headers)
+    return StoredResponse(status, AppointmentResource.of(appointment).model_dump_json().encode(), headers)

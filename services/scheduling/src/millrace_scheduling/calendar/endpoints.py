@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from millrace_platform.authentication import InPrincipal
 from millrace_platform.openapi import problems
 from millrace_platform.preconditions import IfMatch, IfNoneMatch, OptionalIfMatch
-from millrace_platform.responses import tagged
+from millrace_platform.responses import etag_headers
 from millrace_scheduling.calendar.model import VersionedCalendar
 from millrace_scheduling.calendar.schemas import CalendarBody, CalendarResource
 from millrace_scheduling.dependencies import InScheduling
@@ -22,7 +22,7 @@ async def get_calendar(
     """Return the calendar of a provider-location, for the staff of its practice."""
     calendar = await scheduling.parts.calendars.get(caller, provider_location_id)
     if known.match_weakly(calendar.version):
-        return Response(status_code=304, headers=tagged(calendar.version))
+        return Response(status_code=304, headers=etag_headers(calendar.version))
     return _resource(calendar, response)
 
 
@@ -65,5 +65,5 @@ async def delete_calendar(
 
 
 def _resource(calendar: VersionedCalendar, response: Response) -> CalendarResource:
-    response.headers.update(tagged(calendar.version))
+    response.headers.update(etag_headers(calendar.version))
     return CalendarResource.of(calendar)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 from millrace_platform.errors import Problem
-from millrace_platform.rounds import in_rounds
+from millrace_platform.periodic import run_periodically
 from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_scheduling.calendar import repository
 from millrace_scheduling.calendar.model import Calendar
@@ -28,8 +28,8 @@ class SlotExtension:
     interval: float
 
     async def run(self) -> None:
-        """Extend slots periodically until cancelled, see `in_rounds`."""
-        await in_rounds(self.run_once, name="extension", pause=self.interval, passing=Problem)
+        """Extend slots periodically until cancelled, see `run_periodically`."""
+        await run_periodically(self.run_once, name="extension", pause=self.interval, retry_on=Problem)
 
     async def run_once(self) -> int:
         """Extend all slots to their horizons and delete past ones; return the number of extended calendars."""

@@ -11,7 +11,7 @@ from sqlalchemy import Text, cast, delete, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
-from millrace_platform.database_errors import problems_of_driver
+from millrace_platform.database_errors import driver_errors_as_problems
 from millrace_scheduling.calendar.model import Calendar
 from millrace_scheduling.calendar.tables import calendars, slots
 from millrace_scheduling.slot.model import compute_segments
@@ -104,7 +104,7 @@ async def delete_slots_before(session: Session, day: date) -> None:
 
 async def add_slots(session: Session, rows: Iterable[tuple[UUID, date, list[int]]]) -> None:
     """Insert rows of `slot_rows` in bulk."""
-    with problems_of_driver(session.driver):
+    with driver_errors_as_problems(session.driver):
         await session.driver.copy_records_to_table(slots.name, columns=SLOT_COLUMNS, records=rows)
 
 

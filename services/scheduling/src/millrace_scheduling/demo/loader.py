@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from millrace_platform.database import Session
-from millrace_platform.database_errors import problems_of_driver
+from millrace_platform.database_errors import driver_errors_as_problems
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.calendar.repository import SLOT_COLUMNS, slot_horizon
 from millrace_scheduling.calendar.tables import calendars, slots
@@ -151,5 +151,5 @@ async def _insert(work: UnitOfWork, rows: Rows, provider_location_ids: Sequence[
 
 
 async def _copy(session: Session, table: str, columns: Sequence[str], records: Sequence[tuple[Any, ...]]) -> None:
-    with problems_of_driver(session.driver):
+    with driver_errors_as_problems(session.driver):
         await session.driver.copy_records_to_table(table, columns=columns, records=records)

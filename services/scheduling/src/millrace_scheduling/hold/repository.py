@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from millrace_platform.database import Connection, Session
-from millrace_platform.idempotency import IdempotencyKey, beside_kept, keeping
+from millrace_platform.idempotency import IdempotencyKey, insert_record_cte, select_record_or
 from millrace_platform.statements import Statements, first
 from millrace_scheduling.availability.model import decode_segments
 from millrace_scheduling.availability.repository import decode_calendar_cached, segments_expression
@@ -52,9 +52,9 @@ WHERE r.patient_id = {patient_id} AND r.id = {hold_id}
 
 
 _CONTEXT: Final = _select_context("$1", "$2::date")
-_RECORD_OR_CONTEXT: Final = beside_kept(_select_context("$3", "$4::date"))
+_RECORD_OR_CONTEXT: Final = select_record_or(_select_context("$3", "$4::date"))
 _HOLD: Final = _select_hold("$1", "$2")
-_RECORD_OR_HOLD: Final = beside_kept(_select_hold("$1", "$3"))
+_RECORD_OR_HOLD: Final = select_record_or(_select_hold("$1", "$3"))
 # `holds_of` locks the patient, so that concurrent holds of one patient are counted one after the other (decision 0036).
 _RESERVE_HOLD: Final = NamedStatement(
     f"""
@@ -64,7 +64,7 @@ WITH usage AS MATERIALIZED (
 {{idempotency_record}}
 SELECT usage.*, EXISTS (SELECT FROM reserved) AS is_reserved FROM usage
 """,  # noqa: S608 # constants
-    idempotency_record=partial(keeping, "reserved"),
+    idempotency_record=partial(insert_record_cte, "reserved"),
 )
 _EXTEND: Final = NamedStatement("UPDATE reservations SET expires_at = :expires_at, extended = true WHERE id = :id")
 
@@ -112,13 +112,13 @@ async def find_context(session: Session, provider_location_id: UUID, start: date
 async def find_record_or_context(
     connection: Connection, patient_id: UUID, key: IdempotencyKey, provider_location_id: UUID, start: datetime
 ) -> Any:
-    """Return a row with the key's idempotency record, for `at_once`, or else the columns of `context_from_row`."""
+    """Return the row for `execute_statement_once`: the idempotency record or the columns of `context_from_row`."""
     day = start.astimezone(UTC).date()
     return await first(connection, _RECORD_OR_CONTEXT, patient_id, key.key, provider_location_id, day)
 
 
 async def find_record_or_hold(connection: Connection, patient_id: UUID, key: IdempotencyKey, hold_id: UUID) -> Any:
-    """Return a row with the key's idempotency record, for `at_once`, or else the columns of `hold_from_row`."""
+    """Return the row for `execute_statement_once`: the idempotency record or the columns of `hold_from_row`."""
     return await first(connection, _RECORD_OR_HOLD, patient_id, key.key, hold_id)
 
 

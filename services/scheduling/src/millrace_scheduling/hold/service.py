@@ -10,7 +10,13 @@ from uuid import UUID
 from millrace_platform.authentication import Principal
 from millrace_platform.database import Connection
 from millrace_platform.errors import Conflict, Problem, TooManyRequests
-from millrace_platform.idempotency import Answer, IdempotencyKey, at_once, kept_row, once
+from millrace_platform.idempotency import (
+    IdempotencyKey,
+    StoredResponse,
+    execute_once,
+    execute_statement_once,
+    record_values,
+)
 from millrace_platform.ids import Ids
 from millrace_platform.statements import Statements
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
@@ -80,7 +86,7 @@ class HoldService:
 
     async def create(
         self, caller: Principal, key: IdempotencyKey, request: VisitRequest, dependant_id: UUID | None, address: bytes
-    ) -> Answer:
+    ) -> StoredResponse:
         """Reserve the time for `HOLD_LIFETIME`. Problems: 404, 409 with alternatives, 422, 429, those of the key."""
         owner, now = Owner(caller.subject, dependant_id, address), self.units.now()
         async with self.units.database.connection() as connection:
@@ -90,18 +96,18 @@ class HoldService:
                     connection, owner.patient_id, key, request.provider_location_id, request.start
                 )
 
-            async def reserve(row: Any) -> Answer:
+            async def reserve(row: Any) -> StoredResponse:
                 context = repository.context_from_row(row)
                 visit, occupied = await self.resolver.resolve(connection, request, context, now)
                 hold = Hold(self.ids(), owner.patient_id, owner.dependant_id, visit, now + HOLD_LIFETIME)
                 reservation = Reservation(hold.id, owner, visit, occupied, hold.expires_at)
                 response = _response(201, hold)
-                idempotency_record = kept_row(owner.patient_id, key, now, response)
+                idempotency_record = record_values(owner.patient_id, key, now, response)
                 if not await self._reserve(connection, reservation, idempotency_record, now):
                     raise await self.resolver.slot_taken(connection, request, visit.time_zone, now)
                 return response
 
-            return await at_once(key, look_up, reserve)
+            return await execute_statement_once(key, look_up, reserve)
 
     async def _reserve(
         self, connection: Connection, reservation: Reservation, idempotency_record: Sequence[object], now: datetime
@@ -122,10 +128,10 @@ class HoldService:
             raise not_found("hold", hold_id)
         return row.hold
 
-    async def extend(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> Answer:
+    async def extend(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> StoredResponse:
         """Extend the hold, which is possible once. Problems: 404, 409, and those of the key."""
 
-        async def effect(work: UnitOfWork) -> Answer:
+        async def effect(work: UnitOfWork) -> StoredResponse:
             row = await repository.find_for_update(work.session, hold_id, caller.subject)
             hold = require_active(row, hold_id, work.now)
             try:
@@ -137,7 +143,7 @@ class HoldService:
             await repository.save_extension(work.session, extended)
             return _response(200, extended)
 
-        return await once(self.units.begin, caller.subject, key, self.units.now(), effect)
+        return await execute_once(self.units.begin, caller.subject, key, self.units.now(), effect)
 
     async def release(self, caller: Principal, hold_id: UUID) -> None:
         """Release the hold; do nothing if it was released or expired before. Problems: 404, 409 if it is booked."""
@@ -172,7 +178,7 @@ def _require_capacity(usage: HoldUsage, now: datetime) -> None:
         ) from None
 
 
-def _response(status: int, hold: Hold) -> Answer:
+def _response(status: int, hold: Hold) -> StoredResponse:
     body = HoldResource.of(hold).model_dump_json().encode()
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
-    return Answer(status, body, {**headers, "Location": f"/v1/holds/{hold.id}"} if status == 201 else headers)
+    return StoredResponse(status, body, {**headers, "Location": f"/v1/holds/{hold.id}"} if status == 201 else headers)

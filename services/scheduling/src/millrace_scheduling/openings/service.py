@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from millrace_platform.background import require_running
+from millrace_platform.background import raise_if_cancelled
 from millrace_platform.errors import Problem
-from millrace_platform.rounds import in_batches, in_rounds
+from millrace_platform.periodic import run_in_batches, run_periodically
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.availability.repository import Timetable, load_weeks
 from millrace_scheduling.openings import repository
@@ -50,7 +50,7 @@ class OpeningsPublisher:
             except Problem as error:
                 _log.warning("openings can't be published", extra={"reason": str(error)})
                 is_done = True
-                require_running()
+                raise_if_cancelled()
             await asyncio.sleep(began + self.interval - loop.time() if is_done else 0)
 
     async def publish_batch(self) -> int:
@@ -120,14 +120,14 @@ class OpeningsExpiry:
     interval: float
 
     async def run(self) -> None:
-        """Withdraw openings periodically until cancelled, see `in_rounds`."""
-        await in_rounds(self.run_once, name="aging", pause=self.interval, passing=Problem)
+        """Withdraw openings periodically until cancelled, see `run_periodically`."""
+        await run_periodically(self.run_once, name="aging", pause=self.interval, retry_on=Problem)
 
     async def run_once(self) -> None:
         """Mark times within the minimum notice dirty, publish the deletion of past weeks, and delete their rows."""
         async with self.units.begin() as work:
             await repository.mark_notice_dirty(work.session, work.now)
-        await in_batches(self._withdraw_batch, PAST_WEEKS_PER_BATCH)
+        await run_in_batches(self._withdraw_batch, PAST_WEEKS_PER_BATCH)
         async with self.units.begin() as work:
             await repository.delete_past_weeks(work.session, current_week(work.now))
 

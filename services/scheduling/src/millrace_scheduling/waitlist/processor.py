@@ -10,7 +10,7 @@ from uuid import UUID
 
 from millrace_platform.errors import Problem
 from millrace_platform.ids import Ids
-from millrace_platform.rounds import in_rounds
+from millrace_platform.periodic import run_periodically
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.availability import repository as timetables
 from millrace_scheduling.availability.model import StartBounds
@@ -55,8 +55,8 @@ class WaitlistProcessor:
     pause: float
 
     async def run(self) -> None:
-        """Process the waitlist until cancelled, see `in_rounds`."""
-        await in_rounds(self.process_once, name="waitlist", pause=self.pause, passing=(Problem, OSError))
+        """Process the waitlist until cancelled, see `run_periodically`."""
+        await run_periodically(self.process_once, name="waitlist", pause=self.pause, retry_on=(Problem, OSError))
 
     async def process_once(self) -> None:
         """Close expired offers, then check due entries.

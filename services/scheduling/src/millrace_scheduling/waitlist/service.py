@@ -6,7 +6,7 @@ from uuid import UUID
 
 from millrace_platform.authentication import Principal
 from millrace_platform.errors import Conflict, FieldError, Unprocessable
-from millrace_platform.idempotency import Answer, IdempotencyKey, once
+from millrace_platform.idempotency import IdempotencyKey, StoredResponse, execute_once
 from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.problems import not_found
@@ -27,10 +27,10 @@ class WaitlistService:
     units: UnitsOfWork
     ids: Ids
 
-    async def join(self, caller: Principal, key: IdempotencyKey, body: JoinBody) -> Answer:
+    async def join(self, caller: Principal, key: IdempotencyKey, body: JoinBody) -> StoredResponse:
         """Add an entry. Problems: 404, 409 if the patient has too many entries, 422, and those of the key."""
 
-        async def effect(work: UnitOfWork) -> Answer:
+        async def effect(work: UnitOfWork) -> StoredResponse:
             await self._require_days(work, body)
             if await repository.count_entries(work.session, caller.subject) >= ENTRIES_PER_PATIENT:
                 raise Conflict(f"You wait in {ENTRIES_PER_PATIENT} lines, which is the limit. Leave one first.")
@@ -38,7 +38,7 @@ class WaitlistService:
             await repository.add_entry(work.session, entry)
             return _response(entry)
 
-        return await once(self.units.begin, caller.subject, key, self.units.now(), effect)
+        return await execute_once(self.units.begin, caller.subject, key, self.units.now(), effect)
 
     async def list_own(self, caller: Principal) -> list[tuple[Entry, Offer | None]]:
         """Return the caller's entries, each with its open offer."""
@@ -100,10 +100,10 @@ def _invalid_days(today: date) -> Unprocessable:
     return Unprocessable(errors=[wrong])
 
 
-def _response(entry: Entry) -> Answer:
+def _response(entry: Entry) -> StoredResponse:
     headers = {
         "Content-Type": "application/json",
         "Cache-Control": "no-store",
         "Location": f"/v1/waitlist/{entry.id}",
     }
-    return Answer(201, EntryResource.of(entry, None).model_dump_json().encode(), headers)
+    return StoredResponse(201, EntryResource.of(entry, None).model_dump_json().encode(), headers)
