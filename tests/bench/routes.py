@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query, Response
 from pydantic import BaseModel
 from starlette.types import Message, Scope
 
-from millrace_platform.application import Running, create_app
+from millrace_platform.application import ServiceRuntime, create_app
 from millrace_platform.routing import TypedRouter
 from millrace_platform.settings import PlatformSettings
 
@@ -67,8 +67,8 @@ def _app(router: APIRouter) -> FastAPI:
     return create_app(PlatformSettings(), name="bench", title="bench", routers=[router], start=_start)
 
 
-async def _start(_app: FastAPI, _stack: AsyncExitStack) -> Running:
-    return Running()
+async def _start(_app: FastAPI, _stack: AsyncExitStack) -> ServiceRuntime:
+    return ServiceRuntime()
 
 
 async def _microseconds_per_request(app: FastAPI) -> float:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 
-from millrace_platform.application import Running, create_app
+from millrace_platform.application import ServiceRuntime, create_app
 from millrace_platform.serve import serve
 from millrace_platform.settings import PlatformSettings
 from millrace_search.find.parameters import SearchParameters
@@ -22,9 +22,9 @@ async def floor(request: Request, parameters: Annotated[SearchParameters, Query(
     return Response(request.app.state.body, media_type="application/json")
 
 
-async def start(app: FastAPI, stack: AsyncExitStack) -> Running:
+async def start(app: FastAPI, stack: AsyncExitStack) -> ServiceRuntime:
     app.state.body = b'"' + b"x" * (int(os.environ["MILLRACE_BENCH_BODY"]) - 2) + b'"'
-    return Running()
+    return ServiceRuntime()
 
 
 def create() -> FastAPI:

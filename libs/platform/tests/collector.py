@@ -1,4 +1,4 @@
-"""An OTLP/HTTP collector that keeps what it is sent."""
+"""An OTLP/HTTP collector that stores received requests."""
 
 import gzip
 import threading
@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Collector:
-    """What came in, by the path it was posted to."""
+    """Received request bodies by path."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -48,18 +48,18 @@ class Collector:
         resource: Resource = first.resource_spans[0].resource
         return resource
 
-    def everything(self) -> bytes:
+    def all_bytes(self) -> bytes:
         return b"".join(body for bodies in self.bodies.values() for body in bodies)
 
 
 def values(attributes: Iterable[KeyValue]) -> dict[str, str | int]:
-    """Attributes as a dictionary."""
+    """Return attributes as a dictionary."""
     return {pair.key: pair.value.string_value or pair.value.int_value for pair in attributes}
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
-    """A collector on a free port of this machine."""
+def run_collector() -> Iterator[Collector]:
+    """Run a collector on a free local port and yield it."""
     collector = Collector()
 
     class Handler(BaseHTTPRequestHandler):
@@ -73,7 +73,7 @@ def collecting() -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *args: object) -> None:
-            """Keep quiet."""
+            """Suppress the server's access log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     collector.address = f"http://127.0.0.1:{server.server_port}"

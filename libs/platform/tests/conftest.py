@@ -1,4 +1,4 @@
-"""Clients of the sample service."""
+"""HTTP clients of the sample service."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,20 +16,20 @@ ClientFactory = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @pytest.fixture
-def client_with() -> ClientFactory:
-    """`async with client_with(body_limit=10) as client`: the service in this process, with these settings."""
+def open_client() -> ClientFactory:
+    """Open a client of the service in this process with these settings: `async with open_client(body_limit=10)`."""
 
     @asynccontextmanager
-    async def open_client(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-        app = sample_service.make(PlatformSettings(**settings))
+    async def open_with_settings(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+        app = sample_service.create_with(PlatformSettings(**settings))
         async with run_app(app) as client:
             yield client
 
-    return open_client
+    return open_with_settings
 
 
 @pytest.fixture
-async def client(client_with: ClientFactory) -> AsyncIterator[httpx.AsyncClient]:
-    """The service in this process, as it comes."""
-    async with client_with() as opened:
-        yield opened
+async def client(open_client: ClientFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of the service in this process with default settings."""
+    async with open_client() as client:
+        yield client

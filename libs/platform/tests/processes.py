@@ -1,4 +1,4 @@
-"""The sample service as a process, and raw conversations with it."""
+"""Run the sample service as a process and send it raw HTTP requests."""
 
 import asyncio
 import json
@@ -16,14 +16,14 @@ SECONDS = 30.0
 
 @dataclass
 class Service:
-    """A running process; `log` has its lines so far."""
+    """A running process; `log` contains the log lines read so far."""
 
     process: asyncio.subprocess.Process
     log: list[dict[str, Any]] = field(default_factory=list)
     port: int = 0
 
-    async def until(self, event: str) -> dict[str, Any]:
-        """Read the log up to the line with this event."""
+    async def wait_for_log(self, event: str) -> dict[str, Any]:
+        """Read the log up to the line with this event and return that line."""
         assert self.process.stderr is not None
         while line := await self.process.stderr.readline():
             entry: dict[str, Any] = json.loads(line)
@@ -33,19 +33,19 @@ class Service:
         raise AssertionError(f"no {event!r} in the log: {self.log}")
 
     async def exit_status(self) -> int:
-        """Read the log to its end, and wait."""
+        """Read the log to its end, wait for the process and return its exit status."""
         assert self.process.stderr is not None
         while line := await self.process.stderr.readline():
             self.log.append(json.loads(line))
         return await self.process.wait()
 
-    async def ask(self, method: str, target: str, headers: str = "", body: str = "") -> tuple[int, str]:
-        """One request on a connection of its own: status, and all that came after the status line."""
+    async def request(self, method: str, target: str, headers: str = "", body: str = "") -> tuple[int, str]:
+        """Send a request on a new connection; return the status and the response after its status line."""
         async with self.connection() as (reader, writer):
             length = f"content-length: {len(body)}\r\n" if body else ""
             head = f"{method} {target} HTTP/1.1\r\nhost: sample\r\nconnection: close\r\n{length}{headers}\r\n"
             writer.write(head.encode() + body.encode())
-            return await answer(reader)
+            return await read_response(reader)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
@@ -56,15 +56,15 @@ class Service:
             writer.close()
 
 
-async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
-    """A response on a connection that is closed behind it."""
+async def read_response(reader: asyncio.StreamReader) -> tuple[int, str]:
+    """Read a response up to the end of the connection; return the status and the rest after its status line."""
     status_line = await reader.readline()
     rest = await reader.read()
     return int(status_line.split()[1]), rest.decode()
 
 
 async def launch(**variables: str) -> asyncio.subprocess.Process:
-    """The sample service with these variables beside the test's own."""
+    """Start the sample service with these environment variables added to the test's own."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MILLRACE_", "OTEL_"))}
     environment = {"PYTHONPATH": str(HERE), "MILLRACE_LISTEN_PORT": "0", **variables}
     return await asyncio.create_subprocess_exec(
@@ -77,13 +77,13 @@ async def launch(**variables: str) -> asyncio.subprocess.Process:
 
 
 @asynccontextmanager
-async def serving(**variables: str) -> AsyncIterator[Service]:
-    """The sample service, listening. It is killed at the end of the block if it still runs."""
+async def run_service(**variables: str) -> AsyncIterator[Service]:
+    """Run the sample service until the end of the block; yield it when it listens."""
     process = await launch(**variables)
     service = Service(process)
     try:
         async with asyncio.timeout(SECONDS):
-            listening = await service.until("listening")
+            listening = await service.wait_for_log("listening")
             service.port = int(listening["addresses"][0].rpartition(":")[2])
             yield service
     finally:

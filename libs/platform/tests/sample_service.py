@@ -1,4 +1,4 @@
-"""A service as the tests of this package run it, in this process or in one of its own."""
+"""A minimal service for the tests, run in the test's process or in its own."""
 
 import asyncio
 import gc
@@ -11,16 +11,16 @@ from typing import Annotated
 from fastapi import APIRouter, FastAPI, Query, Request
 from pydantic import BaseModel, Field
 
-from millrace_platform.application import Running, create_app
+from millrace_platform.application import ServiceRuntime, create_app
 from millrace_platform.errors import Conflict
-from millrace_platform.middleware import prolong
+from millrace_platform.middleware import extend_deadline
 from millrace_platform.settings import PlatformSettings
 
 SECRET = "jane.doe@example.org"
 
 
 class StoreDownError(Exception):
-    """The store can't be reached."""
+    """Simulates an unavailable store."""
 
 
 class Address(BaseModel):
@@ -56,8 +56,8 @@ async def frozen() -> int:
     return gc.get_freeze_count()
 
 
-@router.get("/boom")
-async def boom() -> None:
+@router.get("/error")
+async def error() -> None:
     raise ValueError(f"no account for {SECRET}")
 
 
@@ -76,9 +76,9 @@ async def forever() -> None:
     await asyncio.Event().wait()
 
 
-@router.get("/hurry")
-async def hurry(request: Request) -> None:
-    prolong(request.scope, 0)
+@router.get("/short-deadline")
+async def short_deadline(request: Request) -> None:
+    extend_deadline(request.scope, 0)
     await asyncio.Event().wait()
 
 
@@ -89,18 +89,18 @@ async def log() -> None:
 
 @router.get("/modules")
 async def modules() -> list[str]:
-    """What this process has imported of OpenTelemetry, protobuf and SQLAlchemy."""
+    """Return the modules of OpenTelemetry, protobuf and SQLAlchemy that this process has imported."""
     return sorted(name for name in sys.modules if name.startswith(("opentelemetry", "google.protobuf", "sqlalchemy")))
 
 
 router.include_router(items)
 
 
-async def start(_app: FastAPI, _stack: AsyncExitStack) -> Running:
-    """A task that fails as soon as the process is told by `SAMPLE_CRASH`; otherwise it waits."""
+async def start(_app: FastAPI, _stack: AsyncExitStack) -> ServiceRuntime:
+    """Return a task that waits; `SAMPLE_CRASH=start` makes the start fail, `SAMPLE_CRASH=task` the task."""
     if os.environ.get("SAMPLE_CRASH") == "start":
         raise RuntimeError("can't start")
-    return Running(tasks={"consumer": _consume})
+    return ServiceRuntime(tasks={"consumer": _consume})
 
 
 async def _consume() -> None:
@@ -110,10 +110,10 @@ async def _consume() -> None:
 
 
 def create() -> FastAPI:
-    return make(PlatformSettings())
+    return create_with(PlatformSettings())
 
 
-def make(settings: PlatformSettings) -> FastAPI:
+def create_with(settings: PlatformSettings) -> FastAPI:
     return create_app(
         settings, name="sample", title="Sample", routers=[router], start=start, unavailable_on=(StoreDownError,)
     )

@@ -1,4 +1,4 @@
-"""What a service runs beside its requests, through the application's life."""
+"""Background tasks over the application's lifespan, and operation ids."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -6,29 +6,33 @@ from contextlib import AsyncExitStack
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from millrace_platform.application import Running, create_app
+from millrace_platform.application import ServiceRuntime, create_app
 from millrace_platform.settings import PlatformSettings
 
 
-def app_of(running: Running, *routers: APIRouter) -> FastAPI:
-    async def start(_app: FastAPI, _stack: AsyncExitStack) -> Running:
+def create_sample_app(running: ServiceRuntime, *routers: APIRouter) -> FastAPI:
+    async def start(_app: FastAPI, _stack: AsyncExitStack) -> ServiceRuntime:
         return running
 
     return create_app(PlatformSettings(), name="sample", title="Sample", routers=routers, start=start)
 
 
-async def test_what_requests_depend_on_ends_last() -> None:
-    """The server stops the tasks when it takes no new requests; the last ones are still to be answered then."""
+async def test_supporting_tasks_end_after_the_other_tasks() -> None:
+    """Tasks are stopped while the last requests, which may depend on supporting tasks, still run."""
     begun, ended = asyncio.Semaphore(0), list[str]()
 
-    async def runs(name: str) -> None:
+    async def wait_forever(name: str) -> None:
         begun.release()
         try:
             await asyncio.Event().wait()
         finally:
             ended.append(name)
 
-    app = app_of(Running(tasks={"consumer": lambda: runs("consumer")}, supporting={"cache": lambda: runs("cache")}))
+    app = create_sample_app(
+        ServiceRuntime(
+            tasks={"consumer": lambda: wait_forever("consumer")}, supporting={"cache": lambda: wait_forever("cache")}
+        )
+    )
     async with asyncio.timeout(10), app.router.lifespan_context(app):
         await begun.acquire()
         await begun.acquire()
@@ -38,20 +42,20 @@ async def test_what_requests_depend_on_ends_last() -> None:
     assert ended == ["consumer", "cache"]
 
 
-async def test_the_process_goes_down_with_what_requests_depend_on() -> None:
-    told = asyncio.Event()
+async def test_failing_supporting_task_fails_the_background() -> None:
+    failed = asyncio.Event()
 
-    async def fails() -> None:
+    async def fail() -> None:
         raise ConnectionError
 
-    app = app_of(Running(supporting={"cache": fails}))
-    app.state.background.on_failure = told.set
+    app = create_sample_app(ServiceRuntime(supporting={"cache": fail}))
+    app.state.background.on_failure = failed.set
     async with asyncio.timeout(10), app.router.lifespan_context(app):
-        await told.wait()
+        await failed.wait()
     assert app.state.background.failed == "cache"
 
 
-def router_of(*names: str) -> APIRouter:
+def create_router(*names: str) -> APIRouter:
     async def endpoint() -> None: ...
 
     router = APIRouter()
@@ -60,12 +64,12 @@ def router_of(*names: str) -> APIRouter:
     return router
 
 
-def test_operation_ids_are_the_endpoints_names_in_camel_case() -> None:
-    app = app_of(Running(), router_of("list_practices", "search"))
+def test_operation_ids_are_endpoint_names_in_camel_case() -> None:
+    app = create_sample_app(ServiceRuntime(), create_router("list_practices", "search"))
     operations = [item["get"]["operationId"] for item in app.openapi()["paths"].values()]
     assert operations == ["listPractices", "search"]
 
 
 def test_repeated_operation_id_fails_the_start() -> None:
     with pytest.raises(ValueError, match="getThing"):
-        app_of(Running(), router_of("get_thing"), router_of("get_thing"))
+        create_sample_app(ServiceRuntime(), create_router("get_thing"), create_router("get_thing"))

@@ -1,4 +1,4 @@
-"""Access tokens: what is taken, and every way to forge one that isn't."""
+"""Verification of access tokens, rejection of forged ones, and refreshes of the issuer's keys."""
 
 import asyncio
 import base64
@@ -22,7 +22,7 @@ from millrace_platform.authentication import (
     InvalidTokenError,
     Principal,
     Role,
-    Rules,
+    TokenRules,
     Verifier,
     require,
     require_recent,
@@ -36,11 +36,11 @@ NOW = 1_800_000_000.0
 ISSUER = "https://issuer.example/v1/auth"
 SUBJECT = "01890a5d-ac96-774b-bcce-b302099a8057"
 KEY = RSAKey.generate_key(2048)
-OTHER = RSAKey.generate_key(2048)
+OTHER_KEY = RSAKey.generate_key(2048)
 
 
 class Issuer:
-    """Serves a key set, or fails; counts."""
+    """A key source that can fail and counts its fetches."""
 
     def __init__(self, **keys: RSAKey) -> None:
         self.keys: dict[str, RSAKey] = keys
@@ -79,18 +79,19 @@ def token(
     return jwt.encode({"alg": "RS256", "kid": "k1", **(header or {})}, body, key, algorithms=["RS256"])
 
 
-def part(value: object) -> str:
+def base64url_json(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-def by_hand(header: dict[str, Any], signature: bytes = b"") -> str:
-    """A token with any header whatever, which no library would write."""
-    return f"{part(header)}.{part(claims())}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+def unsigned_token(header: dict[str, Any], signature: bytes = b"") -> str:
+    """Create a token with an arbitrary header that a JWT library would refuse to write."""
+    encoded_signature = base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
+    return f"{base64url_json(header)}.{base64url_json(claims())}.{encoded_signature}"
 
 
-def resigned(header: dict[str, Any], payload: object = None) -> str:
-    """A token with any header and payload, and a right signature by the issuer's own key."""
-    content = f"{part(header)}.{part(claims() if payload is None else payload)}"
+def sign_by_hand(header: dict[str, Any], payload: object = None) -> str:
+    """Create a token with an arbitrary header and payload and a valid signature of the issuer's key."""
+    content = f"{base64url_json(header)}.{base64url_json(claims() if payload is None else payload)}"
     private = KEY.private_key
     assert private is not None
     signature = private.sign(content.encode(), PKCS1v15(), SHA256())
@@ -109,10 +110,10 @@ def issuer() -> Issuer:
 
 @pytest.fixture
 def verifier(clock: ManualClock, issuer: Issuer) -> Verifier:
-    return Verifier(Rules(ISSUER, frozenset({"millrace"})), KeyCache(issuer, clock), clock)
+    return Verifier(TokenRules(ISSUER, frozenset({"millrace"})), KeyCache(issuer, clock), clock)
 
 
-async def test_a_good_token_tells_who_calls(verifier: Verifier) -> None:
+async def test_valid_token_identifies_the_caller(verifier: Verifier) -> None:
     groups = ["staff", "practice/p1", "practice/p2", "something-else"]
     principal = await verifier.verify(token(groups=groups))
     assert principal == Principal(
@@ -120,7 +121,7 @@ async def test_a_good_token_tells_who_calls(verifier: Verifier) -> None:
     )
 
 
-async def test_who_is_in_no_roles_group_is_a_patient(verifier: Verifier) -> None:
+async def test_caller_without_role_group_is_a_patient(verifier: Verifier) -> None:
     assert (await verifier.verify(token())).roles == {Role.PATIENT}
 
 
@@ -148,69 +149,71 @@ async def test_who_is_in_no_roles_group_is_a_patient(verifier: Verifier) -> None
     ],
     ids=lambda changes: "-".join(f"{name}={value}" for name, value in changes.items()),
 )
-async def test_claims_out_of_order_are_refused(verifier: Verifier, changes: dict[str, Any]) -> None:
+async def test_invalid_claims_are_rejected(verifier: Verifier, changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidTokenError):
         await verifier.verify(token(**changes))
 
 
-async def test_clocks_may_differ_a_little(verifier: Verifier) -> None:
+async def test_clocks_may_differ_by_the_leeway(verifier: Verifier) -> None:
     await verifier.verify(token(exp=NOW - 29, iat=NOW + 29))
 
 
 def hs256_with_the_public_key(encoding: Encoding) -> str:
     public = KEY.public_key.public_bytes(encoding, PublicFormat.SubjectPublicKeyInfo)
-    content = f"{part({'alg': 'HS256', 'kid': 'k1'})}.{part(claims())}"
+    content = f"{base64url_json({'alg': 'HS256', 'kid': 'k1'})}.{base64url_json(claims())}"
     digest = hmac.new(public, content.encode(), hashlib.sha256).digest()
     return f"{content}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
 FORGERIES = {
-    "alg none": by_hand({"alg": "none", "kid": "k1"}),
-    "alg None in other case": by_hand({"alg": "nOnE", "kid": "k1"}),
-    "no alg": by_hand({"kid": "k1"}),
-    "no signature": by_hand({"alg": "RS256", "kid": "k1"}),
+    "alg none": unsigned_token({"alg": "none", "kid": "k1"}),
+    "alg none in mixed case": unsigned_token({"alg": "nOnE", "kid": "k1"}),
+    "no alg": unsigned_token({"kid": "k1"}),
+    "no signature": unsigned_token({"alg": "RS256", "kid": "k1"}),
     "HS256 with the public key as PEM": hs256_with_the_public_key(Encoding.PEM),
     "HS256 with the public key as DER": hs256_with_the_public_key(Encoding.DER),
     "RS512": jwt.encode({"alg": "RS512", "kid": "k1"}, claims(), KEY, algorithms=["RS512"]),
     "PS256": jwt.encode({"alg": "PS256", "kid": "k1"}, claims(), KEY, algorithms=["PS256"]),
-    "no kid": resigned({"alg": "RS256"}),
-    "kid of another type": resigned({"alg": "RS256", "kid": ["k1"]}),
+    "no kid": sign_by_hand({"alg": "RS256"}),
+    "kid of another type": sign_by_hand({"alg": "RS256", "kid": ["k1"]}),
     "unknown kid": token({"kid": "k2"}),
-    "another key under a known kid": token(key=OTHER),
-    "jku": resigned({"alg": "RS256", "kid": "k1", "jku": "https://evil.example/keys"}),
-    "jwk": resigned({"alg": "RS256", "kid": "k1", "jwk": OTHER.as_dict(private=False)}),
-    "x5u": resigned({"alg": "RS256", "kid": "k1", "x5u": "https://evil.example/cert"}),
-    "x5c": resigned({"alg": "RS256", "kid": "k1", "x5c": ["MII"]}),
-    "crit": resigned({"alg": "RS256", "kid": "k1", "crit": ["exp"]}),
-    "unencoded payload": resigned({"alg": "RS256", "kid": "k1", "b64": False}),
-    "another type": resigned({"alg": "RS256", "kid": "k1", "typ": "logout+jwt"}),
-    "a changed payload": ".".join([token().split(".")[0], part(claims(sub=str(UUID(int=1)))), token().split(".")[2]]),
-    "a payload that isn't an object": resigned({"alg": "RS256", "kid": "k1"}, payload=[]),
-    "header that isn't an object": f"{part([])}.{part(claims())}.AA",
+    "another key under a known kid": token(key=OTHER_KEY),
+    "jku": sign_by_hand({"alg": "RS256", "kid": "k1", "jku": "https://evil.example/keys"}),
+    "jwk": sign_by_hand({"alg": "RS256", "kid": "k1", "jwk": OTHER_KEY.as_dict(private=False)}),
+    "x5u": sign_by_hand({"alg": "RS256", "kid": "k1", "x5u": "https://evil.example/cert"}),
+    "x5c": sign_by_hand({"alg": "RS256", "kid": "k1", "x5c": ["MII"]}),
+    "crit": sign_by_hand({"alg": "RS256", "kid": "k1", "crit": ["exp"]}),
+    "unencoded payload": sign_by_hand({"alg": "RS256", "kid": "k1", "b64": False}),
+    "another type": sign_by_hand({"alg": "RS256", "kid": "k1", "typ": "logout+jwt"}),
+    "changed payload": ".".join(
+        [token().split(".")[0], base64url_json(claims(sub=str(UUID(int=1)))), token().split(".")[2]]
+    ),
+    "a payload that isn't an object": sign_by_hand({"alg": "RS256", "kid": "k1"}, payload=[]),
+    "header that isn't an object": f"{base64url_json([])}.{base64url_json(claims())}.AA",
     "not base64": "%%%.e30.AA",
     "not three parts": "e30.e30",
     "five parts": "a.b.c.d.e",
-    "beyond all length": token(filler="x" * 9000),
+    "too long": token(filler="x" * 9000),
     "empty": "",
     "not ASCII": "é.é.é",
 }
 
 
 @pytest.mark.parametrize("forged", FORGERIES.values(), ids=FORGERIES.keys())
-async def test_forgeries_are_refused(verifier: Verifier, forged: str) -> None:
+async def test_forged_tokens_are_rejected(verifier: Verifier, forged: str) -> None:
     with pytest.raises(InvalidTokenError):
         await verifier.verify(forged)
 
 
-async def test_a_token_resigned_by_hand_is_good_so_the_forgeries_fail_for_their_header(verifier: Verifier) -> None:
-    await verifier.verify(resigned({"alg": "RS256", "kid": "k1", "typ": "at+jwt"}))
+async def test_manually_signed_token_with_allowed_header_is_valid(verifier: Verifier) -> None:
+    await verifier.verify(sign_by_hand({"alg": "RS256", "kid": "k1", "typ": "at+jwt"}))
 
 
-def test_only_keys_that_can_verify_rs256_are_taken_from_a_set() -> None:
+def test_key_set_yields_only_keys_for_rs256() -> None:
     small = {"kty": "RSA", "kid": "small", "e": "AQAB", "n": "sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri"}
     listed = [
         {**KEY.as_dict(private=False), "kid": "good"},
-        {**OTHER.as_dict(private=False), "kid": "good"},
+        {**OTHER_KEY.as_dict(private=False), "kid": "good"},
         {**KEY.as_dict(private=False), "kid": "encryption", "use": "enc"},
         {**KEY.as_dict(private=False), "kid": "other algorithm", "alg": "HS256"},
         {**OctKey.import_key(b"k" * 32).as_dict(), "kid": "symmetric"},
@@ -224,34 +227,32 @@ def test_only_keys_that_can_verify_rs256_are_taken_from_a_set() -> None:
     assert keys["good"].thumbprint() == KEY.thumbprint()
 
 
-async def test_a_new_key_is_fetched_when_it_appears(verifier: Verifier, issuer: Issuer, clock: ManualClock) -> None:
+async def test_unknown_key_id_triggers_a_fetch(verifier: Verifier, issuer: Issuer, clock: ManualClock) -> None:
     await verifier.verify(token())
-    issuer.keys = {"k1": KEY, "k2": OTHER}
+    issuer.keys = {"k1": KEY, "k2": OTHER_KEY}
     clock.now += 11
-    await verifier.verify(token({"kid": "k2"}, key=OTHER))
+    await verifier.verify(token({"kid": "k2"}, key=OTHER_KEY))
     assert issuer.fetches == 2
 
 
-async def test_unknown_key_ids_dont_make_it_fetch_more_often(verifier: Verifier, issuer: Issuer) -> None:
+async def test_unknown_key_ids_do_not_exceed_the_fetch_rate(verifier: Verifier, issuer: Issuer) -> None:
     for number in range(100):
         with pytest.raises(InvalidTokenError):
             await verifier.verify(token({"kid": f"made up {number}"}))
     assert issuer.fetches == 1
 
 
-async def test_a_key_that_was_withdrawn_is_no_longer_taken(
-    verifier: Verifier, issuer: Issuer, clock: ManualClock
-) -> None:
+async def test_withdrawn_key_is_rejected(verifier: Verifier, issuer: Issuer, clock: ManualClock) -> None:
     await verifier.verify(token())
-    issuer.keys = {"k2": OTHER}
+    issuer.keys = {"k2": OTHER_KEY}
     clock.now += 301
     with pytest.raises(InvalidTokenError):
-        await verifier.verify(token({"kid": "k2"}))  # waits for the fetch; a wrong signature
+        await verifier.verify(token({"kid": "k2"}))  # waits for the fetch; the signature is wrong
     with pytest.raises(InvalidTokenError):
         await verifier.verify(token(exp=clock.now + 900))
 
 
-async def test_what_was_verified_once_is_not_good_for_ever(
+async def test_cached_token_is_rejected_after_expiry_or_key_change(
     verifier: Verifier, issuer: Issuer, clock: ManualClock
 ) -> None:
     short, long = token(), token(exp=NOW + 9_000)
@@ -261,7 +262,7 @@ async def test_what_was_verified_once_is_not_good_for_ever(
     with pytest.raises(InvalidTokenError, match="exp"):
         await verifier.verify(short)
     await verifier.verify(long)
-    issuer.keys = {"k1": OTHER}
+    issuer.keys = {"k1": OTHER_KEY}
     clock.now += 301
     with pytest.raises(InvalidTokenError):
         await verifier.verify(token({"kid": "k2"}))  # waits for the fetch
@@ -269,7 +270,7 @@ async def test_what_was_verified_once_is_not_good_for_ever(
         await verifier.verify(long)
 
 
-async def test_keys_stay_in_use_while_the_issuer_is_down_but_not_for_ever(
+async def test_keys_are_used_for_a_day_while_the_issuer_is_down(
     verifier: Verifier, issuer: Issuer, clock: ManualClock
 ) -> None:
     await verifier.verify(token())
@@ -284,29 +285,29 @@ async def test_keys_stay_in_use_while_the_issuer_is_down_but_not_for_ever(
     await verifier.verify(token(exp=clock.now + 900))
 
 
-async def test_without_any_keys_nobody_is_told_that_a_token_is_bad(verifier: Verifier, issuer: Issuer) -> None:
+async def test_verification_is_unavailable_without_keys(verifier: Verifier, issuer: Issuer) -> None:
     issuer.down = True
     with pytest.raises(Unavailable):
         await verifier.verify(token())
 
 
-async def test_a_fetch_that_hangs_is_given_up(clock: ManualClock) -> None:
-    async def hangs() -> bytes:
+async def test_hanging_fetch_times_out(clock: ManualClock) -> None:
+    async def hang() -> bytes:
         await asyncio.Event().wait()
         return b""
 
-    cache = KeyCache(hangs, clock, KeyCacheSettings(timeout=0.01))
+    cache = KeyCache(hang, clock, KeyCacheSettings(timeout=0.01))
     with pytest.raises(Unavailable):
         await cache.key("k1")
 
 
-async def test_endpoints_ask_for_a_token_and_for_a_role(verifier: Verifier) -> None:
+async def test_endpoints_require_token_and_role(verifier: Verifier) -> None:
     app = FastAPI()
     app.state.verifier = verifier
     install_problem_handlers(app)
 
-    @app.get("/who")
-    async def who(caller: InPrincipal) -> str:
+    @app.get("/subject")
+    async def subject(caller: InPrincipal) -> str:
         return str(caller.subject)
 
     @app.get("/staff")
@@ -318,17 +319,17 @@ async def test_endpoints_ask_for_a_token_and_for_a_role(verifier: Verifier) -> N
         async def get(path: str, authorization: str | None = None) -> httpx.Response:
             return await client.get(path, headers={"Authorization": authorization} if authorization else {})
 
-        missing, wrong = await get("/who"), await get("/who", "Bearer nonsense")
+        missing, wrong = await get("/subject"), await get("/subject", "Bearer nonsense")
         assert (missing.status_code, missing.headers["WWW-Authenticate"]) == (401, "Bearer")
         assert (wrong.status_code, wrong.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"')
-        assert (await get("/who", "Basic dTpw")).status_code == 401
-        assert (await get("/who", f"Bearer {token()}")).json() == SUBJECT
+        assert (await get("/subject", "Basic dTpw")).status_code == 401
+        assert (await get("/subject", f"Bearer {token()}")).json() == SUBJECT
         refused = await get("/staff", f"Bearer {token()}")
         assert (refused.status_code, refused.json()["type"]) == (403, "urn:millrace:problem:forbidden")
         assert (await get("/staff", f"Bearer {token(groups=['admin'])}")).status_code == 200
 
 
-async def test_what_matters_asks_for_a_sign_in_of_the_last_minutes(verifier: Verifier, clock: ManualClock) -> None:
+async def test_old_sign_in_is_rejected_where_a_recent_one_is_required(verifier: Verifier, clock: ManualClock) -> None:
     caller = await verifier.verify(token(auth_time=NOW - 400))
     require_recent(caller, clock, 600)
     with pytest.raises(Unauthenticated) as raised:

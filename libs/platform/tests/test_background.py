@@ -1,59 +1,59 @@
-"""Background tasks run until they are cancelled, together."""
+"""Failure and cancellation of background tasks."""
 
 import asyncio
 
 from millrace_platform.background import Background
 
 
-async def waits() -> None:
+async def wait_forever() -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_failing_task_is_told_once_and_ends_the_others() -> None:
+async def test_failing_task_is_reported_once_and_cancels_the_others() -> None:
     ended: list[str] = []
-    told: list[str | None] = []
+    reported: list[str | None] = []
 
     async def other() -> None:
         try:
-            await waits()
+            await wait_forever()
         finally:
             ended.append("other")
 
-    async def fails() -> None:
+    async def fail() -> None:
         raise RuntimeError("no")
 
     background = Background()
-    background.on_failure = lambda: told.append(background.failed)
-    background.start({"other": other, "relay": fails})
+    background.on_failure = lambda: reported.append(background.failed)
+    background.start({"other": other, "relay": fail})
     assert await background.join(timeout=5)
-    assert told == ["relay"]
+    assert reported == ["relay"]
     assert ended == ["other"]
 
 
-async def test_a_task_that_returns_has_failed() -> None:
-    async def returns() -> None:
+async def test_task_that_returns_has_failed() -> None:
+    async def return_early() -> None:
         return
 
     background = Background()
-    background.start({"consumer": returns})
+    background.start({"consumer": return_early})
     assert await background.join(timeout=5)
     assert background.failed == "consumer"
 
 
-async def test_a_task_may_finish_what_it_has_in_flight() -> None:
+async def test_stopped_task_may_finish_its_current_work() -> None:
     release = asyncio.Event()
     finished: list[str] = []
 
     async def consumer() -> None:
         try:
-            await waits()
+            await wait_forever()
         except asyncio.CancelledError:
             await release.wait()
             finished.append("batch")
 
     background = Background()
     background.start({"consumer": consumer})
-    await asyncio.sleep(0)  # lets it begin
+    await asyncio.sleep(0)  # lets the task begin
     background.stop()
     assert not await background.join(timeout=0.01)
     release.set()
@@ -62,7 +62,7 @@ async def test_a_task_may_finish_what_it_has_in_flight() -> None:
     assert background.failed is None
 
 
-async def test_nothing_to_run() -> None:
+async def test_background_without_tasks_can_be_joined() -> None:
     background = Background()
     background.stop()
     assert await background.join(timeout=1)

@@ -1,4 +1,4 @@
-"""What machines ask all the time."""
+"""Recognition of probes."""
 
 import pytest
 
@@ -6,10 +6,10 @@ from millrace_platform.context import is_probe
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/internal/projector/status"])
-def test_probes_make_no_noise(path: str) -> None:
+def test_health_and_status_paths_are_probes(path: str) -> None:
     assert is_probe(path)
 
 
 @pytest.mark.parametrize("path", ["/v1/search", "/internal/directory/replay", "/v1/status", "/internal/x/status/y"])
-def test_requests_of_people_do(path: str) -> None:
+def test_other_paths_are_not_probes(path: str) -> None:
     assert not is_probe(path)

@@ -1,4 +1,4 @@
-"""`/healthz` is about the process, `/readyz` about all it needs."""
+"""`/healthz` and `/readyz` with healthy, failing and hanging checks."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,27 +7,27 @@ from contextlib import AsyncExitStack
 import httpx
 from fastapi import FastAPI
 
-from millrace_platform.application import Running, create_app
+from millrace_platform.application import ServiceRuntime, create_app
 from millrace_platform.background import Task
 from millrace_platform.health import Check
 from millrace_platform.settings import PlatformSettings
 
 
-async def well() -> None:
-    """Nothing is wrong."""
+async def healthy() -> None:
+    """Pass."""
 
 
-async def broken() -> None:
+async def failing() -> None:
     raise ConnectionError("postgres://user:password@host")
 
 
-async def stuck() -> None:
+async def hanging() -> None:
     await asyncio.Event().wait()
 
 
-async def ask(path: str, *, checks: Mapping[str, Check], tasks: Mapping[str, Task] | None = None) -> httpx.Response:
-    async def start(_app: FastAPI, _stack: AsyncExitStack) -> Running:
-        return Running(tasks=tasks or {}, checks=checks)
+async def get(path: str, *, checks: Mapping[str, Check], tasks: Mapping[str, Task] | None = None) -> httpx.Response:
+    async def start(_app: FastAPI, _stack: AsyncExitStack) -> ServiceRuntime:
+        return ServiceRuntime(tasks=tasks or {}, checks=checks)
 
     settings = PlatformSettings(check_timeout=0.01)
     app = create_app(settings, name="sample", title="Sample", routers=[], start=start)
@@ -38,33 +38,33 @@ async def ask(path: str, *, checks: Mapping[str, Check], tasks: Mapping[str, Tas
 
 
 async def test_ready_when_all_checks_pass() -> None:
-    answer = await ask("/readyz", checks={"database": well, "redis": well})
-    assert answer.status_code == 200
-    assert answer.json() == {"status": "ready", "checks": {"database": "ok", "redis": "ok", "tasks": "ok"}}
+    response = await get("/readyz", checks={"database": healthy, "redis": healthy})
+    assert response.status_code == 200
+    assert response.json() == {"status": "ready", "checks": {"database": "ok", "redis": "ok", "tasks": "ok"}}
 
 
-async def test_each_failing_check_is_named_without_its_details() -> None:
-    answer = await ask("/readyz", checks={"database": broken, "queue": stuck, "redis": well})
-    assert answer.status_code == 503
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["detail"] == "database: failed; queue: timed out"
-    assert "password" not in answer.text
+async def test_failing_checks_are_reported_without_details() -> None:
+    response = await get("/readyz", checks={"database": failing, "queue": hanging, "redis": healthy})
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["detail"] == "database: failed; queue: timed out"
+    assert "password" not in response.text
 
 
-async def test_alive_though_not_ready() -> None:
-    answer = await ask("/healthz", checks={"database": broken})
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+async def test_healthz_ignores_failing_checks() -> None:
+    response = await get("/healthz", checks={"database": failing})
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-async def test_not_ready_once_a_task_failed() -> None:
-    answer = await ask("/readyz", checks={}, tasks={"relay": broken, "consumer": stuck})
-    assert answer.status_code == 503
-    assert answer.json()["detail"] == "tasks: relay failed"
+async def test_not_ready_after_a_task_failed() -> None:
+    response = await get("/readyz", checks={}, tasks={"relay": failing, "consumer": hanging})
+    assert response.status_code == 503
+    assert response.json()["detail"] == "tasks: relay failed"
 
 
 async def test_not_ready_before_the_lifespan() -> None:
-    async def start(_app: FastAPI, _stack: AsyncExitStack) -> Running:
-        return Running()
+    async def start(_app: FastAPI, _stack: AsyncExitStack) -> ServiceRuntime:
+        return ServiceRuntime()
 
     app = create_app(PlatformSettings(), name="sample", title="Sample", routers=[], start=start)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://s") as client:

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from millrace_platform.context import route_template
 from millrace_platform.errors import Forbidden
 from millrace_platform.ids import Uuid7
-from millrace_platform.middleware import Bounds, Faults, RequestContext
+from millrace_platform.middleware import ErrorHandling, RequestContext, RequestLimits
 from millrace_platform.problems import install_problem_handlers
 from millrace_platform.routing import TypedRouter, include
 
@@ -58,8 +58,8 @@ def router_of(typed: bool, prefix: str = "") -> APIRouter:
 
 
 def client_of(router: APIRouter) -> httpx.AsyncClient:
-    bounds = Middleware(Bounds, header_count=100, head_size=10_000, body_size=1_000, seconds=5.0, at_once=10)
-    app = FastAPI(middleware=[Middleware(Faults), bounds])
+    bounds = Middleware(RequestLimits, header_count=100, head_size=10_000, body_size=1_000, seconds=5.0, concurrency=10)
+    app = FastAPI(middleware=[Middleware(ErrorHandling), bounds])
     install_problem_handlers(app)
     include(app, router)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")

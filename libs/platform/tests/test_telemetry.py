@@ -1,9 +1,9 @@
-"""What a service exports over OTLP/HTTP, to a real receiver."""
+"""Traces, metrics and logs of a service process, exported over OTLP/HTTP to a test collector."""
 
 import signal
 
-from .collector import Collector, collecting, values
-from .processes import serving
+from .collector import Collector, run_collector, values
+from .processes import run_service
 from .sample_service import SECRET
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -11,19 +11,19 @@ CALLER = "b7ad6b7169203331"
 TRACEPARENT = f"traceparent: 00-{TRACE}-{CALLER}-01\r\n"
 
 
-async def exported_by(*targets: tuple[str, str], headers: str = TRACEPARENT) -> Collector:
-    """What a service exports that was asked for these (method, target), by the time it has stopped."""
-    with collecting() as collector:
-        async with serving(OTEL_EXPORTER_OTLP_ENDPOINT=collector.address) as service:
+async def export_telemetry_of(*targets: tuple[str, str], headers: str = TRACEPARENT) -> Collector:
+    """Send these requests (method, target) to a service, stop it and return the collector of its telemetry."""
+    with run_collector() as collector:
+        async with run_service(OTEL_EXPORTER_OTLP_ENDPOINT=collector.address) as service:
             for method, target in targets:
-                await service.ask(method, target, headers)
+                await service.request(method, target, headers)
             service.process.send_signal(signal.SIGTERM)
             assert await service.exit_status() == 0
         return collector
 
 
-async def test_a_request_is_a_span_in_the_callers_trace() -> None:
-    collector = await exported_by(("GET", "/v1/items/jane.doe?name=jane"))
+async def test_request_creates_a_span_in_the_callers_trace() -> None:
+    collector = await export_telemetry_of(("GET", "/v1/items/jane.doe?name=jane"))
     (span,) = collector.spans()
     assert span.name == "GET /v1/items/{key}"
     assert span.trace_id.hex() == TRACE
@@ -37,15 +37,15 @@ async def test_a_request_is_a_span_in_the_callers_trace() -> None:
     assert values(collector.resource().attributes)["service.name"] == "sample"
 
 
-async def test_a_failure_is_told_and_probes_are_not() -> None:
-    collector = await exported_by(("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/v1/boom"))
+async def test_failed_request_is_traced_and_probes_are_not() -> None:
+    collector = await export_telemetry_of(("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/v1/error"))
     (span,) = collector.spans()
     assert values(span.attributes)["error.type"] == "500"
     assert span.status.code == span.status.STATUS_CODE_ERROR
 
 
 async def test_requests_are_counted_by_route() -> None:
-    collector = await exported_by(("GET", "/v1/items/1"), ("GET", "/v1/items/2"), ("HEAD", "/v1/items/3"))
+    collector = await export_telemetry_of(("GET", "/v1/items/1"), ("GET", "/v1/items/2"), ("HEAD", "/v1/items/3"))
     (duration,) = [metric for metric in collector.metrics() if metric.name == "http.server.request.duration"]
     counts = {
         (values(point.attributes)["http.request.method"], values(point.attributes)["http.route"]): point.count
@@ -55,8 +55,8 @@ async def test_requests_are_counted_by_route() -> None:
     assert counts == {("GET", "/v1/items/{key}"): 2, ("HEAD", "/v1/items/{key}"): 1}
 
 
-async def test_log_lines_carry_their_trace() -> None:
-    collector = await exported_by(("POST", "/v1/log"))
+async def test_log_lines_have_the_trace_id() -> None:
+    collector = await export_telemetry_of(("POST", "/v1/log"))
     (line,) = [entry for entry in collector.logs() if entry.body.string_value == "something happened"]
     assert line.trace_id.hex() == TRACE
     assert line.severity_text == "WARNING"
@@ -66,18 +66,18 @@ async def test_log_lines_carry_their_trace() -> None:
 
 async def test_paths_queries_and_headers_are_not_exported() -> None:
     secrets = "authorization: Bearer hunter2\r\ncookie: session=hunter2\r\n" + TRACEPARENT
-    collector = await exported_by(("GET", f"/v1/items/{SECRET}?name={SECRET}"), headers=secrets)
+    collector = await export_telemetry_of(("GET", f"/v1/items/{SECRET}?name={SECRET}"), headers=secrets)
     assert collector.spans()
-    sent = collector.everything()
+    sent = collector.all_bytes()
     assert SECRET.encode() not in sent
     assert b"hunter2" not in sent
 
 
-async def test_a_collector_that_is_gone_stops_nothing() -> None:
-    with collecting() as collector:
+async def test_service_runs_without_its_collector() -> None:
+    with run_collector() as collector:
         address = collector.address
-    async with serving(OTEL_EXPORTER_OTLP_ENDPOINT=address) as service:
-        status, _ = await service.ask("GET", "/v1/items/1")
+    async with run_service(OTEL_EXPORTER_OTLP_ENDPOINT=address) as service:
+        status, _ = await service.request("GET", "/v1/items/1")
         service.process.send_signal(signal.SIGTERM)
         assert status == 200
         assert await service.exit_status() == 0

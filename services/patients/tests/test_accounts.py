@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from millrace_platform.authentication import Role, Rules, Verifier
+from millrace_platform.authentication import Role, TokenRules, Verifier
 from millrace_platform.jwks import rsa_keys
 
 from .running import PASSWORD, Service
@@ -32,7 +32,7 @@ async def test_sign_up_and_sign_in_yield_a_verifiable_token(service: Service) ->
         async def key(self, kid: str) -> Any:
             return keys.get(kid)
 
-    verifier = Verifier(Rules(issuer, frozenset({"millrace"})), Keys(), service.clock)
+    verifier = Verifier(TokenRules(issuer, frozenset({"millrace"})), Keys(), service.clock)
     principal = await verifier.verify(tokens["access_token"])
     assert (str(principal.subject), principal.roles) == (identifier, frozenset({Role.PATIENT}))
 

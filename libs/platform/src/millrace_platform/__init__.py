@@ -1,1 +1,1 @@
-"""What every service starts from: application factory, settings, errors, database, telemetry."""
+"""Shared parts of all services: application factory, settings, authentication, errors, database, telemetry."""

@@ -1,4 +1,4 @@
-"""The application factory: what every service has around its own routes and tasks."""
+"""Create the FastAPI application of a service: middleware, health endpoints, problem handlers, background tasks."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -11,26 +11,26 @@ from starlette.middleware import Middleware
 from millrace_platform.background import Background, Task
 from millrace_platform.health import Check, Readiness, install_health
 from millrace_platform.ids import Ids, Uuid7
-from millrace_platform.middleware import Bounds, Faults, RequestContext
-from millrace_platform.openapi import DescribedApplication, operation_id, require_unique_operation_ids
+from millrace_platform.middleware import ErrorHandling, RequestContext, RequestLimits
+from millrace_platform.openapi import ServiceApplication, operation_id, require_unique_operation_ids
 from millrace_platform.problems import install_problem_handlers
 from millrace_platform.routing import include
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.tracing import RequestMeter, Tracing
 
 TASKS_TIMEOUT = 24.0
-"""Seconds that background tasks have to finish what they have in flight once the process was told to stop."""
+"""Seconds in which background tasks must end after the process received its signal to stop."""
 SUPPORTING_TIMEOUT = 2.0
-"""As `TASKS_TIMEOUT`, of those that requests depend on."""
+"""Seconds in which supporting tasks must end after the last request."""
 
 
 @dataclass(frozen=True)
-class Running:
-    """What a service runs beside its requests, by name.
+class ServiceRuntime:
+    """The background tasks and readiness checks of a service, by name.
 
-    Tasks run until they are cancelled; one that raises or returns brings the process down. They are cancelled as soon
-    as no new requests are taken; `supporting` ones, which requests depend on, once the last request is answered.
-    Checks make `/readyz`.
+    Tasks run until they are cancelled; the process stops if one raises or returns. `tasks` are cancelled as soon as
+    the server accepts no new requests; `supporting` tasks, which requests depend on, after the last response.
+    `/readyz` runs the checks.
     """
 
     tasks: Mapping[str, Task] = field(default_factory=dict)
@@ -38,8 +38,8 @@ class Running:
     checks: Mapping[str, Check] = field(default_factory=dict)
 
 
-Start: TypeAlias = Callable[[FastAPI, AsyncExitStack], Awaitable[Running]]
-"""Opens what the service needs on the stack (closed after its tasks have ended) and leaves it on `app.state`."""
+Start: TypeAlias = Callable[[FastAPI, AsyncExitStack], Awaitable[ServiceRuntime]]
+"""Opens the service's dependencies on the stack (closed after its tasks have ended) and stores them on `app.state`."""
 
 
 def create_app(
@@ -52,14 +52,14 @@ def create_app(
     unavailable_on: tuple[type[Exception], ...] = (),
     ids: Ids | None = None,
 ) -> FastAPI:
-    """A service: its routes, `/healthz`, `/readyz`, problems for every error, request ids, bounds, background tasks.
+    """Create a service's application with `/healthz`, `/readyz`, problem responses, request limits and its tasks.
 
-    `name` is the service's in logs and telemetry. `unavailable_on` are exceptions of stores that can't be reached:
-    they are answered with 503. Nothing is opened before the lifespan begins.
+    `name` identifies the service in logs and telemetry. Exceptions of the types `unavailable_on` mean that a store
+    can't be reached; the response is 503. Connections are opened when the lifespan begins, not here.
     """
     background = Background()
     readiness = Readiness(background, check_timeout=settings.check_timeout)
-    app = DescribedApplication(
+    app = ServiceApplication(
         title=title,
         lifespan=_lifespan(start, background, readiness),
         middleware=_middleware(settings, unavailable_on, ids or Uuid7()),
@@ -67,7 +67,7 @@ def create_app(
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        # Ours carries neither raw paths nor queries; see `tracing`.
+        # FastAPI's telemetry would export raw paths and queries; `tracing` exports neither.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.name = name
@@ -109,13 +109,13 @@ def _middleware(settings: PlatformSettings, unavailable_on: tuple[type[Exception
     return [
         *([Middleware(Tracing)] if exporting else []),
         Middleware(RequestContext, ids=ids, meter=RequestMeter() if exporting else None),
-        Middleware(Faults, unavailable_on=unavailable_on),
+        Middleware(ErrorHandling, unavailable_on=unavailable_on),
         Middleware(
-            Bounds,
+            RequestLimits,
             header_count=settings.header_count_limit,
             head_size=settings.head_limit,
             body_size=settings.body_limit,
             seconds=settings.request_timeout,
-            at_once=settings.concurrency_limit,
+            concurrency=settings.concurrency_limit,
         ),
     ]

@@ -1,10 +1,10 @@
-"""Who calls: OIDC access tokens in the form of Amazon Cognito's, verified the same way in every service.
+"""Authenticate callers by OIDC access tokens in the format of Amazon Cognito.
 
-A token is a JWS in compact form, signed with RS256 by a key of the issuer's published set (RFC 7515, RFC 9068's rules).
-Nothing in the token chooses how it is verified: the algorithm is fixed, keys come from the set alone, and a header that
-brings a key or names a place for one is refused. Claims: `iss`, `sub` (a UUID), `client_id`, `token_use` = `access`,
+A token is a JWS in compact form, signed with RS256 by a key of the issuer's published set (RFC 7515, RFC 9068).
+The token cannot choose how it is verified: the algorithm is fixed, keys come only from the issuer's set, and a header
+that contains or references a key is rejected. Claims: `iss`, `sub` (a UUID), `client_id`, `token_use` = `access`,
 `exp`, `iat`, `auth_time`, `origin_jti` (the session), and `cognito:groups`: roles, and `practice/<id>` for each
-practice that a member of staff works for. Who is in no role's group is a patient.
+practice that a member of staff works for. Callers without a role's group are patients.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -30,21 +30,21 @@ from millrace_platform.settings import PlatformSettings
 ALGORITHM = "RS256"
 TOKEN_USE = "access"  # noqa: S105 # a kind of token, not one
 TOKEN_LIMIT = 8_192
-"""Characters of a token."""
+"""Maximum length of a token in characters."""
 VERIFIED_LIMIT = 2_048
-"""Tokens that are remembered as verified: some megabytes."""
+"""Maximum number of verified tokens in the cache, which then takes a few megabytes."""
 LEEWAY = 30.0
-"""Seconds that clocks may differ."""
+"""Allowed difference between clocks, in seconds."""
 GROUPS_LIMIT = 200
 PRACTICE_GROUP = "practice/"
 
 _TYPES = frozenset({None, "JWT", "at+jwt"})
 _KNOWN_HEADERS = frozenset({"alg", "kid", "typ"})
-"""A token with any other is refused: `jku`, `jwk`, `x5u` and `x5c` bring keys, `crit` and `b64` change the rules."""
+"""Others are rejected: `jku`, `jwk`, `x5u` and `x5c` supply keys, `crit` and `b64` change how a token is verified."""
 
 
 class Role(StrEnum):
-    """What a caller may be; several at once are possible."""
+    """A role of a caller; a caller may have several."""
 
     PATIENT = "patient"
     STAFF = "staff"
@@ -65,13 +65,13 @@ class Principal:
     session: str | None = None
 
     def has(self, *roles: Role) -> bool:
-        """Whether the caller has one of the roles."""
+        """Return whether the caller has at least one of the roles."""
         return not self.roles.isdisjoint(roles)
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """Whose tokens are taken."""
+class TokenRules:
+    """The issuer and clients whose tokens are accepted; `leeway` is the allowed clock difference in seconds."""
 
     issuer: str
     client_ids: frozenset[str]
@@ -79,13 +79,13 @@ class Rules:
 
 
 class Keys(Protocol):
-    """Where public keys come from; see `jwks.KeyCache`."""
+    """Source of the issuer's public keys; see `jwks.KeyCache`."""
 
     async def key(self, kid: str) -> RSAKey | None: ...
 
 
 class TokenVerifier(Protocol):
-    """Verifies the access tokens of requests; a service's start leaves one as `app.state.verifier`."""
+    """Verifies the access tokens of requests; a service's start stores one as `app.state.verifier`."""
 
     async def verify(self, token: str) -> Principal:
         """Return the caller. Raise `InvalidTokenError`, or `Unavailable` while tokens can't be verified."""
@@ -93,11 +93,11 @@ class TokenVerifier(Protocol):
 
 
 class InvalidTokenError(Exception):
-    """The token isn't good; the reason is for logs and tests, not for the caller."""
+    """Raised if a token is not valid; the message is for logs and tests, not for the caller."""
 
 
-class _Verified(NamedTuple):
-    """A token whose signature is that of `key`, and whom it names."""
+class _VerifiedToken(NamedTuple):
+    """A token with a valid signature of `key`, and its principal."""
 
     key_id: str
     key: RSAKey
@@ -108,38 +108,38 @@ class _Verified(NamedTuple):
 class Verifier:
     """Verifies access tokens.
 
-    The signature of one token by one key is verified once, where its claims keep the rules. Whether the key is still
-    in the set, and the time, is looked at each time.
+    Caches tokens with a valid signature and valid claims. Checks on every call that the key is still in the issuer's
+    set and that the token has not expired.
     """
 
-    def __init__(self, rules: Rules, keys: Keys, clock: Clock) -> None:
+    def __init__(self, rules: TokenRules, keys: Keys, clock: Clock) -> None:
         self._rules = rules
         self._keys = keys
         self._clock = clock
-        self._verified: dict[str, _Verified] = {}
+        self._verified: dict[str, _VerifiedToken] = {}
 
     async def verify(self, token: str) -> Principal:
-        """Raises `InvalidTokenError`, and `Unavailable` while the issuer's keys can't be had."""
+        """Return the caller. Raises `InvalidTokenError`, and `Unavailable` while the issuer's keys can't be fetched."""
         known = self._verified.get(token)
         kid = key_id(token) if known is None else known.key_id
         key = await self._keys.key(kid)
         if key is None:
             raise InvalidTokenError("unknown key")
         if known is None or known.key is not key:
-            claims = verified_claims(token, key)
-            known = _Verified(kid, key, claims, principal_of(claims, self._rules))
+            claims = decode_claims(token, key)
+            known = _VerifiedToken(kid, key, claims, parse_principal(claims, self._rules))
             self._remember(token, known)
-        require_time(known.claims, self._rules, self._clock.time())
+        check_validity(known.claims, self._rules, self._clock.time())
         return known.principal
 
-    def _remember(self, token: str, verified: _Verified) -> None:
+    def _remember(self, token: str, verified: _VerifiedToken) -> None:
         if len(self._verified) >= VERIFIED_LIMIT:
             del self._verified[next(iter(self._verified))]
         self._verified[token] = verified
 
 
 def key_id(token: str) -> str:
-    """The id of the key that a token claims to be signed with. Raises `InvalidTokenError` on a header out of bounds."""
+    """Return the key id in a token's header. Raises `InvalidTokenError` if the header is not accepted."""
     if len(token) > TOKEN_LIMIT or token.count(".") != 2:
         raise InvalidTokenError("not a compact JWS")
     try:
@@ -147,17 +147,17 @@ def key_id(token: str) -> str:
     except (ValueError, msgspec.DecodeError) as error:
         raise InvalidTokenError("unreadable header") from error
     if not isinstance(header, dict) or not header.keys() <= _KNOWN_HEADERS:
-        raise InvalidTokenError("a header that isn't taken")
+        raise InvalidTokenError("header not accepted")
     if header.get("alg") != ALGORITHM or header.get("typ") not in _TYPES:
-        raise InvalidTokenError("another algorithm or type")
+        raise InvalidTokenError("algorithm or type not accepted")
     kid = header.get("kid")
     if not isinstance(kid, str) or not kid:
         raise InvalidTokenError("no key id")
     return kid
 
 
-def verified_claims(token: str, key: RSAKey) -> Mapping[str, Any]:
-    """The claims of a token whose signature is the key's. Raises `InvalidTokenError`."""
+def decode_claims(token: str, key: RSAKey) -> Mapping[str, Any]:
+    """Verify the signature and return the claims. Raises `InvalidTokenError`."""
     try:
         payload = jws.deserialize_compact(token, key, algorithms=[ALGORITHM]).payload
         claims = msgspec.json.decode(payload)
@@ -168,8 +168,8 @@ def verified_claims(token: str, key: RSAKey) -> Mapping[str, Any]:
     return claims
 
 
-def principal_of(claims: Mapping[str, Any], rules: Rules) -> Principal:
-    """Who the claims say calls, whenever that is. Raises `InvalidTokenError` where one breaks the rules."""
+def parse_principal(claims: Mapping[str, Any], rules: TokenRules) -> Principal:
+    """Return the principal of the claims, without a check of times. Raises `InvalidTokenError` on invalid claims."""
     if claims.get("iss") != rules.issuer:
         raise InvalidTokenError("iss")
     if claims.get("token_use") != TOKEN_USE:
@@ -189,8 +189,8 @@ def principal_of(claims: Mapping[str, Any], rules: Rules) -> Principal:
     )
 
 
-def require_time(claims: Mapping[str, Any], rules: Rules, now: float) -> None:
-    """Raises `InvalidTokenError` unless the claims hold at the Unix time `now`."""
+def check_validity(claims: Mapping[str, Any], rules: TokenRules, now: float) -> None:
+    """Raise `InvalidTokenError` unless the claims are valid at the Unix time `now`."""
     if now >= _moment(claims, "exp") + rules.leeway:
         raise InvalidTokenError("exp")
     for name in ("iat", "nbf"):
@@ -200,7 +200,7 @@ def require_time(claims: Mapping[str, Any], rules: Rules, now: float) -> None:
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    # A bool is an int to Python, not to JSON.
+    # In Python a bool is an int; in JSON it is not a number.
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidTokenError(name)
     return float(value)
@@ -220,58 +220,60 @@ def _groups(claims: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(groups)
 
 
-def rules_of(settings: PlatformSettings) -> Rules:
-    return Rules(settings.auth_issuer, frozenset(settings.auth_client_ids))
+def token_rules(settings: PlatformSettings) -> TokenRules:
+    return TokenRules(settings.auth_issuer, frozenset(settings.auth_client_ids))
 
 
 @asynccontextmanager
 async def open_verifier(settings: PlatformSettings, clock: Clock) -> AsyncIterator[Verifier]:
-    """A verifier for the issuer of the settings. A service's start opens it and leaves it as `app.state.verifier`."""
+    """Yield a verifier for the issuer of the settings; a service's start stores it as `app.state.verifier`."""
     url = settings.auth_jwks_url or f"{settings.auth_issuer}/.well-known/jwks.json"
     async with open_key_cache(url, clock) as keys:
-        yield Verifier(rules_of(settings), keys, clock)
+        yield Verifier(token_rules(settings), keys, clock)
 
 
-_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token of `/v1/auth/sign-in`.")
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token from `/v1/auth/sign-in`.")
 
 
 async def principal(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
-    """The caller: a dependency. Problems: 401 without a valid token, 503 while none can be checked."""
+    """Return the caller; a dependency. Problems: 401 without a valid token, 503 while tokens can't be verified."""
     if credentials is None:
-        raise Unauthenticated("Sign in, and send the access token as `Authorization: Bearer …`.")
+        raise Unauthenticated("No access token was sent. Sign in and send it as `Authorization: Bearer …`.")
     verifier: TokenVerifier = request.app.state.verifier
     try:
         return await verifier.verify(credentials.credentials)
     except InvalidTokenError as error:
-        raise Unauthenticated("The access token isn't valid, or not any more.", error="invalid_token") from error
+        raise Unauthenticated(
+            "The access token is invalid or expired. Sign in again.", error="invalid_token"
+        ) from error
 
 
 InPrincipal: TypeAlias = Annotated[Principal, Depends(principal)]
-"""An endpoint's parameter."""
+"""The caller as an endpoint's parameter."""
 
 
 def require(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
-    """A dependency: the caller, who has one of the roles; 403 for others.
+    """Create a dependency that returns the caller if it has one of the roles, and responds with 403 otherwise.
 
-    Use it as `Annotated[Principal, Depends(require(Role.STAFF))]`. Whose data the caller may see is another question:
-    answer it where the data is, with 404.
+    Use it as `Annotated[Principal, Depends(require(Role.STAFF))]`. It does not check access to a resource: services
+    respond with 404 for resources that the caller can't view.
     """
 
     async def required(caller: InPrincipal) -> Principal:
         if not caller.has(*roles):
-            raise Forbidden(f"This is for: {', '.join(roles)}.")
+            raise Forbidden(f"Required role: {', '.join(roles)}. Sign in with such an account.")
         return caller
 
     return required
 
 
 def require_recent(caller: Principal, clock: Clock, seconds: float) -> None:
-    """401 where the password was given longer ago than that: sign in again first (RFC 9470)."""
+    """Raise 401 if the caller entered the password more than `seconds` ago: a new sign-in is required (RFC 9470)."""
     if clock.time() - caller.authenticated_at > seconds + LEEWAY:
         raise Unauthenticated(
-            "Sign in again: this needs a sign-in of the last minutes.",
+            "This request requires a recent sign-in. Sign in again.",
             error="insufficient_user_authentication",
             parameters={"max_age": str(int(seconds))},
         )

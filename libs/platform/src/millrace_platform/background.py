@@ -1,4 +1,4 @@
-"""The tasks of a service beside its requests: one group, and the process goes down with the first that fails."""
+"""Run the background tasks of a service as one group that ends when the first of them fails."""
 
 import asyncio
 import logging
@@ -9,12 +9,11 @@ Task = Callable[[], Awaitable[None]]
 _log = logging.getLogger("millrace.background")
 
 
-def require_running() -> None:
-    """Raise `CancelledError` where the current task was cancelled, whatever became of that.
+def raise_if_cancelled() -> None:
+    """Raise `CancelledError` if the current task was cancelled; call it after each error that a loop catches.
 
-    Loops that outlive errors ask it after each.
-    A TaskGroup that is cancelled while one of its tasks fails tells of the failure alone (up to Python 3.12); so does
-    whatever else fails while it is cancelled.
+    An error raised during cancellation replaces the `CancelledError`, e.g. in a TaskGroup up to Python 3.12; without
+    this check the loop would continue after its cancellation.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
@@ -22,18 +21,19 @@ def require_running() -> None:
 
 
 class TaskEndedError(RuntimeError):
-    """A background task returned, though it should run until it is cancelled."""
+    """Raised when a background task returns instead of running until it is cancelled."""
 
 
 class Background:
-    """Runs tasks until `stop`. A task that raises or returns is a failure: it is logged, the others are cancelled.
+    """Runs tasks until `stop`. If a task raises or returns, logs the failure and cancels the other tasks.
 
-    Use: `start`, later `stop` (at once, may be called again), then `join`. `on_failure` is called once, on the loop.
+    Call `start`, later `stop` (returns immediately, idempotent), then `join`. Calls `on_failure` at the first failure,
+    on the event loop, unless the tasks are already being stopped.
     """
 
     def __init__(self) -> None:
         self.failed: str | None = None
-        """Name of the task that failed first."""
+        """Name of the task that failed first; None if no task failed."""
         self.stopping = False
         self.on_failure: Callable[[], None] = _nothing
         self._group: asyncio.Task[None] | None = None
@@ -42,14 +42,14 @@ class Background:
         self._group = asyncio.create_task(self._run(tasks), name="background")
 
     def stop(self) -> None:
-        """Cancel all tasks; each may finish what it has in flight."""
+        """Cancel all tasks; each may finish its current work."""
         if self._group is None or self.stopping:
             return
         self.stopping = True
         self._group.cancel()
 
-    async def join(self, timeout: float) -> bool:  # noqa: ASYNC109 # the tasks aren't given up, only the wait
-        """Wait until all tasks have ended, at most `timeout` seconds; whether they have."""
+    async def join(self, timeout: float) -> bool:  # noqa: ASYNC109 # the timeout ends the wait, not the tasks
+        """Wait at most `timeout` seconds for all tasks to end; return whether they have."""
         if self._group is None:
             return True
         _, pending = await asyncio.wait({self._group}, timeout=timeout)
@@ -74,7 +74,7 @@ class Background:
             raise
 
     def fail(self, name: str) -> None:
-        """Note the failure of a task, one of these or one that these depend on."""
+        """Record the failure of a task, in this group or in one that it depends on."""
         if self.failed is None:
             self.failed = name
             if not self.stopping:
@@ -82,4 +82,4 @@ class Background:
 
 
 def _nothing() -> None:
-    """Nobody has asked to be told."""
+    """Ignore the failure; the default of `on_failure`."""

@@ -1,4 +1,4 @@
-"""What is known of the request that is being answered, for logs and problems."""
+"""Context of the current request for logs, problems and telemetry."""
 
 from contextvars import ContextVar
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from starlette.types import Scope
 
 request_id: ContextVar[str | None] = ContextVar("millrace_request_id", default=None)
-"""Id of the request at hand; None outside of any."""
+"""Id of the current request; None outside of requests."""
 
 UNMATCHED = "(unmatched)"
 EFFECTIVE_ROUTE = "effective_route_context"
@@ -14,14 +14,14 @@ EFFECTIVE_ROUTE = "effective_route_context"
 
 
 def is_probe(path: str) -> bool:
-    """Whether machines ask this path or route every few seconds: not worth a log line or a span."""
+    """Return whether this path or route is polled by machines, so that its requests are not logged or traced."""
     return path in ("/healthz", "/readyz") or (path.startswith("/internal/") and path.endswith("/status"))
 
 
 def route_template(scope: Scope) -> str:
-    """The path template of the route that answered, e.g. `/v1/providers/{npi}`; never the path itself.
+    """Return the path template of the matched route, e.g. `/v1/providers/{npi}`; `UNMATCHED` if there is none.
 
-    FastAPI keeps the full template of a route from an included router beside the route, which knows only its own part.
+    For routes of included routers FastAPI stores the full template separately; the route only has its own part.
     """
     included: Any = scope.get("fastapi", {}).get(EFFECTIVE_ROUTE)
     route = included or scope.get("route")

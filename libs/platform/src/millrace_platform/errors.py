@@ -1,14 +1,14 @@
-# ruff: noqa: N818 # the names are those of HTTP's own states
-"""What a caller can be told, as RFC 9457 problems.
+# ruff: noqa: N818 # the names are those of HTTP status codes
+"""Exceptions that become RFC 9457 problem responses.
 
-Problem                    any status; raise it, or one of these, anywhere below an endpoint
+Problem                    any status; raise it, or a subclass, anywhere below an endpoint
 ├── BadRequest             400
 ├── Unauthenticated        401  with WWW-Authenticate
 ├── Forbidden              403
 ├── NotFound               404
 ├── Conflict               409
-├── PreconditionFailed     412  the resource isn't at the version that If-Match names
-├── Unprocessable          422  each of `errors` names a field, what is wrong, and the remedy
+├── PreconditionFailed     412  the resource's version does not match If-Match
+├── Unprocessable          422  each of `errors` has a field, a detail and a remedy
 ├── PreconditionRequired   428
 ├── TooManyRequests        429  with Retry-After
 ├── Unavailable            503  with Retry-After
@@ -24,7 +24,7 @@ RETRY_AFTER_SECONDS = 2
 
 
 class FieldError(TypedDict):
-    """One thing wrong with a request. `field` is named as the client wrote it, e.g. `limit` or `address.zip`."""
+    """An invalid field of a request. `field` is its name in the request, e.g. `limit` or `address.zip`."""
 
     field: str
     detail: str
@@ -32,10 +32,10 @@ class FieldError(TypedDict):
 
 
 class Problem(Exception):
-    """An answer to the caller that isn't a success. Nothing in it may tell of the inside of the service.
+    """An error response to the caller; must not contain internal details.
 
-    `type` is a URI, or the last part of one of our own (`not-found`). `members` are those
-    that the type has beyond RFC 9457.
+    `type` is a URI, or the last part of one of our URNs (`not-found`). `members` are JSON members in addition to those
+    of RFC 9457.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class Problem(Exception):
         self.members = dict(members or {})
 
 
-class _Fixed(Problem):
-    """A problem whose status, type and title are the same every time."""
+class _StandardProblem(Problem):
+    """A problem with a constant status, type and title."""
 
     STATUS: ClassVar[int]
     SLUG: ClassVar[str]
@@ -78,80 +78,80 @@ class _Fixed(Problem):
         )
 
 
-class BadRequest(_Fixed):
+class BadRequest(_StandardProblem):
     STATUS = 400
     SLUG = "bad-request"
-    TITLE = "The request can't be understood"
+    TITLE = "The request is malformed"
 
 
-class Unauthenticated(_Fixed):
-    """`error` is one of RFC 6750's and RFC 9470's codes, None where no credentials came; `parameters` go with it."""
+class Unauthenticated(_StandardProblem):
+    """`error`: a code of RFC 6750 or RFC 9470, None if no credentials were sent; `parameters` are added to it."""
 
     STATUS = 401
     SLUG = "unauthenticated"
-    TITLE = "The request must carry a valid access token"
+    TITLE = "A valid access token is required"
 
     def __init__(
         self, detail: str | None = None, *, error: str | None = None, parameters: Mapping[str, str] | None = None
     ) -> None:
-        told = {**({} if error is None else {"error": error}), **(parameters or {})}
-        challenge = ", ".join(f'{name}="{value}"' for name, value in told.items())
+        values = {**({} if error is None else {"error": error}), **(parameters or {})}
+        challenge = ", ".join(f'{name}="{value}"' for name, value in values.items())
         super().__init__(detail, headers={"WWW-Authenticate": f"Bearer {challenge}".rstrip()})
 
 
-class Forbidden(_Fixed):
+class Forbidden(_StandardProblem):
     STATUS = 403
     SLUG = "forbidden"
-    TITLE = "This isn't for the role of the caller"
+    TITLE = "The caller's role does not permit this request"
 
 
-class NotFound(_Fixed):
+class NotFound(_StandardProblem):
     STATUS = 404
     SLUG = "not-found"
-    TITLE = "There is no such resource"
+    TITLE = "Resource not found"
 
 
-class Conflict(_Fixed):
+class Conflict(_StandardProblem):
     STATUS = 409
     SLUG = "conflict"
     TITLE = "The request conflicts with the state of the resource"
 
 
-class PreconditionFailed(_Fixed):
+class PreconditionFailed(_StandardProblem):
     STATUS = 412
     SLUG = "precondition-failed"
-    TITLE = "The resource has another version than If-Match names"
+    TITLE = "The resource's version does not match If-Match"
 
 
-class Unprocessable(_Fixed):
+class Unprocessable(_StandardProblem):
     STATUS = 422
     SLUG = "invalid-request"
     TITLE = "The request has invalid fields"
 
 
-class PreconditionRequired(_Fixed):
+class PreconditionRequired(_StandardProblem):
     STATUS = 428
     SLUG = "precondition-required"
-    TITLE = "The request must say which version it changes"
+    TITLE = "If-Match is required to change this resource"
 
 
-class TooManyRequests(_Fixed):
-    """The caller may try again after that many seconds."""
+class TooManyRequests(_StandardProblem):
+    """The caller may retry after `retry_after` seconds."""
 
     STATUS = 429
     SLUG = "too-many-requests"
-    TITLE = "There were too many requests"
+    TITLE = "Too many requests"
 
     def __init__(self, detail: str | None = None, *, retry_after: int) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
-class Unavailable(_Fixed):
-    """The caller may try again after `Retry-After`."""
+class Unavailable(_StandardProblem):
+    """The service or a store is unavailable; the caller may retry after `Retry-After`."""
 
     STATUS = 503
     SLUG = "unavailable"
-    TITLE = "The service can't answer now"
+    TITLE = "The service is temporarily unavailable"
 
     def __init__(
         self,
@@ -163,23 +163,23 @@ class Unavailable(_Fixed):
         super().__init__(detail, errors=errors, headers={"Retry-After": str(RETRY_AFTER_SECONDS), **(headers or {})})
 
 
-class TimedOut(_Fixed):
+class TimedOut(_StandardProblem):
     STATUS = 504
     SLUG = "timed-out"
     TITLE = "The request took too long"
 
 
-_OF_STATUS: dict[int, tuple[str, str]] = {
+_PROBLEM_TYPES: dict[int, tuple[str, str]] = {
     kind.STATUS: (kind.SLUG, kind.TITLE)
     for kind in (BadRequest, Forbidden, NotFound, Conflict, PreconditionFailed, Unprocessable, PreconditionRequired)
 } | {
-    405: ("method-not-allowed", "The resource doesn't have this method"),
-    408: ("request-incomplete", "The request didn't arrive in time"),
+    405: ("method-not-allowed", "The resource does not support this method"),
+    408: ("request-incomplete", "The request was not received in time"),
     413: ("body-too-large", "The body is too large"),
-    414: ("target-too-long", "The address is too long"),
-    415: ("unsupported-media-type", "The body has the wrong media type"),
-    431: ("header-too-large", "The header is too large"),
-    500: ("internal", "The service failed"),
+    414: ("target-too-long", "The request target is too long"),
+    415: ("unsupported-media-type", "The media type of the body is not supported"),
+    431: ("header-too-large", "The request header is too large"),
+    500: ("internal", "An internal error occurred"),
     503: (Unavailable.SLUG, Unavailable.TITLE),
     504: (TimedOut.SLUG, TimedOut.TITLE),
 }
@@ -191,8 +191,8 @@ def problem_of_status(
     *,
     headers: Mapping[str, str] | None = None,
 ) -> Problem:
-    """The problem of a bare HTTP status; `about:blank` with the status' own name where we have no type for it."""
-    known = _OF_STATUS.get(status)
+    """Return the problem for an HTTP status; its type is `about:blank` for statuses without one of our URNs."""
+    known = _PROBLEM_TYPES.get(status)
     slug, title = known or ("about:blank", _phrase(status))
     return Problem(status=status, type=slug, title=title, detail=detail, headers=headers)
 

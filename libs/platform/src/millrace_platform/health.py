@@ -1,4 +1,4 @@
-"""`/healthz`: the process is alive. `/readyz`: its stores answer and its tasks run."""
+"""Health endpoints. `/healthz`: the process runs. `/readyz`: its stores are available and its tasks run."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from millrace_platform.errors import Unavailable
 from millrace_platform.problems import problem_response
 
 Check = Callable[[], Awaitable[None]]
-"""Returns when what it checks is well, raises otherwise."""
+"""Checks a dependency; raises any exception if it is not available."""
 
 OK = "ok"
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("millrace.health")
 
 
 class Readiness:
-    """Runs all checks at once, each with its own timeout. Not ready before `open`, nor once a task failed."""
+    """Runs all checks concurrently, each with its own timeout. Not ready before `open`, nor after a task failed."""
 
     def __init__(self, background: Background, *, check_timeout: float) -> None:
         self._background = background
@@ -33,7 +33,7 @@ class Readiness:
         self._checks = dict(checks)
 
     async def report(self) -> dict[str, str]:
-        """What each check found: `ok`, `failed` or `timed out`. Details are in the log, not for the caller."""
+        """Return the result of each check: `ok`, `failed` or `timed out`. Details are only logged."""
         if self._checks is None or self._background.stopping:
             return {"lifespan": "stopping" if self._background.stopping else "starting"}
         found = await asyncio.gather(*(self._run(name, check) for name, check in self._checks.items()))
@@ -56,7 +56,7 @@ class Readiness:
 
 
 def install_health(app: FastAPI, readiness: Readiness) -> None:
-    """Add the two probes; they are no part of the API's description."""
+    """Add `/healthz` and `/readyz`; they are not part of the API's OpenAPI document."""
 
     async def healthz() -> Response:
         return _json({"status": OK})

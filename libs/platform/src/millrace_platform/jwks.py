@@ -1,5 +1,4 @@
-"""The issuer's public keys (RFC 7517): fetched when needed, never more often than is good for the issuer, and kept in
-use while it can't be reached."""
+"""Fetch and cache the issuer's public keys (RFC 7517): limit the rate of fetches, use cached keys in outages."""
 
 import asyncio
 import logging
@@ -17,11 +16,11 @@ from millrace_feeds.clock import Clock
 from millrace_platform.errors import Unavailable
 
 Fetch: TypeAlias = Callable[[], Awaitable[bytes]]
-"""Gets the key set's JSON; raises whatever when it can't."""
+"""Fetches the key set's JSON; may raise any exception."""
 
 KEYS_LIMIT = 32
 MODULUS_BITS = 2048
-"""RS256 demands at least this (RFC 7518, section 3.3)."""
+"""Minimum size of an RS256 key (RFC 7518, section 3.3)."""
 BODY_LIMIT = 65_536
 PUBLIC_MEMBERS = ("kty", "n", "e")
 
@@ -30,20 +29,20 @@ _log = logging.getLogger("millrace.jwks")
 
 @dataclass(frozen=True, slots=True)
 class KeyCacheSettings:
-    """Seconds. `refresh_after` must be below the time that an issuer publishes a key ahead of its use."""
+    """Durations in seconds. `refresh_after` must be shorter than the time from publication to use of a key."""
 
     refresh_after: float = 300.0
     stale_for: float = 86_400.0
-    """How long keys stay in use after the last successful fetch."""
+    """Maximum age of cached keys since the last successful fetch."""
     minimum_interval: float = 10.0
-    """Between two fetches, whatever key ids callers make up."""
+    """Minimum time between two fetches, so that tokens with made-up key ids cause no further ones."""
     timeout: float = 3.0
 
 
 def rsa_keys(body: bytes) -> dict[str, RSAKey]:
-    """The keys of a set that can verify RS256, by id. All others are left out: symmetric ones, other uses, weak ones.
+    """Return the keys of a set that can verify RS256, by id; omit symmetric and weak keys and keys for other uses.
 
-    Raises ValueError where the body isn't a key set.
+    Raises ValueError if the body is not a key set.
     """
     document = msgspec.json.decode(body)
     listed = document.get("keys") if isinstance(document, dict) else None
@@ -63,7 +62,7 @@ def _rsa_key(entry: Any) -> RSAKey | None:
     if entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig" or entry.get("alg", "RS256") != "RS256":
         return None
     try:
-        # Only the public part, so that nothing else of the entry has a say.
+        # Other members of the entry must not affect the key.
         key = RSAKey.import_key({name: entry[name] for name in PUBLIC_MEMBERS})
     except (JoseError, ValueError, KeyError, TypeError):
         return None
@@ -71,7 +70,7 @@ def _rsa_key(entry: Any) -> RSAKey | None:
 
 
 class KeyCache:
-    """Keys by id. A refresh runs beside the requests: only who asks for an unknown key waits for it."""
+    """Caches keys by id. Refreshes in the background; only lookups of unknown or too old keys wait for a refresh."""
 
     def __init__(self, fetch: Fetch, clock: Clock, settings: KeyCacheSettings | None = None) -> None:
         self._fetch = fetch
@@ -83,18 +82,18 @@ class KeyCache:
         self._refreshing: asyncio.Task[None] | None = None
 
     async def key(self, kid: str) -> RSAKey | None:
-        """The key with this id; None where the issuer has none. Raises `Unavailable` while no keys can be had."""
+        """Return the key with this id or None. Raises `Unavailable` while keys can't be fetched."""
         if self._age() >= self._settings.refresh_after or kid not in self._keys:
             self._begin_refresh()
         if self._refreshing is not None and (kid not in self._keys or self._too_old()):
-            # The fetch serves all: the end of one request that waits for it must not end it.
+            # All requests share the fetch: cancelling one that waits must not cancel it.
             await asyncio.shield(self._refreshing)
         if self._too_old():
-            raise Unavailable("The issuer's keys can't be had, so no access token can be checked.")
+            raise Unavailable("Access tokens can't be verified now. Retry later.")
         return self._keys.get(kid)
 
     async def close(self) -> None:
-        """End a fetch that is under way."""
+        """Cancel the current fetch, if any."""
         if self._refreshing is not None:
             self._refreshing.cancel()
             with suppress(asyncio.CancelledError):
@@ -124,15 +123,15 @@ class KeyCache:
             self._keys = keys
             self._fetched = self._clock.monotonic()
         except Exception as error:
-            # Whatever went wrong, the keys at hand stay in use until they are too old.
-            _log.warning("keys of the issuer not fetched", extra={"reason": type(error).__name__})
+            # After any error the cached keys stay in use until they are too old.
+            _log.warning("fetching the issuer's keys failed", extra={"reason": type(error).__name__})
         finally:
             self._refreshing = None
 
 
 @asynccontextmanager
 async def open_key_cache(url: str, clock: Clock, settings: KeyCacheSettings | None = None) -> AsyncIterator[KeyCache]:
-    """A cache of the keys at an address; the first token fetches them. Redirects aren't followed."""
+    """Yield a cache of the keys at the URL, fetched at the first lookup. Redirects are not followed."""
     settings = settings or KeyCacheSettings()
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)
     async with httpx.AsyncClient(timeout=settings.timeout, limits=limits, follow_redirects=False) as client:
@@ -151,5 +150,5 @@ async def _get(client: httpx.AsyncClient, url: str) -> bytes:
         async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > BODY_LIMIT:
-                raise ValueError("a key set beyond all measure")
+                raise ValueError("key set too large")
         return body

@@ -1,7 +1,7 @@
-"""The layers around every request, as plain ASGI: a request crosses all of them in some microseconds.
+"""ASGI middleware of every service; plain ASGI because it adds only microseconds to a request.
 
-From the outside in: `tracing.Tracing` where telemetry is exported, `RequestContext` (id, log line, metrics), `Faults`
-(any exception becomes a problem), `Bounds` (header, body, time, number at once).
+From the outside in: `tracing.Tracing` if telemetry is exported, `RequestContext` (id, log line, metrics),
+`ErrorHandling` (converts exceptions to problems), `RequestLimits` (header and body size, duration, concurrency).
 """
 
 import asyncio
@@ -27,13 +27,13 @@ _faults = logging.getLogger("millrace.fault")
 
 
 class Meter(Protocol):
-    """Takes note of answered requests."""
+    """Records metrics of completed requests."""
 
     def record(self, *, method: str, route: str, status: int, seconds: float) -> None: ...
 
 
 class RequestContext:
-    """Gives the request its id, answers HEAD as GET without a body, and writes the log line."""
+    """Sets the request id, serves HEAD as GET without a body, logs the request and records its metrics."""
 
     def __init__(self, app: ASGIApp, *, ids: Ids, meter: Meter | None = None) -> None:
         self._app = app
@@ -48,7 +48,7 @@ class RequestContext:
         method: str = scope["method"]
         is_head = method == "HEAD"
         if is_head:
-            # The server must still see HEAD; the layers around this one read the matched route from their own scope.
+            # The server must still see HEAD, and outer middleware reads the matched route from the original scope.
             outer_scope, scope = scope, {**scope, "method": "GET", "fastapi": scope.setdefault("fastapi", {})}
         current = _accepted_id(scope) or str(self._ids())
         header = (REQUEST_ID_HEADER, current.encode())
@@ -78,7 +78,7 @@ class RequestContext:
             self._meter.record(method=method, route=route, status=status, seconds=seconds)
         level = logging.DEBUG if is_probe(route) else logging.INFO
         if _requests.isEnabledFor(level):
-            # Made by hand: Logger.log first looks for the caller's file and line, and that takes longer than the rest.
+            # Logger.log would look up the caller's file and line, which takes longer than all the rest.
             record = logging.LogRecord(_requests.name, level, "", 0, "request", None, None)
             record.__dict__.update(method=method, route=route, status=status, duration_ms=round(seconds * 1000, 3))
             _requests.handle(record)
@@ -91,10 +91,10 @@ def _accepted_id(scope: Scope) -> str | None:
     return None
 
 
-class Faults:
-    """Answers whatever comes up as a problem that tells nothing of the inside; the log has the rest.
+class ErrorHandling:
+    """Converts exceptions to problem responses without internal details; logs the details.
 
-    `unavailable_on` are exceptions that mean a store can't be reached: 503 instead of 500.
+    The response is 503 instead of 500 for the exception types `unavailable_on`: a store can't be reached.
     """
 
     def __init__(self, app: ASGIApp, *, unavailable_on: tuple[type[Exception], ...] = ()) -> None:
@@ -112,10 +112,10 @@ class Faults:
         try:
             await self._app(scope, receive, watched)
         except asyncio.CancelledError:
-            # Only the end of the server cancels a request: a client that leaves doesn't, and Bounds keeps its own.
+            # Only a server shutdown gets here: disconnects don't cancel requests; RequestLimits converts its timeout.
             if started or scope["type"] != "http":
                 raise
-            await problem_response(Unavailable("The service is shutting down."))(scope, receive, send)
+            await problem_response(Unavailable("The service is shutting down. Retry later."))(scope, receive, send)
         except Exception as error:
             problem = self._problem(error)
             if started or scope["type"] != "http":
@@ -135,25 +135,25 @@ class Faults:
         return problem_of_status(500)
 
 
-def prolong(scope: Scope, seconds: float) -> None:
-    """Give the request this many seconds from now. For an endpoint that streams, before each part of what it sends."""
+def extend_deadline(scope: Scope, seconds: float) -> None:
+    """Move the request's deadline to `seconds` from now. Streaming endpoints call it before each part they send."""
     deadline: asyncio.Timeout | None = scope.get(_DEADLINE)
     if deadline is not None and not deadline.expired():
         deadline.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
-class Bounds:
-    """Bounds what one request may cost, and how many there are at once."""
+class RequestLimits:
+    """Limits the size and duration of each request and the number of concurrent requests."""
 
     def __init__(
-        self, app: ASGIApp, *, header_count: int, head_size: int, body_size: int, seconds: float, at_once: int
+        self, app: ASGIApp, *, header_count: int, head_size: int, body_size: int, seconds: float, concurrency: int
     ) -> None:
         self._app = app
         self._header_count = header_count
         self._head_size = head_size
         self._body_size = body_size
         self._seconds = seconds
-        self._at_once = at_once
+        self._at_once = concurrency
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,7 +162,7 @@ class Bounds:
             return
         body = self._body(scope, receive)
         if self._running >= self._at_once:
-            raise Unavailable("Too many requests are under way.")
+            raise Unavailable("Too many concurrent requests. Retry later.")
         self._running += 1
         try:
             async with asyncio.timeout(self._seconds) as deadline:
@@ -176,11 +176,11 @@ class Bounds:
             self._running -= 1
 
     def _body(self, scope: Scope, receive: Receive) -> "_Body | None":
-        """The body with its bound, None where there is no body. Raises `Problem` on a head out of bounds."""
+        """Return the body with its size limit, None without a body. Raises `Problem` if the head exceeds a limit."""
         headers = scope["headers"]
         size = len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"])
         if size > self._head_size:
-            raise problem_of_status(414, f"Keep it within {self._head_size} bytes.")
+            raise problem_of_status(414, f"Shorten the request target to at most {self._head_size} bytes.")
         if len(headers) > self._header_count:
             raise problem_of_status(431, f"Send at most {self._header_count} header fields.")
         length = b""
@@ -192,18 +192,18 @@ class Bounds:
             elif name == b"transfer-encoding":
                 chunked = True
         if size > self._head_size:
-            raise problem_of_status(431, f"Keep all header fields within {self._head_size} bytes.")
+            raise problem_of_status(431, f"Send header fields of at most {self._head_size} bytes in total.")
         if not chunked and length in (b"", b"0"):
             return None
         if length and (not length.isdigit() or len(length) > 18):
-            raise BadRequest("Content-Length isn't a number of bytes.")
+            raise BadRequest("Content-Length is not a number. Send the size of the body in bytes.")
         if length and int(length) > self._body_size:
             raise problem_of_status(413, _too_large(self._body_size))
         return _Body(receive, self._body_size)
 
 
 class _Body:
-    """Receives a body and refuses it as soon as it exceeds its limit, whatever length was announced."""
+    """Receives a body; raises 413 as soon as it exceeds the limit, regardless of Content-Length."""
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive = receive
@@ -217,10 +217,10 @@ class _Body:
             self._left -= len(message.get("body", b""))
             self.complete = not message.get("more_body", False)
             if self._left < 0:
-                # FastAPI lets this exception alone pass unchanged while it reads a body.
+                # The only exception that FastAPI does not convert while it reads a body.
                 raise HTTPException(413, _too_large(self._limit))
         return message
 
 
 def _too_large(limit: int) -> str:
-    return f"Keep the body within {limit} bytes."
+    return f"Send a body of at most {limit} bytes."

@@ -1,4 +1,4 @@
-"""How services describe themselves: problems have one form everywhere, so one description."""
+"""OpenAPI documents of services: operation ids, and the problem responses that all services share."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ _TEXT: Final = {"type": "string"}
 SCHEMAS: Final[Mapping[str, Any]] = {
     "FieldProblem": {
         "title": "FieldProblem",
-        "description": "One thing wrong with a request.",
+        "description": "An invalid field of a request.",
         "type": "object",
         "required": ["field", "detail", "remedy"],
         "properties": {
             "field": {**_TEXT, "examples": ["address.zip"]},
             "detail": {**_TEXT, "examples": ["'00000' is not a known ZIP code."]},
-            "remedy": {**_TEXT, "examples": ["ZIP codes like it: 00501."]},
+            "remedy": {**_TEXT, "examples": ["Use a known ZIP code, such as 00501."]},
         },
     },
     "Problem": {
         "title": "Problem",
-        "description": "What went wrong (RFC 9457).",
+        "description": "An error response (RFC 9457).",
         "type": "object",
         "required": ["type", "title", "status"],
         "properties": {
@@ -44,32 +44,32 @@ HEADERS: Final[Mapping[str, Any]] = {
         "schema": {**_TEXT, "pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$'},
     }
 }
-"""Headers that are refused with a status of their own where they are missing, so FastAPI isn't told to require them."""
+"""Required headers that FastAPI sees as optional, because we respond to missing ones with our own statuses."""
 
 
 PROBLEMS: Final[Mapping[int, str]] = {
-    400: "A header is missing or can't be understood.",
-    401: "No valid access token.",
-    403: "Not for the role of the caller.",
-    404: "There is no such resource, or the caller may not know of it.",
-    409: "It conflicts with what is there.",
-    412: "The resource has another version than `If-Match` names.",
-    415: "The body isn't JSON.",
-    422: "Fields are invalid; `errors` names each with its remedy.",
+    400: "A header is missing or malformed.",
+    401: "The access token is missing, invalid or expired.",
+    403: "The caller's role does not permit this request.",
+    404: "The resource does not exist, or the caller can't view it.",
+    409: "The request conflicts with the state of the resource.",
+    412: "The resource's version does not match `If-Match`.",
+    415: "The media type of the body is not JSON.",
+    422: "Fields are invalid; `errors` lists each with its remedy.",
     428: "`If-Match` is missing.",
-    429: "Too many requests; `Retry-After` says how long to wait.",
-    503: "The service can't answer now.",
+    429: "Too many requests; retry after `Retry-After` seconds.",
+    503: "The service is temporarily unavailable; retry after `Retry-After` seconds.",
 }
-"""What the statuses of problems mean, where a service has nothing more exact to say."""
+"""Default descriptions of problem responses, by status."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """An endpoint's `responses`: its problems, each with what it means everywhere."""
+    """Return an endpoint's `responses` for these problem statuses, with the default descriptions."""
     return described_problems(PROBLEMS, *statuses)
 
 
 def described_problems(descriptions: Mapping[int, str], *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """An endpoint's `responses`: its problems, each with what it means in this service."""
+    """Return an endpoint's `responses` for these problem statuses, with the given descriptions."""
     content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": descriptions[status], "content": content} for status in statuses}
 
@@ -90,8 +90,8 @@ def require_unique_operation_ids(app: FastAPI) -> None:
         raise ValueError(f"rename endpoints that share an operation id: {', '.join(repeated)}")
 
 
-class DescribedApplication(FastAPI):
-    """Its document has the schemas that problems refer to, and says which headers are required."""
+class ServiceApplication(FastAPI):
+    """A FastAPI application whose OpenAPI document contains the problem schemas and marks required headers."""
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()

@@ -1,4 +1,4 @@
-"""OpenTelemetry's SDK with OTLP/HTTP exporters. Import it only where telemetry is exported; see `telemetry`."""
+"""Configure OpenTelemetry's SDK with OTLP/HTTP exporters. Expensive to import; see `telemetry`."""
 
 import logging
 import threading
@@ -25,13 +25,13 @@ from millrace_platform.context import request_id
 from millrace_platform.logging import describe_exception, extra_fields
 
 EXPORT_SECONDS = 5.0
-"""How long one export may take."""
+"""Timeout of one export."""
 STOP_SECONDS = 3.0
-"""How long the last export may take before the process ends without it."""
+"""Timeout of the last export when the process stops."""
 
 
-class Exporting:
-    """The process' three providers. `endpoint` is the collector's base address, e.g. `http://collector:4318`.
+class TelemetryExporter:
+    """The tracer, meter and logger providers of the process. `endpoint`: collector's base URL, e.g. `http://host:4318`.
 
     Sampling, headers and further resource attributes come from OpenTelemetry's own variables (`OTEL_TRACES_SAMPLER`,
     `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES`).
@@ -59,14 +59,14 @@ class Exporting:
         )
 
     def start(self) -> None:
-        """Make them the process' providers, and have its log exported too."""
+        """Install the providers and the log handler in this process."""
         trace.set_tracer_provider(self._tracers)
         metrics.set_meter_provider(self._meters)
         _logs.set_logger_provider(self._loggers)
         logging.getLogger().addHandler(OtlpLogHandler())
 
     def stop(self) -> None:
-        """Send what is left, within `STOP_SECONDS`."""
+        """Flush and shut down the exporters within `STOP_SECONDS`."""
         shutdowns: list[Callable[[], None]] = [self._tracers.shutdown, self._meters.shutdown, self._loggers.shutdown]
         threads = [threading.Thread(target=shutdown, daemon=True) for shutdown in shutdowns]
         for thread in threads:
@@ -76,14 +76,14 @@ class Exporting:
 
 
 class OtlpLogHandler(logging.Handler):
-    """Hands log lines with their fields to OpenTelemetry, which adds the running span."""
+    """Exports log records with their extra fields; OpenTelemetry adds the current span."""
 
     def __init__(self) -> None:
         super().__init__()
         self._logger = _logs.get_logger("millrace")
 
     def emit(self, record: logging.LogRecord) -> None:
-        # An export's own troubles would make an export of their own.
+        # Exporting the exporter's own errors would cause further exports.
         if record.name.startswith(("opentelemetry", "urllib3")):
             return
         attributes: dict[str, AnyValue] = {name: _plain(value) for name, value in extra_fields(record).items()}

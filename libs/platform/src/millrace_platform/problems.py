@@ -1,4 +1,4 @@
-"""Problems as responses (RFC 9457): whatever goes wrong reaches the caller in this one form."""
+"""Convert errors to problem responses (RFC 9457)."""
 
 from http import HTTPStatus
 from typing import Any
@@ -17,12 +17,12 @@ from millrace_platform.validation import field_errors
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 _UNREADABLE_BODY = FieldError(
-    field="body", detail="It can't be read as JSON.", remedy="Send well-formed JSON in UTF-8, not too deeply nested."
+    field="body", detail="The body is not valid JSON.", remedy="Send well-formed JSON in UTF-8, not too deeply nested."
 )
 
 
 def problem_response(problem: Problem) -> Response:
-    """The response that tells the caller of a problem."""
+    """Return the HTTP response for a problem."""
     return Response(
         problem_body(problem),
         status_code=problem.status,
@@ -32,7 +32,7 @@ def problem_response(problem: Problem) -> Response:
 
 
 def problem_body(problem: Problem) -> bytes:
-    """The members of RFC 9457 that are known, `errors` where there are any, and the request's id."""
+    """Return a problem as JSON, with its field errors and the request id, if any."""
     members: dict[str, Any] = {"type": problem.type, "title": problem.title, "status": problem.status}
     if problem.detail:
         members["detail"] = problem.detail
@@ -45,7 +45,7 @@ def problem_body(problem: Problem) -> bytes:
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Have the application answer its own and FastAPI's errors as problems."""
+    """Install exception handlers that respond to our own and FastAPI's errors with problems."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -59,7 +59,7 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 # the type it is registered for
     if isinstance(error.__cause__, UnicodeError | RecursionError):
-        # How FastAPI tells of a body that isn't UTF-8, or is nested too deeply: invalid JSON like any other.
+        # FastAPI raises this for a body that is not UTF-8 or is nested too deeply; treat it like other invalid JSON.
         return problem_response(Unprocessable(errors=[_UNREADABLE_BODY]))
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -85,7 +85,7 @@ def is_json(request: Request) -> bool:
 
 
 def _methods_at(request: Request) -> set[str]:
-    """All methods of all routes at a path: the router itself names only those of the first that it finds."""
+    """Return the methods of all routes that match the path; Starlette only reports those of the first match."""
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
         pattern = getattr(route, "path_regex", None)

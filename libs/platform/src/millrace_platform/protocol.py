@@ -1,6 +1,6 @@
-"""The HTTP/1.1 protocol with a bound on a request's head while it comes in, and problems where the server refuses it.
+"""HTTP/1.1 protocol for uvicorn that limits the size of an incomplete request head and responds with problems.
 
-The application bounds heads as well, but sees none before it is complete.
+The application also limits heads, but only receives complete ones.
 """
 
 from http import HTTPStatus
@@ -11,28 +11,28 @@ from millrace_platform.errors import Problem, problem_of_status
 from millrace_platform.problems import PROBLEM_MEDIA_TYPE, problem_body
 
 HEAD_LIMIT = 65_536
-"""Bytes of a head that is still incomplete; the piece it began with isn't counted (at most 256 KiB)."""
+"""Maximum bytes of an incomplete head, not counting the first chunk read from the socket (at most 256 KiB)."""
 
 LINGER_SECONDS = 1.0
-"""How long a refused client may go on sending, into nothing."""
+"""Time in which input of a rejected client is discarded before its connection is closed."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """One connection."""
+class HeadLimitingProtocol(HttpToolsProtocol):
+    """One connection; rejects malformed requests and oversized heads with a problem response."""
 
     _head_open = False
     _head_size = 0
-    _refused = False
+    _rejected = False
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._rejected:
             return
         was_open = self._head_open
         super().data_received(data)
         if was_open and self._head_open:
             self._head_size += len(data)
             if self._head_size > HEAD_LIMIT:
-                self._refuse(problem_of_status(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+                self._reject(problem_of_status(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -44,20 +44,20 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Uvicorn's answer to what isn't HTTP. A response that is under way can only be cut off."""
+        """Respond to malformed HTTP with a problem; only close the connection if a response has begun."""
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.close()
             return
-        self._refuse(problem_of_status(HTTPStatus.BAD_REQUEST, msg))
+        self._reject(problem_of_status(HTTPStatus.BAD_REQUEST, msg))
 
-    def _refuse(self, problem: Problem) -> None:
+    def _reject(self, problem: Problem) -> None:
         body = problem_body(problem)
         head = (
             f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
             "cache-control: no-store\r\nconnection: close\r\n\r\n"
         )
-        self._refused = True
+        self._rejected = True
         self.transport.write(STATUS_LINE[problem.status] + head.encode() + body)
-        # Closed at once, a client that goes on sending would be reset before it has read why.
+        # An immediate close would reset a client that is still sending before it has read the response.
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)

@@ -16,18 +16,18 @@ from pydantic import ValidationError
 
 from millrace_platform.background import Background
 from millrace_platform.logging import configure_logging
-from millrace_platform.protocol import BoundedProtocol
+from millrace_platform.protocol import HeadLimitingProtocol
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.telemetry import telemetry
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than the load balancer's idle timeout (60 s), so that it never writes into a connection just closed."""
+"""Longer than the load balancer's idle timeout (60 s), so that it never writes to a connection just closed."""
 DRAIN_SECONDS = 25
-"""How long requests under way may go on after SIGTERM."""
+"""Time for requests in flight to complete after SIGTERM."""
 DEADLINE_SECONDS = 29.0
-"""After this the process ends whatever still runs; ECS kills after 30 s."""
-YOUNG_OBJECTS = 10_000
-"""So many more than before make the collector look at the young ones: some requests' worth, in about a millisecond."""
+"""Time from SIGTERM to a forced exit; ECS kills the process after 30 s."""
+GC_THRESHOLD = 10_000
+"""New objects that trigger a collection of the youngest generation: a few requests' worth, about a millisecond."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -36,7 +36,7 @@ _log = logging.getLogger("millrace.serve")
 
 
 class _Server(uvicorn.Server):
-    """Stops the background tasks as soon as it stops taking requests, not only when the last one is answered."""
+    """Stops the background tasks as soon as it accepts no new requests, before the last response."""
 
     def __init__(self, config: uvicorn.Config, background: Background) -> None:
         super().__init__(config)
@@ -45,7 +45,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        _leave_alone_what_stays()
+        _freeze_long_lived_objects()
         _log.info("listening", extra={"addresses": self._addresses()})
 
     def _addresses(self) -> list[str]:
@@ -53,12 +53,12 @@ class _Server(uvicorn.Server):
         return [f"{host}:{port}" for host, port, *_ in names]
 
     def _on_failure(self) -> None:
-        end_by_force(DEADLINE_SECONDS)
+        exit_after(DEADLINE_SECONDS)
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Counted from the signal, which may come while the service is still starting.
-        end_by_force(DEADLINE_SECONDS)
+        # The deadline counts from the signal, which may come while the service is still starting.
+        exit_after(DEADLINE_SECONDS)
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -66,21 +66,21 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _leave_alone_what_stays() -> None:
-    """Keep the collector from what lives as long as the process: modules, routes, models, some 200,000 objects.
+def _freeze_long_lived_objects() -> None:
+    """Exclude the objects made at startup (modules, routes, models: some 200,000) from garbage collection.
 
-    Looking through them takes 0.1 s and more, in which nobody is answered.
+    Scanning them would block all requests for 0.1 s and more.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
+    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
     gc.enable()
 
 
 def serve(factory: str) -> None:
-    """Run the application that `factory` (`package.module:function`) makes; returns when SIGTERM or SIGINT ended it.
+    """Run the application that `factory` (`package.module:function`) returns until SIGTERM or SIGINT.
 
-    Exits with 1 when a background task failed or the start did, with 2 on settings that can't be.
+    Exits with 1 if the start or a background task failed, with 2 on invalid settings.
     """
     app = _create(factory)
     settings: PlatformSettings = app.state.settings
@@ -98,7 +98,7 @@ def serve(factory: str) -> None:
 
 def _create(factory: str) -> FastAPI:
     module, _, function = factory.partition(":")
-    # Imports make many objects and no garbage: it is looked for once the server has started.
+    # Imports make many objects and no garbage, so collection begins only after the server has started.
     gc.disable()
     try:
         app = getattr(importlib.import_module(module), function)()
@@ -107,12 +107,12 @@ def _create(factory: str) -> FastAPI:
             sys.stderr.write(f"{_variable(str(problem['loc'][0]))}: {problem['msg']}\n")
         sys.exit(EXIT_USAGE)
     if not isinstance(app, FastAPI):
-        raise TypeError(f"{factory} didn't make an application")
+        raise TypeError(f"{factory} did not return a FastAPI application")
     return app
 
 
 def _variable(name: str) -> str:
-    """The variable behind a setting; one that isn't ours goes by its own name already."""
+    """Return the environment variable of a setting; uppercase names are variables without our prefix already."""
     return name if name.isupper() else f"{PlatformSettings.model_config['env_prefix']}{name}".upper()
 
 
@@ -122,7 +122,7 @@ def _config(app: FastAPI, settings: PlatformSettings) -> uvicorn.Config:
         host=settings.listen_host,
         port=settings.listen_port,
         loop="uvloop",
-        http=BoundedProtocol,
+        http=HeadLimitingProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -135,11 +135,11 @@ def _config(app: FastAPI, settings: PlatformSettings) -> uvicorn.Config:
 
 
 def _already_handled(_number: int, _frame: FrameType | None) -> None:
-    """The server raises a signal once more after it has obeyed it; the process then ends by itself, with status 0."""
+    """Ignore the signal that uvicorn raises again after its shutdown, so that the process exits with status 0."""
 
 
-def end_by_force(seconds: float) -> None:
-    """End the process after so many seconds, whatever it does by then, even where its event loop is blocked."""
+def exit_after(seconds: float) -> None:
+    """Exit the process with status 1 after this many seconds, even if its event loop is blocked."""
     timer = threading.Timer(seconds, _abort)
     timer.daemon = True
     timer.start()

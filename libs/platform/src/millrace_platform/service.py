@@ -17,7 +17,7 @@ from millrace_platform.settings import PlatformSettings
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """How a service reads a feed. `reads_per_second`: its share of the five that Kinesis grants for each shard."""
+    """A service's consumer of a feed. `reads_per_second`: its share of the five reads that Kinesis allows per shard."""
 
     application: str
     stream: str
@@ -54,9 +54,9 @@ def _open_verifier(settings: PlatformSettings, clock: Clock) -> AbstractAsyncCon
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """Everything outside of a service that its start depends on. The defaults are a deployment's; tests replace them.
+    """The external dependencies of a service. The defaults are for deployments; tests replace them.
 
-    `ids` are ordered by time.
+    `ids` generates time-ordered ids.
     """
 
     clock: Clock = field(default_factory=SystemClock)

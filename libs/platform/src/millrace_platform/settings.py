@@ -1,4 +1,4 @@
-"""Settings that all services share, read from the environment once when a process starts."""
+"""Settings that all services share, read from the environment when a process starts."""
 
 from typing import Annotated, Literal
 
@@ -19,11 +19,11 @@ class PlatformSettings(BaseSettings):
 
     listen_host: str = "127.0.0.1"
     listen_port: Port = 8000
-    """0: any free port."""
+    """0 selects a free port."""
 
     database_pool_size: int = Field(8, ge=1)
     database_timeout: Seconds = 5.0
-    """Of one statement, and of the wait for a free connection."""
+    """Timeout of one statement, and of the wait for a free connection."""
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False)
     redis_pool_size: int = Field(16, ge=1)
     redis_timeout: Seconds = 2.0
@@ -50,15 +50,15 @@ class PlatformSettings(BaseSettings):
     log_format: Literal["json", "text"] = "json"
 
     request_timeout: Seconds = 15.0
-    """Of one request, from its head to the end of its response."""
+    """Timeout of one request, from its head to the end of its response."""
     check_timeout: Seconds = 2.0
-    """Of each readiness check."""
+    """Timeout of each readiness check."""
     body_limit: int = Field(1_048_576, ge=0)
     head_limit: int = Field(32_768, ge=1_024)
-    """Of the target and all header names and values of a request."""
+    """Maximum size of the target and all header names and values of a request."""
     header_count_limit: int = Field(100, ge=1)
     concurrency_limit: int = Field(1_000, ge=1)
-    """Concurrent requests of a process; further ones get 503."""
+    """Concurrent requests of a process; the response to further ones is 503."""
 
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     """Base address of an OTLP/HTTP collector; None disables telemetry."""

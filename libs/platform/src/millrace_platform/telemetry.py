@@ -1,4 +1,4 @@
-"""Traces, metrics and logs over OTLP/HTTP where `OTEL_EXPORTER_OTLP_ENDPOINT` is set; elsewhere nothing is imported."""
+"""Export traces, metrics and logs over OTLP/HTTP if `OTEL_EXPORTER_OTLP_ENDPOINT` is set."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,19 +8,19 @@ from millrace_platform.settings import PlatformSettings
 
 @contextmanager
 def telemetry(settings: PlatformSettings, *, service: str) -> Iterator[None]:
-    """Export what the process tells until the end of the block, then send what is left.
+    """Export telemetry until the end of the block, then flush it.
 
-    Once a process: OpenTelemetry's providers can't be replaced. Servers and commands wrap their whole run in it.
+    Use it once per process, around the whole run: OpenTelemetry's providers can't be replaced.
     """
     if settings.otlp_endpoint is None:
         yield
         return
-    # The SDK and its exporters take 60 ms and 20 MB: only for who exports.
-    from millrace_platform.otlp import Exporting  # noqa: PLC0415
+    # Importing the SDK and its exporters takes 60 ms and 20 MB.
+    from millrace_platform.otlp import TelemetryExporter  # noqa: PLC0415
 
-    exporting = Exporting(settings.otlp_endpoint, service)
-    exporting.start()
+    exporter = TelemetryExporter(settings.otlp_endpoint, service)
+    exporter.start()
     try:
         yield
     finally:
-        exporting.stop()
+        exporter.stop()

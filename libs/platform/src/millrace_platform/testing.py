@@ -29,7 +29,7 @@ from millrace_platform.authentication import (
     TOKEN_USE,
     TokenVerifier,
     Verifier,
-    rules_of,
+    token_rules,
 )
 from millrace_platform.ids import Uuid7
 from millrace_platform.service import Infrastructure, Subscription
@@ -64,7 +64,7 @@ class ManualClock:
 
 @cache
 def _key() -> RSAKey:
-    # One for all tests, as generating a key takes long.
+    # Shared by all tests, because generating a key is slow.
     return RSAKey.generate_key(2048, private=True)
 
 
@@ -76,7 +76,7 @@ class _Keys:
 @asynccontextmanager
 async def open_test_verifier(settings: PlatformSettings, clock: Clock) -> AsyncIterator[TokenVerifier]:
     """Yield the real verifier with the key of `access_token`, in place of `authentication.open_verifier`."""
-    yield Verifier(rules_of(settings), _Keys(), clock)
+    yield Verifier(token_rules(settings), _Keys(), clock)
 
 
 def access_token(

@@ -1,4 +1,4 @@
-"""Traces and metrics of requests, on OpenTelemetry's API alone: route templates, never paths, queries or headers."""
+"""Trace and measure requests by route template, without paths, queries or headers; uses only OpenTelemetry's API."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from millrace_platform.context import is_probe, route_template
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds: a search takes a few milliseconds, so the finer buckets stand below OpenTelemetry's own."""
+"""Seconds; finer than OpenTelemetry's default buckets, because a search takes a few milliseconds."""
 
 SERVER_ERROR = 500
 
@@ -20,7 +20,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 def is_recording() -> bool:
-    """Whether an SDK was set up; without one, spans go nowhere and need not be made."""
+    """Return whether an OpenTelemetry SDK is configured; without one, spans are discarded."""
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider)
 
 
@@ -34,7 +34,7 @@ class _HeaderGetter(Getter[Headers]):
 
 
 class Tracing:
-    """A span around each request, in the trace that the caller names (W3C Trace Context)."""
+    """ASGI middleware that creates a span for each request, in the caller's trace (W3C Trace Context)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -55,7 +55,7 @@ class Tracing:
 
             async def watched(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    _tell_status(span, message["status"])
+                    _set_status(span, message["status"])
                 await send(message)
 
             try:
@@ -66,7 +66,7 @@ class Tracing:
                 span.set_attribute("http.route", route)
 
 
-def _tell_status(span: Span, status: int) -> None:
+def _set_status(span: Span, status: int) -> None:
     span.set_attribute("http.response.status_code", status)
     if status >= SERVER_ERROR:
         span.set_attribute("error.type", str(status))
@@ -74,7 +74,7 @@ def _tell_status(span: Span, status: int) -> None:
 
 
 class RequestMeter:
-    """`http.server.request.duration` as OpenTelemetry's conventions have it."""
+    """Records `http.server.request.duration` as in OpenTelemetry's semantic conventions."""
 
     def __init__(self) -> None:
         self._duration = metrics.get_meter("millrace.http").create_histogram(
@@ -85,7 +85,7 @@ class RequestMeter:
         )
 
     def record(self, *, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one answered request."""
+        """Record one completed request."""
         attributes: dict[str, AnyValue] = {
             "http.request.method": method,
             "http.route": route,

@@ -1,12 +1,12 @@
-"""What is wrong with a request's fields, in the caller's words: never a value that was sent, always a remedy."""
+"""Convert Pydantic's validation errors to field errors: each has a remedy, none repeats a value of the request."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from millrace_platform.errors import FieldError
 
-_PLACES = frozenset({"query", "path", "header", "cookie", "body"})
-_DEFAULT_REMEDY = "Correct the value as the API description says."
+_LOCATIONS = frozenset({"query", "path", "header", "cookie", "body"})
+_DEFAULT_REMEDY = "Correct the value; see the API documentation."
 
 _Context = Mapping[str, Any]
 
@@ -21,9 +21,9 @@ def _filled(template: str) -> Callable[[_Context], str]:
 
 _REMEDIES: dict[str, Callable[[_Context], str]] = {
     "missing": _fixed("Add it."),
-    "extra_forbidden": _fixed("Leave it out; it has no meaning here."),
+    "extra_forbidden": _fixed("Remove it; this request has no such field."),
     "json_invalid": _fixed("Send well-formed JSON in UTF-8."),
-    "string_type": _fixed("Give a text."),
+    "string_type": _fixed("Give a string."),
     "string_unicode": _fixed("Send valid Unicode without lone surrogates."),
     "string_too_short": _filled("Give at least {min_length} characters."),
     "string_too_long": _filled("Give at most {max_length} characters."),
@@ -59,9 +59,9 @@ _REMEDIES: dict[str, Callable[[_Context], str]] = {
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
-    """Pydantic's errors as fields of a problem.
+    """Convert Pydantic's errors to the field errors of a problem.
 
-    A validator of our own gives its remedy as `remedy` in the context of a `PydanticCustomError`.
+    Our own validators pass their remedy as `remedy` in the context of a `PydanticCustomError`.
     """
     return [
         FieldError(
@@ -74,11 +74,14 @@ def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
 
 
 def field_name(location: Iterable[int | str], kind: str = "") -> str:
-    """`("body", "openings", 2, "start")` as `openings[2].start`; the whole body as `body`."""
+    """Return the field name of an error location: `("body", "openings", 2, "start")` is `openings[2].start`.
+
+    The name of the whole body is `body`; `kind` is Pydantic's error type.
+    """
     parts = list(location)
-    if parts and parts[0] in _PLACES:
+    if parts and parts[0] in _LOCATIONS:
         place = str(parts.pop(0))
-        # FastAPI gives the offset of a syntax error as if it were an item of a list.
+        # The location of a JSON syntax error ends with its offset, which is not a list index.
         if not parts or kind == "json_invalid":
             return place
     name = ""

@@ -22,7 +22,7 @@ from millrace_directory.rules import load_tables
 from millrace_directory.service import Service
 from millrace_directory.settings import DirectorySettings
 from millrace_feeds.relay import Relay
-from millrace_platform.application import Running
+from millrace_platform.application import ServiceRuntime
 from millrace_platform.database import Database
 from millrace_platform.persistence import open_relay, open_service_database
 from millrace_platform.service import Infrastructure
@@ -31,7 +31,7 @@ from millrace_platform.unit_of_work import UnitsOfWork
 
 async def start(
     settings: DirectorySettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
-) -> Running:
+) -> ServiceRuntime:
     """Open the database and the relay, wire the services, and name tasks and checks."""
     await asyncio.to_thread(load_tables)
     url = settings.directory_database_url
@@ -40,7 +40,7 @@ async def start(
     app.state.directory = directory = wire(settings, infrastructure, database, relay)
     app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, infrastructure.clock))
     # There is no check of the stream: while it is unavailable, the outbox takes the changes.
-    return Running(tasks={"relay": relay.run, "replay": directory.replay.run}, checks={"database": database.check})
+    return ServiceRuntime(tasks={"relay": relay.run, "replay": directory.replay.run}, checks={"database": database.check})
 
 
 def wire(settings: DirectorySettings, infrastructure: Infrastructure, database: Database, relay: Relay) -> Directory:

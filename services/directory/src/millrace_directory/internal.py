@@ -11,7 +11,7 @@ from millrace_directory.dependencies import InDirectory
 from millrace_directory.http import problems
 from millrace_directory.snapshot import NDJSON, snapshot
 from millrace_feeds.outbox import OUTBOX_TABLE
-from millrace_platform.middleware import prolong
+from millrace_platform.middleware import extend_deadline
 from millrace_platform.responses import json_response
 
 STALL = 60.0
@@ -37,7 +37,7 @@ async def get_directory_snapshot(request: Request) -> StreamingResponse:
     All lines are from one moment. The response is complete only if the body ends properly (its last chunk arrives).
     """
     url = request.app.state.settings.directory_database_url
-    return StreamingResponse(snapshot(url, lambda: prolong(request.scope, STALL)), media_type=NDJSON)
+    return StreamingResponse(snapshot(url, lambda: extend_deadline(request.scope, STALL)), media_type=NDJSON)
 
 
 @router.post("/replay", summary="Publish all entities again", status_code=202, responses=problems(409))

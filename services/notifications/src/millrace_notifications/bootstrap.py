@@ -30,7 +30,7 @@ from millrace_notifications.sweep import Sweep
 from millrace_notifications.timer.sender import EmailSender
 from millrace_notifications.timer.service import TimerService
 from millrace_notifications.worker import Worker
-from millrace_platform.application import Running
+from millrace_platform.application import ServiceRuntime
 from millrace_platform.database import Database
 from millrace_platform.ids import Ids
 from millrace_platform.persistence import open_service_database
@@ -66,7 +66,7 @@ async def start(
     open_mailer: OpenMailer,
     app: FastAPI,
     stack: AsyncExitStack,
-) -> Running:
+) -> ServiceRuntime:
     """Open the database, clients and feeds, wire the services, and name tasks and checks."""
     clock = infrastructure.clock
     database = await stack.enter_async_context(
@@ -85,7 +85,7 @@ async def start(
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, _handler(parts)))
     sender, dispatcher = _sender(parts, patients, recent_emails or mailer), _dispatcher(parts, poster)
     app.state.notifications = _notifications(parts, consumer, recent_emails)
-    return Running(
+    return ServiceRuntime(
         tasks={
             "consumer": consumer.run,
             "emails": Worker("emails", sender.lease_due, sender.send, settings.notifications_mails_at_once).run,

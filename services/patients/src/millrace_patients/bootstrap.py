@@ -34,8 +34,8 @@ from millrace_patients.sweep import Sweep
 from millrace_patients.throttle.service import Throttle
 from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_patients.wire import SOURCE
-from millrace_platform.application import Running
-from millrace_platform.authentication import Verifier, rules_of
+from millrace_platform.application import ServiceRuntime
+from millrace_platform.authentication import Verifier, token_rules
 from millrace_platform.ids import Ids
 from millrace_platform.persistence import open_relay
 from millrace_platform.service import Infrastructure
@@ -64,7 +64,7 @@ class Components:
 
 async def start(
     settings: PatientsSettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
-) -> Running:
+) -> ServiceRuntime:
     """Open the stores, wire the services, and name tasks and checks."""
     clock = infrastructure.clock
     core = await stack.enter_async_context(open_core(settings))
@@ -77,11 +77,11 @@ async def start(
         ring = await open_key_ring(settings, core, clock)
         passwords = await stack.enter_async_context(_passwords(settings))
         app.state.identity = _identity(components, ring, passwords)
-        app.state.verifier = Verifier(rules_of(settings), KeyRingSource(ring), clock)
+        app.state.verifier = Verifier(token_rules(settings), KeyRingSource(ring), clock)
         tasks["signing-keys"] = ring.run
     else:
         app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
-    return Running(tasks=tasks, checks={"database": core.database.check})
+    return ServiceRuntime(tasks=tasks, checks={"database": core.database.check})
 
 
 def _components(settings: PatientsSettings, core: Core, clock: Clock, ids: Ids) -> Components:

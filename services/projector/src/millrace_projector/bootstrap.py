@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 from fastapi import FastAPI
 
-from millrace_platform.application import Running
+from millrace_platform.application import ServiceRuntime
 from millrace_platform.service import Infrastructure, Subscription
 from millrace_projector.as_of import AsOfTracker, AsOfWriter
 from millrace_projector.first_load import FirstLoad, FirstLoadTimeouts
@@ -22,7 +22,7 @@ READS_PER_SECOND = 3.5
 
 async def start(
     settings: ProjectorSettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
-) -> Running:
+) -> ServiceRuntime:
     """Open the stores; return the consumer of `entities`, the rebuild monitor and the as-of writer as tasks."""
     stores = await stack.enter_async_context(open_stores(settings, name=APPLICATION))
     as_of = AsOfTracker()
@@ -48,7 +48,7 @@ async def start(
     async def ping_read_model() -> None:
         await stores.redis.ping()
 
-    return Running(
+    return ServiceRuntime(
         tasks={"consumer": consumer.run, "rebuild-monitor": monitor.run, "as-of": as_of_writer.run},
         checks={"entities": consumer.check, "truth": stores.truth.check, "read-model": ping_read_model},
     )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from millrace_platform.background import require_running
+from millrace_platform.background import raise_if_cancelled
 from millrace_projector.handler import is_unavailable
 from millrace_projector.stores import Stores
 from millrace_readmodel.bulk import RepeatedCommandError
@@ -59,7 +59,7 @@ class RebuildMonitor:
                 if not is_unavailable(error):
                     raise
                 logger.warning("read model not checked: %s", error)
-            require_running()
+            raise_if_cancelled()
             await self._wait()
 
     async def check(self) -> None:

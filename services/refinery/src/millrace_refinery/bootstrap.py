@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.publisher import Publisher
-from millrace_platform.application import Running
+from millrace_platform.application import ServiceRuntime
 from millrace_platform.service import Infrastructure, Subscription, aws_settings
 from millrace_refinery.dynamodb import DynamoDBStateStore
 from millrace_refinery.ordering import Limits
@@ -21,7 +21,7 @@ APPLICATION = "refinery"
 
 async def start(
     settings: RefinerySettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
-) -> Running:
+) -> ServiceRuntime:
     """Open stores and streams; return the consumer of `changes` and the sweep of expired gaps as tasks."""
     store = DynamoDBStateStore(
         await stack.enter_async_context(dynamodb_client(aws_settings(settings))), settings.refinery_table
@@ -44,7 +44,7 @@ async def start(
         interval=settings.refinery_sweep_interval,
     )
     app.state.status = StatusReader(consumer, refiner, stats)
-    return Running(
+    return ServiceRuntime(
         tasks={"consumer": consumer.run, "sweep": sweep.run},
         checks={"changes": consumer.check, "states": store.check},
     )

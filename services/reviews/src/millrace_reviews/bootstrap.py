@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.relay import Relay
-from millrace_platform.application import Running
+from millrace_platform.application import ServiceRuntime
 from millrace_platform.persistence import open_relay, open_service_database
 from millrace_platform.service import Infrastructure, Subscription
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
@@ -31,7 +31,7 @@ READS_PER_SECOND = 0.5
 
 async def start(
     settings: ReviewsSettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
-) -> Running:
+) -> ServiceRuntime:
     """Open the database and the feeds, wire the services, and name tasks and checks."""
     url, clock = settings.reviews_database_url, infrastructure.clock
     database = await stack.enter_async_context(open_service_database(settings, url, name=APPLICATION))
@@ -46,7 +46,7 @@ async def start(
     app.state.reviews = create_services(settings, units, relay, consumer)
     sweep = Sweep(units, timedelta(seconds=settings.reviews_window))
     # No check of the streams: reviews can be read and written while they are unavailable.
-    return Running(
+    return ServiceRuntime(
         tasks={"relay": relay.run, "consumer": consumer.run, "sweep": sweep.run}, checks={"database": database.check}
     )
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from millrace_feeds.clock import Clock
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.relay import Relay
-from millrace_platform.application import Running
+from millrace_platform.application import ServiceRuntime
 from millrace_platform.background import Task
 from millrace_platform.database import Database
 from millrace_platform.ids import Ids
@@ -39,7 +39,7 @@ async def start(
     guard: ReservationGuard,
     app: FastAPI,
     stack: AsyncExitStack,
-) -> Running:
+) -> ServiceRuntime:
     """Open the database and the feeds, wire the services, and name tasks and checks."""
     url, clock = settings.scheduling_database_url, infrastructure.clock
     database = await stack.enter_async_context(open_service_database(settings, url, name=APPLICATION))
@@ -57,7 +57,7 @@ async def start(
         parts, relay, consumer, OpeningsNotifier(url, settings.scheduling_streams)
     )
     # There is no check of the streams: while they are unavailable, the outbox takes the changes.
-    return Running(tasks={**booked.tasks, **_tasks(scheduling)}, checks={"database": database.check})
+    return ServiceRuntime(tasks={**booked.tasks, **_tasks(scheduling)}, checks={"database": database.check})
 
 
 def _scheduling(parts: Parts, relay: Relay, consumer: Consumer, notifier: OpeningsNotifier) -> Scheduling:

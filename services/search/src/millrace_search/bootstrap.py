@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from fastapi import FastAPI
 
 from millrace_feeds.clock import SystemClock
-from millrace_platform.application import Running
+from millrace_platform.application import ServiceRuntime
 from millrace_readmodel.dynamodb import truth_client
 from millrace_readmodel.near_cache import NearCache
 from millrace_readmodel.tracking import Limits
@@ -19,7 +19,7 @@ from millrace_search.settings import SearchSettings
 from millrace_search.suggest.service import SuggestionService
 
 
-async def start(settings: SearchSettings, app: FastAPI, stack: AsyncExitStack) -> Running:
+async def start(settings: SearchSettings, app: FastAPI, stack: AsyncExitStack) -> ServiceRuntime:
     """Connect the source of truth and the near cache; neither store needs to be available yet."""
     aws = truth_client(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url)
     truth = Truth(await stack.enter_async_context(aws), settings.truth_table)
@@ -43,7 +43,7 @@ async def start(settings: SearchSettings, app: FastAPI, stack: AsyncExitStack) -
     app.state.suggester = SuggestionService(near, key_spaces, lexicons)
     app.state.providers = ProviderService(truth, SystemClock())
 
-    return Running(
+    return ServiceRuntime(
         supporting={"near cache": near.run, "lexicon": lexicons.run, "as of": as_of.run},
         checks={"read model": near.check, "truth": truth.check},
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from millrace_platform.middleware import prolong
+from millrace_platform.middleware import extend_deadline
 from millrace_platform.openapi import problems
 from millrace_platform.responses import NO_STORE
 from millrace_scheduling.availability.schemas import ProviderLocationIds
@@ -42,7 +42,7 @@ async def stream_availability(
     last_id = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 19 else 0
     streams = scheduling.streams
     streams.notifier.require_capacity()
-    extend_deadline = partial(prolong, request.scope, streams.heartbeat + CLIENT_TIMEOUT)
-    body = streams.events(provider_location, last_id, extend_deadline)
+    extend = partial(extend_deadline, request.scope, streams.heartbeat + CLIENT_TIMEOUT)
+    body = streams.events(provider_location, last_id, extend)
     headers = {**NO_STORE, "X-Accel-Buffering": "no"}
     return StreamingResponse(body, media_type=EVENT_STREAM, headers=headers)
