@@ -20,7 +20,7 @@ test: $(INSTALLED) ## Run all tests except chaos, deploy-check and compose-test;
 	$(BIN)/pytest -m "not chaos and not deploy and not compose" --numprocesses auto --maxprocesses 4 $(ARGS)
 
 .PHONY: check
-check: $(INSTALLED) ## Check lint, format, types, layers, schemas and locks, without any running server
+check: $(INSTALLED) ## Check lint, format, types, layers, schemas, locks and wording, without any running server
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy libs services tests .ci conftest.py
@@ -28,6 +28,7 @@ check: $(INSTALLED) ## Check lint, format, types, layers, schemas and locks, wit
 	$(BIN)/python -m millrace_contracts.schemas check --history
 	$(BIN)/python .ci/check_lock.py
 	$(BIN)/python .ci/check_dependencies.py
+	$(BIN)/python .ci/check_language.py
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## Kill every kind of process during an import and check that nothing is lost

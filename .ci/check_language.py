@@ -20,7 +20,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SUBJECT_LIMIT = 72
-RULES_SINCE = "771cae6a6a1ecf7ca4efd32e4f9aa9ba6ce7cb96"
+RULES_SINCE = "771cae6bb37b2d9b7897a72ab5ff2963fd028bc9"
 """Commits after this one are checked."""
 
 WORDS = {

@@ -24,7 +24,7 @@ def record(event: str = "batch written", **fields: Any) -> logging.LogRecord:
 
 
 def raised(action: Callable[[], object]) -> BaseException:
-    with pytest.raises(Exception) as caught:  # whatever it is
+    with pytest.raises(Exception) as caught:  # any exception type
         action()
     return caught.value
 

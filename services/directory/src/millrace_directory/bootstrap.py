@@ -40,7 +40,9 @@ async def start(
     app.state.directory = directory = wire(settings, infrastructure, database, relay)
     app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, infrastructure.clock))
     # There is no check of the stream: while it is unavailable, the outbox takes the changes.
-    return ServiceRuntime(tasks={"relay": relay.run, "replay": directory.replay.run}, checks={"database": database.check})
+    return ServiceRuntime(
+        tasks={"relay": relay.run, "replay": directory.replay.run}, checks={"database": database.check}
+    )
 
 
 def wire(settings: DirectorySettings, infrastructure: Infrastructure, database: Database, relay: Relay) -> Directory:
