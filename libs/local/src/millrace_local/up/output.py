@@ -59,7 +59,7 @@ class Output:
         self._thread.start()
 
     def line(self, name: str, text: str) -> None:
-        """Write one line of the process `name`."""
+        """Write one line of output from the process `name`."""
         prefix = f"{name:<{self._width}} │"
         if self._colour:
             prefix = f"\x1b[{self._colours.get(name, 37)}m{prefix}\x1b[0m"

@@ -82,20 +82,20 @@ class Platform:
             await self._demo.add_calendars(self._variables, self._clock, time.time)
             self._demo.done()
         elif self._demo.providers > 0:
-            await self._served()
+            await self._wait_for_read_model()
         self._options.home.write_variables(self._variables)
         self._output.say(summary(self._options, self._clock() - began))
 
-    async def _served(self) -> None:
-        """Wait for the read model, which each start rebuilds because Redis isn't persistent. A large one takes long,
-        so continue after a while without it."""
+    async def _wait_for_read_model(self) -> None:
+        """Wait for the read model, which each start rebuilds because Redis isn't persistent. Continue without it
+        if it makes no progress for a while, because the rest of the platform works without it."""
         try:
             await until_served(self._variables, 0.0, self._clock)
         except NotDrainedError:
-            self._output.say("the read model is still being made: searches are answered when it is")
+            self._output.say("the read model is not complete yet; searches will work once it is")
 
-    def has_stopped(self) -> None:
-        """Record how the processes have exited, once all have."""
+    def record_exits(self) -> None:
+        """Write down how the processes exited, for the next start; call it once all have."""
         self._options.home.variables.unlink(missing_ok=True)
         saved = any(child.spec.name == "ministack" and child.exit_code == 0 for child in self._stores)
         if saved and not self._aws_is_behind:

@@ -81,7 +81,7 @@ async def _supervise(options: Options, output: Output, listener: socket.socket, 
         return await _until_stopped(platform, supervisor, output, stopping)
     finally:
         await supervisor.stop()
-        platform.has_stopped()
+        platform.record_exits()
         output.say("stopped")
 
 
