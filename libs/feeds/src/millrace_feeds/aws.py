@@ -1,4 +1,4 @@
-"""Clients of Kinesis and DynamoDB with bounded timeouts and connections."""
+"""Open clients of Kinesis and DynamoDB with bounded timeouts and connections."""
 
 import os
 from collections.abc import AsyncIterator
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
-    """Endpoint, region and limits of a client; times in seconds.
+    """Endpoint, region and limits of an AWS client; timeouts are in seconds.
 
-    None leaves the endpoint and region to botocore (`AWS_ENDPOINT_URL`, `AWS_REGION`, profiles, roles). `attempts`
-    includes the first one; callers add retries with their own backoff.
+    If `endpoint_url` or `region` is None, botocore determines it (`AWS_ENDPOINT_URL`, `AWS_REGION`, profiles, roles).
+    `attempts` includes the first one; callers add retries with their own backoff.
     """
 
     endpoint_url: str | None = None
@@ -34,7 +34,7 @@ class AwsSettings:
     attempts: int = 2
 
     def config(self) -> AioConfig:
-        """Return the botocore configuration."""
+        """Return a botocore configuration with these timeouts and limits."""
         return AioConfig(
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
@@ -48,18 +48,18 @@ class AwsSettings:
 
     @property
     def verify(self) -> bool | None:
-        """Return False for plain HTTP, where loading the root certificates would only slow the start down."""
+        """Return botocore's `verify` option: False for plain HTTP, to save loading root certificates, else None."""
         return False if (self.endpoint_url or "").startswith("http://") else None
 
     @property
     def region_name(self) -> str | None:
-        """Return the region, by default from AWS_REGION: ECS sets it, but botocore reads only AWS_DEFAULT_REGION."""
+        """Return the region, by default from AWS_REGION, which ECS sets but botocore ignores; None if unset."""
         return self.region or os.environ.get("AWS_REGION")
 
 
 @cache
 def _model_loader() -> Loader:
-    """Return one loader per process: reading the service models takes longer than connecting."""
+    """Return the process's only loader: reading botocore's descriptions of services takes longer than connecting."""
     return create_loader()
 
 
@@ -71,13 +71,13 @@ def _session() -> AioSession:
 
 
 def _parse_timestamp(value: Any) -> datetime:
-    """Parse a timestamp; faster than botocore's parser, which builds a time zone for each record."""
+    """Parse a timestamp of a response; faster than botocore's parser, which builds a time zone for each record."""
     return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else parse_timestamp(value)
 
 
 @asynccontextmanager
 async def kinesis_client(settings: AwsSettings | None = None) -> "AsyncIterator[KinesisClient]":
-    """Open a Kinesis client without retries of its own: only the publisher can repeat a put without reordering keys."""
+    """Open a Kinesis client that never retries: only the publisher can repeat a put and keep each key's order."""
     settings = settings or AwsSettings()
     config = settings.config().merge(AioConfig(retries={"mode": "standard", "total_max_attempts": 1}))
     async with _session().create_client(
@@ -92,7 +92,7 @@ async def kinesis_client(settings: AwsSettings | None = None) -> "AsyncIterator[
 
 @asynccontextmanager
 async def dynamodb_client(settings: AwsSettings | None = None) -> "AsyncIterator[DynamoDBClient]":
-    """Open a DynamoDB client."""
+    """Open a DynamoDB client that retries as often as the settings allow."""
     settings = settings or AwsSettings()
     async with _session().create_client(
         "dynamodb",

@@ -1,4 +1,4 @@
-"""Maps botocore's errors to `FeedError`s."""
+"""Translate errors of botocore to `FeedError`s."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ _THROTTLED = frozenset(
 
 @contextmanager
 def map_aws_errors(resource: str) -> Iterator[None]:
-    """Raise a `FeedError` that names `resource` (a stream or table) in place of an error of botocore."""
+    """Translate an error of botocore that the block raises to a `FeedError` naming `resource` (a stream or table)."""
     try:
         yield
     except ClientError as error:
@@ -39,7 +39,7 @@ def map_aws_errors(resource: str) -> Iterator[None]:
 
 @contextmanager
 def map_unknown_position(resource: str) -> Iterator[None]:
-    """Raise `UnknownPosition` for the InvalidArgumentException that Kinesis returns for a foreign sequence number."""
+    """Raise `UnknownPosition` if Kinesis rejects the sequence number with InvalidArgumentException within the block."""
     try:
         yield
     except Unavailable as error:

@@ -1,4 +1,4 @@
-"""The commands `millrace feeds`: lag of the consumers, and dead letters."""
+"""The commands `millrace feeds`: show the lag of consumers; list, show and redrive dead letters."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ Application = Annotated[str | None, typer.Option("--application", "-a", help="On
 
 
 class ConsumerGroup(NamedTuple):
-    """An application, the stream it consumes, and the table of its leases."""
+    """The workers of one application: its name, the stream it consumes, and the DynamoDB table of its leases."""
 
     application: str
     stream: str
@@ -38,7 +38,7 @@ class ConsumerGroup(NamedTuple):
 
 
 def consumer_groups() -> list[ConsumerGroup]:
-    """Return the consumer groups whose lag is shown; names of streams and tables come from environment variables."""
+    """Return the consumer groups whose lag is shown; environment variables can change their streams and tables."""
     environment = os.environ
     return [
         ConsumerGroup(
@@ -147,7 +147,7 @@ async def _find_dead_letter(dead_letter_id: str) -> DeadLetter | None:
 
 
 async def _redrive(dead_letter_ids: list[str], application: str | None) -> tuple[int, list[FeedError]]:
-    """Return the number of records sent again, and the errors of the others."""
+    """Redrive these dead letters, all without ids; return the number of records sent and the errors of the others."""
     async with open_dead_letters(dead_letters_table()) as store, open_transport() as transport:
         errors: list[FeedError] = []
         ids = dead_letter_ids or await _ids_by_arrival(store, application)
@@ -160,7 +160,7 @@ async def _redrive(dead_letter_ids: list[str], application: str | None) -> tuple
 
 
 async def _ids_by_arrival(store: DeadLetterStore, application: str | None) -> list[str]:
-    """Return the ids in the order of arrival, so that records of a key are sent in order."""
+    """Return the ids of dead letters in their records' order of arrival, so that each key's records stay in order."""
     entries = [(entry.arrived, entry.sequence, entry.id) async for entry in store.list(application)]
     return [dead_letter_id for *_, dead_letter_id in sorted(entries)]
 

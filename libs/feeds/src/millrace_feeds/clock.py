@@ -1,4 +1,4 @@
-"""The clock is a parameter, so that a test can pass hours of leases and retries in milliseconds."""
+"""Clocks as parameters, so that tests can simulate hours of leases and retries in milliseconds."""
 
 import time
 from datetime import UTC, datetime
@@ -7,11 +7,11 @@ from typing import Protocol
 
 class Clock(Protocol):
     def time(self) -> float:
-        """Return seconds since the Unix epoch. May jump: use it for what people and other machines read."""
+        """Return seconds since the Unix epoch. May jump: use it for timestamps, not for durations."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds since an arbitrary point. Never jumps: use it for leases, timeouts and backoff."""
+        """Return seconds since an arbitrary moment. Never jumps: use it for leases, timeouts and backoff."""
         ...
 
 

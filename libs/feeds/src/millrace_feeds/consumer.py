@@ -1,4 +1,4 @@
-"""Consumes a stream as one worker of an application (consumer group).
+"""Consume a stream as one worker of an application (consumer group).
 
 Records are handled in order per key and checkpointed after their effects. Calls of the handler for one shard run
 concurrently if they share no key. See `Handler` for the contract of handlers, `DeliveryQueue` for retries, and
@@ -32,7 +32,7 @@ class Consumer:
     """One worker of an application. `worker` must be unique among the application's running workers.
 
     A worker that restarts under its former name resumes its leases immediately; under a new name it waits until they
-    expire. `is_outage` distinguishes unavailable stores from records that can't be applied.
+    expire. `is_outage` returns whether an error of the handler means an unavailable store, rather than a bad record.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Consumer:
         )
 
     async def run(self) -> None:
-        """Run until cancelled; then finish the running calls (bounded), write checkpoints and release the leases."""
+        """Run until cancelled; then finish running calls within `drain_timeout`, checkpoint and release the leases."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._coordinator.run())
             group.create_task(self._count_dead_letters())
@@ -87,12 +87,12 @@ class Consumer:
         return self._coordinator.has_current_view and all(worker.is_reading for worker in self._coordinator.workers)
 
     async def check(self) -> None:
-        """Raise `Unavailable` unless `healthy`; for readiness probes."""
+        """Raise `Unavailable` unless `healthy`; a check for `/readyz`."""
         if not self.healthy:
             raise Unavailable(f"{self._context.application} can't read {self._context.stream}")
 
     def status(self) -> ConsumerStatus:
-        """Return the status of this worker."""
+        """Return this worker's shards, lag, rate and freshness, and the application's number of dead letters."""
         metrics = self._metrics
         return ConsumerStatus(
             application=self._context.application,

@@ -16,7 +16,7 @@ from millrace_feeds.transport import Record, Transport
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A parked record. `arrived` and `parked` are Unix seconds; `attempts` counts the failed calls of the handler.
+    """A record that could not be applied. `arrived` and `parked` are Unix seconds; `attempts` counts failed calls.
 
     `body` is None if it is too large for the store; the record can be read from the stream at `sequence`.
     """
@@ -53,13 +53,13 @@ class DeadLetter:
 
 
 def dead_letter_id(application: str, record: Record) -> str:
-    """Return `<application>-<12 hex digits>`, always the same for a record and an application."""
+    """Return the id `<application>-<12 hex digits>`; the digits are a hash of the record's position in the stream."""
     position = "\0".join((record.stream, record.shard_id, record.sequence))
     return f"{application}-{hashlib.sha256(position.encode()).hexdigest()[:12]}"
 
 
 def application_of(dead_letter_id: str) -> str:
-    """Return the application that the id contains."""
+    """Return the application's name, the part of the id before the last hyphen."""
     return dead_letter_id.rpartition("-")[0]
 
 
@@ -73,7 +73,7 @@ class DeadLetterStore(Protocol):
     async def get(self, dead_letter_id: str) -> DeadLetter | None: ...
 
     def list(self, application: str | None = None) -> AsyncIterator[DeadLetter]:
-        """Return the dead letters of one application, or of all, in no particular order."""
+        """Yield the dead letters of one application, of all if it is None, in no particular order."""
         ...
 
     async def count(self, application: str) -> int: ...
@@ -84,8 +84,8 @@ class DeadLetterStore(Protocol):
 async def redrive(store: DeadLetterStore, transport: Transport, dead_letter_id: str) -> DeadLetter:
     """Put the record of a dead letter back on its stream, then remove the dead letter.
 
-    A crash between the two steps leaves both; applying the record is idempotent. Raises `DeadLetterNotFound`,
-    `DeadLetterWithoutBody`, and `Unavailable` if the record can't be published.
+    A crash between the two steps leaves the dead letter; redriving it again is safe, as handlers are idempotent. Raises
+    `DeadLetterNotFound`, `DeadLetterWithoutBody`, and `Unavailable` if the record can't be published.
     """
     dead_letter = await store.get(dead_letter_id)
     if dead_letter is None:

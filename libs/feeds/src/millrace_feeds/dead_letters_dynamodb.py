@@ -1,4 +1,4 @@
-"""Stores dead letters in a DynamoDB table: partition key `application`, sort key `id`."""
+"""Store dead letters in a DynamoDB table: partition key `application`, sort key `id`."""
 
 import zlib
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ _COMPRESS_FROM = 4_096
 
 
 class DynamoDBDeadLetterStore:
-    """Implements `DeadLetterStore` with an open client. Bodies from 4 KiB on are stored deflated."""
+    """Implements `DeadLetterStore` with an open client. Bodies of 4 KiB and more are compressed (deflate)."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
@@ -73,7 +73,7 @@ def _key(dead_letter_id: str) -> "NewItem":
 
 
 def to_item(dead_letter: DeadLetter) -> "NewItem":
-    """Convert a dead letter to an item: times in Unix seconds, `encoding` of the body, no body if it is too large."""
+    """Convert a dead letter to an item with times in Unix seconds; omit the body if it is too large."""
     item: NewItem = {
         PARTITION_KEY: {"S": dead_letter.application},
         SORT_KEY: {"S": dead_letter.id},

@@ -1,9 +1,9 @@
-"""Batches one shard's records for the handler and decides on retries: pure, no I/O.
+"""Batch one shard's records for the handler and decide on retries, without I/O.
 
 No two batches in progress share a key, so each key's records are applied in order while other keys proceed. A batch
 that fails is retried, then split by keys (a single key's records in order, one half after the other) until it has one
-record; a record that keeps failing is parked. A failing batch delays only its own keys. The position (the checkpoint)
-advances over finished records only.
+record; a record that keeps failing is parked (stored as a dead letter). A failing batch delays only its own keys. The
+position (the checkpoint) advances over finished records only.
 """
 
 import heapq
@@ -16,7 +16,7 @@ from millrace_feeds.transport import Record
 
 
 class FailureAction(Enum):
-    """The consequence of a batch's failure."""
+    """The next step for a batch after a failed call: retry it, split it, or park its record as a dead letter."""
 
     RETRY = "retry"
     SPLIT = "split"
@@ -24,7 +24,7 @@ class FailureAction(Enum):
 
 
 class PendingRecord:
-    """A record that was read and isn't checkpointed yet; `done` once it is applied or parked."""
+    """A record that was read and isn't checkpointed yet; `done` once it is applied or a dead letter."""
 
     __slots__ = ("done", "record")
 
@@ -34,7 +34,7 @@ class PendingRecord:
 
 
 class Batch:
-    """The records of one call of the handler.
+    """The records passed to the handler in one call.
 
     `attempts` counts failed calls since the last split, `total_attempts` all of them. `successor` contains later
     records of the same key, to be delivered after these.
@@ -58,7 +58,7 @@ class Batch:
 
 
 class DeliveryQueue:
-    """The records of one shard between read and checkpoint. Times are seconds of a monotonic clock."""
+    """Contains one shard's records from their read to their checkpoint. Times are in seconds of a monotonic clock."""
 
     def __init__(self, policy: RetryPolicy, *, batch_records: int, max_in_flight: int) -> None:
         self._policy = policy
@@ -74,7 +74,7 @@ class DeliveryQueue:
 
     @property
     def free_capacity(self) -> int:
-        """The number of records that may be added. A finished record takes space until all before it are finished."""
+        """The number of records that may be added. A finished record counts until all before it are finished."""
         return self._max_in_flight - len(self._unfinished)
 
     @property
@@ -88,13 +88,13 @@ class DeliveryQueue:
         self._ready.extend(entries)
 
     def next_batch(self, now: float) -> Batch | None:
-        """Return the next batch to deliver: a retry that is due, else new records of keys that aren't in progress."""
+        """Return a batch whose retry is due, else new records of keys not in progress, else None."""
         if self._retries and self._retries[0][0] <= now:
             return heapq.heappop(self._retries)[2]
         return self._next_new_batch()
 
     def next_retry_at(self) -> float | None:
-        """Return the time of the next retry, None if there is none."""
+        """Return the time of the next scheduled retry, None if there is none."""
         return self._retries[0][0] if self._retries else None
 
     def complete(self, batch: Batch, now: float) -> None:
@@ -104,7 +104,7 @@ class DeliveryQueue:
         self._finish(batch, now)
 
     def mark_parked(self, batch: Batch, record: Record, now: float) -> None:
-        """Mark one record as parked; the rest of the batch is delivered again immediately."""
+        """Mark one record as stored as a dead letter; the rest of the batch is delivered again immediately."""
         for entry in batch.entries:
             if entry.record == record:
                 entry.done = True
@@ -116,12 +116,12 @@ class DeliveryQueue:
             self._finish(batch, now)
 
     def retry_after_outage(self, batch: Batch, now: float) -> None:
-        """Schedule a retry of the whole batch, without limit: the failure wasn't caused by its records."""
+        """Schedule a retry of the whole batch; outages don't count as attempts, since its records didn't cause them."""
         batch.outages += 1
         self._schedule(batch, now + self._policy.backoff.delay(batch.outages))
 
     def fail(self, batch: Batch, now: float) -> FailureAction:
-        """Count a failed call and schedule a retry or split the batch.
+        """Count a failed call; schedule a retry, split the batch, or return `PARK`.
 
         On `PARK` the batch has one record; the caller stores its dead letter and then calls `mark_parked`.
         """
@@ -164,7 +164,7 @@ class DeliveryQueue:
         self._busy_keys -= keys
         if self._waiting_by_key:
             for key in keys & self._waiting_by_key.keys():
-                # Before the key's records that arrived since.
+                # Put them before the key's records that arrived later.
                 self._ready.extendleft(reversed(self._waiting_by_key.pop(key)))
 
     def _advance_position(self) -> None:
@@ -177,7 +177,7 @@ class DeliveryQueue:
         heapq.heappush(self._retries, (due, self._scheduled, batch))
 
     def _split(self, batch: Batch, now: float) -> None:
-        # A half is delivered once before it is split again; a single record gets all of its attempts.
+        # A half is delivered once before it is split again; a single record gets the full number of attempts.
         parts = _split_entries(batch.entries)
         halves = [
             Batch(
@@ -197,7 +197,7 @@ class DeliveryQueue:
 
 
 def _split_entries(entries: Sequence[PendingRecord]) -> tuple[list[PendingRecord], list[PendingRecord]]:
-    """Return two halves without a common key, each in order; for a single key its earlier and its later records."""
+    """Split records into halves without a common key, each in order; those of one key into earlier and later ones."""
     keys = list(dict.fromkeys(entry.record.key for entry in entries))
     if len(keys) == 1:
         middle = len(entries) // 2

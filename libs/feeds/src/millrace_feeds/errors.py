@@ -2,15 +2,15 @@
 """Exceptions of the feeds.
 
 FeedError
-├── Unavailable             a service can't be used now: retried with backoff, never parked
+├── Unavailable             a service can't be used now: retried with backoff
 │   ├── Throttled           it asks for fewer or smaller requests
 │   ├── NotFound            the stream or table doesn't exist (yet, or any more)
 │   └── PublishError        records stayed unacknowledged after all retries
 ├── ExpiredIterator         a new iterator must be opened at the same position
 ├── UnknownPosition         the checkpoint isn't a sequence number of this stream
 ├── RecordTooLarge          no transport accepts this record; sending it again won't help
-├── InvalidRecord           a handler can't use this record; it is parked with the reason
-├── HandlerTooSlow          a handler's call took too long; retried, then parked
+├── InvalidRecord           a handler can't use this record; it becomes a dead letter
+├── HandlerTooSlow          a handler's call took too long; retried, then the record becomes a dead letter
 ├── LeaseLost               another worker has the lease
 ├── DeadLetterNotFound      no dead letter has the requested id
 └── DeadLetterWithoutBody   the dead letter's record was too large to store
@@ -52,7 +52,7 @@ class RecordTooLarge(FeedError):
 
 
 class InvalidRecord(FeedError):
-    """A handler can never apply `record`; the consumer parks it with `reason`."""
+    """A handler can never apply `record`; the consumer stores it as a dead letter with `reason`."""
 
     def __init__(self, record: Record, reason: str) -> None:
         super().__init__(reason)
@@ -61,11 +61,11 @@ class InvalidRecord(FeedError):
 
 
 class HandlerTooSlow(FeedError):
-    """A call of the handler took longer than `handle_timeout`."""
+    """A call of the handler took longer than `ConsumerSettings.handle_timeout`."""
 
 
 class LeaseLost(FeedError):
-    """Another worker holds the lease, or its row was deleted."""
+    """Another worker holds the lease of the shard, or the lease's row was deleted."""
 
 
 class DeadLetterNotFound(FeedError):

@@ -6,9 +6,10 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class FaultRates:
-    """Probabilities of faults: `rejected` per record of a put request, the others per request.
+    """Probabilities (0 to 1) of faults: `rejected` per record of a put request, the others per request.
 
-    `lost` fails a put before and `ambiguous` after it took effect; `repeated` starts a read some records too early.
+    `lost` makes a put fail before it takes effect, `ambiguous` after that; `repeated` starts a read some records too
+    early, `expired` makes its iterator invalid, and `throttled` rejects a put or a read.
     """
 
     rejected: float = 0.0
@@ -20,7 +21,7 @@ class FaultRates:
 
 
 class FaultInjector:
-    """Decides which fault occurs; `rates` may be changed while it runs."""
+    """Decides at random which faults occur; `rates` may be changed at any time."""
 
     def __init__(self, rates: FaultRates, random: Random) -> None:
         self.rates = rates
@@ -30,5 +31,5 @@ class FaultInjector:
         return probability > 0 and self._random.random() < probability
 
     def rewind_distance(self, limit: int) -> int:
-        """Return by how many records a repeated read starts too early, at most `limit`."""
+        """Return a random number of records, 0 to `limit`, by which a repeated read starts too early."""
         return self._random.randint(0, limit)

@@ -1,4 +1,4 @@
-"""Publishes the rows of an outbox to a stream; `relay` adds the database connection."""
+"""Publish the rows of an outbox to a stream; `relay` adds the database connection."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A committed row. `created` is in Unix seconds."""
+    """A committed row of the outbox: an encoded event to publish. `created` is in Unix seconds."""
 
     seq: int
     key: str
@@ -30,14 +30,14 @@ class OutboxRow:
 
 
 class Outbox(Protocol):
-    """The committed rows of an outbox. The methods may be called concurrently."""
+    """Gives access to the committed rows of an outbox table. The methods may be called concurrently."""
 
     async def fetch(self, known: Collection[int], limit: int) -> Sequence[OutboxRow]:
-        """Return the committed rows with the lowest `seq`, at most `limit`, without the `known` ones."""
+        """Return at most `limit` committed rows, the lowest `seq` first, except those whose `seq` is in `known`."""
         ...
 
     async def remove(self, seqs: Sequence[int]) -> None:
-        """Remove the rows durably."""
+        """Delete the rows with these `seq`; return once the deletion is committed."""
         ...
 
     async def wait(self, seconds: float) -> None:
@@ -46,7 +46,7 @@ class Outbox(Protocol):
 
 
 class Forwarder:
-    """Publishes rows in order per key and removes them once they are acknowledged.
+    """Publishes outbox rows in order per key and removes them once the stream has acknowledged them.
 
     A row is removed from the outbox only after its acknowledgement. After a crash the next forwarder publishes all
     remaining rows, including those whose acknowledgement was lost.
@@ -67,16 +67,16 @@ class Forwarder:
 
     @property
     def pending(self) -> int:
-        """The number of rows in memory: waiting, in flight, or acknowledged and not yet removed."""
+        """The number of rows in memory: waiting, in a request, or acknowledged and not yet removed."""
         return len(self._known)
 
     @property
     def oldest(self) -> float | None:
-        """The creation time of the oldest row in memory, in Unix seconds; None without rows."""
+        """The creation time of the oldest row in memory (Unix seconds); None if there are no rows in memory."""
         return min(self._known.values(), default=None)
 
     async def run(self) -> None:
-        """Run until cancelled or until the outbox fails; errors of the stream are retried without limit."""
+        """Run until cancelled; raise errors of the outbox's database, but retry errors of the stream without limit."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._fill())
             for _ in range(self._publisher.settings.batches_in_flight):
@@ -138,7 +138,7 @@ class Forwarder:
 
 
 def sort_by_version(rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-    """Sort each key's rows by version within the positions of that key."""
+    """Return the rows with those of each key sorted by version; every position keeps its key."""
     by_key: dict[str, list[OutboxRow]] = {}
     for row in rows:
         by_key.setdefault(row.key, []).append(row)

@@ -1,4 +1,4 @@
-"""The interface of a consumer's handler, and the distinction between outages and bad records."""
+"""The interface of a consumer's handler, and the test whether an error means an unavailable store."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -21,16 +21,16 @@ class Handler(Protocol):
     async def handle(self, records: Sequence[Record]) -> None:
         """Apply all records; return when their effects are durable.
 
-        Raise `InvalidRecord(record, reason)` to park one record; the others are delivered again. Raise `Unavailable`,
-        or another error that `is_outage` recognizes, while a store can't be reached; the call is repeated until it
-        succeeds. After any other exception the batch is retried with backoff, then bisected; a single record that
-        keeps failing is parked with the text of the exception.
+        Raise `InvalidRecord(record, reason)` to make one record a dead letter; the others are delivered again. Raise
+        `Unavailable`, or another error that `is_outage` recognizes, while a store can't be reached; the call is
+        repeated until it succeeds. After any other exception the batch is retried with backoff, then split in halves; a
+        single record that keeps failing becomes a dead letter with the text of the exception.
         """
         ...
 
 
 OutagePredicate = Callable[[BaseException], bool]
-"""Returns whether an error means that a store is unavailable."""
+"""Returns whether an error of a handler means that a store is unavailable."""
 
 _OUTAGE_CODES = frozenset(
     {

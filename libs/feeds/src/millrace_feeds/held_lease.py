@@ -1,4 +1,4 @@
-"""The writes of a lease's holder: heartbeats, checkpoints, release."""
+"""Write a lease's row as its holder: heartbeats, checkpoints, release."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from millrace_feeds.lease_rules import Ownership, check_ownership, end_lease, re
 
 
 class HeldLease:
-    """Writes the row of one lease for its holder, one write at a time.
+    """Writes the row of one lease for its holder (the worker that processes the shard), one write at a time.
 
-    The methods may raise `LeaseLost` and `Unavailable`.
+    The methods raise `LeaseLost` if this worker no longer has the lease, and `Unavailable` if the table can't be reached.
     """
 
     def __init__(self, lease: Lease, *, store: LeaseStore, worker: str, clock: Clock, failover: float) -> None:
@@ -28,7 +28,7 @@ class HeldLease:
 
     @property
     def seconds_since_renewal(self) -> float:
-        """Seconds since the last write that is known to be stored."""
+        """Seconds since the start of the last write that is known to be stored."""
         return self._clock.monotonic() - self._renewed_at
 
     @property
@@ -41,16 +41,16 @@ class HeldLease:
         await self._write(lambda lease: renew_lease(lease, checkpoint))
 
     async def release(self, checkpoint: str) -> None:
-        """Write the checkpoint and give up the lease."""
+        """Write the checkpoint and release the lease, so that another worker can take it immediately."""
         await self._write(lambda lease: release_lease(lease, checkpoint))
 
     async def end(self) -> None:
-        """Mark the closed shard as finished, so that its children can be read."""
+        """Mark the closed shard as finished, so that workers can read its child shards; release the lease."""
         await self._write(end_lease)
 
     async def _write(self, change: Callable[[Lease], Lease]) -> None:
         async with self._writing:
-            # A write fails also because of a handover request, or an own write that timed out but was stored: retry.
+            # A handover request, or a write of ours that timed out but was stored, makes a write fail, too: retry.
             for _ in range(3):
                 if await self._update(change(self.lease)):
                     return
@@ -61,7 +61,7 @@ class HeldLease:
         started = self._clock.monotonic()
         try:
             is_updated = await self._store.update(row, self.lease.counter)
-        except BaseException:  # the write may have been stored, also when this task was cancelled
+        except BaseException:  # the write may have been stored, even if this task was cancelled
             self._write_uncertain = True
             raise
         if is_updated:

@@ -1,4 +1,4 @@
-"""The transport over Kinesis Data Streams.
+"""Implement the transport with Kinesis Data Streams.
 
 Source: Kinesis API reference (PutRecords: 500 records, 5 MiB, 1 MiB each including its key; GetRecords: 10,000
 records, five calls per second and shard; an iterator expires after five minutes).

@@ -1,4 +1,4 @@
-"""Measures an application's lag from its leases and the stream, without access to its process."""
+"""Measure an application's lag from its leases and the stream, without access to its process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from millrace_feeds.transport import TRIM_HORIZON, Transport
 
 @dataclass(frozen=True, slots=True)
 class ShardLag:
-    """The lag of a shard: age of the first record after the checkpoint, 0 without one, None if the shard is gone."""
+    """The lag of a shard. `lag_ms`: age of the first record after the checkpoint, 0 without one; None for no shard."""
 
     shard_id: str
     worker: str | None
@@ -20,7 +20,7 @@ class ShardLag:
 
 
 async def read_lag(transport: Transport, stream: str, leases: LeaseStore, clock: Clock) -> Sequence[ShardLag]:
-    """Return the lag of each leased shard, sorted by shard id. Raises `Unavailable`."""
+    """Return the lag of each shard in the lease table, sorted by shard id. Raises `Unavailable`."""
     rows = sorted(await leases.list(), key=lambda lease: lease.key)
     return [ShardLag(row.key, row.holder, row.checkpoint, await _lag_ms(transport, stream, row, clock)) for row in rows]
 
@@ -32,7 +32,7 @@ async def _lag_ms(transport: Transport, stream: str, lease: Lease, clock: Clock)
         try:
             iterator = await transport.open_iterator(stream, lease.key, lease.checkpoint)
         except UnknownPosition:
-            # The consumer starts such a shard from its beginning, too.
+            # The consumer, too, starts at the shard's beginning if its checkpoint is unknown.
             iterator = await transport.open_iterator(stream, lease.key, TRIM_HORIZON)
         page = await transport.get_records(iterator, 1)
     except NotFound:

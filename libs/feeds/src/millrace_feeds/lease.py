@@ -1,4 +1,4 @@
-"""Leases: the assignment of a shard to a worker, with the shard's checkpoint.
+"""Leases: rows that each assign a shard to a worker and contain the shard's checkpoint.
 
 The attributes are those of KCL 2.x, plus `checkpoint_owner` of KCL 3 for a graceful handover. Source:
 amazon-kinesis-client, `Lease` and `DynamoDBLeaseSerializer`.
@@ -12,7 +12,7 @@ from millrace_feeds.transport import SHARD_END
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One row of a lease table.
+    """One row of a lease table: which worker processes a shard, and how far the shard is processed.
 
     `counter` increases with every write, including the holder's heartbeats, and every write is conditional on the
     counter that was read. `checkpoint` is a sequence number, `TRIM_HORIZON`, `LATEST` or `SHARD_END`. During a
@@ -32,7 +32,7 @@ class Lease:
 
     @property
     def holder(self) -> str | None:
-        """The worker that works on the shard and renews the lease."""
+        """The worker that works on the shard and renews the lease; None if the lease is free."""
         return self.checkpoint_owner or self.owner
 
     @property
@@ -41,22 +41,22 @@ class Lease:
 
 
 class LeaseStore(Protocol):
-    """The lease table of one application and stream. Any method may raise `Unavailable`; reads are consistent."""
+    """Stores the leases of one application on one stream. All methods may raise `Unavailable`; reads are consistent."""
 
     async def list(self) -> list[Lease]: ...
 
     async def get(self, key: str) -> Lease | None: ...
 
     async def create(self, lease: Lease) -> bool:
-        """Create the row; return False if it exists."""
+        """Create the lease's row and return True; return False if it exists already."""
         ...
 
     async def update(self, lease: Lease, expected_counter: int) -> bool:
-        """Replace the row if its counter is `expected_counter`; return False otherwise, also if it doesn't exist."""
+        """Replace the row if its counter is `expected_counter`; return False if it isn't or the row doesn't exist."""
         ...
 
     async def delete(self, key: str, expected_counter: int) -> bool:
-        """Delete the row if its counter is `expected_counter`; return False otherwise."""
+        """Delete the row if its counter is `expected_counter`; return False if it isn't or the row doesn't exist."""
         ...
 
 

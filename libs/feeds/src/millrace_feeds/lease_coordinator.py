@@ -1,4 +1,4 @@
-"""Distributes leases from the side of one worker, by the rules in `lease_rules`."""
+"""Take and hand over leases as one of an application's workers, by the rules in `lease_rules`."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class LeaseCoordinator:
-    """Updates the lease table when shards change, takes and hands over leases, runs a `ShardWorker` for each."""
+    """Updates the lease table when shards change, takes leases, and runs a `ShardWorker` for each lease it holds."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class LeaseCoordinator:
         self._settings = settings
         self._create_worker = create_worker
         self._view = LeaseView(settings.leases.failover)
-        # Varies the workers' choices; the seed makes a run repeatable.
+        # Seeded with the name, so that workers choose differently and a test run is repeatable.
         self._random = random.Random(worker)  # noqa: S311
         self._workers: dict[str, ShardWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -77,14 +77,14 @@ class LeaseCoordinator:
             await self._stop()
 
     async def _wait(self, seconds: float) -> None:
-        """Wait `seconds`, or less if a shard is finished."""
+        """Wait `seconds`, or until a shard is finished."""
         handle = asyncio.get_running_loop().call_later(seconds, self._wake.set)
         await self._wake.wait()
         handle.cancel()
         self._wake.clear()
 
     async def _coordinate(self) -> float:
-        """Read the lease table, carry out the next step, and return the seconds until the next one."""
+        """Read the lease table, take or request leases, and return the seconds to wait before the next call."""
         now = self._clock.monotonic()
         rows = await self._leases.list()
         if self._sync_due or now - self._synced_at >= self._settings.leases.sync_interval:

@@ -1,4 +1,4 @@
-"""Stores leases in DynamoDB, with the attributes of KCL 2.x.
+"""Store leases in DynamoDB, with the attributes of KCL 2.x.
 
 Source: amazon-kinesis-client 2.x, `DynamoDBLeaseSerializer`; `checkpointOwner` is from KCL 3.
 """
@@ -90,7 +90,7 @@ def _false_if_condition_failed(error: ClientError) -> bool:
 
 
 def to_item(lease: Lease) -> "NewItem":
-    """Convert a lease to an item as KCL writes it, without unset attributes."""
+    """Convert a lease to a DynamoDB item as KCL writes it, without attributes that are unset."""
     item: NewItem = {
         LEASE_KEY: {"S": lease.key},
         "leaseCounter": {"N": str(lease.counter)},
@@ -110,7 +110,7 @@ def to_item(lease: Lease) -> "NewItem":
 
 
 def from_item(item: "Item") -> Lease:
-    """Convert an item that this package or KCL wrote."""
+    """Convert a DynamoDB item that this package or KCL wrote to a lease."""
 
     def text(name: str, default: str) -> str:
         return item[name]["S"] if name in item else default

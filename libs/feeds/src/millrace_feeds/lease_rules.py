@@ -1,4 +1,4 @@
-"""Rules for distributing leases among the workers of an application: pure functions without I/O or clock.
+"""Rules by which the workers of an application distribute leases: pure functions without I/O or clock.
 
 They follow KCL 2.x (amazon-kinesis-client, `DynamoDBLeaseTaker`, `DynamoDBLeaseRenewer`, `ShardSyncer`): a lease whose
 counter didn't change for the failover time on the *observer's* monotonic clock is free; a worker takes free leases up
@@ -17,14 +17,14 @@ from millrace_feeds.transport import LATEST, SHARD_END, TRIM_HORIZON, Shard
 
 
 class LeaseView:
-    """One worker's observations of the lease table: since when each lease's counter hasn't changed."""
+    """Remembers when one worker first saw each lease's current counter, to detect expired leases."""
 
     def __init__(self, failover: float) -> None:
         self._failover = failover
         self._seen: dict[str, tuple[int, str | None, float]] = {}
 
     def observe(self, leases: Iterable[Lease], now: float) -> None:
-        """Record a read of the whole table; `now` is the observer's monotonic clock *before* the read."""
+        """Record the leases of a read; `now` is the observer's monotonic time *before* the read, in seconds."""
         seen: dict[str, tuple[int, str | None, float]] = {}
         for lease in leases:
             before = self._seen.get(lease.key)
@@ -42,7 +42,7 @@ class LeaseView:
 
 @dataclass(frozen=True, slots=True)
 class LeasePlan:
-    """A worker's next step: leases to take over immediately, and at most one whose handover to request."""
+    """A worker's next step: the leases to take over now, and at most one (`steal`) to request from its holder."""
 
     take: tuple[Lease, ...] = ()
     steal: Lease | None = None
@@ -51,7 +51,7 @@ class LeasePlan:
 def plan_leases(
     leases: Sequence[Lease], view: LeaseView, *, worker: str, running: Collection[str], now: float, rotation: int = 0
 ) -> LeasePlan:
-    """Return the next step of one worker.
+    """Return which leases a worker takes over or requests next; `now` is the view's monotonic time in seconds.
 
     `running` are the keys of the leases that it works on. A lease that already names the worker is resumed even beyond
     its share: it was handed over, or an earlier run of the same worker left it. `rotation` varies which of several
@@ -82,11 +82,11 @@ def plan_leases(
 def _choose_lease_to_steal(
     others: Sequence[Lease], counts: Mapping[str, int], *, share: int, wanted: int, rotation: int
 ) -> Lease | None:
-    """Choose a lease of the most loaded of the other workers; `counts` has the number of leases of each."""
+    """Choose a lease of the other worker that has most, None to leave all; `counts` has the leases of each worker."""
     if not wanted or not counts:
         return None
     count, most_loaded = max((count, owner) for owner, count in counts.items())
-    # A worker gives up leases beyond its share; one of its share only to a worker that lacks at least two.
+    # A worker with more leases than its share loses one; one with exactly its share only to a worker that lacks two.
     if count <= share and not (wanted > 1 and count == share):
         return None
     candidates = [lease for lease in others if lease.owner == most_loaded and lease.checkpoint_owner is None]
@@ -94,12 +94,12 @@ def _choose_lease_to_steal(
 
 
 def is_blocked(lease: Lease, leases: Iterable[Lease]) -> bool:
-    """Return whether a parent shard isn't finished. A parent without a row was finished and cleaned up."""
+    """Return whether a parent of the lease's shard isn't finished. A parent without a row was finished and removed."""
     return bool(lease.parents) and any(row.key in lease.parents and not row.is_ended for row in leases)
 
 
 def take_over(lease: Lease, worker: str) -> Lease:
-    """Return the row with which `worker` takes over the lease."""
+    """Return the lease as `worker` writes it to become its holder."""
     switched = lease.holder != worker
     return replace(
         lease,
@@ -111,7 +111,7 @@ def take_over(lease: Lease, worker: str) -> Lease:
 
 
 def request_handover(lease: Lease, worker: str) -> Lease:
-    """Return the row with which `worker` requests the lease: the holder finishes its running calls and releases it."""
+    """Return the lease as `worker` writes it to request it; the holder then finishes its calls and releases it."""
     return replace(
         lease,
         owner=worker,
@@ -122,19 +122,19 @@ def request_handover(lease: Lease, worker: str) -> Lease:
 
 
 def renew_lease(lease: Lease, checkpoint: str) -> Lease:
-    """Return the row of the holder's heartbeat with its new checkpoint."""
+    """Return the lease as its holder writes it to renew it, with a new checkpoint."""
     switches = lease.owner_switches if checkpoint == lease.checkpoint else 0
     return replace(lease, counter=lease.counter + 1, checkpoint=checkpoint, owner_switches=switches)
 
 
 def release_lease(lease: Lease, checkpoint: str) -> Lease:
-    """Return the row of the holder's last write: owned by the worker that requested the lease, or else free."""
+    """Return the lease as its holder releases it: owned by the worker that requested it, or else free."""
     owner = lease.owner if lease.checkpoint_owner is not None else None
     return replace(renew_lease(lease, checkpoint), owner=owner, checkpoint_owner=None)
 
 
 class Ownership(Enum):
-    """The state of a lease after a conditional write of its holder failed."""
+    """Whether a worker still holds a lease after its conditional write failed, and if another requested it."""
 
     HELD = "held"
     HANDOVER_REQUESTED = "handover requested"
@@ -142,7 +142,7 @@ class Ownership(Enum):
 
 
 def check_ownership(mine: Lease, row: Lease | None, worker: str, *, write_uncertain: bool) -> Ownership:
-    """Determine from the stored `row` why a write of the holder `worker` failed.
+    """Determine from the stored `row` whether `worker` still holds the lease after its write failed.
 
     `mine` is the last row known to be written; `write_uncertain` states whether a later write without a response may
     have been stored.
@@ -156,7 +156,7 @@ def check_ownership(mine: Lease, row: Lease | None, worker: str, *, write_uncert
 
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
-    """Rows to create, parents first, and rows to remove."""
+    """Changes of the lease table: rows to create, those of parent shards first, and rows to remove."""
 
     create: tuple[Lease, ...]
     remove: tuple[Lease, ...]
@@ -165,7 +165,8 @@ class SyncPlan:
 def plan_sync(shards: Sequence[Shard], leases: Sequence[Lease], start: str) -> SyncPlan:
     """Return the changes that bring the lease table in line with the stream's shards.
 
-    A closed shard whose descendants have rows gets no row: it was finished earlier, or precedes the start. A row is
+    `start` (`TRIM_HORIZON` or `LATEST`) is the first checkpoint if the table is empty. A closed shard whose descendants
+    have rows gets no row: it was finished earlier, or precedes the start. A row is
     removed when its shard is finished and its descendants have rows, or when the stream no longer has the shard.
     """
     rows = {lease.key for lease in leases}
@@ -188,7 +189,7 @@ def plan_sync(shards: Sequence[Shard], leases: Sequence[Lease], start: str) -> S
 def _find_succeeded_shards(
     parents_first: Sequence[Shard], children: Mapping[str, Sequence[str]], rows: Collection[str]
 ) -> set[str]:
-    """Return the shards all of whose children have a row, or had one and are themselves succeeded."""
+    """Return the ids of shards whose every child has a row, or has itself been succeeded by children with rows."""
     succeeded: set[str] = set()
     for shard in reversed(parents_first):
         child_ids = children.get(shard.shard_id, ())
@@ -216,7 +217,7 @@ def _children_by_parent(shards: Iterable[Shard]) -> dict[str, list[str]]:
 
 
 def _parents_first(shards: Sequence[Shard]) -> list[Shard]:
-    """Order the shards so that a worker which stops half-way leaves no child without its parents' rows."""
+    """Order parents before children: a worker that stops halfway through creating rows leaves no child without them."""
     by_id = {shard.shard_id: shard for shard in shards}
     ordered: dict[str, Shard] = {}
 
@@ -232,5 +233,5 @@ def _parents_first(shards: Sequence[Shard]) -> list[Shard]:
 
 
 def end_lease(lease: Lease) -> Lease:
-    """Return the row of the holder's last write for a shard that is finished."""
+    """Return the lease as its holder writes it once the shard is finished: free, at `SHARD_END`."""
     return replace(release_lease(lease, SHARD_END), owner=None)

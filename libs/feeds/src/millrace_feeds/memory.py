@@ -1,4 +1,4 @@
-"""An in-memory transport that behaves like Kinesis, including its faults; for tests and seeded simulations."""
+"""Simulate Kinesis in memory, including its faults, for tests and seeded simulations."""
 
 import asyncio
 import hashlib
@@ -36,7 +36,8 @@ class _MemoryShard:
 class MemoryTransport:
     """Implements `Transport` in memory, with methods to create, split, merge and delete streams.
 
-    `latency` returns the duration of each request in seconds. Iterators expire after `iterator_life` seconds.
+    `latency` returns the delay of a request in seconds; reads and puts also delay the response. Iterators
+    expire after `iterator_life` seconds.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class MemoryTransport:
         return self._limits
 
     def create_stream(self, stream: str, shards: int = 1) -> None:
-        """Create a stream unless it exists."""
+        """Create a stream with so many open shards unless it exists."""
         if stream not in self._streams:
             self._streams[stream] = {}
             for number in range(shards):
@@ -95,7 +96,7 @@ class MemoryTransport:
         return [_to_shard(shard) for shard in shards]
 
     def records(self, stream: str, shard_id: str) -> Sequence[Record]:
-        """Return all records of a shard."""
+        """Return all records of a shard in order."""
         return tuple(self._shard(stream, shard_id).records)
 
     async def put_records(self, stream: str, records: Sequence[OutgoingRecord]) -> Sequence[str | None]:

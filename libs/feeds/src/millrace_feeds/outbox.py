@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS {OUTBOX_TABLE} (
 """Creates the table; safe to run again. Autovacuum runs by row count, because rows are removed as fast as inserted."""
 
 OUTBOX_COLUMNS = ("key", "version", "traceparent", "body")
-"""The columns of a `NewOutboxRow` (for asyncpg's `copy_records_to_table(columns=…)`)."""
+"""The column names of a `NewOutboxRow` in order (for asyncpg's `copy_records_to_table(columns=…)`)."""
 
 OUTBOX_INSERT = f"INSERT INTO {OUTBOX_TABLE} ({', '.join(OUTBOX_COLUMNS)}) VALUES ($1, $2, $3, $4)"  # noqa: S608 # constants
 """Inserts a `NewOutboxRow` (for asyncpg's `executemany`)."""
@@ -40,9 +40,10 @@ OUTBOX_INSERT_AND_NOTIFY = f"WITH put AS ({OUTBOX_INSERT}) {NOTIFY_STATEMENT}"
 
 
 def insert_outbox_row_cte(effect: str, first: int) -> str:
-    """Return a CTE that inserts an outbox row for each row of the CTE `effect`.
+    """Return the SQL of a CTE that inserts an outbox row for each row of the CTE `effect`.
 
-    The parameters `$first` to `$first+3` are a `NewOutboxRow`. End the statement with `NOTIFY_STATEMENT FROM effect`.
+    Its parameters `$first` to `$first+3` are the values of a `NewOutboxRow`. End the statement with
+    `NOTIFY_STATEMENT FROM effect`, which wakes the relay.
     """
     key, version, traceparent, body = range(first, first + 4)
     return f"""
@@ -59,7 +60,7 @@ NewOutboxRow: TypeAlias = tuple[str, int, str | None, bytes]
 def new_outbox_row(envelope: Envelope) -> NewOutboxRow:
     """Return the outbox row of an envelope.
 
-    Raises `RecordTooLarge`, so that the change fails: a row that no stream accepts would block its key forever.
+    Raises `RecordTooLarge` above 1 MiB, so that the change fails: a row that no stream accepts would block its key.
     """
     body = encode(envelope)
     size = len(body) + len(envelope.partitionkey.encode())

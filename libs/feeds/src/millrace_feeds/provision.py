@@ -1,4 +1,4 @@
-"""Creates streams and tables. The functions are idempotent and return when the resource is ready for use."""
+"""Create streams and tables. The functions are idempotent and return when the resource is ready for use."""
 
 import os
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ _ATTEMPTS = 60
 
 
 async def create_stream(client: "KinesisClient", stream: str, shards: int = 2) -> None:
-    """Create a provisioned stream unless it exists; an existing one isn't resharded. Raises `Unavailable`."""
+    """Create a stream with a fixed number of shards; leave an existing one unchanged. Raises `Unavailable`."""
     with map_aws_errors(stream):
         try:
             await client.create_stream(StreamName=stream, ShardCount=shards)
@@ -35,7 +35,7 @@ async def create_stream(client: "KinesisClient", stream: str, shards: int = 2) -
 
 
 async def create_table(client: "DynamoDBClient", table: str, partition_key: str, sort_key: str | None = None) -> None:
-    """Create an on-demand table with string keys unless it exists. Raises `Unavailable`."""
+    """Create a DynamoDB table with string keys, billed on demand, unless it exists. Raises `Unavailable`."""
     keys = [key for key in (partition_key, sort_key) if key is not None]
     with map_aws_errors(table):
         try:
@@ -59,12 +59,12 @@ async def create_table(client: "DynamoDBClient", table: str, partition_key: str,
 
 
 async def create_lease_table(client: "DynamoDBClient", table: str) -> None:
-    """Create the table for one application's leases on one stream."""
+    """Create the table for one application's leases on one stream unless it exists."""
     await create_table(client, table, lease_dynamodb.LEASE_KEY)
 
 
 async def create_dead_letters_table(client: "DynamoDBClient", table: str) -> None:
-    """Create the table for the dead letters of all applications."""
+    """Create the table for the dead letters of all applications unless it exists."""
     await create_table(client, table, dead_letters_dynamodb.PARTITION_KEY, dead_letters_dynamodb.SORT_KEY)
 
 

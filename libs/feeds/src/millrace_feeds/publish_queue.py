@@ -1,7 +1,8 @@
-"""Assigns outgoing records to put requests: pure, no I/O.
+"""Assign outgoing records to put requests, without I/O.
 
 A key has at most one request in flight. A record that fails is sent again with all later records of its key from the
-same request, before waiting records of that key. So no reader misses a record, and the last copies are in order.
+same request, before waiting records of that key. So readers may see repeats, but miss no record, and each key's last
+copies are in order.
 """
 
 from collections import deque
@@ -23,7 +24,7 @@ class QueuedRecord:
 
     @property
     def size(self) -> int:
-        """Bytes of body and key, as the transport's limits count them."""
+        """The size of body and key in bytes, as the transport's limits count it."""
         return len(self.body) + len(self.key.encode())
 
 
@@ -42,15 +43,15 @@ class PublishQueue:
         return self._unacknowledged
 
     def add(self, records: Iterable[QueuedRecord]) -> None:
-        """Append records after all queued ones of the same keys."""
+        """Append records; they are sent after all queued ones of the same keys."""
         before = len(self._ready)
         self._ready.extend(records)
         self._unacknowledged += len(self._ready) - before
 
     def take(self, max_records: int | None = None) -> list[QueuedRecord]:
-        """Return the next batch of at most `max_records` within the transport's limits.
+        """Return the records of the next put request: at most `max_records`, None for the transport's limit.
 
-        The batch is empty if all keys are in flight.
+        The list is empty if no record waits, or all keys of waiting records are in flight.
         """
         batch: list[QueuedRecord] = []
         size = 0
@@ -70,7 +71,10 @@ class PublishQueue:
     def settle(
         self, batch: Sequence[QueuedRecord], outcomes: Sequence[str | None]
     ) -> tuple[list[QueuedRecord], list[QueuedRecord]]:
-        """Split a batch into acknowledged and failed records; the keys of the failed ones stay in flight."""
+        """Return the acknowledged and the failed records of a batch; pass the failed ones to `requeue`.
+
+        An outcome is None for a written record. Records after a failed one of the same key count as failed, too.
+        """
         failed_keys: set[str] = set()
         acknowledged: list[QueuedRecord] = []
         failed: list[QueuedRecord] = []
@@ -83,7 +87,7 @@ class PublishQueue:
         return acknowledged, failed
 
     def requeue(self, failed: Sequence[QueuedRecord]) -> None:
-        """Put failed records back, before the later ones of their keys."""
+        """Put failed records back into the queue, before the later ones of their keys."""
         self._release_keys({record.key for record in failed})
         self._ready.extendleft(reversed(failed))
 

@@ -1,4 +1,4 @@
-"""Publishes to a stream in order per key, until every record is acknowledged."""
+"""Publish records to a stream in order per key, until every one is acknowledged."""
 
 import asyncio
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Publisher:
         )
 
     async def publish_records(self, records: Sequence[QueuedRecord]) -> None:
-        """Publish records that are already encoded; otherwise like `publish`."""
+        """Publish encoded records in order per key; return and raise as `publish` does."""
         if not records:
             return
         limits = self.transport.limits
@@ -47,9 +47,9 @@ class Publisher:
         await call.run(min(self.settings.batches_in_flight, 1 + len(records) // limits.records))
 
     async def send(self, batch: Sequence[QueuedRecord]) -> Sequence[str | None]:
-        """Send one put request; return for each record None if it was acknowledged, else the reason.
+        """Send one put request; return for each record None if it was acknowledged, else an error message.
 
-        Never raises `Unavailable`.
+        Reports an unavailable stream as such messages instead of raising `Unavailable`.
         """
         async with self._requests:
             with publish_span(self.stream, batch):
@@ -62,7 +62,7 @@ class Publisher:
 
 
 class _PublishCall:
-    """Executes one call of `publish_records`: several concurrent requests from one queue."""
+    """Executes one call of `publish_records`: sends several requests concurrently from one queue of records."""
 
     def __init__(self, publisher: Publisher, queue: PublishQueue, settings: PublisherSettings) -> None:
         self.queue = queue

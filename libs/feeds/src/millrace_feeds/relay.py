@@ -1,4 +1,4 @@
-"""The relay: publishes the rows of a service's outbox in PostgreSQL to its stream.
+"""Relay events: publish the rows of a service's outbox in PostgreSQL to its stream.
 
 One relay per database is active. It holds a session-level advisory lock on the same connection with which it reads and
 removes rows, so losing the connection means losing both. It therefore needs a direct connection, not a transaction
@@ -43,10 +43,10 @@ _DATABASE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Interf
 
 @dataclass(frozen=True, slots=True)
 class RelayStatus:
-    """The state of a relay.
+    """The state of a relay, for status pages.
 
-    `active`: it holds the lock. `failing`: the reason why the stream accepts no rows, else None. `oldest_age_ms` is
-    the age of the oldest row in memory, None without rows.
+    `active`: it holds the advisory lock. `pending` is the number of rows in memory, `oldest_age_ms` the age of the
+    oldest one, None without rows. `failing` is the reason why the stream accepts no rows, None if it does.
     """
 
     active: bool
@@ -77,7 +77,7 @@ class Relay:
         self._connected = False
 
     async def run(self) -> None:
-        """Run until cancelled; outages of the database and of the stream are retried with backoff."""
+        """Run until cancelled; after an outage of the database or the stream, retry with backoff."""
         failures = 0
         while True:
             try:
@@ -96,7 +96,7 @@ class Relay:
         return self._connected and (self._forwarder is None or self._forwarder.failing is None)
 
     async def check(self) -> None:
-        """Raise `Unavailable` unless `healthy`; for readiness probes."""
+        """Raise `Unavailable` unless `healthy`; a check for `/readyz`."""
         if not self.healthy:
             raise Unavailable(self.status().failing or "the relay has no connection to the database")
 
@@ -157,7 +157,7 @@ class PostgresOutbox:
         self._connection.add_termination_listener(lambda _: self._notified.set())
 
     async def fetch(self, known: Collection[int], limit: int) -> Sequence[OutboxRow]:
-        # Rows that commit after this line notify again.
+        # Rows that are committed after this line cause another notification.
         self._notified.clear()
         async with self._connection_lock:
             rows = await self._connection.fetch(_FETCH, list(known), limit)

@@ -8,7 +8,7 @@ from millrace_feeds.transport import TRIM_HORIZON
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The number of calls with the same batch before it is split, and with a single record before it is parked."""
+    """How often a batch is tried before it is split, and a single record before it becomes a dead letter."""
 
     batch_attempts: int = 2
     record_attempts: int = 4
@@ -17,7 +17,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class LeaseSettings:
-    """Times of the lease rules. A lease expires when its holder hasn't renewed it for `failover` seconds."""
+    """Intervals in seconds. A lease expires when its holder hasn't renewed it for `failover` seconds."""
 
     failover: float = 10.0
     renew_interval: float = 3.0
@@ -27,7 +27,7 @@ class LeaseSettings:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSettings:
-    """Settings of one consumer.
+    """Settings of one consumer; times are in seconds.
 
     `start` applies to a stream that the application hasn't read yet. All applications together may read a shard five
     times per second on AWS; `poll_interval` must respect that. `handle_timeout` bounds one call of the handler,
@@ -50,7 +50,7 @@ class ConsumerSettings:
 
 @dataclass(frozen=True, slots=True)
 class PublisherSettings:
-    """Settings of one publisher: `batches_in_flight` bounds concurrent put requests, `attempts` sends of one record."""
+    """Settings of one publisher: `batches_in_flight` limits concurrent requests, `attempts` those per record."""
 
     batches_in_flight: int = 4
     attempts: int = 8
@@ -60,7 +60,7 @@ class PublisherSettings:
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """Settings of one relay: `window` bounds the rows in memory; `lock_id` is the advisory lock of the active relay.
+    """Settings of one relay: `window` limits the rows in memory; `lock_id` is the advisory lock of the active relay.
 
     `gather` is the minimum time between two reads of the outbox. Rows that commit meanwhile share a request, because a
     request costs much more than its rows. A row that commits after a longer pause is published immediately.

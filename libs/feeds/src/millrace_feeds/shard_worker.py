@@ -1,4 +1,4 @@
-"""Processes one shard: reads it, calls the handler, and checkpoints after the effects."""
+"""Process one shard: read it, call the handler, and write a checkpoint after the effects."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ConsumerContext:
-    """The dependencies that all shards of a consumer share."""
+    """The dependencies and settings that all shard workers of a consumer share."""
 
     application: str
     stream: str
@@ -73,7 +73,7 @@ class ShardWorker:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the shard was read to its end and every record was applied or parked."""
+        """Whether the shard was read to its end and every record was applied or became a dead letter."""
         return self._ended and self._queue.in_flight == 0
 
     def status(self) -> ShardStatus:
@@ -81,14 +81,14 @@ class ShardWorker:
         return ShardStatus(lease.key, lease.checkpoint, self._behind_ms, self._queue.in_flight)
 
     def stop(self) -> None:
-        """Start no more calls, finish the running ones within the drain timeout, then release the lease."""
+        """Start no more calls; make `run` finish the running ones within `drain_timeout` and release the lease."""
         if not self._stopping:
             self._stopping = True
             asyncio.get_running_loop().call_later(self._context.settings.drain_timeout, self._cancel_calls)
             self._wake.set()
 
     async def run(self) -> None:
-        """Process the shard; a lost lease is logged, not raised."""
+        """Process the shard until it ends, the lease is lost (only logged), or `stop` was called."""
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(self._read()), group.create_task(self._renew_lease())]
@@ -125,7 +125,7 @@ class ShardWorker:
 
     async def _read_page(self, iterator: ShardIterator | None) -> ShardIterator | None:
         context = self._context
-        # Reading a few records whenever some were handled would cost more than handling them.
+        # Reading a few records each time some were handled would cost more than handling them.
         wanted = min(context.settings.fetch_records, context.settings.max_in_flight)
         while self._queue.free_capacity < wanted:
             self._capacity_freed.clear()
@@ -144,7 +144,7 @@ class ShardWorker:
         return page.next
 
     def _on_read_error(self, error: FeedError) -> float:
-        """Log the error, adjust the position, and return the seconds to wait before the next read."""
+        """Return the seconds until the next read; go to the shard's start if the checkpoint is unknown."""
         if isinstance(error, ExpiredIterator):
             return 0.0
         if isinstance(error, UnknownPosition):

@@ -1,4 +1,4 @@
-"""The status of a consumer, for status pages."""
+"""Describe the progress of a consumer, for status pages."""
 
 import math
 from collections import deque
@@ -28,8 +28,8 @@ class ShardStatus:
 class ConsumerStatus:
     """The status of one worker of an application.
 
-    `rate` is in records/s over the last minute; freshness is the time from commit to effect in ms. `dead_letters` is
-    the count of the whole application, None before the first count.
+    `rate` is in records/s over the last minute; freshness is the time from the source's commit to the handler's effect
+    in ms, None without records. `dead_letters` counts those of the whole application, None before the first count.
     """
 
     application: str
@@ -46,12 +46,12 @@ class ConsumerStatus:
 
     @property
     def lag_ms(self) -> int | None:
-        """The largest lag of this worker's shards."""
+        """The largest lag of this worker's shards in ms; None if no shard was read yet."""
         return max((shard.lag_ms for shard in self.shards if shard.lag_ms is not None), default=None)
 
 
 class Freshness:
-    """The latest commit-to-effect times, in seconds."""
+    """Keeps the latest `size` durations, in seconds, from a source's commit to the handler's effect."""
 
     def __init__(self, size: int = 4_096) -> None:
         self._seconds: deque[float] = deque(maxlen=size)
@@ -60,7 +60,7 @@ class Freshness:
         self._seconds.extend(seconds)
 
     def percentile_ms(self, fraction: float) -> float | None:
-        """Return the nearest-rank percentile in milliseconds, None without values."""
+        """Return a percentile in milliseconds (`fraction` 0.99: the 99th, nearest rank); None without values."""
         if not self._seconds:
             return None
         ordered = sorted(self._seconds)
@@ -68,7 +68,7 @@ class Freshness:
 
 
 class Rate:
-    """Events per second over a sliding window of whole seconds."""
+    """Measures events per second over a sliding window of `window` seconds."""
 
     def __init__(self, window: int = 60) -> None:
         self._window = window
@@ -91,7 +91,7 @@ class Rate:
 
 
 def seconds_since_commit(records: Sequence[Record], now: float) -> list[float]:
-    """Return the seconds since each record's commit, without replays and records that aren't envelopes."""
+    """Return the seconds since the commit of each record's event; omit replays and records that aren't envelopes."""
     seconds: list[float] = []
     for record in records:
         committed = commit_time(record.body)
@@ -101,7 +101,7 @@ def seconds_since_commit(records: Sequence[Record], now: float) -> list[float]:
 
 
 def commit_time(body: bytes) -> float | None:
-    """Return an encoded envelope's `time` in Unix seconds without decoding the rest; None for a replay."""
+    """Return an encoded envelope's `time` in Unix seconds; None for a replay and for anything but an envelope."""
     end = body.find(_DATA)
     start = body.find(_TIME, 0, end) + len(_TIME)
     if start < len(_TIME) or body.find(_REPLAY, start, end) >= 0:

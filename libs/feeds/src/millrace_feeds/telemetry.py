@@ -1,4 +1,4 @@
-"""OpenTelemetry metrics of the feeds. Without an SDK their cost is negligible."""
+"""Record OpenTelemetry metrics of the feeds. Without an SDK their cost is negligible."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ _refused = _meter.create_counter("millrace.outbox.refused", "{row}", "Outbox row
 
 
 class ConsumerMetrics:
-    """Metrics of one consumer, for its status and for OpenTelemetry."""
+    """Counts what one consumer does, for its status and as OpenTelemetry metrics."""
 
     def __init__(self, application: str, stream: str, clock: Clock) -> None:
         self.handled = 0
@@ -56,7 +56,7 @@ class ConsumerMetrics:
 
 
 def count_published(stream: str, acknowledged: int, refused: int) -> None:
-    """Count the rows of one request of the relay."""
+    """Count the acknowledged and the failed rows of one put request of the relay."""
     _published.add(acknowledged, {"stream": stream})
     if refused:
         _refused.add(refused, {"stream": stream})

@@ -41,7 +41,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """A `Clock` that shows the running loop's time. `skew` offsets the monotonic clock, as on different machines."""
+    """A `Clock` that shows the running loop's time. `skew` is added to the monotonic clock, in seconds."""
 
     def __init__(self, skew: float = 0.0) -> None:
         self._skew = skew
@@ -54,7 +54,7 @@ class VirtualClock:
 
 
 async def elapse(seconds: float) -> None:
-    """Let virtual time pass and run everything that is due. Raises RuntimeError on a loop with real time."""
+    """Let `seconds` of virtual time pass and run what is due. Raises RuntimeError on a loop with real time."""
     if not isinstance(asyncio.get_running_loop(), VirtualTimeLoop):
         raise RuntimeError("elapse() needs virtual time; in real time wait for a condition")
     await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Propagates traces through feeds: a batch's span links to the traces of its records, or continues a single one."""
+"""Propagate traces through feeds: a batch's span links to the traces of its records, or continues a single one."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,14 +23,14 @@ _DATA = b'"data":'
 
 
 def current_traceparent() -> str | None:
-    """Return the current span as a W3C `traceparent` for an envelope, None outside of a span."""
+    """Return the W3C `traceparent` of the current span for an envelope; None outside of a span."""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return carrier.get("traceparent")
 
 
 def find_traceparent(body: bytes) -> str | None:
-    """Return the `traceparent` of an encoded envelope without decoding it."""
+    """Return the `traceparent` of an encoded envelope, None if it has none; doesn't decode the envelope."""
     start = body.find(_MARK, 0, body.find(_DATA))
     if start < 0:
         return None
@@ -47,7 +47,7 @@ def parse_traceparent(traceparent: str) -> SpanContext | None:
 
 @contextmanager
 def publish_span(stream: str, batch: Sequence[QueuedRecord]) -> Iterator[Span]:
-    """Open a span for one put request."""
+    """Open a span for one put request, linked to the spans that created the records."""
     with _batch_span(
         f"publish {stream}", SpanKind.PRODUCER, stream, len(batch), (record.traceparent for record in batch)
     ) as span:
@@ -56,7 +56,7 @@ def publish_span(stream: str, batch: Sequence[QueuedRecord]) -> Iterator[Span]:
 
 @contextmanager
 def handle_span(application: str, records: Sequence[Record]) -> Iterator[Span]:
-    """Open a span for one call of a handler."""
+    """Open a span for one call of a handler, linked to the spans that published the records."""
     stream = records[0].stream
     parents = (find_traceparent(record.body) for record in records)
     with _batch_span(f"{application} handle {stream}", SpanKind.CONSUMER, stream, len(records), parents) as span:
@@ -83,7 +83,7 @@ def _batch_span(
 
 
 def _is_recording() -> bool:
-    """Return whether an SDK is set up; without one, reading each record's traceparent would be wasted."""
+    """Return whether an OpenTelemetry SDK is set up; without one, reading each record's traceparent would be wasted."""
     return not isinstance(trace.get_tracer_provider(), (trace.ProxyTracerProvider, trace.NoOpTracerProvider))
 
 

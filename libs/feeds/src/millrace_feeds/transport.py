@@ -34,7 +34,7 @@ class OutgoingRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A shard, its parents, and its range of hash keys: decimal strings of 128 bits, both inclusive."""
+    """A shard, the ids of its parents, and its range of hash keys: 128-bit numbers in decimal, both inclusive."""
 
     shard_id: str
     parents: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class ShardIterator:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The result of one read. `next` is None at the end of a closed shard; `behind_ms` is the lag behind the tip."""
+    """The result of one read. `next` is None at the end of a closed shard; `behind_ms` is the lag behind the newest."""
 
     records: tuple[Record, ...]
     next: ShardIterator | None
@@ -79,7 +79,7 @@ class Transport(Protocol):
     def limits(self) -> Limits: ...
 
     async def put_records(self, stream: str, records: Sequence[OutgoingRecord]) -> Sequence[str | None]:
-        """Write at most `limits` records; return for each None if it was acknowledged, else an error code."""
+        """Write records within `limits`; return for each None if it was acknowledged, else an error code."""
         ...
 
     async def list_shards(self, stream: str) -> Sequence[Shard]:
@@ -96,6 +96,6 @@ class Transport(Protocol):
     async def get_records(self, iterator: ShardIterator, limit: int) -> Page:
         """Return the next records, at most `limit`. An empty page isn't the end of the shard, `next is None` is.
 
-        Raises `ExpiredIterator`.
+        Raises `ExpiredIterator` if the iterator is too old.
         """
         ...

@@ -1,4 +1,4 @@
-"""Opens publishers and consumers on Kinesis and DynamoDB."""
+"""Open publishers and consumers on Kinesis and DynamoDB."""
 
 import os
 import secrets
@@ -29,7 +29,7 @@ async def open_transport(aws: AwsSettings | None = None) -> AsyncIterator[Transp
 
 @asynccontextmanager
 async def open_dead_letters(table: str, aws: AwsSettings | None = None) -> AsyncIterator[DeadLetterStore]:
-    """Open the store of dead letters in the DynamoDB table."""
+    """Open the store of dead letters in a DynamoDB table, configured by the environment unless `aws` is given."""
     async with dynamodb_client(aws) as client:
         yield DynamoDBDeadLetterStore(client, table)
 
@@ -45,9 +45,9 @@ async def open_publisher(
 
 @dataclass(frozen=True, slots=True)
 class ConsumerConfig:
-    """The stream and tables of an application. Without `worker`, each run has a new name.
+    """The stream and DynamoDB tables of an application. If `worker` is None, each process has a new name.
 
-    `reads_per_second` is the application's share of the five reads per second and shard that all applications have.
+    `reads_per_second` is the application's share of the five reads per second that Kinesis allows on each shard.
     """
 
     application: str
@@ -87,5 +87,5 @@ async def open_consumer(
 
 
 def worker_name() -> str:
-    """Return a name that is unique for each run: a former run may still be working, so its leases must expire."""
+    """Return a name unique to this call, so that a process never resumes leases of one that may still be working."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
