@@ -1,1 +1,1 @@
-"""Accounts, sign-in and patients: the only home of personal data."""
+"""Accounts, sign-in and patients: the only service that stores personal data."""

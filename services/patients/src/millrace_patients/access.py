@@ -1,8 +1,8 @@
 """Access rules for personal data, shared by all routes.
 
-Patients have full access to their own data. Staff of a practice may read what care needs, for patients who share with
-that practice. Support may read the profile that identifies a patient. Administrators read nothing personal. A caller
-without access gets the same 404 as for an unknown patient.
+Patients have full access to their own data. Staff of a practice may read the profile, dependants and insurance cards of
+patients who share with that practice. Support may read the profile that identifies a patient. Administrators may not
+read personal data. A caller without access gets the same 404 as for an unknown patient.
 """
 
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ class Permission(Enum):
     READ_CARE = auto()
     """Read dependants and insurance cards."""
     READ_PRIVATE = auto()
-    """Read the audit trail, the shares and the export: for the patient only."""
+    """Read the audit trail, the shares or the export; only the patient has this permission."""
     WRITE = auto()
     """Change any of the data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Sender of a request. `purpose` is None if the request states none."""
+    """Sender of a request. `purpose` is None if the request has no `Purpose-Of-Use` header."""
 
     principal: Principal
     purpose: Purpose | None
@@ -45,7 +45,7 @@ class Caller:
         return self.principal.subject == patient_id
 
     def audit_entry(self, patient_id: UUID, action: Action, target: str) -> AuditEntry:
-        """Return the audit entry for an access by this caller."""
+        """Return the audit entry for an access by this caller; `target` names the accessed data."""
         own = self.is_patient(patient_id)
         return AuditEntry(
             actor=self.principal.subject,
@@ -68,7 +68,7 @@ def has_permission(principal: Principal, patient_id: UUID, shared_with: frozense
 
 @dataclass(frozen=True, slots=True)
 class AccessControl:
-    """Checks callers against the rules. `sessions` is None when another issuer keeps the sessions."""
+    """Checks callers against the access rules. `sessions` is None if another issuer manages the sessions."""
 
     vault: Vault
     sessions: Sessions | None
@@ -76,8 +76,8 @@ class AccessControl:
     async def authorize(self, work: UnitOfWork, caller: Caller, patient_id: UUID, permission: Permission) -> PersonKey:
         """Check the permission and return the patient's data key; lock its row if the permission is `WRITE`.
 
-        Problems: 401 if the session has ended, 404 without the permission, 422 if the purpose is missing for another
-        person's data.
+        Problems: 401 if the session has ended, 404 without the permission or for an unknown patient, 422 if the request
+        states no purpose for access to another person's data.
         """
         await self.check_session(work, caller.principal)
         if not caller.is_patient(patient_id) and caller.purpose is None:
@@ -96,7 +96,7 @@ class AccessControl:
     async def check_session(self, work: UnitOfWork, principal: Principal) -> None:
         """Raise a 401 problem if the session has ended.
 
-        Access tokens stay valid for minutes after a sign-out; access to personal data must end at once.
+        Access tokens stay valid for minutes after a sign-out, but access to personal data must end at once.
         """
         if self.sessions is None:
             return

@@ -44,7 +44,7 @@ from millrace_platform.unit_of_work import Envelopes
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """Objects that both the identity and the patients part of the service use."""
+    """Components that both the identity and the patients part of the service use."""
 
     settings: PatientsSettings
     core: Core
@@ -65,7 +65,7 @@ class Components:
 async def start(
     settings: PatientsSettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
 ) -> ServiceRuntime:
-    """Open the stores, wire the services, and name tasks and checks."""
+    """Open the database and the KMS, wire the services, and register background tasks and health checks."""
     clock = infrastructure.clock
     core = await stack.enter_async_context(open_core(settings))
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, settings.patients_database_url))

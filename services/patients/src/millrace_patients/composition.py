@@ -19,7 +19,7 @@ from millrace_platform.persistence import open_service_database
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """Open resources of the service and its commands."""
+    """Open resources that both the service and its commands use."""
 
     database: Database
     kms: Kms

@@ -23,7 +23,7 @@ from millrace_platform.source import source_of
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Services of accounts and tokens; absent if another issuer keeps the accounts."""
+    """Services of accounts and tokens; absent if another issuer manages the accounts."""
 
     registration: Registration
     sign_in: SignInService
@@ -65,4 +65,4 @@ def _source(request: Request) -> str:
 InPatients: TypeAlias = Annotated[Patients, Depends(_patients)]
 InIdentity: TypeAlias = Annotated[Identity, Depends(_identity)]
 InSource: TypeAlias = Annotated[str, Depends(_source)]
-"""Source of the request: an address or a network, as text."""
+"""Endpoint parameter that resolves to the source of the request: an IP address or a network, as text."""

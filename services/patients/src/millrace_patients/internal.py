@@ -38,21 +38,21 @@ class QueuedEmailResource(Schema):
 
 
 class QueuedEmailList(Schema):
-    """Oldest queued emails."""
+    """Oldest emails in the queue."""
 
     items: list[QueuedEmailResource]
 
 
 class ContactRequest(Schema):
-    """Patients to look up."""
+    """Ids of patients whose contacts are requested."""
 
     patient_ids: Annotated[list[UUID], Field(min_length=1, max_length=100)]
 
 
 class ContactResource(Schema):
-    """Recipient of messages to a patient: the profile's address, else the account's.
+    """Recipient of messages to a patient.
 
-    `given_name` is null without a profile.
+    The address is the profile's, else the account's; `given_name` is null without a profile.
     """
 
     patient_id: UUID
@@ -67,7 +67,7 @@ class ContactResources(Schema):
 
 
 class ReplayResult(Schema):
-    """Number of published events. If `next` is not null, pass it as `after` to continue."""
+    """Number of published events. Pass `next` as `after` to continue; null at the end."""
 
     count: int
     next: UUID | None
@@ -82,7 +82,7 @@ async def list_queued_emails(
 ) -> QueuedEmailList:
     """Return queued emails, oldest first.
 
-    Delete each email once it was sent; emails are removed after a day.
+    Delete each email after sending it; unsent emails are removed after a day.
     """
     response.headers.update(NO_STORE)
     waiting = await _wait_for_emails(patients, limit, wait)
@@ -109,7 +109,7 @@ async def _wait_for_emails(patients: Patients, limit: int, wait: float) -> list[
 
 @router.delete("/outbox/{mail_id}", summary="Delete an email that was sent", status_code=204, responses=problems(422))
 async def delete_queued_email(patients: InPatients, mail_id: UUID) -> None:
-    """Remove an email from the queue; does nothing if it is already gone."""
+    """Remove an email from the queue; does nothing if it is already removed."""
     async with patients.units.begin() as work:
         await patients.emails.remove(work.session, mail_id)
 
@@ -147,7 +147,7 @@ async def publish_patient_replay(patients: InPatients, after: UUID | None = None
 
 @router.get("/status", summary="Get outbox and relay statistics")
 async def get_patients_status(patients: InPatients) -> Response:
-    """Return the outbox backlog and the state of the relay."""
+    """Return the backlog of unpublished events (the outbox) and the state of the relay that publishes them."""
     async with patients.units.database.read() as session:
         backlog = await session.scalar(select(func.count()).select_from(table(OUTBOX_TABLE)))
     stats: dict[str, Any] = {"outbox": {"backlog": backlog}, "relay": asdict(patients.relay.status())}

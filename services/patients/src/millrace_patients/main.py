@@ -17,7 +17,7 @@ from millrace_platform.service import Infrastructure
 
 PATIENTS = (patients, dependants, insurance_cards, sharing, internal)
 IDENTITY = (accounts, signing)
-"""Omitted if another issuer keeps the accounts."""
+"""Routes that are omitted if another issuer manages the accounts."""
 
 
 def create(settings: PatientsSettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:

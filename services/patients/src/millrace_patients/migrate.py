@@ -12,7 +12,7 @@ migrate = Migrations(Path(__file__).with_name("migrations"), lock_key=0x6D696C6C
 
 
 async def prepare(settings: PatientsSettings) -> None:
-    """Create the tables, the local master key if one is used, and the root key. Idempotent."""
+    """Create the tables, the local master key if one is used, and the root key, idempotently."""
     await migrate(settings.patients_database_url)
     provide_master_key(settings)
     seconds = settings.database_timeout

@@ -108,7 +108,7 @@ throttle = Table(
     Column("last", Float(53), nullable=False),
     Index("throttle_last_idx", "last"),
 )
-"""`key` is a MAC, so the table holds no addresses. `last` is in Unix seconds."""
+"""Attempt counts. `key` is a MAC, so the table contains no addresses; `last` is in Unix seconds."""
 
 signing_key = Table(
     "signing_key",
@@ -117,7 +117,7 @@ signing_key = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", Float(53), nullable=False),
 )
-"""`created_at` is in Unix seconds."""
+"""Signing keys. `created_at` is in Unix seconds."""
 
 patient = Table(
     "patient",

@@ -11,7 +11,7 @@ DAY = 86_400.0
 
 
 class PatientsSettings(PlatformSettings):
-    """Times are in seconds."""
+    """Settings of accounts, keys and sessions. Times are in seconds."""
 
     patients_database_url: str = Field("postgresql://127.0.0.1:5432/patients", repr=False)
     patients_identity: Literal["local", "cognito"] = "local"
@@ -28,7 +28,7 @@ class PatientsSettings(PlatformSettings):
     """JSON Web Key Set of private RSA keys: the first signs, all are published. None: keys are created and rotated."""
     patients_signing_key_period: Seconds = 30 * DAY
     patients_signing_key_ahead: Seconds = 900.0
-    """Time a new key is published before it signs; longer than verifiers cache a key set."""
+    """Time for which a new key is published before it signs; longer than verifiers cache a key set."""
 
     patients_access_token_lifetime: Seconds = 900.0
     patients_refresh_token_lifetime: Seconds = 14 * DAY
@@ -39,7 +39,7 @@ class PatientsSettings(PlatformSettings):
     """Number of own proxies that append to `X-Forwarded-For`; 0 if clients connect directly."""
 
     patients_password_memory: Annotated[int, Field(ge=8)] = 65_536
-    """KiB for each argon2id hash (RFC 9106, section 4, second choice: with 3 passes and 4 lanes)."""
+    """Memory of each argon2id hash in KiB (RFC 9106, section 4, second choice: with 3 passes and 4 lanes)."""
     patients_password_threads: Annotated[int, Field(ge=1)] = 2
     patients_password_queue: Annotated[int, Field(ge=1)] = 64
-    """Maximum pending password hashes; further requests get 503."""
+    """Maximum number of pending password hashes; further requests get 503."""

@@ -10,12 +10,12 @@ from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_platform.periodic import run_periodically
 
 PAUSE = 300.0
-"""Seconds between two runs."""
+"""Seconds between two sweeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Deletes expired rows. Any number of instances may run at once."""
+    """Deletes expired rows. Several instances may do so concurrently."""
 
     units: UnitsOfWork
     challenges: Challenges
@@ -24,7 +24,7 @@ class Sweep:
     emails: EmailQueue
 
     async def run(self) -> None:
-        """See `run_periodically`."""
+        """Delete expired rows every `PAUSE` seconds until cancelled."""
         await run_periodically(self.run_once, name="sweep", pause=PAUSE)
 
     async def run_once(self) -> None:

@@ -16,13 +16,13 @@ class UnitOfWork(unit_of_work.UnitOfWork):
     entries: list[AuditEntry] = field(default_factory=list, init=False)
 
     def audit(self, entry: AuditEntry) -> None:
-        """Append an access to personal data to the audit trail with the commit."""
+        """Append the entry of an access to the audit trail when the transaction commits."""
         self.entries.append(entry)
 
 
 @dataclass(frozen=True, slots=True)
 class UnitsOfWork(unit_of_work.UnitsOfWork):
-    """Begins units of work."""
+    """Begins transactions with events and audit entries."""
 
     trail: AuditTrail
 

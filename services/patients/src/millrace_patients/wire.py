@@ -13,6 +13,9 @@ State = Literal["active", "erased"]
 
 
 def patient_event(patient_id: UUID, state: State, version: int) -> Event:
-    """Return the event for a patient's version: 1 when created, 2 when erased. Profile changes are not published."""
+    """Return the event for a version of a patient: 1 when created, 2 when erased.
+
+    Changes of the profile are not published.
+    """
     action: Literal["created", "updated"] = "created" if state == "active" else "updated"
     return Event.of_entity(PATIENT, Patient(id=str(patient_id), state=state), action=action, version=version)

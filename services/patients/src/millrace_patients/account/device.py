@@ -10,13 +10,13 @@ NONCE_BYTES = 16
 
 
 def create_device_token(key: bytes, account: bytes) -> str:
-    """Return a new token for the account with this email index."""
+    """Return a new device token for the account with this email index."""
     nonce = secrets.token_bytes(NONCE_BYTES)
     return base64.urlsafe_b64encode(nonce + compute_mac(key, account, nonce)).rstrip(b"=").decode()
 
 
 def verify_device_token(key: bytes, account: bytes, token: str | None) -> bytes | None:
-    """Return the id of the device; None if the token was not issued for this account."""
+    """Return the device's id; None if the token was not issued for this account."""
     if token is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""REST for accounts: `/v1/auth`."""
+"""REST API of accounts: `/v1/auth`."""
 
 from typing import Annotated, TypeAlias
 from uuid import UUID
@@ -34,17 +34,17 @@ async def sign_up(identity: InIdentity, source: InSource, body: EmailBody) -> No
 
 @router.post("/verify-email", summary="Complete a sign-up", status_code=201, responses=problems(415, 422))
 async def verify_email(identity: InIdentity, body: TokenAndPassword) -> AccountCreated:
-    """Create the account with this password. The token is valid for one use within an hour."""
+    """Create an account with this password for the emailed token, which is valid once, within an hour."""
     token, password = body.token.get_secret_value(), body.password.get_secret_value()
     return AccountCreated(id=await identity.registration.create_account(token, password))
 
 
 @router.post("/sign-in", summary="Sign in", responses=problems(401, 415, 422, 429, 503))
 async def sign_in(identity: InIdentity, source: InSource, body: Credentials, response: Response) -> Tokens:
-    """Return new tokens.
+    """Return an access token and a refresh token.
 
-    After several failures the next attempt must wait (429 with `Retry-After`). A known `device_token` has attempts of
-    its own.
+    After several failures the next attempt must wait (429 with `Retry-After`). Failures from other devices do not delay
+    attempts with a `device_token` of an earlier sign-in.
     """
     device = body.device_token.get_secret_value() if body.device_token else None
     result = await identity.sign_in.sign_in(body.email, body.password.get_secret_value(), source=source, device=device)
@@ -80,14 +80,14 @@ async def request_password_reset(identity: InIdentity, source: InSource, body: E
 
 @router.post("/password-reset/confirm", summary="Reset a password", status_code=204, responses=problems(415, 422))
 async def reset_password(identity: InIdentity, source: InSource, body: TokenAndPassword) -> None:
-    """Set a new password and end all sessions."""
+    """Set a new password for the emailed token, and end all sessions."""
     token, password = body.token.get_secret_value(), body.password.get_secret_value()
     await identity.registration.reset_password(token, password, source)
 
 
 @router.get("/accounts/{account_id}/roles", summary="Get an account's roles", responses=problems(401, 403, 404, 422))
 async def get_account_roles(identity: InIdentity, caller: InAdmin, account_id: UUID) -> RolesResource:
-    """Return the roles and practices of an account. For administrators."""
+    """Return the roles and practices of an account. Accessible to administrators only."""
     return RolesResource.of(await identity.roles.get(caller, account_id))
 
 
@@ -95,6 +95,9 @@ async def get_account_roles(identity: InIdentity, caller: InAdmin, account_id: U
     "/accounts/{account_id}/roles", summary="Set an account's roles", responses=problems(401, 403, 404, 415, 422)
 )
 async def set_account_roles(identity: InIdentity, caller: InAdmin, account_id: UUID, body: RolesBody) -> RolesResource:
-    """Replace the roles and practices of an account, effective with its next access token. For administrators."""
+    """Replace the roles and practices of an account, effective with its next access token.
+
+    Accessible to administrators only.
+    """
     roles, practices = tuple(sorted(set(body.roles))), tuple(sorted(set(body.practices)))
     return RolesResource.of(await identity.roles.set(caller, account_id, roles, practices))

@@ -15,7 +15,7 @@ DISTINCT_MINIMUM = 5
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Account as sign-in needs it. `password` is an argon2id hash; None disables sign-in."""
+    """An account without its email address. `password` is an argon2id hash; None disables sign-in."""
 
     id: UUID
     roles: tuple[Role, ...]
@@ -33,12 +33,12 @@ def normalize_email(text: str) -> str:
 
 
 def normalize_password(text: str) -> str:
-    """Return the NFKC form, which is the same for every keyboard (NIST SP 800-63B, section 3.1.1.2)."""
+    """Return the password in NFKC, the same for every keyboard (NIST SP 800-63B, section 3.1.1.2)."""
     return unicodedata.normalize("NFKC", text)
 
 
 def find_weaknesses(password: str, email: str) -> Iterator[str]:
-    """Yield the reasons to reject a password."""
+    """Yield the reasons to reject a password, as sentences for the user; none if it is acceptable."""
     if len(set(password)) < DISTINCT_MINIMUM:
         yield f"The password has fewer than {DISTINCT_MINIMUM} different characters."
     folded = password.casefold()

@@ -1,4 +1,4 @@
-"""Argon2id (RFC 9106) in separate threads: one hash takes tens of milliseconds and megabytes of memory."""
+"""Argon2id hashing (RFC 9106) in separate threads: one hash takes tens of milliseconds and megabytes of memory."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -26,18 +26,18 @@ class Passwords:
         self._dummy_hash = hasher.hash("dummy")
 
     async def hash(self, password: str) -> str:
-        """Return the hash as a PHC string with its parameters."""
+        """Return the password's hash as a PHC string, which includes the parameters."""
         text = normalize_password(password)
         return await self._run_in_thread(lambda: self._hasher.hash(text))
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Return whether the password matches; without a stored hash, return False after the same work."""
+        """Return whether the password matches the hash; without a hash, return False after the same work."""
         text = normalize_password(password)
         matches = await self._run_in_thread(lambda: self._is_match(stored or self._dummy_hash, text))
         return matches and stored is not None
 
     def needs_rehash(self, stored: str) -> bool:
-        """Return whether the hash was made with other parameters than the current ones."""
+        """Return whether the hash was computed with parameters other than the current ones."""
         return self._hasher.check_needs_rehash(stored)
 
     def _is_match(self, stored: str, password: str) -> bool:
@@ -58,7 +58,7 @@ class Passwords:
 
 @asynccontextmanager
 async def open_passwords(*, memory: int, threads: int, queue: int) -> AsyncIterator[Passwords]:
-    """Open a hasher with `memory` KiB for each of `threads` concurrent hashes; wait for pending hashes on exit."""
+    """Open a `Passwords` with `memory` KiB for each of `threads` concurrent hashes; wait for pending hashes on exit."""
     hasher = PasswordHasher(time_cost=3, memory_cost=memory, parallelism=min(4, memory // 8))
     with ThreadPoolExecutor(threads, thread_name_prefix="argon2") as executor:
         yield Passwords(hasher, executor, queue)

@@ -31,7 +31,7 @@ _EMAIL_KINDS = {
     (ChallengeKind.PASSWORD_RESET, ChallengeKind.PASSWORD_RESET): EmailKind.RESET_PASSWORD,
     (ChallengeKind.PASSWORD_RESET, ChallengeKind.SIGN_UP): EmailKind.NO_ACCOUNT,
 }
-"""(requested kind, possible kind) -> email to send."""
+"""Email to send by (requested kind, possible kind): only accounts reset passwords, only new addresses sign up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,9 @@ class Registration:
     ids: Ids
 
     async def request_token(self, requested: ChallengeKind, email: str, source: str) -> None:
-        """Email a token for the requested kind, or for the possible one; raise a 429 problem for a source with many
-        requests.
+        """Email a token for the requested kind, or for the other kind if only that is possible for the address.
+
+        Send nothing if the address has reached its limit of emails. Problems: 429 for a source with many requests.
         """
         address = normalize_email(email)
         index = self.keys.index_email(address)
@@ -65,7 +66,10 @@ class Registration:
             await self.emails.enqueue(work, OutboundEmail(_EMAIL_KINDS[requested, kind], address, token, index, person))
 
     async def create_account(self, token: str, password: str) -> UUID:
-        """Create the account for an emailed token and return its id. Problems: 422."""
+        """Create the account for an emailed token and return its id.
+
+        Problems: 422 for an invalid token or a weak password.
+        """
         hashed = await self._hash_password(ChallengeKind.SIGN_UP, token, password)
         async with self.units.begin() as work:
             challenge = await self.challenges.redeem(work.session, ChallengeKind.SIGN_UP, token, work.now)
@@ -74,7 +78,7 @@ class Registration:
             return await self._insert_account(work, challenge, hashed)
 
     async def reset_password(self, token: str, password: str, source: str) -> None:
-        """Set a new password and end all sessions. Problems: 422."""
+        """Set a new password and end all sessions. Problems: 422 for an invalid token or a weak password."""
         hashed = await self._hash_password(ChallengeKind.PASSWORD_RESET, token, password)
         async with self.units.begin() as work:
             challenge = await self.challenges.redeem(work.session, ChallengeKind.PASSWORD_RESET, token, work.now)
@@ -90,7 +94,7 @@ class Registration:
             work.audit(_owner_entry(account.id, Action.UPDATE, "account/password"))
 
     async def _hash_password(self, kind: ChallengeKind, token: str, password: str) -> str:
-        """Validate the token and return the password's hash.
+        """Return the password's hash; raise a 422 problem for an invalid token or a weak password.
 
         Runs outside a transaction, because hashing is slow.
         """

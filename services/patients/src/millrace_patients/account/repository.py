@@ -1,4 +1,4 @@
-"""Reads and writes of accounts."""
+"""Reads and writes accounts in the database."""
 
 from datetime import datetime
 from typing import Any
@@ -13,11 +13,11 @@ from millrace_platform.authentication import Role
 from millrace_platform.database import ReadSession, Session
 
 EMAIL_LABEL = "email"
-"""Label under which the address is sealed."""
+"""Label under which the email address is sealed."""
 
 
 async def find_by_email_index(session: ReadSession, index: bytes) -> Account | None:
-    """Return the account of an address; None if it has none."""
+    """Return the account with this email index; None if there is none."""
     return await _one(session, _query(account.c.email_index == index))
 
 
@@ -60,7 +60,7 @@ async def set_roles(
 
 
 async def erase(session: Session, identifier: UUID) -> bytes | None:
-    """Remove the personal data and return the email index it had; None if there was none."""
+    """Remove the account's personal data and return its former email index; None if there was none."""
     query = select(account.c.email_index).where(account.c.id == identifier).with_for_update()
     index: bytes | None = await session.scalar(query)
     no_data = {"email_index": None, "sealed_email": None, "password": None}

@@ -18,7 +18,7 @@ class RoleService:
     units: UnitsOfWork
 
     async def get(self, caller: Principal, identifier: UUID) -> Account:
-        """Return the account. Problems: 404."""
+        """Return the account. Problems: 404 if it is unknown or erased."""
         async with self.units.begin() as work:
             found = await repository.find(work.session, identifier)
             if found is None:
@@ -29,7 +29,10 @@ class RoleService:
     async def set(
         self, caller: Principal | None, identifier: UUID, roles: tuple[Role, ...], practices: tuple[UUID, ...]
     ) -> Account:
-        """Replace roles and practices. `caller` is None for an operator at the command line. Problems: 404, 422."""
+        """Replace roles and practices. `caller` is None for an operator at the command line.
+
+        Problems: 404 if the account is unknown or erased, 422 if roles and practices contradict each other.
+        """
         inconsistency = find_inconsistency(roles, practices)
         if inconsistency is not None:
             remedy = "Send the role `staff` together with its practices."

@@ -31,20 +31,20 @@ Token = Annotated[SecretStr, Field(min_length=1, max_length=128)]
 
 
 class EmailBody(Body):
-    """An email address."""
+    """Address that receives an emailed token."""
 
     email: EmailAddress
 
 
 class TokenAndPassword(Body):
-    """Emailed token and new password."""
+    """Emailed token, and the password to set."""
 
     token: Token
     password: NewPassword
 
 
 class Credentials(Body):
-    """Credentials of a sign-in."""
+    """Credentials of a sign-in, with the token of a known device if there is one."""
 
     email: EmailAddress
     password: Password
@@ -54,13 +54,13 @@ class Credentials(Body):
 
 
 class RefreshBody(Body):
-    """A refresh token."""
+    """Refresh token to exchange, or whose session to end."""
 
     refresh_token: Token
 
 
 class AccountCreated(Schema):
-    """Created account."""
+    """Id of the created account."""
 
     id: UUID
 
@@ -87,14 +87,14 @@ class Tokens(Schema):
 
 
 class RolesBody(Body):
-    """New roles of an account."""
+    """New roles of an account, and the practices it is staff of."""
 
     roles: Annotated[list[Role], Field(min_length=1, max_length=len(Role))]
     practices: list[UUID] = Field([], max_length=50, description="Practices the staff member works for.")
 
 
 class RolesResource(Schema):
-    """Roles of an account."""
+    """Roles of an account, and the practices it is staff of."""
 
     id: UUID
     roles: list[Role]

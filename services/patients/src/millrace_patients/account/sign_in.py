@@ -18,7 +18,7 @@ from millrace_platform.errors import Problem
 
 @dataclass(frozen=True, slots=True)
 class SignInResult:
-    """Issued tokens. `device_token` is set by a sign-in only."""
+    """Issued tokens. `device_token` is None after a refresh."""
 
     subject: UUID
     expires_in: int
@@ -27,8 +27,8 @@ class SignInResult:
     device_token: str | None = field(default=None, repr=False)
 
 
-class WrongCredentials(Problem):  # named like the platform's problems
-    """Same problem for a wrong password and for an address without an account."""
+class WrongCredentials(Problem):  # Named without `Error`, like the platform's problems.
+    """401 problem, the same for a wrong password and for an address without an account."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -40,8 +40,8 @@ class WrongCredentials(Problem):  # named like the platform's problems
         )
 
 
-class SessionEnded(Problem):  # named like the platform's problems
-    """Same problem for every invalid refresh token."""
+class SessionEnded(Problem):  # Named without `Error`, like the platform's problems.
+    """401 problem, the same for every invalid refresh token."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -114,7 +114,7 @@ class SignInService:
         return self._result(current, session, device)
 
     async def _rehash_if_outdated(self, account: Account, password: str) -> str | None:
-        """Return a new hash if the stored one has outdated parameters, else None."""
+        """Return a new hash of the password if the stored one has outdated parameters, else None."""
         if account.password is None or not self.passwords.needs_rehash(account.password):
             return None
         return await self.passwords.hash(password)

@@ -36,8 +36,8 @@ def verify_command(
 ) -> None:
     """Check every chain of the trail and print its head as a line of JSON; exit with 1 on faults.
 
-    Store the output where the database's owner cannot write. Passed as --anchor to a later run, it proves that no
-    earlier entries were cut off.
+    Store the output where the database's owner cannot write. Passed as --anchor to a later verification, it proves that
+    no earlier entries were cut off.
     """
     anchors = [] if anchor is None else _read_anchors(anchor)
     with report_errors():

@@ -18,7 +18,7 @@ import msgspec
 
 CHAINS = 16
 START = bytes(32)
-"""Digest before the first entry of a chain."""
+"""Digest that precedes the first entry of a chain."""
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -46,7 +46,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One access. Holds ids and fixed words only, never personal data, because entries are never deleted.
+    """One access to personal data. Contains ids and fixed words only, because entries are never deleted.
 
     `actor` is None for the service itself. `roles` are the actor's at the time, comma-separated. `target` names the
     data.
@@ -88,7 +88,7 @@ def select_chain(person: UUID) -> int:
 def compute_digest(
     key: bytes, previous: bytes, *, seq: int, at: datetime, request_id: str | None, entry: AuditEntry
 ) -> bytes:
-    """Return the digest of an entry that follows the one with the digest `previous`."""
+    """Return the digest of an entry whose predecessor in the chain has the digest `previous`."""
     fields = (
         seq,
         (at - _EPOCH) // timedelta(microseconds=1),
@@ -104,9 +104,10 @@ def compute_digest(
 
 
 def find_faults(key: bytes, links: Iterable[Link], head: Head, start: Head | None = None) -> Iterator[str]:
-    """Yield what is wrong with a chain, given its links in order from after `start` (None: the beginning) to `head`.
+    """Yield a description of each fault in a chain.
 
-    Stops at the first fault, since later entries depend on it.
+    `links` are its entries in order, after `start` (None: from the beginning) up to `head`. Stops at the first fault,
+    since later digests depend on it.
     """
     previous, seq = (START, 0) if start is None else (start.digest, start.seq)
     for link in links:

@@ -1,4 +1,4 @@
-"""Reads and writes of the audit trail."""
+"""Reads and writes entries of the audit trail."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -21,9 +21,7 @@ class AuditTrail:
         self._key = key
 
     async def append(self, session: Session, entries: Sequence[AuditEntry], at: datetime) -> None:
-        """Append entries in the session's transaction, as its last step: the chain's head stays locked until the
-        commit.
-        """
+        """Append entries as the transaction's last step, because the chain's head stays locked until the commit."""
         for chain, of_chain in groupby(sorted(entries, key=_chain), key=_chain):
             links = list(self._links(await _locked_head(session, chain), list(of_chain), at))
             await session.execute(insert(audit_entry), [_row(link) for link in links])
@@ -54,14 +52,14 @@ async def list_heads(session: ReadSession) -> list[Head]:
 
 
 async def list_links_after(session: ReadSession, chain: int, seq: int, limit: int) -> list[Link]:
-    """Return up to `limit` links of a chain after `seq`, in order."""
+    """Return up to `limit` entries of a chain after position `seq`, in order."""
     query = select(audit_entry).where(audit_entry.c.chain == chain, audit_entry.c.seq > seq)
     rows = await session.execute(query.order_by(audit_entry.c.seq).limit(limit))
     return [_link(row) for row in rows.mappings()]
 
 
 async def list_links_of_person(session: ReadSession, person: UUID, *, before: int | None, limit: int) -> list[Link]:
-    """Return up to `limit` links about a person before `before`, newest first."""
+    """Return up to `limit` entries about a person before the position `before`, newest first."""
     query = select(audit_entry).where(audit_entry.c.person == person)
     if before is not None:
         query = query.where(audit_entry.c.seq < before)

@@ -13,7 +13,7 @@ BATCH = 1000
 
 
 async def verify_trail(database: Database, key: bytes, anchors: Iterable[Head] = ()) -> tuple[list[Head], list[str]]:
-    """Return the current heads and all faults; ignore entries that are appended meanwhile."""
+    """Return the current heads of all chains and the faults found; ignore entries that are appended meanwhile."""
     found: list[str] = []
 
     async with database.read() as session:

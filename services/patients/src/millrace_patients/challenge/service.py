@@ -16,10 +16,11 @@ from millrace_patients.schema import challenge
 from millrace_platform.database import ReadSession, Session
 
 LIFETIME = timedelta(hours=1)
-"""Equal to the throttle's window, so a mailbox that reached its limit of emails holds a valid token."""
+"""Lifetime of a token. Equal to the throttle's window, so a mailbox that reached its limit of emails has a valid token.
+"""
 
 TokenFactory: TypeAlias = Callable[[], str]
-"""Generates secrets; replaced in tests."""
+"""Function that returns a new secret; replaced in tests."""
 
 
 def generate_token() -> str:
@@ -28,7 +29,7 @@ def generate_token() -> str:
 
 
 def hash_token(token: str) -> bytes:
-    """Return the stored hash of a token. Its entropy rules out guessing, so a plain hash suffices."""
+    """Return the hash under which a token is stored. A plain hash suffices, because tokens are too random to guess."""
     return hashlib.sha256(token.encode()).digest()
 
 
@@ -39,7 +40,7 @@ class ChallengeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """Right that a token confers. `person` is the account's id for a password reset."""
+    """Permission to sign up or to reset a password. `person` is the account's id for a password reset."""
 
     kind: ChallengeKind
     email_index: bytes = field(repr=False)
@@ -48,7 +49,7 @@ class Challenge:
 
 
 class Challenges:
-    """Stores challenges by the hash of their token. `key` seals the addresses."""
+    """Stores challenges by the hash of their token. `key` encrypts the email addresses."""
 
     def __init__(self, key: bytes, tokens: TokenFactory) -> None:
         self._key = key
@@ -79,7 +80,10 @@ class Challenges:
         return self._read((await session.execute(query)).one_or_none())
 
     async def redeem(self, session: Session, kind: ChallengeKind, token: str, now: datetime) -> Challenge | None:
-        """Return the challenge and invalidate all tokens of its address; only one of concurrent calls succeeds."""
+        """Return the challenge and invalidate all tokens of its address; None if the token is invalid.
+
+        Of concurrent calls only one succeeds.
+        """
         found = await self.find(session, kind, token, now)
         if found is None:
             return None

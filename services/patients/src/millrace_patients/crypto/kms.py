@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 EncryptionContext: TypeAlias = Mapping[str, str]
-"""Encryption context that is bound to a wrapped key. KMS logs it in its own audit trail: ids only."""
+"""Encryption context: ids that are bound to a wrapped key. KMS logs them in its own audit trail."""
 
 DATA_KEY_BYTES = 32
 
 
 class UnwrapError(Exception):
-    """The key was wrapped by another master key or for another context."""
+    """Raised if a key was wrapped by another master key or for another context."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """New data key: `plain` to use (32 bytes), `wrapped` to store."""
+    """New data key of 32 bytes: `plain` for use, and `wrapped` by the master key for storage."""
 
     plain: bytes = field(repr=False)
     wrapped: bytes

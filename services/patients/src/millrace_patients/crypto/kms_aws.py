@@ -1,4 +1,4 @@
-"""AWS KMS."""
+"""Data keys from AWS KMS."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ _MISMATCH_CODES = frozenset({"InvalidCiphertextException", "IncorrectKeyExceptio
 
 
 class AwsKms:
-    """Data keys of one symmetric AWS KMS key. KMS itself selects the version of a rotated key."""
+    """Wraps data keys by one symmetric AWS KMS key. KMS itself selects the version of a rotated key."""
 
     def __init__(self, client: "KMSClient", key_id: str) -> None:
         self._client = client
@@ -43,7 +43,7 @@ class AwsKms:
 
 @asynccontextmanager
 async def open_aws_kms(key_id: str, settings: AwsSettings | None = None) -> AsyncIterator[AwsKms]:
-    """Open AWS KMS. Settings default to the environment's."""
+    """Open AWS KMS with the given settings, by default those of the environment."""
     settings = settings or AwsSettings()
     async with get_session().create_client(
         "kms", region_name=settings.region_name, endpoint_url=settings.endpoint_url, config=settings.config()

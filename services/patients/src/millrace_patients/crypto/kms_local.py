@@ -17,13 +17,13 @@ ID_BYTES = 8
 
 
 class MasterKeyError(Exception):
-    """No usable master key; the message says what to do."""
+    """Raised without a usable master key; the message says what to do."""
 
 
 class LocalKms:
-    """Wraps with the first master key (32 bytes each) and unwraps with any of them.
+    """Wraps with the first master key and unwraps with any of them; each has 32 bytes.
 
-    To rotate, put a new key first. A wrapped key begins with the id of its master key.
+    To rotate, prepend a new key. A wrapped key begins with the id of its master key.
     """
 
     def __init__(self, master_keys: Sequence[bytes]) -> None:
@@ -56,7 +56,7 @@ def _label(context: EncryptionContext) -> str:
 
 
 def decode_master_key(text: str) -> bytes:
-    """Decode base64; raise `MasterKeyError` without quoting the text."""
+    """Decode a base64 master key; raise `MasterKeyError`, without quoting the text, if it is invalid."""
     try:
         return base64.b64decode(text.strip(), validate=True)
     except ValueError as error:
@@ -64,7 +64,7 @@ def decode_master_key(text: str) -> bytes:
 
 
 def read_master_key(path: Path) -> bytes:
-    """Return the key in the file; raise `MasterKeyError` if there is none."""
+    """Return the master key in the file; raise `MasterKeyError` if there is none."""
     try:
         return decode_master_key(path.read_text())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""AES-256-GCM in the format: version (1 byte), nonce (12), ciphertext, tag (16)."""
+"""AES-256-GCM encryption in the format: version (1 byte), nonce (12), ciphertext, tag (16)."""
 
 import os
 
@@ -12,11 +12,11 @@ NONCE_BYTES = 12
 
 
 class UnsealError(Exception):
-    """The bytes were sealed with another key or label, or were modified."""
+    """Raised if bytes were sealed with another key or label, or were modified."""
 
 
 def seal(key: bytes, plain: bytes, label: str) -> bytes:
-    """Encrypt and bind to a label, e.g. `account/<id>/email`: unsealing requires the same label.
+    """Encrypt bytes and bind them to a label, e.g. `account/<id>/email`: unsealing requires the same label.
 
     Nonces are random: one key may seal 2**32 times (NIST SP 800-38D, section 8.3), far more than one person's data
     needs.

@@ -16,7 +16,7 @@ CONTEXT = {"purpose": "patients-root"}
 
 
 class NoRootKeyError(Exception):
-    """The database has no root key: `millrace init` has not run."""
+    """Raised if the database has no root key, because `millrace init` has not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class ServiceKeys:
     """
 
     email_index: bytes = field(repr=False)
-    """MAC key of the email index, which finds an account without storing its address in plain text."""
+    """Key of the email index, a MAC that finds an account by its address without storing the address in plain text."""
     audit: bytes = field(repr=False)
     mail: bytes = field(repr=False)
     signing: bytes = field(repr=False)
@@ -39,12 +39,12 @@ class ServiceKeys:
         return cls(**{name: derive_key(root, name) for name in cls.__slots__})
 
     def index_email(self, email: str) -> bytes:
-        """Return the blind index of a normalized email address."""
+        """Return the email index of a normalized address: a MAC, from which the address cannot be computed."""
         return compute_mac(self.email_index, email)
 
 
 def compute_mac(key: bytes, *parts: str | bytes) -> bytes:
-    """Return the HMAC-SHA256 over length-prefixed parts."""
+    """Return the HMAC-SHA256 over length-prefixed parts, so that different parts never give the same input."""
     digest = hmac.new(key, digestmod=hashlib.sha256)
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
@@ -53,7 +53,7 @@ def compute_mac(key: bytes, *parts: str | bytes) -> bytes:
 
 
 async def ensure_root_key(database: Database, kms: Kms) -> None:
-    """Create the root key unless it exists."""
+    """Create and store the root key unless one exists."""
     async with database.transaction() as session:
         if await session.scalar(select(root_key.c.id)) is None:
             generated = await kms.generate(CONTEXT)

@@ -1,4 +1,4 @@
-"""REST for dependants."""
+"""REST API of dependants."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from millrace_patients.record.schemas import RecordBody, RecordList, RecordResou
 
 
 class DependantFields(PersonFields):
-    """Data of a dependant. `relationship` is the dependant's to the patient, e.g. `child`."""
+    """Data of a dependant. `relationship` is what the dependant is to the patient, e.g. `child`."""
 
     relationship: Literal["child", "spouse", "partner", "parent", "sibling", "ward", "other"]
 
@@ -18,7 +18,7 @@ class DependantBody(DependantFields, RecordBody):
 
 
 class DependantResource(RecordResource, DependantFields):
-    """A dependant."""
+    """Stored dependant, a person the patient books for."""
 
 
 class DependantList(RecordList[DependantResource]):

@@ -20,7 +20,7 @@ class EmailKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutboundEmail:
-    """Email to enqueue; the sender writes its text. `index` is the blind index of `to`."""
+    """Email to enqueue; the sender writes its text. `index` is the email index of the address `to`."""
 
     kind: EmailKind
     to: str = field(repr=False)

@@ -29,7 +29,7 @@ _content = msgspec.json.Decoder(_Content)
 
 @dataclass(frozen=True, slots=True)
 class QueuedEmail:
-    """Queued email."""
+    """Email in the queue, with its address and token in plain text."""
 
     id: UUID
     kind: EmailKind
@@ -39,7 +39,7 @@ class QueuedEmail:
 
 
 class EmailQueue:
-    """Stores emails. `key` seals addresses and tokens."""
+    """Stores emails until they are sent. `key` encrypts addresses and tokens."""
 
     def __init__(self, key: bytes, ids: Ids) -> None:
         self._key = key
@@ -60,7 +60,7 @@ class EmailQueue:
         )
 
     async def list_oldest(self, work: UnitOfWork, limit: int) -> list[QueuedEmail]:
-        """Return up to `limit` emails, oldest first, and record the reads in the audit trail."""
+        """Return up to `limit` emails, oldest first, and record each read in the audit trail."""
         rows = await work.session.execute(select(outbound_mail).order_by(outbound_mail.c.id).limit(limit))
         found = []
         for row in rows:
@@ -71,7 +71,7 @@ class EmailQueue:
         return found
 
     async def remove(self, session: Session, identifier: UUID) -> None:
-        """Delete an email; does nothing if it is already gone."""
+        """Delete an email; do nothing if it is already deleted."""
         await session.execute(delete(outbound_mail).where(outbound_mail.c.id == identifier))
 
     async def delete_for_address(self, session: Session, index: bytes) -> None:

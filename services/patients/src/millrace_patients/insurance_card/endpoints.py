@@ -1,4 +1,4 @@
-"""REST for insurance cards."""
+"""REST API of insurance cards."""
 
 from typing import Annotated
 from uuid import UUID
@@ -17,7 +17,7 @@ Number = Annotated[str, Field(pattern=r"^[A-Za-z0-9 ./-]{1,40}$")]
 
 
 class InsuranceCardFields(Schema):
-    """Data on an insurance card. `dependant_id` is set if the card is a dependant's, not the patient's own."""
+    """Data on an insurance card. `dependant_id` names the insured dependant; null for the patient's own card."""
 
     plan_id: PlanId
     member_id: Number
@@ -31,7 +31,7 @@ class InsuranceCardBody(InsuranceCardFields, RecordBody):
 
 
 class InsuranceCardResource(RecordResource, InsuranceCardFields):
-    """An insurance card."""
+    """Stored insurance card of a patient or dependant."""
 
 
 class InsuranceCardList(RecordList[InsuranceCardResource]):

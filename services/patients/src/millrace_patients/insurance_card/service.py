@@ -11,7 +11,7 @@ from millrace_platform.errors import FieldError, Unprocessable
 
 
 class InsuranceCardService(RecordService):
-    """Insurance cards of a patient or of the patient's dependants."""
+    """Manages the insurance cards of a patient and of the patient's dependants."""
 
     async def validate(self, work: UnitOfWork, key: PersonKey, content: Content) -> None:
         owner = content["dependant_id"]

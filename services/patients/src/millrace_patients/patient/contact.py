@@ -17,7 +17,7 @@ from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Recipient of messages. `given_name` is None without a profile."""
+    """Recipient of messages to a patient. `given_name` is None without a profile."""
 
     email: str = field(repr=False)
     given_name: str | None = field(repr=False)
@@ -31,7 +31,10 @@ class ContactService:
     vault: Vault
 
     async def find_contacts(self, patient_ids: Collection[UUID], purpose: Purpose) -> dict[UUID, Contact]:
-        """Return contacts with the profile's address, else the account's; leave out patients without one."""
+        """Return the contacts of the patients, each with the profile's address, else the account's.
+
+        Leaves out erased patients and those without an address.
+        """
         found: dict[UUID, Contact] = {}
         async with self.units.begin() as work:
             for patient_id in patient_ids:

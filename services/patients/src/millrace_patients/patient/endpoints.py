@@ -1,4 +1,4 @@
-"""REST API of patients. A patient's id is the account's: `subject` of a sign-in."""
+"""REST API of patients. A patient's id is that of the account, `subject` in the response of a sign-in."""
 
 from typing import Annotated
 from uuid import UUID
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/patients/{patient_id}", tags=["patients"])
 
 @router.get("", summary="Get a patient's profile", responses=READ)
 async def get_profile(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> ProfileResource:
-    """Return the profile. For the patient, support, and staff of practices the patient shares with."""
+    """Return the profile. Accessible to the patient, support, and staff of practices the patient shares with."""
     return _respond(await patients.patients.get(caller, patient_id), response)
 
 
@@ -32,7 +32,7 @@ async def put_profile(
     body: ProfileBody,
     response: Response,
 ) -> ProfileResource:
-    """Create or replace the profile; replacing requires `If-Match`. For the patient."""
+    """Create or replace the profile; replacing requires `If-Match`. Accessible to the patient only."""
     record, is_first = await patients.patients.put(caller, patient_id, match, body.content())
     response.status_code = 201 if is_first else 200
     return _respond(record, response)
@@ -42,14 +42,14 @@ async def put_profile(
 async def erase_patient(patients: InPatients, caller: InCaller, patient_id: UUID) -> None:
     """Erase account, profile, dependants and insurance cards for good.
 
-    For the patient, within five minutes of a sign-in.
+    Accessible to the patient only, within five minutes of a sign-in.
     """
     await patients.patients.erase(caller, patient_id)
 
 
 @router.get("/export", summary="Export all of a person's data", responses=READ)
 async def export_patient(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> Export:
-    """Return all data stored about the person. For the patient."""
+    """Return all data stored about the person. Accessible to the patient only."""
     response.headers.update({**NO_STORE, "Content-Disposition": f'attachment; filename="{patient_id}.json"'})
     return await patients.exporter.export(caller, patient_id)
 
@@ -64,7 +64,7 @@ async def list_accesses(
     before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> AccessList:
-    """Return the accesses to the person's data, newest first. For the patient."""
+    """Return the accesses to the person's data, newest first. Accessible to the patient only."""
     response.headers.update(NO_STORE)
     links = await patients.patients.list_accesses(caller, patient_id, before, limit)
     next_seq = links[-1].seq if len(links) == limit else None

@@ -24,7 +24,7 @@ ACCESSES_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """Exports a person's data; each export is recorded in the audit trail."""
+    """Exports a person's data, and records each export in the audit trail."""
 
     units: UnitsOfWork
     access: AccessControl

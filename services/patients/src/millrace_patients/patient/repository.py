@@ -1,4 +1,4 @@
-"""Reads and writes of patients."""
+"""Reads and writes the states of patients in the database."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ async def is_active(session: ReadSession, identifier: UUID) -> bool:
 
 
 async def add(session: Session, identifier: UUID) -> bool:
-    """Insert an active patient with version 1; return False if it exists."""
+    """Insert an active patient with version 1; return False if the patient exists."""
     row = {"id": identifier, "version": 1, "state": "active"}
     statement = insert(patient).values(row).on_conflict_do_nothing().returning(patient.c.id)
     return (await session.execute(statement)).first() is not None
@@ -33,7 +33,7 @@ async def erase(session: Session, identifier: UUID) -> int | None:
 
 
 async def list_states_after(session: ReadSession, after: UUID | None, limit: int) -> list[tuple[UUID, str, int]]:
-    """Return up to `limit` (id, state, version) with ids above `after`, by id."""
+    """Return up to `limit` tuples (id, state, version) with ids above `after`, sorted by id."""
     query = select(patient.c.id, patient.c.state, patient.c.version).order_by(patient.c.id).limit(limit)
     if after is not None:
         query = query.where(patient.c.id > after)

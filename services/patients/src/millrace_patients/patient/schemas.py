@@ -60,7 +60,7 @@ class ProfileBody(ProfileFields, RecordBody):
 
 
 class ProfileResource(RecordResource, ProfileFields):
-    """A patient's profile."""
+    """Stored profile of a patient."""
 
 
 class AccessResource(Schema):
@@ -96,14 +96,14 @@ class AccessList(Schema):
 
 
 class ShareExport(Schema):
-    """Practice the patient shares with."""
+    """Entry of a data export: a practice the patient shares with."""
 
     practice_id: UUID
     since: datetime
 
 
 class SessionExport(Schema):
-    """Sign-in session."""
+    """Entry of a data export: a sign-in session."""
 
     id: UUID
     created_at: datetime
@@ -112,7 +112,7 @@ class SessionExport(Schema):
 
 
 class AccountExport(Schema):
-    """Account of the patient."""
+    """The account's part of a patient's data export."""
 
     email: str
     roles: list[str]

@@ -30,7 +30,7 @@ PROFILE = RecordKind.PROFILE
 
 @dataclass(frozen=True, slots=True)
 class PatientService:
-    """Reads and changes profiles. Each method commits before it returns. A patient's id is the account's."""
+    """Reads and changes profiles. Each method commits before it returns. A patient's id is that of the account."""
 
     units: UnitsOfWork
     access: AccessControl
@@ -40,7 +40,7 @@ class PatientService:
     clock: Clock
 
     async def get(self, caller: Caller, patient_id: UUID) -> Record:
-        """Return the profile. Problems: 404."""
+        """Return the profile. Problems: 404 if there is none, or without access."""
         async with self.units.begin() as work:
             key = await self.access.authorize(work, caller, patient_id, Permission.READ_IDENTITY)
             found = await _find_profile(work, key)
@@ -52,7 +52,8 @@ class PatientService:
     async def put(self, caller: Caller, patient_id: UUID, match: Tags | None, content: Content) -> tuple[Record, bool]:
         """Create or replace the profile; return it and whether it was created.
 
-        The first profile makes the person a patient. Problems: 404; 412; 428 if there is a profile and `match` is None.
+        The first profile makes the person a patient. Problems: 404 without access, 412 if `match` does not contain the
+        current version, 428 if there is a profile and `match` is None.
         """
         async with self.units.begin() as work:
             await self._create_person_if_external(work, caller, patient_id)
@@ -67,7 +68,7 @@ class PatientService:
     async def erase(self, caller: Caller, patient_id: UUID) -> None:
         """Erase the person: destroy the data key, then delete the data sealed with it. Ids and the audit trail stay.
 
-        Problems: 401 unless the sign-in is recent, 404.
+        Problems: 401 unless the sign-in is recent, 404 without access.
         """
         async with self.units.begin() as work:
             await self.access.authorize(work, caller, patient_id, Permission.WRITE)
@@ -82,7 +83,7 @@ class PatientService:
             work.audit(caller.audit_entry(patient_id, Action.ERASE, "all"))
 
     async def list_accesses(self, caller: Caller, patient_id: UUID, before: int | None, limit: int) -> list[Link]:
-        """Return the accesses to the patient's data, newest first. Problems: 404."""
+        """Return the accesses to the patient's data, newest first. Problems: 404 without access."""
         async with self.units.begin() as work:
             await self.access.authorize(work, caller, patient_id, Permission.READ_PRIVATE)
             found = await list_links_of_person(work.session, patient_id, before=before, limit=limit)
@@ -90,7 +91,7 @@ class PatientService:
         return found
 
     async def _create_person_if_external(self, work: UnitOfWork, caller: Caller, patient_id: UUID) -> None:
-        """Create the person on the first profile if another issuer keeps the accounts."""
+        """Create the person with the first profile if another issuer manages the accounts."""
         if self.access.sessions is not None or not caller.is_patient(patient_id):
             return
         if await self.access.vault.find(work.session, patient_id) is None:

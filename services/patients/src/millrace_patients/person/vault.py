@@ -21,13 +21,13 @@ CACHE_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class PersonKey:
-    """Seals and unseals the data of one person."""
+    """Encrypts (seals) and decrypts (unseals) the data of one person."""
 
     owner: UUID
     plain: bytes = field(repr=False)
 
     def seal(self, data: bytes, label: str) -> bytes:
-        """Encrypt under a label that is unique for each item of the person, e.g. `email`."""
+        """Encrypt bytes under a label that is unique among the person's items, e.g. `email`."""
         return seal(self.plain, data, f"{self.owner}/{label}")
 
     def unseal(self, sealed: bytes, label: str) -> bytes:
@@ -36,7 +36,7 @@ class PersonKey:
 
 
 class Vault:
-    """Stores data keys wrapped by the KMS and caches some unwrapped for minutes."""
+    """Stores data keys wrapped by the KMS, and caches some of them unwrapped for minutes."""
 
     def __init__(self, kms: Kms, clock: Clock) -> None:
         self._kms = kms
@@ -44,22 +44,25 @@ class Vault:
         self._unwrapped: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
 
     async def create(self, session: Session, owner: UUID, now: datetime) -> bool:
-        """Create a person with a new key; return False if the id exists, including as a tombstone."""
+        """Create a person with a new data key; return False if the id exists or was erased."""
         generated = await self._kms.generate(_context(owner))
         row = {"id": owner, "wrapped_key": generated.wrapped, "created_at": now}
         statement = insert(person).values(row).on_conflict_do_nothing().returning(person.c.id)
         return (await session.execute(statement)).first() is not None
 
     async def find(self, session: ReadSession, owner: UUID) -> PersonKey | None:
-        """Return the person's key; None for an unknown or erased person."""
+        """Return the person's data key; None for an unknown or erased person."""
         return await self._unwrap(owner, await session.scalar(_select_wrapped_key(owner)))
 
     async def find_for_update(self, session: Session, owner: UUID) -> PersonKey | None:
-        """Return the person's key and lock its row, which serializes all writes for the person, erasure included."""
+        """Return the person's data key and lock its row, which serializes all writes for the person, erasure included.
+
+        Return None for an unknown or erased person.
+        """
         return await self._unwrap(owner, await session.scalar(_select_wrapped_key(owner).with_for_update()))
 
     async def shred(self, session: Session, owner: UUID, now: datetime) -> bool:
-        """Destroy the key after pending writes for the person; return False if there is none."""
+        """Destroy the data key after pending writes for the person; return False if there is none."""
         wrapped = await session.scalar(_select_wrapped_key(owner).with_for_update())
         if wrapped is None:
             return False

@@ -1,1 +1,1 @@
-"""Sealed records: common parts of profiles, dependants and insurance cards."""
+"""Records, encrypted with their patient's key: common parts of profiles, dependants and insurance cards."""

@@ -1,4 +1,4 @@
-"""REST API of records: the same routes for each kind."""
+"""REST API of records (dependants and insurance cards): the same routes for each kind."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -50,7 +50,7 @@ def record_routes(
     async def list_records(
         patients: InPatients, caller: InCaller, patient_id: UUID, response: Response
     ) -> RecordList[Any]:
-        """Return all of a patient's records. For the patient and staff of practices the patient shares with."""
+        """Return a patient's records. Accessible to the patient and staff of practices the patient shares with."""
         response.headers.update(NO_STORE)
         found = await records(patients).list(caller, patient_id)
         return list_schema(items=[resource.of(record) for record in found])
@@ -73,7 +73,7 @@ def record_routes(
         body: RecordBody,
         response: Response,
     ) -> RecordResource:
-        """Create a record. For the patient, who must have a profile."""
+        """Create a record. Accessible to the patient only, who must have a profile."""
         created = await records(patients).create(caller, patient_id, body.content())
         response.headers["Location"] = f"{request.url.path}/{created.id}"
         return respond(created, response)
@@ -88,7 +88,7 @@ def record_routes(
     async def get_record(
         patients: InPatients, caller: InCaller, patient_id: UUID, record_id: UUID, response: Response
     ) -> RecordResource:
-        """Return a record. For the patient and staff of practices the patient shares with."""
+        """Return a record. Accessible to the patient and staff of practices the patient shares with."""
         return respond(await records(patients).get(caller, patient_id, record_id), response)
 
     @router.put(
@@ -109,7 +109,7 @@ def record_routes(
         body: RecordBody,
         response: Response,
     ) -> RecordResource:
-        """Replace a record. For the patient."""
+        """Replace a record. Accessible to the patient only."""
         return respond(await records(patients).replace(caller, patient_id, record_id, match, body.content()), response)
 
     @router.delete(
@@ -122,7 +122,7 @@ def record_routes(
     async def delete_record(
         patients: InPatients, caller: InCaller, patient_id: UUID, record_id: UUID, match: IfMatch
     ) -> None:
-        """Delete a record. For the patient."""
+        """Delete a record. Accessible to the patient only."""
         await records(patients).delete(caller, patient_id, record_id, match)
 
     return router

@@ -1,4 +1,4 @@
-"""Unsealed records."""
+"""Profiles, dependants and insurance cards after decryption."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,7 +17,7 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Unsealed record. `content` is the request body as plain JSON values."""
+    """Record after decryption. `content` is the request body as plain JSON values."""
 
     id: UUID
     version: int

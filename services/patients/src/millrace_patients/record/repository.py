@@ -1,4 +1,4 @@
-"""Reads and writes of records, each sealed with its patient's key."""
+"""Reads and writes records, each encrypted with its patient's key."""
 
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ async def find(session: ReadSession, key: PersonKey, kind: RecordKind, identifie
 
 
 async def list_all(session: ReadSession, key: PersonKey, kind: RecordKind) -> list[Record]:
-    """Return all records of a kind in the order of creation."""
+    """Return all of a patient's records of a kind in the order of creation."""
     query = select(record).where(record.c.kind == kind.value, *_of(key)).order_by(record.c.id)
     return [_open(key, row) for row in await session.execute(query)]
 
@@ -44,13 +44,13 @@ async def add(session: Session, key: PersonKey, kind: RecordKind, added: Record)
 
 
 async def save(session: Session, key: PersonKey, kind: RecordKind, after: Record) -> None:
-    """Store a new version. The caller has locked the person's row."""
+    """Store a new version. The caller must have locked the person's row."""
     changed = update(record).where(record.c.id == after.id, *_of(key))
     await session.execute(changed.values(version=after.version, sealed=_seal(key, kind, after)))
 
 
 async def remove(session: Session, identifier: UUID, now: datetime) -> None:
-    """Replace the record by a tombstone. The caller has locked the person's row."""
+    """Replace the record by a tombstone. The caller must have locked the person's row."""
     await session.execute(_tombstone(now).where(record.c.id == identifier))
 
 

@@ -15,7 +15,7 @@ class RecordBody(Body):
     read_only: ClassVar[frozenset[str]] = frozenset({"id", "version"})
 
     def content(self) -> dict[str, Any]:
-        """Return the content to seal, as plain JSON values."""
+        """Return the content to encrypt and store, as plain JSON values."""
         return self.model_dump(mode="json")
 
 

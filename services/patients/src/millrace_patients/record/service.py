@@ -20,7 +20,7 @@ Content = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RecordService:
-    """Records of one kind. Callers without access get the same 404 as for an unknown patient."""
+    """Manages the records of one kind. Callers without access get the same 404 as for an unknown patient."""
 
     units: UnitsOfWork
     access: AccessControl
@@ -42,7 +42,10 @@ class RecordService:
         return found
 
     async def create(self, caller: Caller, patient_id: UUID, content: Content) -> Record:
-        """Add a record. Problems: 404, 409 without a profile or at the limit, and those of `validate`."""
+        """Create a record.
+
+        Problems: 404 without access, 409 without a profile or at the limit of records, and those of `validate`.
+        """
         async with self.units.begin() as work:
             key = await self.access.authorize(work, caller, patient_id, Permission.WRITE)
             if not await is_active(work.session, patient_id):
@@ -58,7 +61,10 @@ class RecordService:
     async def replace(
         self, caller: Caller, patient_id: UUID, identifier: UUID, match: Tags, content: Content
     ) -> Record:
-        """Replace a record; unchanged content keeps its version. Problems: 404, 412, and those of `validate`."""
+        """Replace a record; unchanged content keeps its version.
+
+        Problems: 404, 412 if `match` does not contain the current version, and those of `validate`.
+        """
         async with self.units.begin() as work:
             key = await self.access.authorize(work, caller, patient_id, Permission.WRITE)
             before = await self._get_matching(work, key, identifier, match)
@@ -71,7 +77,7 @@ class RecordService:
         return after
 
     async def delete(self, caller: Caller, patient_id: UUID, identifier: UUID, match: Tags) -> None:
-        """Delete a record. Problems: 404, 412."""
+        """Delete a record. Problems: 404, 412 if `match` does not contain the current version."""
         async with self.units.begin() as work:
             key = await self.access.authorize(work, caller, patient_id, Permission.WRITE)
             before = await self._get_matching(work, key, identifier, match)
@@ -79,7 +85,7 @@ class RecordService:
             work.audit(caller.audit_entry(patient_id, Action.DELETE, self._target(identifier)))
 
     async def validate(self, work: UnitOfWork, key: PersonKey, content: Content) -> None:
-        """Raise a problem if the content refers to a missing resource."""
+        """Raise a problem if the content refers to a resource that does not exist."""
 
     async def _get_matching(self, work: UnitOfWork, key: PersonKey, identifier: UUID, match: Tags) -> Record:
         found = await self._get_record(work, key, identifier)

@@ -12,12 +12,12 @@ from millrace_platform.database import ReadSession, Session
 from millrace_platform.ids import Ids
 
 SESSIONS_LIMIT = 20
-"""Maximum live sessions of an account; one more ends the oldest."""
+"""Maximum number of live sessions of an account; starting one more ends the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """`token`: how long an unused refresh token is valid; `session`: when a new sign-in is required."""
+    """Lifetimes. `token`: how long an unused refresh token is valid; `session`: when a new sign-in is required."""
 
     token: timedelta
     session: timedelta
@@ -25,7 +25,7 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class LiveSession:
-    """Session that has neither expired nor been ended."""
+    """Session that has neither expired nor ended."""
 
     id: UUID
     account_id: UUID
@@ -53,7 +53,7 @@ class Sessions:
         self._tokens = tokens
 
     async def begin(self, session: Session, account_id: UUID, now: datetime) -> RefreshableSession:
-        """Start a session. The caller has locked the account's row."""
+        """Start a session. The caller must have locked the account's row."""
         await self._end_surplus_sessions(session, account_id, now)
         started = LiveSession(self._ids(), account_id, now, now + self._lifetimes.session)
         await session.execute(
@@ -64,7 +64,7 @@ class Sessions:
         return await self._issue_refresh_token(session, started, now)
 
     async def rotate(self, session: Session, token: str, now: datetime) -> RefreshableSession | None:
-        """Exchange a refresh token; return None if it is invalid.
+        """Exchange a refresh token for a new one; return None if it is invalid.
 
         Reuse of a token ends its session in this transaction: commit it even if the result is None.
         """
@@ -84,7 +84,7 @@ class Sessions:
         return await self._issue_refresh_token(session, live, now)
 
     async def end(self, session: Session, token: str, now: datetime) -> None:
-        """End the session of a used or unused token; ignore an unknown token."""
+        """End the session of a refresh token, used or unused; ignore an unknown token."""
         owner = select(refresh_token.c.session_id).where(refresh_token.c.hash == hash_token(token)).scalar_subquery()
         await session.execute(_revoke(now).where(session_table.c.id == owner))
 

@@ -29,7 +29,7 @@ class ShareList(Schema):
 
 @router.get("", summary="List the practices a patient shares with", responses=problems(401, 404, 422))
 async def list_shares(patients: InPatients, caller: InCaller, patient_id: UUID, response: Response) -> ShareList:
-    """Return the practices the patient shares with. For the patient."""
+    """Return the practices the patient shares with. Accessible to the patient only."""
     response.headers.update(NO_STORE)
     found = await patients.sharing.list(caller, patient_id)
     return ShareList(items=[ShareResource(practice_id=each.practice_id, since=each.since) for each in found])
@@ -37,7 +37,10 @@ async def list_shares(patients: InPatients, caller: InCaller, patient_id: UUID, 
 
 @router.put("/{practice_id}", summary="Share with a practice", status_code=204, responses=problems(401, 404, 409, 422))
 async def add_share(patients: InPatients, caller: InCaller, patient_id: UUID, practice_id: UUID) -> None:
-    """Give a practice's staff access to the patient's data. For the patient, who must have a profile. Idempotent."""
+    """Give a practice's staff access to the patient's data, idempotently.
+
+    Accessible to the patient only, who must have a profile.
+    """
     await patients.sharing.add(caller, patient_id, practice_id)
 
 
@@ -45,5 +48,5 @@ async def add_share(patients: InPatients, caller: InCaller, patient_id: UUID, pr
     "/{practice_id}", summary="Stop sharing with a practice", status_code=204, responses=problems(401, 404, 422)
 )
 async def remove_share(patients: InPatients, caller: InCaller, patient_id: UUID, practice_id: UUID) -> None:
-    """End the access of a practice's staff at once. For the patient."""
+    """End the access of a practice's staff at once. Accessible to the patient only."""
     await patients.sharing.remove(caller, patient_id, practice_id)

@@ -1,4 +1,4 @@
-"""Reads and writes of shares."""
+"""Reads and writes shares in the database."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,14 +13,14 @@ from millrace_platform.database import ReadSession, Session
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Access of a practice's staff to the patient's profile, dependants and insurance cards."""
+    """Permission of a practice's staff to read the patient's profile, dependants and insurance cards."""
 
     practice_id: UUID
     since: datetime
 
 
 async def list_practice_ids(session: ReadSession, patient_id: UUID) -> frozenset[str]:
-    """Return the ids of the practices a patient shares with, in the form access tokens use."""
+    """Return the ids of the practices a patient shares with, as text as in access tokens."""
     return frozenset(str(each.practice_id) for each in await list_all(session, patient_id))
 
 

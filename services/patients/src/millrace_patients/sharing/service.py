@@ -17,7 +17,7 @@ SHARES_LIMIT = 200
 
 @dataclass(frozen=True, slots=True)
 class ShareService:
-    """Reads and changes shares, for the patient only (404 for others). Each method commits before it returns."""
+    """Lists, adds and removes shares, for the patient only (404 for others). Each method commits before it returns."""
 
     units: UnitsOfWork
     access: AccessControl
@@ -30,7 +30,10 @@ class ShareService:
         return found
 
     async def add(self, caller: Caller, patient_id: UUID, practice_id: UUID) -> None:
-        """Share with a practice. Problems: 404, 409 without a profile or at the limit."""
+        """Share the patient's data with a practice.
+
+        Problems: 404 for other callers, 409 without a profile or at the limit of shares.
+        """
         async with self.units.begin() as work:
             await self.access.authorize(work, caller, patient_id, Permission.WRITE)
             if not await is_active(work.session, patient_id):

@@ -21,10 +21,10 @@ def token(
     role: Annotated[list[Role], typer.Option(help="Role of the token; repeat the option for several.")],
     practice: Annotated[list[UUID] | None, typer.Option(help="Id of a practice the staff member works for.")] = None,
 ) -> None:
-    """Print an access token with these roles, for curl and scripts: valid for minutes and without an account.
+    """Print an access token with these roles for curl and scripts. It is valid for minutes and has no account.
 
-    The command needs access to the signing keys. Its tokens open no personal data, which requires the session of a
-    sign-in.
+    The command needs access to the signing keys. Its tokens give no access to personal data, which requires the session
+    of a sign-in.
     """
     settings, practices = PatientsSettings(), tuple(practice or ())
     problem = find_inconsistency(tuple(role), practices)

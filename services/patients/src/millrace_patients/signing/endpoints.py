@@ -11,7 +11,7 @@ from millrace_platform.responses import json_response
 router = APIRouter(prefix="/v1/auth/.well-known", tags=["tokens"])
 
 PUBLIC = {"Cache-Control": "public, max-age=300"}
-"""Caching time, far below the time a new key is published before it signs."""
+"""`Cache-Control` of the responses: far shorter than the time for which a new key is published before it signs."""
 
 
 @router.get("/openid-configuration", summary="Get the issuer's metadata")
@@ -31,5 +31,5 @@ async def get_issuer_configuration(identity: InIdentity) -> Response:
 
 @router.get("/jwks.json", summary="List the public keys")
 async def get_key_set(identity: InIdentity) -> Response:
-    """Return the public keys that sign, will sign soon, or signed tokens that may still be valid."""
+    """Return the public keys of current, upcoming and recent signing keys, with which valid tokens are verified."""
     return json_response({"keys": [key.public() for key in identity.issuer.ring.published()]}, headers=PUBLIC)

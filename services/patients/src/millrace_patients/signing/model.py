@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 MARGIN = 300.0
-"""Seconds a key stays published after its last token has expired."""
+"""Seconds for which a key stays published after its last token has expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class KeyAge:
 
 @dataclass(frozen=True, slots=True)
 class RotationPolicy:
-    """Rotation schedule in seconds.
+    """Rotation schedule of signing keys in seconds.
 
     A key is created every `period`, published `ahead` before it signs, and withdrawn when the last token it signed,
     which is valid for `token`, has expired.
@@ -29,11 +29,11 @@ class RotationPolicy:
     token: float
 
     def is_due(self, keys: Sequence[KeyAge], now: float) -> bool:
-        """Return whether a new key is due."""
+        """Return whether it is time to create a new key."""
         return not keys or now >= max(key.created_at for key in keys) + self.period
 
     def select_signer(self, keys: Sequence[KeyAge], now: float) -> KeyAge:
-        """Return the newest key that has been published long enough, else the oldest key."""
+        """Return the key to sign with: the newest that has been published long enough, else the oldest."""
         ready = [key for key in keys if key.created_at + self.ahead <= now]
         return max(ready, key=_age) if ready else min(keys, key=_age)
 

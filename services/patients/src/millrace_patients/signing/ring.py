@@ -26,7 +26,7 @@ _log = logging.getLogger("patients.signing")
 
 
 class SigningKeysError(Exception):
-    """The configured keys are unusable; the message says why without quoting them."""
+    """Raised if the configured keys are unusable; the message says why without quoting them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class SigningKey:
     private: RSAKey = field(repr=False)
 
     def public(self) -> dict[str, Any]:
-        """Return the public key as a member of a JSON Web Key Set."""
+        """Return the public key as a JSON Web Key, a member of a key set."""
         members = self.private.as_dict(private=False)
         return {"kid": self.kid, "use": "sig", "alg": "RS256"} | {name: members[name] for name in PUBLIC_MEMBERS}
 
 
 class KeyRing(Protocol):
-    """Signing keys. `run` refreshes them until it is cancelled."""
+    """Signing keys and the public keys to publish. `run` refreshes them until it is cancelled."""
 
     def signing_key(self) -> SigningKey: ...
 
@@ -103,7 +103,7 @@ class DatabaseKeyRing:
         return [key for kid, key in self._keys.items() if kid not in expired]
 
     async def refresh(self) -> None:
-        """Load the keys, create one if due, and delete expired ones. Call it before the first use."""
+        """Load the keys, create one if it is time, and delete expired ones. Call it before the first use."""
         async with self._database.transaction() as session:
             await session.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
             ages = await _read_ages(session)

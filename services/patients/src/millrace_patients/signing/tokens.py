@@ -1,4 +1,4 @@
-"""Access tokens with the claims of Amazon Cognito's, so that one verifier accepts both."""
+"""Access tokens with the same claims as Amazon Cognito's, so that one verifier accepts both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from millrace_platform.ids import Ids
 
 @dataclass(frozen=True, slots=True)
 class TokenIssuer:
-    """Issues access tokens for one client; `lifetime` in seconds."""
+    """Issues access tokens for one client; `lifetime` is in seconds."""
 
     ring: KeyRing
     issuer: str
@@ -34,7 +34,7 @@ class TokenIssuer:
         session: UUID,
         authenticated_at: datetime,
     ) -> str:
-        """Return a signed token. It contains ids only, because its holder can read it."""
+        """Return a signed token. It contains ids but no personal data, because its holder can read it."""
         now = int(self.clock.time())
         claims = {
             "iss": self.issuer,
@@ -54,7 +54,7 @@ class TokenIssuer:
 
 @dataclass(frozen=True, slots=True)
 class KeyRingSource:
-    """Verification keys inside the issuing service."""
+    """Provides the keys to verify tokens inside the service that issues them."""
 
     ring: KeyRing
 

@@ -14,7 +14,7 @@ WINDOW = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class AttemptCount:
-    """Number of failed attempts and the time of the last one (Unix seconds)."""
+    """Number of failed attempts and the time of the last attempt (Unix seconds)."""
 
     failures: int
     last: float
@@ -29,7 +29,7 @@ class DelayPolicy:
     cap: float
 
     def wait(self, count: AttemptCount, now: float) -> float:
-        """Return the seconds until the next attempt is allowed; 0 for none."""
+        """Return the seconds until the next attempt is allowed; 0 if it is allowed now."""
         if count.failures < self.allowance:
             return 0.0
         doublings = min(count.failures - self.allowance, 32)
@@ -38,14 +38,20 @@ class DelayPolicy:
 
 DEVICE = DelayPolicy(allowance=10, base=1.0, cap=900.0)
 SOURCE = DelayPolicy(allowance=30, base=1.0, cap=60.0)
-"""Many people may share one address, so it is slowed down but never blocked."""
+"""Policy for a source at all accounts. Many people may share one address, so it is slowed down but never blocked."""
 EMAIL = DelayPolicy(allowance=3, base=WINDOW, cap=WINDOW)
-"""Emails to one address in an hour. Their tokens are valid as long, so requests by strangers take nothing away."""
+"""Limit of emails to one address in an hour.
+
+Their tokens are valid as long, so requests by strangers leave the owner a valid token.
+"""
 EMAIL_SOURCE = DelayPolicy(allowance=20, base=30.0, cap=WINDOW)
 
 
 def account_policy(from_anywhere: AttemptCount) -> DelayPolicy:
-    """Return the policy for a source at one account, given the account's failures from all unknown devices."""
+    """Return the policy for a source at one account.
+
+    `from_anywhere` counts the account's failures from all unknown devices: the more, the stricter the policy.
+    """
     if from_anywhere.failures < 20:
         return DelayPolicy(allowance=5, base=1.0, cap=900.0)
     if from_anywhere.failures < 100:
@@ -54,5 +60,5 @@ def account_policy(from_anywhere: AttemptCount) -> DelayPolicy:
 
 
 def discard_if_old(count: AttemptCount, now: float) -> AttemptCount:
-    """Return an empty count if the last attempt is older than `WINDOW`."""
+    """Return the count, or an empty one if the last attempt was more than `WINDOW` seconds ago."""
     return AttemptCount(0, now) if now - count.last > WINDOW else count

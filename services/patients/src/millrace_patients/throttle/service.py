@@ -1,4 +1,4 @@
-"""Counts of attempts."""
+"""Counts attempts, and delays further ones."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from millrace_platform.errors import TooManyRequests
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Keys under which one password attempt is counted."""
+    """Keys under which one password attempt is counted. `source` and `account` are None for a known device."""
 
     own: bytes
     """Key of the source at the account, or of the known device; its count is reset after a success."""
@@ -39,7 +39,7 @@ class Attempt:
 
 
 class Throttle:
-    """Counts attempts in the database, shared by all instances. `key` is the HMAC key of the counts' keys."""
+    """Counts attempts in the database, shared by all instances. `key` is the HMAC key that hides addresses."""
 
     def __init__(self, database: Database, key: bytes, clock: Clock) -> None:
         self._database = database
@@ -47,7 +47,11 @@ class Throttle:
         self._clock = clock
 
     def create_attempt(self, account: bytes, source: str, device: bytes | None) -> Attempt:
-        """Return the keys of an attempt. `account` is the index of an email address, with or without an account."""
+        """Return the keys to count an attempt under.
+
+        `account` is the email index of an address, which need not have an account; `device` is None for an unknown
+        device.
+        """
         if device is not None:
             return Attempt(self._mac("device", account, device), None, None)
         return Attempt(
@@ -66,7 +70,7 @@ class Throttle:
             raise _too_many_attempts(wait)
 
     async def reset_after_success(self, session: Session, attempt: Attempt) -> None:
-        """Subtract the attempt: reset the source's count at the account, keep all other failures."""
+        """Subtract a successful attempt: reset the source's or device's count at the account, keep other failures."""
         await session.execute(delete(throttle).where(throttle.c.key == attempt.own))
         others = [key for key in (attempt.source, attempt.account) if key is not None]
         for key in sorted(others):
@@ -92,7 +96,7 @@ class Throttle:
         return free
 
     async def delete_expired(self, session: Session) -> None:
-        """Delete discarded counts."""
+        """Delete counts whose last attempt was more than `WINDOW` seconds ago."""
         await session.execute(delete(throttle).where(throttle.c.last < self._clock.time() - WINDOW))
 
     def _mac(self, kind: str, *parts: str | bytes) -> bytes:
