@@ -1,7 +1,7 @@
-"""Permissions on reviews. A resource the caller may not see gets the same 404 as an unknown one.
+"""Permissions on reviews. A caller without permission gets the same 404 as for an unknown review.
 
-Authors manage their own reviews. Staff reads and replies to published reviews of its practices. Support and
-administrators moderate without seeing authors. Published reviews are public.
+Authors manage their own reviews. Staff may read and reply to published reviews of visits to their practices. Support
+and administrators moderate without seeing authors. Published reviews are public.
 """
 
 from typing import Annotated, TypeAlias
@@ -28,7 +28,7 @@ def works_for(caller: Principal, practice_id: str | None) -> bool:
 
 
 def can_reply(caller: Principal, review: Review) -> bool:
-    """Return whether the caller works for the practice of the visit and the review is published."""
+    """Return whether the review is published and the caller works for the practice of the visit."""
     return review.is_published and works_for(caller, review.practice_id)
 
 
@@ -37,7 +37,7 @@ def can_remove_reply(caller: Principal, review: Review) -> bool:
 
 
 def can_flag(caller: Principal, review: Review) -> bool:
-    """Return whether the caller may flag: patients any published review, staff those of its practices."""
+    """Return whether the caller may flag the review: patients any published one, staff only those of their practices."""
     return review.is_published and (caller.has(Role.PATIENT) or works_for(caller, review.practice_id))
 
 

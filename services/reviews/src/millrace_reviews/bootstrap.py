@@ -26,13 +26,13 @@ from millrace_reviews.sweep import Sweep
 
 APPLICATION = "reviews"
 READS_PER_SECOND = 0.5
-"""Reads per second of each shard of `entities`; see decision 0016."""
+"""Reads per second from each shard of the stream `entities`; see decision 0016."""
 
 
 async def start(
     settings: ReviewsSettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
 ) -> ServiceRuntime:
-    """Open the database and the feeds, wire the services, and name tasks and checks."""
+    """Open the database and the feeds, wire the services, and register background tasks and health checks."""
     url, clock = settings.reviews_database_url, infrastructure.clock
     database = await stack.enter_async_context(open_service_database(settings, url, name=APPLICATION))
     units = UnitsOfWork(database, Envelopes(SOURCE, clock, infrastructure.ids))
@@ -45,7 +45,7 @@ async def start(
     app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
     app.state.reviews = create_services(settings, units, relay, consumer)
     sweep = Sweep(units, timedelta(seconds=settings.reviews_window))
-    # No check of the streams: reviews can be read and written while they are unavailable.
+    # No health check of the streams: reviews can be read and written while they are unavailable.
     return ServiceRuntime(
         tasks={"relay": relay.run, "consumer": consumer.run, "sweep": sweep.run}, checks={"database": database.check}
     )

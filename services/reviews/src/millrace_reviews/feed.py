@@ -1,4 +1,4 @@
-"""Consumer of `entities`: visits, practices of provider-locations, and erasures of patients."""
+"""Consumes the feed `entities`: visits, practices of provider-locations, and erasures of patients."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ CONSUMED_ENTITIES: Final = frozenset({APPOINTMENT.name, PATIENT.name, PROVIDER_L
 
 @dataclass(frozen=True, slots=True)
 class EntityHandler:
-    """Handler of the consumer. Its writes compare versions, so repeated and late records change nothing."""
+    """Stores the consumed entities. Its writes compare versions, so repeated and late records change nothing."""
 
     units: UnitsOfWork
     patients: Patients
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Store the newest version of each entity.
+        """Store the newest version of each entity in the records; raise `InvalidRecord` for one that cannot be decoded.
 
         Ignores deletions: reviews outlive their appointment, and a provider-location's practice is still needed for
         them.
@@ -63,7 +63,7 @@ class EntityHandler:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether the database is unavailable, as opposed to a record that cannot be applied."""
+    """Return whether the error means that the database is unavailable, not that a record cannot be applied."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_outage(inner) for inner in error.exceptions)
     return isinstance(error, Unavailable | TimedOut | Conflict) or handler.is_outage(error)

@@ -11,7 +11,7 @@ from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 
 _CURSORS = Cursors("reviews", int)
 _MAX_POSITION = 2**63 - 1
-"""Highest position a bigint can represent; a forged cursor may contain a higher one."""
+"""Highest position that PostgreSQL's bigint can represent; a forged cursor may contain a higher one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,19 @@ class Pagination:
     cursor: str | None
 
     def position(self, **filters: str) -> int | None:
-        """Return the position of the page; None for the first. Problems: 422 for the cursor of another list."""
+        """Return the position of the page in the list; None for the first page.
+
+        Problems: 422 for the cursor of another list.
+        """
         if self.cursor is None:
             return None
         return max(0, min(_CURSORS.read(self.cursor, filters=self._scope(filters)), _MAX_POSITION))
 
     def next_cursor(self, response: Response, position: int | None, **filters: str) -> str | None:
-        """Return the cursor of the page at `position` and add it to the response as `Link`; None on the last page."""
+        """Return the cursor of the page at `position`, and add a `Link` to that page to the response.
+
+        Return None if `position` is None, which means that there is no further page.
+        """
         if position is None:
             return None
         cursor = _CURSORS.write(position, filters=self._scope(filters))

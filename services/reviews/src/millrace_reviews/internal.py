@@ -17,7 +17,7 @@ After = Annotated[Npi | None, Query(description="`next` of the previous response
 
 
 class SummaryBatch(Schema):
-    """Number of processed summaries. If `next` is not null, pass it as `after` to continue."""
+    """Number of processed summaries. Pass `next` as `after` to continue; null at the end."""
 
     count: int
     next: str | None
@@ -29,17 +29,20 @@ class SummaryBatch(Schema):
 
 @router.post("/replay", summary="Publish summaries again", responses=problems(422))
 async def publish_summary_replay(app: InApp, after: After = None) -> SummaryBatch:
-    """Publish up to 1,000 summaries with NPIs above `after` again, with their versions, marked as a replay."""
+    """Publish up to 1,000 rating summaries with NPIs above `after` again, with their versions, marked as a replay."""
     return SummaryBatch.of(await app.summaries.publish_replay(after))
 
 
 @router.post("/recompute", summary="Recompute summaries", responses=problems(422))
 async def recompute_summaries(app: InApp, after: After = None) -> SummaryBatch:
-    """Recompute up to 1,000 summaries with NPIs above `after`; publish those that changed, e.g. by a new prior."""
+    """Recompute up to 1,000 rating summaries with NPIs above `after`; publish those that changed.
+
+    Use it after a change of the prior in the settings.
+    """
     return SummaryBatch.of(await app.summaries.recompute(after))
 
 
 @router.get("/status", summary="Get statistics of reviews and feeds")
 async def get_reviews_status(app: InApp) -> Response:
-    """Return the numbers of reviews by state and the state of the outbox, the relay and the consumer."""
+    """Return the number of reviews in each state, and the state of the outbox, the relay and the consumer."""
     return json_response(await load_status(app))

@@ -8,7 +8,7 @@ from millrace_reviews.settings import ReviewsSettings
 
 
 async def init() -> None:
-    """Create what is missing; the `millrace.init` entry point of this package."""
+    """Create or upgrade the tables, and create the lease table, idempotently; the `millrace.init` entry point."""
     settings = ReviewsSettings()
     await migrate(settings.reviews_database_url)
     async with dynamodb_client(aws_settings(settings)) as client:

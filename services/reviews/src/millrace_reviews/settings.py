@@ -10,14 +10,14 @@ DAY = 86_400.0
 
 
 class ReviewsSettings(PlatformSettings):
-    """Times are in seconds."""
+    """Settings of reviews and averages. Times are in seconds."""
 
     reviews_database_url: str = Field("postgresql://127.0.0.1:5432/reviews", repr=False)
     reviews_leases_table: str = "millrace-reviews-leases"
 
     reviews_window: Seconds = 90 * DAY
-    """Time after the completion of a visit in which its review may be created or changed."""
+    """Time after a visit's completion during which its review may be created or changed."""
     reviews_prior_mean: Annotated[float, Field(ge=1, le=5)] = 4.0
-    """Prior mean of a provider's ratings."""
+    """Stars assumed for a provider before any review (the prior mean of the averages)."""
     reviews_prior_weight: Annotated[float, Field(ge=0, le=10_000)] = 5.0
-    """Weight of the prior in reviews; 0 yields plain averages."""
+    """Number of reviews that the prior mean weighs as much as; 0 yields plain averages."""

@@ -19,7 +19,10 @@ _FLAGGED = select(func.count(distinct(flag.c.review_id)))
 
 
 async def load_status(app: App) -> dict[str, Any]:
-    """Return reviews by state, flagged reviews, the outbox (rows, age of the oldest in ms), relay and consumer."""
+    """Return the number of reviews by state and of flagged ones, and the outbox, relay and consumer.
+
+    The outbox is given as its number of rows and the age of the oldest in ms.
+    """
     async with app.database.read() as session:
         states = {row.state: row.number for row in await session.execute(_STATES)}
         flagged = await session.scalar(_FLAGGED)

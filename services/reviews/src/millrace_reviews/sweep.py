@@ -8,26 +8,26 @@ from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_reviews.visit import repository as visits
 
 PAUSE = 3_600.0
-"""Seconds between two runs."""
+"""Seconds between two sweeps."""
 GRACE = timedelta(days=31)
-"""Time after the window in which a patient still gets the reason (too late) instead of a 404."""
+"""Time after the window during which a patient is still refused as too late, not with a 404."""
 CHUNK = 5_000
-"""Visits deleted by one transaction."""
+"""Maximum number of visits that one transaction deletes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Deletes old visits. Any number of instances may run at once."""
+    """Deletes visits that can no longer be reviewed. Several instances may do so concurrently."""
 
     units: UnitsOfWork
     window: timedelta
 
     async def run(self) -> None:
-        """See `run_periodically`."""
+        """Delete old visits every `PAUSE` seconds until cancelled."""
         await run_periodically(self.run_once, name="sweep", pause=PAUSE)
 
     async def run_once(self) -> None:
-        """Delete all visits whose window and grace period have ended."""
+        """Delete all unreviewed visits whose window and grace period have ended."""
         before = self.units.now() - self.window - GRACE
 
         async def batch() -> int:

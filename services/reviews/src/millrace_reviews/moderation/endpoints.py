@@ -27,7 +27,7 @@ async def list_moderation_cases(
     response: Response,
     queue: Annotated[Queue, Query(description="`flagged` lists published reviews with flags.")] = Queue.PENDING,
 ) -> CaseList:
-    """Return a queue of reviews, oldest first. For support and administrators."""
+    """Return the reviews in a queue, oldest first. Accessible to support and administrators."""
     page = await app.moderation.list_cases(queue, pagination.position(queue=queue), pagination.limit)
     response.headers.update(NO_STORE)
     next_cursor = pagination.next_cursor(response, page.next, queue=queue)
@@ -41,7 +41,7 @@ async def get_moderation_case(
     review_id: UUID,
     response: Response,
 ) -> CaseResource:
-    """Return a review with its flags and findings. For support and administrators."""
+    """Return a review with its flags and findings. Accessible to support and administrators."""
     return _respond(await app.moderation.get(review_id), response)
 
 
@@ -51,7 +51,7 @@ async def decide_review(
 ) -> CaseResource:
     """Publish or reject a pending review, hide a published one, or publish a hidden or rejected one.
 
-    For support and administrators. 409 for other transitions.
+    Accessible to support and administrators. 409 for other transitions.
     """
     case = await app.moderation.decide(caller, review_id, match, State(body.state), body.reason)
     return _respond(case, response)
@@ -61,7 +61,10 @@ async def decide_review(
     "/{review_id:uuid}/flag", summary="Flag a review", status_code=204, responses=problems(401, 403, 404, 415, 422)
 )
 async def flag_review(app: InApp, caller: ReporterCaller, review_id: UUID, body: FlagBody) -> None:
-    """Flag a published review for a moderator; it stays published. For patients and staff of the visit's practice."""
+    """Flag a published review for a moderator; it stays published.
+
+    Accessible to patients and staff of the visit's practice.
+    """
     await app.moderation.flag(caller, review_id, body.reason)
 
 

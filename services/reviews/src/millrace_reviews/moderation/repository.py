@@ -1,4 +1,4 @@
-"""Reads and writes of flags and decisions."""
+"""Reads and writes flags and decisions in the database."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,14 +15,14 @@ FLAGGED: ColumnElement[bool] = exists().where(flag.c.review_id == review.c.id)
 
 
 async def save_flag(session: Session, review_id: UUID, reporter_id: str, reason: Reason, now: datetime) -> None:
-    """Store a reporter's flag, replacing an earlier one. The caller has locked the reporter's row."""
+    """Store a reporter's flag, replacing an earlier one. The caller must have locked the reporter's row."""
     values = {"reason": reason.value, "at": now}
     statement = postgresql.insert(flag).values(review_id=review_id, reporter_id=reporter_id, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=list(flag.primary_key), set_=values))
 
 
 async def count_flags(session: ReadSession, review_ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, int]]:
-    """Return the number of flags by reason for each review that has any."""
+    """Return the number of flags by reason, for each of the reviews that has flags."""
     query = select(flag.c.review_id, flag.c.reason, func.count()).where(flag.c.review_id.in_(review_ids))
     counts: dict[UUID, dict[str, int]] = {}
     for review_id, reason, count in await session.execute(query.group_by(flag.c.review_id, flag.c.reason)):
@@ -36,12 +36,12 @@ async def delete_flags(session: Session, review_id: UUID) -> None:
 
 
 async def delete_flags_of_reporter(session: Session, reporter_id: str) -> None:
-    """Delete the flags of an erased patient."""
+    """Delete all flags that a reporter set; used when a patient is erased."""
     await session.execute(delete(flag).where(flag.c.reporter_id == reporter_id))
 
 
 async def add_decision(session: Session, before: Review, after: ReviewStatus, actor_id: UUID, now: datetime) -> None:
-    """Insert a decision with the version that the review reaches by it."""
+    """Insert a moderator's decision, with the version that the review gets from it."""
     await session.execute(
         insert(decision).values(
             review_id=before.id,

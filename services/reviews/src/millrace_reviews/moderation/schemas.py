@@ -44,7 +44,7 @@ class CaseList(Schema):
 
 
 class DecisionBody(Body):
-    """Decision on a review. Publishing a published review discards its flags."""
+    """A moderator's decision on a review. Publishing a published review discards its flags."""
 
     read_only: ClassVar[frozenset[str]] = frozenset()
 
@@ -62,6 +62,6 @@ class DecisionBody(Body):
 
 
 class FlagBody(Body):
-    """Flag of a review."""
+    """Flag that reports a review to moderators."""
 
     reason: Reason

@@ -24,7 +24,7 @@ from millrace_reviews.summary.service import Summaries
 
 @dataclass(frozen=True, slots=True)
 class Moderation:
-    """Moderates reviews. Endpoints have checked the moderator's role already."""
+    """Moderates reviews. Endpoints have already checked that the caller is a moderator."""
 
     units: UnitsOfWork
     summaries: Summaries
@@ -36,14 +36,17 @@ class Moderation:
             return CasePage(await _load_cases(session, page.items), page.next)
 
     async def get(self, identifier: UUID) -> Case:
-        """Return the case of a review. Problems: 404."""
+        """Return a review with its flags. Problems: 404 if it is unknown or withdrawn."""
         async with self.units.database.read() as session:
             return (await _load_cases(session, [_require_review(await reviews.find(session, identifier))]))[0]
 
     async def decide(
         self, caller: Principal, identifier: UUID, match: Tags, after: State, reason: Reason | None
     ) -> Case:
-        """Apply a decision and delete the flags. Problems: 404, 412, 409 for an impossible transition."""
+        """Apply a moderator's decision and delete the review's flags.
+
+        Problems: 404 if it is unknown or withdrawn, 412 for another version, 409 for an impossible transition.
+        """
         async with self.units.begin() as work:
             before = _require_review(await reviews.find_for_update(work.session, identifier))
             match.require(before.version)
@@ -58,7 +61,10 @@ class Moderation:
             return (await _load_cases(work.session, [_require_review(await reviews.find(work.session, identifier))]))[0]
 
     async def flag(self, caller: Principal, identifier: UUID, reason: Reason) -> None:
-        """Flag a review for moderators. It stays published, so that a flag alone cannot silence it. Problems: 404."""
+        """Flag a review for moderators. It stays published, so that a flag alone cannot silence it.
+
+        Problems: 404 unless the caller may flag it.
+        """
         reporter = str(caller.subject)
         async with self.units.begin() as work:
             active = await patients.lock_active(work.session, [reporter])

@@ -14,12 +14,12 @@ from millrace_reviews.visit import repository as visits
 
 @dataclass(frozen=True, slots=True)
 class Patients:
-    """Applies the states of patients from the feed."""
+    """Applies the states of patients that the feed publishes."""
 
     units: UnitsOfWork
 
     async def apply_state(self, identifier: str, version: int, *, erased: bool) -> None:
-        """Store a newer state; if the patient was erased, remove the patient from visits and reviews, and all texts.
+        """Store a newer state of a patient; on erasure, remove the patient and all of the patient's texts.
 
         The stars of published reviews stay: they are part of averages and identify no patient. Unpublished reviews are
         withdrawn.

@@ -1,4 +1,4 @@
-"""Writes of provider-locations."""
+"""Writes provider-locations to the database."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from millrace_reviews.schema import provider_location
 
 @dataclass(frozen=True, slots=True)
 class ProviderLocationRow:
-    """Provider-location at a version. Deleted ones retain their practice, which may still reply to reviews."""
+    """Practice of a provider-location, at a version. Deleted ones keep it, because it may still reply to reviews."""
 
     id: str
     version: int
@@ -19,7 +19,7 @@ class ProviderLocationRow:
 
 
 async def save_newer(session: Session, locations: Sequence[ProviderLocationRow]) -> None:
-    """Store the newer versions; ids must be unique."""
+    """Store the locations that are newer than the stored versions; `locations` must not repeat an id."""
     if not locations:
         return
     statement = insert(provider_location)

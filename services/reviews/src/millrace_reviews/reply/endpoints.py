@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/reviews/{review_id:uuid}/reply", tags=["replies"]
 
 @router.get("", summary="Get the reply to a review", responses=ROLE_READ)
 async def get_reply(app: InApp, caller: StaffOrModeratorCaller, review_id: UUID, response: Response) -> ReplyResource:
-    """Return the reply with its ETag. For staff of the visit's practice and moderators."""
+    """Return the reply with its ETag. Accessible to staff of the visit's practice and moderators."""
     return _respond(await app.replies.get(caller, review_id), response)
 
 
@@ -29,7 +29,7 @@ async def put_reply(
 ) -> ReplyResource:
     """Create or replace the reply to a published review; replacing requires `If-Match`.
 
-    For staff of the visit's practice.
+    Accessible to staff of the visit's practice.
     """
     reply, is_new = await app.replies.put(caller, review_id, match, body.text)
     response.status_code = 201 if is_new else 200
@@ -38,7 +38,7 @@ async def put_reply(
 
 @router.delete("", summary="Delete the reply to a review", status_code=204, responses=ROLE_REMOVE)
 async def remove_reply(app: InApp, caller: StaffOrModeratorCaller, review_id: UUID, match: IfMatch) -> None:
-    """Delete the reply to a review. For staff of the visit's practice and moderators."""
+    """Delete the reply to a review. Accessible to staff of the visit's practice and moderators."""
     await app.replies.remove(caller, review_id, match)
 
 

@@ -1,4 +1,4 @@
-"""Reads and writes of replies. Writers have locked the review's row."""
+"""Reads and writes replies. Callers that write must have locked the review's row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from millrace_reviews.schema import reply
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Reply at a version; `text` is None if it was deleted."""
+    """One version of a reply; `text` is None if it was deleted."""
 
     version: int
     text: str | None
@@ -33,6 +33,6 @@ async def save(session: Session, review_id: UUID, after: Reply, now: datetime) -
 
 
 async def remove_all(session: Session, review_ids: Sequence[UUID], now: datetime) -> None:
-    """Delete the replies to these reviews, keeping rows as tombstones."""
+    """Delete the replies to these reviews; their rows stay as tombstones."""
     statement = update(reply).where(reply.c.review_id.in_(review_ids), reply.c.text.is_not(None))
     await session.execute(statement.values(text=None, version=reply.c.version + 1, changed_at=now))

@@ -20,7 +20,7 @@ PermissionCheck: TypeAlias = Callable[[Principal, Review], bool]
 
 @dataclass(frozen=True, slots=True)
 class Replies:
-    """Manages the one reply of each review, by the practice of the visit. Callers without permission get a 404."""
+    """Manages replies: each review can have one, by the practice of the visit. Callers without permission get a 404."""
 
     units: UnitsOfWork
 
@@ -32,7 +32,8 @@ class Replies:
     async def put(self, caller: Principal, review_id: UUID, match: Tags | None, text: str) -> tuple[Reply, bool]:
         """Create or replace the reply; return it and whether it was created.
 
-        Problems: 404; 412; 428 if there is a reply and `match` is None.
+        Problems: 404 without permission, 412 if `match` does not contain the current version, 428 if there is a reply
+        and `match` is None.
         """
         async with self.units.begin() as work:
             _require_permission(caller, await reviews.find_for_update(work.session, review_id), can_reply)
@@ -47,7 +48,10 @@ class Replies:
         return after, is_new
 
     async def remove(self, caller: Principal, review_id: UUID, match: Tags) -> None:
-        """Delete the reply. Problems: 404, 412."""
+        """Delete the reply.
+
+        Problems: 404 if there is none or without permission, 412 if `match` does not contain the current version.
+        """
         async with self.units.begin() as work:
             _require_permission(caller, await reviews.find_for_update(work.session, review_id), can_remove_reply)
             before = _require_reply(await repository.find(work.session, review_id))

@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/reviews", tags=["reviews"])
 async def list_reviews(
     *, app: InApp, npi: Annotated[Npi, Query(examples=["1679576722"])], pagination: InPagination, response: Response
 ) -> PublicReviewList:
-    """Return a provider's published reviews, newest first. Public. `Link` leads to the next page."""
+    """Return a provider's published reviews, newest first. Public; `Link` leads to the next page."""
     page = await app.reviews.list_published(npi, pagination.position(npi=npi), pagination.limit)
     next_cursor = pagination.next_cursor(response, page.next, npi=npi)
     return PublicReviewList(items=[PublicReview.of(review) for review in page.items], next=next_cursor)
@@ -37,7 +37,7 @@ async def list_reviews(
 
 @router.post("", summary="Create a review of a visit", status_code=201, responses=CREATE)
 async def create_review(app: InApp, caller: PatientCaller, body: NewReviewBody, response: Response) -> OwnReview:
-    """Create a review. For the patient of a completed appointment, once, within 90 days.
+    """Create a review. Accessible to the patient of a completed appointment, once, within 90 days.
 
     A text with a link, an email address or a phone number makes the review `pending` until a moderator decides; other
     reviews are `published` at once.
@@ -62,7 +62,7 @@ async def list_own_reviews(
 async def list_practice_reviews(
     app: InApp, caller: StaffCaller, practice_id: UUID, pagination: InPagination, response: Response
 ) -> PublicReviewList:
-    """Return the published reviews of visits to the practice, newest first. For its staff."""
+    """Return the published reviews of visits to the practice, newest first. Accessible to its staff."""
     page = await app.reviews.list_of_practice(caller, practice_id, pagination.position(), pagination.limit)
     response.headers.update(NO_STORE)
     next_cursor = pagination.next_cursor(response, page.next)
@@ -78,7 +78,7 @@ async def list_practice_reviews(
 async def get_own_review(
     app: InApp, caller: InPrincipal, review_id: UUID, if_none_match: IfNoneMatch, response: Response
 ) -> OwnReview | Response:
-    """Return a review. For its author."""
+    """Return a review. Accessible to its author."""
     review = await app.reviews.get(caller, review_id)
     if if_none_match.match_weakly(review.version):
         return Response(status_code=304, headers=etag_headers(review.version))
@@ -89,7 +89,7 @@ async def get_own_review(
 async def replace_review(
     *, app: InApp, caller: InPrincipal, review_id: UUID, match: IfMatch, body: ReviewBody, response: Response
 ) -> OwnReview:
-    """Replace a review. For its author, within 90 days of the visit.
+    """Replace a review. Accessible to its author, within 90 days of the visit.
 
     The text is screened again. A review that a moderator took down becomes `pending`.
     """
@@ -98,7 +98,7 @@ async def replace_review(
 
 @router.delete("/{review_id:uuid}", summary="Withdraw the caller's review", status_code=204, responses=REMOVE)
 async def withdraw_review(app: InApp, caller: InPrincipal, review_id: UUID, match: IfMatch) -> None:
-    """Withdraw a review for good: the visit cannot be reviewed again. For its author, at any time."""
+    """Withdraw a review for good: the visit cannot be reviewed again. Accessible to its author, at any time."""
     await app.reviews.withdraw(caller, review_id, match)
 
 

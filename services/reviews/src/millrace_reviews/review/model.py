@@ -20,7 +20,7 @@ from uuid import UUID
 
 
 class State(StrEnum):
-    """State of a review. Only published reviews are public and count."""
+    """Moderation state of a review. Only published reviews are public and count for the averages."""
 
     PENDING = "pending"
     PUBLISHED = "published"
@@ -30,7 +30,7 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Reason of a flag, a rejection or a hiding."""
+    """Reason why a review is flagged, rejected or hidden."""
 
     ABUSIVE = "abusive"
     ADVERTISING = "advertising"
@@ -47,11 +47,11 @@ ALLOWED_DECISIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
         State.WITHDRAWN: frozenset(),
     }
 )
-"""State -> states a moderator may choose. Publishing a published review discards its flags."""
+"""States that a moderator may choose, by the current state. Publishing a published review discards its flags."""
 
 
 class IllegalTransitionError(Exception):
-    """The transition between these states is not allowed."""
+    """Raised for a change between two states that is not allowed."""
 
     def __init__(self, before: State, after: State) -> None:
         super().__init__(f"a {before} review cannot become {after}")
@@ -63,8 +63,8 @@ class IllegalTransitionError(Exception):
 class ReviewStatus:
     """Moderation state of a review.
 
-    `needs_moderator` is True after a moderator took the review down: a clean screening no longer publishes it. `reason`
-    is the moderator's.
+    `needs_moderator` is True after a moderator took the review down: it is then not published again after a screening
+    without findings. `reason` is the moderator's for rejecting or hiding it.
     """
 
     state: State
@@ -73,25 +73,28 @@ class ReviewStatus:
 
     @classmethod
     def submit(cls, findings: Collection[str]) -> "ReviewStatus":
-        """Return the status of a new review. `findings` are those of the screening."""
+        """Return the status of a new review; `findings` are contact details that the screening found in its text."""
         return cls(State.PENDING if findings else State.PUBLISHED)
 
     def revise(self, findings: Collection[str]) -> "ReviewStatus":
-        """Return the status after a change by the author."""
+        """Return the status after the author changed the review; raise `IllegalTransitionError` if it is withdrawn."""
         after = State.PENDING if self.needs_moderator or findings else State.PUBLISHED
         if self.state is State.WITHDRAWN:
             raise IllegalTransitionError(self.state, after)
         return ReviewStatus(after, self.needs_moderator)
 
     def decide(self, after: State, reason: Reason | None = None) -> "ReviewStatus":
-        """Return the status after a decision; raise `IllegalTransitionError` unless `ALLOWED_DECISIONS` contains it."""
+        """Return the status after a moderator's decision.
+
+        Raise `IllegalTransitionError` unless `ALLOWED_DECISIONS` contains it.
+        """
         if after not in ALLOWED_DECISIONS[self.state]:
             raise IllegalTransitionError(self.state, after)
         is_down = after is not State.PUBLISHED
         return ReviewStatus(after, needs_moderator=is_down, reason=reason if is_down else None)
 
     def withdraw(self) -> "ReviewStatus":
-        """Return the status after a withdrawal by the author."""
+        """Return the status after the author withdrew the review; raise `IllegalTransitionError` if it already is."""
         if self.state is State.WITHDRAWN:
             raise IllegalTransitionError(self.state, State.WITHDRAWN)
         return ReviewStatus(State.WITHDRAWN, self.needs_moderator)
@@ -109,10 +112,11 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Review at a version.
+    """One version of a review.
 
-    `seq` rises in the order of creation; `month` is the visit's, e.g. `2026-11`; `reply` has its own versions.
-    `author_id` is None once the patient was erased; `practice_id` is None if the visit has no practice.
+    `seq` rises in the order of creation; `month` is the month of the visit, e.g. `2026-11`; `reply` is the text of the
+    practice's reply, which is versioned separately. `author_id` is None once the patient was erased; `practice_id` is
+    None if the visit has no practice.
     """
 
     id: UUID

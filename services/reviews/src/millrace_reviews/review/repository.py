@@ -1,4 +1,4 @@
-"""Reads and writes of reviews."""
+"""Reads and writes reviews in the database."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ REVIEW_QUERY: Select[*tuple[Any, ...]] = select(
         reply, reply.c.review_id == review.c.id
     )
 )
-"""Reviews joined with their visits and replies."""
+"""Query for reviews, joined with their visits and replies."""
 
 PUBLISHED: ColumnElement[bool] = review.c.state == State.PUBLISHED.value
 
@@ -62,7 +62,7 @@ async def find_for_update(session: Session, identifier: UUID) -> Review | None:
 
 @dataclass(frozen=True, slots=True)
 class ReviewPage:
-    """Page of reviews; `next` is the `position` of the next page, None on the last one."""
+    """Page of reviews; `next` is the `position` of the next page, None on the last page."""
 
     items: list[Review]
     next: int | None
@@ -71,7 +71,7 @@ class ReviewPage:
 async def list_newest(
     session: ReadSession, condition: ColumnElement[bool], position: int | None, limit: int
 ) -> ReviewPage:
-    """Return up to `limit` reviews before the `seq` at `position`, newest first."""
+    """Return up to `limit` reviews whose `seq` is below `position` (None: the newest ones), newest first."""
     query = (
         REVIEW_QUERY.where(condition) if position is None else REVIEW_QUERY.where(condition, review.c.seq < position)
     )
@@ -81,7 +81,7 @@ async def list_newest(
 async def list_oldest(
     session: ReadSession, condition: ColumnElement[bool], position: int | None, limit: int
 ) -> ReviewPage:
-    """Return up to `limit` reviews after the `seq` at `position`, oldest first."""
+    """Return up to `limit` reviews whose `seq` is above `position` (None: the oldest ones), oldest first."""
     query = (
         REVIEW_QUERY.where(condition) if position is None else REVIEW_QUERY.where(condition, review.c.seq > position)
     )
@@ -97,7 +97,7 @@ async def _page(session: ReadSession, query: Select[*tuple[Any, ...]], limit: in
 async def add(
     session: Session, identifier: UUID, visit_row: Visit, *, status: ReviewStatus, content: Content, now: datetime
 ) -> bool:
-    """Insert the first version; return False if the visit has a review."""
+    """Insert the first version of a review; return False if the visit already has one."""
     statement = insert(review).values(
         id=identifier,
         appointment_id=visit_row.id,
@@ -113,13 +113,13 @@ async def add(
 
 
 async def save(session: Session, before: Review, status: ReviewStatus, content: Content, now: datetime) -> None:
-    """Write the next version. The caller holds the review."""
+    """Write the next version of a review. The caller must have locked its row."""
     changed = update(review).where(review.c.id == before.id)
     await session.execute(changed.values(version=before.version + 1, changed_at=now, **_values(status, content)))
 
 
 async def erase_author(session: Session, author_id: str, now: datetime) -> Sequence[UUID]:
-    """Remove the author and the texts, withdraw unpublished reviews, and return the ids of the reviews."""
+    """Remove the author and the texts from an author's reviews, withdraw unpublished ones, and return the reviews' ids."""
     state = case((PUBLISHED, review.c.state), else_=State.WITHDRAWN.value)
     statement = (
         update(review)

@@ -11,7 +11,7 @@ from millrace_reviews.schemas import Month, OptionalProse, Stars
 
 
 class ReviewFields(Schema):
-    """Ratings and text of a review."""
+    """Ratings from 1 to 5 stars and the text of a review."""
 
     overall: Stars
     bedside_manner: Stars
@@ -39,7 +39,7 @@ class NewReviewBody(ReviewBody):
 
 
 class PublicReview(ReviewFields):
-    """Public review, which shows the month of the visit but not the patient."""
+    """Review as the public sees it: with the month of the visit, without the patient."""
 
     id: UUID
     npi: Npi
@@ -62,7 +62,7 @@ class PublicReview(ReviewFields):
 
 
 class OwnReview(PublicReview):
-    """Review as its author sees it. `reason` is set if it was rejected or hidden."""
+    """Review as its author sees it. `reason` is set if a moderator rejected or hid it."""
 
     appointment_id: str
     state: State

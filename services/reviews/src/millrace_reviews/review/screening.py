@@ -1,7 +1,7 @@
 """Automatic screening of review texts for contact details.
 
-Finds what a pattern can find: links, email addresses and phone numbers. It errs on the side of findings, which a
-moderator then checks.
+Finds links, email addresses and phone numbers by patterns. Rather reports too much, because a moderator checks each
+finding, than too little.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class Finding(StrEnum):
-    """Contact detail found in a text."""
+    """Kind of contact detail that a text contains."""
 
     LINK = "link"
     EMAIL = "email"
@@ -33,7 +33,7 @@ _PATTERNS: Final = {
 
 
 def screen(text: str | None) -> frozenset[Finding]:
-    """Return the findings in a text; empty if it may be published."""
+    """Return the kinds of contact details in a text; empty if the text may be published."""
     if text is None:
         return frozenset()
     plain = _plain(text)
@@ -41,6 +41,8 @@ def screen(text: str | None) -> frozenset[Finding]:
 
 
 def _plain(text: str) -> str:
-    """Convert wide letters and digits of other scripts to ASCII and remove invisible characters (category Cf)."""
+    """Return the text with wide letters and digits of other scripts as ASCII, without invisible characters (category
+    Cf).
+    """
     visible = (letter for letter in unicodedata.normalize("NFKC", text) if unicodedata.category(letter) != "Cf")
     return "".join(str(unicodedata.decimal(letter, letter)) for letter in visible)

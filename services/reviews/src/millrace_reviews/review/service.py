@@ -46,7 +46,7 @@ class Reviews:
         """Create a review.
 
         Problems: 404 for another patient's appointment, 409 if the visit was reviewed, 422 unless the visit was
-        completed within the window.
+        completed, at most `window` ago.
         """
         async with self.units.begin() as work:
             visit = await self._get_own_visit(work, caller, str(appointment_id))
@@ -60,12 +60,15 @@ class Reviews:
             return await self._refresh_and_reload(work, identifier, status)
 
     async def get(self, caller: Principal, identifier: UUID) -> Review:
-        """Return the caller's review. Problems: 404."""
+        """Return a review of the caller. Problems: 404 for those of others."""
         async with self.units.database.read() as session:
             return _require_author(caller, await repository.find(session, identifier))
 
     async def replace(self, caller: Principal, identifier: UUID, match: Tags, content: Content) -> Review:
-        """Replace a review; unchanged content keeps its version. Problems: 404, 412, 422 after the window."""
+        """Replace a review; unchanged content keeps its version.
+
+        Problems: 404 for reviews of others, 412 for another version, 422 if it is too late for changes.
+        """
         async with self.units.begin() as work:
             before = await self._get_for_update(work, caller, identifier, match)
             if content == before.content:
@@ -76,7 +79,10 @@ class Reviews:
             return await self._refresh_and_reload(work, identifier, before.status, status)
 
     async def withdraw(self, caller: Principal, identifier: UUID, match: Tags) -> None:
-        """Withdraw a review for good and delete its text, reply and flags. Problems: 404, 412."""
+        """Withdraw a review for good, and delete its text, reply and flags.
+
+        Problems: 404 for reviews of others, 412 for another version.
+        """
         async with self.units.begin() as work:
             before = await self._get_for_update(work, caller, identifier, match)
             content = replace(before.content, text=None)
@@ -101,7 +107,7 @@ class Reviews:
     ) -> ReviewPage:
         """Return the published reviews of visits to a practice, newest first.
 
-        Problems: 404 unless the caller is its staff.
+        Problems: 404 unless the caller is staff of the practice.
         """
         if not works_for(caller, str(practice_id)):
             raise NotFound("There is no such practice.")
@@ -142,7 +148,7 @@ class Reviews:
         return after
 
     async def _refresh_summary(self, work: UnitOfWork, npi: str, *statuses: ReviewStatus) -> None:
-        """Refresh the provider's summary if one of the statuses, before or after, is published."""
+        """Refresh the provider's rating summary if the review is or was published."""
         if any(status.state is State.PUBLISHED for status in statuses):
             await self.summaries.refresh(work, npi)
 

@@ -1,26 +1,29 @@
-"""Bayesian averages, in which many reviews weigh more than one."""
+"""Bayesian averages: a provider with few reviews is close to an assumed mean, the prior."""
 
 from dataclasses import dataclass
 
 DIGITS = 3
-"""Published decimals; search stores thousandths."""
+"""Decimals of the published averages; search stores thousandths."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """Prior belief about a provider: `mean` stars, weighted like `weight` reviews."""
+    """Assumption about a provider without reviews: `mean` stars, which weigh as much as `weight` reviews."""
 
     mean: float
     weight: float
 
     def average(self, total: int, count: int) -> float:
-        """Return (weight · mean + total) / (weight + count), for `count` reviews with `total` stars; from 1 to 5."""
+        """Return the average, from 1 to 5: (weight · mean + total) / (weight + count).
+
+        `count` is the number of reviews, `total` the sum of their stars.
+        """
         return round((self.weight * self.mean + total) / (self.weight + count), DIGITS)
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Number of a provider's published reviews and the sums of their stars."""
+    """Number of a provider's published reviews, and the sum of their stars for each rated aspect."""
 
     count: int
     overall: int
@@ -30,7 +33,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Averages:
-    """Published averages of a provider. With `count` 0 the averages have no meaning."""
+    """Published averages of a provider, one for each rated aspect. If `count` is 0, they have no meaning."""
 
     count: int
     overall: float = 0.0
@@ -39,7 +42,7 @@ class Averages:
 
 
 def compute_averages(totals: Totals, prior: Prior) -> Averages:
-    """Return the averages, each dimension separately with the same prior."""
+    """Return the averages; each rated aspect is averaged separately with the same prior."""
     count = totals.count
     if count == 0:
         return Averages(0)

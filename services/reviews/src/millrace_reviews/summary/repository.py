@@ -1,4 +1,4 @@
-"""Reads and writes of summaries."""
+"""Reads and writes rating summaries in the database."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -31,7 +31,7 @@ async def get_for_update(session: Session, npi: str) -> PublishedSummary:
 
 
 async def compute_totals(session: ReadSession, npi: str) -> Totals:
-    """Return the totals over the provider's published reviews, using a partial index."""
+    """Return the number and the star sums of the provider's published reviews."""
     stars = (review.c.overall, review.c.bedside_manner, review.c.wait_time)
     sums = (func.coalesce(func.sum(column), 0) for column in stars)
     query = select(func.count(), *sums).select_from(review).where(review.c.npi == npi, PUBLISHED)
@@ -40,13 +40,13 @@ async def compute_totals(session: ReadSession, npi: str) -> Totals:
 
 
 async def save(session: Session, published: PublishedSummary) -> None:
-    """Store a published summary. The caller has locked its row."""
+    """Store a published summary. The caller must have locked its row."""
     statement = update(summary).where(summary.c.npi == published.npi)
     await session.execute(statement.values(version=published.version, **asdict(published.averages)))
 
 
 async def list_after(session: ReadSession, after: str | None, limit: int) -> Sequence[PublishedSummary]:
-    """Return up to `limit` published summaries with NPIs above `after`, by NPI."""
+    """Return up to `limit` published summaries with NPIs above `after`, sorted by NPI; None starts at the first one."""
     query = select(summary).where(summary.c.version > 0, summary.c.npi > (after or ""))
     rows = await session.execute(query.order_by(summary.c.npi).limit(limit))
     return [_to_summary(row) for row in rows]

@@ -1,4 +1,4 @@
-"""Publication of summaries."""
+"""Publishes the rating summaries of providers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ PAGE_SIZE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class SummaryPage:
-    """Number of processed summaries; `next` is the NPI to continue after, None at the end."""
+    """Number of processed summaries; `next` is the NPI to pass as `after` to continue, None at the end."""
 
     count: int
     next: str | None
@@ -28,7 +28,7 @@ class Summaries:
     prior: Prior
 
     async def refresh(self, work: UnitOfWork, npi: str) -> None:
-        """Recompute the summary and publish it if it changed. The reviews were written in `work` before.
+        """Recompute a provider's summary and publish it if it changed. Write the reviews in `work` before.
 
         The summary's row is locked before counting, so the count includes all committed reviews.
         """
@@ -41,7 +41,7 @@ class Summaries:
         work.record(summary_event(npi, after.version, now, "created" if before.averages.count == 0 else "updated"))
 
     async def publish_replay(self, after: str | None) -> SummaryPage:
-        """Publish up to `PAGE_SIZE` summaries again with their versions, marked as a replay."""
+        """Publish up to `PAGE_SIZE` summaries with NPIs above `after` again, unchanged, marked as a replay."""
         async with self.units.begin() as work:
             found = await repository.list_after(work.session, after, PAGE_SIZE)
             events = [summary_event(each.npi, each.version, each.averages) for each in found]
@@ -49,7 +49,7 @@ class Summaries:
         return _to_page(found)
 
     async def recompute(self, after: str | None) -> SummaryPage:
-        """Recompute up to `PAGE_SIZE` summaries and publish those that changed, e.g. after a new prior."""
+        """Recompute up to `PAGE_SIZE` summaries with NPIs above `after`, and publish those that changed."""
         async with self.units.database.read() as session:
             found = await repository.list_after(session, after, PAGE_SIZE)
         for each in found:

@@ -1,4 +1,4 @@
-"""Summary events on the change feed: numbers of a provider, nothing about patients."""
+"""Events of rating summaries on the change feed. They contain nothing about patients."""
 
 from millrace_contracts.entities import ReviewSummary
 from millrace_contracts.registry import REVIEW_SUMMARY
@@ -9,7 +9,7 @@ SOURCE = "/services/reviews"
 
 
 def summary_event(npi: str, version: int, averages: Averages, action: Action = "updated") -> Event:
-    """Return the event for a summary's version: a deletion if the provider has no published reviews."""
+    """Return the event for a version of a summary: a deletion if the provider has no published reviews."""
     if averages.count == 0:
         return Event.of_deletion(REVIEW_SUMMARY, npi, version=version)
     entity = ReviewSummary(

@@ -1,4 +1,4 @@
-"""Visits and the rule when they can be reviewed."""
+"""Visits, and the rule for when they can be reviewed."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 
 class Obstacle(Enum):
-    """Reason why a visit cannot be reviewed or its review not be changed."""
+    """Reason why a visit cannot be reviewed, or its review cannot be changed."""
 
     NOT_COMPLETED = auto()
     TOO_LATE = auto()
@@ -14,9 +14,10 @@ class Obstacle(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Appointment at a version. `patient_id` is None once the patient was erased.
+    """One version of an appointment, with what reviews need.
 
-    `month` is the local month of its start (`2026-11`); `completed_at` is None until the visit is completed.
+    `patient_id` is None once the patient was erased; `month` is the local month of its start (`2026-11`);
+    `completed_at` is None until the visit is completed.
     """
 
     id: str
@@ -30,7 +31,7 @@ class Visit:
 
 
 def find_obstacle(completed_at: datetime | None, now: datetime, window: timedelta) -> Obstacle | None:
-    """Return why the visit cannot be reviewed; None within `window` after its completion."""
+    """Return why the visit cannot be reviewed; None if it was completed at most `window` before `now`."""
     if completed_at is None:
         return Obstacle.NOT_COMPLETED
     return Obstacle.TOO_LATE if now > completed_at + window else None

@@ -1,4 +1,4 @@
-"""Reads and writes of visits."""
+"""Reads and writes visits in the database."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -17,7 +17,7 @@ VISITS_WITH_LOCATIONS: FromClause = visit.outerjoin(
     provider_location, provider_location.c.id == visit.c.provider_location_id
 )
 PRACTICE: ColumnElement[str | None] = func.coalesce(visit.c.practice_id, provider_location.c.practice_id)
-"""Practice of a visit in `VISITS_WITH_LOCATIONS`: the appointment's, else that of its provider-location."""
+"""SQL expression for a visit's practice in `VISITS_WITH_LOCATIONS`: the appointment's, else the provider-location's."""
 
 
 async def find(session: ReadSession, identifier: str) -> Visit | None:
@@ -26,7 +26,10 @@ async def find(session: ReadSession, identifier: str) -> Visit | None:
 
 
 async def save_newer(session: Session, visits: Sequence[Visit]) -> None:
-    """Store the newer versions, without the ids of erased patients; ids must be unique."""
+    """Store the visits that are newer than the stored versions, without the patient's id if the patient was erased.
+
+    `visits` must not repeat an id.
+    """
     if not visits:
         return
     active = await patients.lock_active(session, (each.patient_id for each in visits if each.patient_id is not None))
@@ -40,7 +43,7 @@ async def save_newer(session: Session, visits: Sequence[Visit]) -> None:
 
 
 def select_ids_of_practice(practice_id: str) -> Select[str]:
-    """Select the ids of visits with this `PRACTICE`, in a form that uses indexes."""
+    """Return a query for the ids of visits to a practice, in a form that can use indexes."""
     by_practice = select(visit.c.id).where(visit.c.practice_id == practice_id)
     by_location = select(visit.c.id).where(
         visit.c.practice_id.is_(None),
@@ -53,8 +56,9 @@ def select_ids_of_practice(practice_id: str) -> Select[str]:
 
 
 async def delete_old(session: Session, before: datetime, limit: int) -> int:
-    """Delete up to `limit` visits of months before `before`, except reviewed or later completed ones; return the
-    number.
+    """Delete up to `limit` visits of months before that of `before`; return their number.
+
+    Visits that have a review, or were completed after `before`, stay.
     """
     is_over = or_(visit.c.completed_at.is_(None), visit.c.completed_at < before)
     is_reviewed = exists().where(review.c.appointment_id == visit.c.id)
@@ -62,5 +66,5 @@ async def delete_old(session: Session, before: datetime, limit: int) -> int:
 
 
 async def remove_patient(session: Session, patient_id: str) -> None:
-    """Remove the patient from all visits."""
+    """Remove the patient's id from all visits."""
     await session.execute(update(visit).where(visit.c.patient_id == patient_id).values(patient_id=None))

@@ -1,4 +1,4 @@
-"""Conversion of appointments from the feed to visits."""
+"""Converts appointments from the feed to visits."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from millrace_reviews.visit.model import Visit
 
 
 def parse_visit(appointment: Appointment, envelope: Envelope) -> Visit:
-    """Convert an appointment; raise `ContractError` for an invalid time.
+    """Convert an appointment to a visit; raise `ContractError` for an invalid time.
 
     A completed appointment without `completed_at` was completed at the time of its event.
     """
