@@ -1,4 +1,4 @@
-"""Permissions: who may call an endpoint, and who may see and change what belongs to a provider-location."""
+"""Permissions to call endpoints, and to see and change the data of a provider-location."""
 
 from typing import Annotated, TypeAlias
 

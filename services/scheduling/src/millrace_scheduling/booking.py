@@ -37,12 +37,12 @@ ROUTERS = (
     appointments.router,
     waitlist_endpoints.router,
 )
-"""`feeds` comes before `appointments`, so that `/feeds` isn't matched as the id of an appointment."""
+"""The router of `feeds` precedes that of `appointments`: else `/feeds` would match as an appointment's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class BookingServices:
-    """The services that the endpoints of bookings use."""
+    """Services for the endpoints of holds, appointments, waitlist and iCalendar feeds."""
 
     holds: HoldService
     appointments: AppointmentService
@@ -53,7 +53,7 @@ class BookingServices:
 
 @dataclass(frozen=True, slots=True)
 class BookingParts:
-    """The wired parts: services, the feed's handler, and background tasks by name."""
+    """Result of `wire_booking`: services, the handler of the `entities` feed, and background tasks by name."""
 
     booking: BookingServices
     addresses: AddressHasher
@@ -62,7 +62,7 @@ class BookingParts:
 
 
 async def wire_booking(parts: Parts, guard: ReservationGuard) -> BookingParts:
-    """Create the services, the handler and the tasks; read the key of addresses from the database."""
+    """Create services, handler and tasks; read the key that hides client addresses from the database."""
     settings, units, ids = parts.settings, parts.units, parts.ids
     resolver, waitlist = SlotResolver(_find_alternatives), WaitlistService(units, ids)
     appointment_service = AppointmentService(units, waitlist)

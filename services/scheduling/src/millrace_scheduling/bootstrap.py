@@ -30,7 +30,7 @@ from millrace_scheduling.settings import SchedulingSettings
 
 APPLICATION = "scheduling"
 READS_PER_SECOND = 0.5
-"""Of each shard of `entities`; see decision 0016."""
+"""Reads per second of each shard of `entities`; see decision 0016."""
 
 
 async def start(

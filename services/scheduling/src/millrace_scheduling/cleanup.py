@@ -11,20 +11,20 @@ from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_scheduling.reservation import repository as reservations
 
 EXPIRIES_PER_DELETION = 300
-"""Rows are deleted once in so many rounds, holds expire in each."""
+"""Holds expire in each run; old rows are deleted in one of this many runs."""
 
 _log = logging.getLogger("scheduling.cleanup")
 
 
 @dataclass(frozen=True, slots=True)
 class Cleanup:
-    """Can run in several processes at once. `pause` is the time between two rounds, in seconds."""
+    """Periodic cleanup task; can run in several processes at once. `pause` is the seconds between two runs."""
 
     units: UnitsOfWork
     pause: float
 
     async def run(self) -> None:
-        """Run until cancelled; the next round makes up for one that failed."""
+        """Clean up every `pause` seconds until cancelled. A failed run is logged; the next one does its work too."""
         number = 0
         while True:
             try:

@@ -1,4 +1,4 @@
-"""A client's network address as holds are limited by it: a MAC of the address, never the address itself."""
+"""Hides client addresses: holds are limited per address, but only a MAC of the address is stored."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ CACHED_ADDRESSES = 2_048
 
 
 class AddressHasher:
-    """Hides client addresses under a secret key of this service.
+    """Computes MACs of client addresses with a secret key of this service.
 
     `hops` is the number of our own proxies that append to `X-Forwarded-For`.
     """

@@ -1,4 +1,4 @@
-"""The parts that most services of scheduling are wired with."""
+"""Dependencies that most parts of scheduling share."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ SOURCE = "/services/scheduling"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Created by the composition root, used by the functions that wire services."""
+    """Shared dependencies, created by the composition root and passed to the functions that wire services."""
 
     settings: SchedulingSettings
     database: Database

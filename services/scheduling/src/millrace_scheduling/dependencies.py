@@ -16,7 +16,7 @@ from millrace_scheduling.openings.stream import OpeningsStreams
 
 @dataclass(frozen=True, slots=True)
 class Scheduling:
-    """The wired parts that endpoints outside of bookings use."""
+    """Dependencies of the endpoints other than those for bookings."""
 
     parts: Parts
     relay: Relay

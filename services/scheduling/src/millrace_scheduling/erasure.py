@@ -1,4 +1,4 @@
-"""Erasure of a patient: consumes patients from the feed and removes the ids of those whose data was erased."""
+"""Consumes patients from the feed, and removes the ids of patients whose data was erased."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class PatientErasureHandler:
                     await self.erase_patient(work, patient_id)
 
     async def erase_patient(self, work: UnitOfWork, patient_id: UUID) -> None:
-        """Cancel future appointments, anonymize past ones, and delete all else of the patient."""
+        """Cancel the patient's future appointments, anonymize all of them, and delete the patient's other data."""
         await self.waitlist.erase_patient(work, patient_id)
         ended = []
         while found := await appointments.list_for_erasure(work.session, patient_id):
@@ -64,7 +64,7 @@ class PatientErasureHandler:
 
 
 def _erased_patient(record: Record) -> UUID | None:
-    """Return the patient whose data was erased; None for any other patient. Raises `InvalidRecord`."""
+    """Return the id of the record's patient if their data was erased, else None. Raises `InvalidRecord`."""
     try:
         entity = decode_entity(decode(record.body))
         if isinstance(entity, Patient) and entity.state == "erased":

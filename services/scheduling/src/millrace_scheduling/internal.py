@@ -19,7 +19,7 @@ from millrace_scheduling.slot.zones import TZDATA_VERSION
 router = APIRouter(prefix="/internal/scheduling", tags=["internal"])
 
 MAX_PAGE = 500
-"""Entities published in one transaction: a week of openings may have some kilobytes."""
+"""Maximum of entities published in one transaction: a week of openings may have several kilobytes."""
 
 _COUNTS = select(
     select(func.count()).select_from(table(OUTBOX_TABLE)).scalar_subquery(),
@@ -33,13 +33,13 @@ _COUNTS = select(
 async def replay_scheduling(
     scheduling: InScheduling, after: str | None = None, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE
 ) -> ReplayPage:
-    """Publish up to `limit` entities after the cursor `after` at their current versions, marked as a replay."""
+    """Publish up to `limit` entities after the cursor `after` again; their events are marked as a replay."""
     return await publish_replay_page(scheduling.parts.units, after, limit)
 
 
 @router.get("/status", summary="Show statistics")
 async def get_scheduling_status(scheduling: InScheduling) -> Response:
-    """Return statistics on outbox, relay, consumer, provider-locations, calendars and openings; the tzdata version."""
+    """Return statistics on outbox, relay, consumer, provider-locations, calendars, openings and tzdata."""
     async with scheduling.parts.database.read() as session:
         backlog, location_count, calendar_count, dirty_count = (await session.execute(_COUNTS)).one()
     stats: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Bring the database to the newest revision and make what the service owns on AWS: the `millrace.init` entry point."""
+"""Creates the service's database tables and AWS resources: the `millrace.init` entry point."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ migrate = Migrations(Path(__file__).with_name("migrations"), lock_key=0x6D696C6C
 
 
 async def init() -> None:
-    """Idempotent: the tables, and the lease table of the consumer, as the environment names them."""
+    """Create or upgrade the tables, and create the consumer's lease table in DynamoDB, idempotently."""
     settings = SchedulingSettings()
     await migrate(settings.scheduling_database_url)
     async with dynamodb_client(aws_settings(settings)) as client:

@@ -24,7 +24,7 @@ def hold_expired() -> Problem:
 
 
 def hold_used(appointment_id: object) -> Problem:
-    """Return a 409: the hold is an appointment already."""
+    """Return a 409: the hold was booked, so it is an appointment already."""
     return Problem(
         status=409,
         type="hold-used",
@@ -44,5 +44,5 @@ def no_visit_type() -> Unprocessable:
 
 
 def not_found(kind: str, identifier: object) -> NotFound:
-    """Return a 404, the same for what doesn't exist and for what the caller may not see."""
+    """Return a 404, the same for a missing resource and one the caller may not see."""
     return NotFound(f"There is no {kind} {identifier}, or you have no access to it.")

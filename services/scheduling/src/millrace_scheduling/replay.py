@@ -17,7 +17,7 @@ from millrace_scheduling.waitlist import repository as waitlist
 from millrace_scheduling.waitlist.wire import offer_event
 
 KeyedEvent: TypeAlias = tuple[str, Event]
-"""An event, and the key after which the next one follows."""
+"""An event, and its key, after which a replay can continue."""
 Source: TypeAlias = Callable[[Session, str | None, int], Awaitable[list[KeyedEvent]]]
 
 
@@ -49,7 +49,7 @@ async def _list_appointments(session: Session, after: str | None, limit: int) ->
 
 
 async def _list_offers(session: Session, after: str | None, limit: int) -> list[KeyedEvent]:
-    # Only open offers: no consumer keeps closed ones.
+    # Only open offers, because no consumer stores closed ones.
     rows = await waitlist.list_offers_after(session, _parse_id(after), limit)
     return [(str(row.offer.id), offer_event(row.entry, row.offer, row.provider_location)) for row in rows]
 
@@ -67,7 +67,10 @@ SOURCES: Sequence[tuple[str, Source]] = (
 
 
 async def publish_replay_page(units: UnitsOfWork, after: str | None, limit: int) -> ReplayPage:
-    """Publish up to `limit` entities after a cursor under their current versions. Problems: 422."""
+    """Publish up to `limit` entities after a cursor with their current versions.
+
+    Problems: 422 for an invalid cursor.
+    """
     index, key = _parse_cursor(after)
     name, list_events = SOURCES[index]
     async with units.begin() as work:

@@ -1,4 +1,4 @@
-"""All tables under one metadata, as the migrations and their tests need it."""
+"""All tables in one metadata, for migrations and their tests."""
 
 from millrace_scheduling.appointment.tables import appointments
 from millrace_scheduling.calendar.tables import calendars, slots

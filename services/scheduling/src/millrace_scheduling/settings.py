@@ -1,4 +1,4 @@
-"""Settings of scheduling, beyond the platform's. Environment variables begin with `MILLRACE_SCHEDULING_`."""
+"""Settings of scheduling, in addition to the platform's. Environment variables begin with `MILLRACE_SCHEDULING_`."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from millrace_platform.settings import PlatformSettings, Seconds
 
 
 class SchedulingSettings(PlatformSettings):
-    """Times are in seconds."""
+    """Settings of the scheduling service. Durations are in seconds."""
 
     scheduling_database_url: str = Field("postgresql://127.0.0.1:5432/scheduling", repr=False)
     scheduling_leases_table: str = "millrace-scheduling-leases"

@@ -9,7 +9,7 @@ _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]+)")
 
 
 class NamedStatement:
-    """A statement with parameters such as `:npi`, which are numbered once, when the statement is made.
+    """An SQL statement with named parameters such as `:npi`, which are numbered once, in the constructor.
 
     Each of `rows` inserts one whole row. It is called with the number of its first parameter and returns a CTE, which
     replaces `{its name}` in the SQL; `bind` takes the row's values as a sequence under the same name.
@@ -26,5 +26,5 @@ class NamedStatement:
         self.sql = sql
 
     def bind(self, **values: Any) -> list[Any]:
-        """Return the SQL and its arguments, as `fetch` and `first` take them; raise `KeyError` if one is missing."""
+        """Return the SQL followed by its arguments, for `fetch` and `first`; raise `KeyError` if one is missing."""
         return [self.sql, *(values[name] for name in self._names), *chain(*(values[name] for name in self._rows))]

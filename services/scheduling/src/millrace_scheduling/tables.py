@@ -1,4 +1,4 @@
-"""The metadata of all tables, and the tables that belong to no aggregate."""
+"""The metadata of all tables, and the tables that belong to no single package."""
 
 from sqlalchemy import (
     CheckConstraint,
@@ -37,7 +37,7 @@ idempotency = Table(
     PrimaryKeyConstraint("owner", "key"),
     Index("idempotency_created_at_idx", "created_at"),
 )
-"""Idempotency records, see `millrace_platform.idempotency`."""
+"""Idempotency records: the stored responses of idempotency keys."""
 
 address_key = Table(
     "address_key",
@@ -46,4 +46,4 @@ address_key = Table(
     Column("key", LargeBinary, nullable=False),
     CheckConstraint("id = 1", name="id"),
 )
-"""The random key under which `client_address` hides addresses; one row, written by the migration."""
+"""The random key with which `client_address` computes MACs of addresses; one row, inserted by the migration."""

@@ -76,7 +76,7 @@ async def list_appointments(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> AppointmentPage:
-    """Return appointments in the order of their starts."""
+    """Return appointments, ordered by start."""
     filters = [str(provider_location), from_.isoformat(), to.isoformat()]
     after: Position = position_before(from_) if cursor is None else _cursors.read(cursor, filters=filters)
     if provider_location is None:
@@ -119,7 +119,7 @@ async def confirm_appointment(
     appointment_id: UUID,
     match: OptionalIfMatch,
 ) -> Response:
-    """Confirm that the visit will take place, as its patient or as the practice."""
+    """Confirm, as the patient or as the practice, that the visit will take place."""
     return (await appointments.confirm(caller, key, appointment_id, match)).response()
 
 
@@ -157,7 +157,7 @@ async def reschedule_appointment(
     match: OptionalIfMatch,
     body: MoveBody,
 ) -> Response:
-    """Move an appointment at the same provider-location: its old time is released, the new one is to be confirmed."""
+    """Move an appointment to another time at the same provider-location. The new time has to be confirmed again."""
     if body.start is not None:
         return (await rescheduling.move_to_start(caller, key, appointment_id, match, body.start)).response()
     assert body.hold_id is not None  # noqa: S101 # the body has one of the two
@@ -173,7 +173,7 @@ async def reschedule_appointment(
 async def mark_appointment_arrived(
     appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
-    """Record that the patient arrived, as the practice."""
+    """Record, as the practice, that the patient arrived."""
     return (await appointments.report(caller, key, appointment_id, match, Action.ARRIVE)).response()
 
 
@@ -186,7 +186,7 @@ async def mark_appointment_arrived(
 async def mark_appointment_completed(
     appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
-    """Record that the visit is over, as the practice, after the arrival. The patient can review the visit then."""
+    """Record, as the practice, that the visit of an arrived patient is over. The patient can then review it."""
     return (await appointments.report(caller, key, appointment_id, match, Action.COMPLETE)).response()
 
 
@@ -196,5 +196,5 @@ async def mark_appointment_completed(
 async def mark_appointment_no_show(
     appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
-    """Record that the patient didn't come, as the practice, after the visit's start."""
+    """Record, as the practice, that the patient didn't come. Possible only after the visit's start."""
     return (await appointments.report(caller, key, appointment_id, match, Action.MISS)).response()

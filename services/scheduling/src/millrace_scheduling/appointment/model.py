@@ -1,4 +1,4 @@
-"""Appointments: their states, the steps between them, and the deadlines of these steps. Pure."""
+"""Appointments: their states, the actions that change the state, and the deadlines of these actions. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from millrace_scheduling.reservation.model import Visit
 
 
 class State(StrEnum):
-    """The state of an appointment. The last three are final."""
+    """The state of an appointment. `completed`, `no_show` and `cancelled` are final."""
 
     BOOKED = "booked"
     CONFIRMED = "confirmed"
@@ -23,7 +23,7 @@ class State(StrEnum):
 
 
 class Action(StrEnum):
-    """A step of an appointment, spelled as in the path of its endpoint."""
+    """An action on an appointment, spelled as in the path of its endpoint."""
 
     CONFIRM = "confirm"
     RESCHEDULE = "reschedule"
@@ -34,7 +34,7 @@ class Action(StrEnum):
 
 
 class Party(StrEnum):
-    """The side on which a caller acts."""
+    """Whether a caller acts as the patient or as the practice."""
 
     PATIENT = "patient"
     PRACTICE = "practice"
@@ -74,11 +74,11 @@ ERASED_REASON: Final = "account_erased"
 
 
 class AppointmentRuleError(Exception):
-    """The rules of appointments refuse a change."""
+    """Base of the errors raised if a change violates the rules of appointments."""
 
 
 class WrongStateError(AppointmentRuleError):
-    """The appointment's state doesn't have that action; `possible` are those it has."""
+    """The action isn't possible in the appointment's state; `possible` lists the actions that are."""
 
     def __init__(self, state: State, action: Action) -> None:
         super().__init__(f"{action} of an appointment that is {state}")
@@ -101,7 +101,7 @@ class TooEarlyError(AppointmentRuleError):
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """The side that cancelled, and the code of its reason."""
+    """Details of a cancellation: whether the patient or the practice cancelled, and the code of the reason."""
 
     by: Party
     reason: str
@@ -130,7 +130,7 @@ class Appointment:
 
     @classmethod
     def from_hold(cls, hold: Hold, now: datetime) -> "Appointment":
-        """Book a hold: the appointment has its id and its reserved time."""
+        """Return the new appointment that replaces a hold, with the hold's id and reserved time."""
         return cls(
             id=hold.id,
             version=1,
@@ -148,13 +148,13 @@ class Appointment:
         return self._apply(Action.CONFIRM, now)
 
     def cancel(self, cancellation: Cancellation, now: datetime, notice: timedelta) -> "Appointment":
-        """Cancel; `notice` is the practice's for patients. Raises `WrongStateError`, `TooLateError`."""
+        """Cancel. Raises `WrongStateError`; for patients `TooLateError` less than `notice` before the visit."""
         after = self._apply(Action.CANCEL, now)
         self._require_notice(cancellation.by, now, notice)
         return replace(after, cancellation=cancellation, sequence=self.sequence + 1)
 
     def require_movable(self, by: Party, now: datetime, notice: timedelta) -> None:
-        """Raise `WrongStateError` or `TooLateError` if the appointment can't be moved."""
+        """Raise `WrongStateError` if the appointment can't be moved, `TooLateError` if its patient no longer can."""
         self._next_state(Action.RESCHEDULE)
         self._require_notice(by, now, notice)
 

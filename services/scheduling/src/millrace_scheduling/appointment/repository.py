@@ -1,4 +1,4 @@
-"""Rows of appointments."""
+"""Database access for appointments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ ERASURE_BATCH: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class AppointmentRow:
-    """An appointment with what decides about its changes: its provider-location, and the notice patients must give."""
+    """An appointment with its provider-location, and how long before the visit patients can still change it."""
 
     appointment: Appointment
     provider_location: ProviderLocation
@@ -70,11 +70,11 @@ class AppointmentRow:
 
 
 Position = tuple[datetime, UUID]
-"""The sort key of a list of appointments: start, id."""
+"""Sort key of appointments, also the position in a list: (start, id), earliest first."""
 
 
 def position_before(moment: datetime) -> Position:
-    """Return the position after which a list begins that has all appointments from `moment` on."""
+    """Return a list position that precedes all appointments starting at `moment` or later."""
     return moment, UUID(int=0)
 
 
@@ -84,9 +84,9 @@ async def book(
     idempotency_record: Sequence[object],
     outbox_row: Sequence[object],
 ) -> bool:
-    """Turn the patient's active hold into this appointment; return False if it is active no more.
+    """Turn the patient's active hold into this appointment; return False if the hold is no longer active.
 
-    Stores the idempotency record and the event's outbox row too: one statement, all or nothing (decision 0039).
+    The same statement inserts the idempotency record and the event's outbox row (decision 0039).
     """
     statement = _BOOK.bind(
         id=appointment.id,
@@ -135,7 +135,7 @@ async def save(session: Session, appointment: Appointment) -> None:
 
 
 async def list_for_patient(session: Session, patient_id: UUID, after: Position, limit: int) -> list[Appointment]:
-    """Return a patient's appointments in the order of their starts, beginning after a position."""
+    """Return a patient's appointments after a position, ordered by start."""
     clauses = f"WHERE a.patient_id = $1 AND {_AFTER_POSITION} {_IN_ORDER}"
     return await list_where(session, clauses, patient_id, *after, limit)
 
@@ -143,19 +143,19 @@ async def list_for_patient(session: Session, patient_id: UUID, after: Position, 
 async def list_at_provider_location(
     session: Session, provider_location_id: UUID, after: Position, before: datetime, limit: int
 ) -> list[Appointment]:
-    """Return the appointments at a provider-location that start after a position and before a moment, in order."""
+    """Return a provider-location's appointments after a position that start before a moment, ordered by start."""
     clauses = f"WHERE a.provider_location_id = $1 AND {_AFTER_POSITION} AND a.start < $5 {_IN_ORDER}"
     return await list_where(session, clauses, provider_location_id, *after, limit, before)
 
 
 async def list_for_erasure(session: Session, patient_id: UUID) -> list[Appointment]:
-    """Lock and return up to `ERASURE_BATCH` appointments of a patient."""
+    """Lock and return up to `ERASURE_BATCH` appointments that still have the patient's id."""
     clauses = f"WHERE a.patient_id = $1 ORDER BY a.id LIMIT {ERASURE_BATCH} FOR UPDATE OF a"
     return await list_where(session, clauses, patient_id)
 
 
 async def list_after(session: Session, appointment_id: UUID, limit: int) -> list[Appointment]:
-    """Return all appointments in the order of their ids, beginning after one."""
+    """Return appointments whose id is greater than the given one, ordered by id."""
     return await list_where(session, "WHERE a.id > $1 ORDER BY a.id LIMIT $2", appointment_id, limit)
 
 

@@ -24,7 +24,7 @@ from millrace_scheduling.reservation.repository import Reserve
 
 @dataclass(frozen=True, slots=True)
 class ReschedulingService:
-    """Moves appointments: for patients until the practice's deadline, for its staff at any time."""
+    """Moves appointments. Patients can move until the practice's deadline, its staff at any time."""
 
     appointments: AppointmentService
     ids: Ids
@@ -36,7 +36,7 @@ class ReschedulingService:
     ) -> StoredResponse:
         """Move to a free start at the same provider-location.
 
-        Problems: 404, 409 with alternatives, 412, and those of the key.
+        Problems: 404, 409 with alternative times, 412, and those of the idempotency key.
         """
 
         async def change(work: UnitOfWork, row: AppointmentRow, party: Party) -> Appointment:
@@ -51,7 +51,7 @@ class ReschedulingService:
     ) -> StoredResponse:
         """Move to the time of the caller's hold at the same provider-location.
 
-        Problems: 404, 409, 412, and those of the key.
+        Problems: 404, 409, 412, and those of the idempotency key.
         """
 
         async def change(work: UnitOfWork, row: AppointmentRow, party: Party) -> Appointment:
@@ -74,7 +74,7 @@ class ReschedulingService:
     async def _reserve(self, work: UnitOfWork, appointment: Appointment, start: datetime) -> tuple[Visit, UUID]:
         """Reserve the new time, which may overlap the old one, and release the old one.
 
-        Returns the new visit and the id of its reservation. Problems: 404, 409 with alternatives, 422.
+        Returns the new visit and the id of its reservation. Problems: 404, 409 with alternative times, 422.
         """
         before = appointment.visit
         request = VisitRequest(

@@ -20,7 +20,7 @@ class BookBody(Body):
 
 
 class CancelBody(Body):
-    """The reason of a cancellation: a code of the side that cancels."""
+    """The reason of a cancellation. Patients and practices have different codes."""
 
     reason: Literal[
         "schedule_conflict",
@@ -40,7 +40,7 @@ class CancelBody(Body):
 
 
 class MoveBody(Body):
-    """The new time at the same provider-location: a start that is free, or a hold of the caller."""
+    """The new time at the same provider-location: either a free start, or a hold of the caller."""
 
     start: Start | None = None
     hold_id: UUID | None = None
@@ -100,7 +100,7 @@ class AppointmentResource(VisitFields):
 
 
 class AppointmentPage(Schema):
-    """Appointments in the order of their starts; `next` is the cursor of the next page."""
+    """Appointments ordered by start; `next` is the cursor of the next page."""
 
     items: list[AppointmentResource]
     next: str | None

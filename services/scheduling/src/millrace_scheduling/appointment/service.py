@@ -1,4 +1,4 @@
-"""Booking, and every later step of an appointment. Each is one transaction with its event."""
+"""Booking and all later changes of appointments. Each change and its event are one transaction."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -44,18 +44,21 @@ from millrace_scheduling.provider_location import repository as provider_locatio
 from millrace_scheduling.reservation import repository as reservations
 
 Change = Callable[[UnitOfWork, AppointmentRow, Party], Awaitable[Appointment]]
-"""Returns the next version of the appointment for a caller on that side."""
+"""Function that changes a locked appointment for a caller acting as the given party, and returns its next version."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppointmentService:
-    """Appointments, for their patients and for the staff of their practices; to all others they don't exist (404)."""
+    """Books, reads and changes appointments for their patients and practices; all other callers get 404."""
 
     units: UnitsOfWork
     offers: WaitlistOffers
 
     async def book(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> StoredResponse:
-        """Turn a hold into an appointment. Problems: 404, 409 if it expired or was booked, and those of the key."""
+        """Turn a hold into an appointment.
+
+        Problems: 404, 409 if it expired or was booked, and those of the idempotency key.
+        """
         patient_id, now = caller.subject, self.units.now()
         async with self.units.database.connection() as connection:
 
@@ -99,7 +102,7 @@ class AppointmentService:
         return row.appointment
 
     async def list_own(self, caller: Principal, after: Position, limit: int) -> list[Appointment]:
-        """Return the appointments of which the caller is the patient, beginning after a position."""
+        """Return the appointments after a position of which the caller is the patient, ordered by start."""
         async with self.units.begin() as work:
             return await repository.list_for_patient(work.session, caller.subject, after, limit)
 
@@ -116,7 +119,7 @@ class AppointmentService:
     async def confirm(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None
     ) -> StoredResponse:
-        """Confirm that the visit will take place. Problems: 404, 409, 412, and those of the key."""
+        """Confirm that the visit will take place. Problems: 404, 409, 412, and those of the idempotency key."""
 
         async def change(work: UnitOfWork, row: AppointmentRow, _party: Party) -> Appointment:
             return row.appointment.confirm(work.now)
@@ -126,7 +129,7 @@ class AppointmentService:
     async def cancel(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, reason: str
     ) -> StoredResponse:
-        """Cancel, and release the time. Problems: 404, 409, 412, 422, and those of the key."""
+        """Cancel, and release the time. Problems: 404, 409, 412, 422, and those of the idempotency key."""
 
         async def change(work: UnitOfWork, row: AppointmentRow, party: Party) -> Appointment:
             cancelled = row.appointment.cancel(_cancellation(party, reason), work.now, row.notice)
@@ -138,7 +141,10 @@ class AppointmentService:
     async def report(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, action: Action
     ) -> StoredResponse:
-        """Record an arrival, a completion or a no-show. Problems: 403, 404, 409, 412, and those of the key."""
+        """Record an arrival, a completion or a no-show.
+
+        Problems: 403, 404, 409, 412, and those of the idempotency key.
+        """
 
         async def change(work: UnitOfWork, row: AppointmentRow, _party: Party) -> Appointment:
             if action in PRACTICE_ONLY and not can_manage(caller, row.provider_location):
@@ -172,7 +178,7 @@ class AppointmentService:
 
 @contextmanager
 def _rule_problems() -> Iterator[None]:
-    """Convert errors of the rules to problems."""
+    """Convert each `AppointmentRuleError` to a problem."""
     try:
         yield
     except WrongStateError as error:
@@ -192,7 +198,7 @@ def _rule_problem(slug: str, detail: str) -> Problem:
 def _require_access(
     caller: Principal, appointment_id: UUID, row: AppointmentRow | None
 ) -> tuple[AppointmentRow, Party]:
-    """Return the row, and the side on which the caller acts. Problems: 404."""
+    """Return the row, and whether the caller acts as the patient or the practice. Problems: 404."""
     if row is not None:
         if caller.has(Role.PATIENT) and row.appointment.patient_id == caller.subject:
             return row, Party.PATIENT
@@ -214,7 +220,7 @@ def _cancellation(party: Party, reason: str) -> Cancellation:
 
 
 def _booking_problem(row: HoldRow | None, hold_id: UUID, now: datetime) -> Problem:
-    """Return why a hold can't be booked."""
+    """Return the problem that says why a hold can't be booked."""
     if row is None:
         return not_found("hold", hold_id)
     if row.is_booked:
@@ -224,7 +230,7 @@ def _booking_problem(row: HoldRow | None, hold_id: UUID, now: datetime) -> Probl
 
 
 def appointment_response(appointment: Appointment, *, status: int = 200) -> StoredResponse:
-    """Return the response with an appointment, as it is sent and stored under an idempotency key."""
+    """Return the HTTP response with an appointment, which is also stored under the idempotency key."""
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "ETag": etag(appointment.version)}
     if status == 201:
         headers["Location"] = f"/v1/appointments/{appointment.id}"

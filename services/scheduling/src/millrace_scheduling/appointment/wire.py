@@ -13,7 +13,7 @@ from millrace_scheduling.slot.zones import get_zone
 
 
 def appointment_event(appointment: Appointment) -> Event:
-    """Return the event of the appointment's step to its version."""
+    """Return the event that announces the appointment's current version."""
     action: Literal["created", "updated"] = "created" if appointment.version == 1 else "updated"
     return Event.of_entity(APPOINTMENT, _entity(appointment), action=action, version=appointment.version)
 

@@ -1,1 +1,1 @@
-"""Openings: which slots can be booked, and why others can't."""
+"""Openings, the slots that can be booked, and explanations why other times can't."""

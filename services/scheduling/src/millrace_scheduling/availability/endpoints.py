@@ -27,7 +27,7 @@ direct = TypedRouter(prefix="/v1/availability", tags=["availability"])
 
 YEARS = range(2000, 2100)
 WESTERNMOST_OFFSET = timedelta(hours=12)
-"""How far the westernmost time zone is behind UTC."""
+"""Offset of the westernmost time zone behind UTC."""
 
 
 @direct.get("", summary="Find openings", response_model=AvailabilityResource, responses=problems(422))
@@ -36,7 +36,7 @@ async def get_availability(
 ) -> Response:
     """Return the bookable times of up to 50 provider-locations on up to 31 days, in the local time of each location.
 
-    A returned time may be taken a moment later: only a hold reserves it.
+    Others may reserve a returned time at any moment: only a hold reserves it for you.
     """
     _require_visit_reason(parameters.visit_reason)
     service = scheduling.availability
@@ -52,7 +52,7 @@ async def get_availability(
 async def explain_availability(
     scheduling: InScheduling, parameters: Annotated[ExplainParameters, Query()], response: Response
 ) -> ExplanationResource:
-    """Return all reasons why a time isn't offered for such a visit; the list is empty if it can be booked."""
+    """Return all reasons why a time isn't offered for the given visit; the list is empty if it can be booked."""
     _require_visit_reason(parameters.visit_reason)
     _require_near(parameters.start, "start")
     explanation = await scheduling.availability.explain(
@@ -85,7 +85,7 @@ def _require_few_days(first: date, last: date) -> None:
 
 
 def _require_near(day: date, field: str) -> None:
-    """Raise a 422 for a year in which date arithmetic could overflow."""
+    """Raise a 422 problem if the year is so extreme that date arithmetic could overflow."""
     if day.year not in YEARS:
         raise _invalid(field, "The day is too far from today.", "Give a day closer to today.")
 

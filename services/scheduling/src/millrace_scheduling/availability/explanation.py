@@ -60,9 +60,9 @@ class ReservedTime(NamedTuple):
 def explain_start(
     calendar: Calendar, start: int, criteria: VisitCriteria, reserved: Sequence[ReservedTime], now: float
 ) -> tuple[VisitType | None, list[Reason]]:
-    """Return a visit type that matches the criteria, None if there is none, and all reasons why `start` isn't offered.
+    """Return a visit type that matches the criteria (or None), and all reasons why it can't be booked at `start`.
 
-    The list is empty if the start is offered. Of several visit types it is the one with the fewest reasons.
+    The list is empty if the start is offered. If several visit types match, return the one with the fewest reasons.
     """
     common = [*_time_reasons(calendar, start, now), *_calendar_reasons(calendar, start)]
     visit_types = matching_visit_types(calendar, criteria)
@@ -111,7 +111,7 @@ def _visit_reasons(
 
 
 def _open_until(calendar: Calendar, start: int) -> int:
-    """Return until when the practice is open without a break; `UNLIMITED` if it isn't open at `start`."""
+    """Return the minute until which the practice is open without a break; `UNLIMITED` if it is closed at `start`."""
     day = local_day(calendar.time_zone, start)
     tomorrow = day + timedelta(1)
     hours = [*expand_hours(calendar, day), *expand_hours(calendar, tomorrow)]

@@ -18,7 +18,7 @@ MODES: tuple[Mode, ...] = ("in_person", "video")
 
 
 class VisitCriteria(NamedTuple):
-    """A search for visits; None matches everything."""
+    """Search criteria for visits; a criterion that is None matches every visit."""
 
     visit_reason: str | None = None
     patient: PatientKind | None = None
@@ -26,7 +26,7 @@ class VisitCriteria(NamedTuple):
 
 
 class OpeningDetails(NamedTuple):
-    """The visits that can be booked at a time: minutes of the shortest, and all modes and kinds of patients, sorted."""
+    """The visits that can be booked at a time: length of the shortest in minutes, all modes and kinds of patients."""
 
     minutes: int
     modes: tuple[Mode, ...]
@@ -51,7 +51,7 @@ def matching_visit_types(calendar: Calendar, criteria: VisitCriteria) -> tuple[V
 
 
 def opening_details(visit_types: Sequence[VisitType], criteria: VisitCriteria) -> OpeningDetails:
-    """Return the details of a time at which all of these visit types fit."""
+    """Return the details of an opening at which all of these visit types can be booked."""
     return OpeningDetails(
         min(each.minutes for each in visit_types),
         tuple(m for m in MODES if criteria.mode in (None, m) and any(m in each.modes for each in visit_types)),
@@ -60,14 +60,14 @@ def opening_details(visit_types: Sequence[VisitType], criteria: VisitCriteria) -
 
 
 class StartBounds(NamedTuple):
-    """The starts that are allowed: from `first` until before `before`, in minutes."""
+    """Limits on the starts of visits, in minutes since the epoch: `first` is the earliest, `before` is excluded."""
 
     first: int
     before: int
 
 
 def start_bounds(calendar: Calendar, now: float) -> StartBounds:
-    """Return the bounds set by notice and horizon at `now`, in seconds since the epoch."""
+    """Return the bounds that minimum notice and booking horizon set at `now` (seconds since the epoch)."""
     earliest = math.ceil(now / 60) + calendar.minimum_notice
     return StartBounds(earliest, _horizon(calendar.time_zone, calendar.horizon_days, int(now) // 60))
 
@@ -78,19 +78,22 @@ def _horizon(zone: str, days: int, minute: int) -> int:
 
 
 def decode_segments(numbers: Sequence[int]) -> list[Segment]:
-    """Return the segments of the column `slots.segments`."""
+    """Return the segments that the column `slots.segments` stores as a flat list, three numbers each."""
     return [Segment(*numbers[at : at + 3]) for at in range(0, len(numbers), 3)]
 
 
 class Run(NamedTuple):
-    """Starts at which the same visit types fit. Bit n of `mask` stands for visit type n."""
+    """Consecutive starts at which the same visit types fit; bit n of `mask` is set if the nth visit type does."""
 
     starts: range
     mask: int
 
 
 class _Requirement(NamedTuple):
-    """Minutes that a visit type requires around its start: free before, and open and free after."""
+    """Minutes a visit type needs around its start: free `before` it, the practice `open` and time free `after` it.
+
+    `bit` is the visit type's bit in `Run.mask`.
+    """
 
     bit: int
     before: int
@@ -124,9 +127,9 @@ def find_free_runs(
     occupied: OccupiedTime,
     within: StartBounds,
 ) -> list[Run]:
-    """Return the starts at which at least one visit type fits, in order.
+    """Return the starts at which at least one visit type fits, in order, as runs. `grid`: minutes between slots.
 
-    Runs for each request for openings, so it goes from gap to gap between occupied times: inside of a gap all visit
+    Called in each request for openings, so it goes from gap to gap between occupied times: inside of a gap all visit
     types fit. Only at the edges of a gap, where some may not fit, it checks each start.
     """
     runs: list[Run] = []
@@ -170,7 +173,7 @@ def find_free_runs(
 
 
 def _check_edge(requirements: Sequence[_Requirement], starts: range, begin: int, close: int, until: int) -> list[Run]:
-    """Return the runs of the starts in the gap from `begin` to `close` at which only some visit types may fit."""
+    """Check each start in the gap from `begin` to `close`; return a run for each at which a visit type fits."""
     runs: list[Run] = []
     for start in starts:
         mask = 0
@@ -183,7 +186,7 @@ def _check_edge(requirements: Sequence[_Requirement], starts: range, begin: int,
 
 
 def select_visit_types(mask: int, visit_types: Sequence[VisitType]) -> list[VisitType]:
-    """Return the visit types whose bits are set in a mask of `Run`."""
+    """Return the visit types whose bits are set in the `mask` of a `Run`."""
     return [each for bit, each in enumerate(visit_types) if mask >> bit & 1]
 
 

@@ -21,7 +21,7 @@ def format_offset(offset: int) -> str:
 
 
 def openings_json(zone: str, runs: Sequence[Run], visit_types: Sequence[VisitType], criteria: VisitCriteria) -> str:
-    """Return the openings of `find_free_runs` as a JSON list of the contract's `Opening`.
+    """Return the runs from `find_free_runs` as a JSON list of openings (`Opening` in the contracts).
 
     Starts are in the format of RFC 3339 with the time zone's offset at that time.
     """
@@ -55,7 +55,7 @@ def openings_json(zone: str, runs: Sequence[Run], visit_types: Sequence[VisitTyp
 
 @lru_cache(maxsize=4096)
 def _tail(mask: int, visit_types: tuple[VisitType, ...], criteria: VisitCriteria) -> str:
-    """Return the JSON of an opening after its start."""
+    """Return the rest of an opening's JSON object, which follows its start."""
     details = opening_details(select_visit_types(mask, visit_types), criteria)
     return f'","minutes":{details.minutes},"modes":{_json(details.modes)},"patients":{_json(details.patients)}}}'
 

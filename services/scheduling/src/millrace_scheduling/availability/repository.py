@@ -1,4 +1,4 @@
-"""Load calendars with their slots, and occupied time, in one or two queries for any number of provider-locations."""
+"""Loads calendars with slots, and occupied time, in one or two queries for any number of provider-locations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from millrace_scheduling.slot.model import OccupiedTime, Segment
 
 
 def segments_expression(provider_location_id: str, first: str, last: str) -> str:
-    """Return an SQL expression for the slots of a provider-location on these days, see `decode_segments`."""
+    """Return an SQL expression for the slots of a provider-location on these days, to be read by `decode_segments`."""
     return f"""(
     SELECT array_agg(segment.minute ORDER BY s.day, segment.number)
     FROM slots s, unnest(s.segments) WITH ORDINALITY AS segment (minute, number)
@@ -65,7 +65,7 @@ _RESERVED: Final = f"SELECT r.kind = 'hold', {_START}, {_START} + r.minutes, {_B
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """A provider-location with its calendar, None if it has none, and its slots on the requested days."""
+    """A provider-location with its calendar (None if it has none) and its slots on the requested days."""
 
     provider_location_id: UUID
     npi: str
@@ -78,7 +78,7 @@ class Timetable:
 async def load_timetables(
     session: Statements, provider_location_ids: Sequence[UUID], first: date, last: date
 ) -> dict[UUID, Timetable]:
-    """Return the timetables by id of the provider-location; unknown ones are missing."""
+    """Return timetables by provider-location id, without unknown provider-locations."""
     rows = await fetch(session, _TIMETABLES, provider_location_ids, first, last)
     return {row["id"]: _timetable(row["id"], row) for row in rows}
 
@@ -86,7 +86,7 @@ async def load_timetables(
 async def load_weeks(
     session: Statements, weeks: Sequence[tuple[UUID, date]], now: datetime
 ) -> dict[tuple[UUID, date], tuple[Timetable, OccupiedTime]]:
-    """Return timetables and occupied time by provider-location and Monday of the week; unknown ones are missing."""
+    """Return timetables and occupied time by (provider-location id, Monday), without unknown provider-locations."""
     return {
         (row["provider_location_id"], row["week"]): (
             _timetable(row["provider_location_id"], row),
@@ -112,7 +112,7 @@ def decode_calendar_cached(document: str) -> Calendar:
 async def load_occupied_time(
     session: Statements, npis: Sequence[str], first: date, last: date, now: datetime
 ) -> Mapping[str, OccupiedTime]:
-    """Return the occupied time by NPI, over all locations of a provider; providers without reservations are missing."""
+    """Return each provider's occupied time at all locations by NPI, without providers that have no reservations."""
     if not npis:
         return {}
     rows = await fetch(session, _OCCUPIED, npis, first, last, now)
@@ -120,5 +120,5 @@ async def load_occupied_time(
 
 
 async def load_reserved_times(session: Statements, npi: str, day: date, now: datetime) -> list[ReservedTime]:
-    """Return the reservations of a provider on a UTC day and on the days around it."""
+    """Return a provider's live reservations on a UTC day and the two days before and after it."""
     return [ReservedTime(*row) for row in await fetch(session, _RESERVED, [npi], day, day, now)]

@@ -25,7 +25,7 @@ ProviderLocationIds = Annotated[
 
 
 class VisitParameters(Schema):
-    """Search criteria; a missing one matches everything."""
+    """Search criteria; a missing criterion matches every visit."""
 
     visit_reason: Annotated[str | None, Field(max_length=100, description="Slug of a visit reason.")] = None
     patient: Annotated[PatientKind | None, Field(description="Whether the patient is new to the practice.")] = None
@@ -96,7 +96,7 @@ class ReasonResource(Schema):
 
 
 class ExplanationResource(Schema):
-    """All reasons why a time isn't offered; none if it is."""
+    """All reasons why a time isn't offered; empty if it can be booked."""
 
     provider_location_id: UUID
     start: Annotated[datetime, Field(description="With the offset of the location at that time.")]

@@ -1,4 +1,4 @@
-"""Search for openings, and explanations why a time isn't one."""
+"""Search for openings, and explanations why a time can't be booked."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from millrace_scheduling.slot.model import OccupiedTime
 from millrace_scheduling.slot.zones import from_minute, to_minute
 
 NEAREST_DAYS = 14
-"""How many days before and after a time alternatives are searched for."""
+"""Days before and after a requested time in which alternatives are searched for."""
 NO_OCCUPIED_TIME = OccupiedTime(())
 
 
@@ -44,14 +44,14 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class BookableTimes:
-    """The bookable times of a provider-location, with the visit types that the bits of each run stand for."""
+    """The bookable times of a provider-location; bit n of a run's mask stands for `visit_types[n]`."""
 
     timetable: Timetable
     visit_types: Sequence[VisitType]
     runs: list[Run]
 
     def starts(self) -> Iterator[int]:
-        """Return all starts in minutes, in order."""
+        """Return all starts in order, in minutes since the epoch."""
         return chain.from_iterable(run.starts for run in self.runs)
 
 
@@ -60,7 +60,7 @@ def find_bookable_times(
 ) -> BookableTimes:
     """Return the times of a timetable that can be booked.
 
-    `within` restricts them further than notice and horizon; `now` is in seconds since the epoch.
+    Notice, horizon and `within` restrict them; `now` is in seconds since the epoch.
     """
     calendar = timetable.calendar
     if calendar is None:
@@ -82,7 +82,7 @@ async def find_nearest(
     *,
     limit: int = 5,
 ) -> list[datetime]:
-    """Return the bookable starts that are nearest to a time, the nearest first, without the time itself."""
+    """Return the bookable starts nearest to a time, nearest first, without the time itself."""
     center = to_minute(around)
     days = timedelta(NEAREST_DAYS)
     first, last = max(around - days, now).date() - timedelta(1), (max(around, now) + days).date()
@@ -101,7 +101,7 @@ async def find_nearest(
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityService:
-    """Public openings. Nothing returned here identifies a patient."""
+    """Finds and explains public openings. Results never identify a patient."""
 
     database: Database
     clock: Clock
@@ -110,7 +110,7 @@ class AvailabilityService:
         return utc_now(self.clock)
 
     async def explain(self, provider_location_id: UUID, start: datetime, criteria: VisitCriteria) -> Explanation:
-        """Return why a time isn't offered. Only the attempt to reserve it shows whether it is still free."""
+        """Return the reasons why a time isn't offered. Reserves nothing, so the time may be booked a moment later."""
         now, minute = self.now(), to_minute(start)
         day = from_minute(minute).date()
         async with self.database.connection() as session:
@@ -128,9 +128,9 @@ class AvailabilityService:
     async def render(
         self, provider_location_ids: Sequence[UUID], first: date, last: date, criteria: VisitCriteria
     ) -> str:
-        """Return the JSON of `AvailabilityResource` for local days of each provider-location."""
+        """Return an `AvailabilityResource` as JSON; days are in the time zone of each provider-location."""
         now = self.now()
-        # No transaction: its two more round trips would bring nothing, as each query sees what is committed anyway.
+        # No transaction: each query sees what is committed anyway, so two more round trips would gain nothing.
         async with self.database.connection() as session:
             timetables = await repository.load_timetables(session, provider_location_ids, first, last)
             npis = [each.npi for each in timetables.values() if each.calendar is not None]

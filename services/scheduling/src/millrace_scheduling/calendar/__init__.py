@@ -1,1 +1,1 @@
-"""Calendars: when a provider sees patients at a location, and for which visits; and the slots that follow from them."""
+"""Calendars, the hours and visit types of a provider at a location, and the slots computed from them."""

@@ -45,8 +45,8 @@ async def put_calendar(
 ) -> CalendarResource:
     """Create or replace the calendar of a provider-location, for the staff of its practice.
 
-    `If-Match` is required to replace a calendar. Its times can be booked at once. Existing bookings stay as they are,
-    even at times that the new calendar doesn't offer.
+    `If-Match` is required to replace a calendar. The new times can be booked at once. Existing bookings stay as they
+    are, even at times that the new calendar doesn't offer.
     """
     calendars = scheduling.parts.calendars
     provider_location = await calendars.get_provider_location(caller, provider_location_id)

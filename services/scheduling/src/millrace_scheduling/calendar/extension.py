@@ -19,16 +19,16 @@ CALENDARS_PER_BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class SlotExtension:
-    """Can run in several processes: each skips calendars that another one extends.
+    """Periodic task that extends slots. Can run in several processes: each skips calendars another one extends.
 
-    `interval` is the time between two runs, in seconds.
+    `interval` is the time between two runs of the task, in seconds.
     """
 
     units: UnitsOfWork
     interval: float
 
     async def run(self) -> None:
-        """Extend slots periodically until cancelled, see `run_periodically`."""
+        """Extend slots until cancelled, pausing `interval` seconds after each run; a failed run is logged."""
         await run_periodically(self.run_once, name="extension", pause=self.interval, retry_on=Problem)
 
     async def run_once(self) -> int:

@@ -80,12 +80,12 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def shortest_visit(self) -> int:
-        """Return the minutes of the shortest visit."""
+        """Return the length of the shortest visit in minutes."""
         return min(each.minutes for each in self.visit_types)
 
     @cached_property
     def holiday_set(self) -> frozenset[date]:
-        """Return `holidays` for fast lookups."""
+        """Return `holidays` as a set, for fast lookups."""
         return frozenset(self.holidays)
 
 

@@ -1,4 +1,4 @@
-"""Rows of calendars and of their slots."""
+"""Database access for calendars and their slots."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _CALENDARS = select(
 
 @dataclass(frozen=True, slots=True)
 class CalendarRow:
-    """A calendar at a version, None if it was deleted. There are slots for the days before `materialized_to`."""
+    """A stored calendar; `calendar` is None if it was deleted. Slots exist for the days before `materialized_to`."""
 
     provider_location_id: UUID
     version: int
@@ -37,19 +37,19 @@ class CalendarRow:
 
 
 def decode_calendar(document: str) -> Calendar:
-    """Return a calendar from its JSON in the database."""
+    """Decode a calendar from its JSON in the database."""
     return _decoder.decode(document)
 
 
 async def find(session: ReadSession, provider_location_id: UUID, *, for_update: bool = False) -> CalendarRow | None:
-    """Return the calendar of a provider-location; None if it never had one. `for_update` locks the row."""
+    """Return a provider-location's calendar row; None if it never had a calendar. `for_update` locks the row."""
     query = _CALENDARS.where(calendars.c.provider_location_id == provider_location_id)
     row = (await session.execute(query.with_for_update() if for_update else query)).one_or_none()
     return None if row is None else _calendar_row(row)
 
 
 async def add(session: Session, provider_location_id: UUID, calendar: Calendar, materialized_to: date) -> bool:
-    """Insert a calendar with version 1; return False if there is a row already."""
+    """Insert a calendar with version 1; return False if the provider-location already has a row."""
     values = {"document": msgspec.to_builtins(calendar), "materialized_to": materialized_to}
     statement = (
         insert(calendars)
@@ -74,7 +74,7 @@ async def save_next_version(
 
 
 async def lock_behind_horizon(session: Session, today: date, limit: int) -> list[CalendarRow]:
-    """Lock and return calendars whose slots end before `slot_horizon`; skip those that are locked."""
+    """Lock and return up to `limit` calendars that lack slots before `slot_horizon`; skip locked ones."""
     behind = calendars.c.materialized_to < today + calendars.c.document["horizon_days"].as_integer() + 1
     query = (
         _CALENDARS.where(calendars.c.document.is_not(None), behind)
@@ -103,20 +103,23 @@ async def delete_slots_before(session: Session, day: date) -> None:
 
 
 async def add_slots(session: Session, rows: Iterable[tuple[UUID, date, list[int]]]) -> None:
-    """Insert rows of `slot_rows` in bulk."""
+    """Insert rows made by `slot_rows` in bulk."""
     with driver_errors_as_problems(session.driver):
         await session.driver.copy_records_to_table(slots.name, columns=SLOT_COLUMNS, records=rows)
 
 
 def slot_horizon(calendar: Calendar, today: date) -> date:
-    """Return the day before which there must be slots. `today` is the UTC day; in the east it may be tomorrow."""
+    """Return the day before which slots must exist.
+
+    A day is added to UTC's `today` for time zones already in tomorrow.
+    """
     return today + timedelta(calendar.horizon_days + 1)
 
 
 def slot_rows(
     provider_location_id: UUID, calendar: Calendar, first: date, before: date
 ) -> Iterator[tuple[UUID, date, list[int]]]:
-    """Yield the rows of `slots` for the days that have any."""
+    """Yield a row of the table `slots` for each day from `first` until before `before` that has slots."""
     for ordinal in range(first.toordinal(), before.toordinal()):
         day = date.fromordinal(ordinal)
         numbers = [number for segment in compute_segments(calendar, day) for number in segment]

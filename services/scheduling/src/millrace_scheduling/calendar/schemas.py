@@ -225,7 +225,7 @@ class CalendarResource(CalendarBody):
 
     @classmethod
     def of(cls, versioned: VersionedCalendar) -> "CalendarResource":
-        """Return the resource of a stored calendar, which isn't validated again."""
+        """Convert a stored calendar to its resource without validating it again."""
         calendar = versioned.calendar
         return CalendarResource.model_construct(
             provider_location_id=versioned.provider_location.id,

@@ -1,4 +1,4 @@
-"""Changing calendars: one transaction writes the document and its slots, and marks the provider's openings dirty."""
+"""Changes calendars: one transaction writes the calendar and its slots, and marks openings to be recomputed."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from millrace_scheduling.provider_location.model import ProviderLocation
 
 @dataclass(frozen=True, slots=True)
 class CalendarService:
-    """Calendars, for admins and the staff of the practice; other callers get 404."""
+    """Reads and changes calendars for admins and the practice's staff; other callers get 404."""
 
     units: UnitsOfWork
 
@@ -90,7 +90,7 @@ class CalendarService:
     async def _materialize(
         self, work: UnitOfWork, provider_location: ProviderLocation, calendar: Calendar, before: Calendar
     ) -> None:
-        """Insert the slots of a calendar, and mark dirty all time that it or the calendar before it has slots in."""
+        """Insert a calendar's slots; have the openings recomputed wherever it or its predecessor has slots."""
         today = work.now.date()
         first, horizon = today - timedelta(1), repository.slot_horizon(calendar, today)
         rows = await asyncio.to_thread(

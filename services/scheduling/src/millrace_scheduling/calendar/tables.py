@@ -15,8 +15,8 @@ calendars = Table(
     CheckConstraint("version > 0", name="version"),
     Index("calendars_materialized_to_idx", "materialized_to", postgresql_where=text("document IS NOT NULL")),
 )
-"""`document` is null for a deleted calendar: the row remains for its version. `slots` has rows for the days before
-`materialized_to`."""
+"""`document` is null for a deleted calendar, whose row remains to continue its versions. `slots` has rows for the days
+before `materialized_to`."""
 
 slots = Table(
     "slots",

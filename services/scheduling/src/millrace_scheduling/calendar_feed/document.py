@@ -18,7 +18,7 @@ REFRESH_INTERVAL = timedelta(hours=1)
 
 
 def render_document(appointments: Sequence[Appointment], *, name: str | None = None) -> bytes:
-    """Return a document of the appointments and their time zones. Equal appointments give equal bytes."""
+    """Return an iCalendar document of the appointments and their time zones; deterministic byte by byte."""
     calendar = Calendar()
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
@@ -66,7 +66,7 @@ def _time_zones(appointments: Iterable[Appointment]) -> list[Timezone]:
 
 
 def render_time_zone(name: str, begin: datetime, end: datetime) -> Timezone:
-    """Return a VTIMEZONE that lists each change of the offset in the given time, instead of recurrence rules."""
+    """Return a VTIMEZONE that lists each offset change in the given period instead of recurrence rules."""
     component = Timezone()
     component.add("tzid", name)
     before: int | None = None

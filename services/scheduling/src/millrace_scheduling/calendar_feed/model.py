@@ -7,7 +7,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class CalendarFeed:
-    """A private address that lists appointments: of a patient, a provider-location, or a provider in one practice."""
+    """A private address that lists appointments of a patient, a provider-location, or a provider in one practice."""
 
     id: UUID
     created_by: UUID

@@ -1,4 +1,4 @@
-"""Rows of calendar feeds, and the appointments that they list."""
+"""Database access for calendar feeds and the appointments that they list."""
 
 from dataclasses import astuple
 from datetime import datetime
@@ -51,7 +51,7 @@ async def delete_patient_feeds(session: Session, patient_id: UUID) -> None:
 
 
 async def list_appointments(session: Session, feed: CalendarFeed, since: datetime) -> list[Appointment]:
-    """Return the appointments that a feed lists, from `since` on, ordered by start."""
+    """Return the appointments that a feed lists and that start at `since` or later, ordered by start."""
     if feed.patient_id is not None:
         key: str | UUID | None = feed.patient_id
         condition = "a.patient_id = $2"

@@ -19,7 +19,7 @@ from millrace_scheduling.problems import not_found
 from millrace_scheduling.provider_location import repository as provider_locations
 
 PAST: Final = timedelta(days=30)
-"""How far back a feed goes, so that calendar programs receive recent cancellations."""
+"""Age of the oldest visits in a feed; past visits are included so that programs receive recent cancellations."""
 FEEDS_PER_USER: Final = 20
 
 
@@ -37,7 +37,7 @@ class CalendarFeedService:
     async def create(
         self, caller: Principal, provider_location_id: UUID | None, npi: str | None
     ) -> tuple[CalendarFeed, str]:
-        """Create a feed; return it with its secret. Problems: 403, 404, 409 if the caller has too many feeds."""
+        """Create a feed; return it and its secret. Problems: 403, 404, 409 if the caller has too many feeds."""
         secret = self.new_secret()
         async with self.units.begin() as work:
             feed = await self._new_feed(work, caller, provider_location_id, npi)

@@ -1,4 +1,4 @@
-"""`millrace calendars`."""
+"""The command `millrace calendars`, which creates demo calendars."""
 
 import asyncio
 from typing import Annotated

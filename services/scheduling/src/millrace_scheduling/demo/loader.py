@@ -24,10 +24,10 @@ from millrace_scheduling.provider_location.repository import provider_locations
 from millrace_scheduling.slot.zones import from_minute
 
 BATCH_SIZE = 250
-"""Provider-locations of one transaction."""
+"""Maximum of provider-locations loaded in one transaction."""
 POLL_INTERVAL = 0.25
 UNCHANGED_POLLS = 8
-"""Polls without a new provider-location after which no more are expected."""
+"""Consecutive polls without a new provider-location after which the loader stops waiting for more."""
 
 CALENDAR_COLUMNS = ("provider_location_id", "version", "document", "materialized_to")
 RESERVATION_COLUMNS = (

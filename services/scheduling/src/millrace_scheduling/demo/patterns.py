@@ -1,4 +1,4 @@
-"""Patterns of demo calendars and bookings: some provider-locations are nearly full, some nearly empty. Pure."""
+"""Patterns (numbered random templates) of demo calendars and bookings, from full to empty. Pure."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -19,7 +19,7 @@ _SHARE_WEIGHTS = (6, 8, 14, 22, 50)
 
 
 class Booking(NamedTuple):
-    """A visit of a demo patient; `start` in minutes as in `slot.zones`."""
+    """A visit of a demo patient; `start` is in minutes since the epoch."""
 
     id: UUID
     patient_id: UUID
@@ -29,7 +29,7 @@ class Booking(NamedTuple):
 
 @cache
 def demo_calendar(pattern: int, zone: str, seed: int) -> Calendar:
-    """Return the calendar of a pattern in a time zone."""
+    """Return the calendar of the pattern with this number, in a time zone; the same for the same arguments."""
     random = Random(f"{seed}/{pattern}")  # noqa: S311 # no secret
     days = sorted(random.sample(range(1, 7), random.choices((1, 2, 3, 4, 5), (10, 30, 30, 20, 10))[0]))
     hours = [(day, half) for day in days for half in random.sample(_HALF_DAYS, random.choice((1, 1, 2)))]
@@ -61,7 +61,7 @@ def demo_segments(pattern: int, zone: str, seed: int, day: date) -> tuple[Segmen
 def random_bookings(
     calendar: Calendar, days: Iterable[tuple[date, Sequence[Segment]]], today: date, random: Random
 ) -> list[Booking]:
-    """Return visits at a random share of the slots of the next two weeks. `days`: the slots of each day."""
+    """Book a random share of the slots of the next two weeks; return the visits. `days` has the slots of each day."""
     share, last = random.choices(_BOOKED_SHARES, _SHARE_WEIGHTS)[0], today + timedelta(BOOKED_DAYS)
     follow_up = next(each for each in calendar.visit_types if each.id == "follow-up")
     starts = (

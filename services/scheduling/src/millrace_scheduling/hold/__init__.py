@@ -1,1 +1,1 @@
-"""Holds: times reserved for a patient for some minutes, until they are booked."""
+"""Holds: times reserved for a patient for a few minutes, so that the patient can book them."""

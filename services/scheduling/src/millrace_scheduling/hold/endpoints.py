@@ -36,13 +36,13 @@ InHolds: TypeAlias = Annotated[HoldService, Depends(_service)]
 async def create_hold(
     holds: InHolds, caller: InPatient, key: InIdempotencyKey, address: InHashedAddress, body: HoldBody
 ) -> Response:
-    """Reserve a time for five minutes. A time that isn't free is a 409 with the nearest `alternatives`."""
+    """Reserve a time for five minutes. If it isn't free, the response is 409 with the nearest `alternatives`."""
     return (await holds.create(caller, key, body.visit_request(), body.dependant_id, address)).response()
 
 
 @router.get("/{hold_id}", summary="Get a hold", responses=problems(401, 403, 404, 422))
 async def get_hold(holds: InHolds, caller: InPatient, hold_id: UUID, response: Response) -> HoldResource:
-    """Return one of the caller's own holds until it expires."""
+    """Return one of the caller's holds; 404 once it has expired."""
     response.headers.update(NO_STORE)
     return HoldResource.of(await holds.get(caller, hold_id))
 

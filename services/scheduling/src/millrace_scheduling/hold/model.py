@@ -1,4 +1,4 @@
-"""Holds: their lifetime, their one extension, and how many a patient and an address may have. Pure."""
+"""Holds: their lifetime, their only extension, and their limits per patient and client address. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,14 +8,14 @@ from uuid import UUID
 from millrace_scheduling.reservation.model import Visit
 
 HOLD_LIFETIME: Final = timedelta(minutes=5)
-"""The lifetime of a hold, and of its extension counted from the request for it."""
+"""Lifetime of a hold, from its creation and again from its extension."""
 HOLDS_PER_PATIENT: Final = 3
 HOLDS_PER_ADDRESS: Final = 20
-"""More than a household or a waiting room needs; stops one client with many accounts."""
+"""More than a household or a waiting room needs; limits a client that uses many accounts."""
 
 
 class TooManyHoldsError(Exception):
-    """The patient or the address has as many holds as allowed; the first of them expires at `until`."""
+    """The patient or the client address has as many holds as allowed; the first of them expires at `until`."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__("too many holds")
@@ -28,7 +28,7 @@ class AlreadyExtendedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HoldUsage:
-    """How many active holds a patient and an address have, and when the first of each expires."""
+    """Active holds of a patient and of a client address: their numbers, and when the first of each expires."""
 
     by_patient: int
     by_address: int

@@ -1,6 +1,6 @@
-"""Rows of holds, and what a request for a hold is judged by.
+"""Database access for holds, and for the booking context that a request for a hold is checked against.
 
-To create a hold takes one read and one write (decision 0039). The read returns the idempotency record of the request's
+Creating a hold takes one read and one write (decision 0039). The read returns the idempotency record of the request's
 key and, if there is none, the booking context. The write does all the rest in one statement.
 """
 
@@ -71,7 +71,7 @@ _EXTEND: Final = NamedStatement("UPDATE reservations SET expires_at = :expires_a
 
 @dataclass(frozen=True, slots=True)
 class BookingContext:
-    """A provider-location with its calendar, None if it has none, and its slots around the requested day."""
+    """A provider-location with its calendar (None if it has none) and its slots around the requested day."""
 
     provider_location: ProviderLocation
     calendar: Calendar | None
@@ -80,7 +80,10 @@ class BookingContext:
 
 @dataclass(frozen=True, slots=True)
 class HoldRow:
-    """A stored hold: `is_live` until it is released or expired, `is_booked` once it is an appointment."""
+    """A stored hold: `is_live` until its time is released, `is_booked` once it is an appointment.
+
+    `offer_id` is set for the hold of a waitlist offer.
+    """
 
     hold: Hold
     is_live: bool
@@ -93,14 +96,14 @@ class HoldRow:
 
 
 class HoldAttempt(NamedTuple):
-    """Whether the time was reserved, and the holds of the patient and the address before."""
+    """Result of `reserve_hold`: whether the time was reserved, and the active holds before the attempt."""
 
     is_reserved: bool
     usage: HoldUsage
 
 
 ReserveHold: TypeAlias = Callable[[Connection, Reservation, Sequence[object], datetime], Awaitable[HoldAttempt]]
-"""The type of `reserve_hold`."""
+"""Type of the function `reserve_hold`, so that tests can replace it."""
 
 
 async def find_context(session: Session, provider_location_id: UUID, start: datetime) -> BookingContext | None:
@@ -112,22 +115,22 @@ async def find_context(session: Session, provider_location_id: UUID, start: date
 async def find_record_or_context(
     connection: Connection, patient_id: UUID, key: IdempotencyKey, provider_location_id: UUID, start: datetime
 ) -> Any:
-    """Return the row for `execute_statement_once`: the idempotency record or the columns of `context_from_row`."""
+    """Return a row with the key's idempotency record or, if there is none, columns for `context_from_row`."""
     day = start.astimezone(UTC).date()
     return await first(connection, _RECORD_OR_CONTEXT, patient_id, key.key, provider_location_id, day)
 
 
 async def find_record_or_hold(connection: Connection, patient_id: UUID, key: IdempotencyKey, hold_id: UUID) -> Any:
-    """Return the row for `execute_statement_once`: the idempotency record or the columns of `hold_from_row`."""
+    """Return a row with the key's idempotency record or, if there is none, columns for `hold_from_row`."""
     return await first(connection, _RECORD_OR_HOLD, patient_id, key.key, hold_id)
 
 
 async def reserve_hold(
     connection: Connection, reservation: Reservation, idempotency_record: Sequence[object], now: datetime
 ) -> HoldAttempt:
-    """Reserve the time of a hold and store the idempotency record, if patient and address may have one more hold.
+    """Reserve the time and store the idempotency record if the patient's and the address's limits allow it.
 
-    One statement, all or nothing.
+    It is one statement, so both are stored or neither.
     """
     values = reservation_values(reservation, now)
     row = await first(connection, *_RESERVE_HOLD.bind(**values, idempotency_record=idempotency_record))
@@ -141,7 +144,7 @@ async def find(session: Statements, hold_id: UUID, patient_id: UUID) -> HoldRow 
 
 
 async def find_for_update(session: Session, hold_id: UUID, patient_id: UUID) -> HoldRow | None:
-    """Lock and return the patient's hold."""
+    """Lock and return the patient's hold; None if the patient has no such hold."""
     return hold_from_row(await first(session, _HOLD + "FOR UPDATE OF r", patient_id, hold_id))
 
 
@@ -151,7 +154,7 @@ async def save_extension(session: Session, hold: Hold) -> None:
 
 
 def context_from_row(row: Any) -> BookingContext | None:
-    """Return the booking context; None if the row has no provider-location."""
+    """Convert a row to the booking context; return None if the row has no provider-location."""
     if row["id"] is None:
         return None
     provider_location = ProviderLocation(row["id"], row["npi"], row["practice_id"], row["time_zone"], row["version"])
@@ -160,7 +163,7 @@ def context_from_row(row: Any) -> BookingContext | None:
 
 
 def hold_from_row(row: Any) -> HoldRow | None:
-    """Return the hold; None if there is no row, or none beside an idempotency record."""
+    """Convert a row to the hold; return None without a row or if the row has no hold."""
     if row is None or row["id"] is None:
         return None
     hold = Hold(

@@ -27,7 +27,7 @@ Start = Annotated[
 
 
 class HoldBody(Body):
-    """The time to hold, and the visit it is for; `dependant_id` if the visit isn't the patient's own."""
+    """The time to hold and its visit. `dependant_id` is set if the visit is for a dependant of the patient."""
 
     provider_location_id: UUID
     start: Start
@@ -86,5 +86,5 @@ class HoldResource(VisitFields):
 
 
 def local_text(start: datetime, time_zone: str) -> str:
-    """Return `start` as RFC 3339 with the UTC offset of the time zone."""
+    """Return `start` in the format of RFC 3339, in the local time of the time zone with its UTC offset."""
     return start.astimezone(get_zone(time_zone)).isoformat()

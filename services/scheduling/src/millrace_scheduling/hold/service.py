@@ -34,27 +34,27 @@ FindAlternatives: TypeAlias = Callable[[Statements, VisitRequest, datetime], Awa
 
 
 class WaitlistOffers(Protocol):
-    """The waitlist, as far as holds and bookings concern it."""
+    """Protocol for the waitlist: called when the hold of an offer is booked or released."""
 
     async def accept_offer(self, work: UnitOfWork, offer_id: UUID) -> None:
         """Close the offer and its entry: the offered hold was booked."""
         ...
 
     async def decline_offer(self, work: UnitOfWork, offer_id: UUID) -> None:
-        """Close the offer and return its entry to the line: the offered hold was released."""
+        """Close the offer and return its entry to the waitlist: the offered hold was released."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SlotResolver:
-    """Finds the visit and the time to be reserved for a request, or the problem to respond with."""
+    """Resolves a request to the visit and the time to be reserved, or raises the problem to respond with."""
 
     find_alternatives: FindAlternatives
 
     async def resolve(
         self, session: Statements, request: VisitRequest, context: BookingContext | None, now: datetime
     ) -> tuple[Visit, TimeRange]:
-        """Return the visit and the time that it occupies. Problems: 404, 409 with alternatives, 422."""
+        """Return the visit and the time that it occupies. Problems: 404, 409 with alternative times, 422."""
         if context is None:
             raise not_found("provider-location", request.provider_location_id)
         if context.calendar is None:
@@ -69,14 +69,14 @@ class SlotResolver:
     async def slot_taken(
         self, session: Statements, request: VisitRequest, time_zone: str, now: datetime, *detail: str
     ) -> Problem:
-        """Return a 409 with the nearest alternatives, in the time zone."""
+        """Return a 409 problem with the nearest free starts, in the local time of the time zone."""
         starts = await self.find_alternatives(session, request, now)
         return slot_taken([local_text(each, time_zone) for each in starts], *detail)
 
 
 @dataclass(frozen=True, slots=True)
 class HoldService:
-    """Holds of patients. Each patient has access to their own only."""
+    """Creates, extends and releases holds. Patients have access to their own holds only."""
 
     units: UnitsOfWork
     ids: Ids
@@ -87,7 +87,10 @@ class HoldService:
     async def create(
         self, caller: Principal, key: IdempotencyKey, request: VisitRequest, dependant_id: UUID | None, address: bytes
     ) -> StoredResponse:
-        """Reserve the time for `HOLD_LIFETIME`. Problems: 404, 409 with alternatives, 422, 429, those of the key."""
+        """Reserve the time for `HOLD_LIFETIME`.
+
+        Problems: 404, 409 with alternative times, 422, 429, and those of the idempotency key.
+        """
         owner, now = Owner(caller.subject, dependant_id, address), self.units.now()
         async with self.units.database.connection() as connection:
 
@@ -112,7 +115,10 @@ class HoldService:
     async def _reserve(
         self, connection: Connection, reservation: Reservation, idempotency_record: Sequence[object], now: datetime
     ) -> bool:
-        """Return whether the time was free; expired holds in the way are released first. Problems: 429."""
+        """Reserve the time; return False if it isn't free.
+
+        Overlapping expired holds are released first. Problems: 429.
+        """
         is_reserved, usage = await self.reserve_hold(connection, reservation, idempotency_record, now)
         if not is_reserved:
             _require_capacity(usage, now)
@@ -129,7 +135,7 @@ class HoldService:
         return row.hold
 
     async def extend(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> StoredResponse:
-        """Extend the hold, which is possible once. Problems: 404, 409, and those of the key."""
+        """Extend the hold, which is possible once. Problems: 404, 409, and those of the idempotency key."""
 
         async def effect(work: UnitOfWork) -> StoredResponse:
             row = await repository.find_for_update(work.session, hold_id, caller.subject)

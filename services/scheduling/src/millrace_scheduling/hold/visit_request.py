@@ -1,4 +1,4 @@
-"""From a requested visit to the visit type and the time that has to be reserved for it. Pure."""
+"""Resolves a requested visit to the visit type and the time to reserve for it. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class NoVisitTypeError(Exception):
 
 
 class NotOfferedError(Exception):
-    """The calendar doesn't offer the requested time; the text says why, for the caller."""
+    """The calendar doesn't offer the requested time; the message, written for users, says why."""
 
 
 def resolve_visit(
@@ -47,7 +47,7 @@ def resolve_visit(
 ) -> tuple[Visit, TimeRange]:
     """Return the visit and the time that it occupies with its buffers.
 
-    Ignores what is booked: reserving the time decides that. Raises `NoVisitTypeError`, `NotOfferedError`.
+    Ignores reservations, which are checked when the time is reserved. Raises `NoVisitTypeError`, `NotOfferedError`.
     """
     minute, moment = to_minute(request.start), now.timestamp()
     visit_type = find_visit_type(calendar, segments, minute, request.criteria, moment)
@@ -74,7 +74,7 @@ def resolve_visit(
 
 
 def occupied_range(visit_type: VisitType, start: datetime) -> TimeRange:
-    """Return the time of a visit with its buffers."""
+    """Return the time that a visit occupies: from its buffer before until its buffer after."""
     return TimeRange(
         start - timedelta(minutes=visit_type.buffer_before),
         start + timedelta(minutes=visit_type.minutes + visit_type.buffer_after),

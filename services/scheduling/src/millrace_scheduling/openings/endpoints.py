@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/availability", tags=["availability"])
 
 EVENT_STREAM = "text/event-stream"
 CLIENT_TIMEOUT = 60.0
-"""Seconds, beyond the heartbeat, in which a client must read the last event."""
+"""Seconds beyond the heartbeat interval after which a client that doesn't read is disconnected."""
 
 
 @router.get(

@@ -7,7 +7,7 @@ from millrace_scheduling.slot.zones import week_start
 
 WEEK = timedelta(7)
 _MAX_OFFSET = timedelta(1)
-"""More than any time zone is ahead of or behind UTC."""
+"""Longer than the UTC offset of any time zone."""
 
 
 def week_name(week: date) -> str:

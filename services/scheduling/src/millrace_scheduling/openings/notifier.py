@@ -37,7 +37,7 @@ class OpeningsNotifier:
         return len(self._subscribers)
 
     def require_capacity(self) -> None:
-        """Raise `Unavailable` if the process has as many streams as allowed."""
+        """Raise `Unavailable` if the process already has the maximum of streams."""
         if len(self._subscribers) >= self._limit:
             raise Unavailable("There are too many streams. Try again later.")
 

@@ -1,4 +1,4 @@
-"""Dirty marks, and rows of published openings."""
+"""Database access for published openings, and for dirty marks: times whose openings must be recomputed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from millrace_scheduling.provider_location.repository import provider_locations
 _MOMENT = DateTime(timezone=True)
 CHANNEL = "millrace_openings"
 ORDER_LOCK = 0x6D696C6C_6F70656E
-"""Advisory lock ("millopen") under which `seq` is drawn, so that it rises in commit order."""
+"""Advisory lock ("millopen") under which `seq` is assigned, so that it increases in commit order."""
 
-# The waitlist gets the marks, not the changed openings: if time becomes free and is reserved again before openings are
-# computed, or the other way round, they don't change.
+# The waitlist receives the marks instead of changed openings: time that becomes free and is reserved again before
+# openings are recomputed changes none.
 _TAKE_MARKS = """
 WITH taken AS (
     DELETE FROM dirty_openings
@@ -59,7 +59,10 @@ SELECT pg_notify($5, provider_location_id::text) FROM (SELECT DISTINCT provider_
 
 @dataclass(frozen=True, slots=True)
 class WeekRow:
-    """The last published openings of a provider-location in the week of a Monday; `data` is the entity's JSON."""
+    """The last published openings of a provider-location in a week, given by its Monday.
+
+    `data` is the entity's JSON, None if there is none; `seq` orders all changes.
+    """
 
     provider_location_id: UUID
     week: date
@@ -70,7 +73,7 @@ class WeekRow:
 
 @dataclass(frozen=True, slots=True)
 class DirtyMark:
-    """A time of a provider whose openings may have changed.
+    """A provider's time, from `first` to `last`, whose openings may have changed.
 
     `provider_location_ids` are the provider's locations that have or had a calendar, including deleted ones.
     """
@@ -82,14 +85,14 @@ class DirtyMark:
 
 
 async def mark_dirty(session: Session, npi: str, first: datetime, last: datetime) -> None:
-    """Have the openings of a time recomputed at all locations of the provider after the transaction commits."""
+    """Request that a provider's openings in a time be recomputed, at all locations, after the transaction commits."""
     await session.execute(insert(dirty_openings).values(npi=npi, first=first, last=last))
 
 
 async def mark_provider_locations_dirty(
     session: Session, provider_location_ids: Sequence[UUID], first: datetime, last: datetime
 ) -> None:
-    """Mark a time dirty for the providers of these provider-locations, see `mark_dirty`."""
+    """Request that openings in a time be recomputed for the providers of these provider-locations, at all locations."""
     npis = (
         select(provider_locations.c.npi, literal(first, _MOMENT), literal(last, _MOMENT))
         .where(provider_locations.c.id.in_(provider_location_ids))
@@ -99,9 +102,9 @@ async def mark_provider_locations_dirty(
 
 
 async def mark_notice_dirty(session: Session, now: datetime) -> None:
-    """Mark the time within the minimum notice dirty for all calendars with slots until tomorrow.
+    """Request recomputation of openings within the minimum notice, for all calendars with slots until tomorrow.
 
-    Doesn't mark lines of the waitlist: the time doesn't become free.
+    Doesn't have the waitlist checked, because no time becomes free.
     """
     notice = func.make_interval(0, 0, 0, 0, 0, calendars.c.document["minimum_notice"].as_integer())
     has_slots = exists().where(
@@ -116,7 +119,7 @@ async def mark_notice_dirty(session: Session, now: datetime) -> None:
 
 
 async def take_marks(session: Session, limit: int) -> list[DirtyMark]:
-    """Delete and return the oldest marks that no other process has taken, and mark the waitlist lines of freed time.
+    """Delete and return the oldest marks that no other process has locked; have the waitlist checked for freed time.
 
     A rollback restores the marks.
     """
@@ -124,7 +127,7 @@ async def take_marks(session: Session, limit: int) -> list[DirtyMark]:
 
 
 async def lock_weeks(session: Session, weeks: Sequence[tuple[UUID, date]]) -> dict[tuple[UUID, date], WeekRow]:
-    """Lock and return the rows of these weeks; insert those that were never published with version 0."""
+    """Lock and return the rows of these weeks; first insert missing rows with version 0."""
     columns = tuple(zip(*sorted(set(weeks)), strict=True))
     await fetch(session, _ADD_WEEKS, *columns)
     return {(row[0], row[1]): WeekRow(*row) for row in await fetch(session, _LOCK_WEEKS, *columns)}
@@ -138,7 +141,7 @@ async def save_weeks(session: Session, changed: Sequence[tuple[UUID, date, bytes
 async def list_changed_weeks(
     session: ReadSession, provider_location_ids: Sequence[UUID], seq: int, since: date, limit: int
 ) -> list[WeekRow]:
-    """Return the weeks of these provider-locations that changed after `seq`, in that order; only those from `since`."""
+    """Return the weeks from `since` on that changed after `seq`, in the order of their changes."""
     conditions = (
         openings.c.provider_location_id.in_(provider_location_ids),
         openings.c.week >= since,
@@ -149,7 +152,7 @@ async def list_changed_weeks(
 
 
 async def lock_past_weeks(session: Session, before: date, limit: int) -> list[tuple[str, WeekRow]]:
-    """Lock and return published weeks that are over, each with the NPI; skip those that are locked."""
+    """Lock and return weeks before `before` that are still published, each with the NPI; skip locked ones."""
     query = (
         select(provider_locations.c.npi, *openings.c)
         .join(provider_locations, provider_locations.c.id == openings.c.provider_location_id)
@@ -169,7 +172,7 @@ async def delete_past_weeks(session: Session, before: date) -> None:
 async def list_weeks_after(
     session: ReadSession, after: tuple[UUID, date] | None, limit: int
 ) -> list[tuple[str, WeekRow]]:
-    """Return published weeks, each with the NPI, ordered by provider-location and week, beginning after one."""
+    """Return weeks after the given one, each with the NPI, ordered by (provider-location id, week)."""
     query = (
         select(provider_locations.c.npi, *openings.c)
         .join(provider_locations, provider_locations.c.id == openings.c.provider_location_id)

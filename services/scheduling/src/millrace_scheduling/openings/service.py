@@ -1,4 +1,4 @@
-"""Publishes openings: recomputes the weeks that dirty marks touch, and publishes those that changed."""
+"""Publishes openings: recomputes weeks with dirty marks, and publishes those whose openings changed."""
 
 import asyncio
 import logging
@@ -19,9 +19,9 @@ from millrace_scheduling.openings.wire import is_empty, openings_event, render_w
 from millrace_scheduling.slot.model import OccupiedTime
 
 MARKS_PER_BATCH = 50
-"""Marks that one transaction takes: a changed calendar touches about ten weeks per mark."""
+"""Maximum of dirty marks processed in one transaction: a changed calendar's mark spans about ten weeks."""
 WEEKS_PER_TURN = 20
-"""Weeks that are rendered before other tasks may run: some milliseconds."""
+"""Weeks rendered before yielding to the event loop; rendering them takes some milliseconds."""
 PAST_WEEKS_PER_BATCH = 500
 
 WeekKey = tuple[UUID, date]
@@ -41,7 +41,7 @@ class OpeningsPublisher:
     interval: float
 
     async def run(self) -> None:
-        """Publish until cancelled. A failed batch is repeated, because its marks remain."""
+        """Publish until cancelled. A failed batch is retried, because its marks remain."""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -54,7 +54,7 @@ class OpeningsPublisher:
             await asyncio.sleep(began + self.interval - loop.time() if is_done else 0)
 
     async def publish_batch(self) -> int:
-        """Publish the changed weeks of the oldest marks; return the number of marks."""
+        """Process the oldest dirty marks: publish their changed weeks; return the number of marks."""
         async with self.units.begin() as work:
             marks = await repository.take_marks(work.session, MARKS_PER_BATCH)
             if marks:
@@ -120,7 +120,7 @@ class OpeningsExpiry:
     interval: float
 
     async def run(self) -> None:
-        """Withdraw openings periodically until cancelled, see `run_periodically`."""
+        """Withdraw openings until cancelled, pausing `interval` seconds after each run; a failed run is logged."""
         await run_periodically(self.run_once, name="aging", pause=self.interval, retry_on=Problem)
 
     async def run_once(self) -> None:

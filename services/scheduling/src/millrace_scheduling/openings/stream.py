@@ -14,7 +14,7 @@ from millrace_scheduling.openings.wire import server_sent_event
 
 WEEKS_PER_READ = 100
 RETRY_MILLISECONDS = 2_000
-"""After how long a disconnected client should reconnect."""
+"""Delay before a disconnected client should reconnect."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ openings = Table(
     Column("data", LargeBinary),
 )
 """The last published version of each week. `week` is a Monday, `data` the published entity, null if it was deleted.
-`seq` rises with each change of any row, in commit order."""
+`seq` increases with each change of any row, in commit order."""
 
 dirty_openings = Table(
     "dirty_openings",

@@ -31,12 +31,12 @@ def render_week(timetable: Timetable, week: date, occupied: OccupiedTime, now: f
 
 
 def is_empty(data: bytes | None) -> bool:
-    """Return whether there are no openings in `data`."""
+    """Return whether the entity's JSON has no openings; True for None."""
     return data is None or data.endswith(b'"openings":[]}')
 
 
 def openings_event(npi: str, provider_location_id: UUID, week: date, version: int, data: bytes | None) -> Event:
-    """Return the event that changes a week's openings to a version; `data` is None for a deletion."""
+    """Return the event that publishes a version of a week's openings; `data` is None for a deletion."""
     subject = "/".join((AVAILABILITY.name, npi, str(provider_location_id), week_name(week)))
     if data is None:
         return Event(AVAILABILITY.name, AVAILABILITY.dataschema, subject, "deleted", version, b"null")
@@ -45,7 +45,7 @@ def openings_event(npi: str, provider_location_id: UUID, week: date, version: in
 
 
 def server_sent_event(seq: int, data: bytes | None, provider_location_id: UUID, week: date) -> bytes:
-    """Return an event of the stream in the format of server-sent events (HTML standard, section 9.2)."""
+    """Return a server-sent event (HTML standard, section 9.2): `availability`, or `removed` if `data` is None."""
     if data is not None:
         return b"id: %d\nevent: availability\ndata: %s\n\n" % (seq, data)
     key = msgspec.json.encode({"provider_location_id": str(provider_location_id), "week": week_name(week)})

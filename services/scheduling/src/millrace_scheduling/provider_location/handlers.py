@@ -12,14 +12,14 @@ from millrace_scheduling.provider_location.wire import KEY_PREFIX, provider_loca
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether the database is unavailable, as opposed to a record that can't be applied."""
+    """Return whether the error is an outage of the database, rather than a record that can't be applied."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_outage(inner) for inner in error.exceptions)
     return isinstance(error, Unavailable | TimedOut) or feeds.is_outage(error)
 
 
 class ProviderLocationHandler:
-    """Handler for the provider-locations of the feed; ignores all other entities."""
+    """Feed handler that copies provider-locations to the database; ignores all other entities."""
 
     def __init__(self, units: UnitsOfWork, calendars: CalendarService) -> None:
         self._units = units

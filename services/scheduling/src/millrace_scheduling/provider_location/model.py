@@ -1,4 +1,4 @@
-"""Provider-locations, as far as scheduling needs them. Pure."""
+"""The fields of provider-locations that scheduling needs. Pure."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class ProviderLocation:
-    """A provider at one location. `version` is that of the consumed entity; deleted ones remain for their version."""
+    """A provider at one location. `version` is that of the consumed entity; rows stay after a deletion to retain it."""
 
     id: UUID
     npi: str

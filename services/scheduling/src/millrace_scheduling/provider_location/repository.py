@@ -42,7 +42,7 @@ async def list_by_npi(session: ReadSession, npi: str) -> list[ProviderLocation]:
 
 
 async def save_newer(session: Session, consumed: Sequence[ProviderLocation]) -> list[ProviderLocation]:
-    """Insert or update those that are newer than their rows, and return them. Each id may occur only once."""
+    """Insert or update provider-locations newer than their rows; return these. Each id may occur only once."""
     if not consumed:
         return []
     # Sorted, so that two consumers can't deadlock while a lease changes hands.

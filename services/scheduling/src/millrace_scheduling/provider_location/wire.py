@@ -14,7 +14,7 @@ DEFAULT_TIME_ZONE = "Etc/UTC"
 
 
 def provider_location_from(record: Record) -> ProviderLocation:
-    """Return the provider-location of a record. Raises `InvalidRecord`."""
+    """Decode a record; return its provider-location. Raises `InvalidRecord`."""
     try:
         return _from_envelope(decode(record.body))
     except (ContractError, ValueError) as error:

@@ -1,1 +1,1 @@
-"""Reservations: the reserved time of a provider, of holds and appointments alike."""
+"""Reservations: a provider's time that holds and appointments reserve."""

@@ -7,7 +7,7 @@ from uuid import UUID
 from millrace_contracts.entities import Mode, PatientKind
 
 ERASED_PATIENT_ID = UUID(int=0)
-"""The patient id of bookings whose patient's data was erased."""
+"""The patient id in reservations of patients whose data was erased."""
 
 
 @dataclass(frozen=True, slots=True)

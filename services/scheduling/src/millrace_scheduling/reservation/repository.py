@@ -1,8 +1,8 @@
 """Statements that reserve and release a provider's time.
 
 Together with the constraints of the table they prevent double bookings: time is reserved by an insert that does nothing
-if a live reservation of the provider overlaps (decision 0034). No earlier read decides, so none can be outdated.
-Every statement that changes reserved time also marks the provider's openings as dirty, to be published again.
+if a live reservation of the provider overlaps (decision 0034). It relies on no earlier read, which could be outdated.
+Every statement that changes reserved time also requests that the provider's openings be recomputed (a dirty mark).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,15 +17,15 @@ from millrace_scheduling.statement import NamedStatement
 
 # ruff: noqa: S608 # constants
 EXPIRY_BATCH: Final = 500
-"""Holds that one transaction expires."""
+"""Maximum of holds expired in one transaction."""
 RELEASED_RETENTION: Final = timedelta(days=1)
 """How long a released reservation can still be looked up by its id."""
 
 
 def insert_reservation(source: str = "") -> str:
-    """Return CTEs that reserve time if the FROM clause `source` has a row; `reserved` has a row if the time was free.
+    """Return SQL CTEs that reserve time if the FROM clause `source` yields a row.
 
-    Their parameters are those of `reservation_values`.
+    Their parameters are those of `reservation_values`. The CTE `reserved` has a row if the time was free.
     """
     # Without ON CONFLICT an insert waits for those that overlap, and many inserts of one slot would deadlock.
     return f"""
@@ -45,7 +45,7 @@ reserved AS (
 
 
 def _release(condition: str) -> str:
-    """Return CTEs that release the matching reservations; `released` has a row for each."""
+    """Return SQL CTEs that release the matching reservations; the CTE `released` has a row for each."""
     return f"""
 released AS (
     UPDATE reservations SET live = false, address = NULL WHERE {condition} RETURNING npi, occupied
@@ -99,11 +99,11 @@ DELETE FROM reservations WHERE id = ANY (
 """)
 
 Reserve: TypeAlias = Callable[[Session, Reservation, datetime], Awaitable[bool]]
-"""The type of `reserve`."""
+"""Type of the function `reserve`, so that tests can replace it."""
 
 
 async def reserve(session: Session, reservation: Reservation, now: datetime) -> bool:
-    """Reserve the time; return False if a live reservation overlaps. Expired holds in the way are released first."""
+    """Reserve the time; return False if a live reservation overlaps. Overlapping expired holds are released."""
     statement = RESERVE.bind(**reservation_values(reservation, now))
     if await first(session, *statement) is not None:
         return True
@@ -112,7 +112,7 @@ async def reserve(session: Session, reservation: Reservation, now: datetime) -> 
 
 
 async def expire_overlapping_holds(session: Statements, reservation: Reservation, now: datetime) -> bool:
-    """Release the expired holds that overlap with the reservation; return whether its time is free then."""
+    """Release the expired holds that overlap the reservation; return whether its time is now free."""
     occupied = reservation.occupied
     statement = _EXPIRE_OVERLAPPING.bind(
         now=now, npi=reservation.visit.npi, occupied_from=occupied.begin, occupied_until=occupied.end
@@ -121,7 +121,7 @@ async def expire_overlapping_holds(session: Statements, reservation: Reservation
 
 
 def reservation_values(reservation: Reservation, now: datetime) -> dict[str, Any]:
-    """Return the parameters of `insert_reservation`."""
+    """Return the values of the parameters in `insert_reservation`, by name."""
     owner, visit = reservation.owner, reservation.visit
     return {
         "id": reservation.id,
@@ -168,18 +168,18 @@ async def expire_holds(session: Session, now: datetime) -> int:
 
 
 async def delete_released(session: Session, now: datetime) -> None:
-    """Delete some thousand rows that were released longer than `RELEASED_RETENTION` ago."""
+    """Delete up to 5,000 released reservations that were created longer than `RELEASED_RETENTION` ago."""
     await fetch(session, *_DELETE_RELEASED.bind(before=now - RELEASED_RETENTION, limit=10 * EXPIRY_BATCH))
 
 
 async def erase_patient(session: Session, patient_id: UUID, ended: Sequence[UUID]) -> None:
-    """Release the patient's holds and the reservations `ended`; remove the patient's id from all others."""
+    """Release the patient's holds and the reservations `ended` (ids); remove the patient's id from all."""
     await fetch(session, *_RELEASE_FOR_PATIENT.bind(patient_id=patient_id, ended=ended))
     await fetch(session, *_ANONYMIZE.bind(patient_id=patient_id, erased_id=ERASED_PATIENT_ID))
 
 
 def visit_from_row(row: Any) -> Visit:
-    """Return the visit of a reservation or an appointment; the row has its provider-location's columns too."""
+    """Return the visit from a row of a reservation or an appointment joined with its provider-location."""
     return Visit(
         provider_location_id=row["provider_location_id"],
         npi=row["npi"],

@@ -1,4 +1,4 @@
-"""The table of reservations, whose constraints prevent double bookings (its exclusion is in the migration)."""
+"""The table of reservations. An exclusion constraint, created by the migration, prevents double bookings."""
 
 from sqlalchemy import (
     Boolean,

@@ -8,14 +8,14 @@ from millrace_scheduling.calendar.model import Calendar, VisitType
 from millrace_scheduling.slot.windows import Window, expand_blocks, expand_hours, merge_windows, subtract_windows
 
 UNLIMITED = 1 << 40
-"""Minutes of free time where no occupied time is near."""
+"""Minutes of free time before or after a start if no occupied time limits it."""
 
 
 class Segment(NamedTuple):
     """Equidistant slots: one every `grid_minutes` of the calendar from `first` until before `end`.
 
     The practice is open without a break from `first` to `until`, so the calendar's shortest visit fits at every slot.
-    All values are minutes as in `slot.zones`.
+    All values are minutes since the epoch (1970-01-01T00:00Z).
     """
 
     first: int
@@ -60,7 +60,7 @@ def find_segment(segments: Iterable[Segment], grid: int, start: int) -> Segment 
 class OccupiedTime:
     """The reserved time of a provider with its buffers, as sorted lists of begins and ends in minutes.
 
-    The windows never overlap: a constraint of the database ensures that.
+    The times never overlap: a constraint of the database ensures that.
     """
 
     __slots__ = ("begins", "ends")

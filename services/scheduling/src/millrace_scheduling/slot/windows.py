@@ -1,7 +1,7 @@
 """Convert the local hours and blocks of a calendar to windows of time. Pure.
 
 A moment is open if the local time at that moment is within the hours: local times that a time zone skips don't exist,
-and local times that it repeats are open twice. A window is (begin, end) in minutes as in `slot.zones`.
+and local times that it repeats are open twice. A window is (begin, end) in minutes since the epoch.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,11 +15,11 @@ from millrace_scheduling.slot.zones import local_midnight, local_to_minute, offs
 
 Window: TypeAlias = tuple[int, int]
 _MAX_OFFSET = 1440
-"""More minutes than any time zone is ahead of or behind UTC."""
+"""More minutes than the UTC offset of any time zone."""
 
 
 def utc_windows(zone: str, begins: int, ends: int) -> list[Window]:
-    """Return the windows in which the local time of a time zone is from `begins` until before `ends`."""
+    """Return the windows in which the local time of a zone is from `begins` (included) to `ends` (excluded)."""
     windows = [
         (max(begins - period.offset, period.begins), min(ends - period.offset, period.ends))
         for period in offset_periods(zone, begins - _MAX_OFFSET, ends + _MAX_OFFSET)
@@ -28,7 +28,7 @@ def utc_windows(zone: str, begins: int, ends: int) -> list[Window]:
 
 
 def merge_windows(windows: Iterable[Window]) -> list[Window]:
-    """Return the same time in order, with overlapping and adjacent windows joined."""
+    """Return the windows in order, with overlapping and adjacent ones joined."""
     result: list[Window] = []
     for begin, end in sorted(windows):
         if result and begin <= result[-1][1]:
@@ -84,7 +84,7 @@ def expand_blocks(calendar: Calendar, first: date, last: date) -> list[Window]:
 
 @lru_cache(maxsize=65_536)
 def start_of_day(zone: str, day: date) -> int:
-    """Return the first minute of a local day; that of the next day if the time zone skips the day."""
+    """Return the first minute of a local day; if the time zone skips the day, the first minute of the next one."""
     midnight = local_midnight(day)
     windows = utc_windows(zone, midnight, midnight + MINUTES_PER_DAY)
     return windows[0][0] if windows else start_of_day(zone, day + timedelta(1))

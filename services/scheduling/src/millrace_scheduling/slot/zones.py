@@ -1,4 +1,4 @@
-"""Time zones as periods of constant offset, from the PyPI package `tzdata` never from the machine's files. Pure.
+"""Time zones as periods of constant offset, from the PyPI package `tzdata` instead of the machine's files. Pure.
 
 Moments are whole minutes since 1970-01-01T00:00Z. Local times are whole minutes since 1970-01-01T00:00 on the local
 clock. Since 1972 all offsets from UTC are whole minutes.
@@ -18,7 +18,7 @@ EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 # local time
 _DAY = 1440
 _STEP = 720
-"""Step of the search for changes of the offset, in minutes; no time zone changes and changes back within it."""
+"""Step of the search for offset changes, in minutes. No time zone changes its offset twice within it."""
 
 
 class UnknownTimeZoneError(ValueError):
@@ -47,7 +47,7 @@ def get_zone(name: str) -> ZoneInfo:
 
 
 def to_minute(moment: datetime) -> int:
-    """Return the minute that contains a moment."""
+    """Return the minute, counted from the epoch, that contains a moment."""
     return int(moment.timestamp()) // 60
 
 
@@ -57,7 +57,7 @@ def from_minute(minute: int) -> datetime:
 
 
 def local_to_minute(local: datetime) -> int:
-    """Return a local time, given without a time zone, in minutes."""
+    """Return a local time, given as a naive datetime, in minutes since 1970-01-01T00:00 local time."""
     return int((local - _EPOCH).total_seconds()) // 60
 
 
@@ -106,7 +106,10 @@ def _periods_of_year(name: str, year: int) -> tuple[OffsetPeriod, ...]:
 
 
 def _find_change(tz: ZoneInfo, before: int, after: int, offset: int) -> int:
-    """Return the first minute whose offset isn't `offset`, which `before` has and `after` hasn't."""
+    """Return the first minute whose offset isn't `offset`.
+
+    `before` is a minute with that offset, `after` one without.
+    """
     while after - before > 1:
         middle = (before + after) // 2
         if _offset(tz, middle) == offset:

@@ -1,1 +1,1 @@
-"""The waitlist: patients who wait in line for time at a provider-location, and the offers made to them."""
+"""The waitlist: patients who wait for free time at a provider-location, and the offers made to them."""

@@ -33,8 +33,8 @@ InWaitlist: TypeAlias = Annotated[WaitlistService, Depends(_service)]
 async def join_waitlist(waitlist: InWaitlist, caller: InPatient, key: InIdempotencyKey, body: JoinBody) -> Response:
     """Wait for free time at a provider-location.
 
-    When time comes free, the first in line gets a hold of 15 minutes and a message. If the hold expires, the next in
-    line gets one.
+    When time becomes free, the first patient on the waitlist gets a hold of 15 minutes and an email. If the hold
+    expires, the next patient gets one.
     """
     return (await waitlist.join(caller, key, body)).response()
 
@@ -48,5 +48,5 @@ async def list_waitlist_entries(waitlist: InWaitlist, caller: InPatient, respons
 
 @router.delete("/{entry_id}", summary="Leave a waitlist", status_code=204, responses=problems(401, 403, 404, 422))
 async def leave_waitlist(waitlist: InWaitlist, caller: InPatient, entry_id: UUID) -> None:
-    """Remove an entry. Its offer, if any, goes to the next in line."""
+    """Remove an entry. Its offered time, if any, is offered to the next patient on the waitlist."""
     await waitlist.leave(caller, entry_id)

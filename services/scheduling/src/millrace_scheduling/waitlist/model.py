@@ -12,14 +12,14 @@ from millrace_contracts.entities import Mode, PatientKind
 from millrace_scheduling.hold.visit_request import VisitRequest
 
 OFFER_LIFETIME: Final = timedelta(minutes=15)
-"""Longer than a hold's: the patient has to read a message first."""
+"""Longer than a hold's lifetime, because the patient has to read an email first."""
 ENTRIES_PER_PATIENT: Final = 10
 MAX_DAYS: Final = 60
-"""How far ahead an entry's days may reach."""
+"""Maximum of days from today to an entry's last day."""
 
 
 class EntryState(StrEnum):
-    """The state of an entry. `done` entries have left the line."""
+    """The state of an entry. `done` entries are no longer on the waitlist."""
 
     WAITING = "waiting"
     OFFERED = "offered"
@@ -36,7 +36,7 @@ class OfferState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A patient in line. Ids rise with time, so their order is the line's.
+    """A patient's entry on the waitlist. Ids increase with time, so the lowest id is first.
 
     Days are those of the provider-location, both included.
     """
@@ -54,13 +54,13 @@ class Entry:
     created_at: datetime
 
     def request_visit(self, start: datetime) -> VisitRequest:
-        """Return the request for the entry's visit at `start`."""
+        """Return a request to book the entry's visit at `start`."""
         return VisitRequest(self.provider_location_id, start, self.visit_reason, self.patient_kind, self.mode)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A time that is held for a patient in line."""
+    """A time that is held for a patient on the waitlist."""
 
     id: UUID
     version: int
@@ -71,7 +71,7 @@ class Offer:
     expires_at: datetime
 
     def with_state(self, state: OfferState) -> "Offer":
-        """Return the next version, in that state."""
+        """Return the offer's next version with the given state."""
         return replace(self, version=self.version + 1, state=state)
 
 

@@ -1,7 +1,7 @@
-"""Makes offers to patients in line, and closes expired ones.
+"""Makes offers to patients on the waitlist, and closes expired offers.
 
-Every statement that may free time marks the provider's line (decision 0037). The processor checks all entries of marked
-lines, so no other code has to notify it, and marks survive the death of a process.
+Every statement that may free time inserts a mark for the provider (decision 0037). The processor checks all entries of
+marked providers, so no other code has to notify it, and marks survive the death of a process.
 """
 
 from dataclasses import dataclass
@@ -40,14 +40,17 @@ from millrace_scheduling.waitlist.wire import offer_event
 ENTRIES_PER_RUN = 100
 MARKS_PER_RUN = 1_000
 ATTEMPTS_PER_ENTRY = 3
-"""Starts that are tried for one entry: another client may reserve one first."""
+"""Maximum of starts that are tried for one entry, because other clients may reserve some first."""
 
 _DAY = timedelta(1)
 
 
 @dataclass(frozen=True, slots=True)
 class WaitlistProcessor:
-    """Can run in several processes: one at a time does the work. `pause` is the time between two runs, in seconds."""
+    """Periodic task that can run in several processes, of which one at a time works.
+
+    `pause`: seconds between two runs.
+    """
 
     units: UnitsOfWork
     ids: Ids
@@ -55,11 +58,11 @@ class WaitlistProcessor:
     pause: float
 
     async def run(self) -> None:
-        """Process the waitlist until cancelled, see `run_periodically`."""
+        """Process the waitlist until cancelled, pausing `pause` seconds after each run; a failed run is logged."""
         await run_periodically(self.process_once, name="waitlist", pause=self.pause, retry_on=(Problem, OSError))
 
     async def process_once(self) -> None:
-        """Close expired offers, then check due entries.
+        """Close expired offers, then check entries that are due because their provider's time may have become free.
 
         Both use the same moment: a hold that expired between two moments would be offered twice.
         """
@@ -112,7 +115,7 @@ class WaitlistProcessor:
         offer = Offer(self.ids(), 1, OfferState.OFFERED, self.ids(), start, visit.minutes, expires_at)
         owner = Owner(entry.patient_id, entry.dependant_id)
         reservation = Reservation(offer.reservation_id, owner, visit, occupied, expires_at, offer.id)
-        # Even if another client was faster, the time isn't free for the next in line.
+        # Even if another client was faster, the time isn't free for the next entry.
         snapshot.occupy(occupied)
         return offer if await self.reserve(work.session, reservation, work.now) else None
 
@@ -121,8 +124,8 @@ class WaitlistProcessor:
 class _Snapshot:
     """The timetable and the reserved time of a provider-location, loaded once per run.
 
-    All its entries are checked against the same snapshot: time that comes free meanwhile would otherwise go to a later
-    entry, though earlier ones wait for it.
+    All its entries are checked against the same snapshot: time that becomes free meanwhile would otherwise go to a
+    later entry although earlier ones wait for it.
     """
 
     provider_location: ProviderLocation

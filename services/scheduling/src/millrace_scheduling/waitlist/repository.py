@@ -1,4 +1,4 @@
-"""Rows of the waitlist."""
+"""Database access for waitlist entries, their offers, and the marks of providers to be checked."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,7 +12,7 @@ from millrace_scheduling.statement import NamedStatement
 from millrace_scheduling.waitlist.model import Entry, EntryState, Offer, OfferState
 
 WAITLIST_LOCK: Final = 0x6D696C6C_77616974
-"""Advisory lock ("millwait"): only one process at a time makes offers, so that the order of the line is respected."""
+"""Advisory lock ("millwait"): only one process at a time makes offers, so that earlier entries come first."""
 _ENTRY: Final = """e.id, e.provider_location_id, e.patient_id, e.dependant_id, e.visit_reason, e.mode, e.patient_kind,
     e.first_day, e.last_day, e.state, e.created_at"""
 _OFFER: Final = (
@@ -20,8 +20,8 @@ _OFFER: Final = (
 )
 _LOCATION: Final = "p.npi, p.practice_id, p.time_zone, p.version AS provider_location_version"
 # ruff: noqa: S608 # constants
-# A new entry marks its whole line: if only the entry itself were due, it could get time that comes free just now before
-# the entries ahead of it.
+# A new entry has all entries of its provider checked: if it were checked alone, it could get time that has just become
+# free before the entries ahead of it.
 _ADD_ENTRY: Final = NamedStatement("""
 WITH dirty_mark AS (INSERT INTO dirty_lines (npi) SELECT npi FROM provider_locations WHERE id = :provider_location_id)
 INSERT INTO waitlist_entries (id, provider_location_id, patient_id, dependant_id, visit_reason, mode, patient_kind,
@@ -79,13 +79,13 @@ class OfferRow:
 
 
 async def try_lock_waitlist(session: Session) -> bool:
-    """Return whether this transaction got the lock to make offers; it has it until it ends."""
+    """Try to lock the making of offers until the transaction ends; return False if another process has the lock."""
     row = await first(session, "SELECT pg_try_advisory_xact_lock($1) AS locked", WAITLIST_LOCK)
     return bool(row["locked"])
 
 
 async def count_entries(session: Session, patient_id: UUID) -> int:
-    """Return how many entries of a patient are in line; blocks others that count them until the transaction ends."""
+    """Return the number of a patient's active entries; concurrent counts for the patient wait for this transaction."""
     await first(session, _LOCK_PATIENT, str(patient_id))
     return int((await first(session, _COUNT, patient_id))["count"])
 
@@ -108,7 +108,7 @@ async def add_entry(session: Session, entry: Entry) -> None:
 
 
 async def list_entries(session: Session, patient_id: UUID, limit: int) -> list[tuple[Entry, Offer | None]]:
-    """Return a patient's entries in line, each with its open offer."""
+    """Return a patient's active entries, each with its open offer or None."""
     rows = await fetch(session, _LIST, patient_id, limit)
     return [(_entry_from(row), None if row["offer_id"] is None else _offer_from(row)) for row in rows]
 
@@ -120,22 +120,22 @@ async def find_for_update(session: Session, entry_id: UUID, patient_id: UUID) ->
 
 
 async def set_state(session: Session, entry_id: UUID, state: Literal[EntryState.OFFERED, EntryState.DONE]) -> None:
-    """Take an entry out of the line."""
+    """Store the entry's new state; in these states it receives no offers."""
     await first(session, _SET_STATE, entry_id, state.value)
 
 
 async def requeue(session: Session, entry_id: UUID) -> None:
-    """Return an entry to its old position in the line."""
+    """Return an entry to its old position on the waitlist."""
     await first(session, _REQUEUE, entry_id)
 
 
 async def clear_due(session: Session, entry_id: UUID) -> None:
-    """Skip the entry until its line is marked again."""
+    """Skip the entry until its provider is marked again."""
     await first(session, _CLEAR_DUE, entry_id)
 
 
 async def find_offer(session: Session, offer_id: UUID) -> OfferRow | None:
-    """Lock and return an open offer."""
+    """Lock and return the offer; None if it isn't open."""
     rows = await _lock_offers(session, "o.id = $1", offer_id)
     return rows[0] if rows else None
 
@@ -151,7 +151,7 @@ async def list_patient_offers(session: Session, patient_id: UUID) -> list[OfferR
 
 
 async def list_expired_offers(session: Session, now: datetime) -> list[OfferRow]:
-    """Lock and return open offers whose time to be accepted is over."""
+    """Lock and return open offers that expired at or before `now`."""
     return await _lock_offers(session, "o.expires_at <= $1", now)
 
 
@@ -161,7 +161,7 @@ async def _lock_offers(session: Session, condition: str, argument: object) -> li
 
 
 async def list_offers_after(session: Session, offer_id: UUID, limit: int) -> list[OfferRow]:
-    """Return open offers in the order of their ids, beginning after one."""
+    """Return open offers whose id is greater than the given one, ordered by id."""
     statement = _OPEN_OFFERS.format(condition="o.id > $1 ORDER BY o.id LIMIT $2")
     return [_offer_row_from(row) for row in await fetch(session, statement, offer_id, limit)]
 
@@ -191,14 +191,14 @@ async def list_offered_starts(session: Session, entry_id: UUID) -> frozenset[dat
 
 
 async def mark_due(session: Session, limit: int) -> None:
-    """Consume up to `limit` marks, oldest first, and mark the entries of their lines as due."""
+    """Delete up to `limit` marks, oldest first, and set the waiting entries of the marked providers as due."""
     npis = {row["npi"] for row in await fetch(session, _TAKE_MARKS, limit)}
     if npis:
         await fetch(session, _SET_DUE, list(npis))
 
 
 async def list_due(session: Session, limit: int) -> list[tuple[Entry, ProviderLocation]]:
-    """Lock and return due entries by provider-location, in the order of the line."""
+    """Lock and return up to `limit` due entries, ordered by provider-location and then oldest first."""
     return [(_entry_from(row), _provider_location_from(row)) for row in await fetch(session, _LIST_DUE, limit)]
 
 

@@ -22,13 +22,16 @@ from millrace_scheduling.waitlist.wire import offer_event
 
 @dataclass(frozen=True, slots=True)
 class WaitlistService:
-    """Waitlist entries of patients. Each patient has access to their own only."""
+    """Adds and closes waitlist entries. Patients have access to their own entries only."""
 
     units: UnitsOfWork
     ids: Ids
 
     async def join(self, caller: Principal, key: IdempotencyKey, body: JoinBody) -> StoredResponse:
-        """Add an entry. Problems: 404, 409 if the patient has too many entries, 422, and those of the key."""
+        """Add an entry.
+
+        Problems: 404, 409 if the patient has too many entries, 422, and those of the idempotency key.
+        """
 
         async def effect(work: UnitOfWork) -> StoredResponse:
             await self._require_days(work, body)
@@ -41,12 +44,12 @@ class WaitlistService:
         return await execute_once(self.units.begin, caller.subject, key, self.units.now(), effect)
 
     async def list_own(self, caller: Principal) -> list[tuple[Entry, Offer | None]]:
-        """Return the caller's entries, each with its open offer."""
+        """Return the caller's entries, each with its open offer or None."""
         async with self.units.begin() as work:
             return await repository.list_entries(work.session, caller.subject, ENTRIES_PER_PATIENT)
 
     async def leave(self, caller: Principal, entry_id: UUID) -> None:
-        """Close the entry and release the time of its offer for the next in line. Problems: 404."""
+        """Close the entry and release its offered time for the next entry. Problems: 404."""
         async with self.units.begin() as work:
             if await repository.find_for_update(work.session, entry_id, caller.subject) is None:
                 raise not_found("entry", entry_id)
@@ -63,7 +66,7 @@ class WaitlistService:
             await repository.set_state(work.session, row.entry.id, EntryState.DONE)
 
     async def decline_offer(self, work: UnitOfWork, offer_id: UUID) -> None:
-        """Close the offer and return its entry to the line: the offered hold was released."""
+        """Close the offer and return its entry to the waitlist: the offered hold was released."""
         row = await repository.find_offer(work.session, offer_id)
         if row is not None:
             await close_offer(work, row, OfferState.LAPSED)

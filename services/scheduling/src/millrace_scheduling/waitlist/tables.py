@@ -1,4 +1,4 @@
-"""Tables of waitlist entries, offers, and marks of lines."""
+"""Tables of waitlist entries, of offers, and of marks: providers whose entries must be checked."""
 
 from sqlalchemy import (
     BigInteger,
@@ -51,7 +51,7 @@ waitlist_entries = Table(
     ),
     Index("waitlist_entries_last_day_idx", "last_day", postgresql_where=text("state = 'waiting'")),
 )
-"""Ids rise with time, so their order is the line's. `due` entries are checked in the next run."""
+"""Ids increase with time, so the lowest id is first. `due` entries are checked in the processor's next run."""
 
 waitlist_offers = Table(
     "waitlist_offers",
@@ -74,5 +74,5 @@ dirty_lines = Table(
     Column("seq", BigInteger, Identity(always=True), primary_key=True),
     Column("npi", Text, nullable=False),
 )
-"""A log of providers whose time may have come free, or whose line has a new entry. Append-only, so that writers block
-neither each other nor the reader."""
+"""A log of providers whose time may have become free, or whose waitlist has a new entry. Append-only, so that writers
+block neither each other nor the reader."""

@@ -12,7 +12,7 @@ from millrace_scheduling.waitlist.model import Entry, Offer
 
 
 def offer_event(entry: Entry, offer: Offer, provider_location: ProviderLocation) -> Event:
-    """Return the event of the offer's step to its version."""
+    """Return the event that announces the offer's current version."""
     wire = WaitlistOffer(
         id=str(offer.id),
         waitlist_entry_id=str(entry.id),
