@@ -50,7 +50,7 @@ def open_ses_mailer(settings: NotificationsSettings) -> AbstractAsyncContextMana
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Dependencies shared by the parts of the service."""
+    """Dependencies that several functions of the composition root share."""
 
     settings: NotificationsSettings
     database: Database

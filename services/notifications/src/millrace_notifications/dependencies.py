@@ -18,7 +18,7 @@ from millrace_platform.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Notifications:
-    """Wired parts of the service. `recent_emails` is None unless `notifications_show_mails` is set."""
+    """Dependencies of the endpoints. `recent_emails` is None unless the setting `notifications_show_mails` is on."""
 
     endpoints: EndpointService
     deliveries: DeliveryService

@@ -1,4 +1,4 @@
-"""Problems of the endpoints for the OpenAPI document."""
+"""Descriptions of the endpoints' problem responses for the OpenAPI document."""
 
 from millrace_platform.openapi import problems
 

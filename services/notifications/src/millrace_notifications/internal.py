@@ -49,7 +49,7 @@ async def list_sent_emails(notifications: InNotifications, response: Response) -
 
 @router.get("/status", summary="Get the status")
 async def get_notifications_status(notifications: InNotifications) -> Response:
-    """Return waiting emails and deliveries, the delay of the longest overdue in seconds, and counts of the process."""
+    """Return the waiting emails and deliveries, how overdue the oldest are in seconds, and this process's counts."""
     now = utc_now(notifications.clock)
     async with notifications.database.read() as session:
         waiting = await timers.count_waiting(session, now)

@@ -9,11 +9,11 @@ from millrace_notifications.settings import NotificationsSettings
 
 
 class WebhookKeyError(Exception):
-    """There is no valid key. The message says what to do and doesn't contain the key."""
+    """No valid key is configured. The message says what to do and never contains a key."""
 
 
 def load_secrets(settings: NotificationsSettings) -> Secrets:
-    """Load the keys. Raises `WebhookKeyError`."""
+    """Load the keys from the settings or the local file. Raises `WebhookKeyError`."""
     keys = [key.get_secret_value() for key in settings.notifications_webhook_keys]
     return Secrets.of([_decode(text) for text in keys or [_read(settings.notifications_webhook_key_file)]])
 

@@ -1,4 +1,4 @@
-"""Leases on rows: `lease` identifies the worker's lease, `lease_until` is its expiry."""
+"""Leases, which reserve due rows for one worker: `lease` is the lease's id, `lease_until` its expiry."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ LEASE_DURATION = timedelta(seconds=120)
 
 
 def is_unleased(table: Table, now: datetime) -> ColumnElement[bool]:
-    """Return the condition that a row has no unexpired lease."""
+    """Return an SQL condition that is true for rows without an unexpired lease."""
     return or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
 
 
@@ -31,5 +31,5 @@ async def lease_rows(
 
 
 def update_leased(table: Table, identifier: UUID, lease: UUID) -> Update:
-    """Return an update of a leased row that has no effect if another worker holds the lease."""
+    """Return an SQL update of a leased row that has no effect if the lease was lost to another worker."""
     return update(table).where(table.c.id == identifier, table.c.lease == lease)

@@ -1,4 +1,4 @@
-"""Bring the database to the newest revision."""
+"""Upgrades the database to the newest schema revision."""
 
 from pathlib import Path
 

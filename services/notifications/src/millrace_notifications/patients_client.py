@@ -1,4 +1,4 @@
-"""Client of `patients`: contacts of patients, fetched when an email is sent, and the queue of account emails."""
+"""Client of the service `patients`: fetches the contact for an email when it is sent, and queued account emails."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 PURPOSE = "HOPERAT"
-"""Purpose of fetching contacts: healthcare operations (HL7 PurposeOfUse)."""
+"""Purpose of use that requests for contacts state: healthcare operations (HL7 PurposeOfUse)."""
 TIMEOUT = httpx.Timeout(5.0)
 WAIT = 8
 """Seconds that `patients` waits for an account email before it returns an empty list."""
@@ -59,7 +59,10 @@ class _AccountEmailList(msgspec.Struct, frozen=True):
 
 class Contacts(Protocol):
     async def find_contact(self, patient_id: str) -> Contact | None:
-        """Return the contact; None for erased patients or without an address. Raises `PatientsUnavailableError`."""
+        """Return the patient's contact; None if the patient was erased or has no email address.
+
+        Raises `PatientsUnavailableError`.
+        """
         ...
 
 
@@ -75,7 +78,7 @@ class AccountEmailQueue(Protocol):
 
 @dataclass(slots=True)
 class _Lookup:
-    """A request for several contacts. When `finished`, `contacts` is set, or None with the `reason` of the failure."""
+    """A request for several contacts. Once `finished` is set, `contacts` has them, or is None and `reason` says why."""
 
     patient_ids: set[str] = field(default_factory=set)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
@@ -105,7 +108,7 @@ class PatientsClient:
         return lookup.contacts.get(patient_id)
 
     async def _run_lookup(self, lookup: _Lookup) -> None:
-        """Send one request for all ids added in this turn of the event loop; always wake every waiter."""
+        """Send one request for all ids added in this iteration of the event loop; always wake every waiter."""
         try:
             await asyncio.sleep(0)
             self._lookup = None

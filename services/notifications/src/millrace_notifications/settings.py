@@ -16,14 +16,14 @@ class NotificationsSettings(PlatformSettings):
     notifications_database_url: str = Field("postgresql://127.0.0.1:5432/notifications", repr=False)
     notifications_leases_table: str = "millrace-notifications-leases"
     patients_url: str = "http://127.0.0.1:8005"
-    """URL of `patients`, which has the contacts of patients and queues account emails."""
+    """URL of the service `patients`, which has the contacts of patients and queues account emails."""
 
     notifications_sender: str = "Millrace <no-reply@millrace.example>"
-    """`From` of all emails. Its domain or address must be a verified identity of SES."""
+    """`From` address of all emails. Its domain or the address must be a verified identity in SES."""
     notifications_configuration_set: str | None = None
-    """Configuration set of SES for bounces, complaints and statistics."""
+    """Name of the SES configuration set for bounces, complaints and statistics."""
     notifications_public_url: BaseUrl = "http://127.0.0.1:8080"
-    """Base of links in emails, without a slash at the end."""
+    """URL of the website that links in emails begin with, without a slash at the end."""
     notifications_show_mails: bool = False
     """Whether `/internal/notifications/outbox` shows the last sent emails. For development only."""
     notifications_mail_poll: Seconds = 1.0
@@ -31,10 +31,16 @@ class NotificationsSettings(PlatformSettings):
     notifications_mails_at_once: int = Field(8, ge=1, le=100)
     """Maximum of emails sent concurrently by one process."""
     notifications_mails_per_second: float = Field(14.0, gt=0)
-    """Rate limit of one process. The sum over all processes must not exceed the SES quota, initially 14."""
+    """Emails per second that one process sends at most.
+
+    The sum over all processes must not exceed the SES quota, initially 14.
+    """
 
     notifications_webhook_keys: tuple[SecretStr, ...] = ()
-    """JSON list of keys (base64 of 32 bytes). New webhook secrets derive from the first; all can sign."""
+    """JSON list of keys (base64 of 32 bytes).
+
+    New webhook secrets derive from the first; existing ones derive from any.
+    """
     notifications_webhook_key_file: Path = Path(".millrace/notifications-webhook-key")
     """File with the key that is used if `notifications_webhook_keys` is empty; `millrace init` creates it."""
     notifications_webhook_loopback: bool = False

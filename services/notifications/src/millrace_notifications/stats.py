@@ -1,4 +1,4 @@
-"""Counts of sent emails and webhook attempts since the start, for the status page and for OpenTelemetry."""
+"""Counts of sent emails and webhook attempts since the process started, for the status endpoint and OpenTelemetry."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ _attempts = _meter.create_counter("millrace.notifications.webhook.attempts", "{a
 
 
 class Stats:
-    """Counts of this process by outcome."""
+    """Counts of this process's emails and webhook attempts by outcome."""
 
     def __init__(self) -> None:
         self.emails: Counter[str] = Counter()

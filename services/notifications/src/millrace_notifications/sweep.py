@@ -14,27 +14,27 @@ from millrace_platform.database import Database, Session
 from millrace_platform.periodic import run_in_batches, run_periodically
 
 PAUSE = 3600.0
-"""Seconds between two runs."""
+"""Seconds between two runs of the sweep."""
 BATCH = 1_000
-"""Rows deleted by one transaction; deliveries and attempts are deleted with their message."""
+"""Maximum of rows deleted by one transaction; each message's deliveries and attempts are deleted too."""
 RETENTION = timedelta(days=30)
-"""Retention of settled timers and of messages."""
+"""Retention of timers with a final outcome and of webhook messages."""
 ACCOUNT_EMAIL_RETENTION = timedelta(days=3)
-"""`patients` queues an email for at most a day, so it can't be fetched again after that."""
+"""Longer than the day for which `patients` queues an email, so a deleted row's email can't be fetched again."""
 
 DeleteOld: TypeAlias = Callable[[Session, datetime, int], Awaitable[int]]
-"""Deletes up to a number of rows from before a time; returns how many."""
+"""Function that deletes up to a number of rows older than a time, and returns how many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Deletes old rows. Any number of instances may run at once."""
+    """Periodic task that deletes old rows. Any number of instances may run at once."""
 
     database: Database
     clock: Clock
 
     async def run(self) -> None:
-        """See `run_periodically`."""
+        """Run the sweep every `PAUSE` seconds until cancelled; a failed run is logged."""
         await run_periodically(self.run_once, name="sweep", pause=PAUSE)
 
     async def run_once(self) -> None:

@@ -1,4 +1,4 @@
-"""Parsing shared by the conversions from the contracts."""
+"""Parsing functions for converting entities from the contracts."""
 
 from datetime import datetime
 

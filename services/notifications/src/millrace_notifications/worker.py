@@ -1,4 +1,4 @@
-"""Worker for items that are due in the database: leases them and processes several concurrently."""
+"""Worker that leases due items (emails or deliveries) from the database and processes several concurrently."""
 
 import asyncio
 import logging
@@ -9,9 +9,9 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 DRAIN_SECONDS = 20.0
-"""Time for running items to finish when the service stops; shorter than the platform's own limit."""
+"""Seconds that items in progress have to finish when the service stops; less than the platform's own limit."""
 IDLE_PAUSE = 0.5
-"""Seconds between two queries."""
+"""Seconds between two queries for due items."""
 FAILURE_PAUSE = 5.0
 
 _log = logging.getLogger("notifications.worker")
@@ -31,7 +31,7 @@ class Worker(Generic[T]):
     concurrency: int
 
     async def run(self) -> None:
-        """Process items until cancelled. On cancellation, finish running items within `DRAIN_SECONDS`."""
+        """Process items until cancelled. On cancellation, finish items in progress within `DRAIN_SECONDS`."""
         running: set[asyncio.Task[None]] = set()
         try:
             while True:
@@ -41,7 +41,7 @@ class Worker(Generic[T]):
             await _drain(running)
 
     async def run_once(self) -> int:
-        """Process one batch of due items and return its size."""
+        """Process one batch of due items; return the number of items."""
         items = await self.lease_due(self.concurrency)
         await asyncio.gather(*(self.process(each) for each in items))
         return len(items)

@@ -1,1 +1,1 @@
-"""Emails about accounts (sign-up, passwords), which `patients` queues until they are sent."""
+"""Emails about accounts (sign-up, passwords), which the service `patients` queues until they are sent."""

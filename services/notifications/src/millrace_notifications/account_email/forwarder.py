@@ -1,4 +1,4 @@
-"""Fetches account emails from the queue of `patients`, sends them, and deletes them from the queue.
+"""Fetches account emails from the queue of the service `patients`, sends them, and deletes them from the queue.
 
 The outcome is recorded here before the email is deleted there, so a failed deletion doesn't send it again.
 """
@@ -30,7 +30,10 @@ _log = logging.getLogger("notifications.account_email")
 
 @dataclass(frozen=True, slots=True)
 class AccountEmailForwarder:
-    """Polls the queue every `interval` seconds; the interval grows while `patients` or SES is unavailable."""
+    """Polls the queue of account emails and sends them.
+
+    `interval` is the pause between two polls in seconds; it grows while `patients` or SES is unavailable.
+    """
 
     database: Database
     queue: AccountEmailQueue
@@ -60,7 +63,7 @@ class AccountEmailForwarder:
             await asyncio.sleep(self._pause(failures))
 
     async def run_once(self) -> bool:
-        """Send the queued emails; return False if one was postponed. Raises `PatientsUnavailableError`."""
+        """Send the queued emails; return False if one has to be retried later. Raises `PatientsUnavailableError`."""
         queued = {email.id: email for email in await self.queue.list_emails()}
         if not queued:
             return True

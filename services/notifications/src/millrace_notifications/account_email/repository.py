@@ -14,13 +14,13 @@ from millrace_platform.periodic import delete_rows
 
 
 async def insert_new(session: Session, ids: Collection[UUID], now: datetime) -> None:
-    """Insert rows for emails seen for the first time. Ordered by id, so that two workers can't deadlock."""
+    """Insert rows for those ids that have none, ordered by id so that two workers can't deadlock."""
     rows = [{"id": each, "attempts": 0, "due_at": now, "first_seen_at": now} for each in sorted(ids)]
     await session.execute(insert(account_email).values(rows).on_conflict_do_nothing())
 
 
 async def lease_due(session: Session, ids: Collection[UUID], lease: UUID, now: datetime) -> dict[UUID, int]:
-    """Lease the given emails that are due; return the number of earlier attempts by id."""
+    """Lease those of the given emails that are due; return their numbers of earlier attempts by id."""
     unsettled = select(account_email.c.id).where(account_email.c.id.in_(ids), account_email.c.outcome.is_(None))
     due = unsettled.where(account_email.c.due_at <= now, is_unleased(account_email, now))
     return {row.id: row.attempts for row in await lease_rows(session, account_email, due, lease, now)}
@@ -33,13 +33,13 @@ async def list_settled(session: ReadSession, ids: Collection[UUID]) -> set[UUID]
 
 
 async def settle(session: Session, identifier: UUID, lease: UUID, outcome: str) -> None:
-    """Record the final outcome of a leased email."""
+    """Record the final outcome of a leased email; does nothing if the lease was lost."""
     statement = update_leased(account_email, identifier, lease)
     await session.execute(statement.values(outcome=outcome, lease=None, lease_until=None))
 
 
 async def postpone(session: Session, identifier: UUID, lease: UUID, until: datetime) -> None:
-    """Schedule a retry of a leased email and release the lease."""
+    """Schedule a retry of a leased email at `until`; does nothing if the lease was lost."""
     statement = update_leased(account_email, identifier, lease)
     attempts = account_email.c.attempts + 1
     await session.execute(statement.values(due_at=until, attempts=attempts, lease=None, lease_until=None))

@@ -7,7 +7,10 @@ _HOUR = "The link works for one hour."
 
 
 def fill_template(kind: str, token: str, url: str) -> EmailContent | None:
-    """Return the content of an account email; None for an unknown kind. `url` is the base of all links."""
+    """Return the content of an account email; None for an unknown kind.
+
+    `url` is the website's URL, which links begin with.
+    """
     match kind:
         case "verify_email":
             return _email(

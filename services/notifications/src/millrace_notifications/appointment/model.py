@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ChangeType(StrEnum):
-    """Types of changes to an appointment."""
+    """Types of changes to an appointment that cause emails or webhook messages."""
 
     BOOKED = "booked"
     MOVED = "moved"
@@ -19,7 +19,7 @@ class ChangeType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appointment:
-    """An appointment at one version. `start` and `moved_from` are aware times."""
+    """An appointment at one version. `start` and `moved_from` (the start before the last move) are aware times."""
 
     id: str
     version: int
@@ -43,7 +43,7 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class AppointmentState:
-    """The part of an appointment that is stored to detect the next change."""
+    """The fields of an appointment's last version that are stored to detect the next change."""
 
     version: int
     state: str
@@ -56,7 +56,7 @@ class AppointmentState:
 
 
 def detect_changes(before: AppointmentState | None, after: Appointment) -> tuple[ChangeType, ...]:
-    """Return the changes between two versions, in order. Versions in between may be missing.
+    """Return the changes between two versions, in order; versions in between may have been skipped.
 
     `before` is None for the first version seen of an appointment.
     """
@@ -69,7 +69,7 @@ def detect_changes(before: AppointmentState | None, after: Appointment) -> tuple
 
 
 def _detect_first_changes(appointment: Appointment) -> tuple[ChangeType, ...]:
-    """Include the booking or the last move of an appointment that is still ahead."""
+    """Return the changes for the first version seen, with the booking or last move if the visit is still ahead."""
     if appointment.state not in (ChangeType.BOOKED, ChangeType.CONFIRMED):
         return (ChangeType(appointment.state),)
     first = ChangeType.BOOKED if appointment.moved_from is None else ChangeType.MOVED

@@ -15,7 +15,7 @@ PLACEHOLDER_VERSION = 0
 
 
 async def lock_states(session: Session, appointments: Iterable[Appointment]) -> dict[str, AppointmentState]:
-    """Lock the appointments until the transaction ends, and return the stored states by id."""
+    """Lock the appointments until the transaction ends; return the stored states by id, without new appointments."""
     rows = {each.id: {**_row(each), "version": PLACEHOLDER_VERSION} for each in appointments}
     ordered = [rows[identifier] for identifier in sorted(rows)]
     # A new appointment has no row to lock, so a placeholder is inserted first.

@@ -8,7 +8,7 @@ from millrace_notifications.wire import parse_time
 
 
 def to_appointment(entity: entities.Appointment, version: int) -> Appointment:
-    """Convert an appointment. Raises `ContractError` for an invalid time."""
+    """Convert an appointment from the contract. Raises `ContractError` for an invalid time."""
     return Appointment(
         id=entity.id,
         version=version,

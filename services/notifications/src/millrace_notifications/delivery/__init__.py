@@ -1,1 +1,1 @@
-"""Webhook messages: their deliveries to endpoints, attempts and log."""
+"""Webhook messages, their deliveries to endpoints, and the log of attempts."""

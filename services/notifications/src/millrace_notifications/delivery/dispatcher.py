@@ -26,7 +26,7 @@ _log = logging.getLogger("notifications.webhooks")
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """Result of an attempt. `retry_after` is in seconds."""
+    """Result of an attempt. `retry_after` is the response's delay in seconds, None without one."""
 
     attempt: Attempt
     delivered: bool
@@ -35,7 +35,7 @@ class _Result:
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """Leases due deliveries and sends them. `loopback` as in `parse_target`."""
+    """Leases due deliveries and sends them. `loopback` also allows loopback addresses, for development."""
 
     database: Database
     poster: Poster
@@ -52,7 +52,7 @@ class Dispatcher:
             return await repository.lease_due(session, self.ids(), utc_now(self.clock), limit, PER_ENDPOINT)
 
     async def deliver(self, delivery: DueDelivery) -> None:
-        """Make one attempt of a leased delivery and record its result."""
+        """Make one attempt to send a leased delivery, and record its result."""
         async with self.database.read() as session:
             endpoint = await endpoints.find_by_id(session, delivery.endpoint_id)
             body = await repository.find_body(session, delivery.message_id)

@@ -55,7 +55,7 @@ async def list_webhook_deliveries(
 async def get_webhook_delivery(
     notifications: InNotifications, staff: InStaff, endpoint_id: UUID, delivery_id: UUID
 ) -> DeliveryWithAttempts:
-    """Return a delivery with the log of its attempts."""
+    """Return a delivery with its attempts, oldest first."""
     delivery, attempts = await notifications.deliveries.get(staff.practices, endpoint_id, delivery_id)
     return DeliveryWithAttempts.with_log(delivery, attempts)
 
@@ -72,7 +72,7 @@ async def redeliver_webhook_message(
 async def redeliver_missed_webhook_messages(
     notifications: InNotifications, staff: InStaff, endpoint_id: UUID, body: RedeliveryBody
 ) -> RedeliveryCount:
-    """Redeliver the messages since a time that weren't delivered, of the types the endpoint is subscribed to now."""
+    """Redeliver the messages since a time that weren't delivered, of types that the endpoint now subscribes to."""
     count = await notifications.deliveries.redeliver_since(
         staff.practices, endpoint_id, body.since, delivered=body.delivered
     )

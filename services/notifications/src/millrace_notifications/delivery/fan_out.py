@@ -15,7 +15,7 @@ from millrace_platform.ids import Ids
 
 @dataclass(frozen=True, slots=True)
 class PracticeEvent:
-    """A change of an appointment that concerns a practice. `at` is when it occurred."""
+    """A change of an appointment that concerns a practice. `at` is the time of the change."""
 
     practice_id: str
     change: ChangeType
@@ -25,7 +25,7 @@ class PracticeEvent:
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """Creates messages and deliveries. Stores nothing for practices without endpoints."""
+    """Creates webhook messages and their deliveries. Stores nothing for practices without endpoints."""
 
     ids: Ids
 

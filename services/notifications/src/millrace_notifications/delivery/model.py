@@ -1,4 +1,4 @@
-"""Messages, deliveries and the schedule of attempts: pure."""
+"""Webhook messages, their deliveries and the schedule of attempts: pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ GONE = 410
 
 
 class State(StrEnum):
-    """States of a delivery."""
+    """State of a delivery. All states but `pending` are final."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -27,7 +27,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message to a practice about version `version` of `entity`."""
+    """A webhook message to a practice about one version of an entity. `body` is the JSON to send."""
 
     id: UUID
     practice_id: str
@@ -40,7 +40,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
-    """A due delivery with this worker's lease. `attempts` is the number of earlier attempts."""
+    """A due delivery leased by this worker. `attempts` is the number of earlier attempts."""
 
     id: UUID
     lease: UUID
@@ -52,7 +52,7 @@ class DueDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt: the status of the response, or the code of the failure."""
+    """One attempt to deliver: `status` of the response, or the code of the `failure` if there was no response."""
 
     number: int
     at: datetime
@@ -63,7 +63,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery of a message as the log shows it. `due_at` is None unless the delivery is pending."""
+    """A delivery of a message. `due_at`, the time of the next attempt, is None unless the delivery is pending."""
 
     id: UUID
     message_id: UUID
@@ -82,7 +82,7 @@ def is_success(response: PostResponse) -> bool:
 def next_attempt(
     created_at: datetime, attempts: int, now: datetime, random: Random, retry_after: int | None = None
 ) -> datetime | None:
-    """Return the time of the next attempt after `attempts` failures; None if it is over 48 hours after `created_at`.
+    """Return the time of the next attempt after `attempts` failures; None if it is over 48 h after `created_at`.
 
     `retry_after` (seconds, from the response) can lengthen the delay up to the ceiling of the backoff.
     """

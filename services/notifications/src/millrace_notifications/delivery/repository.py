@@ -16,7 +16,7 @@ from millrace_platform.ids import Ids
 from millrace_platform.periodic import delete_rows
 
 REDELIVER_LIMIT = 10_000
-"""Messages that one request redelivers at most."""
+"""Maximum of messages redelivered by one request."""
 
 
 async def insert_messages(session: Session, messages: Sequence[Message]) -> None:
@@ -35,7 +35,10 @@ async def insert_deliveries(
 
 
 async def lease_due(session: Session, lease: UUID, now: datetime, limit: int, per_endpoint: int) -> list[DueDelivery]:
-    """Lease and return due deliveries, longest overdue first, so that no endpoint has more than `per_endpoint`."""
+    """Lease and return up to `limit` due deliveries, longest overdue first.
+
+    No endpoint has more than `per_endpoint` leased.
+    """
     due = and_(delivery.c.state == "pending", delivery.c.due_at <= now)
     # Leased deliveries rank first, so that a slow endpoint occupies no more than its share of the workers.
     rank = func.row_number().over(
@@ -57,12 +60,12 @@ async def find_body(session: ReadSession, message_id: UUID) -> bytes | None:
 
 
 async def settle(session: Session, leased: DueDelivery, state: State, now: datetime, *, attempts: int) -> bool:
-    """Record the final state; return False if the lease was lost."""
+    """Record the final state of a leased delivery; return False if the lease was lost."""
     return await _update(session, leased, state=state.value, settled_at=now, attempts=attempts)
 
 
 async def postpone(session: Session, leased: DueDelivery, until: datetime, *, attempts: int) -> bool:
-    """Schedule a retry; return False if the lease was lost."""
+    """Schedule a retry of a leased delivery at `until`; return False if the lease was lost."""
     return await _update(session, leased, due_at=until, attempts=attempts)
 
 
@@ -84,7 +87,10 @@ async def find(session: ReadSession, endpoint_id: UUID, identifier: UUID) -> Del
 async def list_page(
     session: ReadSession, endpoint_id: UUID, *, state: State | None, before: UUID | None, limit: int
 ) -> list[Delivery]:
-    """Return up to `limit` deliveries older than `before`, newest first."""
+    """Return up to `limit` deliveries of the endpoint, newest first.
+
+    With `before` (a delivery's id) only older ones, with `state` only those in that state.
+    """
     query = _select_log(endpoint_id).order_by(delivery.c.id.desc()).limit(limit)
     if state is not None:
         query = query.where(delivery.c.state == state.value)
@@ -108,9 +114,9 @@ async def list_missed_messages(
     since: datetime,
     delivered: bool,
 ) -> list[UUID]:
-    """Return messages since a time without a pending delivery to the endpoint, oldest first, up to `REDELIVER_LIMIT`.
+    """Return ids of messages since a time that the endpoint missed, oldest first, up to `REDELIVER_LIMIT`.
 
-    Unless `delivered` is set, messages that were delivered to the endpoint are left out too.
+    Excludes messages with a pending delivery to the endpoint and, unless `delivered` is set, delivered ones.
     """
     existing = exists().where(
         delivery.c.message_id == message.c.id,
@@ -157,7 +163,7 @@ def _new_row(identifier: UUID, endpoint_id: UUID, message_id: UUID, now: datetim
 
 
 def _select_log(endpoint_id: UUID) -> Select[Any]:
-    """Return a query of deliveries with the type of their message and their last attempt."""
+    """Return a query of the endpoint's deliveries, each with its message's type and its last attempt."""
     last = and_(attempt.c.delivery_id == delivery.c.id, attempt.c.number == delivery.c.attempts)
     columns = (*delivery.c, message.c.type, attempt.c.at, attempt.c.status, attempt.c.failure, attempt.c.milliseconds)
     joined = delivery.join(message, message.c.id == delivery.c.message_id).outerjoin(attempt, last)

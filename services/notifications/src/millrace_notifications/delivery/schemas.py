@@ -16,7 +16,7 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 
 
 class AttemptResource(Schema):
-    """One attempt: `status` of the response, or the code of the `failure` if there was none."""
+    """One attempt to deliver: `status` of the response, or the code of the `failure` if there was no response."""
 
     number: int
     at: datetime
@@ -59,7 +59,7 @@ class DeliveryWithAttempts(DeliveryResource):
 
 
 class RedeliveryBody(Body):
-    """Messages to redeliver."""
+    """Selection of the messages to redeliver."""
 
     since: Annotated[
         AwareDatetime,
@@ -69,7 +69,10 @@ class RedeliveryBody(Body):
 
 
 class RedeliveryCount(Schema):
-    """Number of redelivered messages. At 10,000, the limit of a request, there may be more: repeat the request."""
+    """Number of redelivered messages.
+
+    If it is 10,000, the limit of one request, there may be more: repeat the request.
+    """
 
     count: int
 

@@ -1,4 +1,4 @@
-"""Log of deliveries, pings and redelivery. Endpoints of other practices return 404."""
+"""Lists deliveries, sends pings and redelivers messages. Endpoints of other practices return 404."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class DeliveryService:
     async def list(
         self, practices: Practices, endpoint_id: UUID, *, state: State | None, before: UUID | None, limit: int
     ) -> Sequence[Delivery]:
-        """Return up to `limit` deliveries older than `before`, newest first. Problems: 404."""
+        """Return up to `limit` deliveries, newest first; with `before` (an id) only older ones. Problems: 404."""
         async with self.database.read() as session:
             await _get_endpoint(session, practices, endpoint_id)
             return await repository.list_page(session, endpoint_id, state=state, before=before, limit=limit)
@@ -66,7 +66,7 @@ class DeliveryService:
     async def redeliver_since(
         self, practices: Practices, endpoint_id: UUID, since: datetime, *, delivered: bool
     ) -> int:
-        """Redeliver up to `REDELIVER_LIMIT` missed messages (with `delivered`: all); return how many.
+        """Redeliver up to `REDELIVER_LIMIT` missed messages (with `delivered`, delivered ones too); return how many.
 
         Problems: 404, 409 if the endpoint is disabled.
         """

@@ -9,7 +9,10 @@ VERSION = "v1"
 
 
 def signed_headers(identifier: str, timestamp: int, body: bytes, secrets: Sequence[bytes]) -> dict[str, str]:
-    """Return the three headers, with one signature for each secret. `timestamp` is in Unix seconds."""
+    """Return the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`, with a signature for each secret.
+
+    `timestamp` is in Unix seconds.
+    """
     content = f"{identifier}.{timestamp}.".encode() + body
     return {
         "webhook-id": identifier,

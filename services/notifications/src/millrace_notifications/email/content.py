@@ -38,12 +38,12 @@ class EmailContent:
 
 
 def render_email(content: EmailContent, *, identifier: str, kind: str, to: str) -> Email:
-    """Return an email with the content as plain text and as HTML."""
+    """Return an email that has the content both as plain text and as HTML."""
     return Email(identifier, kind, to, content.subject, render_text(content), render_html(content))
 
 
 def render_text(content: EmailContent) -> str:
-    """Return plain text with URLs and codes on lines of their own."""
+    """Return the content as plain text, with URLs and codes on lines of their own."""
     parts = list(content.paragraphs)
     if content.link is not None:
         parts.append(f"{content.link.label}:\n{content.link.url}")
@@ -53,7 +53,7 @@ def render_text(content: EmailContent) -> str:
 
 
 def render_html(content: EmailContent) -> str:
-    """Return HTML without images, scripts or external resources, so that opening the email can't be tracked."""
+    """Return the content as HTML without external resources, so that opening the email can't be tracked."""
     parts = [_paragraph(text) for text in content.paragraphs]
     if content.link is not None:
         parts.append(f'<p><a href="{escape(content.link.url)}">{escape(content.link.label)}</a></p>')

@@ -1,10 +1,10 @@
-"""Rate limit of emails: SES allows an account a number of emails per second and rejects more."""
+"""Rate limit of emails, because SES rejects emails beyond an account's limit per second."""
 
 from millrace_feeds.clock import Clock
 
 
 class TokenBucket:
-    """Allows `per_second` on average, and bursts of one second's worth (at least one)."""
+    """Allows `per_second` emails on average, and bursts of as many as one second allows (at least one)."""
 
     def __init__(self, per_second: float, clock: Clock) -> None:
         self._per_second = per_second
@@ -14,7 +14,7 @@ class TokenBucket:
         self._refilled_at = clock.monotonic()
 
     def take(self, wanted: int) -> int:
-        """Take up to `wanted` tokens and return how many were taken."""
+        """Take up to `wanted` tokens, one per email to send; return how many were available."""
         now = self._clock.monotonic()
         self._tokens = min(self._capacity, self._tokens + (now - self._refilled_at) * self._per_second)
         self._refilled_at = now

@@ -76,7 +76,10 @@ async def replace_webhook(
     match: IfMatch,
     body: EndpointBody,
 ) -> EndpointResource:
-    """Replace the writable state. Deliveries due while it is disabled are canceled; `redeliver` sends them later."""
+    """Replace the configuration.
+
+    Deliveries due while the endpoint is disabled are canceled; `redeliver` sends them later.
+    """
     endpoint = await notifications.endpoints.update(staff.practices, endpoint_id, match, body.config())
     return _respond(endpoint, response)
 

@@ -17,7 +17,7 @@ from uuid import UUID
 PREFIX = "whsec_"
 SECRET_BYTES = 32
 LIMIT = 10
-"""Maximum of endpoints of a practice."""
+"""Maximum number of endpoints per practice."""
 FAILING_UNTIL_DISABLED = timedelta(days=5)
 OVERLAP = timedelta(hours=24)
 MAX_OVERLAP = timedelta(days=7)
@@ -50,7 +50,7 @@ class SecretRef:
 
 @dataclass(frozen=True, slots=True)
 class EndpointConfig:
-    """Writable state of an endpoint."""
+    """The fields of an endpoint that a practice can change."""
 
     url: str
     description: str | None
@@ -62,8 +62,8 @@ class EndpointConfig:
 class Endpoint:
     """A webhook endpoint.
 
-    The `previous` secret also signs until `previous_until`. `failing_since` is the time of the first failure after the
-    last success.
+    Messages are also signed with the `previous` secret until `previous_until`. `failing_since` is the time of the first
+    failure after the last success.
     """
 
     id: UUID
@@ -91,7 +91,7 @@ class Endpoint:
         )
 
     def with_new_secret(self, key: str, overlap: timedelta, now: datetime) -> "Endpoint":
-        """Return the endpoint with a new secret. The current one signs too for `overlap`; an older one no longer."""
+        """Return the endpoint with a new secret. Messages are also signed with the replaced one for `overlap`."""
         return replace(
             self,
             secret=SecretRef(key, self.secret.generation + 1),
@@ -100,12 +100,15 @@ class Endpoint:
         )
 
     def signing_secrets(self, now: datetime) -> tuple[SecretRef, ...]:
-        """Return the secrets that sign at this time, newest first."""
+        """Return the secrets that messages are signed with at this time, newest first."""
         overlapping = self.previous is not None and self.previous_until is not None and now < self.previous_until
         return (self.secret, self.previous) if overlapping and self.previous is not None else (self.secret,)
 
     def after_failure(self, now: datetime, *, gone: bool) -> "Endpoint":
-        """Return the endpoint after a failure: disabled if it is `gone` (410) or has failed for five days."""
+        """Return the endpoint after a failed attempt.
+
+        It is disabled if it is `gone` (HTTP 410) or has failed for five days.
+        """
         since = self.failing_since or now
         long_enough = now - since >= FAILING_UNTIL_DISABLED
         reason: Disabled | None = "gone" if gone else "failing" if long_enough else None
@@ -116,19 +119,19 @@ class Endpoint:
 
 
 class UnknownKeyError(Exception):
-    """The key of a secret isn't configured."""
+    """The service's key that a secret is derived from isn't configured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Derives secrets of endpoints. `keys` are by id; `current` is the id of the key for new secrets."""
+    """Derives the secrets of endpoints. `keys` maps ids to keys; `current` is the id of the key for new secrets."""
 
     keys: Mapping[str, bytes] = field(repr=False)
     current: str
 
     @classmethod
     def of(cls, keys: list[bytes]) -> "Secrets":
-        """Create from keys of 32 bytes, of which the first is current."""
+        """Create an instance from keys of 32 bytes, of which the first is for new secrets."""
         by_id = {hashlib.sha256(b"millrace webhook key id" + key).hexdigest()[:16]: key for key in keys}
         return cls(by_id, next(iter(by_id)))
 

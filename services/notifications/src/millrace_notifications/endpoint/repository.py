@@ -21,14 +21,17 @@ async def find(session: ReadSession, identifier: UUID, practices: Collection[str
 
 
 async def find_by_id(session: ReadSession, identifier: UUID) -> Endpoint | None:
-    """Return an endpoint of any practice."""
+    """Return the endpoint, whichever practice it belongs to; None if it doesn't exist."""
     return _to_endpoint((await session.execute(select(endpoint).where(endpoint.c.id == identifier))).one_or_none())
 
 
 async def find_for_update(
     session: Session, identifier: UUID, practices: Collection[str] | None = None
 ) -> Endpoint | None:
-    """Lock and return the endpoint; None if it belongs to none of these practices (`practices` None: of any)."""
+    """Lock and return the endpoint; None if it belongs to none of these practices.
+
+    If `practices` is None, it may belong to any practice.
+    """
     query = select(endpoint).where(endpoint.c.id == identifier).with_for_update(key_share=True)
     if practices is not None:
         query = query.where(endpoint.c.practice_id.in_(practices))
@@ -45,7 +48,7 @@ async def list_page(session: ReadSession, practices: Collection[str], after: UUI
 
 
 async def load_by_practice(session: ReadSession, practices: Collection[str]) -> dict[str, list[Endpoint]]:
-    """Return the endpoints by practice id, without practices that have none."""
+    """Return the endpoints of these practices by practice id, without practices that have none."""
     by_practice: dict[str, list[Endpoint]] = {}
     if practices:
         rows = await session.execute(select(endpoint).where(endpoint.c.practice_id.in_(practices)))
@@ -56,7 +59,7 @@ async def load_by_practice(session: ReadSession, practices: Collection[str]) -> 
 
 
 async def lock_and_count(session: Session, practice_id: str) -> int:
-    """Return the number of the practice's endpoints and block additions until the transaction ends."""
+    """Return the number of the practice's endpoints, and make concurrent callers wait until the transaction ends."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(practice_id, 0))))
     query = select(func.count()).select_from(endpoint).where(endpoint.c.practice_id == practice_id)
     return await session.scalar(query) or 0

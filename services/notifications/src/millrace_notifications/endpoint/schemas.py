@@ -26,7 +26,7 @@ Events = Annotated[
 
 
 class EndpointBody(Body):
-    """Complete writable state of a webhook endpoint."""
+    """All fields of a webhook endpoint that the practice can change."""
 
     read_only: ClassVar[frozenset[str]] = frozenset(
         {"id", "practice_id", "version", "disabled_because", "created_at", "previous_secret_until"}
@@ -83,7 +83,7 @@ class EndpointWithSecret(EndpointResource):
 
 
 class RotationBody(Body):
-    """Rotation of a secret."""
+    """How long the old secret remains in use after a rotation."""
 
     overlap: Annotated[
         int,

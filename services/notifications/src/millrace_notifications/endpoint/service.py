@@ -19,7 +19,10 @@ Practices = Collection[str]
 
 @dataclass(frozen=True, slots=True)
 class EndpointService:
-    """Commands and queries on endpoints. Each command commits before it returns. `loopback` as in `parse_target`."""
+    """Commands and queries on endpoints.
+
+    Each command commits before it returns. `loopback` also allows URLs on this machine.
+    """
 
     database: Database
     secrets: Secrets

@@ -1,4 +1,4 @@
-"""Table of webhook endpoints. It identifies secrets but doesn't contain them."""
+"""Table of webhook endpoints. It has the ids of keys and the generations of secrets, but no secrets."""
 
 from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Column, DateTime, Index, Integer, Table, Text, Uuid
 

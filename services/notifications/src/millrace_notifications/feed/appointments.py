@@ -29,7 +29,7 @@ class AppointmentUpdate:
 
 @dataclass(slots=True)
 class _Effects:
-    """Effects of a batch, in order."""
+    """Effects of a batch of updates, collected to be stored together, in order."""
 
     newest: dict[str, Appointment] = field(default_factory=dict)
     plans: list[TimerPlan] = field(default_factory=list)
@@ -38,16 +38,16 @@ class _Effects:
 
 @dataclass(frozen=True, slots=True)
 class AppointmentUpdater:
-    """Applies each version of an appointment once."""
+    """Creates the timers and messages for new versions of appointments, once per version."""
 
     timers: TimerService
     fan_out: FanOut
     clock: Clock
 
     async def apply(self, session: Session, updates: Sequence[AppointmentUpdate]) -> None:
-        """Apply the updates in order, without those that aren't newer than the stored version.
+        """Apply the updates in order, skipping those that aren't newer than the stored version.
 
-        The number of statements doesn't depend on the number of updates.
+        The number of SQL statements doesn't depend on the number of updates.
         """
         if not updates:
             return
@@ -73,7 +73,7 @@ class AppointmentUpdater:
         update: AppointmentUpdate,
         locations: ProviderLocations,
     ) -> None:
-        """Add the effects of an update. The replay of an unknown appointment only adds reminders."""
+        """Add the effects of an update. If an unknown appointment is replayed, only reminders are added."""
         appointment, now = update.appointment, utc_now(self.clock)
         announce = before is not None or not update.replay
         location = locations.get(appointment.provider_location_id)

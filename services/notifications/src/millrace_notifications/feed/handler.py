@@ -43,7 +43,7 @@ class _EntityRecord:
 
 @dataclass(frozen=True, slots=True)
 class FeedHandler:
-    """Copies providers and provider-locations; creates timers and messages for appointments, offers and erasures."""
+    """Copies providers and provider-locations; applies appointments, waitlist offers and erasures of patients."""
 
     database: Database
     appointments: AppointmentUpdater
@@ -51,7 +51,10 @@ class FeedHandler:
     clock: Clock
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """See `Handler`. Deletions are ignored, because emails may still have to name the last state."""
+        """Apply a batch of records in one transaction. Raises `InvalidRecord`.
+
+        Deletions are ignored, because emails may still have to name the last state.
+        """
         batch = [each for record in records if (each := _decode(record)) is not None]
         if not batch:
             return
@@ -83,14 +86,14 @@ class FeedHandler:
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Return whether the database is unavailable or a transaction conflicted, rather than a record being invalid."""
+    """Return whether the error is an outage or a transaction conflict, rather than an invalid record."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_retryable(inner) for inner in error.exceptions)
     return isinstance(error, _RETRYABLE) or is_outage(error)
 
 
 def _decode(record: Record) -> _EntityRecord | None:
-    """Decode a record; return None for deletions and for entities that aren't consumed."""
+    """Decode a record; return None for deletions and for entities that aren't consumed. Raises `InvalidRecord`."""
     with _parking(record):
         envelope = decode(record.body)
         entity = decode_entity(envelope) if envelope.entity in CONSUMED else None
@@ -110,7 +113,7 @@ def _to_updates(batch: Sequence[_EntityRecord]) -> list[AppointmentUpdate]:
 
 @contextmanager
 def _parking(record: Record) -> Iterator[None]:
-    """Convert a `ContractError` so that the record is parked with the reason."""
+    """Convert a `ContractError` to `InvalidRecord`, so that the record becomes a dead letter with the reason."""
     try:
         yield
     except ContractError as error:

@@ -1,4 +1,4 @@
-"""HTTP client for webhooks: POST bounded in time and size, without redirects, proxies or cookies."""
+"""HTTP client for webhooks: sends POST requests, limited in time and size, without redirects, proxies or cookies."""
 
 import asyncio
 import ssl
@@ -20,7 +20,7 @@ from millrace_notifications.network.guarded import (
 from millrace_notifications.network.urls import Target
 
 MAX_BODY_BYTES = 65_536
-"""Bytes of a response body that are read and discarded before the connection is closed."""
+"""Maximum of bytes of a response body that are read and discarded before the connection is closed."""
 MAX_RETRY_AFTER_DIGITS = 9
 
 
@@ -31,7 +31,7 @@ class PostFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PostResponse:
-    """A response. `retry_after` is in seconds; None without a valid header."""
+    """A response. `retry_after` is the header `Retry-After` in seconds; None without a valid one."""
 
     status: int
     retry_after: int | None = None
@@ -44,7 +44,7 @@ class Poster(Protocol):
 
 
 class GuardedPoster:
-    """Sends each request over a new connection through a `GuardedNetwork`, within `seconds`."""
+    """`Poster` that sends each request over a new connection through a `GuardedNetwork`, within `seconds`."""
 
     def __init__(self, pool: httpcore.AsyncConnectionPool, seconds: float) -> None:
         self._pool = pool
@@ -108,7 +108,7 @@ async def open_poster(
     resolve: Resolve = resolve,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[GuardedPoster]:
-    """Open a poster. `seconds` limits one request, `concurrency` the number of connections."""
+    """Open a `GuardedPoster`. `seconds` limits each request, `concurrency` the number of connections."""
     pool = httpcore.AsyncConnectionPool(
         ssl_context=tls or httpx.create_ssl_context(),
         max_connections=concurrency,

@@ -1,4 +1,4 @@
-"""Connections only to allowed addresses.
+"""Opens connections to allowed addresses only.
 
 A name is resolved once, all its addresses are checked, and the connection uses the checked address, so DNS rebinding
 has no effect. TLS still uses the name for SNI and certificate verification.
@@ -15,7 +15,7 @@ import httpcore
 from millrace_notifications.network.addresses import is_allowed
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Resolves (host, port) to addresses as text. Raises `OSError` if there are none."""
+"""Function that resolves (host, port) to IP addresses as text. Raises `OSError` if there are none."""
 
 RESOLVE_SECONDS = 5.0
 
@@ -29,7 +29,7 @@ class NameResolutionError(Exception):
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """Resolve with the system's resolver."""
+    """Return the IP addresses of a host from the system's resolver. Raises `OSError` if there are none."""
     loop = asyncio.get_running_loop()
     infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in infos]
@@ -53,7 +53,10 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the checked address. Raises `AddressNotAllowedError` and `NameResolutionError` too."""
+        """Connect to an address that was checked.
+
+        Raises `AddressNotAllowedError`, `NameResolutionError` and httpcore's errors.
+        """
         address = await self._resolve_checked(host, port)
         return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
 

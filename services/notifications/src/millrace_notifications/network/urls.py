@@ -40,7 +40,7 @@ class Target:
 def parse_target(text: str, *, loopback: bool) -> Target:
     """Parse and check a URL. Raises `UrlNotAllowedError`.
 
-    Parses as browsers do (WHATWG), so that `0x7f.1` is recognized as 127.0.0.1. With `loopback`, loopback addresses are
+    Parses like browsers (WHATWG), so that `0x7f.1` is recognized as 127.0.0.1. With `loopback`, loopback addresses are
     allowed too, also over plain HTTP.
     """
     if len(text) > MAX_LENGTH:

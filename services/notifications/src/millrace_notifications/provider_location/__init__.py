@@ -1,1 +1,1 @@
-"""Copies of providers and provider-locations from the feed, as emails name them."""
+"""Copies of providers and provider-locations from the feed, with the fields that emails show."""

@@ -1,11 +1,11 @@
-"""Providers and provider-locations as emails name them."""
+"""Providers and provider-locations with the fields that emails show."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderLocation:
-    """A provider-location. `address` is one line, `phone` is E.164, `time_zone` is an IANA name."""
+    """The contact details of a provider-location for emails. `phone` is in E.164 format, `time_zone` an IANA name."""
 
     id: str
     practice_id: str | None
@@ -17,7 +17,7 @@ class ProviderLocation:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider. `name` is the display name."""
+    """The name of a provider for emails. `name` is the display name."""
 
     npi: str
     name: str

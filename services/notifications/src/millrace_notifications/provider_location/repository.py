@@ -33,7 +33,7 @@ async def find_provider_location(session: ReadSession, identifier: str) -> Provi
 
 
 async def load_provider_locations(session: ReadSession, ids: Collection[str]) -> dict[str, ProviderLocation]:
-    """Return the stored provider-locations by id."""
+    """Return the provider-locations with these ids by id, without unknown ones."""
     rows = await session.execute(select(provider_location).where(provider_location.c.id.in_(ids)))
     return {
         row.id: ProviderLocation(row.id, row.practice_id, row.practice_name, row.address, row.phone, row.time_zone)

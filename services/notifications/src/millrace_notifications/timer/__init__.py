@@ -1,1 +1,1 @@
-"""Timers: emails to patients about appointments and waitlist offers, scheduled for a time."""
+"""Timers: scheduled emails to patients about appointments and waitlist offers."""

@@ -22,7 +22,7 @@ class EmailKind(StrEnum):
 
 
 class EmailData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Stored data of an email, from the version that caused it: ids and times only."""
+    """Data stored for an email, from the entity version that caused it; it contains no contact and no names."""
 
     start: datetime
     provider_location_id: str
@@ -35,12 +35,12 @@ class EmailData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cancelled_by: str | None = None
     waitlist_entry_id: str | None = None
     until: datetime | None = None
-    """End of the hold on an offered time."""
+    """Expiry of a waitlist offer: until then the offered time is held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTimer:
-    """An email to send between `due_at` and `expires_at`. Unique by (kind, entity, version)."""
+    """An email to be scheduled, for sending between `due_at` and `expires_at`. Unique by (kind, entity, version)."""
 
     kind: EmailKind
     entity: str
@@ -62,7 +62,7 @@ class TimerPlan:
 
 
 def group_drops(plans: Sequence[TimerPlan]) -> dict[tuple[str, frozenset[EmailKind]], list[str]]:
-    """Return the entities whose timers are dropped, by reason and dropped kinds."""
+    """Return the entities whose timers are to be dropped, by (reason, kinds of the dropped timers)."""
     drops: dict[tuple[str, frozenset[EmailKind]], list[str]] = {}
     for plan in plans:
         if plan.dropped:
@@ -71,7 +71,7 @@ def group_drops(plans: Sequence[TimerPlan]) -> dict[tuple[str, frozenset[EmailKi
 
 
 def remaining_timers(plans: Sequence[TimerPlan]) -> list[NewTimer]:
-    """Return the new timers that no later plan drops."""
+    """Return the new timers of all plans, in order, without those that a later plan drops."""
     by_entity: dict[str, list[NewTimer]] = {}
     for plan in plans:
         remaining = [timer for timer in by_entity.get(plan.entity, ()) if timer.kind not in plan.dropped]
@@ -81,7 +81,7 @@ def remaining_timers(plans: Sequence[TimerPlan]) -> list[NewTimer]:
 
 @dataclass(frozen=True, slots=True)
 class DueTimer:
-    """A due timer with this worker's lease. `attempts` is the number of earlier attempts."""
+    """A due timer leased by this worker. `attempts` is the number of earlier attempts."""
 
     id: UUID
     lease: UUID

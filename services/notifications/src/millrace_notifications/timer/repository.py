@@ -78,14 +78,14 @@ async def lease_due(session: Session, lease: UUID, now: datetime, limit: int) ->
 
 
 async def renew_lease(session: Session, leased: DueTimer, now: datetime) -> bool:
-    """Renew the lease; return False if the timer was dropped or the lease was lost."""
+    """Renew the lease of a timer; return False if the timer was dropped or the lease was lost."""
     statement = update_leased(timer, leased.id, leased.lease).where(timer.c.state == "waiting")
     renewed = statement.values(lease_until=now + LEASE_DURATION)
     return (await session.execute(renewed.returning(timer.c.id))).first() is not None
 
 
 async def settle(session: Session, leased: DueTimer, outcome: Outcome, reason: str | None, now: datetime) -> None:
-    """Record the final outcome. `sent` also replaces `dropped`, since the email was sent nevertheless."""
+    """Record a timer's final outcome. `sent` also replaces `dropped`, since the email was sent nevertheless."""
     statement = update_leased(timer, leased.id, leased.lease)
     if outcome != "sent":
         statement = statement.where(timer.c.state == "waiting")
@@ -93,7 +93,7 @@ async def settle(session: Session, leased: DueTimer, outcome: Outcome, reason: s
 
 
 async def postpone(session: Session, leased: DueTimer, until: datetime, reason: str) -> None:
-    """Schedule a retry and release the lease."""
+    """Schedule a retry of a leased timer and release the lease."""
     statement = update_leased(timer, leased.id, leased.lease).where(timer.c.state == "waiting")
     attempts = timer.c.attempts + 1
     await session.execute(statement.values(due_at=until, reason=reason, attempts=attempts, **_NO_LEASE))

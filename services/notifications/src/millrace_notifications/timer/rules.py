@@ -25,7 +25,7 @@ def plan_timers(
 ) -> TimerPlan:
     """Return the timers that the change drops and adds. Timers that expire by `now` are left out.
 
-    `zone` is the time zone of the provider-location; None means UTC. Without `announce` only reminders are added.
+    `zone` is the provider-location's time zone; None means UTC. If `announce` is False, only reminders are added.
     """
     timers = [
         NewTimer(
@@ -46,7 +46,7 @@ def plan_timers(
 def _list_times(
     change: ChangeType, appointment: Appointment, zone: ZoneInfo, now: datetime
 ) -> list[tuple[EmailKind, datetime, datetime]]:
-    """Return (kind, due, expires) of each email."""
+    """Return the kind, due time and expiry of each email that the change schedules."""
     match change:
         case ChangeType.BOOKED | ChangeType.MOVED:
             announcement = (EmailKind(change), now, appointment.start)
@@ -61,7 +61,7 @@ def _list_times(
 
 
 def _list_reminders(start: datetime, zone: ZoneInfo, now: datetime) -> list[tuple[EmailKind, datetime, datetime]]:
-    """Return the reminders that are still ahead; a late booking gets no reminder for a time that has passed."""
+    """Return kind, due time and expiry of each reminder whose due time hasn't passed."""
     two_hours = start - timedelta(hours=2)
     reminders = [
         (EmailKind.REMINDER_48H, two_days_before(start, zone), two_hours),
@@ -71,13 +71,13 @@ def _list_reminders(start: datetime, zone: ZoneInfo, now: datetime) -> list[tupl
 
 
 def two_days_before(start: datetime, zone: ZoneInfo) -> datetime:
-    """Return the same local time two days earlier: 47 or 49 hours if the clocks change in between."""
+    """Return the same local time two days earlier, which is 47 or 49 hours if the clocks change in between."""
     local = start.astimezone(zone).replace(tzinfo=None) - timedelta(days=2)
     return local.replace(tzinfo=zone).astimezone(UTC)
 
 
 def zone_or_utc(name: str | None) -> ZoneInfo:
-    """Return the zone, or UTC for an unknown one: an email that names a time in UTC is better than none."""
+    """Return the zone, or UTC for None or an unknown name, because an email with UTC times is better than none."""
     try:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError):

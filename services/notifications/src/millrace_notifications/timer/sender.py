@@ -33,7 +33,7 @@ _log = logging.getLogger("notifications.timers")
 
 @dataclass(frozen=True, slots=True)
 class EmailSender:
-    """Leases due timers and sends their emails. `url` is the base of all links."""
+    """Leases due timers and sends their emails. `url` is the website's URL, which links begin with."""
 
     database: Database
     contacts: Contacts
@@ -46,7 +46,7 @@ class EmailSender:
     stats: Stats
 
     async def lease_due(self, limit: int) -> Sequence[DueTimer]:
-        """Lease due timers, at most `limit` and as many as the rate limit allows."""
+        """Lease and return due timers, up to `limit` and no more than the rate limit allows."""
         allowed = self.rate_limit.take(limit)
         if not allowed:
             return []
@@ -56,7 +56,7 @@ class EmailSender:
         return timers
 
     async def send(self, timer: DueTimer) -> None:
-        """Send the email of a leased timer, or settle it without sending, or postpone it."""
+        """Send the email of a leased timer, record without sending that it is void, or schedule a retry."""
         if utc_now(self.clock) >= timer.expires_at:
             await self._settle(timer, "expired", None)
             return

@@ -16,7 +16,7 @@ from millrace_platform.ids import Ids
 
 @dataclass(frozen=True, slots=True)
 class TimerService:
-    """Applies plans. Adds no timers for erased patients."""
+    """Applies timer plans to the database. Adds no timers for erased patients."""
 
     clock: Clock
     ids: Ids

@@ -16,7 +16,10 @@ from millrace_notifications.timer.rules import zone_or_utc
 
 @dataclass(frozen=True, slots=True)
 class TemplateContext:
-    """Input of a template. `given_name` and the copies from the feed may be unknown; `url` is the base of all links."""
+    """Input of a template. The patient's name, provider and provider-location may be unknown (None).
+
+    `url` is the website's URL, which links begin with.
+    """
 
     data: EmailData
     given_name: str | None

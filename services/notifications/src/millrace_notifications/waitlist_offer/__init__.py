@@ -1,1 +1,1 @@
-"""Offers of the waitlist."""
+"""Waitlist offers as consumed from the feed, and the emails about them."""

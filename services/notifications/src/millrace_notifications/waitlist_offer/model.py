@@ -8,7 +8,7 @@ from millrace_notifications.timer.model import EmailData, EmailKind, NewTimer, T
 
 @dataclass(frozen=True, slots=True)
 class WaitlistOffer:
-    """An offer at one version. `data` is the data of its email."""
+    """A waitlist offer at one version. `data` is stored with the email's timer, for its template."""
 
     id: str
     version: int
@@ -23,7 +23,7 @@ class WaitlistOffer:
 
 
 def plan_timers(offer: WaitlistOffer, now: datetime) -> TimerPlan:
-    """Plan an email at once for an open offer; drop a waiting email when the offer is taken, declined or expired."""
+    """Return a plan that sends an email at once if the offer is open, and otherwise drops one that is waiting."""
     dropped = frozenset({EmailKind.WAITLIST_OFFER})
     if offer.state != "offered" or offer.expires_at <= now:
         return TimerPlan(offer.entity, offer.state, dropped)

@@ -7,7 +7,7 @@ from millrace_platform.database import Session
 
 
 async def update_version(session: Session, identifier: str, version: int) -> bool:
-    """Store the version; return False if this or a newer version is already stored."""
+    """Store the offer's version; return False if this or a newer version is already stored."""
     statement = insert(waitlist_offer).values(id=identifier, version=version)
     statement = statement.on_conflict_do_update(
         index_elements=["id"],

@@ -7,7 +7,7 @@ from millrace_notifications.wire import parse_time
 
 
 def to_waitlist_offer(entity: entities.WaitlistOffer, version: int) -> WaitlistOffer:
-    """Convert an offer. Raises `ContractError` for an invalid time."""
+    """Convert a waitlist offer from the contract. Raises `ContractError` for an invalid time."""
     expires_at = parse_time("expires_at", entity.expires_at)
     data = EmailData(
         start=parse_time("start", entity.start),
