@@ -1,1 +1,1 @@
-"""The truth and the read model: what the projector writes and search reads."""
+"""The source of truth (DynamoDB) and the read model (Valkey/Redis), which the projector writes and search reads."""

@@ -1,6 +1,7 @@
 """Compare a generation of the read model with the source of truth and report each missing, extra or different entry.
 
-The two are not read at one moment, so concurrent changes can appear as differences that a second audit doesn't find.
+The two are not read at the same moment, so a concurrent change can appear as a difference; a second audit doesn't
+report it again.
 """
 
 from collections import Counter, defaultdict
@@ -49,7 +50,7 @@ class DifferenceKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A wrong, missing or extra entry in `store`. `subject` is the entity or the key."""
+    """A wrong, missing or extra entry in the named `store`. `subject` is the entity's subject or the Redis key."""
 
     store: str
     kind: DifferenceKind
@@ -58,7 +59,7 @@ class Difference:
 
 
 class Audit:
-    """Audits one generation: call `start`, `check` for all items of the source of truth, then `finish`.
+    """Compares one generation with the source of truth: call `start`, `check` with every part of it, then `finish`.
 
     `report` is called for each difference; `checked` counts the compared entries by store.
     """
@@ -76,7 +77,7 @@ class Audit:
         self.checked: Counter[str] = Counter()
 
     async def start(self) -> None:
-        """Read the plan sets and compare them with their index."""
+        """Read the plan sets and report those whose number in the index (digest to number) is wrong."""
         listed = await self._redis.lrange(layout.plan_sets_key(self._generation), 0, -1)
         sets = [tuple(plans.decode().split()) for plans in cast(list[bytes], listed)]
         index = cast(dict[bytes, bytes], await self._redis.hgetall(layout.plan_set_index_key(self._generation)))
@@ -93,7 +94,7 @@ class Audit:
         self.checked["plan sets"] = len(sets)
 
     async def check(self, partitions: list[list[Item]]) -> None:
-        """Compare the cards and openings of these providers; collect expected rows, names and plans for `finish`."""
+        """Compare cards and openings with these items, one list per partition key; collect the rest for `finish`."""
         expected: list[StoredCard] = []
         weeks: dict[int, Sequence[WeekItem]] = {}
         for items in partitions:
@@ -114,7 +115,7 @@ class Audit:
             await self._check_openings([card for card in batch if card.row in weeks], weeks)
 
     async def finish(self) -> None:
-        """Compare rows, names and plans, and report entries without a counterpart in the source of truth."""
+        """Compare rows, names and plans with the collected ones, and report entries that the source of truth lacks."""
         await self._check_keys()
         members = await self._redis.smembers(layout.words_key(self._generation))
         words = {word.decode() for word in cast(set[bytes], members)}
@@ -156,7 +157,7 @@ class Audit:
             self._record("cards", DifferenceKind.CONTENT, subject, ", ".join(fields) or "the bytes")
 
     async def _check_openings(self, cards: Sequence[StoredCard], weeks: Mapping[int, Sequence[WeekItem]]) -> None:
-        """Compare entries with the source of truth, from the first day of each entry on."""
+        """Compare openings entries with the source of truth, each from the first day that it covers."""
         found = await read_entries(self._redis, self._generation, {card.row: partition_of(card) for card in cards})
         for card in cards:
             self.checked["openings"] += 1
@@ -169,7 +170,7 @@ class Audit:
                 self._record("openings", DifferenceKind.CONTENT, _subject(card.npi, card.id))
 
     async def _check_columns(self, keys: Sequence[bytes]) -> None:
-        """Check that each entry is at the position of its row, and that its row has openings in the source of truth."""
+        """Report openings entries at the position of another row or of rows without openings in the source of truth."""
         for key in keys:
             specialty, cell = layout.parse_partition_key(key.decode())
             read = await self._redis.mget(layout.partition_key(self._generation, specialty, cell), key)
@@ -205,7 +206,7 @@ class Audit:
                 self._check_entries(store, name, b"", bytes(entries), dtype)
 
     async def _check_unknown_cards(self, prefix: bytes, keys: list[bytes]) -> None:
-        """Report cards without a provider-location; the version of a removed card may remain."""
+        """Report cards without a provider-location, except values that contain only the version of a removed card."""
         unknown = [key for key in keys if int.from_bytes(key[len(prefix) :], "little") not in self._subjects]
         for batch in batches(unknown, KEYS_PER_BATCH):
             values = cast(list[bytes | None], await self._redis.mget(batch))
@@ -234,7 +235,7 @@ class Audit:
                 self._check_entries(store, name, value or b"", bytes(expected.pop(name, b"")), dtype)
 
     def _check_entries(self, store: str, key: str, found: bytes, expected: bytes, dtype: "np.dtype[np.void]") -> None:
-        """Compare the fixed-width entries of one string, regardless of their order."""
+        """Compare a string of fixed-width entries with the expected entries, regardless of their order."""
         self.checked[store] += len(expected) // dtype.itemsize
         if len(found) % dtype.itemsize:
             self._record(store, DifferenceKind.CONTENT, key, f"{len(found)} bytes are not a whole number of entries")

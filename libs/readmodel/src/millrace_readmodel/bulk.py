@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 
 class RepeatedCommandError(Exception):
-    """A command that must run once ran twice. Discard the loaded generation."""
+    """A command that must run only once ran twice (it was repeated after a lost connection). Discard the generation."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadCounts:
-    """Numbers of entries that a bulk load wrote."""
+    """Numbers of entries that a bulk load wrote, by kind."""
 
     cards: int
     partitions: int
@@ -52,7 +52,7 @@ class BulkLoader:
     _names: dict[str, bytearray] = field(default_factory=lambda: defaultdict(bytearray))
 
     async def add(self, cards: Iterable[Card], openings: Mapping[str, bytes]) -> None:
-        """Write cards of provider-locations that were not added before.
+        """Write these cards, whose provider-locations must not have been added before.
 
         `openings` maps provider-location ids to entries (`layout.OPENINGS`).
         """
@@ -66,14 +66,17 @@ class BulkLoader:
             self.count += len(values)
 
     async def add_plans(self, plans: Iterable[PlanItem]) -> None:
-        """Write these insurance plans, except deleted ones."""
+        """Write these insurance plans; skip deleted ones."""
         for batch in batches((plan for plan in plans if plan.data is not None), MEMBERS_PER_BATCH):
             values = [item for plan in batch for item in (plan.id, encode_plan(plan))]
             await self.redis.hset(layout.plans_key(self.generation), items=values)
             self.plans += len(batch)
 
     async def close(self) -> LoadCounts:
-        """Write partitions, names and plan sets; raise `RepeatedCommandError` if a command was repeated."""
+        """Write partitions, openings, names and plan sets; return counts of all entries written.
+
+        Raises `RepeatedCommandError` if a command was repeated.
+        """
         keys = ((layout.partition_key(self.generation, *key), rows) for key, rows in self._partitions.items())
         await self._set(keys)
         await self._set((layout.openings_key(self.generation, *key), each) for key, each in self._openings.items())
@@ -119,9 +122,9 @@ async def load(
     cards: Iterable[Card] | AsyncIterable[list[Card]],
     openings: Callable[[Card], bytes] = lambda _: EMPTY_ENTRY,
 ) -> LoadCounts:
-    """Load a generation without existing keys from cards or batches of cards; return what was written.
+    """Write a generation that has no keys yet from cards or batches of cards; return counts of the entries written.
 
-    `openings` returns the openings entry of a card.
+    `openings` returns the openings entry (`layout.OPENINGS`) of a card.
     """
     loader = BulkLoader(redis, generation)
     async for batch in _to_batches(cards):

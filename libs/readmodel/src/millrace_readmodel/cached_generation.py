@@ -25,11 +25,11 @@ from millrace_readmodel.tracking import ChangedKeys, UnavailableError
 V = TypeVar("V")
 
 KEYS_PER_COMMAND: Final = 128
-"""Decoding that many cards blocks the event loop for a millisecond or two."""
+"""Most keys in one fetch command; decoding that many cards blocks the event loop for a millisecond or two."""
 MAX_FETCHES: Final = 65_536
-"""Concurrent fetches; further loads fail immediately."""
+"""Largest number of concurrent fetches; further loads fail immediately with `UnavailableError`."""
 MAX_LISTED_KEYS: Final = 1_000_000
-"""Existing keys stored per key space; a larger key space is not enumerated."""
+"""Largest number of existing keys listed for a key space; a larger one is not enumerated."""
 SCAN_COUNT: Final = 1_000
 KEYS_PER_PRELOAD: Final = 32
 PRELOAD_PAUSE: Final = 0.001
@@ -62,7 +62,7 @@ class KeySpace(Generic[V]):
 
 @dataclass(slots=True)
 class Counters:
-    """Event counts since the process started."""
+    """Counts of cache events since the process started."""
 
     fetched: int = 0
     commands: int = 0
@@ -119,16 +119,16 @@ class GenerationObserver(Protocol):
     """Maintains data derived from keys of a generation that belong to no key space."""
 
     async def prepare(self, generation: "CachedGeneration") -> None:
-        """Load the data before the generation is used; raise `UnavailableError` to be called again later."""
+        """Load the data before the generation is used; the caller retries later after `UnavailableError`."""
 
     def on_change(self, generation: "CachedGeneration", key: bytes | None) -> None:
-        """Handle the change of a key outside all key spaces; None: any may have changed, and reporting has ended."""
+        """Handle the change of a key outside all key spaces. None: any key may have changed; reporting has ended."""
 
 
 class CachedGeneration:
-    """Reads one generation of the read model through the cache; listens to its own tracking connection.
+    """Reads one generation of the read model through the cache, which the server's reports of changes invalidate.
 
-    `is_tracked` is whether the server reports changes; otherwise nothing is cached.
+    `is_tracked` states whether the server reports changes; otherwise nothing is cached.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class CachedGeneration:
         return key_space.prefix in self._enumerated and key not in self._existing[key_space.prefix]
 
     async def preload(self, key_space: KeySpace[Any]) -> None:
-        """Enumerate the keys and fill the cache, as the key space requires and as far as there is room.
+        """Load the values of the key space's existing keys while there is room; list the keys if it is `enumerated`.
 
         Raises `UnavailableError` and `GenerationReplacedError`.
         """
@@ -262,7 +262,7 @@ class CachedGeneration:
         self.retire()
 
     def retire(self) -> None:
-        """Empty the cache and stop caching."""
+        """Empty the cache and stop caching; call this when another generation is served."""
         self.is_tracked = False
         self._clear()
         self.ended.set()

@@ -1,4 +1,7 @@
-"""Build search cards from a provider's item collection and encode them for the read model (pure functions)."""
+"""Build search cards from a provider's item collection and encode them for the read model (pure functions).
+
+A card is the content of a search result for one provider-location; see `layout` for the other terms.
+"""
 
 import re
 import struct
@@ -26,15 +29,15 @@ _NAME_ENTRY: Final = struct.Struct("<QffHH")
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """Content of a search result for one provider-location, from which its row and name entries are built."""
+    """Content of the search result for one provider-location, from which its row and name entries are built."""
 
     version: int
-    """Sum of the versions of the collection's items: every change increases it, including deletions."""
+    """Sum of the versions of the provider's items in the source of truth: every change increases it, even deletion."""
     id: str
     npi: str
     name: str
     words: tuple[str, ...]
-    """Distinct folded words of the name, for the name index."""
+    """Distinct words of the name without case and accents, for the name index."""
     taxonomy: str
     specialty: str
     address: Address
@@ -61,7 +64,7 @@ class StoredCard(msgspec.Struct, frozen=True, array_like=True):
     words: tuple[str, ...]
     taxonomy: str
     specialty: int
-    """Ordinal."""
+    """Ordinal in `reference.specialties`."""
     line1: str
     line2: str | None
     city: str
@@ -70,32 +73,32 @@ class StoredCard(msgspec.Struct, frozen=True, array_like=True):
     lat: float
     lon: float
     zone: int | str
-    """Number of the time zone; the name of an unlisted zone."""
+    """Number of the time zone in `zones.TIME_ZONES`, or the name of a zone that is not listed there."""
     sex: str | None
     languages: int
-    """Bits by ordinal."""
+    """Bit mask: bit i is set for the language with ordinal i."""
     plan_set: int
-    """Number of the set of accepted plans."""
+    """Number of the set of accepted plans in the generation's list of plan sets."""
     new_patients: bool | None
     rating: float | None
     reviews: int
     practice: bytes | None
-    """Practice id, if it is a UUID."""
+    """Practice id as bytes if it is a UUID, else None."""
     practice_name: str | None
     telephone: int | str | None
-    """Digits of an E.164 number, or any other text."""
+    """Digits of an E.164 phone number, or any other phone number as text."""
     other_practice: str | None = None
-    """Practice id, if it is not a UUID."""
+    """Practice id as text if it is not a UUID, else None."""
     version: int = 0
 
     @property
     def id(self) -> str:
-        """Id of the provider-location."""
+        """Id of the provider-location, as UUID text."""
         return _uuid_text(self.uuid)
 
     @property
     def time_zone(self) -> str:
-        """IANA name."""
+        """IANA name of the time zone."""
         return self.zone if isinstance(self.zone, str) else TIME_ZONES[self.zone]
 
     @property
@@ -112,7 +115,7 @@ class StoredCard(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def row(self) -> int:
-        """`layout.row_id` of the provider-location."""
+        """The 64-bit id of the provider-location in rows and keys, equal to `layout.row_id(self.id)`."""
         return int.from_bytes(self.uuid[:8], "little")
 
     @property
@@ -129,7 +132,7 @@ class ItemCollection:
     locations: Sequence[ProviderLocation]
     reviews: ReviewSummary | None
     versions: int
-    """Sum of the versions of all items, including tombstones, without openings."""
+    """Sum of the versions of all items, including tombstones but not openings."""
     deleted: Sequence[str] = ()
     """Ids of deleted provider-locations."""
     weeks: Mapping[str, Sequence[WeekItem]] = field(default_factory=dict)
@@ -142,7 +145,7 @@ class ItemCollection:
 
 
 def build_cards(collection: ItemCollection) -> list[Card]:
-    """Return a card for each searchable provider-location: not deleted, with a position and a known specialty."""
+    """Return a card for each provider-location that is not deleted and has a position and a known specialty."""
     provider = collection.provider
     if provider is None:
         return []
@@ -179,7 +182,7 @@ def build_cards(collection: ItemCollection) -> list[Card]:
 
 
 def to_stored_card(card: Card, plan_set: int) -> StoredCard:
-    """Return the compact form of a card, given the number of its plan set; raise `ValueError` for invalid ids."""
+    """Return a card's compact form with the number of its plan set; raise `ValueError` for invalid ids or specialty."""
     known = find_specialty(card.specialty)
     if known is None:
         raise ValueError(f"specialty {card.specialty!r} of provider-location {card.id} is unknown")
@@ -217,7 +220,7 @@ _decoder = msgspec.msgpack.Decoder(StoredCard)
 
 
 def encode_card(card: StoredCard, *, after: bytes | None = None) -> bytes:
-    """Return the value of a card's key, stamp and msgpack, given the previous value `after`.
+    """Return the value to store for a card (stamp, then msgpack) in place of the value `after`; None if there is none.
 
     The stamp (8 bytes, little endian) contains the version and, in its low 16 bits, the number of rewrites of that
     version. Every write changes it, so comparing stamps detects every concurrent write.
@@ -226,7 +229,7 @@ def encode_card(card: StoredCard, *, after: bytes | None = None) -> bytes:
 
 
 def encode_removal(version: int, *, after: bytes | None = None) -> bytes:
-    """Return the value that temporarily replaces a removed card: only a stamp with the version of the removal."""
+    """Return the value that temporarily replaces the card `after`: only a stamp with the version of the removal."""
     return _stamp(version, after)
 
 
@@ -238,29 +241,29 @@ def _stamp(version: int, after: bytes | None) -> bytes:
 
 
 def card_stamp(value: bytes | None) -> bytes:
-    """Return the stamp of a card's value; empty without a value."""
+    """Return the stamp at the start of a stored card; empty bytes for None."""
     return value[: _STAMP.size] if value else b""
 
 
 def card_version(value: bytes | None) -> int:
-    """Return the version of a card or removal; 0 without a value."""
+    """Return the version in a stored card or removal; 0 for None."""
     return int(_STAMP.unpack_from(value)[0]) >> _REWRITE_BITS if value else 0
 
 
 def card_content(value: bytes | None) -> bytes:
-    """Return a card's value without its stamp; empty without a card."""
+    """Return a stored card without its stamp; empty bytes for None or a removal."""
     return value[_STAMP.size :] if value else b""
 
 
 def decode_card(value: bytes | None) -> StoredCard | None:
-    """Decode the value of a card's key; None without a card. Raises `msgspec.DecodeError`."""
+    """Decode a stored card; return None for None or a removal. Raises `msgspec.DecodeError`."""
     if value is None or len(value) <= _STAMP.size:
         return None
     return _decoder.decode(memoryview(value)[_STAMP.size :])
 
 
 def encode_row(card: StoredCard) -> bytes:
-    """Return the card's row as one `layout.ROW`."""
+    """Return the card's row in its partition: the bytes of one `layout.ROW`."""
     return _ROW.pack(
         card.row,
         card.version,
@@ -277,7 +280,7 @@ def encode_row(card: StoredCard) -> bytes:
 
 
 def encode_name_entry(card: StoredCard) -> bytes:
-    """Return the card's entry for the name index, one `layout.NAME_ENTRY`, the same for each word."""
+    """Return the bytes of the card's `layout.NAME_ENTRY`, which is stored under each word of the name."""
     return _NAME_ENTRY.pack(card.row, card.lat, card.lon, card.specialty, 0)
 
 
@@ -291,7 +294,7 @@ def _is_uuid(text: str | None) -> TypeGuard[str]:
 
 
 def _digits(phone: str | None) -> int | str | None:
-    """Return the digits of an E.164 number, and other text unchanged."""
+    """Return an E.164 phone number as an integer, and any other text unchanged."""
     return int(phone[1:]) if phone and _E164.fullmatch(phone) else phone
 
 

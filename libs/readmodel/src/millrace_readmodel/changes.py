@@ -8,7 +8,7 @@ from millrace_readmodel.layout import row_id
 
 @dataclass(frozen=True, slots=True, order=True)
 class Partition:
-    """The specialty (ordinal) and H3 cell that identify a partition within a generation."""
+    """Identifies a partition (string of rows) within a generation: specialty ordinal and H3 cell in hexadecimal."""
 
     specialty: int
     cell: str
@@ -42,9 +42,10 @@ def diff_cards(
     tried: frozenset[Partition] = frozenset(),
     tried_words: frozenset[str] = frozenset(),
 ) -> CardChanges:
-    """Return the writes that lead from the stored card `old` to `new`; None stands for no card.
+    """Return the writes needed before the stored card `old` is replaced by `new`; None stands for no card.
 
-    `tried` and `tried_words` are the places where attempts that lost to another writer may have left a row or entries.
+    `tried` and `tried_words` are partitions and words under which earlier attempts, which lost to another writer, may
+    have left the row or name entries.
     """
     entry = encode_name_entry(new) if new else b""
     before = frozenset(old.words) if old else frozenset()

@@ -64,7 +64,10 @@ class _PageParserFactory(AioResponseParserFactory):
 async def truth_client(
     *, region: str | None = None, endpoint_url: str | None = None, connections: int = 32
 ) -> "AsyncIterator[DynamoDBClient]":
-    """Open a client whose Scan and Query return `list[PageItem]`; botocore provides missing settings."""
+    """Open a DynamoDB client whose Scan and Query return items as `list[PageItem]`.
+
+    A region or endpoint of None is taken from botocore's configuration.
+    """
     session = AioSession()
     session.register_component("response_parser_factory", _PageParserFactory())
     config = AioConfig(

@@ -31,7 +31,7 @@ _GENERATION: Final = re.compile(rb"(\d+):(?:c:|p:|o:|n:|words$|plan|dirty$)")
 
 
 class Phase(Enum):
-    """Phase of a rebuild."""
+    """Phase of a rebuild, which determines what projectors write (see the module's description)."""
 
     LOADING = "loading"
     CATCHING_UP = "catching-up"
@@ -39,7 +39,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pointers:
-    """Numbers of the served generation and of the one being built."""
+    """Numbers of the served generation and of the one being built; None if there is none."""
 
     served: int | None
     building: int | None
@@ -52,11 +52,11 @@ class Pointers:
 
 
 class GenerationTimeoutError(Exception):
-    """No generation to write to appeared in time."""
+    """No generation existed to write to, and none appeared within the time limit."""
 
 
 async def read_pointers(redis: Redis) -> Pointers:
-    """Read which generations are served and being built."""
+    """Read the numbers of the served generation and of the one being built, with its phase."""
     found = await redis.mget(layout.GENERATION_KEY, layout.BUILDING_KEY)
     served, building = cast(list[bytes | None], found)
     if building is None:
@@ -66,7 +66,7 @@ async def read_pointers(redis: Redis) -> Pointers:
 
 
 def next_generation(now: Pointers, choose: Callable[[range], int] = random.choice) -> int:
-    """Return the number for a new generation.
+    """Return the number to give to a new generation.
 
     It is random in an empty read model, so that a writer to a lost generation doesn't write to the new one.
     """
@@ -76,7 +76,7 @@ def next_generation(now: Pointers, choose: Callable[[range], int] = random.choic
 
 
 class ReadModel:
-    """Writes to the served generation and the one being built; repeats the write if they change meanwhile."""
+    """Writes to the served generation and the one being built; repeats a write during which these were replaced."""
 
     def __init__(
         self,

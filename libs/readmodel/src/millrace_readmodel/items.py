@@ -22,7 +22,7 @@ PLAN_PREFIX: Final = "PLAN#"
 LOCATION_PREFIX: Final = "LOCATION#"
 AVAILABILITY_PREFIX: Final = "AVAILABILITY#"
 WEEKS_RETAINED: Final = 4
-"""Weeks after their own that openings remain in the source of truth."""
+"""Number of weeks that the openings of a past week remain in the source of truth."""
 _KEYS: Final = {
     "provider": (PROVIDER_PREFIX + "{0}", PROFILE),
     "provider-location": (PROVIDER_PREFIX + "{0}", LOCATION_PREFIX + "{1}"),
@@ -32,9 +32,9 @@ _KEYS: Final = {
     "practice": ("PRACTICE#{0}", PROFILE),
     "insurance-plan": (PLAN_PREFIX + "{0}", PROFILE),
 }
-"""Formats of partition and sort key by entity type, filled with the parts of the subject."""
+"""Format strings of partition and sort key by entity type; the arguments are the parts of the subject."""
 _NOT_STORED: Final = frozenset({"appointment", "patient", "waitlist-offer"})
-"""Entity types that searches don't use."""
+"""Entity types that are not stored because searches don't use them."""
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -94,7 +94,7 @@ _reviews = msgspec.json.Decoder(ReviewSummary)
 
 
 def build_collection(npi: str, items: Iterable[Item]) -> ItemCollection:
-    """Return the collection of a provider's items, given in any order; raise `ContractError` for an invalid item."""
+    """Decode a provider's items, given in any order, into a collection; raise `ContractError` for an invalid item."""
     provider: Provider | None = None
     reviews: ReviewSummary | None = None
     locations: list[ProviderLocation] = []
@@ -123,7 +123,7 @@ def build_collection(npi: str, items: Iterable[Item]) -> ItemCollection:
 
 
 def week_item(item: Item) -> WeekItem:
-    """Return the openings in an item; raise `ContractError` for an invalid week."""
+    """Return an `availability` item as the openings of one week; raise `ContractError` for an invalid week."""
     location_id, _, week = item.sk.removeprefix(AVAILABILITY_PREFIX).rpartition("#")
     try:
         number = week_number(week)

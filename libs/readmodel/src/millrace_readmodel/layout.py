@@ -22,19 +22,19 @@ import numpy as np
 import numpy.typing as npt
 
 H3_RESOLUTION: Final = 4
-"""Cells average 1,770 km²; a 10-mile circle touches 1 to 4 of them."""
+"""Resolution of the H3 cells: they average 1,770 km², and a 10-mile circle touches 1 to 4 of them."""
 
 ROW: Final = np.dtype(
     [
         ("id", "<u8"),  # row_id of the provider-location
-        ("version", "<u8"),  # of the card; only the same or a higher version replaces a row
+        ("version", "<u8"),  # version of the card; only the same or a higher version replaces a row
         ("lat", "<f4"),  # degrees
         ("lon", "<f4"),
-        ("languages", "<u4"),  # bits by reference.languages ordinal
+        ("languages", "<u4"),  # bit i is set for the language with ordinal i
         ("plan_set", "<u4"),  # number of the plan set; 0 is the empty set
-        ("specialty", "<u2"),  # reference.specialties ordinal
-        ("rating", "<u2"),  # thousandths, 0 when there is none
-        ("reviews", "<u2"),  # saturating
+        ("specialty", "<u2"),  # ordinal in reference.specialties
+        ("rating", "<u2"),  # in thousandths; 0 without a rating
+        ("reviews", "<u2"),  # number of reviews, at most 65,535
         ("sex", "u1"),  # 0 unknown, 1 F, 2 M, 3 X
         ("new_patients", "u1"),  # 0 unknown, 1 no, 2 yes
     ]
@@ -51,18 +51,18 @@ NAME_ENTRY: Final = np.dtype(
 DAYS: Final = 64
 """Days that an entry covers: the booking horizon of 60 days, rounded up to 64 bits."""
 WEEKS: Final = 10
-"""Largest number of weeks that these days touch."""
+"""Largest number of ISO weeks that `DAYS` consecutive days touch."""
 VISIT_KINDS: Final = 4
-"""Combinations of mode and patient kind."""
+"""Number of combinations of mode (in person, video) and patient (existing, new)."""
 PLANES: Final = 3 * VISIT_KINDS
-"""Bit planes, one for each part of the day and visit kind: `VISIT_KINDS * part + kind`."""
+"""Number of bit planes (one bit per day): plane `VISIT_KINDS * part + kind` for each part of the day and visit kind."""
 COUNTED_DAYS: Final = 24
 COUNT_BITS: Final = 5
 MAX_COUNT: Final = (1 << COUNT_BITS) - 1
-"""Largest count, which also stands for all larger ones."""
+"""Largest number of openings recorded for a day, which also stands for all larger numbers."""
 FIRSTS: Final = 6
 FIRST_DAYS: Final = 32
-"""Days in which first times are recorded."""
+"""Number of days in which first times (the earliest openings) are recorded."""
 NO_FIRST: Final = 0xFFFF
 OPENINGS: Final = np.dtype(
     [
@@ -70,49 +70,52 @@ OPENINGS: Final = np.dtype(
         (
             "since",
             "<u2",
-        ),  # first local day covered, since 1970-01-01; 0: unknown
+        ),  # first local day covered, in days since 1970-01-01; 0: openings unknown
         ("zone", "u1"),  # number of the time zone (`zones.TIME_ZONES`)
-        ("counts", "V15"),  # openings a day, 5 bits each, day d at d % 24; of 24 days
-        ("versions", "<u2", (WEEKS,)),  # of week w at w % 10: 1 + version % 65,535, 0 for none
-        ("planes", "<u8", (PLANES,)),  # day d at bit d % 64; of 64 days
-        ("firsts", "<u2", (FIRSTS,)),  # first times by part of day: (day - since) << 11 | minute; of 32 days
+        ("counts", "V15"),  # number of openings on each of 24 days, 5 bits each; day d is at d % 24
+        ("versions", "<u2", (WEEKS,)),  # version of each week, week w at w % 10: 1 + version % 65,535; 0: none
+        ("planes", "<u8", (PLANES,)),  # 64 days, day d at bit d % 64
+        ("firsts", "<u2", (FIRSTS,)),  # first times by part of day: (day - since) << 11 | minute
     ]
 )
 Rows = npt.NDArray[np.void]
 
 GENERATION_KEY: Final = "rm:generation"
-"""Number of the served generation."""
+"""Key of the number of the served generation."""
 BUILDING_KEY: Final = "rm:building"
-"""The generation being built, as `<number> <phase>` (see `generations`); absent when no rebuild runs."""
+"""Key of the generation being built, as `<number> <phase>` (see `generations`); absent when no rebuild runs."""
 REBUILD_LOCK_KEY: Final = "rm:rebuild-lock"
-"""Token of the running rebuild, with an expiry."""
+"""Key of the running rebuild's token, which expires unless it is renewed."""
 AS_OF_KEY: Final = "rm:as-of"
-"""Hash from shards of `entities` to the time (Unix seconds, as text) up to which each is projected."""
+"""Key of a hash from shards of `entities` to the time (Unix seconds, as text) up to which each is projected."""
 
 
 def row_id(provider_location_id: str) -> int:
-    """Return the 64-bit identifier of a provider-location in rows, name entries and card keys."""
+    """Return the 64-bit id of a provider-location in rows, name entries and card keys: its UUID's first 8 bytes."""
     return int.from_bytes(bytes.fromhex(provider_location_id.replace("-", ""))[:8], "little")
 
 
 @functools.lru_cache(maxsize=65_536)  # positions are ZIP code centroids, which are fewer
 def cell_at(lat: float, lon: float) -> str:
-    """Return the H3 cell (hexadecimal) of a position in degrees."""
+    """Return the H3 cell (hexadecimal) that contains a position in degrees."""
     return str(h3.latlng_to_cell(lat, lon, H3_RESOLUTION))
 
 
 def partition_key(generation: int, specialty: int, cell: str) -> str:
-    """Return the key of a string of `ROW`s. `specialty` is the ordinal; the hash tag assigns one cluster slot."""
+    """Return the key of a partition (string of `ROW`s) for a specialty ordinal and an H3 cell.
+
+    Its hash tag `{…}` assigns it to the same cluster slot as the partition's openings.
+    """
     return f"{generation}:p:{{{specialty}:{cell}}}"
 
 
 def openings_key(generation: int, specialty: int, cell: str) -> str:
-    """Return the key of a string of `OPENINGS`, in the order of the partition's rows."""
+    """Return the key of a partition's openings: a string of `OPENINGS` in the order of the partition's rows."""
     return f"{generation}:o:{{{specialty}:{cell}}}"
 
 
 def openings_key_for(partition: bytes) -> bytes:
-    """Return the key of a partition's openings from the partition's key."""
+    """Convert a partition's key to the key of its openings."""
     return partition.replace(b":p:", b":o:", 1)
 
 
@@ -133,7 +136,7 @@ def card_prefix(generation: int) -> bytes:
 
 
 def name_key(generation: int, word: str) -> str:
-    """Return the key of a string of `NAME_ENTRY`s for one folded word."""
+    """Return the key of the `NAME_ENTRY`s for one word (without case and accents)."""
     return f"{generation}:n:{word}"
 
 
@@ -148,7 +151,7 @@ def plan_sets_key(generation: int) -> str:
 
 
 def plan_set_index_key(generation: int) -> str:
-    """Return the key of a hash from plan set digests to numbers."""
+    """Return the key of a hash from plan set digests (`plan_set_digest`) to plan set numbers."""
     return f"{generation}:plan-set-index"
 
 
@@ -163,5 +166,5 @@ def dirty_key(generation: int) -> str:
 
 
 def plan_set_digest(plans: tuple[str, ...]) -> bytes:
-    """Return the key of a plan set in the index, from its ids in order."""
+    """Return the 12-byte digest of a plan set, given as ordered plan ids: its field in the index hash."""
     return hashlib.blake2b(" ".join(plans).encode(), digest_size=12).digest()

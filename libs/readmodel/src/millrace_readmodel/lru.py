@@ -1,7 +1,7 @@
-"""The near cache's own LRU cache, bounded by bytes.
+"""LRU cache of the near cache, bounded by bytes.
 
-Unlike `cachetools.LRUCache` it counts hits and evictions, and doesn't store a value larger than its capacity instead of
-raising an error; a hit takes about 0.2 instead of 0.3 µs.
+Unlike `cachetools.LRUCache` it counts hits and evictions, and evicts a value larger than its capacity (with all others)
+instead of raising an error; a hit takes about 0.2 instead of 0.3 µs.
 """
 
 from collections import OrderedDict

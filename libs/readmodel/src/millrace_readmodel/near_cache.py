@@ -46,7 +46,7 @@ class NearCache:
         return generation if generation is not None and generation.is_tracked else None
 
     async def open_untracked(self) -> CachedGeneration:
-        """Return the generation served now, without caching: a fallback while there is no current one.
+        """Return the served generation without caching, as a fallback while `current` is None.
 
         Raises `NoGenerationError` and `UnavailableError`.
         """

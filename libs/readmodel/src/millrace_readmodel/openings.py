@@ -32,7 +32,7 @@ from millrace_readmodel.layout import (
 
 NOON: Final = 12 * 60
 EVENING: Final = 17 * 60
-"""Minutes of the day at which afternoon and evening begin."""
+"""`NOON` and `EVENING` are the minutes of the day at which afternoon and evening begin."""
 PARTS: Final = ("morning", "afternoon", "evening")
 MODES: Final = ("in_person", "video")
 PATIENTS: Final = ("existing", "new")
@@ -41,10 +41,10 @@ _SUMMARY: Final = struct.Struct(f"<2xHB15s{2 * WEEKS + 8 * PLANES}x{FIRSTS}H")
 _VERSIONS: Final = 65_535
 _COUNT: Final = (1 << COUNT_BITS) - 1
 EMPTY_ENTRY: Final = bytes(OPENINGS.itemsize)
-"""Entry of a row whose openings are unknown."""
+"""Entry (all zeros) of a row whose openings are unknown."""
 
 Time = tuple[int, int]
-"""Local day and minute of the day."""
+"""Local day (days since 1970-01-01) and minute of the day."""
 
 
 class WeekItem(msgspec.Struct, frozen=True, gc=False):
@@ -59,9 +59,9 @@ class WeekItem(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class WeekSummary:
-    """Openings of one week as an entry records them: plane bits and number of openings for each day.
+    """Openings of one week as an entry records them: plane bits and number of openings for each day from Monday on.
 
-    `firsts` are the first times of each part of a day with openings, in order.
+    `firsts` contains the earliest opening of each part of each day (morning, afternoon, evening), in order.
     """
 
     number: int
@@ -72,12 +72,12 @@ class WeekSummary:
 
 
 def part_of(minute: int) -> int:
-    """Return the part of the day: 0 before noon, 1 before 17:00, 2 from then on."""
+    """Return the part of the day of a minute of the day: 0 before noon, 1 before 17:00, 2 from then on."""
     return 0 if minute < NOON else 1 if minute < EVENING else 2
 
 
 def visit_kinds(modes: Iterable[str], patients: Iterable[str]) -> list[int]:
-    """Return the numbers of all combinations of these: 2 * mode + patient."""
+    """Return the numbers `2 * mode + patient` of all combinations of these `MODES` and `PATIENTS`."""
     patient_numbers = [PATIENTS.index(patient) for patient in patients]
     return [2 * MODES.index(mode) + patient for mode in modes for patient in patient_numbers]
 
@@ -87,7 +87,10 @@ _KIND_BITS: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
 
 
 def summarize_week(item: WeekItem, zone: int) -> WeekSummary:
-    """Return the week in local time, without openings outside it; raise `ContractError` for invalid data."""
+    """Summarize a week in the local time of zone number `zone`, without openings outside the week.
+
+    Raises `ContractError` for invalid data.
+    """
     if item.data is None:
         return WeekSummary(item.week, item.version)
     try:
@@ -106,7 +109,7 @@ def _summarize(item: WeekItem, openings: Sequence[Opening], zone: int) -> WeekSu
         part = part_of(minute)
         bits[day - start] |= _kind_bits(opening) << VISIT_KINDS * part
         counts[day - start] += 1
-        # Day and minute can't distinguish a repeated hour from its first occurrence.
+        # Day and minute can't distinguish an hour that the clock change repeats from its first occurrence.
         if not repeated and minute < firsts.get((day, part), NO_FIRST):
             firsts[day, part] = minute
     times = sorted((day, minute) for (day, _), minute in firsts.items())
@@ -123,7 +126,7 @@ def _kind_bits(opening: Opening) -> int:
 
 @dataclass(slots=True)
 class Entry:
-    """An unpacked entry. `counts` contains `COUNT_BITS` for each day, at d % COUNTED_DAYS."""
+    """An unpacked entry. `counts` contains `COUNT_BITS` bits for each day d, at index d % COUNTED_DAYS."""
 
     check: int
     since: int
@@ -141,7 +144,7 @@ class Entry:
         return _ENTRY.pack(self.check, self.since, self.zone, counts, *self.versions, *self.planes, *firsts)
 
     def put(self, week: WeekSummary) -> None:
-        """Replace a week, except for first times."""
+        """Replace the week's plane bits, counts and version, but not the first times."""
         start = zones.first_day_of_week(week.number)
         for day, bits, count in zip(range(start, start + 7), week.bits, week.counts, strict=True):
             if self.since <= day < self.since + DAYS:
@@ -161,12 +164,12 @@ class Entry:
         return zones.week_of_day(self.since) <= week <= zones.week_of_day(self.since + DAYS - 1)
 
     def has_newer(self, week: WeekSummary) -> bool:
-        """Return whether the entry contains a later version of the week, comparing modulo 65,535."""
+        """Return whether the entry contains a later version of this week; versions are compared modulo 65,535."""
         stored = self.versions[week.number % WEEKS]
         return stored != 0 and 0 < (stored - _to_short(week.version)) % _VERSIONS < _VERSIONS // 2
 
     def first_open_parts(self) -> list[tuple[int, int]]:
-        """Return the first `FIRSTS` parts of days (day, part) with openings, within `FIRST_DAYS`."""
+        """Return the first `FIRSTS` parts of days with openings within `FIRST_DAYS`, as (day, part)."""
         parts = [
             self.planes[first] | self.planes[first + 1] | self.planes[first + 2] | self.planes[first + 3]
             for first in range(0, PLANES, VISIT_KINDS)
@@ -180,7 +183,7 @@ class Entry:
 
 
 def build_entry(row: int, zone: int, since: int, weeks: Iterable[WeekSummary]) -> bytes:
-    """Return the entry for all weeks of a provider-location; weeks that it doesn't cover are ignored."""
+    """Return a row's entry from day `since` on, built from all weeks; weeks that it doesn't cover are ignored."""
     entry = Entry(row & 0xFFFF, since, zone)
     times: list[Time] = []
     for week in weeks:
@@ -200,17 +203,17 @@ def unpack_entry(value: bytes) -> Entry:
 
 
 def unpack_summary(value: bytes) -> tuple[int, int, int, list[Time]]:
-    """Unpack only `since`, `zone`, `counts` and `firsts`, the parts of an entry that search results show."""
+    """Return (since, zone, counts, firsts), the parts of an entry that search results show."""
     since, zone, counts, *firsts = _SUMMARY.unpack(value)
     times = [(since + (first >> 11), first & 0x7FF) for first in firsts if first != NO_FIRST]
     return since, zone, int.from_bytes(counts, "little"), times
 
 
 def merge_weeks(value: bytes, row: int, zone: int, today: int, weeks: Iterable[WeekSummary]) -> bytes | None:
-    """Return the entry with these weeks merged, unless it contains newer versions; None if all weeks must be read.
+    """Return the entry with these weeks merged; a newer version in the entry remains.
 
-    That is necessary for an empty entry, for one of another row, day or zone, and if the entry lacks a time that became
-    one of the first.
+    Returns None if all weeks must be read instead: for an empty entry, for one of another row, first day or zone, and
+    if a time that became one of the first times is not in the entry.
     """
     entry = unpack_entry(value)
     # A writer whose clock is ahead may have written an entry that begins tomorrow.
@@ -231,5 +234,5 @@ def merge_weeks(value: bytes, row: int, zone: int, today: int, weeks: Iterable[W
 
 
 def _to_short(version: int) -> int:
-    """Return a version as a number from 1 to 65,535; 0 stands for no week."""
+    """Return a version modulo 65,535 as a number from 1 to 65,535; entries contain 0 for a missing week."""
     return 1 + version % _VERSIONS

@@ -31,7 +31,7 @@ class OpeningsSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A row and the weeks to merge into its openings; None: read all weeks from the source of truth."""
+    """A row and the `weeks` to merge into its openings; if None, all weeks are read from the source of truth."""
 
     npi: str
     location_id: str
@@ -45,7 +45,7 @@ class Target:
 
 
 def target_for(card: StoredCard, weeks: Sequence[WeekItem] | None = None) -> Target:
-    """Return the target for a card's row."""
+    """Return the target that writes these weeks (None: all) to the row of a card."""
     return Target(card.npi, card.id, zone_number(card.time_zone), partition_of(card), weeks)
 
 
@@ -98,7 +98,7 @@ class OpeningsWriter:
         return {each: card for each, card in cards if card is not None}
 
     async def _attempt(self, generation: int, targets: Sequence[Target], *, retry_missing: bool = True) -> list[Target]:
-        """Write once; return the targets to retry, including those without a row if `retry_missing`."""
+        """Try the write once; return the targets to retry, including those without a row if `retry_missing`."""
         entries = await read_entries(self._redis, generation, {each.row: each.partition for each in targets})
         present = [each for each in targets if entries[each.row] is not None]
         entries_to_write = await self._new_entries(present, entries)
@@ -141,12 +141,12 @@ class OpeningsWriter:
 
 
 def build_entry_from_items(row: int, zone: int, today: int, items: Sequence[WeekItem]) -> bytes:
-    """Return the entry from today on, given all weeks of a provider-location; `EMPTY_ENTRY` without any."""
+    """Return the openings entry from today on, given all weeks of a provider-location; `EMPTY_ENTRY` without weeks."""
     return build_entry(row, zone, today, [summarize_week(item, zone) for item in items]) if items else EMPTY_ENTRY
 
 
 async def read_entries(redis: Redis, generation: int, rows: Mapping[int, Partition]) -> dict[int, bytes | None]:
-    """Read the entries by row: empty for a row without openings, None for an unknown row."""
+    """Return the openings entry by row id: empty bytes for a row without openings, None for an unknown row."""
     by_partition: dict[Partition, list[int]] = defaultdict(list)
     for row, partition in rows.items():
         by_partition[partition].append(row)
@@ -163,6 +163,6 @@ async def read_entries(redis: Redis, generation: int, rows: Mapping[int, Partiti
 
 
 def partition_keys(generation: int, partition: Partition) -> tuple[str, str]:
-    """Return the keys of a partition and of its openings."""
+    """Return the Redis keys of a partition and of its openings."""
     specialty, cell = partition.specialty, partition.cell
     return layout.partition_key(generation, specialty, cell), layout.openings_key(generation, specialty, cell)

@@ -1,4 +1,4 @@
-"""Intern plan sets in the read model and cache their numbers."""
+"""Number the distinct sets of accepted plans in the read model and cache these numbers."""
 
 from collections.abc import Collection
 from typing import Final
@@ -13,14 +13,14 @@ CACHED_PLAN_SETS: Final = 50_000
 
 
 class PlanSets:
-    """Interns plan sets in the generations that are being written."""
+    """Finds or assigns the numbers of plan sets in a generation, and caches them."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._numbers: LRUCache[tuple[int, tuple[str, ...]], int] = LRUCache(CACHED_PLAN_SETS)
 
     async def numbers(self, generation: int, plan_sets: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
-        """Return the number of each set; add new sets. The empty set is 0."""
+        """Return the number of each plan set in the generation; add sets that it lacks. The empty set is 0."""
         numbers: dict[tuple[str, ...], int] = {(): 0}
         unknown = []
         for plans in plan_sets:

@@ -40,19 +40,19 @@ class RebuildRunningError(Exception):
 
 
 class LockLostError(Exception):
-    """The rebuild lock expired or the server lost its data; the new generation is discarded."""
+    """The rebuild lock expired or Redis lost its data; the new generation is discarded."""
 
 
 class ScanSource(Protocol):
-    """Scans the source of truth."""
+    """Reads the whole source of truth."""
 
     async def scan(self, handle: Callable[[list[list[Item]]], Awaitable[None]], *, segments: int = 1) -> None:
-        """Call `handle` with all items, grouped by partition key."""
+        """Call `handle` with all items, grouped by partition key; read `segments` parts of the table concurrently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Progress of a rebuild; `step` is a text for operators."""
+    """Progress of a rebuild: the current step as text for operators, and the cards and items processed so far."""
 
     step: str
     cards: int = 0
@@ -61,7 +61,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class RebuildResult:
-    """Result of a rebuild. `seconds` is the time until the switch; `caught_up` counts aggregates changed meanwhile."""
+    """Result of a rebuild: `seconds` until the new generation was served, `caught_up` aggregates changed meanwhile."""
 
     generation: int
     loaded: LoadCounts
@@ -71,11 +71,11 @@ class RebuildResult:
 
 
 async def no_wait() -> None:
-    """Return immediately."""
+    """Return immediately: the default for `wait_for_truth`."""
 
 
 class Rebuild:
-    """Runs one rebuild. Calls `report` with the progress; reads the source of truth after `wait_for_truth` returns."""
+    """Runs one rebuild. Calls `report` with its progress; awaits `wait_for_truth` before it reads items."""
 
     def __init__(
         self,
@@ -168,14 +168,14 @@ class Rebuild:
 
 
 async def remove_unfinished_rebuild(redis: Redis, *, token: str | None = None) -> int:
-    """Delete the keys of an unfinished rebuild; return their number. Raises `RebuildRunningError`."""
+    """Delete the keys of an unfinished rebuild; return their number. Raises `RebuildRunningError` during a rebuild."""
     async with hold_rebuild_lock(redis, token or secrets.token_hex(16)):
         await redis.delete(layout.BUILDING_KEY)
         return await remove_stale_generations(redis)
 
 
 async def is_rebuild_running(redis: Redis) -> bool:
-    """Return whether a rebuild is running."""
+    """Return whether a rebuild holds the rebuild lock."""
     return bool(await redis.exists(layout.REBUILD_LOCK_KEY))
 
 
@@ -208,7 +208,7 @@ async def _renew(redis: Redis, token: str, sleep: Callable[[float], Awaitable[No
 
 
 def _build_cards(partitions: list[list[Item]], now: float) -> tuple[list[Card], dict[str, bytes]]:
-    """Return the cards of these providers, and their openings entries by provider-location id."""
+    """Return the cards of these providers (items by partition key) and openings entries by provider-location id."""
     cards: list[Card] = []
     openings: dict[str, bytes] = {}
     for items in partitions:

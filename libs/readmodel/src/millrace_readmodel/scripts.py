@@ -21,7 +21,7 @@ class ContentionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Lua source and its `sha` for EVALSHA."""
+    """Lua source of a server-side script, and its `sha` (hexadecimal SHA-1) for EVALSHA."""
 
     source: str
 
@@ -198,7 +198,7 @@ Argument = str | bytes | int
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A script with its keys and arguments."""
+    """One call of a script, with its keys and arguments."""
 
     script: Script
     keys: tuple[Key, ...]

@@ -18,7 +18,7 @@ from redis.asyncio.connection import parse_url
 
 INVALIDATIONS: Final = b"__redis__:invalidate"
 ChangedKeys = Sequence[bytes] | None
-"""Keys that changed; None after FLUSHALL."""
+"""Keys that changed; None after FLUSHALL (all keys)."""
 
 
 class UnavailableError(Exception):
@@ -40,9 +40,9 @@ class Limits:
     """Limits of one connection. Times are in seconds."""
 
     timeout: float = 1.0
-    """For connecting and for the oldest pending command; a connection that exceeds it is closed."""
+    """Limit for connecting and for the reply to the oldest pending command; a slower connection is closed."""
     pending: int = 4096
-    """Commands without a reply; further commands fail immediately."""
+    """Largest number of commands that await a reply; further commands fail immediately."""
 
 
 class Connection(asyncio.Protocol):
@@ -186,7 +186,7 @@ class ReconnectingConnection:
         self._connection: Connection | None = None
 
     def send(self, *command: bytes | str | int) -> "asyncio.Future[Any]":
-        """Send a command; see `Connection.send`."""
+        """Write a command and return a future of its reply; raise `UnavailableError` if it can't be sent."""
         if self._connection is None:
             raise UnavailableError("not connected")
         return self._connection.send(*command)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NEWER: Final = "attribute_not_exists(version) OR version < :version"
 EXPIRES: Final = "expires"
-"""Attribute for DynamoDB's time to live."""
+"""Attribute with the expiry (Unix seconds) for DynamoDB's time to live."""
 ITEMS_PER_TRANSACTION: Final = 25
 IN_FLIGHT: Final = 16
 ATTEMPTS: Final = 8
@@ -64,7 +64,7 @@ class Truth:
         self._in_flight = asyncio.Semaphore(IN_FLIGHT)
 
     async def put(self, items: Iterable[Item]) -> int:
-        """Write the highest version of each item; return how many were newer than the stored ones.
+        """Write the highest given version of each item; return how many items were newer than the stored ones.
 
         Transactions of up to 25 items need a tenth of the requests, at twice the write units of single puts. Items that
         are not newer are skipped and the others are written. Raises `TruthBusyError`.
@@ -86,7 +86,7 @@ class Truth:
         return await _gather(self.collection(npi) for npi in npis)
 
     async def plans(self, plan_ids: Collection[str]) -> list[PlanItem]:
-        """Return insurance plans in the order of `plan_ids`; version 0 without data for an unknown plan."""
+        """Return insurance plans in the order of `plan_ids`; an unknown plan has version 0 and no data."""
         found = await _gather(self.items(PLAN_PREFIX + plan_id) for plan_id in plan_ids)
         return [
             plan_from_item(items[0]) if items else PlanItem(plan_id, 0, None)
@@ -94,14 +94,14 @@ class Truth:
         ]
 
     async def openings(self, locations: Collection[tuple[str, str]]) -> list[list[WeekItem]]:
-        """Return all weeks of provider-locations (NPI, id), in the order of `locations`."""
+        """Return the openings of all weeks for each of `locations` (NPI, provider-location id), in their order."""
         found = await _gather(
             self.items(PROVIDER_PREFIX + npi, f"{AVAILABILITY_PREFIX}{location}#") for npi, location in locations
         )
         return [[week_item(item) for item in items] for items in found]
 
     async def items(self, pk: str, sk_prefix: str = "") -> list[Item]:
-        """Return the items of a partition by sort key, including tombstones; only those with the sort key prefix."""
+        """Return the items of a partition whose sort key has the prefix, ordered by sort key, including tombstones."""
         items: list[Item] = []
         condition = "pk = :pk AND begins_with(sk, :sk)" if sk_prefix else "pk = :pk"
         values: dict[str, Any] = {":pk": {"S": pk}} | ({":sk": {"S": sk_prefix}} if sk_prefix else {})
@@ -140,7 +140,7 @@ class Truth:
                     await handle(partitions)
 
     async def _pages(self, segment: int, segments: int) -> AsyncGenerator[tuple[list[Item], bool], None]:
-        """Yield items and whether they are the last ones; prefetch the next page."""
+        """Yield each page's items and whether it is the last page; fetch the next page meanwhile."""
         request: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True}
         if segments > 1:
             request |= {"Segment": segment, "TotalSegments": segments}
@@ -163,7 +163,7 @@ class Truth:
         return not page["Items"]
 
     async def check(self) -> None:
-        """Raise unless the table responds."""
+        """Raise botocore's `ClientError` or `BotoCoreError` unless the table responds."""
         await self._client.describe_table(TableName=self._table)
 
     async def _put_chunk(self, items: Sequence[Item]) -> int:
@@ -181,7 +181,7 @@ class Truth:
         raise TruthBusyError(f"{self._table}: {len(items)} writes were rejected {ATTEMPTS} times; try again later")
 
     async def _try_put(self, items: Sequence[Item]) -> list[str] | None:
-        """Write all items and return None, or write none and return the reason for each item."""
+        """Write all items in one transaction and return None, or write none and return the reason for each item."""
         puts = [
             {
                 "TableName": self._table,
@@ -214,7 +214,7 @@ def _rejection_reasons(error: ClientError) -> list[str]:
 
 
 async def create_table(client: "DynamoDBClient", table: str) -> None:
-    """Create the table unless it exists, and return when it is usable."""
+    """Create the table unless it exists; return once it is usable."""
     with contextlib.suppress(client.exceptions.ResourceInUseException):
         await client.create_table(
             TableName=table,
@@ -260,7 +260,7 @@ def _items(page: Any) -> list[Item]:
 
 
 async def _gather(work: Iterable[Awaitable[T]]) -> list[T]:
-    """Run all concurrently and return the results; the first error cancels the others and is raised."""
+    """Run all concurrently and return their results in order; the first error cancels the others and is raised."""
 
     async def one(each: Awaitable[T]) -> T:
         return await each

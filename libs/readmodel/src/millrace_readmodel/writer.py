@@ -1,6 +1,6 @@
 """Write single providers and plans into a generation of the read model, concurrently with other writers.
 
-A card is replaced by compare-and-set after its row and name entries: the old card is the only record of their places.
+A card is replaced by compare-and-set after its row and name entries: only the old card records where they are.
 A writer that loses reads the source of truth again, writes the new state, and removes what it wrote elsewhere. The
 version of a removed card remains for some minutes; otherwise a slow writer could restore the card.
 
@@ -51,7 +51,7 @@ class WriterSource(openings_writer.OpeningsSource, Protocol):
 
 @dataclass(slots=True)
 class _Attempts:
-    """State of earlier attempts at one provider-location: where they wrote and which version they found."""
+    """State of earlier attempts to write one provider-location: where they wrote and which version they found."""
 
     partitions: set[Partition] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
@@ -74,7 +74,7 @@ class _CardWrite:
 
     @property
     def is_needed(self) -> bool:
-        """Whether version or content differ; a removal is written too, so that older writers notice it."""
+        """Whether version or content changes. Removals are written too, so that older writers notice them."""
         same = card_version(self.before) == self.version and card_content(self.before) == card_content(self.after)
         return not same
 
@@ -96,7 +96,7 @@ class ReadModelWriter:
         self._openings = OpeningsWriter(redis, source, now=now, attempts=attempts)
 
     async def write(self, generation: int, aggregates: Collection[str], weeks: Sequence[WeekItem] = ()) -> None:
-        """Write the current state of these aggregates (partition keys of the source of truth) and the given weeks.
+        """Write the current state of these aggregates (partition keys of the source of truth), and weeks of openings.
 
         Only providers and plans appear in the read model. `weeks` must already be in the source of truth.
         """
@@ -106,7 +106,7 @@ class ReadModelWriter:
         await self.write_providers(generation, await self._openings.merge(generation, weeks))
 
     async def write_providers(self, generation: int, npis: Collection[str]) -> None:
-        """Write all cards of these providers and remove their obsolete ones."""
+        """Write all cards of the providers with these NPIs and remove their obsolete cards."""
         tried: dict[str, _Attempts] = defaultdict(_Attempts)
         pending = dict.fromkeys(npis)
         for _ in range(self._attempts):
@@ -118,7 +118,7 @@ class ReadModelWriter:
             raise ContentionError(f"{len(pending)} providers, {next(iter(pending))} among them")
 
     async def write_plans(self, generation: int, plan_ids: Collection[str]) -> None:
-        """Write these insurance plans and remove the deleted ones."""
+        """Write the insurance plans with these ids and remove the deleted ones."""
         key = layout.plans_key(generation)
         pending = list(dict.fromkeys(plan_ids))
         for _ in range(self._attempts):
@@ -139,7 +139,7 @@ class ReadModelWriter:
     async def _attempt(
         self, generation: int, collections: Sequence[cards.ItemCollection], tried: dict[str, _Attempts]
     ) -> list[str]:
-        """Write once; return the NPIs to retry."""
+        """Try to write these providers once; return the NPIs to retry."""
         wanted = {card.id: card for collection in collections for card in build_cards(collection)}
         numbers = await self._plan_sets.numbers(generation, {card.plans for card in wanted.values()})
         ids = [(collection, each) for collection in collections for each in collection.location_ids]
@@ -171,7 +171,7 @@ class ReadModelWriter:
             return found
 
     async def _apply(self, generation: int, writes: Sequence[_CardWrite]) -> list[_CardWrite]:
-        """Write rows and names, then cards; return the writes whose card another writer has replaced."""
+        """Write rows and names, then cards; return the writes that failed because another writer replaced the card."""
         await scripts.run(self._redis, [*_row_calls(generation, writes), *_name_calls(generation, writes)])
         written = await scripts.run(
             self._redis,

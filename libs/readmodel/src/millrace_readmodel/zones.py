@@ -48,7 +48,7 @@ TIME_ZONES: Final = (
     "Pacific/Pohnpei",
     "Pacific/Saipan",
 )
-"""The index is the number in openings and cards: only append."""
+"""The index of a zone is its number in openings and cards, so only append to this list."""
 _NUMBERS: Final = {name: number for number, name in enumerate(TIME_ZONES)}
 EPOCH: Final = date(1970, 1, 1)
 DAYS_TO_THURSDAY: Final = 3
@@ -56,44 +56,44 @@ DAYS_TO_THURSDAY: Final = 3
 
 
 def zone_number(name: str) -> int:
-    """Return the number of a zone; 0 (UTC) for an unlisted one."""
+    """Return the number of a time zone given by IANA name; 0 (UTC) for a zone that is not listed."""
     return _NUMBERS.get(name, 0)
 
 
 @functools.cache  # zoneinfo caches only eight
 def zone_info(zone: int) -> ZoneInfo:
-    """Return the rules of a zone by its number."""
+    """Return the time zone with this number."""
     return ZoneInfo(TIME_ZONES[zone])
 
 
 def local_time(unix: float, zone: int) -> datetime:
-    """Convert Unix seconds to the local time of a zone."""
+    """Convert Unix seconds to the local time of the zone with this number."""
     return datetime.fromtimestamp(unix, zone_info(zone))
 
 
 def day_number(moment: date) -> int:
-    """Return the days from 1970-01-01 to a local date."""
+    """Return a local date as the number of days since 1970-01-01."""
     return moment.toordinal() - EPOCH.toordinal()
 
 
 def date_from_day(day: int) -> date:
-    """Return the date of a day number."""
+    """Convert a number of days since 1970-01-01 to a date."""
     return EPOCH + timedelta(days=day)
 
 
 def week_of_day(day: int) -> int:
-    """Return the number of a day's ISO week, counted from that of 1970-01-01."""
+    """Return the number of the ISO week that contains a day; the week of 1970-01-01 is number 0."""
     return (day + DAYS_TO_THURSDAY) // 7
 
 
 def first_day_of_week(week: int) -> int:
-    """Return the number of a week's Monday."""
+    """Return the day number (days since 1970-01-01) of a week's Monday."""
     return 7 * week - DAYS_TO_THURSDAY
 
 
 @functools.lru_cache(maxsize=4_096)
 def week_number(text: str) -> int:
-    """Return the number of an ISO week such as `2026-W48`; raise `ValueError` for other text."""
+    """Convert an ISO week such as `2026-W48` to its number; raise `ValueError` for other text."""
     year, separator, number = text.partition("-W")
     if not separator or len(year) != 4 or len(number) != 2:
         raise ValueError(f"week: {text!r} is not an ISO week such as 2026-W48")
@@ -102,7 +102,7 @@ def week_number(text: str) -> int:
 
 @functools.lru_cache(maxsize=262_144)  # the locations of a zone share a grid of times
 def day_and_minute(start: str, zone: int) -> tuple[int, int, int]:
-    """Return local day, minute of the day, and 1 in a repeated hour, of an RFC 3339 moment.
+    """Convert RFC 3339 text to (local day, minute of the day, fold); fold is 1 in an hour repeated by a clock change.
 
     Raises `ValueError` for an invalid moment or a missing offset.
     """
