@@ -1,4 +1,4 @@
-"""`python -m millrace_search`"""
+"""Run the service: `python -m millrace_search`."""
 
 from millrace_platform.serve import serve
 

@@ -1,4 +1,4 @@
-"""The composition root of the search service."""
+"""The composition root, which connects the components of the search service."""
 
 from contextlib import AsyncExitStack
 
@@ -20,7 +20,7 @@ from millrace_search.suggest.service import SuggestionService
 
 
 async def start(settings: SearchSettings, app: FastAPI, stack: AsyncExitStack) -> ServiceRuntime:
-    """Connect the source of truth and the near cache; neither store needs to be available yet."""
+    """Create the clients of both stores and the service's components; neither store needs to be available yet."""
     aws = truth_client(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url)
     truth = Truth(await stack.enter_async_context(aws), settings.truth_table)
     key_spaces = create_key_spaces(

@@ -8,7 +8,7 @@ from millrace_platform.openapi import described_problems
 
 
 class NamedSpecialty(BaseModel):
-    """A specialty."""
+    """A medical specialty: its identifier in requests and its name."""
 
     slug: str = Field(examples=["dermatology"])
     name: str = Field(examples=["Dermatology"])
@@ -25,7 +25,7 @@ class Address(BaseModel):
 
 
 class Position(BaseModel):
-    """WGS 84 degrees."""
+    """A position in WGS 84 degrees."""
 
     lat: float = Field(examples=[40.7484])
     lon: float = Field(examples=[-73.9857])
@@ -62,5 +62,5 @@ _DESCRIPTIONS: Final = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the API descriptions of problem responses by status."""
+    """Return the OpenAPI descriptions of the problem responses with these statuses, by status."""
     return described_problems(_DESCRIPTIONS, *statuses)

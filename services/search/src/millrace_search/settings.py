@@ -13,13 +13,13 @@ class SearchSettings(PlatformSettings):
     truth_table: str = "millrace-truth"
 
     search_partition_cache: int = Field(128 * MIB, ge=MIB)
-    """All partitions of 1,000,000 provider-locations take about 90 MiB."""
+    """Cache size for partitions; those of 1,000,000 provider-locations take about 90 MiB."""
     search_area_cache: int = Field(128 * MIB, ge=MIB)
-    """Decoded rows of the most frequent searches, and once more their openings."""
+    """Cache size for the decoded rows of frequent searches, and the same again for their openings."""
     search_card_cache: int = Field(1024 * MIB, ge=MIB)
-    """A card takes about 0.9 KiB, so 1,000,000 fit."""
+    """Cache size for cards (contents of search results) of about 0.9 KiB each, so that 1,000,000 fit."""
     search_openings_cache: int = Field(256 * MIB, ge=MIB)
-    """All openings of 1,000,000 provider-locations take about 190 MiB."""
+    """Cache size for openings; those of 1,000,000 provider-locations take about 190 MiB."""
     search_name_cache: int = Field(32 * MIB, ge=MIB)
     search_redis_timeout: Seconds = 1.0
-    """Limit of one round trip; a slower connection is closed and reopened."""
+    """Longest wait for a reply in seconds; a slower connection is closed and reopened."""

@@ -1,4 +1,7 @@
-"""Decode the rows of partitions into arrays for queries."""
+"""Decode the rows of partitions into arrays for queries.
+
+An area is the rows of all partitions that a search reads. The *traits* of a row are its facet values as 64 bits.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,15 +14,15 @@ from millrace_search.engine.ranking import merit
 from millrace_search.engine.sphere import Floats, set_unit_vectors
 
 RATING_STEPS: Final = (3.0, 3.5, 4.0, 4.5)
-"""Lower bounds of the rating facet."""
+"""Lower bounds (stars) of the values of the rating facet."""
 LANGUAGE_BITS: Final = slice(0, 32)
-"""Bits of traits for languages, by ordinal."""
+"""Bit positions in traits of languages, by ordinal."""
 SEX_BITS: Final = slice(32, 35)
-"""Bits of traits for F, M, X."""
+"""Bit positions in traits of the sexes F, M and X."""
 NEW_PATIENTS_BITS: Final = slice(35, 37)
-"""Bits of traits for accepting and not accepting new patients."""
+"""Bit positions in traits of accepting and not accepting new patients."""
 RATING_BITS: Final = slice(37, 37 + len(RATING_STEPS))
-"""Bits of traits for a rating at or above each step. The higher bits contain the specialty's ordinal."""
+"""Bit positions in traits of a rating at or above each step. Higher bits contain the specialty's ordinal."""
 _SPECIALTY_SHIFT: Final = np.uint64(RATING_BITS.stop)
 
 Ids = npt.NDArray[np.uint64]
@@ -47,14 +50,14 @@ _RATINGS: Final = np.array(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Area:
-    """Arrays of `n` rows. Columns of one type share an array, as array headers dominate the cost of small areas."""
+    """Columns of `n` rows. Columns of one type share an array, as array headers dominate the size of small areas."""
 
     keys: Ids
-    """(3, n): ids, versions, traits."""
+    """Shape (3, n): ids, versions, traits."""
     measures: Floats
-    """(4, n): unit vector of the position, merit."""
+    """Shape (4, n): unit vector of the position (3), merit."""
     numbers: Ints
-    """(2, n): plan set, rating in thousandths (0: none)."""
+    """Shape (2, n): number of the plan set, rating in thousandths (0: none)."""
     highest_plan_set: int
 
     def __len__(self) -> int:
@@ -71,19 +74,19 @@ class Area:
 
     @property
     def traits(self) -> Ids:
-        """Facet values as bits, see `*_BITS`."""
+        """Facet values and specialty of each row as 64 bits, at the positions in `LANGUAGE_BITS`, `SEX_BITS` etc."""
         part: Ids = self.keys[2]
         return part
 
     @property
     def vectors(self) -> Floats:
-        """(3, n) unit vectors."""
+        """Unit vectors of the positions, shape (3, n)."""
         part: Floats = self.measures[:3]
         return part
 
     @property
     def merits(self) -> Floats:
-        """See `ranking.merit`."""
+        """Part of each row's relevance that doesn't depend on the query (`ranking.merit`); higher is better."""
         part: Floats = self.measures[3]
         return part
 
@@ -94,13 +97,13 @@ class Area:
 
     @property
     def ratings(self) -> Ints:
-        """Thousandths; 0 without a rating."""
+        """Rating of each row in thousandths of a star; 0 without a rating."""
         part: Ints = self.numbers[1]
         return part
 
 
 def build_area(value: bytes) -> Area:
-    """Build an area from concatenated strings of partitions; raise `ValueError` for incomplete rows."""
+    """Build an area from the concatenated rows of its partitions; raise `ValueError` for an incomplete row."""
     rows = np.frombuffer(value, dtype=ROW)
     n = len(rows)
     keys, measures, numbers = np.empty((3, n), np.uint64), np.empty((4, n)), np.empty((2, n), np.intp)
@@ -125,17 +128,17 @@ EMPTY_AREA: Final = build_area(b"")
 
 
 def sex_trait(sex: int) -> int:
-    """Return the trait of a row's `sex`, as a bit mask."""
+    """Return the bit mask in traits of a sex: 1 F, 2 M, 3 X."""
     return _bit(SEX_BITS.start + sex - 1)
 
 
 def new_patients_trait(new_patients: int) -> int:
-    """Return the trait of a row's `new_patients`, as a bit mask."""
+    """Return the bit mask in traits of `new_patients`: 1 no, 2 yes."""
     return _bit(NEW_PATIENTS_BITS.stop - new_patients)
 
 
 def language_trait(language: int) -> int:
-    """Return the trait of a language's ordinal, as a bit mask."""
+    """Return the bit mask in traits of the language with this ordinal."""
     return _bit(language)
 
 
@@ -145,5 +148,5 @@ def bits(traits: Ids) -> npt.NDArray[np.uint8]:
 
 
 def specialties(traits: Ids) -> Ints:
-    """Return the specialty ordinals (n,)."""
+    """Return the specialty ordinal in each of `n` traits."""
     return (traits >> _SPECIALTY_SHIFT).astype(np.intp)

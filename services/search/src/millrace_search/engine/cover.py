@@ -1,4 +1,4 @@
-"""Find the H3 cells that a circle touches: all of them, and rarely one that it only approaches."""
+"""Find all H3 cells that a circle touches; rarely, the result includes a cell just outside the circle."""
 
 import functools
 import math
@@ -13,13 +13,13 @@ from millrace_readmodel.layout import H3_RESOLUTION
 from millrace_search.engine.sphere import EARTH_RADIUS_MI, Circle, Floats
 
 SPACING_MI: Final = 20.0
-"""Lower bound of the distance between the centers of adjacent cells (the smallest is about 22)."""
+"""Lower bound in miles of the distance between the centers of adjacent cells (the smallest is about 22)."""
 CELL_REACH_MI: Final = 24.0
-"""Upper bound of the distance from a cell's center to its corners (the largest is about 20)."""
+"""Upper bound in miles of the distance from a cell's center to its corners (the largest is about 20)."""
 SLACK: Final = 1.005
-"""Factor on the radius for the error of plane distances; 200 miles from the origin a tenth of it is used."""
+"""Factor on the radius that allows for the error of distances in the plane, which is a tenth of it at 200 miles."""
 MARGIN_MI: Final = 0.1
-"""Added because cell sides are arcs and rows contain positions as float32."""
+"""Miles added to the radius, because cell sides are arcs and rows contain positions as float32."""
 CACHED_COVERS: Final = 65_536
 """More than there are ZIP codes; 400 bytes each."""
 CACHED_NEIGHBORHOODS: Final = 2_048
@@ -27,18 +27,18 @@ CACHED_NEIGHBORHOODS: Final = 2_048
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Neighborhood:
-    """A cell and its neighbors, projected azimuthally equidistant around the cell's center, in miles."""
+    """A cell and its neighbors in an azimuthal equidistant projection around the cell's center, in miles."""
 
     origin: tuple[float, float]
-    """Degrees."""
+    """Latitude and longitude of the cell's center in degrees."""
     cells: tuple[str, ...]
-    """The central cell comes first."""
+    """Cells in hexadecimal; the central cell comes first."""
     starts: Floats
     """(2, sides): start points of the sides of all neighbors, cell by cell."""
     along: Floats
     """(2, sides): vectors from start to end."""
     squares: Floats
-    """(sides,): squared lengths."""
+    """(sides,): squared lengths of the sides."""
     firsts: npt.NDArray[np.intp]
     """(cells - 1,): index of each neighbor's first side."""
 

@@ -22,7 +22,7 @@ from typing import Final
 from millrace_search.engine.query import ID_BYTES, ID_MASK, PagePosition
 
 MAX_SHOWN: Final = 400
-"""Gives cursors of about 2,700 characters, which fit the request line limits of proxies."""
+"""Largest number of ids in a cursor, which then has about 2,700 characters and fits the limits of proxies."""
 _HEAD: Final = struct.Struct("<8sdQ")
 _MASK: Final = int(ID_MASK)
 
@@ -32,7 +32,10 @@ class InvalidCursorError(ValueError):
 
 
 def encode(query: bytes, value: float, row: int, shown: Sequence[int]) -> str:
-    """Return a cursor after the row id `row`. `query` identifies the query; `shown` are the ids in display order."""
+    """Return a cursor for the page after the result with this sort `value` and id `row`.
+
+    `query` identifies the search; `shown` contains the ids of all results shown so far, in display order.
+    """
     last = shown[-MAX_SHOWN:]
     ids = b"".join((each & _MASK).to_bytes(ID_BYTES, "little") for each in last)
     body = struct.pack("<dQ", value, row) + ids
@@ -40,7 +43,10 @@ def encode(query: bytes, value: float, row: int, shown: Sequence[int]) -> str:
 
 
 def decode(text: str, query: bytes) -> tuple[PagePosition, list[int]]:
-    """Return the position and the ids shown, in order; raise `InvalidCursorError`, also for another query's cursor."""
+    """Return the page position and the ids shown, in order.
+
+    Raises `InvalidCursorError` for text that is not a cursor, or is a cursor of another search.
+    """
     try:
         packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         seal, value, row = _HEAD.unpack_from(packed)

@@ -19,7 +19,7 @@ from millrace_search.engine.area import Bools, Ids, Ints
 from millrace_search.engine.sphere import Floats
 
 NEVER: Final = 3 * 10_000_000.0
-"""Part of a day for rows without a requested opening, which sorts after all others."""
+"""Sort value of rows without a requested opening, which come after all others."""
 ALL_KINDS: Final = tuple(range(VISIT_KINDS))
 ALL_PARTS: Final = tuple(range(len(PARTS)))
 _ALL: Final = np.uint64(2**64 - 1)
@@ -33,11 +33,11 @@ class AreaOpenings:
     """Openings of the rows of an area, in their order."""
 
     planes: npt.NDArray[np.uint64]
-    """(12, n)"""
+    """Shape (12, n): in each plane, the days with openings of each row as 64 bits."""
     zones: Ints
-    """(n,): numbers of time zones."""
+    """Number of each row's time zone."""
     since: Ints
-    """(n,): first day covered; 0 for unknown openings."""
+    """First day that each row's openings cover; 0 for unknown openings."""
     has_misplaced_entries: bool
     """Whether any entry belongs to another row, because rows and openings were read at different times."""
 
@@ -47,7 +47,10 @@ class AreaOpenings:
 
 
 def build_openings(ids: Ids, parts: Sequence[bytes], columns: Sequence[bytes]) -> AreaOpenings:
-    """Build the openings of the rows `ids` from the strings of their partitions and of the partitions' openings."""
+    """Build the openings of the rows with these `ids`, in order.
+
+    `parts` are the rows of their partitions, `columns` the openings of the same partitions, as stored.
+    """
     joined = b"".join(map(_pad_column, parts, columns))
     entries = np.frombuffer(joined, dtype=OPENINGS)
     since = entries["since"].astype(np.intp)
@@ -65,7 +68,7 @@ def _pad_column(part: bytes, column: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class OpeningsFilter:
-    """Requested openings, by default all from today on. Days are local, counted from 1970-01-01."""
+    """Conditions on openings, by default any from today on. `first` and `last` are local days since 1970-01-01."""
 
     first: int | None = None
     last: int | None = None
@@ -77,16 +80,16 @@ class OpeningsFilter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalTimes:
-    """Local day and part of the day at one moment: arrays by number of the time zone."""
+    """Local day and part of the day at one moment, as arrays indexed by the number of the time zone."""
 
     today: Ints
     part: Ints
-    """Part of the day."""
+    """0 morning, 1 afternoon, 2 evening."""
 
 
 @functools.lru_cache(maxsize=8)
 def local_times(minute: int) -> LocalTimes:
-    """Return the local times at a minute of Unix time."""
+    """Return the local times in all time zones at a moment, in minutes of Unix time."""
     shown = [local_time(60.0 * minute, zone) for zone in range(len(TIME_ZONES))]
     return LocalTimes(
         np.array([day_number(each) for each in shown], dtype=np.intp),
@@ -96,14 +99,14 @@ def local_times(minute: int) -> LocalTimes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpeningsMatcher:
-    """Matches the openings of an area with a filter at one moment."""
+    """Finds the rows of an area whose openings match a filter at one moment."""
 
     openings: AreaOpenings
     filter: OpeningsFilter
     local_times: LocalTimes
 
     def has_opening(self, rows: Ints) -> Bools:
-        """Return for each row whether it has a requested opening."""
+        """Return for each row (index in the area) whether it has a requested opening."""
         found = np.zeros(len(rows), dtype=np.uint64)
         days = self._requested_days(rows)
         for part in self.filter.parts:
@@ -112,7 +115,7 @@ class OpeningsMatcher:
         return has
 
     def soonest(self, rows: Ints) -> Floats:
-        """Return the first part of a day with a requested opening per row, as 3 * day + part; `NEVER` without one."""
+        """Return `3 * day + part of the day` of each row's first requested opening; `NEVER` without one."""
         earliest = np.full(len(rows), NEVER)
         days = self._requested_days(rows)
         for part in self.filter.parts:
@@ -144,7 +147,7 @@ class OpeningsMatcher:
         )
 
     def _matching_days(self, rows: Ints, part: int, days: "_RequestedDays") -> Ids:
-        """Return the bits of the days with a requested opening in this part of the day."""
+        """Return for each row the days with a requested opening in this part of the day, as 64 bits."""
         planes = self.openings.planes
         bits = np.zeros(len(rows), dtype=np.uint64)
         for kind in self.filter.visit_kinds:
@@ -157,13 +160,13 @@ class OpeningsMatcher:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _RequestedDays:
-    """Days to be searched, by row."""
+    """Requested days of each row: the first day, and all days as bits."""
 
     first: Ints
     bits: Ids
     first_bit: Ids
     parts_passed: Ints
-    """Number of past parts of the first day."""
+    """Number of parts of the first day that have passed."""
 
 
 def _rotate_left(bits: Ids, by: Ints) -> Ids:

@@ -26,15 +26,15 @@ from millrace_search.engine.ranking import Sort, by_rating, by_relevance, by_soo
 from millrace_search.engine.sphere import Circle, Floats, squared_chord, squared_chords
 
 ID_BYTES: Final = 5
-"""Bytes of each id that cursors contain."""
+"""Number of low bytes of each id that cursors contain."""
 PRESELECT_THRESHOLD: Final = 100
-"""Rows beyond the page from which partitioning before sorting is faster."""
+"""Number of rows beyond the page from which selecting the page's rows before sorting is faster."""
 ID_MASK: Final = np.uint64((1 << 8 * ID_BYTES) - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class PagePosition:
-    """End of the previous page, and the ids shown so far (masked by `ID_MASK`)."""
+    """Sort value and id of the last result of the previous page, and the ids shown so far (masked by `ID_MASK`)."""
 
     value: float
     id: int
@@ -51,17 +51,17 @@ class Query:
     sort: Sort = "relevance"
     limit: int = 20
     accepting: Bools | None = None
-    """By plan set number, whether the set contains the requested plan; covers the numbers of all rows."""
+    """For each plan set number, whether the set contains the requested plan. Covers the plan sets of all rows."""
     names: Ids | None = None
-    """Sorted ids that match the name."""
+    """Sorted ids of the rows that match the name."""
     language: int | None = None
-    """Ordinal."""
+    """Ordinal of the requested language."""
     sex: int | None = None
-    """As in `layout.ROW`."""
+    """Requested sex: 1 F, 2 M, 3 X."""
     new_patients: int | None = None
-    """As in `layout.ROW`."""
+    """Requested value: 1 not accepting new patients, 2 accepting."""
     min_rating: int | None = None
-    """Thousandths."""
+    """Lowest rating that matches, in thousandths of a star."""
     after: PagePosition | None = None
     requires_opening: bool = False
     """Whether rows need a requested opening to match."""
@@ -74,22 +74,22 @@ class Facets:
     """Counts of matches per value of each filter, with all other filters applied."""
 
     languages: list[float]
-    """32 counts by ordinal."""
+    """32 counts, by ordinal of the language."""
     sexes: list[float]
-    """F, M, X."""
+    """Counts of F, M and X."""
     new_patients: list[float]
-    """Yes, no."""
+    """Counts of accepting and not accepting new patients."""
     ratings: list[float]
-    """At or above each of `area.RATING_STEPS`."""
+    """Counts of ratings at or above each of `area.RATING_STEPS`."""
     specialties: dict[int, int] = field(default_factory=dict)
-    """Counts by ordinal, without zeros."""
+    """Counts by ordinal of the specialty, without zeros."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultPage:
-    """A page of results: parallel lists in display order, facets and total.
+    """A page of results as parallel lists in display order, with facets and total.
 
-    `rows` are indices in the area, `chords` squared chords to the center, `values` the sort values.
+    `rows` are indices in the area, `chords` squared chords to the circle's center, `values` sort values (lower first).
     """
 
     ids: list[int]
@@ -104,7 +104,7 @@ class ResultPage:
 
 
 def run_query(area: Area, query: Query) -> ResultPage:
-    """Count all matches in the area and return the first `limit` after the query's position, in order."""
+    """Return the first `limit` matches after the query's position, in order, with facets and total of all matches."""
     chords = squared_chords(area.vectors, query.circle.lat, query.circle.lon)
     rows = _candidates(area, query, chords).nonzero()[0]
     if query.requires_opening and query.openings_matcher is not None:
@@ -150,7 +150,7 @@ def _candidates(area: Area, query: Query, chords: Floats) -> Bools:
 
 
 def _count_facets(area: Area, query: Query, rows: Ints) -> tuple[Facets, Bools | None]:
-    """Return the facets of these rows and which of them pass all filters (None: all)."""
+    """Return the facets of these rows, and for each row whether it passes all filters (None: all pass)."""
     traits = area.traits[rows]
     each = bits(traits)
     language = 0 if query.language is None else language_trait(query.language)
@@ -173,7 +173,7 @@ def _count_facets(area: Area, query: Query, rows: Ints) -> tuple[Facets, Bools |
 
 
 def _matching_all(traits: Ids, requested: int, rated: Bools | None) -> Bools | None:
-    """Return which rows have all the requested traits and the rating; None without such filters."""
+    """Return for each row whether it has all requested traits and the rating; None without such filters."""
     if not requested:
         return rated
     mask = np.uint64(requested)
@@ -182,7 +182,7 @@ def _matching_all(traits: Ids, requested: int, rated: Bools | None) -> Bools | N
 
 
 def _sums(each: npt.NDArray[np.uint8], passing: Bools | None) -> list[float]:
-    """Count the rows with each bit."""
+    """Return the number of rows in which each bit is set."""
     weights = np.ones(len(each)) if passing is None else passing.astype(np.float64)
     sums: list[float] = (weights @ each).tolist()
     return sums
@@ -203,7 +203,7 @@ def _is_after(ids: Ids, order: Floats, after: PagePosition) -> Bools:
 
 
 def _best_rows(ids: Ids, order: Floats, limit: int) -> Ints:
-    """Return the indices of the `limit` lowest values in order, ties by id."""
+    """Return the indices of the `limit` lowest sort values in order; equal values are ordered by id."""
     if len(order) > limit + PRESELECT_THRESHOLD:
         near: Ints = (order <= np.partition(order, limit - 1)[limit - 1]).nonzero()[0]
         best: Ints = near[np.lexsort((ids[near], order[near]))[:limit]]

@@ -1,4 +1,4 @@
-"""Compute sort values: lower comes first, ties by id. The sort value for distance is the squared chord.
+"""Compute sort values of results: lower comes first. The sort value for distance is the squared chord (`sphere`).
 
 Uses only operations that IEEE 754 rounds exactly, for the reason given in `sphere`.
 """
@@ -34,11 +34,11 @@ def merit(
     *,
     out: Floats,
 ) -> None:
-    """Compute the query-independent part of relevance: `0.40 * quality + 0.15 * accepting`.
+    """Write the part of relevance that doesn't depend on the query to `out`: `0.40 * quality + 0.15 * accepting`.
 
-    quality = ((5 * 4.0 + reviews * rating) / (5 + reviews) - 1) / 4, the Bayesian average from 0 to 1;
-    accepting = 1 if new patients are accepted, 0 if not, 0.5 if unknown.
-    `ratings` are in thousandths, 0 without reviews.
+    quality = ((5 * 4.0 + reviews * rating) / (5 + reviews) - 1) / 4, the Bayesian average rating, scaled to 0 to 1;
+    accepting = 1 if new patients are accepted, 0 if not, 0.5 if unknown. Higher is better.
+    `ratings` are in thousandths of a star, 0 without reviews; `reviews` are numbers of reviews.
     """
     np.multiply(ratings, reviews, out=out, dtype=np.float64)
     out += PRIOR_REVIEWS * PRIOR_RATING * 1000.0
@@ -48,7 +48,10 @@ def merit(
 
 
 def by_relevance(chords: Floats, merits: Floats) -> Floats:
-    """Return -(merit + 0.45 / (1 + (d / 5 mi)²)); d is the chord to the center, given as its square."""
+    """Return sort values, lowest for the most relevant result: -(merit + 0.45 / (1 + (d / 5 mi)²)).
+
+    `chords` are squared chords to the center, from which the distance d follows; `merits` are results of `merit`.
+    """
     order: Floats = -_HALF_CHORD - chords
     np.divide(DISTANCE_WEIGHT * _HALF_CHORD, order, out=order)
     order -= merits
@@ -56,14 +59,20 @@ def by_relevance(chords: Floats, merits: Floats) -> Floats:
 
 
 def by_rating(chords: Floats, ratings: npt.NDArray[np.intp]) -> Floats:
-    """Return sort values for the best rating first, unrated last, then by distance. `ratings` are in thousandths."""
+    """Return sort values, lowest for the best rating, highest without one; equal ratings are ordered by distance.
+
+    `chords` are squared chords to the center; `ratings` are in thousandths of a star, 0 without a rating.
+    """
     order: Floats = chords * _NEAREST_LAST
     order -= ratings
     return order
 
 
 def by_soonest(chords: Floats, parts_of_days: Floats) -> Floats:
-    """Return sort values for the first opening's part of a day (`OpeningsMatcher.soonest`), then by distance."""
+    """Return sort values, lowest for the earliest first opening; openings in the same part of a day by distance.
+
+    `chords` are squared chords to the center; `parts_of_days` are results of `OpeningsMatcher.soonest`.
+    """
     order: Floats = chords * _NEAREST_LAST
     order += parts_of_days
     return order

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 EARTH_RADIUS_MI: Final = 3958.7613
-"""Mean radius, IUGG."""
+"""Mean radius of the Earth in miles (IUGG)."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -27,7 +27,7 @@ class Circle:
 
 
 def unit_vector(lat: float, lon: float) -> tuple[float, float, float]:
-    """Return the unit vector of a position in degrees."""
+    """Return the unit vector (x, y, z) of a position in degrees."""
     phi, theta = math.radians(lat), math.radians(lon)
     return math.cos(phi) * math.cos(theta), math.cos(phi) * math.sin(theta), math.sin(phi)
 
@@ -57,11 +57,11 @@ def squared_chords(vectors: Floats, lat: float, lon: float) -> Floats:
 
 
 def squared_chord(distance_mi: float) -> float:
-    """Return the squared chord of a great-circle distance up to half the circumference."""
+    """Convert a great-circle distance in miles, up to half the circumference, to a squared chord."""
     chord = 2.0 * math.sin(distance_mi / (2.0 * EARTH_RADIUS_MI))
     return chord * chord
 
 
 def miles(squared: float) -> float:
-    """Return the great-circle distance of a squared chord."""
+    """Convert a squared chord to the great-circle distance in miles."""
     return 2.0 * EARTH_RADIUS_MI * math.asin(min(1.0, math.sqrt(squared) / 2.0))

@@ -1,1 +1,1 @@
-"""`GET /v1/search`."""
+"""Search for providers: `GET /v1/search`."""

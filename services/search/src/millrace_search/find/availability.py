@@ -10,7 +10,7 @@ from millrace_readmodel.zones import day_number
 from millrace_search.engine.openings import ALL_PARTS, OpeningsFilter
 
 HORIZON_DAYS: Final = 60
-"""Days with known openings, including today."""
+"""Number of days with known openings, including today."""
 _WITHIN: Final = re.compile(r"([1-9]\d?)d", re.ASCII)
 _EASTERNMOST: Final = timedelta(hours=10)
 _WESTERNMOST: Final = timedelta(hours=-11)
@@ -37,7 +37,7 @@ class Parameters(Protocol):
 
 
 def parse_openings_filter(parameters: Parameters, now: float) -> tuple[OpeningsFilter, FilterKey]:
-    """Return the openings filter at a moment (Unix seconds), and a key of the parameters that identifies the search.
+    """Return the openings filter at a moment (Unix seconds), and a key that identifies the parameters in cursors.
 
     Raises `Unprocessable` for contradictory or past days, and for days beyond the known openings.
     """

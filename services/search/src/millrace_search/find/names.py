@@ -16,7 +16,7 @@ from millrace_search.index.key_spaces import Entries, SearchKeySpaces
 from millrace_search.index.vocabulary import Vocabulary
 
 MAX_WORDS: Final = 4_096
-"""Vocabulary words that a query may match; reading that many takes about 10 ms."""
+"""Largest number of vocabulary words that a query may match; reading that many takes about 10 ms."""
 MAX_PARTITIONS: Final = 1_024
 _ROUNDING_DEGREES: Final = 2e-5
 """Largest rounding error of a position stored as float32, in degrees (2 m)."""
@@ -24,20 +24,20 @@ _ROUNDING_DEGREES: Final = 2e-5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NameMatches:
-    """Rows whose name matches each word of a query, as distinct `entries` (`layout.NAME_ENTRY`)."""
+    """Rows whose name matches all words of a query, as one entry (`layout.NAME_ENTRY`) per row."""
 
     entries: Entries
 
     @property
     def ids(self) -> Ids:
-        """Sorted ids."""
+        """Sorted ids of the rows."""
         return self.entries["id"].copy()
 
 
 async def match_names(
     generation: CachedGeneration, key_spaces: SearchKeySpaces, vocabulary: Vocabulary, words: Sequence[str]
 ) -> NameMatches:
-    """Return the rows whose name has a word with each prefix.
+    """Return the rows whose name contains, for each of `words`, a word that begins with it.
 
     Raises `Unprocessable` if too many words match, and the errors of `CachedGeneration.load`.
     """
@@ -53,7 +53,7 @@ async def match_names(
 
 
 def _keys(generation: int, vocabulary: Vocabulary, word: str) -> list[bytes]:
-    """Return the keys of the word, which may not be in the vocabulary yet, and of its completions."""
+    """Return the Redis keys of the word, which may not be in the vocabulary yet, and of its completions."""
     completions = islice(vocabulary.completions(word), MAX_WORDS + 1)
     return [name_key(generation, each).encode() for each in dict.fromkeys((word, *completions))]
 
@@ -64,7 +64,7 @@ def _distinct(entries: Entries) -> Entries:
 
 
 def find_partitions(found: NameMatches, circle: Circle) -> list[tuple[int, str]]:
-    """Return (specialty ordinal, cell) of all partitions with one of these rows in the circle, sorted.
+    """Return the sorted partitions (specialty ordinal, cell) that contain any of these rows within the circle.
 
     Raises `Unprocessable` for too many partitions.
     """
@@ -82,7 +82,7 @@ def find_partitions(found: NameMatches, circle: Circle) -> list[tuple[int, str]]
 
 
 def _cells(lat: float, lon: float) -> set[str]:
-    """Return the cells that may contain a position that was rounded to this one."""
+    """Return the cells that may contain a position that float32 rounded to this one."""
     return {
         cell_at(lat + north, lon + east)
         for north in (-_ROUNDING_DEGREES, _ROUNDING_DEGREES)

@@ -89,15 +89,15 @@ class SearchParameters(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchRequest:
-    """A parsed search."""
+    """A search parsed from its query parameters."""
 
     specialties: tuple[int, ...]
-    """Ordinals; empty for a search by name in all specialties."""
+    """Ordinals of the specialties; empty for a search by name in all specialties."""
     words: tuple[str, ...]
-    """Folded words of the name."""
+    """Words of the name without case and accents."""
     plan: str | None
     query: Query
-    """The query without plan, name and openings, which need the read model."""
+    """The query except plan, name and openings, whose resolution needs the read model."""
     openings_filter: OpeningsFilter
     key: bytes
     """Identifies the search in its cursors."""

@@ -15,7 +15,7 @@ from millrace_search.index.plans import Plan
 
 _CODES: Final = {language.ordinal: language.code for language in all_languages()}
 _LANGUAGES: Final = tuple(_CODES.get(ordinal, "") for ordinal in range(32))
-"""Language codes by bit; unused bits have no code."""
+"""Language codes by bit; empty for unused bits."""
 _SEXES: Final = ("F", "M", "X")
 _NEW_PATIENTS: Final = ("true", "false")
 _STEPS: Final = tuple(f"{step:.1f}" for step in RATING_STEPS)
@@ -30,7 +30,7 @@ def encode_response(
     as_of: str | None,
     cursor: str | None,
 ) -> bytes:
-    """Return the JSON of a response. `results` are cards, squared chords to the center, and the JSON of openings."""
+    """Return the JSON of a response. `results` contains (card, squared chord to the center, openings as JSON)."""
     end = b"}" if plan is None else b',"accepted_plan":' + _encode_plan(plan) + b"}"
     cards = b",".join(
         [
@@ -53,7 +53,7 @@ def _text(value: str | None) -> bytes:
 
 
 def _encode_plan(plan: Plan) -> bytes:
-    """Return the JSON of a plan."""
+    """Return an insurance plan as JSON."""
     return msgspec.json.encode({"id": plan.id, "name": plan.name, "issuer": plan.issuer})
 
 

@@ -57,7 +57,7 @@ EXAMPLE: Final[dict[str, Any]] = {
 
 
 class FoundProvider(BaseModel):
-    """The provider of a result."""
+    """The provider of a search result."""
 
     npi: str
     name: str
@@ -67,7 +67,7 @@ class FoundProvider(BaseModel):
 
 
 class FoundLocation(BaseModel):
-    """The location of a result."""
+    """The location of a search result."""
 
     address: Address
     position: Position
@@ -77,7 +77,7 @@ class FoundLocation(BaseModel):
 
 
 class AcceptedPlan(BaseModel):
-    """The requested plan."""
+    """The requested insurance plan, which the location accepts."""
 
     id: str
     name: str
@@ -85,7 +85,7 @@ class AcceptedPlan(BaseModel):
 
 
 class Result(BaseModel):
-    """A provider at one location."""
+    """A search result: a provider at one location."""
 
     id: str = Field(description="Id of the provider-location.")
     provider: FoundProvider
@@ -113,7 +113,7 @@ class FacetCounts(BaseModel):
 
 
 class SearchResponse(BaseModel):
-    """A page of results."""
+    """A page of search results, with facets and total of the whole search."""
 
     results: list[Result]
     total: int = Field(description="Number of results on all pages.")

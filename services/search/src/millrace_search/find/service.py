@@ -36,10 +36,10 @@ from millrace_search.index.openings import TICK_SECONDS, UNKNOWN, belongs_to_row
 from millrace_search.index.plans import Plan
 
 ATTEMPTS: Final = 3
-"""Attempts of a search when its generation is replaced meanwhile."""
+"""Largest number of attempts of a search, which is repeated if the read model's generation is replaced meanwhile."""
 KEY_SETS: Final = 16_384
 NEIGHBORS: Final = 25
-"""Plan ids on each side of an unknown one among which suggestions are searched."""
+"""Number of plan ids sorted before and after an unknown id that are considered as suggestions."""
 V = TypeVar("V")
 
 PartitionId = tuple[int, str]
@@ -56,22 +56,22 @@ class SearchStats:
     reread: int = 0
     """Pages that were read again because a card did not match its row."""
     left_out: int = 0
-    """Results omitted because card and row did not match after reading them again."""
+    """Results omitted because card and row still did not match after they were read again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _CachedArea:
-    """An area and the near cache's objects that it was built from: it is valid while these are the same objects."""
+    """An area and the cached values that it was built from; it is valid while the cache returns the same objects."""
 
     parts: Sequence[bytes]
     area: Area
     ends: Sequence[int]
-    """End of each part's rows in the area."""
+    """For each part, the index in the area after its last row."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _CachedOpenings:
-    """Openings of an area and the objects that they were built from."""
+    """Openings of an area and the cached values that they were built from."""
 
     area: Area
     columns: Sequence[bytes]
@@ -80,7 +80,7 @@ class _CachedOpenings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scope:
-    """Partitions that a search reads, and the ids that match its name."""
+    """Partitions that a search reads, with their rows, and the sorted ids that match its name (None without a name)."""
 
     partitions: AbstractSet[PartitionId]
     keys: tuple[bytes, ...]
@@ -204,7 +204,7 @@ class SearchService:
         return openings
 
     async def _load_entries(self, generation: CachedGeneration, scope: _Scope, page: ResultPage) -> list[bytes]:
-        """Return the openings entries of the rows of the page."""
+        """Return the openings entry of each row of the page."""
         positions = [locate_row(row, scope.cached.ends) for row in page.rows]
         parts = sorted({part for part, _ in positions})
         keys = [openings_key_for(scope.keys[part]) for part in parts]
@@ -233,7 +233,7 @@ class SearchService:
         return cast(list[V], values)
 
     async def _find_plan(self, lexicon: Lexicon, plan_id: str, area: Area) -> tuple[Plan, Bools]:
-        """Return the plan, and for each plan set in the area whether it contains the plan."""
+        """Return the plan, and for each plan set number in the area whether the set contains the plan."""
         highest = area.highest_plan_set
         if highest >= len(lexicon.plan_sets):
             await lexicon.refresh_plan_sets()
@@ -261,7 +261,7 @@ class _Outcome:
         return not all(map(belongs_to_row, self.entries, self.page.ids))
 
     def results(self) -> list[tuple[RenderedCard, float, bytes]]:
-        """Return each card that matches its row's version and partition, with squared chord and JSON of openings."""
+        """Return (card, squared chord, openings as JSON) for each card that matches its row's version and partition."""
         partition_ids, page = self.scope.partitions, self.page
         return [
             (card, chord, render_openings(entry, self.tick) if belongs_to_row(entry, row) else UNKNOWN)

@@ -11,7 +11,7 @@ from millrace_readmodel.layout import AS_OF_KEY
 from millrace_readmodel.tracking import UnavailableError
 
 SECONDS: Final = 0.5
-"""Poll interval. The value changes with every batch of every shard, so polling costs less than tracking it."""
+"""Poll interval in seconds. The value changes with every batch of every shard, so tracking would cost more."""
 
 
 class AsOfPoller:
@@ -23,7 +23,7 @@ class AsOfPoller:
         """RFC 3339; None while unknown."""
 
     async def run(self) -> None:
-        """Poll until cancelled."""
+        """Poll the time until cancelled."""
         while True:
             try:
                 self.text = _oldest((await self._send("HGETALL", AS_OF_KEY))[1::2])

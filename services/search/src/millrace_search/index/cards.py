@@ -1,4 +1,4 @@
-"""Render cards for responses once, when they are fetched."""
+"""Render cards (the content of search results) as JSON once, when they are fetched."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +15,7 @@ _LANGUAGES: Final = tuple((1 << language.ordinal, language.code) for language in
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RenderedCard:
-    """A rendered card.
+    """A search result that is rendered except for the values that depend on the query.
 
     `body` is a JSON object without its closing brace; `specialty` (ordinal) and `cell` identify the partition.
     """
@@ -35,7 +35,7 @@ ABSENT: Final = RenderedCard(version=0, specialty=0, cell="", body=b"")
 
 
 def render_card(_key: bytes, value: bytes | None) -> RenderedCard:
-    """Render the value of a card's key; raise `msgspec.DecodeError`."""
+    """Render a stored card; return `ABSENT` for None or a removed card. Raises `msgspec.DecodeError`."""
     card = decode_card(value)
     if card is None:
         return ABSENT
@@ -69,7 +69,7 @@ _summary_decoder = msgspec.json.Decoder(_CardSummary)
 
 
 def decode_summary(card: RenderedCard) -> tuple[ProviderSummary, CityState]:
-    """Decode the provider and the city of a rendered card."""
+    """Return the provider and the city in a rendered card."""
     found = _summary_decoder.decode(card.body + b"}")
     return found.provider, found.location.address
 

@@ -11,17 +11,17 @@ from millrace_readmodel.layout import NAME_ENTRY
 from millrace_search.index.cards import RenderedCard, render_card
 
 ENTRY_BYTES: Final = 300
-"""Overhead of an entry: the cache's, and that of key and value objects."""
+"""Estimated bytes of a cache entry in addition to its content."""
 Entries: TypeAlias = npt.NDArray[np.void]
-"""`layout.NAME_ENTRY`s of one word."""
+"""Array of the `layout.NAME_ENTRY`s of one word."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchKeySpaces:
-    """The four cached key spaces."""
+    """The four key spaces of the read model that the search service caches."""
 
     partitions: KeySpace[bytes]
-    """Undecoded: half of the partitions have only a few rows and are used together with others."""
+    """Undecoded rows, because half of the partitions have only a few rows and are decoded together with others."""
     names: KeySpace[Entries]
     cards: KeySpace[RenderedCard]
     openings: KeySpace[bytes]
@@ -32,7 +32,7 @@ class SearchKeySpaces:
 
 
 def create_key_spaces(*, partitions: int, names: int, cards: int, openings: int) -> SearchKeySpaces:
-    """Return the key spaces with their capacities in bytes."""
+    """Create the key spaces with the given capacities in bytes."""
     return SearchKeySpaces(
         partitions=KeySpace(b"p:", partitions, lambda _, value: value or b"", _size, preloaded=True, enumerated=True),
         names=KeySpace(b"n:", names, _entries, lambda entries: ENTRY_BYTES + entries.nbytes),

@@ -38,7 +38,7 @@ class Lexicon:
         self._lock = asyncio.Lock()
 
     def refreshes(self) -> dict[bytes, Callable[[], Awaitable[None]]]:
-        """Return the refresh method for each key."""
+        """Return the method that refreshes the data of each key, by key."""
         return {
             layout.words_key(self._generation.number).encode(): self.refresh_words,
             layout.plan_sets_key(self._generation.number).encode(): self.refresh_plan_sets,
@@ -46,7 +46,7 @@ class Lexicon:
         }
 
     async def load(self) -> None:
-        """Read everything for the first time."""
+        """Read vocabulary, plan sets and plans for the first time."""
         for refresh in self.refreshes().values():
             await refresh()
 
@@ -64,7 +64,7 @@ class Lexicon:
                 self.vocabulary.discard(word)
 
     async def refresh_plan_sets(self) -> None:
-        """Read the plan sets after the known ones."""
+        """Read the plan sets added since the last refresh."""
         key = layout.plan_sets_key(self._generation.number)
         async with self._lock:
             while True:
@@ -75,7 +75,7 @@ class Lexicon:
                     return
 
     async def refresh_plans(self) -> None:
-        """Read all plans."""
+        """Replace all insurance plans by those of the read model."""
         async with self._lock:
             fields = await self._send("HGETALL", layout.plans_key(self._generation.number))
         try:
@@ -143,7 +143,7 @@ class Lexicons:
             raise
 
     def on_change(self, generation: CachedGeneration, key: bytes | None) -> None:
-        """Schedule the refresh for a changed key; None: discard the lexicon, as changes are no longer reported."""
+        """Schedule the refresh of a changed key. None: discard the lexicon, as changes are no longer reported."""
         if key is None:
             self._lexicons.pop(generation, None)
             return

@@ -1,4 +1,4 @@
-"""Render openings entries for responses."""
+"""Render openings entries as JSON for responses."""
 
 import functools
 from bisect import bisect_right
@@ -13,28 +13,31 @@ from millrace_readmodel.zones import date_from_day, day_number, local_time, zone
 SHOWN_DAYS: Final = 14
 SHOWN_TIMES: Final = 4
 TICK_SECONDS: Final = 300
-"""Seconds for which a rendering is reused; a past time may be shown for as long."""
+"""Seconds for which rendered openings are reused, so a time may be shown up to this long after it has passed."""
 UNKNOWN: Final = b"null"
 _WIDTH: Final = OPENINGS.itemsize
 _COUNT: Final = (1 << COUNT_BITS) - 1
 _ALL_COUNTS: Final = (1 << COUNT_BITS * COUNTED_DAYS) - 1
 _PAIRS: Final = tuple(f"{pair & _COUNT},{pair >> COUNT_BITS}" for pair in range(1 << 2 * COUNT_BITS))
-"""Texts of two counts, by their bits."""
+"""JSON texts of two consecutive counts, indexed by their bits."""
 
 
 def locate_row(row: int, ends: Sequence[int]) -> tuple[int, int]:
-    """Return the partition of a row of an area and the row's index in it; `ends` are the ends of the partitions."""
+    """Return the index of the partition that contains a row of an area, and the row's index in the partition.
+
+    `ends` contains for each partition the index in the area after its last row.
+    """
     part = bisect_right(ends, row)
     return part, row - (ends[part - 1] if part else 0)
 
 
 def entry_at(column: bytes, index: int) -> bytes:
-    """Return the entry at this index of a partition's openings; empty if there is none."""
+    """Return the entry at this index of a partition's openings; empty bytes beyond their end."""
     return column[index * _WIDTH : (index + 1) * _WIDTH]
 
 
 def belongs_to_row(entry: bytes, row: int) -> bool:
-    """Return whether the entry belongs to the row or is empty."""
+    """Return whether the openings entry belongs to the row with this id, or contains no openings."""
     return not entry or entry[:2] == (row & 0xFFFF).to_bytes(2, "little") or entry[2:4] == b"\0\0"
 
 

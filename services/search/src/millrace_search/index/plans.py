@@ -34,7 +34,7 @@ class PlanSets:
         return plan_id in self._sets_by_plan
 
     def extend(self, sets: Iterable[bytes]) -> None:
-        """Append sets in the format of the read model."""
+        """Append plan sets, each given as plan ids joined by spaces."""
         for plans in sets:
             for plan_id in plans.decode().split():
                 self._sets_by_plan.setdefault(plan_id, array("I")).append(self._size)
@@ -42,7 +42,7 @@ class PlanSets:
         self._lookups.clear()
 
     def accepting(self, plan_id: str) -> npt.NDArray[np.bool_]:
-        """Return an array (sets,) of whether each set contains the plan."""
+        """Return an array that states for each plan set number whether the set contains the plan."""
         lookup = self._lookups.get(plan_id)
         if lookup is None:
             lookup = np.zeros(max(self._size, 1), dtype=np.bool_)
@@ -53,7 +53,7 @@ class PlanSets:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan; `words` are the folded words of name and issuer."""
+    """An insurance plan; `words` are the words of name and issuer without case and accents."""
 
     id: str
     name: str
@@ -62,7 +62,7 @@ class Plan:
 
 
 class Plans:
-    """All plans, by id."""
+    """All insurance plans of a generation, by id."""
 
     def __init__(self, stored: Iterable[tuple[bytes, bytes]]) -> None:
         """Decode (id, value) pairs of the read model; raise `msgspec.DecodeError`."""
@@ -79,7 +79,7 @@ class Plans:
         return self._by_id.get(plan_id)
 
     def neighbors(self, plan_id: str, n: int) -> list[str]:
-        """Return at most `2 * n` ids that sort next to this one."""
+        """Return up to `n` ids that sort before this one and up to `n` from it on."""
         at = bisect_left(self._ids, plan_id)
         return self._ids[max(0, at - n) : at + n]
 

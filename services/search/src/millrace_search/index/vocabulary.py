@@ -1,4 +1,4 @@
-"""Complete words, allowing one typo."""
+"""Find the words of a vocabulary that begin with a prefix, allowing one typo."""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
@@ -6,13 +6,13 @@ from itertools import islice
 from typing import Final
 
 MIN_TYPO_LENGTH: Final = 4
-"""Shorter words are similar to too many others."""
+"""Shortest prefix in which a typo is allowed; shorter ones are similar to too many words."""
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _END: Final = "\U0010ffff"
 
 
 class Vocabulary:
-    """A set of folded words, sorted by first character."""
+    """A set of words (without case and accents) that can be searched by prefix."""
 
     def __init__(self) -> None:
         self._buckets: dict[str, list[str]] = {}
@@ -46,7 +46,7 @@ class Vocabulary:
         self._size += len(self._buckets[first])
 
     def completions(self, prefix: str) -> Iterator[str]:
-        """Yield the words with this prefix in order, beginning with the prefix itself."""
+        """Yield the words with this prefix in order; the prefix itself comes first if it is a word."""
         bucket = self._buckets.get(prefix[:1], [])
         return islice(bucket, bisect_left(bucket, prefix), bisect_left(bucket, prefix + _END))
 
@@ -62,7 +62,7 @@ class Vocabulary:
 
 
 def one_typo_variants(word: str) -> Iterator[str]:
-    """Yield all texts at distance 1, likely ones first, with repetitions."""
+    """Yield all texts that differ from `word` by one typo, the likelier kinds of typos first, with repetitions."""
     splits = [(word[:i], word[i:]) for i in range(len(word) + 1)]
     yield from (head + tail[1] + tail[0] + tail[2:] for head, tail in splits if len(tail) > 1)
     yield from (head + tail[1:] for head, tail in splits if tail)

@@ -1,1 +1,1 @@
-"""`GET /v1/providers/{npi}`, read from the source of truth."""
+"""Show one provider: `GET /v1/providers/{npi}`, read from the source of truth."""

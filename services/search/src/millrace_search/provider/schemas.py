@@ -9,14 +9,14 @@ from millrace_search.schemas import Address, NamedPractice, NamedSpecialty, Open
 
 
 class Taxonomy(BaseModel):
-    """A NUCC code and its name."""
+    """A NUCC taxonomy code and its name."""
 
     code: str = Field(examples=["207N00000X"])
     name: str | None = Field(examples=["Dermatology"])
 
 
 class Reviews(BaseModel):
-    """Average ratings by patients, from 1 to 5."""
+    """Number of reviews by patients and their average ratings, from 1 to 5."""
 
     count: int
     overall: float = Field(examples=[4.7])
@@ -66,7 +66,7 @@ class ProviderLocations(BaseModel):
 
 
 def to_page(page: ProviderView) -> ProviderPage:
-    """Convert a provider to its page."""
+    """Convert a provider to the response for its page."""
     provider, reviews = page.provider, page.collection.reviews
     return ProviderPage(
         npi=provider.npi,
@@ -93,7 +93,7 @@ def to_page(page: ProviderView) -> ProviderPage:
 
 
 def to_locations(page: ProviderView) -> list[ProviderLocation]:
-    """Convert the locations of a provider."""
+    """Convert the locations of a provider to responses."""
     return [_location(each, page.openings(each)) for each in page.collection.locations]
 
 

@@ -1,1 +1,1 @@
-"""`GET /internal/search/status`."""
+"""Show statistics of the service to operators: `GET /internal/search/status`."""

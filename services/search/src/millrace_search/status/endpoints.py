@@ -27,7 +27,7 @@ class CacheStats(BaseModel):
 
 
 class SearchStatus(BaseModel):
-    """Statistics since the process started; those of caches since their generation was opened."""
+    """Statistics since the process started; those of caches since their generation of the read model was opened."""
 
     generation: int | None = Field(description="Number of the tracked generation; null if none is tracked.")
     filled: bool = Field(description="Whether preloading has finished, as far as there is room.")
@@ -39,7 +39,7 @@ class SearchStatus(BaseModel):
 
 @router.get("/status", summary="Get search statistics")
 async def get_search_status(request: Request) -> SearchStatus:
-    """Get the generation, cache sizes and hits, and search counts of this worker."""
+    """Get the read model's generation, cache sizes and hits, and search counts of this worker."""
     near: NearCache = request.app.state.near_cache
     searches: SearchService = request.app.state.searches
     as_of: AsOfPoller = request.app.state.as_of

@@ -1,1 +1,1 @@
-"""`GET /v1/suggest`."""
+"""Suggest completions of typed text: `GET /v1/suggest`."""

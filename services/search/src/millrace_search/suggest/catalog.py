@@ -12,10 +12,10 @@ ONE_TYPO: Final = 1
 
 
 class Catalog(Generic[T]):
-    """A fixed list of items, each with one or several names."""
+    """A fixed list of items that can be found by prefixes of the words in their names."""
 
     def __init__(self, items: Iterable[tuple[T, Sequence[Sequence[str]]]]) -> None:
-        """`items` are ordered by importance, each with the folded words of its names."""
+        """`items` are ordered by importance, each with the words of each of its names, without case and accents."""
         self._items: list[T] = []
         self._vocabulary = Vocabulary()
         self._holders: dict[str, set[int]] = defaultdict(set)
@@ -28,9 +28,9 @@ class Catalog(Generic[T]):
                 self._holders[word].add(number)
 
     def find(self, words: Sequence[str], limit: int) -> list[T]:
-        """Return items with a word for each of these prefixes.
+        """Return up to `limit` items whose names contain, for each of `words`, a word that begins with it.
 
-        Items without typos come first, then items whose name begins with the first prefix, then the listed order.
+        Fewer typos come first, then items with a name that begins with the first of `words`, then the listed order.
         """
         if not words:
             return []

@@ -7,14 +7,14 @@ from millrace_search.suggest.service import Suggestions
 
 
 class SuggestedReason(BaseModel):
-    """A visit reason."""
+    """A suggested reason for a visit."""
 
     slug: str = Field(examples=["annual-physical"])
     name: str = Field(examples=["Annual Physical"])
 
 
 class SuggestedProvider(BaseModel):
-    """A provider with one of its locations."""
+    """A suggested provider with the city of one location."""
 
     npi: str = Field(examples=["1234567893"])
     name: str = Field(examples=["Maria O'Connell-Ruiz, MD"])
@@ -24,7 +24,7 @@ class SuggestedProvider(BaseModel):
 
 
 class SuggestedPlan(BaseModel):
-    """An insurance plan."""
+    """A suggested insurance plan."""
 
     id: str = Field(examples=["12345NY0010001"])
     name: str = Field(examples=["Silver PPO"])

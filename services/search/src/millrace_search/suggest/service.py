@@ -27,11 +27,11 @@ from millrace_search.suggest.catalog import Catalog
 ATTEMPTS: Final = 3
 MAX_WORDS: Final = 6
 MIN_NAME_LETTERS: Final = 2
-"""Letters that the longest word needs for a search of providers."""
+"""Number of letters that the longest word needs, so that providers are suggested."""
 WORDS_PER_PREFIX: Final = 48
-"""Shortest completions read for each prefix; reading them takes a few ms."""
+"""Number of completions read for each prefix, the shortest first; reading them takes a few ms."""
 CANDIDATES: Final = 4
-"""Cards read per suggested provider, as several may belong to one provider."""
+"""Number of cards read for each provider to suggest, as several may belong to one provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class SuggestionService:
         return list(reversed(once.values()))[:limit]
 
     async def _find_rows(self, generation: CachedGeneration, word_groups: Sequence[Sequence[str]]) -> Ids:
-        """Return the ids of rows whose name has a word of each group, those with the likeliest last word first."""
+        """Return ids of rows whose name contains a word of each group; rows with the likeliest last word come first."""
         keys = [[name_key(generation.number, word).encode() for word in each] for each in word_groups]
         if not all(keys):
             return np.empty(0, dtype=np.uint64)
