@@ -1,1 +1,1 @@
-"""Write the truth and the read model from the `entities` feed."""
+"""The projector: writes the source of truth and the read model from the `entities` feed."""

@@ -1,4 +1,4 @@
-"""Track the time up to which the read model is complete, shard by shard."""
+"""Track the time up to which the read model is complete (the as-of time) for each shard."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class AsOfTracker:
-    """Derives the as-of time of a shard from the batches being applied and the consumer's position.
+    """Derives a shard's as-of time from the batches being applied and the consumer's position.
 
     Times are the records' arrival times in the stream (Unix seconds).
     """
@@ -31,7 +31,7 @@ class AsOfTracker:
         self._applied: dict[str, float] = {}
         self._calls = 0
         self.loads = 0
-        """Batches begun, except those that contain openings only."""
+        """Number of batches begun since the start, except those that contain only openings."""
         self._loading = 0
 
     @property
@@ -41,7 +41,7 @@ class AsOfTracker:
 
     @contextmanager
     def applying(self, records: Sequence[Record]) -> Iterator[None]:
-        """Wrap the application of one shard's records; they count as applied unless the block raises."""
+        """Context manager for applying records of one shard; they count as applied unless the block raises."""
         shard = records[0].shard_id
         running = self._applying.setdefault(shard, {})
         is_load = any(not record.key.startswith(_OPENINGS_PREFIX) for record in records)
@@ -59,7 +59,7 @@ class AsOfTracker:
             self._loading -= is_load
 
     def as_of(self, shard: ShardStatus, now: float) -> float | None:
-        """Return the time up to which all records of the shard are applied; None if it is unknown yet."""
+        """Return the time up to which all records of the shard are applied; None if it is not known yet."""
         if shard.lag_ms == 0 and shard.in_flight == 0:
             return now
         running = self._applying.get(shard.shard_id)
@@ -68,7 +68,7 @@ class AsOfTracker:
 
 class Consumer(Protocol):
     def status(self) -> "ConsumerShards":
-        """Return the shards that this worker leases."""
+        """Return the state of the shards that this worker leases."""
 
 
 class ConsumerShards(Protocol):
@@ -110,7 +110,7 @@ class AsOfWriter:
             await self._sleep(self._interval)
 
     async def write(self) -> None:
-        """Write the times once; write nothing while the consumer is unhealthy."""
+        """Write the as-of times once; write nothing while the consumer is unhealthy."""
         status = self._consumer.status()
         if not status.healthy:
             return

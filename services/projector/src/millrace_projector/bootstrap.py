@@ -1,4 +1,4 @@
-"""The composition root: the only place that wires the projector."""
+"""The composition root, which connects the projector's components."""
 
 from contextlib import AsyncExitStack
 
@@ -17,7 +17,7 @@ from millrace_readmodel.generations import ReadModel
 
 APPLICATION = "projector"
 READS_PER_SECOND = 3.5
-"""Reads of each shard of `entities`; see decision 0016."""
+"""Read requests per second to each shard of `entities`; see decision 0016."""
 
 
 async def start(

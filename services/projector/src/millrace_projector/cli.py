@@ -32,7 +32,7 @@ def verify(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to repeat in while there are differences.")] = 0.0,
     limit: Annotated[int, typer.Option(min=0, help="How many differences to print.")] = 50,
 ) -> None:
-    """Compare directory, truth and read model by entity. Exit with 1 if they differ, 2 if one is unavailable."""
+    """Compare directory, source of truth and read model. Exit with 1 if they differ, 2 if one is unavailable."""
     findings = _run(run_verify(_settings(), wait=wait, limit=limit))
     if as_json:
         typer.echo(json.dumps(_as_json(findings)))
@@ -44,7 +44,7 @@ def verify(
 def rebuild(
     segments: Annotated[int, typer.Option(min=1, max=64, help="Segments of the truth to read in parallel.")] = 1,
 ) -> None:
-    """Build a new generation of the read model from the truth while searches continue. Exit with 2 on failure."""
+    """Build a new read model from the source of truth while searches continue. Exit with 2 on failure."""
     console = Console(stderr=True)
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Bar(*columns, console=console, transient=True) as bar:

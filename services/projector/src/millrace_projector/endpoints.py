@@ -11,7 +11,7 @@ router = APIRouter(prefix="/internal/projector", tags=["internal"])
 async def get_projector_status(request: Request) -> ProjectorStatus:
     """Get the status of this projector worker.
 
-    Positions, lag, rates, dead letters and freshness of this worker; generation and size of the read model.
+    Returns positions, lag, rates, dead letters and freshness of this worker; generation and size of the read model.
     """
     reader: StatusReader = request.app.state.status
     return await reader.read()

@@ -1,7 +1,7 @@
-"""Wait for the first load of an empty truth.
+"""Wait for the first load of the source of truth, when it is empty.
 
-One rebuild after the load costs less than writing the read model record by record. Openings don't count as load: each
-is written alone, without the rest of its provider.
+One rebuild after the load costs less than writing the read model record by record. Openings don't count as part of the
+load, because they are written without the rest of their provider.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ class Truth(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FirstLoadTimeouts:
-    """Seconds to wait for a first record, without a record until the load counts as complete, and in total."""
+    """Limits in seconds: for the first record, for a pause after which the load counts as complete, and in total."""
 
     first_record: float = 15.0
     idle: float = 3.0
@@ -27,7 +27,7 @@ class FirstLoadTimeouts:
 
 
 class FirstLoad:
-    """Waits until an empty truth is filled, within the given timeouts."""
+    """Waits until an empty source of truth is filled, within the given timeouts."""
 
     def __init__(
         self,
@@ -45,8 +45,10 @@ class FirstLoad:
         self._sleep = sleep
 
     async def wait(self) -> None:
-        """Return at once if records were applied before or the truth has items, else once the load is idle or a
-        timeout is over."""
+        """Return once no further records arrive or a timeout is over.
+
+        Returns immediately if records were applied before or the source of truth has items.
+        """
         if self._as_of.loads or not await self._truth.is_empty():
             return
         began = idle_since = self._clock.monotonic()

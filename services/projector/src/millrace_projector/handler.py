@@ -1,4 +1,4 @@
-"""Apply the records of `entities`: first to the truth, then from the truth to the read model."""
+"""Apply the records of `entities` first to the source of truth, then from there to the read model."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, Protocol
@@ -32,16 +32,16 @@ UNAVAILABLE_ERRORS: Final = (
 
 class Truth(Protocol):
     async def put(self, items: Iterable[Item]) -> int:
-        """Write the items that are newer than the stored ones; return their number."""
+        """Write the items that are newer than the stored ones; return the number of items written."""
 
 
 class ReadModel(Protocol):
     async def apply(self, aggregates: Collection[str], weeks: Sequence[WeekItem]) -> None:
-        """Write the current state of these partition keys of the truth, and these weeks of openings."""
+        """Write the current state of these partition keys of the source of truth, and these weeks of openings."""
 
 
 class Projector:
-    """Handles a consumer's records. Calls `on_skipped` with the number of items that were not newer than the truth."""
+    """Handles a consumer's records. Calls `on_skipped` with the number of items skipped because they were not newer."""
 
     def __init__(
         self,
@@ -57,10 +57,11 @@ class Projector:
         self._on_skipped = on_skipped
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Apply records to the truth and the read model; return once both have their state or a newer one.
+        """Apply records to the source of truth and the read model; return once both have their state or a newer one.
 
-        While no read model is served, the one being built counts. The read model is written even if the truth already
-        had the items, because a previous attempt may have failed between the two writes. Raises `InvalidRecord`.
+        While no generation is served, only the one being built is written. The read model is written even if the source
+        of truth already had the items, because a previous attempt may have failed between the two writes. Raises
+        `InvalidRecord` for a record that can't be decoded, and the errors of both stores.
         """
         events = [_decode(record) for record in records]
         items = [item for _, item in events if item is not None]
@@ -72,14 +73,14 @@ class Projector:
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether a store is temporarily unavailable, as opposed to a record that can't be applied."""
+    """Return whether the error means that a store is temporarily unavailable, not that a record can't be applied."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_unavailable(inner) for inner in error.exceptions)
     return isinstance(error, UNAVAILABLE_ERRORS) or is_outage(error)
 
 
 def _split_changes(items: Iterable[Item]) -> tuple[list[str], list[WeekItem]]:
-    """Return the changed partition keys, and the weeks of openings, which change nothing else of their provider."""
+    """Return the partition keys of changed items other than openings, and the changed weeks of openings."""
     aggregates: dict[str, None] = {}
     weeks: list[WeekItem] = []
     for item in items:

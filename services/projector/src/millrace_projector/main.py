@@ -13,7 +13,7 @@ from millrace_projector.settings import ProjectorSettings
 
 
 def create(settings: ProjectorSettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:
-    """Create the application; nothing is opened before its lifespan begins."""
+    """Create the ASGI application; it opens no connections before its lifespan begins."""
     settings = settings or ProjectorSettings()
     return create_app(
         settings,

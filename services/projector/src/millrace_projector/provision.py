@@ -8,7 +8,7 @@ from millrace_readmodel.truth import create_table
 
 
 async def init() -> None:
-    """Create the tables of the truth and the leases unless they exist. Raises `Unavailable`."""
+    """Create the DynamoDB tables for the source of truth and the leases unless they exist. Raises `Unavailable`."""
     settings = ProjectorSettings()
     async with dynamodb_client(aws_settings(settings)) as client:
         await create_table(client, settings.truth_table)

@@ -23,9 +23,10 @@ logger = logging.getLogger(__name__)
 
 
 class RebuildMonitor:
-    """Checks the read model periodically and on request. Each worker has one; the rebuild lock lets one act at a time.
+    """Checks periodically and on request that a read model exists. Each worker has one; a lock lets one act at a time.
 
-    `wait_for_truth` returns once the truth can be read. `last_rebuild` is the result of the last rebuild made here.
+    `wait_for_truth` returns once the source of truth can be read. `last_rebuild` is the result of this worker's last
+    rebuild.
     """
 
     def __init__(
@@ -39,11 +40,11 @@ class RebuildMonitor:
         self.last_rebuild: RebuildResult | None = None
 
     def request_check(self) -> None:
-        """Let the next check begin at once; call it where a read model is missing."""
+        """Start the next check immediately; call this when the read model is missing."""
         self._check_requested.set()
 
     async def run(self) -> None:
-        """Check until cancelled. Errors of the stores are logged; the next check tries again."""
+        """Check the read model until cancelled; log errors of the stores and retry at the next check."""
         cleaned_up = False
         while True:
             try:
@@ -63,7 +64,7 @@ class RebuildMonitor:
             await self._wait()
 
     async def check(self) -> None:
-        """Rebuild if no generation is served; else clean up after a rebuild that died.
+        """Rebuild the read model if no generation is served; else clean up after a rebuild that failed.
 
         Raises the errors of `Rebuild.run` and redis-py's `RedisError`.
         """

@@ -6,7 +6,7 @@ from millrace_platform.settings import PlatformSettings, Seconds
 
 
 class ProjectorSettings(PlatformSettings):
-    """Times are in seconds."""
+    """Settings of the projector. Times are in seconds."""
 
     truth_table: str = "millrace-truth"
     projector_leases_table: str = "millrace-projector-leases"
@@ -14,7 +14,7 @@ class ProjectorSettings(PlatformSettings):
     """Address of the directory, whose snapshot `millrace verify` reads."""
 
     projector_scan_segments: int = Field(1, ge=1, le=64)
-    """Segments of the truth that a rebuild reads in parallel; AWS recommends one for each 2 GB."""
+    """Number of segments of the source of truth that a rebuild reads in parallel; AWS recommends one for each 2 GB."""
     projector_as_of_interval: Seconds = 0.5
     """Interval between two updates of the as-of times, up to which the read model is complete."""
     projector_keep_interval: Seconds = 1.0

@@ -18,9 +18,9 @@ from millrace_readmodel.rebuild import RebuildResult
 class ReadModelStatus:
     """State of the read model and its Redis server.
 
-    `generation` is the served one, None if there is none; then `pending` is 1. `building` is `<number> <phase>` of an
-    unfinished generation. `keys` and `memory` (bytes) are of the whole server, `as_of` are Unix seconds by shard, and
-    `rebuilt` is the result of the last rebuild that this worker made.
+    `generation` is the number of the served generation, or None; then `pending` is 1. `building` is `<number> <phase>`
+    of an unfinished generation. `keys` and `memory` (bytes) describe the whole server. `as_of` maps shards to Unix
+    seconds. `rebuilt` is the result of this worker's last rebuild.
     """
 
     generation: int | None
@@ -34,7 +34,7 @@ class ReadModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class ProjectorStatus:
-    """Stats of one worker since its start: `handled` events, of which `skipped` were not newer than the truth."""
+    """Stats of one worker since its start: `handled` events, of which `skipped` were not newer than the stored ones."""
 
     handled: int
     skipped: int
@@ -43,7 +43,7 @@ class ProjectorStatus:
 
 
 class SkippedCounter:
-    """Counts events that were not newer than the truth."""
+    """Counts events that were skipped because the source of truth already had their state or a newer one."""
 
     def __init__(self) -> None:
         self.count = 0

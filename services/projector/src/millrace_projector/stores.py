@@ -1,4 +1,4 @@
-"""Open the truth and the read model."""
+"""Open the source of truth (DynamoDB) and the read model (Redis)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from millrace_readmodel.writer import ReadModelWriter
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Clients of the stores that the projector writes. `redis` returns bytes."""
+    """Clients of the stores that the projector writes. `redis` returns bytes, not text."""
 
     truth: Truth
     redis: Redis

@@ -1,4 +1,4 @@
-"""Spans of the projector: a child of the span that published the change, linked to the span of the batch."""
+"""Trace spans of the projector: each is a child of the span that published the change, linked to the batch's span."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ _SAMPLED = "1"
 
 
 class Projection:
-    """Spans around the projection of a batch: one for each sampled change, none for the others."""
+    """Context manager that opens a span for each sampled change of a batch while the batch is projected."""
 
     def __init__(self, envelopes: Sequence[Envelope]) -> None:
         self._envelopes = envelopes
@@ -34,7 +34,7 @@ class Projection:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Wrap the write to the read model in a span of each change's trace."""
+        """Context manager that adds a span for the write to the read model to each change's trace."""
         spans = [
             _tracer.start_span("write read model", trace.set_span_in_context(span), attributes={"db.system": "redis"})
             for span in self._spans

@@ -1,6 +1,6 @@
-"""Compare the directory with the truth, entity by entity, and audit the read model at the same time.
+"""Compare the directory with the source of truth, entity by entity, and audit the read model at the same time.
 
-The directory's entities are stored as digests of their normal form, some 200 bytes each.
+The directory's entities stay in memory as digests of their normal form, about 200 bytes each.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from millrace_reference.refine import UnrefinableError, refine
 DIRECTORY: Final = "directory"
 TRUTH: Final = "truth"
 OWNED: Final = frozenset({"provider", "provider-location", "location", "practice", "insurance-plan"})
-"""Entities that the directory owns; the truth has others, too."""
+"""Entity types that the directory owns; the source of truth contains others, too."""
 _DIGEST_BYTES: Final = 16
 _TOMBSTONE: Final = b"-"
 
@@ -39,7 +39,7 @@ _line_decoder = msgspec.json.Decoder(SnapshotLine)
 
 @dataclass(slots=True)
 class Findings:
-    """Differences, counted by store and kind; `examples` are the first `limit` ones."""
+    """Differences that a comparison found, counted by store and kind; `examples` are the first `limit` differences."""
 
     limit: int
     counts: Counter[tuple[str, DifferenceKind]] = field(default_factory=Counter)
@@ -57,23 +57,26 @@ class Findings:
 
 
 class Verification:
-    """One comparison: call `read_directory`, then `check` with every part of the truth, then `finish`."""
+    """One comparison: call `read_directory`, then `check` with every part of the source of truth, then `finish`."""
 
     def __init__(self, audit: Audit | None, report: Callable[[Difference], None]) -> None:
-        """Report each difference. Without an `audit`, the read model isn't compared."""
+        """`report` is called for each difference. Without an `audit`, the read model isn't compared."""
         self._audit = audit
         self._report = report
         self._expected: dict[str, tuple[int, bytes]] = {}
         self.compared: Counter[str] = Counter()
 
     async def read_directory(self, lines: AsyncIterable[str | bytes]) -> None:
-        """Read the directory's snapshot, the expected content of the truth. Raises `msgspec.DecodeError`."""
+        """Read the directory's snapshot as the expected content of the source of truth.
+
+        Raises `msgspec.DecodeError` for an invalid line.
+        """
         async for text in lines:
             if text:
                 self._expect(_line_decoder.decode(text))
 
     async def check(self, partitions: list[list[Item]]) -> None:
-        """Compare items of the truth with the directory, and the read model with the items."""
+        """Compare items of the source of truth, one list per partition key, with the directory and the read model."""
         for items in partitions:
             for item in items:
                 self._compare(item)
@@ -81,7 +84,7 @@ class Verification:
             await self._audit.check(partitions)
 
     async def finish(self) -> None:
-        """Report entities that are missing in the truth, and finish the audit."""
+        """Report entities that the source of truth lacks, and finish the audit."""
         for subject, (version, _) in self._expected.items():
             self._add_difference(TRUTH, DifferenceKind.MISSING, subject, f"version {version}")
         if self._audit is not None:

@@ -1,4 +1,4 @@
-"""Run a verification against the services and stores of the settings."""
+"""Compare the directory, the source of truth and the read model that the settings name."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,9 +38,10 @@ async def verify(
     limit: int = 50,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Findings:
-    """Compare directory, truth and read model; repeat for up to `wait` seconds while there are differences or errors.
+    """Compare directory, source of truth and read model; return the differences, with up to `limit` examples.
 
-    Raises one of `UNAVAILABLE_ERRORS` if the last attempt fails.
+    Repeats the comparison for up to `wait` seconds while there are differences or errors. Raises one of
+    `UNAVAILABLE_ERRORS` if the last attempt fails.
     """
     deadline = asyncio.get_running_loop().time() + wait
     async with open_stores(settings, name="millrace-verify") as stores, _open_directory(settings) as directory:
@@ -57,7 +58,7 @@ async def verify(
 
 
 async def compare(stores: Stores, directory: httpx.AsyncClient, limit: int) -> Findings:
-    """Compare once. Changes during the comparison may appear as differences."""
+    """Compare once and return the differences, which may include changes made during the comparison."""
     findings = Findings(limit)
     before = await read_pointers(stores.redis)
     audit = Audit(stores.redis, before.served, findings.add) if before.served is not None else None
