@@ -119,7 +119,7 @@ async def save(session: Session, before: Review, status: ReviewStatus, content: 
 
 
 async def erase_author(session: Session, author_id: str, now: datetime) -> Sequence[UUID]:
-    """Remove the author and the texts from an author's reviews, withdraw unpublished ones, and return the reviews' ids."""
+    """Remove the author and texts from the author's reviews, withdraw unpublished ones, and return the ids of all."""
     state = case((PUBLISHED, review.c.state), else_=State.WITHDRAWN.value)
     statement = (
         update(review)
