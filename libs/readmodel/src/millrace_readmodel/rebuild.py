@@ -208,7 +208,7 @@ async def _renew(redis: Redis, token: str, sleep: Callable[[float], Awaitable[No
 
 
 def _build_cards(partitions: list[list[Item]], now: float) -> tuple[list[Card], dict[str, bytes]]:
-    """Return the cards of these providers (items by partition key) and openings entries by provider-location id."""
+    """Return the cards for items (one list per partition key), and openings entries by provider-location id."""
     cards: list[Card] = []
     openings: dict[str, bytes] = {}
     for items in partitions:

@@ -37,7 +37,7 @@ def entry_at(column: bytes, index: int) -> bytes:
 
 
 def belongs_to_row(entry: bytes, row: int) -> bool:
-    """Return whether the openings entry belongs to the row with this id, or contains no openings."""
+    """Return whether the openings entry belongs to the row with this id or is empty (openings unknown)."""
     return not entry or entry[:2] == (row & 0xFFFF).to_bytes(2, "little") or entry[2:4] == b"\0\0"
 
 
