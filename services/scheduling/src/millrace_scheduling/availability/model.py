@@ -37,7 +37,7 @@ ANY_VISIT = VisitCriteria()
 
 
 def matching_visit_types(calendar: Calendar, criteria: VisitCriteria) -> tuple[VisitType, ...]:
-    """Return the visit types that match the criteria, in the calendar's order."""
+    """Return the calendar's visit types that match the criteria, in the calendar's order."""
     patients = PATIENTS if criteria.patient is None else (criteria.patient,)
     modes = MODES if criteria.mode is None else (criteria.mode,)
     if criteria.visit_reason is None:

@@ -28,7 +28,7 @@ class SlotExtension:
     interval: float
 
     async def run(self) -> None:
-        """Extend slots until cancelled, pausing `interval` seconds after each run; a failed run is logged."""
+        """Extend slots until cancelled, pausing `interval` seconds after each run; log a run that raises `Problem`."""
         await run_periodically(self.run_once, name="extension", pause=self.interval, retry_on=Problem)
 
     async def run_once(self) -> int:

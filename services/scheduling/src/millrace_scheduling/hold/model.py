@@ -45,7 +45,7 @@ class HoldUsage:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A time reserved for a patient until `expires_at`."""
+    """A time reserved for a patient until `expires_at`, so that the patient can book it."""
 
     id: UUID
     patient_id: UUID

@@ -33,8 +33,8 @@ _log = logging.getLogger("scheduling.openings")
 class OpeningsPublisher:
     """Publishes an event for each week whose openings changed. Can run in several processes.
 
-    A dirty mark is deleted by the transaction that writes its events. `interval` is the time between the starts of two
-    batches, in seconds.
+    A dirty mark (a time whose openings may have changed) is deleted by the transaction that writes its events.
+    `interval` is the time between the starts of two batches, in seconds.
     """
 
     units: UnitsOfWork
@@ -120,11 +120,11 @@ class OpeningsExpiry:
     interval: float
 
     async def run(self) -> None:
-        """Withdraw openings until cancelled, pausing `interval` seconds after each run; a failed run is logged."""
+        """Withdraw openings until cancelled, `interval` seconds after each run; log a run that raises `Problem`."""
         await run_periodically(self.run_once, name="aging", pause=self.interval, retry_on=Problem)
 
     async def run_once(self) -> None:
-        """Mark times within the minimum notice dirty, publish the deletion of past weeks, and delete their rows."""
+        """Have openings within the minimum notice recomputed; publish the deletion of past weeks; delete their rows."""
         async with self.units.begin() as work:
             await repository.mark_notice_dirty(work.session, work.now)
         await run_in_batches(self._withdraw_batch, PAST_WEEKS_PER_BATCH)

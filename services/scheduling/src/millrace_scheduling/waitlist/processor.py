@@ -58,7 +58,7 @@ class WaitlistProcessor:
     pause: float
 
     async def run(self) -> None:
-        """Process the waitlist until cancelled, pausing `pause` seconds after each run; a failed run is logged."""
+        """Process the waitlist until cancelled; log runs that raise `Problem` or `OSError`."""
         await run_periodically(self.process_once, name="waitlist", pause=self.pause, retry_on=(Problem, OSError))
 
     async def process_once(self) -> None:

@@ -53,7 +53,7 @@ class OfferResource(Schema):
 
 
 class EntryResource(Schema):
-    """An entry of the waitlist."""
+    """A patient's entry on the waitlist."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
 
