@@ -12,7 +12,7 @@ from millrace_feeds.lease_rules import Ownership, check_ownership, end_lease, re
 class HeldLease:
     """Writes the row of one lease for its holder (the worker that processes the shard), one write at a time.
 
-    The methods raise `LeaseLost` if this worker no longer has the lease, and `Unavailable` if the table can't be reached.
+    The methods raise `LeaseLost` if the worker has lost the lease, `Unavailable` if the table can't be reached.
     """
 
     def __init__(self, lease: Lease, *, store: LeaseStore, worker: str, clock: Clock, failover: float) -> None:

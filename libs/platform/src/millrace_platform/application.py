@@ -1,4 +1,4 @@
-"""Create the FastAPI application of a service: middleware, health endpoints, problem handlers, background tasks."""
+"""Create a service's FastAPI application with middleware, health endpoints, problem handlers, background tasks."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -19,9 +19,9 @@ from millrace_platform.settings import PlatformSettings
 from millrace_platform.tracing import RequestMeter, Tracing
 
 TASKS_TIMEOUT = 24.0
-"""Seconds in which background tasks must end after the process received its signal to stop."""
+"""Seconds in which background tasks must end after they were cancelled."""
 SUPPORTING_TIMEOUT = 2.0
-"""Seconds in which supporting tasks must end after the last request."""
+"""Seconds in which supporting tasks must end after they were cancelled."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ServiceRuntime:
 
 
 Start: TypeAlias = Callable[[FastAPI, AsyncExitStack], Awaitable[ServiceRuntime]]
-"""Opens the service's dependencies on the stack (closed after its tasks have ended) and stores them on `app.state`."""
+"""Opens the service's dependencies, which the stack closes after all tasks, and stores them in `app.state`."""
 
 
 def create_app(
@@ -54,8 +54,9 @@ def create_app(
 ) -> FastAPI:
     """Create a service's application with `/healthz`, `/readyz`, problem responses, request limits and its tasks.
 
-    `name` identifies the service in logs and telemetry. Exceptions of the types `unavailable_on` mean that a store
-    can't be reached; the response is 503. Connections are opened when the lifespan begins, not here.
+    `name` identifies the service in logs and telemetry. If a request raises one of the exception types
+    `unavailable_on`, which mean that a store can't be reached, the response is 503. `start` opens the connections when
+    the server starts the application.
     """
     background = Background()
     readiness = Readiness(background, check_timeout=settings.check_timeout)

@@ -40,11 +40,11 @@ PRACTICE_GROUP = "practice/"
 
 _TYPES = frozenset({None, "JWT", "at+jwt"})
 _KNOWN_HEADERS = frozenset({"alg", "kid", "typ"})
-"""Others are rejected: `jku`, `jwk`, `x5u` and `x5c` supply keys, `crit` and `b64` change how a token is verified."""
+"""Accepted header parameters; others could supply keys (`jku`, `jwk`, `x5u`, `x5c`) or change rules (`crit`, `b64`)."""
 
 
 class Role(StrEnum):
-    """A role of a caller; a caller may have several."""
+    """A role that grants a caller access to endpoints; a caller may have several."""
 
     PATIENT = "patient"
     STAFF = "staff"
@@ -54,13 +54,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A verified caller. `practices` are those that a member of staff works for. Times are Unix seconds."""
+    """A verified caller. `practices`: ids of those that a member of staff works for. Times are Unix seconds."""
 
     subject: UUID
     roles: frozenset[Role]
     practices: frozenset[str]
     authenticated_at: float
-    """When the password was last given."""
+    """Time at which the caller last entered the password."""
     expires_at: float
     session: str | None = None
 
@@ -79,16 +79,16 @@ class TokenRules:
 
 
 class Keys(Protocol):
-    """Source of the issuer's public keys; see `jwks.KeyCache`."""
+    """Finds a public key of the issuer by its id, None if the issuer has no such key; `jwks.KeyCache` fetches them."""
 
     async def key(self, kid: str) -> RSAKey | None: ...
 
 
 class TokenVerifier(Protocol):
-    """Verifies the access tokens of requests; a service's start stores one as `app.state.verifier`."""
+    """Verifies the access tokens of requests; each service stores one as `app.state.verifier` when it starts."""
 
     async def verify(self, token: str) -> Principal:
-        """Return the caller. Raise `InvalidTokenError`, or `Unavailable` while tokens can't be verified."""
+        """Return the token's caller. Raise `InvalidTokenError`, or `Unavailable` while tokens can't be verified."""
         ...
 
 
@@ -97,7 +97,7 @@ class InvalidTokenError(Exception):
 
 
 class _VerifiedToken(NamedTuple):
-    """A token with a valid signature of `key`, and its principal."""
+    """A cached token: the key that verified its signature, its claims, and its caller."""
 
     key_id: str
     key: RSAKey
@@ -106,7 +106,7 @@ class _VerifiedToken(NamedTuple):
 
 
 class Verifier:
-    """Verifies access tokens.
+    """Verifies access tokens with the issuer's current keys.
 
     Caches tokens with a valid signature and valid claims. Checks on every call that the key is still in the issuer's
     set and that the token has not expired.
@@ -119,7 +119,7 @@ class Verifier:
         self._verified: dict[str, _VerifiedToken] = {}
 
     async def verify(self, token: str) -> Principal:
-        """Return the caller. Raises `InvalidTokenError`, and `Unavailable` while the issuer's keys can't be fetched."""
+        """Return the token's caller. Raises `InvalidTokenError`, and `Unavailable` while the keys can't be fetched."""
         known = self._verified.get(token)
         kid = key_id(token) if known is None else known.key_id
         key = await self._keys.key(kid)
@@ -157,7 +157,7 @@ def key_id(token: str) -> str:
 
 
 def decode_claims(token: str, key: RSAKey) -> Mapping[str, Any]:
-    """Verify the signature and return the claims. Raises `InvalidTokenError`."""
+    """Return the claims; raise `InvalidTokenError` if the signature is wrong or the payload is no JSON object."""
     try:
         payload = jws.deserialize_compact(token, key, algorithms=[ALGORITHM]).payload
         claims = msgspec.json.decode(payload)
@@ -169,7 +169,7 @@ def decode_claims(token: str, key: RSAKey) -> Mapping[str, Any]:
 
 
 def parse_principal(claims: Mapping[str, Any], rules: TokenRules) -> Principal:
-    """Return the principal of the claims, without a check of times. Raises `InvalidTokenError` on invalid claims."""
+    """Return the caller that the claims describe; raise `InvalidTokenError` for invalid ones. Doesn't check times."""
     if claims.get("iss") != rules.issuer:
         raise InvalidTokenError("iss")
     if claims.get("token_use") != TOKEN_USE:
@@ -190,7 +190,7 @@ def parse_principal(claims: Mapping[str, Any], rules: TokenRules) -> Principal:
 
 
 def check_validity(claims: Mapping[str, Any], rules: TokenRules, now: float) -> None:
-    """Raise `InvalidTokenError` unless the claims are valid at the Unix time `now`."""
+    """Raise `InvalidTokenError` unless `exp`, `iat` and `nbf` allow use at the Unix time `now`, within the leeway."""
     if now >= _moment(claims, "exp") + rules.leeway:
         raise InvalidTokenError("exp")
     for name in ("iat", "nbf"):
@@ -226,7 +226,7 @@ def token_rules(settings: PlatformSettings) -> TokenRules:
 
 @asynccontextmanager
 async def open_verifier(settings: PlatformSettings, clock: Clock) -> AsyncIterator[Verifier]:
-    """Yield a verifier for the issuer of the settings; a service's start stores it as `app.state.verifier`."""
+    """Yield a verifier of the tokens that the issuer in the settings signs; close its key cache after the block."""
     url = settings.auth_jwks_url or f"{settings.auth_issuer}/.well-known/jwks.json"
     async with open_key_cache(url, clock) as keys:
         yield Verifier(token_rules(settings), keys, clock)
@@ -238,7 +238,7 @@ _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An acces
 async def principal(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
-    """Return the caller; a dependency. Problems: 401 without a valid token, 503 while tokens can't be verified."""
+    """Return the request's caller (a FastAPI dependency). Problems: 401 without a valid token, 503 during outages."""
     if credentials is None:
         raise Unauthenticated("No access token was sent. Sign in and send it as `Authorization: Bearer …`.")
     verifier: TokenVerifier = request.app.state.verifier
@@ -270,7 +270,7 @@ def require(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
 
 
 def require_recent(caller: Principal, clock: Clock, seconds: float) -> None:
-    """Raise 401 if the caller entered the password more than `seconds` ago: a new sign-in is required (RFC 9470)."""
+    """Raise problem 401 (RFC 9470: sign in again) if the caller entered the password more than `seconds` ago."""
     if clock.time() - caller.authenticated_at > seconds + LEEWAY:
         raise Unauthenticated(
             "This request requires a recent sign-in. Sign in again.",

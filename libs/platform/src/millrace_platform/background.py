@@ -1,4 +1,4 @@
-"""Run the background tasks of a service as one group that ends when the first of them fails."""
+"""Run the background tasks of a service as a group, which ends when one of them fails."""
 
 import asyncio
 import logging
@@ -82,4 +82,4 @@ class Background:
 
 
 def _nothing() -> None:
-    """Ignore the failure; the default of `on_failure`."""
+    """Do nothing; the default of `on_failure`."""

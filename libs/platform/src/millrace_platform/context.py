@@ -1,4 +1,4 @@
-"""Context of the current request for logs, problems and telemetry."""
+"""Provide the current request's id and route to logs, problems and telemetry."""
 
 from contextvars import ContextVar
 from typing import Any
@@ -14,7 +14,7 @@ EFFECTIVE_ROUTE = "effective_route_context"
 
 
 def is_probe(path: str) -> bool:
-    """Return whether this path or route is polled by machines, so that its requests are not logged or traced."""
+    """Return whether monitoring polls this path or route; its requests are not traced and logged only as debug."""
     return path in ("/healthz", "/readyz") or (path.startswith("/internal/") and path.endswith("/status"))
 
 

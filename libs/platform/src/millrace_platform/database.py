@@ -1,4 +1,4 @@
-"""PostgreSQL through SQLAlchemy: bounded engines, and sessions whose type determines whether they may write."""
+"""Access PostgreSQL through SQLAlchemy: limited connections, and session types that do or don't allow writes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -26,13 +26,13 @@ Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 CONNECTION_REUSE_SECONDS: Final = 60.0
-"""How long `Database` reuses a connection before it returns it to SQLAlchemy's pool."""
+"""Seconds for which `Database` reuses a connection before it returns it to SQLAlchemy's pool."""
 
 
 class ReadSession:
-    """One read-only transaction. The type check and the database reject statements that write.
+    """One read-only transaction; mypy and the database reject statements that write.
 
-    Results are fetched completely. Raises problem 503 if the database can't be reached, 504 if it takes too long.
+    Methods fetch all rows. They raise problem 503 if the database can't be reached, 504 if it takes too long.
     """
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -56,10 +56,10 @@ class ReadSession:
 
 
 class Session(ReadSession):
-    """One transaction that may write. `IntegrityError` isn't translated: only the service knows its meaning.
+    """One transaction that may write. Raises `IntegrityError` unchanged: only the service knows which problem it is.
 
-    `driver` is asyncpg's connection in this transaction, for COPY and for frequent statements: it takes half the time.
-    It raises asyncpg's own errors; see `driver_errors_as_problems`.
+    `driver` is asyncpg's connection in this transaction, for COPY and for frequent statements, as it takes half the
+    time of SQLAlchemy. It raises asyncpg's own errors; wrap its use in `driver_errors_as_problems`.
     """
 
     def __init__(self, connection: AsyncConnection, driver: asyncpg.Connection) -> None:
@@ -80,7 +80,7 @@ class Session(ReadSession):
 class Connection(ReadSession):
     """A connection in autocommit mode: each statement is its own transaction.
 
-    For an operation of a single writing statement. `driver` and its errors are as in `Session`.
+    For an operation that writes with a single statement. `driver` and its errors are as in `Session`.
     """
 
     def __init__(self, connection: AsyncConnection, driver: asyncpg.Connection) -> None:
@@ -95,26 +95,26 @@ class Connection(ReadSession):
 
 
 ReadSessions: TypeAlias = Callable[[], AbstractAsyncContextManager[ReadSession]]
-"""Opens a session for one read; `Database.read` is one."""
+"""Opens a read-only session for a block, as `Database.read` does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
     """Opens sessions. Each uses a connection of the pool until its block ends.
 
-    `semaphore` counts the free connections and serves waiters in order, for at most `seconds`; SQLAlchemy's pool
-    would give a returned connection to a newcomer before those that wait.
+    `semaphore` counts the free connections and lets callers wait in order, at most `seconds`; SQLAlchemy's pool would
+    give a returned connection to a new caller before those that already wait.
     """
 
     engine: AsyncEngine
     semaphore: asyncio.Semaphore
     seconds: float
     _idle: list["_PooledConnection"] = field(default_factory=list)
-    """Unused connections, not yet returned to SQLAlchemy's pool because a checkout is slow."""
+    """Unused connections, kept for reuse because a checkout from SQLAlchemy's pool is slow."""
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
-        """Run the block in a read-only transaction."""
+        """Open a session for the block in a read-only transaction. Problem: 503 without a free connection."""
         async with self.connection() as connection, _transaction(connection.driver, readonly=True):
             yield connection
 
@@ -125,11 +125,11 @@ class Database:
             yield session
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
-        """Open a connection in autocommit mode."""
+        """Open a connection in autocommit mode for a block. Problem: 503 if none gets free in time."""
         return _Lease(self)
 
     async def acquire(self) -> "_PooledConnection":
-        """Wait for a free connection and return it. Problem: 503 after `seconds`."""
+        """Wait for a free connection and return it. Problem: 503 if none is free after `seconds`."""
         if self.semaphore.locked():
             with database_errors_as_problems():
                 async with asyncio.timeout(self.seconds):
@@ -172,28 +172,28 @@ class Database:
         await self.engine.dispose()
 
     async def check(self) -> None:
-        """Raise a problem if the database doesn't respond: a check for `/readyz`."""
+        """Raise a problem if the database doesn't respond; a check for `/readyz`."""
         async with self.read() as session:
             await session.scalar(select(1))
 
 
 @dataclass(frozen=True, slots=True)
 class _PooledConnection:
-    """A connection of the pool. It is returned to the pool, which closes old ones, at the event loop's time `until`."""
+    """A connection for reuse until `until` (event loop's time); then it returns to the pool, which closes old ones."""
 
     connection: AsyncConnection
     driver: asyncpg.Connection
     until: float
 
     def is_reusable(self) -> bool:
-        """Return whether another session may use it. A cancelled statement leaves it `invalidated`."""
+        """Return whether another session may use it: it is open, not too old, and no cancelled statement broke it."""
         return not (
             self.driver.is_closed() or self.connection.invalidated or asyncio.get_running_loop().time() >= self.until
         )
 
 
 class _Lease(AbstractAsyncContextManager[Connection]):
-    """Provides a connection for a block. A class, because a generator takes twice as long per request."""
+    """Acquires a connection for a block and releases it; a class, as a generator takes twice as long per request."""
 
     __slots__ = ("_connection", "_database")
 
@@ -246,7 +246,7 @@ async def _return_to_pool(connection: AsyncConnection) -> None:
 
 @asynccontextmanager
 async def open_database(url: str, *, name: str, pool_size: int, seconds: float) -> AsyncIterator[Database]:
-    """Open a database with a bounded pool and close it at the end of the block; see `create_engine`."""
+    """Open a database with `pool_size` connections; close it after the block. Arguments are as in `create_engine`."""
     engine = create_engine(url, name=name, pool_size=pool_size, seconds=seconds)
     database = Database(engine, asyncio.Semaphore(pool_size), seconds)
     try:
@@ -267,12 +267,12 @@ def create_engine(url: str, *, name: str, pool_size: int, seconds: float) -> Asy
         max_overflow=0,
         pool_timeout=seconds,
         pool_recycle=1800,
-        # Transactions are begun by `Database`.
+        # `Database` begins the transactions.
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         connect_args={
             "timeout": seconds,
-            # Later than the server's timeout, which leaves the connection usable.
+            # The server's timeout comes first, because it leaves the connection usable.
             "command_timeout": seconds + 1,
             "server_settings": {"application_name": name, "statement_timeout": str(int(seconds * 1000))},
         },
@@ -284,7 +284,7 @@ def create_engine(url: str, *, name: str, pool_size: int, seconds: float) -> Asy
 
 
 def _invalidate_closed(connection: Any, _record: object, _fairy: object) -> None:
-    """Make the pool replace a connection that the server closed, and all that are as old.
+    """Make the pool replace a connection that the server closed, and all others opened before this moment.
 
     asyncpg notices the closed socket by itself; the pool's ping would cost each transaction three round trips.
     """
@@ -293,7 +293,7 @@ def _invalidate_closed(connection: Any, _record: object, _fairy: object) -> None
 
 
 def sqlalchemy_url(url: str) -> str:
-    """Return SQLAlchemy's form of a `postgresql://` URL, for asyncpg. Raise ValueError for any other URL."""
+    """Convert a `postgresql://` URL to SQLAlchemy's form for asyncpg. Raise ValueError for any other URL."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in {"postgresql", "postgres"}:
         raise ValueError("the database address must begin with postgresql://")

@@ -12,14 +12,14 @@ from millrace_platform.errors import Conflict, FieldError, Problem, TimedOut, Un
 NUL_IN_TEXT = "22021"
 _STATEMENT_CANCELED = "57014"
 _CONCURRENT_UPDATE = frozenset({"40001", "40P01"})
-"""Serialization failure, deadlock."""
+"""SQLSTATE codes of a serialization failure and a deadlock."""
 _UNAVAILABLE = ("08", "53", "57P", "55P03", "25006")
-"""Connection lost, out of resources, shutting down or starting, lock not available, read-only standby."""
+"""SQLSTATE prefixes: connection lost, out of resources, stopping or starting, lock not available, read-only standby."""
 
 
 @contextmanager
 def database_errors_as_problems() -> Iterator[None]:
-    """Translate errors that the caller can act upon; raise all others unchanged, e.g. `IntegrityError`."""
+    """Raise a problem for a database error of the block that the caller can act upon; leave others unchanged."""
     try:
         yield
     except DBAPIError as error:
@@ -40,7 +40,7 @@ def database_errors_as_problems() -> Iterator[None]:
 
 @contextmanager
 def driver_errors_as_problems(connection: asyncpg.Connection) -> Iterator[None]:
-    """Translate errors of statements on asyncpg's own connection (`Session.driver`) too."""
+    """Do as `database_errors_as_problems`; also raise problem 503 if asyncpg's connection was closed."""
     with database_errors_as_problems():
         try:
             yield
@@ -51,7 +51,7 @@ def driver_errors_as_problems(connection: asyncpg.Connection) -> Iterator[None]:
 
 
 def problem_from_error(error: DBAPIError) -> Problem | None:
-    """Return the problem of a database error; None if the service itself has to handle it."""
+    """Return the problem to respond with for a database error; None if the service itself has to handle it."""
     sqlstate: str = getattr(error.orig, "sqlstate", None) or ""
     if sqlstate == NUL_IN_TEXT:
         nul = FieldError(field="request", detail="A text contains the character NUL.", remedy="Remove U+0000.")

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Engine, ExceptionContext, ExecutionContext
 
 
 def trace_statements(engine: Engine, tracer: Tracer) -> None:
-    """Record a span for each statement of the engine."""
+    """Make the tracer record a span for each statement that the engine executes."""
 
     def before(_connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool) -> None:
         operation = statement.split(None, 1)[0].upper()

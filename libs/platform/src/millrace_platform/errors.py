@@ -60,7 +60,7 @@ class Problem(Exception):
 
 
 class _StandardProblem(Problem):
-    """A problem with a constant status, type and title."""
+    """Base of the problems with a constant status, type and title."""
 
     STATUS: ClassVar[int]
     SLUG: ClassVar[str]
@@ -85,7 +85,7 @@ class BadRequest(_StandardProblem):
 
 
 class Unauthenticated(_StandardProblem):
-    """`error`: a code of RFC 6750 or RFC 9470, None if no credentials were sent; `parameters` are added to it."""
+    """No valid access token. `error`: code of RFC 6750 or 9470, None without a token; `parameters` are added to it."""
 
     STATUS = 401
     SLUG = "unauthenticated"
@@ -136,7 +136,7 @@ class PreconditionRequired(_StandardProblem):
 
 
 class TooManyRequests(_StandardProblem):
-    """The caller may retry after `retry_after` seconds."""
+    """The caller sent too many requests and may retry after `retry_after` seconds."""
 
     STATUS = 429
     SLUG = "too-many-requests"
@@ -147,7 +147,7 @@ class TooManyRequests(_StandardProblem):
 
 
 class Unavailable(_StandardProblem):
-    """The service or a store is unavailable; the caller may retry after `Retry-After`."""
+    """The service or a store is unavailable; the caller may retry after the seconds in `Retry-After`."""
 
     STATUS = 503
     SLUG = "unavailable"
@@ -191,7 +191,7 @@ def problem_of_status(
     *,
     headers: Mapping[str, str] | None = None,
 ) -> Problem:
-    """Return the problem for an HTTP status; its type is `about:blank` for statuses without one of our URNs."""
+    """Return a problem with this HTTP status; its type is `about:blank` if we define none for the status."""
     known = _PROBLEM_TYPES.get(status)
     slug, title = known or ("about:blank", _phrase(status))
     return Problem(status=status, type=slug, title=title, detail=detail, headers=headers)

@@ -1,4 +1,4 @@
-"""Types of fields that accept only what their JSON schema allows, where pydantic accepts more."""
+"""Field types that accept only what their JSON schema allows; pydantic's own types accept more."""
 
 from datetime import date
 from typing import Annotated, Any, TypeAlias

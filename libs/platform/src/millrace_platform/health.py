@@ -22,7 +22,7 @@ _log = logging.getLogger("millrace.health")
 
 
 class Readiness:
-    """Runs all checks concurrently, each with its own timeout. Not ready before `open`, nor after a task failed."""
+    """Reports whether the service is ready: after `open`, while all checks succeed and no background task failed."""
 
     def __init__(self, background: Background, *, check_timeout: float) -> None:
         self._background = background
@@ -33,7 +33,7 @@ class Readiness:
         self._checks = dict(checks)
 
     async def report(self) -> dict[str, str]:
-        """Return the result of each check: `ok`, `failed` or `timed out`. Details are only logged."""
+        """Run all checks at once; return the result of each: `ok`, `failed` or `timed out`. Details are only logged."""
         if self._checks is None or self._background.stopping:
             return {"lifespan": "stopping" if self._background.stopping else "starting"}
         found = await asyncio.gather(*(self._run(name, check) for name, check in self._checks.items()))

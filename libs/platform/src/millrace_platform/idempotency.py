@@ -1,7 +1,8 @@
 """Run a POST with an `Idempotency-Key` at most once (draft-ietf-httpapi-idempotency-key-header-07).
 
-An idempotency record stores the response in the transaction of the effect and is returned when the request is repeated.
-A request that ends in a problem leaves no record: its repetition runs again. Keys are unique per owner, the caller.
+An idempotency record contains the response. It is stored in the transaction of the effect; if the request is repeated,
+its response is sent again. A request that ends in a problem leaves no record: its repetition runs again. Each caller,
+the owner of its records, has its own keys.
 
 Problems: 400 for a missing or invalid key, 409 while a request with the key is running, 422 if the key was used for a
 different request.
@@ -83,7 +84,7 @@ class IdempotencyKey:
 
 
 class Work(Protocol):
-    """A unit of work, which commits everything done in its session together."""
+    """One transaction; what is done in its `session` is committed together."""
 
     @property
     def session(self) -> Session: ...
@@ -99,9 +100,9 @@ async def execute_once(
     now: datetime,
     effect: Callable[[W], Awaitable[StoredResponse]],
 ) -> StoredResponse:
-    """Run `effect` in a unit of work of `begin` and store its response, or return the stored response of the key.
+    """Run `effect` in a transaction that `begin` opens and store its response, or return the key's stored response.
 
-    Rolls back and stores nothing if `effect` raises. Raises the problems of this module.
+    Rolls back and stores nothing if `effect` raises. Problems: 409 while the key is in use, 422 for another request.
     """
     while True:
         try:
@@ -119,7 +120,7 @@ async def execute_once(
 async def execute_statement_once(
     key: IdempotencyKey, look_up: Callable[[], Awaitable[Any]], act: Callable[[Any], Awaitable[StoredResponse]]
 ) -> StoredResponse:
-    """Do what `execute_once` does, for an effect of a single statement that needs no transaction around it.
+    """Run an effect of a single statement at most once per key; return its response or the key's stored one.
 
     `look_up` returns the row of a `select_record_or` statement. If that has no record, `act` gets the row and runs one
     statement with `insert_record_cte`. A concurrent repetition waits for that statement and gets its response.
@@ -144,9 +145,10 @@ async def execute_statement_once(
 
 
 def select_record_or(query: str) -> str:
-    """Return a SELECT of a key's idempotency record; if there is none, of the row of `query`, nulls if it has none.
+    """Return the SQL of a SELECT of one row: a key's idempotency record and the columns of `query`.
 
-    Its arguments are the owner `$1`, the key `$2`, then those of `query`.
+    If there is a record, `query` isn't executed and its columns are null; else the record's columns are. The arguments
+    are the owner `$1`, the key `$2`, then those of `query`.
     """
     return f"""
 SELECT record.fingerprint, record.status, record.headers, record.body, found.*
@@ -156,7 +158,7 @@ LEFT JOIN LATERAL ({query}) AS found ON record.status IS NULL
 
 
 def insert_record_cte(effect: str, first: int) -> str:
-    """Return a CTE that inserts an idempotency record if the CTE `effect` has a row.
+    """Return the SQL of a CTE that inserts an idempotency record if the CTE `effect` has a row.
 
     Its arguments, from `$first` on, are those of `record_values`. The whole statement fails if the key has a record.
     """
@@ -166,13 +168,13 @@ def insert_record_cte(effect: str, first: int) -> str:
 
 
 def record_values(owner: UUID, key: IdempotencyKey, now: datetime, response: StoredResponse) -> tuple[object, ...]:
-    """Return the idempotency record of a response: the values of the table's columns in order."""
+    """Return the values of a new idempotency record in the order of the table's columns."""
     headers = msgspec.json.encode(response.headers).decode()
     return owner, key.key, key.fingerprint, response.status, headers, response.body, now
 
 
 async def delete_expired(session: Session, now: datetime) -> int:
-    """Delete up to 10,000 records older than `RETENTION`; return how many."""
+    """Delete up to 10,000 records older than `RETENTION`; return the number deleted."""
     result = await session.execute(_DELETE_EXPIRED, {"before": now - RETENTION, "most": _DELETE_BATCH})
     return result.rowcount
 
@@ -183,7 +185,7 @@ async def delete_records_of(session: Session, owner: UUID) -> None:
 
 
 class _RecordExistsError(Exception):
-    """Another request with the key committed since the look-up."""
+    """Raised if another request with the same key was committed since the look-up."""
 
 
 async def _look_up(session: Session, owner: UUID, key: IdempotencyKey) -> StoredResponse | None:
@@ -224,7 +226,7 @@ def _problem(status: int, slug: str, title: str, remedy: str) -> Problem:
 
 
 def fingerprint(method: str, target: str, body: bytes) -> bytes:
-    """Return a digest of a request, 16 bytes."""
+    """Return a digest (16 bytes) of a request, by which a different request with the same key is detected."""
     digest = hashlib.blake2b(f"{method} {target}\n".encode(), digest_size=16)
     digest.update(body)
     return digest.digest()

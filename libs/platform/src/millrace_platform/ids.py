@@ -1,4 +1,4 @@
-"""UUIDv7 identifiers (RFC 9562, section 5.7) that increase within a process even if the clock stops or steps back."""
+"""Generate UUIDv7 (RFC 9562, section 5.7) that increase within a process even if the clock stops or steps back."""
 
 import os
 from collections.abc import Callable
@@ -8,20 +8,20 @@ from uuid import UUID
 from millrace_feeds.clock import Clock, SystemClock
 
 Ids: TypeAlias = Callable[[], UUID]
-"""Returns a new identifier; tests pass their own."""
+"""Generates a new UUID at each call; tests pass their own function."""
 EventIds: TypeAlias = Callable[[], UUID | str]
-"""Returns a new identifier of an event, which may be a string."""
+"""Generates a new event id at each call: a UUID or a string."""
 
 _COUNTER_BITS = 42
 _COUNTER_LIMIT = 1 << _COUNTER_BITS
 _SEED_LIMIT = _COUNTER_LIMIT >> 1
 _RANDOM_BITS = 32
 _CHUNK_SIZE = 1024
-"""Bytes read from the source at a time."""
+"""Number of random bytes read from the source at a time."""
 
 
 class Entropy:
-    """Returns random bits of the operating system, read a kilobyte at a time. Not safe to use after a fork."""
+    """Returns random numbers from the operating system, read a kilobyte at a time. Not safe to use after a fork."""
 
     def __init__(self, source: Callable[[int], bytes] = os.urandom) -> None:
         self._source = source
@@ -29,7 +29,7 @@ class Entropy:
         self._at = 0
 
     def __call__(self, bits: int) -> int:
-        """Return a random integer of so many bits, like `secrets.randbits`."""
+        """Return a random integer below `2**bits`, like `secrets.randbits`."""
         size = -(-bits // 8)
         if self._at + size > len(self._bytes):
             self._bytes, self._at = self._source(max(_CHUNK_SIZE, size)), 0

@@ -29,7 +29,7 @@ _log = logging.getLogger("millrace.jwks")
 
 @dataclass(frozen=True, slots=True)
 class KeyCacheSettings:
-    """Durations in seconds. `refresh_after` must be shorter than the time from publication to use of a key."""
+    """Durations in seconds. `refresh_after` must be shorter than the time that a key is published before its use."""
 
     refresh_after: float = 300.0
     stale_for: float = 86_400.0
@@ -40,9 +40,9 @@ class KeyCacheSettings:
 
 
 def rsa_keys(body: bytes) -> dict[str, RSAKey]:
-    """Return the keys of a set that can verify RS256, by id; omit symmetric and weak keys and keys for other uses.
+    """Return the keys in a JSON Web Key Set that can verify RS256, by id; omit others, and those below 2048 bits.
 
-    Raises ValueError if the body is not a key set.
+    Raises ValueError if `body` is not a key set.
     """
     document = msgspec.json.decode(body)
     listed = document.get("keys") if isinstance(document, dict) else None
@@ -70,7 +70,7 @@ def _rsa_key(entry: Any) -> RSAKey | None:
 
 
 class KeyCache:
-    """Caches keys by id. Refreshes in the background; only lookups of unknown or too old keys wait for a refresh."""
+    """Caches keys by id. Refreshes in the background; only lookups of unknown or outdated keys wait for that."""
 
     def __init__(self, fetch: Fetch, clock: Clock, settings: KeyCacheSettings | None = None) -> None:
         self._fetch = fetch
@@ -131,7 +131,7 @@ class KeyCache:
 
 @asynccontextmanager
 async def open_key_cache(url: str, clock: Clock, settings: KeyCacheSettings | None = None) -> AsyncIterator[KeyCache]:
-    """Yield a cache of the keys at the URL, fetched at the first lookup. Redirects are not followed."""
+    """Yield a cache of the keys at the URL; the first lookup fetches them, without following redirects."""
     settings = settings or KeyCacheSettings()
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)
     async with httpx.AsyncClient(timeout=settings.timeout, limits=limits, follow_redirects=False) as client:

@@ -1,4 +1,4 @@
-"""Logs as one JSON object per line (or one line of text in development), without personal data.
+"""Write logs as one JSON object per line (or one line of text in development), without personal data.
 
 Each field of a log call's `extra` becomes a member. An exception is described by its type, its frames and its message;
 the message is left out if its library is known to quote data in it.
@@ -33,7 +33,7 @@ _json = msgspec.json.Encoder(enc_hook=str)
 
 
 def configure_logging(*, service: str, level: str, format: Literal["json", "text"]) -> None:  # noqa: A002 # as named
-    """Send all logs of the process to standard error. Call it once, at the start of a process."""
+    """Send all logs of the process, at least of severity `level`, to standard error. Call it once, at its start."""
     handler = LineHandler(sys.stderr)
     handler.setFormatter(json_formatter(service) if format == "json" else text_formatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
@@ -113,7 +113,7 @@ def _dropped_lines_record(dropped: int) -> logging.LogRecord:
 
 
 def json_formatter(service: str) -> logging.Formatter:
-    """Return a formatter of one JSON object per line."""
+    """Return a formatter that writes a record as one line with a JSON object, which contains the service's name."""
 
     def render(_logger: Any, _method: str, event: EventDict) -> str:
         return _json.encode({"service": service, **event}).decode()
@@ -122,7 +122,7 @@ def json_formatter(service: str) -> logging.Formatter:
 
 
 def text_formatter() -> logging.Formatter:
-    """Return a formatter of one line of text per record, without colors, for development."""
+    """Return a formatter that writes a record as text without colors, for development."""
     return _formatter(ConsoleRenderer(colors=False, timestamp_key="time"))
 
 
@@ -146,7 +146,7 @@ def _add_time(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _add_identifiers(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Add the ids of the current request and span, if there are any."""
+    """Add `request_id`, `trace_id` and `span_id` of the current request and span, if there are any."""
     if (current := request_id.get()) is not None:
         event["request_id"] = current
     span = trace.get_current_span().get_span_context()
@@ -164,13 +164,13 @@ def _describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDi
 
 
 def extra_fields(record: logging.LogRecord) -> EventDict:
-    """Return the fields that the log call gave as `extra`."""
+    """Return the fields that the log call passed as `extra`."""
     fields = ExtraAdder()(logging.getLogger(), "", {"_record": record})
     return {name: value for name, value in fields.items() if name != "_record"}
 
 
 def describe_exception(error: BaseException, depth: int = 0) -> str:
-    """Return the traceback with its causes and groups, without messages that may quote data."""
+    """Return the traceback with those of causes and grouped exceptions, without messages that may quote data."""
     parts: list[str] = []
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None and depth < DEPTH_LIMIT:

@@ -1,6 +1,6 @@
-"""ASGI middleware of every service; plain ASGI because it adds only microseconds to a request.
+"""The ASGI middleware of every service; plain ASGI because it adds only microseconds to a request.
 
-From the outside in: `tracing.Tracing` if telemetry is exported, `RequestContext` (id, log line, metrics),
+From outermost to innermost: `tracing.Tracing` if telemetry is exported, `RequestContext` (id, log line, metrics),
 `ErrorHandling` (converts exceptions to problems), `RequestLimits` (header and body size, duration, concurrency).
 """
 
@@ -94,7 +94,7 @@ def _accepted_id(scope: Scope) -> str | None:
 class ErrorHandling:
     """Converts exceptions to problem responses without internal details; logs the details.
 
-    The response is 503 instead of 500 for the exception types `unavailable_on`: a store can't be reached.
+    For the exception types `unavailable_on`, which mean that a store can't be reached, the response is 503, not 500.
     """
 
     def __init__(self, app: ASGIApp, *, unavailable_on: tuple[type[Exception], ...] = ()) -> None:
@@ -176,7 +176,7 @@ class RequestLimits:
             self._running -= 1
 
     def _body(self, scope: Scope, receive: Receive) -> "_Body | None":
-        """Return the body with its size limit, None without a body. Raises `Problem` if the head exceeds a limit."""
+        """Return a receiver that limits the body size, None without body; raise `Problem` if the head is too large."""
         headers = scope["headers"]
         size = len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"])
         if size > self._head_size:
@@ -203,7 +203,7 @@ class RequestLimits:
 
 
 class _Body:
-    """Receives a body; raises 413 as soon as it exceeds the limit, regardless of Content-Length."""
+    """Receives a request body; raises 413 as soon as it exceeds the limit in bytes, regardless of Content-Length."""
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive = receive

@@ -23,7 +23,7 @@ class IncompatibleDatabaseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """An Alembic `folder`, whose `env.py` runs the revisions on `config.attributes["connection"]`.
+    """Upgrades a database by the revisions in an Alembic `folder`; its `env.py` uses `config.attributes["connection"]`.
 
     The name of a revision's file begins with the revision; the names sort in the order of the revisions.
     `lock_key` is the key of the advisory lock that lets one of several starting processes migrate at a time.

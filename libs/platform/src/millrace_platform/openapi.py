@@ -1,4 +1,4 @@
-"""OpenAPI documents of services: operation ids, and the problem responses that all services share."""
+"""Complete the OpenAPI documents of services: operation ids, and the problem responses that services share."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ HEADERS: Final[Mapping[str, Any]] = {
         "schema": {**_TEXT, "pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$'},
     }
 }
-"""Required headers that FastAPI sees as optional, because we respond to missing ones with our own statuses."""
+"""Required headers; FastAPI documents them as optional, because our code responds to missing ones (400, 428)."""
 
 
 PROBLEMS: Final[Mapping[int, str]] = {
@@ -64,12 +64,12 @@ PROBLEMS: Final[Mapping[int, str]] = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return an endpoint's `responses` for these problem statuses, with the default descriptions."""
+    """Return the `responses` argument of an endpoint with these problem statuses and their default descriptions."""
     return described_problems(PROBLEMS, *statuses)
 
 
 def described_problems(descriptions: Mapping[int, str], *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return an endpoint's `responses` for these problem statuses, with the given descriptions."""
+    """Return the `responses` argument of an endpoint with these problem statuses and descriptions."""
     content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": descriptions[status], "content": content} for status in statuses}
 

@@ -1,4 +1,4 @@
-"""Configure OpenTelemetry's SDK with OTLP/HTTP exporters. Expensive to import; see `telemetry`."""
+"""Configure OpenTelemetry's SDK with OTLP/HTTP exporters; slow to import, so import it only if telemetry is on."""
 
 import logging
 import threading
@@ -25,13 +25,13 @@ from millrace_platform.context import request_id
 from millrace_platform.logging import describe_exception, extra_fields
 
 EXPORT_SECONDS = 5.0
-"""Timeout of one export."""
+"""Timeout of one export in seconds."""
 STOP_SECONDS = 3.0
-"""Timeout of the last export when the process stops."""
+"""Timeout of the last export when the process stops, in seconds."""
 
 
 class TelemetryExporter:
-    """The tracer, meter and logger providers of the process. `endpoint`: collector's base URL, e.g. `http://host:4318`.
+    """Exports the process's traces, metrics and logs to the collector at the URL `endpoint`, e.g. `http://host:4318`.
 
     Sampling, headers and further resource attributes come from OpenTelemetry's own variables (`OTEL_TRACES_SAMPLER`,
     `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES`).

@@ -1,4 +1,4 @@
-"""Keyset pagination: a cursor has the sort key of a page's last item, so that inserts and deletes shift no page."""
+"""Paginate by sort key: a cursor contains that of a page's last item, so inserts and deletes shift no page."""
 
 import base64
 import hashlib
@@ -27,15 +27,15 @@ CursorText = Annotated[
 class Cursors(Generic[K]):
     """Writes and reads the cursors of one list. `position` is the type of its sort key, e.g. `tuple[str, int]`.
 
-    A cursor has a digest of its position, the list's name and the filters, which detects truncated, mixed up and
-    invented cursors. It isn't a signature, as a cursor gives access to nothing.
+    A cursor contains a digest of its position, the list's name and the filters, to detect truncated or invented cursors
+    and those of other lists. It isn't signed, as a cursor grants no access.
     """
 
     name: str
     position: type[K]
 
     def write(self, position: K, *, filters: object = None) -> str:
-        """Return an opaque cursor. `filters` are the filters of the list, of any type that msgspec encodes."""
+        """Return a cursor as URL-safe text. `filters`: those of the list, of any type that msgspec encodes."""
         body = msgspec.msgpack.encode(position)
         return base64.urlsafe_b64encode(self._check(body, filters) + body).rstrip(b"=").decode()
 
@@ -61,6 +61,6 @@ class Cursors(Generic[K]):
 
 
 def next_link(request: Request, cursor: str) -> str:
-    """Return the `Link` header of the next page (RFC 8288): the URL of the request with its cursor replaced."""
+    """Return the value of the `Link` header (RFC 8288): the request's URL with this cursor, as the next page."""
     others = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     return f'<{request.url.path}?{urlencode([*others, ("cursor", cursor)])}>; rel="next"'

@@ -1,4 +1,4 @@
-"""Periodic work besides the requests, e.g. to expire holds, to extend slots, or to delete old rows."""
+"""Run work periodically, e.g. to expire holds, to extend slots, or to delete old rows."""
 
 import asyncio
 import logging
@@ -22,9 +22,9 @@ async def run_periodically(
     retry_on: type[Exception] | tuple[type[Exception], ...] = Exception,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Never:
-    """Run `work` until cancelled, with `pause` seconds between the end of a run and the next.
+    """Call `work` repeatedly until cancelled; wait `pause` seconds after each call.
 
-    Logs an exception of type `retry_on` as a warning and continues with the next run; raises any other.
+    Logs an exception of type `retry_on` as a warning and continues with the next call; raises any other.
     """
     while True:
         try:
@@ -37,13 +37,13 @@ async def run_periodically(
 
 
 async def run_in_batches(batch: Callable[[], Awaitable[int]], size: int) -> None:
-    """Run `batch`, one transaction that returns how many rows it processed, until that is fewer than `size`."""
+    """Call `batch`, which processes rows in a transaction and returns their number, until that is less than `size`."""
     while await batch() >= size:
         pass
 
 
 async def delete_rows(session: Session, key: Column[object], *conditions: ColumnElement[bool], limit: int) -> int:
-    """Delete up to `limit` matching rows of the table with primary key `key`; return the count. Skips locked rows."""
+    """Delete up to `limit` rows that match all conditions, except locked ones; return the count. `key`: primary key."""
     # Named, so that it is evaluated once: a subquery with a limit may be evaluated again for each row.
     chosen = select(key).where(*conditions).limit(limit).with_for_update(skip_locked=True).cte("chosen")
     return (await session.execute(delete(key.table).where(key.in_(select(chosen))))).rowcount

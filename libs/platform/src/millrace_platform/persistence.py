@@ -11,13 +11,13 @@ from millrace_platform.settings import PlatformSettings
 
 
 def open_service_database(settings: PlatformSettings, url: str, *, name: str) -> AbstractAsyncContextManager[Database]:
-    """Open a database with the pool size and timeout of the settings; see `open_database`."""
+    """Open the database at `url` with the settings' pool size and timeout; close it at the end of the block."""
     return open_database(url, name=name, pool_size=settings.database_pool_size, seconds=settings.database_timeout)
 
 
 @asynccontextmanager
 async def open_relay(settings: PlatformSettings, infrastructure: Infrastructure, url: str) -> AsyncIterator[Relay]:
-    """Open the transport and yield a relay from the database at `url` to the stream of changes."""
+    """Yield a relay, which publishes the outbox of the database at `url` to the stream of changes once it is run."""
     async with infrastructure.open_transport(settings) as transport:
         publisher = Publisher(transport=transport, stream=settings.changes_stream)
         yield Relay(database_url=url, publisher=publisher, clock=infrastructure.clock)

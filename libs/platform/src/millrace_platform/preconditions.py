@@ -1,4 +1,4 @@
-"""Versions as strong entity tags, and preconditions on them (RFC 9110, sections 8.8.3 and 13.1)."""
+"""Convert versions to strong entity tags and check preconditions (RFC 9110, sections 8.8.3 and 13.1)."""
 
 import re
 from dataclasses import dataclass
@@ -25,21 +25,21 @@ class Tags:
     weak: frozenset[str] = frozenset()
 
     def match_strongly(self, version: int) -> bool:
-        """Return whether If-Match is met: weak tags match nothing."""
+        """Return whether a strong tag, or `*`, matches the version, as If-Match requires; weak tags match nothing."""
         return self.tags is None or str(version) in self.tags
 
     def match_weakly(self, version: int) -> bool:
-        """Return whether If-None-Match has the version: a proxy that compresses the body may make its tag weak."""
+        """Return whether a tag, strong or weak, or `*` matches; proxies that compress a body may make its tag weak."""
         return self.match_strongly(version) or str(version) in self.weak
 
     def require(self, version: int) -> None:
-        """Raise a 412 problem unless the version matches strongly."""
+        """Raise problem 412 unless the version matches strongly."""
         if not self.match_strongly(version):
             raise PreconditionFailed("The resource has changed. Read it again and send its new ETag as If-Match.")
 
 
 def parse_tags(text: str) -> Tags:
-    """Parse a header; raise `ValueError` unless it is `*` or a list of entity tags."""
+    """Parse an If-Match or If-None-Match header; raise `ValueError` unless it is `*` or a list of entity tags."""
     if text.strip() == _ANY:
         return Tags(None)
     found: dict[bool, set[str]] = {True: set(), False: set()}
@@ -77,7 +77,7 @@ async def _if_match(match: Annotated[Tags | None, Depends(_optional_if_match)]) 
 async def _if_none_match(
     if_none_match: Annotated[str | None, Header(description="ETag of the version that the client has.")] = None,
 ) -> Tags:
-    """Parse If-None-Match; an invalid header matches nothing, so that the client gets the resource."""
+    """Parse If-None-Match; treat an invalid header as one without tags, so that the client gets the resource."""
     try:
         return parse_tags(if_none_match or "")
     except ValueError:
@@ -85,8 +85,8 @@ async def _if_none_match(
 
 
 IfMatch: TypeAlias = Annotated[Tags, Depends(_if_match)]
-"""Parameter of an endpoint: 428 if the header is missing, 422 if it is invalid."""
+"""Endpoint parameter with the tags of If-Match; 428 if the header is missing, 422 if it is invalid."""
 OptionalIfMatch: TypeAlias = Annotated[Tags | None, Depends(_optional_if_match)]
-"""Parameter of an endpoint: None if the header is missing, 422 if it is invalid."""
+"""Endpoint parameter with the tags of If-Match, None if the header is missing; 422 if it is invalid."""
 IfNoneMatch: TypeAlias = Annotated[Tags, Depends(_if_none_match)]
-"""Parameter of an endpoint, which responds 304 if it matches the version weakly."""
+"""Endpoint parameter with the tags of If-None-Match; the endpoint responds 304 if one matches weakly."""

@@ -32,7 +32,7 @@ def problem_response(problem: Problem) -> Response:
 
 
 def problem_body(problem: Problem) -> bytes:
-    """Return a problem as JSON, with its field errors and the request id, if any."""
+    """Return a problem as JSON text, with its field errors and the request id, if any."""
     members: dict[str, Any] = {"type": problem.type, "title": problem.title, "status": problem.status}
     if problem.detail:
         members["detail"] = problem.detail
@@ -45,7 +45,7 @@ def problem_body(problem: Problem) -> bytes:
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Install exception handlers that respond to our own and FastAPI's errors with problems."""
+    """Install exception handlers that respond with problems to our own exceptions and those of FastAPI."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -85,7 +85,7 @@ def is_json(request: Request) -> bool:
 
 
 def _methods_at(request: Request) -> set[str]:
-    """Return the methods of all routes that match the path; Starlette only reports those of the first match."""
+    """Return the HTTP methods of all routes that match the path; Starlette only reports those of the first."""
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
         pattern = getattr(route, "path_regex", None)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 protocol for uvicorn that limits the size of an incomplete request head and responds with problems.
+"""Handle HTTP/1.1 in uvicorn, limiting the size of an incomplete request head and responding with problems.
 
 The application also limits heads, but only receives complete ones.
 """
@@ -11,14 +11,14 @@ from millrace_platform.errors import Problem, problem_of_status
 from millrace_platform.problems import PROBLEM_MEDIA_TYPE, problem_body
 
 HEAD_LIMIT = 65_536
-"""Maximum bytes of an incomplete head, not counting the first chunk read from the socket (at most 256 KiB)."""
+"""Maximum size of an incomplete head in bytes, without the first chunk read from the socket (up to 256 KiB)."""
 
 LINGER_SECONDS = 1.0
-"""Time in which input of a rejected client is discarded before its connection is closed."""
+"""Seconds in which further input of a rejected client is discarded, before its connection is closed."""
 
 
 class HeadLimitingProtocol(HttpToolsProtocol):
-    """One connection; rejects malformed requests and oversized heads with a problem response."""
+    """Handles one connection; rejects malformed requests and oversized heads with a problem response."""
 
     _head_open = False
     _head_size = 0
@@ -44,7 +44,7 @@ class HeadLimitingProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Respond to malformed HTTP with a problem; only close the connection if a response has begun."""
+        """Respond to malformed HTTP with problem 400; only close the connection if a response has begun."""
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.close()
             return

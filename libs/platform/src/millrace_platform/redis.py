@@ -1,4 +1,4 @@
-"""Valkey/Redis clients with limits on connections and time."""
+"""Create clients of Valkey or Redis that limit connections and time."""
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -12,7 +12,7 @@ RETRIES = 2
 
 
 def redis_client(url: str, *, name: str, pool_size: int, seconds: float) -> Redis:
-    """Return a client that sends and returns bytes; close it with `aclose`.
+    """Return a client that returns values as bytes; close it with `aclose`.
 
     `seconds` limits a command, the setup of a connection, and the wait for a free one. A command whose connection is
     lost is retried up to twice: send only commands that may be repeated. `name` appears in CLIENT LIST.

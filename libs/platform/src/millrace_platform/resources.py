@@ -1,4 +1,4 @@
-"""Base classes of the schemas of HTTP resources, and types of fields that several services have."""
+"""Base classes for the schemas of HTTP resources, and field types that several services use."""
 
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
@@ -33,9 +33,9 @@ class Schema(BaseModel):
 
 
 class Body(Schema):
-    """Base class of request bodies: rejects unknown fields; errors don't contain the values.
+    """Base class of request bodies: rejects unknown fields; its errors don't contain values of the request.
 
-    Ignores the fields `read_only`, so that a client can change the response of a GET and send it back.
+    Ignores the fields named in `read_only`, so that a client can change the response of a GET and send it back.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)

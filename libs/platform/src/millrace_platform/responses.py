@@ -1,4 +1,4 @@
-"""Responses that msgspec encodes, and common headers."""
+"""Create JSON responses (encoded by msgspec) and common headers."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,14 +9,14 @@ from fastapi import Response
 from millrace_platform.preconditions import etag
 
 NO_STORE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
-"""Headers of responses that are personal, secret or soon outdated."""
+"""Headers that forbid caching, for responses that are personal, secret or soon outdated."""
 
 
 def json_response(body: object, *, status: int = 200, headers: Mapping[str, str] = NO_STORE) -> Response:
-    """Encode the body as JSON. Caches don't store the response unless `headers` allow it."""
+    """Return a response with the body as JSON; `headers` replace the default ones, which forbid caching."""
     return Response(msgspec.json.encode(body), status, headers, media_type="application/json")
 
 
 def etag_headers(version: int) -> dict[str, str]:
-    """Return the headers of a resource that caches must not store, with the ETag of its version."""
+    """Return headers that forbid caching and contain the ETag of this version of a resource."""
     return {**NO_STORE, "ETag": etag(version)}

@@ -1,4 +1,4 @@
-"""Routes for the busiest endpoints: described in OpenAPI by FastAPI, served by plain Starlette routes."""
+"""Serve the busiest endpoints by plain Starlette routes, while FastAPI describes them in OpenAPI."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,16 +14,16 @@ from starlette.types import Receive, Scope, Send
 from millrace_platform.problems import is_json
 
 Errors: TypeAlias = list[Mapping[str, Any]]
-"""Pydantic's errors, with the part of the request (`query`, `body`) first in each location."""
+"""Validation errors of Pydantic; each location begins with the part of the request, `query` or `body`."""
 Resolver: TypeAlias = Callable[[Request, Errors], Awaitable[Any]]
-"""Returns the value of a parameter, or None after it has added to the errors. Raises what a dependency raises."""
+"""Returns a parameter's value; if that is invalid, adds to the errors and returns None. May raise problems."""
 
 
 class TypedRoute(Route):
     """A Starlette route that names itself in the scope, as FastAPI's routes do; logs and spans read it there."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request."""
+        """Store this route in the scope and respond to the request."""
         scope["route"] = self
         await super().handle(scope, receive, send)
 
@@ -58,9 +58,9 @@ def include(app: FastAPI, router: APIRouter) -> None:
 
 
 def typed_endpoint(endpoint: Callable[..., Any]) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint as a function of the request; parameters are analyzed once, here.
+    """Return a function that calls the endpoint with the parameters read from a request.
 
-    Invalid requests raise `RequestValidationError` with the errors that FastAPI would report.
+    The function raises `RequestValidationError` for an invalid request, with the errors that FastAPI would report.
     """
     types = _parameter_types(endpoint)
     bodies = {name: annotation for name, annotation in types.items() if _is_model(annotation)}

@@ -21,13 +21,13 @@ from millrace_platform.settings import PlatformSettings
 from millrace_platform.telemetry import telemetry
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than the load balancer's idle timeout (60 s), so that it never writes to a connection just closed."""
+"""Longer than the load balancer's idle timeout (60 s), so that it never uses a connection that we just closed."""
 DRAIN_SECONDS = 25
-"""Time for requests in flight to complete after SIGTERM."""
+"""Seconds in which running requests must complete after SIGTERM."""
 DEADLINE_SECONDS = 29.0
-"""Time from SIGTERM to a forced exit; ECS kills the process after 30 s."""
+"""Seconds from SIGTERM to a forced exit; ECS kills the process after 30 s."""
 GC_THRESHOLD = 10_000
-"""New objects that trigger a collection of the youngest generation: a few requests' worth, about a millisecond."""
+"""Number of new objects (those of a few requests) that triggers a garbage collection of about a millisecond."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -36,7 +36,7 @@ _log = logging.getLogger("millrace.serve")
 
 
 class _Server(uvicorn.Server):
-    """Stops the background tasks as soon as it accepts no new requests, before the last response."""
+    """A uvicorn server that cancels the background tasks at shutdown, while the last requests are still running."""
 
     def __init__(self, config: uvicorn.Config, background: Background) -> None:
         super().__init__(config)
@@ -112,7 +112,7 @@ def _create(factory: str) -> FastAPI:
 
 
 def _variable(name: str) -> str:
-    """Return the environment variable of a setting; uppercase names are variables without our prefix already."""
+    """Return the name of a setting's environment variable; a name in upper case already is one."""
     return name if name.isupper() else f"{PlatformSettings.model_config['env_prefix']}{name}".upper()
 
 

@@ -17,7 +17,7 @@ from millrace_platform.settings import PlatformSettings
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A service's consumer of a feed. `reads_per_second`: its share of the five reads that Kinesis allows per shard."""
+    """A stream that a service consumes. `reads_per_second`: its share of the five that Kinesis allows per shard."""
 
     application: str
     stream: str
@@ -56,7 +56,7 @@ def _open_verifier(settings: PlatformSettings, clock: Clock) -> AbstractAsyncCon
 class Infrastructure:
     """The external dependencies of a service. The defaults are for deployments; tests replace them.
 
-    `ids` generates time-ordered ids.
+    `ids` generates UUIDs that increase with time.
     """
 
     clock: Clock = field(default_factory=SystemClock)

@@ -12,7 +12,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 class PlatformSettings(BaseSettings):
     """Shared settings; each service adds its own in a subclass. Times are in seconds, sizes in bytes.
 
-    Variables begin with `MILLRACE_`, except those that belong to AWS and OpenTelemetry.
+    The environment variables begin with `MILLRACE_`, except those that belong to AWS and OpenTelemetry.
     """
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore", populate_by_name=True)
@@ -36,14 +36,14 @@ class PlatformSettings(BaseSettings):
     dead_letters_table: str = "millrace-dead-letters"
 
     auth_issuer: str = "http://127.0.0.1:8080/v1/auth"
-    """Issuer of access tokens, exactly as in their `iss`; on AWS that of the Cognito user pool."""
+    """Issuer of access tokens, exactly as in their claim `iss`; on AWS the URL of the Cognito user pool."""
     auth_client_ids: tuple[str, ...] = ("millrace",)
-    """Clients whose tokens are accepted, as a JSON list; `patients` issues tokens for the first."""
+    """Ids of clients whose tokens are accepted, as a JSON list; the service `patients` issues tokens for the first."""
     auth_jwks_url: str | None = None
     """Address of the issuer's public keys; None: `<issuer>/.well-known/jwks.json`."""
 
     worker: str | None = None
-    """Name of this process in the leases of streams; None: a new name for each run. A fixed name resumes its leases at
+    """Name of this process in the leases of streams; None: a new name at each start. A fixed name resumes its leases at
     once; use it only where no second process can have the same name."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -58,7 +58,7 @@ class PlatformSettings(BaseSettings):
     """Maximum size of the target and all header names and values of a request."""
     header_count_limit: int = Field(100, ge=1)
     concurrency_limit: int = Field(1_000, ge=1)
-    """Concurrent requests of a process; the response to further ones is 503."""
+    """Maximum number of concurrent requests in a process; the response to further ones is 503."""
 
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     """Base address of an OTLP/HTTP collector; None disables telemetry."""

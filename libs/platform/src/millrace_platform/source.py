@@ -6,7 +6,7 @@ from functools import lru_cache
 
 UNKNOWN = "unknown"
 IPV6_NETWORK = 64
-"""Prefix length in bits: providers assign a whole network to a household or machine (RFC 6177)."""
+"""Prefix length of the network that stands for a client, as providers assign one to each customer (RFC 6177)."""
 ADDRESS_LIMIT = 64
 """Longest text that is parsed as an address, in characters."""
 
@@ -14,8 +14,8 @@ ADDRESS_LIMIT = 64
 def source_of(peer: str | None, forwarded_for: Iterable[str], hops: int) -> str:
     """Return the client's IPv4 address or IPv6 network, or `UNKNOWN`.
 
-    `forwarded_for` are the values of `X-Forwarded-For` in order. Only the last `hops` entries can be trusted: each of
-    our own proxies appends its peer.
+    `peer` is the address that connected to us, `forwarded_for` are the values of `X-Forwarded-For` in order. Only the
+    last `hops` entries can be trusted: each of our own `hops` proxies appends the address that connected to it.
     """
     claimed = [entry.strip() for value in forwarded_for for entry in value.split(",")]
     chain = [*claimed, peer or UNKNOWN]

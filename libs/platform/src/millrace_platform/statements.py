@@ -1,4 +1,4 @@
-"""Run frequent statements on asyncpg's own connection, as SQLAlchemy doubles the time of each."""
+"""Run frequent statements on asyncpg's own connection, because SQLAlchemy takes twice as long."""
 
 from typing import Any, TypeAlias
 
@@ -6,17 +6,17 @@ from millrace_platform.database import Connection, Session
 from millrace_platform.database_errors import driver_errors_as_problems
 
 Statements: TypeAlias = Session | Connection
-"""Runs statements: in a transaction (`Session`), or each in its own (`Connection`)."""
+"""Runs statements in one transaction (`Session`), or each in its own (`Connection`)."""
 
 
 async def fetch(session: Statements, statement: str, *arguments: object) -> list[Any]:
-    """Return the rows of a statement with arguments `$1`, `$2`; raise the same problems as `Session.execute`."""
+    """Run SQL with arguments for `$1`, `$2` etc. and return all rows. Problems: as from `Session.execute`."""
     with driver_errors_as_problems(session.driver):
         rows: list[Any] = await session.driver.fetch(statement, *arguments)
         return rows
 
 
 async def first(session: Statements, statement: str, *arguments: object) -> Any:
-    """Return the first row of a statement; None if there is none."""
+    """Run SQL as `fetch` does and return the first row; None if there is none."""
     rows = await fetch(session, statement, *arguments)
     return rows[0] if rows else None

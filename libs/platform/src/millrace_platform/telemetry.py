@@ -10,7 +10,7 @@ from millrace_platform.settings import PlatformSettings
 def telemetry(settings: PlatformSettings, *, service: str) -> Iterator[None]:
     """Export telemetry until the end of the block, then flush it.
 
-    Use it once per process, around the whole run: OpenTelemetry's providers can't be replaced.
+    Use it once per process, around all of its work: OpenTelemetry's providers can't be replaced.
     """
     if settings.otlp_endpoint is None:
         yield

@@ -36,7 +36,7 @@ from millrace_platform.service import Infrastructure, Subscription
 from millrace_platform.settings import PlatformSettings
 
 START = 1_800_000_000.0
-"""2027-01-15T08:00:00Z."""
+"""The default time of `ManualClock`: 2027-01-15T08:00:00Z in Unix seconds."""
 KEY_ID = "testing"
 LIFETIME = 900.0
 CHANGES, ENTITIES = "changes", "entities"
@@ -55,7 +55,7 @@ class ManualClock:
         return self.now
 
     def advance(self, **by: float) -> None:
-        """Move forward by a duration in `timedelta`'s arguments, e.g. `minutes=5`."""
+        """Move forward by a duration, given as arguments of `timedelta`, e.g. `minutes=5`."""
         self.now += timedelta(**by).total_seconds()
 
     def move_to(self, moment: float | datetime) -> None:
@@ -75,7 +75,7 @@ class _Keys:
 
 @asynccontextmanager
 async def open_test_verifier(settings: PlatformSettings, clock: Clock) -> AsyncIterator[TokenVerifier]:
-    """Yield the real verifier with the key of `access_token`, in place of `authentication.open_verifier`."""
+    """Yield a `Verifier` that accepts the tokens of `access_token`; replaces `authentication.open_verifier`."""
     yield Verifier(token_rules(settings), _Keys(), clock)
 
 
@@ -87,7 +87,7 @@ def access_token(
     subject: UUID | None = None,
     lifetime: float = LIFETIME,
 ) -> str:
-    """Sign an access token of the settings' issuer, valid from now for `lifetime` seconds."""
+    """Return a signed access token of the settings' issuer, valid from the clock's time for `lifetime` seconds."""
     now = int(clock.time())
     claims = {
         "iss": settings.auth_issuer,
@@ -112,13 +112,16 @@ def _memory_transport() -> MemoryTransport:
 
 @dataclass
 class MemoryFeeds:
-    """The streams `changes` and `entities` with leases and dead letters, in memory."""
+    """Provides the streams `changes` and `entities` with leases and dead letters in memory."""
 
     transport: MemoryTransport = field(default_factory=_memory_transport)
     dead_letters: MemoryDeadLetterStore = field(default_factory=MemoryDeadLetterStore)
 
     def infrastructure(self, clock: Clock | None = None, **changes: Any) -> Infrastructure:
-        """Return an infrastructure on these feeds that accepts the tokens of `access_token`."""
+        """Return a service's dependencies that use these feeds and accept the tokens of `access_token`.
+
+        `changes` replaces fields of the `Infrastructure`.
+        """
         clock = clock or SystemClock()
         values = {
             "clock": clock,
@@ -130,7 +133,7 @@ class MemoryFeeds:
         return Infrastructure(**{**values, **changes})
 
     def envelopes(self, stream: str = CHANGES) -> list[Envelope]:
-        """Return everything published to a stream, in order for each key; raise if an entity breaks its contract."""
+        """Return all events of a stream, in order for each key; raise `ContractError` if an entity is invalid."""
         shards = self.transport.open_shards(stream)
         found = [decode(record.body) for shard in shards for record in self.transport.records(stream, shard.shard_id)]
         for envelope in found:
@@ -166,7 +169,7 @@ class MemoryFeeds:
 
 @asynccontextmanager
 async def run_app(app: FastAPI, **client_options: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the application's lifespan in this process and yield a client of it."""
+    """Start the application in this process, yield an HTTP client of it, and stop it after the block."""
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),

@@ -11,7 +11,7 @@ from millrace_platform.database import sqlalchemy_url
 async def schema_differences(
     dsn: str, metadata: MetaData, *, ignored: frozenset[str] = frozenset({"outbox"})
 ) -> list[object]:
-    """Return the changes that Alembic would autogenerate. `ignored`: tables that another package declares."""
+    """Return the changes that Alembic would generate, none if equal. `ignored`: tables that other packages declare."""
     engine = create_async_engine(sqlalchemy_url(dsn))
     try:
         async with engine.connect() as connection:

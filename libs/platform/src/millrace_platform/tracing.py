@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from millrace_platform.context import is_probe, route_template
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds; finer than OpenTelemetry's default buckets, because a search takes a few milliseconds."""
+"""Bounds of the duration histogram in seconds; finer than the default, as a search takes a few milliseconds."""
 
 SERVER_ERROR = 500
 
@@ -74,7 +74,7 @@ def _set_status(span: Span, status: int) -> None:
 
 
 class RequestMeter:
-    """Records `http.server.request.duration` as in OpenTelemetry's semantic conventions."""
+    """Records the metric `http.server.request.duration` of OpenTelemetry's semantic conventions."""
 
     def __init__(self) -> None:
         self._duration = metrics.get_meter("millrace.http").create_histogram(
@@ -85,7 +85,7 @@ class RequestMeter:
         )
 
     def record(self, *, method: str, route: str, status: int, seconds: float) -> None:
-        """Record one completed request."""
+        """Record the duration of one completed request."""
         attributes: dict[str, AnyValue] = {
             "http.request.method": method,
             "http.route": route,

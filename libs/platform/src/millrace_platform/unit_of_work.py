@@ -46,21 +46,21 @@ class Event(msgspec.Struct, frozen=True):
 
     @classmethod
     def of_deletion(cls, contract: Contract[E], *key: str, version: int) -> "Event":
-        """Return the event of a deletion. `key`: the parts of the entity's subject."""
+        """Return the event of a deletion. `key`: the parts of the entity's subject after the contract's name."""
         subject = "/".join((contract.name, *key))
         return cls(contract.name, contract.dataschema, subject, "deleted", version, _DELETED)
 
 
 @dataclass(frozen=True, slots=True)
 class Envelopes:
-    """Wraps events of one service in envelopes. `source` is e.g. `/services/directory`."""
+    """Wraps events of one service in envelopes. `source` identifies the service, e.g. `/services/directory`."""
 
     source: str
     clock: Clock
     ids: EventIds
 
     def of(self, events: Iterable[Event], *, replay: bool = False) -> list[Envelope]:
-        """Return the envelopes, all with the current time and the current span."""
+        """Return the envelopes of events, all with the current time and the current span's `traceparent`."""
         time = rfc3339(self.clock.time())
         traceparent = current_traceparent()
         return [
@@ -83,10 +83,10 @@ class Envelopes:
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """One transaction with its events, at one moment `now`.
+    """One transaction with its events. `now` is the time of all its changes.
 
-    Record an event only after its aggregate's row was written in `session`: that row's lock makes the outbox rows of a
-    key rise in version order, however late the transaction commits.
+    Record an event only after its aggregate's row was written in `session`: the row's lock ensures that the outbox rows
+    of a key are in version order, however late the transaction commits.
     """
 
     session: Session
@@ -95,16 +95,16 @@ class UnitOfWork:
     _events: list[Event] = field(default_factory=list, init=False)
 
     def record(self, *events: Event) -> None:
-        """Publish the events with the commit, in this order."""
+        """Add events, which are published in this order once the transaction is committed."""
         self._events.extend(events)
 
     async def flush(self) -> None:
-        """Write the recorded events to the outbox now, e.g. to release their memory. The commit does it anyway."""
+        """Write the recorded events to the outbox now, e.g. to release their memory, instead of before the commit."""
         events, self._events = self._events, []
         await write_to_outbox(self.session, self.envelopes.of(events))
 
     async def publish_replay(self, events: Iterable[Event]) -> None:
-        """Write events of unchanged aggregates to the outbox, marked as a replay."""
+        """Write events with the current state of unchanged aggregates to the outbox, marked as a replay."""
         await write_to_outbox(self.session, self.envelopes.of(events, replay=True))
 
 
@@ -127,7 +127,7 @@ class UnitsOfWork:
 
     @asynccontextmanager
     async def within(self, session: Session) -> AsyncIterator[UnitOfWork]:
-        """Take part in a transaction that the caller began and commits; events are written as the block ends."""
+        """Yield a unit of work in the caller's transaction; write its events to the outbox at the end of the block."""
         work = UnitOfWork(session, self.envelopes, self.now())
         yield work
         await work.flush()

@@ -1,4 +1,4 @@
-"""Convert Pydantic's validation errors to field errors: each has a remedy, none repeats a value of the request."""
+"""Convert Pydantic's validation errors to field errors with remedies and without values of the request."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -61,7 +61,7 @@ _REMEDIES: dict[str, Callable[[_Context], str]] = {
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
     """Convert Pydantic's errors to the field errors of a problem.
 
-    Our own validators pass their remedy as `remedy` in the context of a `PydanticCustomError`.
+    Our own validators pass the remedy to report as `remedy` in the context of a `PydanticCustomError`.
     """
     return [
         FieldError(
