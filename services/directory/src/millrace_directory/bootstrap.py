@@ -32,14 +32,14 @@ from millrace_platform.unit_of_work import UnitsOfWork
 async def start(
     settings: DirectorySettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
 ) -> ServiceRuntime:
-    """Open the database and the relay, wire the services, and name tasks and checks."""
+    """Open the database and the event relay, wire the services, and register background tasks and health checks."""
     await asyncio.to_thread(load_tables)
     url = settings.directory_database_url
     database = await stack.enter_async_context(open_service_database(settings, url, name="directory"))
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, url))
     app.state.directory = directory = wire(settings, infrastructure, database, relay)
     app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, infrastructure.clock))
-    # There is no check of the stream: while it is unavailable, the outbox takes the changes.
+    # There is no health check of the stream: while it is unavailable, the outbox takes the changes.
     return ServiceRuntime(
         tasks={"relay": relay.run, "replay": directory.replay.run}, checks={"database": database.check}
     )

@@ -1,4 +1,4 @@
-"""A dedicated database connection, for work that must not occupy the pool of the requests or obey its timeouts."""
+"""A dedicated database connection, for work that must not use the connection pool or timeouts of requests."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,12 +10,12 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 CONNECT_TIMEOUT = 10.0
 COMMAND_TIMEOUT = 60.0
-"""Seconds for one statement."""
+"""Maximum seconds for one statement."""
 
 
 @asynccontextmanager
 async def dedicated_connection(database_url: str, *, name: str) -> AsyncIterator[asyncpg.Connection]:
-    """Open a connection outside the pool; `pg_stat_activity` shows it under `name`."""
+    """Open a connection outside the pool; `name` identifies it in `pg_stat_activity`."""
     connection = await asyncpg.connect(
         database_url,
         timeout=CONNECT_TIMEOUT,
@@ -32,7 +32,7 @@ async def dedicated_connection(database_url: str, *, name: str) -> AsyncIterator
 async def stream_rows(
     connection: asyncpg.Connection, query: Select[Any], size: int
 ) -> AsyncIterator[list[asyncpg.Record]]:
-    """Yield the rows of a query in lists of up to `size`, from a server-side cursor; requires a transaction."""
+    """Yield the rows of a query in lists of up to `size`. The connection must be in a transaction."""
     # SQLAlchemy publishes its dialects without types. The driver takes a fraction of SQLAlchemy's time for a row.
     compiled = query.compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
     cursor = await connection.cursor(str(compiled), *compiled.params.values())

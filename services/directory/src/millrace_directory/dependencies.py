@@ -1,4 +1,4 @@
-"""Parameters of the endpoints: the service's parts and the caller's permissions."""
+"""Dependencies of the endpoints: the service's components and the caller's permissions."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -25,7 +25,7 @@ from millrace_platform.ids import Ids
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The wired parts of the service."""
+    """Components of the service that endpoints use."""
 
     practices: PracticeService
     locations: LocationService
@@ -53,7 +53,7 @@ def permissions_of(principal: Principal) -> Permissions:
 
 def _practice_ids(practices: Iterable[str]) -> Iterator[UUID]:
     for practice in practices:
-        # Groups of another issuer may have other names; they are no practices.
+        # Other issuers of tokens may have groups that aren't practices.
         with suppress(ValueError):
             yield UUID(practice)
 
@@ -67,7 +67,9 @@ async def _admin(caller: Annotated[Principal, Depends(require(Role.ADMIN))]) -> 
 
 
 InStaff: TypeAlias = Annotated[Permissions, Depends(_staff)]
-"""An endpoint's parameter: staff and administrators may call it. Name it before parameters that can be invalid: callers
-without the role then get 401 or 403 only."""
+"""Endpoint parameter that resolves to the permissions of a caller who is staff or an administrator.
+
+Declare it before parameters that can be invalid: callers without the role then get 401 or 403 only.
+"""
 InAdmin: TypeAlias = Annotated[Permissions, Depends(_admin)]
-"""As `InStaff`; only administrators may call it."""
+"""Endpoint parameter that resolves to the permissions of an administrator; other callers get 401 or 403."""

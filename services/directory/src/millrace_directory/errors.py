@@ -31,7 +31,7 @@ def version_conflict(kind: Kind[Any]) -> Problem:
 
 
 def rules_broken(violations: Iterable[Violation]) -> Problem:
-    """Return one problem that lists all violations."""
+    """Return one problem that lists all violations of rules."""
     return Unprocessable(
         "Correct the fields listed in errors.",
         errors=[{"field": v.field, "detail": v.detail, "remedy": v.remedy} for v in violations],

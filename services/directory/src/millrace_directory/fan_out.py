@@ -1,4 +1,4 @@
-"""Changes of other rows that follow from a change of one row: set-based, in the transaction of that change.
+"""Changes that follow from a change of another row, e.g. of a location's address: set-based, in the same transaction.
 
 All writers lock rows in this order, so that no two wait for each other: insurance plans, practices, locations,
 providers, provider-locations; within a kind by key. What a provider-location refers to is locked `FOR SHARE` before the
@@ -56,7 +56,10 @@ RETURNING provider_location.id
 
 
 async def update_locations_of_practices(connection: Connection, ids: Sequence[UUID]) -> AsyncIterator[Change]:
-    """Give a new version to the live locations of these practices, and to the provider-locations there."""
+    """Increment the versions of the live locations of these practices and of their provider-locations.
+
+    Yield the changes to publish.
+    """
     locations = await _keys(connection, _UPDATE_LOCATIONS, ids)
     if locations:
         yield Change(LOCATIONS, locations, Action.UPDATED)
@@ -65,7 +68,7 @@ async def update_locations_of_practices(connection: Connection, ids: Sequence[UU
 
 
 async def update_provider_locations_at(connection: Connection, locations: Sequence[Key]) -> AsyncIterator[Change]:
-    """Give a new version to the live provider-locations at these locations."""
+    """Increment the versions of the live provider-locations at these locations; yield the change to publish."""
     updated = await _keys(connection, _UPDATE_PROVIDER_LOCATIONS, locations)
     if updated:
         yield Change(PROVIDER_LOCATIONS, updated, Action.UPDATED)
@@ -74,21 +77,21 @@ async def update_provider_locations_at(connection: Connection, locations: Sequen
 async def delete_provider_locations_of(
     connection: Connection, npis: Sequence[str], now: datetime
 ) -> AsyncIterator[Change]:
-    """Delete the live provider-locations of these providers."""
+    """Delete the live provider-locations of these providers; yield the change to publish."""
     deleted = await _keys(connection, _DELETE_PROVIDER_LOCATIONS, npis, now)
     if deleted:
         yield Change(PROVIDER_LOCATIONS, deleted, Action.DELETED)
 
 
 async def remove_accepted_plan(connection: Connection, plan: str) -> AsyncIterator[Change]:
-    """Remove the plan from the live provider-locations that accept it."""
+    """Remove the plan from the live provider-locations that accept it; yield the change to publish."""
     updated = await _keys(connection, _REMOVE_PLAN, plan)
     if updated:
         yield Change(PROVIDER_LOCATIONS, updated, Action.UPDATED)
 
 
 async def update_dependents(work: UnitOfWork, events: Iterable[DomainEvent]) -> None:
-    """Change the rows that the events affect, and publish these changes too."""
+    """Change the rows that these domain events affect, and publish the changes too."""
     for event in events:
         with driver_errors_as_problems(work.session.driver):
             async for change in _changes(work.session.driver, event, work.now):

@@ -13,12 +13,12 @@ from millrace_platform.unit_of_work import Envelopes, Event, UnitOfWork
 
 SOURCE = "/services/directory"
 CHUNK_ROWS = 1_000
-"""Rows that are read and encoded at a time, to limit the memory for a change of very many rows."""
+"""Number of rows that are read and encoded at a time, to limit the memory for a change of very many rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Rows of one kind that got a new version."""
+    """Rows of one kind that got a new version: their keys, and what happened to them."""
 
     kind: Kind[Any]
     keys: Sequence[Key]
@@ -26,14 +26,14 @@ class Change:
 
 
 def directory_envelopes(clock: Clock, ids: EventIds) -> Envelopes:
-    """Return envelopes whose source is the directory."""
+    """Return a factory of event envelopes whose source is the directory."""
     return Envelopes(SOURCE, clock, ids)
 
 
 def events_of(
     kind: Kind[Any], entities: Iterable[VersionedEntity[Any]], action: Action = Action.UPDATED
 ) -> Iterator[Event]:
-    """Yield the events of entities of one kind. A tombstone's event is always a deletion."""
+    """Yield an event for each entity of a kind: a deletion for a tombstone, else `action`."""
     name, schema = kind.contract.name, kind.contract.dataschema
     for each in entities:
         verb = Action.DELETED if each.deleted else action
@@ -41,7 +41,7 @@ def events_of(
 
 
 async def record_change(work: UnitOfWork, change: Change) -> None:
-    """Publish the events of changed rows with the commit of `work`, in chunks to limit the memory."""
+    """Publish the events of changed rows when `work` commits; read the rows in chunks to limit the memory."""
     for start in range(0, len(change.keys), CHUNK_ROWS):
         rows = await fetch(work.session, query_by_keys(change.kind), change.keys[start : start + CHUNK_ROWS])
         work.record(*events_of(change.kind, map(change.kind.versioned, rows), change.action))

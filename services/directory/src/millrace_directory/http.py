@@ -24,13 +24,13 @@ B = TypeVar("B", bound=Body)
 
 
 def resource(versioned: VersionedEntity[Any]) -> dict[str, Any]:
-    """Return an entity as REST shows it: with its version, without the fields that only the refinery fills in."""
+    """Return an entity as the JSON object that REST shows: with its version, without derived fields."""
     fields = msgspec.to_builtins(versioned.entity)
     return {name: value for name, value in fields.items() if name not in CLEAN} | {"version": versioned.version}
 
 
 def read_response(versioned: VersionedEntity[Any], known: Tags) -> Response:
-    """Return the resource with its ETag; 304 if the client already has this version."""
+    """Return the response with the resource and its ETag; 304 if the client already has this version."""
     headers = {"ETag": etag(versioned.version)}
     if known.match_weakly(versioned.version):
         return Response(status_code=304, headers=headers)
@@ -38,25 +38,28 @@ def read_response(versioned: VersionedEntity[Any], known: Tags) -> Response:
 
 
 def created_response(request: Request, versioned: VersionedEntity[Any]) -> Response:
-    """Return the new resource: 201 with `Location` and ETag."""
+    """Return the response with the new resource: 201 with `Location` and ETag."""
     key = versioned.subject.rpartition("/")[2]
     headers = {"ETag": etag(versioned.version), "Location": f"{request.url.path}/{key}"}
     return json_response(resource(versioned), status=201, headers=headers)
 
 
 def changed_response(versioned: VersionedEntity[Any]) -> Response:
-    """Return the changed resource with its new ETag."""
+    """Return the response with the changed resource and its new ETag."""
     return json_response(resource(versioned), headers={"ETag": etag(versioned.version)})
 
 
 def page_response(request: Request, page: Page[Any]) -> Response:
-    """Return a page, with a `Link` to the next one."""
+    """Return the response with a page, and a `Link` to the next page if there is one."""
     body = {"items": [resource(each) for each in page.items], "next": page.next}
     return json_response(body, headers={} if page.next is None else {"Link": next_link(request, page.next)})
 
 
 def merge(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """Apply a JSON merge patch (RFC 7396): null removes a member, an object is merged, anything else replaces."""
+    """Return `target` with a JSON merge patch applied (RFC 7396).
+
+    In the patch, null removes a member, an object is merged, and anything else replaces the member.
+    """
     merged = dict(target)
     for name, value in patch.items():
         if value is None:
@@ -70,7 +73,10 @@ def merge(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 
 
 def patched_body(schema: type[B], patch: dict[str, Any]) -> Callable[[VersionedEntity[Any]], B]:
-    """Return a function that applies a merge patch to the resource and validates the result, with a 422 problem."""
+    """Return a function that applies a merge patch to a resource and validates the result.
+
+    The function raises `RequestValidationError` (422) if the result is invalid.
+    """
 
     def apply(versioned: VersionedEntity[Any]) -> B:
         try:
@@ -89,7 +95,7 @@ MergePatch: TypeAlias = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """The requested page of a list."""
+    """The requested page of a list: its maximum size, and the cursor (None: the first page)."""
 
     limit: int
     cursor: str | None

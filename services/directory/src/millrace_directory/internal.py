@@ -15,7 +15,7 @@ from millrace_platform.middleware import extend_deadline
 from millrace_platform.responses import json_response
 
 STALL = 60.0
-"""Seconds for each chunk of the snapshot: reading it from the database and sending it to the client."""
+"""Maximum seconds for each chunk of the snapshot: to read it from the database and send it to the client."""
 
 _created = column("created_at", DateTime(timezone=True))
 _OUTBOX = select(func.count(), func.extract("epoch", func.clock_timestamp() - func.min(_created)) * 1000).select_from(
@@ -32,7 +32,7 @@ router = APIRouter(prefix="/internal/directory", tags=["internal"])
     responses={200: {"description": "One entity a line.", "content": {NDJSON: {"schema": {"type": "string"}}}}},
 )
 async def get_directory_snapshot(request: Request) -> StreamingResponse:
-    """Return lines of JSON `{"subject", "version", "data"}` in the order of the subjects; data is null for a tombstone.
+    """Return lines of JSON `{"subject", "version", "data"}` sorted by subject; `data` is null for a tombstone.
 
     All lines are from one moment. The response is complete only if the body ends properly (its last chunk arrives).
     """
@@ -48,7 +48,7 @@ async def start_directory_replay(directory: InDirectory) -> dict[str, Any]:
 
 @router.get("/status", summary="Show the outbox, the relay and the last replay")
 async def get_directory_status(directory: InDirectory) -> Response:
-    """Return the outbox (waiting rows, age of the oldest), the relay, and the last replay of this instance."""
+    """Return the outbox (waiting events, age of the oldest), the relay, and the last replay of this instance."""
     async with directory.database.read() as session:
         backlog, oldest = (await session.execute(_OUTBOX)).one()
     status = {

@@ -1,4 +1,4 @@
-"""Bring the directory's database to the newest revision: the `millrace.init` entry point of this package."""
+"""Migrates the directory's database to the newest revision; the `millrace.init` entry point of this package."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ migrate = Migrations(Path(__file__).with_name("migrations"), lock_key=0x6D696C6C
 
 
 async def init() -> None:
-    """Idempotent: creates or upgrades the tables at `MILLRACE_DIRECTORY_DATABASE_URL`."""
+    """Create or upgrade the tables at `MILLRACE_DIRECTORY_DATABASE_URL`, idempotently."""
     await migrate(DirectorySettings().directory_database_url)

@@ -1,4 +1,4 @@
-"""Base classes of the aggregates: states, which contain the rules, and domain events."""
+"""Base classes of aggregates: their states, which contain the rules, and their domain events."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from uuid import UUID
 from millrace_directory.rules import Violation
 
 Key: TypeAlias = UUID | str
-"""The primary key of an aggregate: a UUID, an NPI or a plan id."""
+"""Primary key of an aggregate: a UUID, an NPI or a plan id."""
 
 
 class Action(StrEnum):
-    """The cause of a new version; the last word of the event's type on the feed."""
+    """Cause of a new version; the last word of the event's type on the feed."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -22,7 +22,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DomainEvent:
-    """Base of the changes of an aggregate that affect other aggregates."""
+    """Base class of domain events: changes of an aggregate (with this `key`) that affect other aggregates."""
 
     key: Key
 
@@ -41,15 +41,15 @@ class State:
         return key
 
     def violations(self) -> Iterator[Violation]:
-        """Yield the rules that this state breaks by itself, independent of other rows."""
+        """Yield the violations of rules that depend on this state alone, not on other rows."""
         yield from ()
 
     def domain_events(self, after: Self | None) -> Iterator[DomainEvent]:  # noqa: ARG002 # for overriders
-        """Yield the events of replacing this state with `after`, or of deleting it if `after` is None."""
+        """Yield the domain events of replacing this state with `after`, or of deleting it if `after` is None."""
         yield from ()
 
     def identity_violations(self, after: Self) -> Iterator[Violation]:
-        """Yield a violation for each field of the identity that `after` changes."""
+        """Yield a violation for each field of `identity` whose value in `after` is different."""
         for field in self.identity:
             if getattr(self, field) != getattr(after, field):
                 yield Violation(
@@ -59,7 +59,7 @@ class State:
                 )
 
     def reserved_violations(self, after: Self, reserved: Iterable[str]) -> Iterator[Violation]:
-        """Yield a violation for each of the reserved fields that `after` changes."""
+        """Yield a violation for each `reserved` field, which only administrators can change, that `after` changes."""
         for field in reserved:
             if getattr(self, field) != getattr(after, field):
                 yield Violation(field, "Only an administrator can change this field.", "Send the current value.")

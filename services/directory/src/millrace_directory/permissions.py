@@ -6,7 +6,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """The practices whose entries the caller can manage; None stands for all of them: an administrator."""
+    """The practices whose entries the caller can manage. None means all of them: the caller is an administrator."""
 
     practices: frozenset[UUID] | None
 
@@ -15,7 +15,9 @@ class Permissions:
         return self.practices is None
 
     def can_manage(self, practice: UUID | None) -> bool:
-        """Return whether the caller can manage entries of this practice; only administrators can for None."""
+        """Return whether the caller can manage entries of a practice; entries without one (None) require an
+        administrator.
+        """
         return self.practices is None or practice in self.practices
 
 

@@ -1,4 +1,4 @@
-"""Read the live entities of one kind: one by key, or in pages."""
+"""Reads the live entities of one kind: one by key, or in pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from millrace_platform.database import ReadSessions
 from millrace_platform.pagination import Cursors
 
 Filters: TypeAlias = Mapping[Column[Any], object | None]
-"""Required values of columns; None doesn't filter."""
+"""Required values by column; None means that the column isn't filtered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[E]):
-    """A page of a list, and the cursor of the next page; None on the last one."""
+    """A page of a list. `next` is the cursor of the next page, None on the last one."""
 
     items: list[VersionedEntity[E]]
     next: str | None
@@ -26,7 +26,7 @@ class Page(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class Reader(Generic[E]):
-    """Reads live entities; tombstones aren't found."""
+    """Reads live entities; deleted ones aren't found."""
 
     kind: Kind[E]
     sessions: ReadSessions
@@ -40,9 +40,10 @@ class Reader(Generic[E]):
         return self.kind.versioned(row)
 
     async def page(self, cursor: str | None, limit: int, filters: Filters) -> Page[E]:
-        """Return the first `limit` entities after the cursor; raise a 422 problem for the cursor of another list.
+        """Return a page of up to `limit` entities after the cursor (None: from the beginning) that match the filters.
 
-        All pages together show each entity exactly once, except those that are created or deleted meanwhile.
+        Raise a 422 problem for the cursor of another list. All pages together show each entity exactly once, except
+        those that are created or deleted meanwhile.
         """
         wanted = {column: value for column, value in filters.items() if value is not None}
         scope = {str(column): str(value) for column, value in wanted.items()}

@@ -31,7 +31,7 @@ class SpecialtyList(Schema):
 
 
 class VisitReasonResource(Schema):
-    """A visit reason and the slugs of its specialties, the most common first."""
+    """A visit reason, and the slugs of its specialties beginning with the most common one."""
 
     slug: str
     name: str
@@ -58,7 +58,7 @@ async def list_specialties() -> Response:
     responses=problems(404, 422),
 )
 async def get_specialty(slug: str) -> Response:
-    """Return a specialty by its slug, including those that aren't in the list."""
+    """Return a specialty by its slug, including specialties that the list omits."""
     found = find_specialty(slug)
     if found is None:
         raise _not_found("specialty", slug, [each.slug for each in all_specialties() if each.listed])

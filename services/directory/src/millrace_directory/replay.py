@@ -1,4 +1,4 @@
-"""Publish all entities again under their current versions, to refill copies in other services."""
+"""Publishes all entities again with their current versions, to restore the copies in other services."""
 
 import asyncio
 import logging
@@ -19,9 +19,9 @@ from millrace_platform.errors import Conflict
 from millrace_platform.unit_of_work import Envelopes, write_to_outbox
 
 LOCK_KEY = 0x6D696C6C_72657079
-"""Advisory lock of the replay ("millrepy"): only one runs at a time over all instances."""
+"""Key of the advisory lock of replays ("millrepy"): only one replay runs at a time over all instances."""
 MAX_BACKLOG = 20_000
-"""Outbox rows above which the replay pauses, so that it neither fills the disk nor delays changes by minutes."""
+"""Number of waiting events above which a replay pauses, so as not to fill the disk or delay changes by minutes."""
 PAUSE = 0.2
 """Seconds between checks of the outbox during a pause."""
 
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplayStatus:
-    """The last replay of this instance. `sent` counts events by entity; times are RFC 3339."""
+    """State of the last replay that this instance started. `sent` counts events by entity; times are RFC 3339."""
 
     state: Literal["never", "running", "done", "failed"] = "never"
     started: str | None = None
@@ -42,7 +42,7 @@ class ReplayStatus:
 
 
 class Replay:
-    """Runs one replay at a time. Each chunk of a replay is a transaction."""
+    """Replays all entities, one replay at a time. Each chunk of a replay is a transaction."""
 
     def __init__(self, database: Database, database_url: str, envelopes: Envelopes) -> None:
         self.status = ReplayStatus()
@@ -52,7 +52,7 @@ class Replay:
         self._started: asyncio.Queue[AsyncExitStack] = asyncio.Queue(maxsize=1)
 
     async def start(self) -> ReplayStatus:
-        """Start a replay in `run`; raise a 409 problem if one is running on any instance."""
+        """Start a replay, which the task `run` executes; raise a 409 problem if one is running on any instance."""
         async with AsyncExitStack() as stack:
             connection = await stack.enter_async_context(
                 dedicated_connection(self._database_url, name="directory-replay")
@@ -65,7 +65,7 @@ class Replay:
         return self.status
 
     async def run(self) -> None:
-        """Run the started replays until cancelled."""
+        """Execute the started replays until cancelled."""
         while True:
             async with await self._started.get():
                 await self._replay()

@@ -17,7 +17,7 @@ from millrace_platform.statements import first
 
 @dataclass(frozen=True, slots=True)
 class AggregateRow(Generic[S, E]):
-    """A row as the state that rules apply to, and as the entity that is shown and published."""
+    """A row, as `state` for the rules and as `versioned` for responses and events."""
 
     state: S
     versioned: VersionedEntity[E]
@@ -25,18 +25,18 @@ class AggregateRow(Generic[S, E]):
 
 @dataclass(frozen=True, slots=True)
 class Repository(Generic[S, E]):
-    """Rows of one kind. The fields of `state` are columns of its table."""
+    """Reads and writes the rows of one kind. The fields of `state` are columns of its table."""
 
     kind: Kind[E]
     state: type[S]
 
     async def find(self, session: Session, key: Key) -> AggregateRow[S, E] | None:
-        """Return the row with this key, including tombstones."""
+        """Return the row with this key, also if it is a tombstone; None if there is none."""
         row = await first(session, query_by_keys(self.kind), [key])
         return None if row is None else self._aggregate_row(row)
 
     async def insert(self, session: Session, state: S) -> AggregateRow[S, E] | None:
-        """Insert the state with version 1; return None if its key or another unique value is taken."""
+        """Insert the state with version 1 and return the row; None if its key or another unique value is taken."""
         return await self._write(
             session, insert(self.kind.table).values(version=1, **self._values(state)).on_conflict_do_nothing()
         )
@@ -44,7 +44,7 @@ class Repository(Generic[S, E]):
     async def update(
         self, session: Session, before: AggregateRow[S, E], after: S, deleted_at: datetime | None = None
     ) -> AggregateRow[S, E] | None:
-        """Write the version after `before`; return None if the row no longer has that version."""
+        """Write `after` as the next version and return the row; None if the current version is no longer `before`'s."""
         version = before.versioned.version
         return await self._write(
             session,
@@ -54,7 +54,7 @@ class Repository(Generic[S, E]):
         )
 
     async def lock_live(self, session: Session, keys: Sequence[Key]) -> set[Key]:
-        """Return which of these rows are live, and lock them against changes until the transaction ends."""
+        """Lock the live rows with these keys against changes until the transaction ends, and return their keys."""
         key = self.kind.key
         statement = select(key).where(key.in_(keys), self.kind.is_live).order_by(key).with_for_update(read=True)
         return set((await session.execute(statement)).scalars())

@@ -1,4 +1,4 @@
-"""Rules that several aggregates share: pure checks of one field each."""
+"""Rules that several aggregates share: checks of one field each, without I/O."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ STATES = frozenset(_STATES.split())
 
 
 def load_tables() -> None:
-    """Load the reference data of the checks (0.3 s), so that the first request doesn't block all others."""
+    """Load the reference data of the checks, which takes 0.3 s, before the first request has to wait for it."""
     find_place("")
     taxonomy_name("")
     normalize_phone("")

@@ -1,4 +1,4 @@
-"""Commands on one aggregate. Each is one transaction: the change, the changes of its dependents, and all events."""
+"""Changes of one aggregate. Each is one transaction: the change, the changes of its dependents, and all events."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -21,7 +21,7 @@ from millrace_reference.refine import UnrefinableError, refine
 
 
 class Service(Generic[S, E]):
-    """Creates, replaces and deletes. Each method commits before it returns, and raises problems for the client.
+    """Creates, replaces and deletes aggregates of one kind. Each method commits before it returns.
 
     Subclasses override `missing_references`, `obstacle` and `can_manage`. A row that the caller can't manage gets the
     same responses as one that doesn't exist.
@@ -37,7 +37,10 @@ class Service(Generic[S, E]):
         self._repository = repository
 
     async def create(self, permissions: Permissions, state: S) -> VersionedEntity[E]:
-        """Create the aggregate; a deleted one is restored with its next version. Problems: 409 if it exists, 422."""
+        """Create the aggregate and return it; a deleted one is restored with its next version.
+
+        Problems: 409 if it exists, 422 if the state breaks a rule.
+        """
         async with self._units.begin() as work:
             await self._check(work, permissions, state)
             before = await self._repository.find(work.session, state.key)
@@ -56,7 +59,8 @@ class Service(Generic[S, E]):
     ) -> VersionedEntity[E]:
         """Replace the state with `change(current entity)`. An equal state gets no new version and no event.
 
-        Problems: 404, 412 if `match` doesn't contain the current version or another change came first, 422, 409.
+        Problems: 404, 412 if `match` doesn't contain the current version or a concurrent change was first, 422 if the
+        state breaks a rule, 409 if it conflicts with another row.
         """
         async with self._units.begin() as work:
             before = await self._get(work, permissions, key, match)
@@ -91,10 +95,11 @@ class Service(Generic[S, E]):
         state: S,  # noqa: ARG002
         before: S | None,  # noqa: ARG002
     ) -> list[Violation]:
-        """Lock what the state refers to and `before` didn't, in the order of `fan_out`; return what is missing.
+        """Return a violation for each reference of `state` to a missing row; lock the rows it refers to and `before`
+        didn't.
 
-        References that the caller can't use count as missing. Those of `before` exist: they can't be deleted while
-        they are referred to.
+        Locks are taken in the order that `fan_out` documents. References that the caller can't use count as missing.
+        Those of `before` exist: they can't be deleted while they are referred to.
         """
         return []
 
@@ -103,7 +108,7 @@ class Service(Generic[S, E]):
         return False
 
     async def obstacle(self, work: UnitOfWork, state: S) -> str | None:  # noqa: ARG002 # for overriders
-        """Return why the row, which is locked, can't be deleted, and what to do; None if it can."""
+        """Return why the row, which is locked, can't be deleted, and what to do; None if it can be deleted."""
         return None
 
     async def _can_change(self, work: UnitOfWork, permissions: Permissions, state: S) -> bool:
@@ -135,7 +140,7 @@ class Service(Generic[S, E]):
             raise already_exists(self._kind, after.key) from error
 
     def _record(self, work: UnitOfWork, row: AggregateRow[S, E], action: Action) -> VersionedEntity[E]:
-        """Publish the event of a written row with the commit; raise a 422 problem if patients couldn't be shown it."""
+        """Publish the event of a written row with the commit; raise a 422 problem if patients can't see a value."""
         if action is not Action.DELETED:
             try:
                 refine(row.versioned.entity)

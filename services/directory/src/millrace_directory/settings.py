@@ -1,4 +1,4 @@
-"""Settings of the directory; its own variables begin with `MILLRACE_DIRECTORY_`."""
+"""Settings of the directory beyond the platform's; variables begin with `MILLRACE_DIRECTORY_`."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""A snapshot of all entities at one moment, with which `millrace verify` compares the copies of other services."""
+"""Snapshot of all entities at one moment, with which `millrace verify` compares the copies in other services."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
@@ -14,16 +14,18 @@ from millrace_directory.provider_location.repository import PROVIDER_LOCATIONS
 from millrace_directory.wire import Kind, Row
 
 KINDS: tuple[Kind[Any], ...] = (INSURANCE_PLANS, LOCATIONS, PRACTICES, PROVIDER_LOCATIONS, PROVIDERS)
-"""All kinds in the order of their subjects: `provider-location/…` is before `provider/…`, as `-` is before `/`."""
+"""All kinds of entities, sorted like their subjects: `provider-location/…` is before `provider/…`, as `-` is before
+`/`.
+"""
 NDJSON = "application/x-ndjson"
 CHUNK_ROWS = 500
-"""Rows that are read and sent at a time."""
+"""Number of rows that are read and sent at a time."""
 
 _encoder = msgspec.json.Encoder()
 
 
 async def snapshot(database_url: str, progress: Callable[[], None]) -> AsyncIterator[bytes]:
-    """Yield lines of JSON in the order of the subjects: `{"subject", "version", "data"}`, data null for a tombstone.
+    """Yield lines of JSON `{"subject", "version", "data"}` sorted by subject; `data` is null for a tombstone.
 
     All lines are from one transaction. `progress` is called before each chunk. At most `CHUNK_ROWS` rows are in memory.
     """

@@ -41,7 +41,7 @@ metadata = MetaData(
 )
 
 KeyText = Text(collation="C")
-"""Text that is a key: compared by bytes, so that lists and the snapshot are in the order of the subjects."""
+"""Type of a textual key, compared by bytes so that lists and the snapshot are sorted like the subjects."""
 _TYPES: dict[Any, Any] = {str: Text, UUID: Uuid, bool: Boolean}
 _ITEM_TYPES: dict[Any, Any] = {str: Text, int: SmallInteger}
 
@@ -49,7 +49,7 @@ _ITEM_TYPES: dict[Any, Any] = {str: Text, int: SmallInteger}
 def _table(name: str, state: type[State], *items: SchemaItem) -> Table:
     """Return the table of an aggregate: the given columns and constraints, and a column for each other field.
 
-    `version` never falls; a row with `deleted_at` is a tombstone.
+    `version` never decreases; a row with `deleted_at` is a tombstone.
     """
     given = {item.name for item in items if isinstance(item, Column)}
     types = get_type_hints(state)
@@ -66,7 +66,7 @@ def _table(name: str, state: type[State], *items: SchemaItem) -> Table:
 
 
 def _column(name: str, hint: Any) -> Column[Any]:
-    """Return the column of a field: `T | None` is nullable, `tuple[T, ...]` an array, a literal text."""
+    """Return the column of a field by its type: `T | None` is nullable, `tuple[T, ...]` an array, a literal a text."""
     if get_origin(hint) is tuple:
         return Column(name, ARRAY(_ITEM_TYPES[get_args(hint)[0]]), nullable=False, server_default="{}")
     alternatives = get_args(hint) if NoneType in get_args(hint) else (hint,)

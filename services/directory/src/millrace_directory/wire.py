@@ -1,4 +1,4 @@
-"""Rows as the entities that REST, the feed, the snapshot and the imports show."""
+"""Converts rows to the entities that REST, the feed, the snapshot and the imports use."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -28,20 +28,20 @@ E = TypeVar("E", bound=Entity)
 
 
 class Row(Protocol):
-    """A row of a kind's `query`, by column name: SQLAlchemy's `RowMapping`, asyncpg's `Record`, a plain dict."""
+    """A row that a kind's `query` returns, by column name: SQLAlchemy's `RowMapping`, asyncpg's `Record`, or a dict."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 
 
 CLEAN = frozenset({"position", "time_zone", "specialty", "display_name"})
-"""Fields of the entities that only the refinery fills in."""
+"""Fields of the entities that only the refinery, which cleans data for search, fills in."""
 
 NULL = b"null"
 _encoder = msgspec.json.Encoder()
 
 
 class VersionedEntity(msgspec.Struct, Generic[E], frozen=True):
-    """An entity at a version. A tombstone (`deleted`) still has the last state."""
+    """One version of an entity. If it is `deleted` (a tombstone), `entity` is its last state."""
 
     subject: str
     version: int
@@ -50,12 +50,15 @@ class VersionedEntity(msgspec.Struct, Generic[E], frozen=True):
 
     @property
     def data(self) -> bytes:
-        """The JSON of the event: the whole state, `null` for a tombstone."""
+        """The data of the event as JSON: the whole state, or `null` for a tombstone."""
         return NULL if self.deleted else _encoder.encode(self.entity)
 
 
 def select_versioned(source: FromClause, *joined: ColumnElement[Any]) -> Select[Any]:
-    """Select all columns of a table, or of the rows that a statement returns, and whether a row is a tombstone."""
+    """Return a query for all columns of `source` and of `joined`, and `deleted`: whether the row is a tombstone.
+
+    `source` is a table, or the rows that a statement returns.
+    """
     own = [column for column in source.c if column.key != "deleted_at"]
     return select(*own, source.c.deleted_at.is_not(None).label("deleted"), *joined)
 
@@ -63,8 +66,8 @@ def select_versioned(source: FromClause, *joined: ColumnElement[Any]) -> Select[
 class Kind(Generic[E]):
     """One kind of entity, and how it is read from its table.
 
-    `query` selects the rows, tombstones included. `key` is the primary key; sorted by `order`, rows are in the order of
-    their subjects. `entity` makes the entity of a row.
+    `query` selects all rows, including tombstones. `key` is the primary key; sorted by the columns `order`, rows are
+    sorted like their subjects. `entity` converts a row to an entity.
     """
 
     def __init__(
@@ -76,9 +79,10 @@ class Kind(Generic[E]):
         select_from: Callable[[FromClause], Select[Any]] = select_versioned,
         entity: Callable[[Row], E] | None = None,
     ) -> None:
-        """`select_from` selects from the table, or from rows of it that a statement returns, with what it joins.
+        """Describe a kind of entity.
 
-        Without `entity`, the fields of the entity are the columns of the same names.
+        `select_from` returns the query for a table, or for rows of it that a statement returned, with the joins it
+        needs. Without `entity`, the fields of the entity are the columns of the same names.
         """
         (self.key,) = table.primary_key
         self.contract = contract
@@ -90,7 +94,7 @@ class Kind(Generic[E]):
 
     @property
     def is_live(self) -> ColumnElement[bool]:
-        """The condition that a row isn't a tombstone."""
+        """The SQL condition that a row isn't a tombstone."""
         return self.table.c.deleted_at.is_(None)
 
     def versioned(self, row: Row) -> VersionedEntity[E]:
@@ -98,7 +102,7 @@ class Kind(Generic[E]):
         return VersionedEntity(self.contract.subject(entity), row["version"], row["deleted"], entity)
 
     def query_after(self, position: Sequence[Any] | None) -> Select[Any]:
-        """Return the query for all rows after a position (values of `order`), in that order; None is the beginning."""
+        """Return the query for all rows after a position (values of `order`), sorted; None is the beginning."""
         query = self.query.order_by(*self.order)
         if position is None:
             return query
@@ -107,17 +111,17 @@ class Kind(Generic[E]):
 
     @property
     def position_type(self) -> Any:
-        """The type of a position, e.g. `tuple[str, UUID]`."""
+        """The Python type of a position, e.g. `tuple[str, UUID]`."""
         # Type checkers don't accept a type that is made at run time.
         return tuple[tuple(column.type.python_type for column in self.order)]  # type: ignore[misc]
 
     def position(self, row: Row) -> tuple[Any, ...]:
-        """Return the values of `order` in a row."""
+        """Return the position of a row: its values of the columns `order`."""
         return tuple(row[column.key] for column in self.order)
 
 
 def _entity_by_names(kind: type[E], table: Table) -> Callable[[Row], E]:
-    """Return a function that makes an entity whose fields are the columns of the same names; UUIDs become text."""
+    """Return a function that converts a row to an entity by the names of columns; UUIDs become text."""
     names = [name for name in kind.__struct_fields__ if name in table.c]
     uuids = [name for name in names if isinstance(table.c[name].type, Uuid)]
 
@@ -133,7 +137,7 @@ def _entity_by_names(kind: type[E], table: Table) -> Callable[[Row], E]:
 
 @cache
 def query_by_keys(kind: Kind[Any]) -> str:
-    """Return the kind's query for the rows with an array of keys, `$1`, in the driver's syntax."""
+    """Return the SQL of the kind's query for the rows whose keys are in the array `$1`."""
     query = kind.query.where(kind.key == any_(bindparam("keys", type_=ARRAY(kind.key.type))))
     # SQLAlchemy publishes its dialects without types.
     return str(query.compile(dialect=asyncpg_dialect()))  # type: ignore[no-untyped-call]

@@ -1,7 +1,8 @@
-"""Python's cycle collector during an import.
+"""Controls Python's cycle collector during an import.
 
-An import makes millions of tuples without cycles. By default the collector runs every few hundred of them and goes
-through the whole chunk, which takes half of the import's time. Here it runs once a chunk, when nearly all are freed.
+An import makes millions of tuples without cycles. By default the collector starts after every few hundred of them and
+examines the whole chunk of rows, which takes half of the import's time. Here it runs once for each chunk, when nearly
+all tuples are freed.
 """
 
 import gc
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def manual_collection() -> Iterator[None]:
-    """Run the collector only when `collect` is called."""
+    """Disable the collector inside the block, except for calls of `collect`."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -22,5 +23,5 @@ def manual_collection() -> Iterator[None]:
 
 
 def collect() -> None:
-    """Collect the objects made since the last call; to be called between two chunks."""
+    """Collect the garbage made since the last call. Call it between two chunks."""
     gc.collect(0)

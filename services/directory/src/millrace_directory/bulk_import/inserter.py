@@ -1,4 +1,4 @@
-"""Insert rows that the directory doesn't have: COPY them into its tables, and publish them without reading them again.
+"""Insert rows that the directory doesn't have: COPY them into its tables, and publish their events.
 
 If another writer inserts a row at the same time, COPY raises `UniqueViolationError`: retry the batch, which then finds
 that row.
@@ -27,11 +27,11 @@ _PROVIDER_LOCATION: Final = ("version", *ProviderLocationRow._fields)
 _NO_PRACTICE: Final = {"practice_id": None, "practice_name": None, "phone": None}
 
 LocationValues = Mapping[str, Any]
-"""The columns of a location and its practice that its provider-locations show."""
+"""Columns of a location and its practice that its provider-locations contain too."""
 
 
 class RowInserter:
-    """Inserts rows of one kind at a time, and remembers the locations that it inserted."""
+    """Inserts rows of one kind at a time, and remembers the inserted locations for their provider-locations."""
 
     def __init__(self, connection: Connection, publisher: EventPublisher) -> None:
         self._connection = connection
@@ -42,7 +42,10 @@ class RowInserter:
         await self._insert(PRACTICES, _PRACTICE, [{**row._asdict(), **_FIRST} for row in rows])
 
     async def insert_locations(self, rows: Iterable[LocationRow], practices: Iterable[PracticeRow]) -> None:
-        """Insert locations. `practices` are all at one of them; of several the one with the lowest NPI runs it."""
+        """Insert locations, each with the practice that runs it.
+
+        `practices` are at these locations; if several are at one, the one with the lowest NPI runs it.
+        """
         best = {
             row.location_id: {"practice_id": row.id, "practice_name": row.name, "phone": row.phone}
             for row in sorted(practices, key=lambda row: row.npi, reverse=True)
@@ -55,7 +58,10 @@ class RowInserter:
         await self._insert(PROVIDERS, _PROVIDER, [{**row._asdict(), "languages": (), **_FIRST} for row in rows])
 
     async def insert_provider_locations(self, rows: Sequence[ProviderLocationRow]) -> None:
-        """Insert provider-locations. Their locations exist; those that weren't inserted here are locked."""
+        """Insert provider-locations.
+
+        Their locations must exist, and those that weren't inserted by this object must be locked by the caller.
+        """
         await self._load_locations(self.other_locations(rows))
         unknown = {"accepted_plans": (), "new_patients": None, **_FIRST}
         await self._insert(
@@ -65,7 +71,7 @@ class RowInserter:
         )
 
     def other_locations(self, rows: Iterable[ProviderLocationRow]) -> Collection[str]:
-        """Return the locations of these rows that weren't inserted here."""
+        """Return the ids of these rows' locations that weren't inserted by this object."""
         return {row.location_id for row in rows} - self._locations.keys()
 
     async def _load_locations(self, location_ids: Collection[str]) -> None:

@@ -10,16 +10,16 @@ from millrace_directory.bulk_import.stats import ImportStats
 
 
 class ImportProgress(Protocol):
-    """Shows how far an import is."""
+    """Shows the progress of an import."""
 
     def show_identifying(self, byte_count: int) -> None:
-        """Show that this many more bytes of the file were read to identify it."""
+        """Show that `byte_count` more bytes of the file were read to identify it by its digest."""
 
     def show_start(self, line: int) -> None:
-        """Show that the import starts after this line: 0, or where an earlier import was interrupted."""
+        """Show that the import starts after this line, which is 0 unless an earlier import was interrupted."""
 
     def show_position(self, position: int, stats: ImportStats) -> None:
-        """Show that the file is committed up to this byte, and the statistics so far."""
+        """Show the statistics, and that the file is imported up to `position`, in bytes."""
 
 
 class ProgressBar:

@@ -1,4 +1,4 @@
-"""Publish the events of changed rows over the driver: an import changes many rows in few statements."""
+"""Publish the events of changed rows with the driver: an import changes many rows in few statements."""
 
 import asyncio
 from collections import Counter, deque
@@ -15,13 +15,13 @@ from millrace_feeds.outbox import NOTIFY_STATEMENT, OUTBOX_COLUMNS, OUTBOX_TABLE
 from millrace_platform.unit_of_work import Envelopes
 
 FETCHED_ROWS = 5_000
-"""Rows that are read at a time, to limit the memory for a change of very many rows."""
+"""Number of rows that are read at a time, to limit the memory for a change of very many rows."""
 ENCODED_ROWS = 250
-"""Rows that are encoded at a time, between two looks at the database."""
+"""Number of rows that are encoded at a time, before other tasks continue."""
 
 
 class EventPublisher:
-    """Publishes events with the connection's transaction, and counts them in `published`."""
+    """Publishes events in the connection's transaction; `published` counts them by entity and action."""
 
     def __init__(self, connection: Connection, envelopes: Envelopes) -> None:
         self._connection = connection
@@ -31,20 +31,23 @@ class EventPublisher:
         self.published: Counter[str] = Counter()
 
     async def publish(self, change: Change) -> None:
-        """Read the changed rows, and write their events to the outbox; the commit wakes the relay."""
+        """Read the changed rows and write their events to the outbox; the commit wakes the relay, which publishes."""
         for start in range(0, len(change.keys), FETCHED_ROWS):
             rows = await self._connection.fetch(query_by_keys(change.kind), change.keys[start : start + FETCHED_ROWS])
             await self.publish_rows(change.kind, change.action, rows)
 
     async def publish_rows(self, kind: Kind[Any], action: Action, rows: Sequence[Row]) -> None:
-        """Write the events of rows, given as they are in the database, to the outbox."""
+        """Write events to the outbox for rows that were read from the database."""
         await self.flush()
         # Encoded lazily: the database takes in the first events while the next ones are encoded.
         await self._write(chain.from_iterable(self._encode(kind, action, rows)))
         self.published[f"{kind.contract.name} {action}"] += len(rows)
 
     async def publish_inserted(self, kind: Kind[Any], rows: Sequence[Row], insertion: Awaitable[object]) -> None:
-        """Await `insertion`, which inserts the rows, and encode events meanwhile. `flush` writes them to the outbox."""
+        """Await `insertion`, which inserts the rows, and encode their events meanwhile.
+
+        `flush` writes these events to the outbox.
+        """
         inserted = asyncio.ensure_future(insertion)
         self._encoding.append(self._encode(kind, Action.CREATED, rows))
         try:

@@ -14,12 +14,12 @@ HEADER = ("line", "npi", "reason")
 
 
 class RejectedRowError(Exception):
-    """A row is unusable. The text is the reason, the same for all rows with the same fault."""
+    """Raised for an unusable row. The text is the reason, the same for all rows with the same fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """An unusable row. `line` is its line in the file (or its number among the records), counted from 1."""
+    """An unusable row. `line` is its line in the file (in JSON files the number of its record), counted from 1."""
 
     line: int
     npi: str
@@ -27,7 +27,7 @@ class Reject:
 
 
 class RejectsFile:
-    """Writes rejects to a file; without a path it discards them.
+    """Writes rejected rows to a CSV file; without a path it discards them.
 
     `committed_bytes` is the length of the file at the last commit of an interrupted import; the rest is cut off.
     """
@@ -59,7 +59,7 @@ class RejectsFile:
             self._file.close()
 
     def write(self, rejects: Iterable[Reject]) -> int:
-        """Append these rejects; return the length of the file in bytes."""
+        """Append rejects and return the length of the file in bytes; raise `UnusableFileError` if that fails."""
         if self._file is None:
             return 0
         try:

@@ -17,7 +17,7 @@ _ZIP_LENGTHS = (5, 9)
 
 
 class LocationRow(NamedTuple):
-    """An address of a provider or an organization. Fields are columns of `location` and of `staged_location`."""
+    """Location at an address of a provider or practice. Fields are columns of `location` and `staged_location`."""
 
     id: str
     line1: str
@@ -28,7 +28,7 @@ class LocationRow(NamedTuple):
 
 
 class ProviderRow(NamedTuple):
-    """A provider. Fields are columns of `provider` and of `staged_provider`."""
+    """Provider. Fields are columns of `provider` and of `staged_provider`."""
 
     npi: str
     last_name: str
@@ -42,7 +42,7 @@ class ProviderRow(NamedTuple):
 
 
 class ProviderLocationRow(NamedTuple):
-    """A provider at an address. Fields are columns of `provider_location` and of `staged_provider_location`."""
+    """Provider-location. Fields are columns of `provider_location` and of `staged_provider_location`."""
 
     id: str
     npi: str
@@ -52,7 +52,7 @@ class ProviderLocationRow(NamedTuple):
 
 
 class PracticeRow(NamedTuple):
-    """An organization and its address. Fields are columns of `staged_practice`."""
+    """Practice and the id of its location. Fields are columns of `staged_practice`."""
 
     id: str
     npi: str
@@ -62,20 +62,20 @@ class PracticeRow(NamedTuple):
 
 
 def text(value: str) -> str:
-    """Strip a field; return an empty text for the register's marks of an absent value."""
+    """Return a stripped field, or an empty text if it has one of the register's marks of an absent value."""
     value = value.strip()
     return "" if value in _ABSENT else value
 
 
 def optional(value: str) -> str | None:
-    """Strip a field; return None if it is empty or absent."""
+    """Return a stripped field, or None if it is empty or has one of the register's marks of an absent value."""
     return text(value) or None
 
 
-# Consecutive rows often have the same address: those of one practice.
+# Cached, because consecutive rows often have the same address: those of one practice.
 @lru_cache(8_192)
 def location_row(line1: str, line2: str, city: str, state: str, zip_code: str) -> LocationRow:
-    """Return the location at an address in the United States or a territory; raise `RejectedRowError`."""
+    """Return the row of an address in the United States or a territory; raise `RejectedRowError` for others."""
     digits = zip_code.replace("-", "").strip()
     if not digits:
         raise RejectedRowError("no ZIP code")

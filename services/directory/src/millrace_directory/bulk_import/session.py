@@ -1,4 +1,4 @@
-"""The connection of an import. Only one import runs at a time; each batch is one transaction and one span."""
+"""The database session of an import. Only one import runs at a time; each batch is a transaction and a trace span."""
 
 import asyncio
 import secrets
@@ -22,7 +22,7 @@ from millrace_platform.ids import EventIds, Uuid7
 from millrace_platform.unit_of_work import Envelopes
 
 LOCK_KEY = 0x6D696C6C_696D7074
-"""Advisory lock of imports ("millimpt"): two at once would only wait for each other's rows."""
+"""Key of the advisory lock of imports ("millimpt"): two at once would only wait for each other's rows."""
 LOCK_SECONDS = 3.0
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 300.0
@@ -30,7 +30,7 @@ ATTEMPTS = 5
 PAUSE_SECONDS = 0.2
 COUNTED_DIGITS = 3
 GROWTH = 4
-"""The tables are analyzed again after this many times their rows were added."""
+"""Growth after which the tables are analyzed again: created rows, as a multiple of the rows at the last time."""
 
 _tracer = trace.get_tracer("millrace_directory.bulk_import")
 # A unique violation is a row that another writer inserted after the batch looked for it.
@@ -42,7 +42,10 @@ Batch = Callable[[Connection, EventPublisher], Awaitable[None]]
 
 @dataclass(slots=True)
 class ImportSession:
-    """Runs batches on one connection. Counts the rows when the tables were last analyzed, and those created since."""
+    """Runs batches of an import on one connection, and analyzes the tables again after they grew.
+
+    `_analyzed` counts the rows when the tables were last analyzed, `_created` those created since.
+    """
 
     connection: Connection
     envelopes: Envelopes
@@ -50,12 +53,15 @@ class ImportSession:
     _created: int = 0
 
     async def analyze(self) -> None:
-        """Update the planner's statistics of the tables."""
+        """Update the statistics with which PostgreSQL plans queries on the tables."""
         await self.connection.execute(ANALYZE)
         self._analyzed, self._created = await self.connection.fetchval(ANALYZED_ROWS), 0
 
     async def run(self, name: str, batch: Batch) -> EventPublisher:
-        """Commit a batch with its events; retry if it conflicts with another writer. Return its publisher."""
+        """Commit a batch with its events and return its publisher, which counts the events.
+
+        Retries if the batch conflicts with another writer. `name` is that of the trace span.
+        """
         for attempt in range(ATTEMPTS):
             try:
                 publisher = await self._run_once(name, batch)
@@ -86,9 +92,10 @@ class ImportSession:
 
 @asynccontextmanager
 async def import_session(database_url: str, clock: Clock, ids: EventIds) -> AsyncIterator[ImportSession]:
-    """Open the session of the only running import.
+    """Open the session of an import, and disable the cycle collector meanwhile.
 
-    Raise `ImportDatabaseError`, also for errors in the block, and `ImportRunningError`.
+    Raise `ImportRunningError` if another import is running, and `ImportDatabaseError` for failures of the database,
+    also those in the block.
     """
     with _database_errors():
         connection = await _connect(database_url)
@@ -104,9 +111,9 @@ async def import_session(database_url: str, clock: Clock, ids: EventIds) -> Asyn
 
 
 def fast_ids() -> EventIds:
-    """Return a maker of event ids without a system call for each: they must be unique, not unpredictable.
+    """Return a function that returns event ids without a system call for each: unique, but not unpredictable.
 
-    It makes a random id, counts up its last digits as far as they go, and then makes the next random id.
+    It creates a random id, counts up its last digits to the end, and then creates the next random id.
     """
     random_id = Uuid7(random_bits=Random(secrets.randbits(128)).getrandbits)  # noqa: S311 # see above
     counts = [f"{number:0{COUNTED_DIGITS}x}" for number in range(16**COUNTED_DIGITS)]
@@ -122,7 +129,7 @@ def fast_ids() -> EventIds:
 
 @contextmanager
 def _database_errors() -> Iterator[None]:
-    """Turn errors of the database into one line with a remedy."""
+    """Convert errors of the database to `ImportDatabaseError`, with one line that says what to do."""
     try:
         yield
     except asyncpg.UndefinedTableError as error:
@@ -135,7 +142,10 @@ def _database_errors() -> Iterator[None]:
 
 
 async def _lock(connection: Connection) -> None:
-    """Take the lock of imports. The server needs a moment to notice that a killed import is gone."""
+    """Take the lock of imports; raise `ImportRunningError` if another import still has it after `LOCK_SECONDS`.
+
+    Waits, because the server needs a moment to notice that the client of a killed import is gone.
+    """
     await connection.execute(f"SET lock_timeout = '{LOCK_SECONDS:.0f}s'")
     try:
         await connection.fetchval("SELECT pg_advisory_lock($1)", LOCK_KEY)

@@ -1,7 +1,7 @@
 """SQL of the imports: staging tables for one transaction, and set-based steps from them into the directory's tables.
 
-Each step first finds the rows that differ, so that it neither locks nor writes the others. Row locks are taken in the
-order that `fan_out` gives.
+Each step first finds the rows that differ, so that it neither locks nor writes the others. `fan_out` documents the
+order of row locks.
 """
 
 from collections.abc import Iterable
@@ -9,22 +9,22 @@ from collections.abc import Iterable
 from millrace_directory.bulk_import.rows import LocationRow, ProviderLocationRow, ProviderRow
 
 _PROVIDER_VALUES = ProviderRow._fields[1:]
-"""All columns but the key, as below."""
+"""All columns but the key, as in the next line."""
 _LOCATION_VALUES = LocationRow._fields[1:]
 
 
 def columns(names: Iterable[str], table: str = "") -> str:
-    """Return a list of columns, e.g. `p.name, p.phone` of table `p`."""
+    """Return a comma-separated list of columns, e.g. `p.name, p.phone` for table `p`."""
     return ", ".join(f"{table}.{name}" if table else name for name in names)
 
 
 def assignments(names: Iterable[str]) -> str:
-    """Return assignments from the row that an INSERT proposed, e.g. `name = excluded.name, phone = excluded.phone`."""
+    """Return SQL assignments for ON CONFLICT DO UPDATE, e.g. `name = excluded.name, phone = excluded.phone`."""
     return ", ".join(f"{name} = excluded.{name}" for name in names)
 
 
 def staging_table(name: str, selected: str) -> str:
-    """Return the DDL of a temporary table with the columns, types and collations of a query, empty at each commit."""
+    """Return the DDL of a temporary table with the columns of the query `selected`; each commit empties the table."""
     return f"CREATE TEMP TABLE IF NOT EXISTS {name} ON COMMIT DELETE ROWS AS SELECT {selected} WITH NO DATA;\n"
 
 
@@ -211,7 +211,7 @@ RETURNING provider.npi
 """
 
 # Without statistics the planner assumes that nearly all rows are tombstones, and scans the whole table. The columns in
-# the conditions of the imports are enough: names and addresses take long to sort.
+# the conditions of the imports are enough: sorting names and addresses takes a long time.
 ANALYZE = """
 ANALYZE practice (id, npi, deleted_at), location (id, practice_id, deleted_at), provider (npi, deleted_at),
     provider_location (id, npi, location_id, deleted_at), insurance_plan (id, deleted_at), imported_address

@@ -1,4 +1,4 @@
-"""Statistics of an import, which are stored with its progress and printed at its end."""
+"""Statistics of an import, stored with its progress and printed at its end."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ INDIVIDUALS, ORGANIZATIONS, DEACTIVATIONS, PLANS = "individuals", "organizations
 
 @dataclass(slots=True)
 class ImportStats:
-    """Used rows by kind, rejected rows by reason, warnings by text, events by `entity action`."""
+    """Counts of an import: used rows by kind, rejected rows by reason, warnings by text, events by `entity action`."""
 
     used: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
@@ -37,7 +37,7 @@ class ImportStats:
         return cls(**{name: Counter(stored.get(name, {})) for name in ("used", "rejected", "warnings", "events")})
 
     def print_summary(self, console: Console, *, seconds: float, rejects: str | None) -> None:
-        """Print a table of the counts, the rate, and the path of the rejects file."""
+        """Print the counts as a table, the number of rows per second, and the path of the rejects file."""
         table = Table(title=None, show_header=True, header_style="bold")
         table.add_column("What")
         table.add_column("Rows", justify="right")

@@ -26,7 +26,7 @@ from millrace_directory.wire import Kind
 
 
 class RowWriter:
-    """Writes sets of rows: first the organizations of a batch, then its individuals, in the order of the row locks."""
+    """Writes the rows of a batch, organizations before individuals, which is the order of the row locks."""
 
     def __init__(self, connection: Connection, publisher: EventPublisher, now: datetime) -> None:
         self._connection = connection
@@ -37,7 +37,7 @@ class RowWriter:
     async def write_organizations(
         self, practices: Sequence[PracticeRow], locations: Iterable[LocationRow], deactivated: Sequence[str]
     ) -> None:
-        """Write practices at their addresses and all other locations; delete the practices with deactivated NPIs."""
+        """Write practices and locations, assign practices to locations, and delete practices with deactivated NPIs."""
         new, known = await self._partition_practices(practices)
         affected = {row.location_id for row in practices}
         await self._change_practices(known)
@@ -59,9 +59,10 @@ class RowWriter:
         *,
         save_addresses: bool,
     ) -> None:
-        """Write providers and their provider-locations; delete those at addresses that an earlier file had for them.
+        """Write providers and their provider-locations; delete the provider-locations at their former addresses.
 
-        Delete the providers with deactivated NPIs. With `save_addresses`, later files replace these addresses.
+        Former addresses are those that an earlier import saved; `save_addresses` saves the present ones for later
+        imports. Providers with deactivated NPIs are deleted.
         """
         known = await self._texts(statements.KNOWN_PROVIDERS, [row.npi for row in providers])
         new = [row for row in provider_locations if row.npi not in known]
@@ -85,7 +86,7 @@ class RowWriter:
             await self._save_new_addresses(new, organizations=False)
 
     async def _partition_practices(self, rows: Sequence[PracticeRow]) -> tuple[list[PracticeRow], list[PracticeRow]]:
-        """Return (the new practices, the known ones)."""
+        """Return (new practices, practices that the directory or an earlier import has)."""
         npis, ids = [row.npi for row in rows], [row.id for row in rows]
         found = await self._texts(statements.KNOWN_PRACTICES, npis, ids)
         known = [row for row in rows if row.npi in found or row.id in found]
@@ -94,7 +95,7 @@ class RowWriter:
     async def _save_new_addresses(
         self, rows: Iterable[PracticeRow] | Iterable[ProviderLocationRow], *, organizations: bool
     ) -> None:
-        """Save the addresses of NPIs that no earlier file had."""
+        """Save the addresses of rows whose NPIs no earlier import had, so that later imports can replace them."""
         records = sorted((row.npi, row.location_id, organizations) for row in rows)
         if records:
             await self._connection.copy_records_to_table("imported_address", records=records)
@@ -106,7 +107,7 @@ class RowWriter:
     async def _write_locations(
         self, rows: dict[str, LocationRow], new: Sequence[PracticeRow], known: Sequence[PracticeRow]
     ) -> set[str]:
-        """Create or restore missing locations, and return them. Live locations don't change."""
+        """Create or restore missing locations, and return their ids. Live locations don't change."""
         live = {row["id"]: row["live"] for row in await self._connection.fetch(statements.KNOWN_LOCATIONS, list(rows))}
         # A practice that was known may have the lowest NPI at a new location, too: the statement looks for it.
         staged = live.keys() | {row.location_id for row in known}
@@ -129,7 +130,7 @@ class RowWriter:
             await self._publish_all(update_locations_of_practices(self._connection, renamed))
 
     async def _delete_practices(self, npis: Sequence[str]) -> set[str]:
-        """Delete practices; return the locations that they ran."""
+        """Delete practices; return the ids of the locations that they ran."""
         if not npis:
             return set()
         deleted = await self._keys(statements.DELETE_PRACTICES, npis, self._now)

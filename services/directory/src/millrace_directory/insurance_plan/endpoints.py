@@ -35,7 +35,7 @@ async def list_directory_insurance_plans(
     paging: InPaging,
     issuer: Annotated[Text | None, Query(description="Only plans of this issuer.")] = None,
 ) -> Response:
-    """Return a page in the order of ids; `Link` leads to the next page."""
+    """Return a page of insurance plans sorted by id; `Link` leads to the next page."""
     filters: Filters = {insurance_plan.c.issuer: issuer}
     return page_response(request, await directory.insurance_plans.reader.page(paging.cursor, paging.limit, filters))
 
@@ -46,7 +46,7 @@ async def list_directory_insurance_plans(
 async def create_directory_insurance_plan(
     request: Request, directory: InDirectory, permissions: InAdmin, body: InsurancePlanBody
 ) -> Response:
-    """Create a plan, which provider-locations can then accept."""
+    """Create an insurance plan, which provider-locations can then accept."""
     return created_response(request, await directory.insurance_plans.create(permissions, body.state()))
 
 
@@ -81,7 +81,7 @@ async def update_directory_insurance_plan(
 async def delete_directory_insurance_plan(
     directory: InDirectory, permissions: InAdmin, plan_id: PlanId, match: IfMatch
 ) -> None:
-    """Delete a plan, and remove it from the provider-locations that accept it."""
+    """Delete an insurance plan, and remove it from the provider-locations that accept it."""
     await directory.insurance_plans.delete(permissions, plan_id, match)
 
 
@@ -100,7 +100,7 @@ async def list_insurance_plans(
     paging: InPaging,
     issuer: Annotated[Text | None, Query(description="Only plans of this issuer.")] = None,
 ) -> Response:
-    """Return a page in the order of ids; `Link` leads to the next page."""
+    """Return a page of insurance plans sorted by id; `Link` leads to the next page."""
     filters: Filters = {insurance_plan.c.issuer: issuer}
     return page_response(request, await directory.insurance_plans.reader.page(paging.cursor, paging.limit, filters))
 

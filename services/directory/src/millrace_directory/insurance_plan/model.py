@@ -9,12 +9,12 @@ from millrace_directory.model import DomainEvent, State
 
 @dataclass(frozen=True, slots=True)
 class PlanDeleted(DomainEvent):
-    """An insurance plan was deleted. Provider-locations can no longer accept it."""
+    """Domain event: an insurance plan was deleted, so provider-locations can no longer accept it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InsurancePlan(State):
-    """A health plan. `id` is the HIOS plan id (14 characters) or the client's own identifier; `years` are sorted."""
+    """Health plan. `id` is the HIOS plan id (14 characters) or the client's own identifier; `years` are sorted."""
 
     id: str
     name: str

@@ -33,6 +33,6 @@ class InsurancePlanBody(_Fields, Body):
 
 
 class InsurancePlanResource(_Fields):
-    """An insurance plan."""
+    """Stored insurance plan with its version."""
 
     version: Version

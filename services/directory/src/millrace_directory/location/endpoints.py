@@ -35,7 +35,7 @@ async def list_directory_locations(
     paging: InPaging,
     practice_id: Annotated[UUID | None, Query(description="Only locations of this practice.")] = None,
 ) -> Response:
-    """Return a page in the order of ids; `Link` leads to the next page."""
+    """Return a page of locations sorted by id; `Link` leads to the next page."""
     filters: Filters = {location.c.practice_id: practice_id}
     return page_response(request, await directory.locations.reader.page(paging.cursor, paging.limit, filters))
 
@@ -58,7 +58,7 @@ async def get_directory_location(directory: InDirectory, location_id: UUID, know
 async def replace_directory_location(
     directory: InDirectory, permissions: InStaff, location_id: UUID, match: IfMatch, body: LocationBody
 ) -> Response:
-    """Replace the whole state. A new address or practice also changes the location's provider-locations."""
+    """Replace the whole state of a location. A new address or practice also changes its provider-locations."""
     return changed_response(
         await directory.locations.replace(permissions, location_id, match, lambda _: body.state(location_id))
     )
@@ -81,5 +81,5 @@ async def update_directory_location(
 async def delete_directory_location(
     directory: InDirectory, permissions: InStaff, location_id: UUID, match: IfMatch
 ) -> None:
-    """Delete a location. 409 if provider-locations are at it."""
+    """Delete a location. 409 if there are provider-locations at it."""
     await directory.locations.delete(permissions, location_id, match)

@@ -11,7 +11,7 @@ from millrace_directory.rules import Violation, check_phone, check_state, check_
 
 @dataclass(frozen=True, slots=True)
 class LocationMoved(DomainEvent):
-    """The address or the practice of a location changed. Its provider-locations show both."""
+    """Domain event: the address or the practice of a location changed; its provider-locations contain both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,5 +38,5 @@ class Location(State):
 
     @property
     def shown_by_provider_locations(self) -> tuple[object, ...]:
-        """The values that the provider-locations at this location contain too."""
+        """The values of this location that its provider-locations contain too."""
         return (self.line1, self.line2, self.city, self.state, self.zip, self.practice_id)

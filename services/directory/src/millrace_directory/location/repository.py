@@ -44,7 +44,7 @@ locations = Repository(LOCATIONS, Location)
 
 
 async def practice_at(session: ReadSession, location_id: UUID) -> UUID | None:
-    """Return the practice that runs the location; None if there is none, or no such location."""
+    """Return the id of the practice that runs the location; None without a practice or for an unknown location."""
     practice: UUID | None = await session.scalar(select(location.c.practice_id).where(location.c.id == location_id))
     return practice
 

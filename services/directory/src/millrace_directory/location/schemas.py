@@ -37,7 +37,7 @@ class LocationBody(_Fields, Body):
     id: UUID | None = Field(None, description="Default: derived from the address.")
 
     def derived_id(self) -> UUID:
-        """Return the id derived from the address, as imports do."""
+        """Return the id that imports derive from the address."""
         address = self.address
         return UUID(
             location_id(
@@ -54,7 +54,7 @@ class LocationBody(_Fields, Body):
 
 
 class LocationResource(_Fields):
-    """A location."""
+    """Stored location with its version."""
 
     id: UUID
     version: Version

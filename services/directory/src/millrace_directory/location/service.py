@@ -1,4 +1,4 @@
-"""Commands on locations."""
+"""Operations that change locations."""
 
 from millrace_contracts import entities
 from millrace_directory.location.model import Location
@@ -11,7 +11,7 @@ from millrace_platform.unit_of_work import UnitOfWork
 
 
 class LocationService(Service[Location, entities.Location]):
-    """Manages locations. The practice of a location exists; a location with provider-locations can't be deleted."""
+    """Manages locations. A location's practice must exist; a location with provider-locations can't be deleted."""
 
     async def can_manage(self, work: UnitOfWork, permissions: Permissions, state: Location) -> bool:  # noqa: ARG002
         return permissions.can_manage(state.practice_id)

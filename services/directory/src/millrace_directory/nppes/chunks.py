@@ -1,4 +1,4 @@
-"""Read the rows of an NPPES file in chunks. Each has the position after it, where an import can continue."""
+"""Reads the rows of an NPPES file in chunks. Each has the position after it, where an import can continue."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -19,7 +19,10 @@ CHUNK_ROWS = 5_000
 
 @dataclass(slots=True)
 class Chunk:
-    """Records by NPI: only the last of several rows with one NPI. `offset` and `line` are the position after them."""
+    """Converted rows by NPI: only the last of several rows with one NPI.
+
+    `offset` (bytes) and `line` are the position after them; `consumed` is the number of bytes read from the disk.
+    """
 
     individuals: dict[str, Individual] = field(default_factory=dict)
     organizations: dict[str, Organization] = field(default_factory=dict)
@@ -63,7 +66,7 @@ class Chunk:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
-        """Return the chunk of a pickled message."""
+        """Return the chunk that `__reduce__` packed."""
         return msgspec.msgpack.decode(packed, type=cls, dec_hook=lambda kind, counts: kind(counts))
 
 
@@ -71,7 +74,7 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 class ChunkReader:
-    """Reads the rows of a source after its header, at most `limit` of them."""
+    """Reads up to `limit` rows of a source after its header, in chunks of `size` rows."""
 
     def __init__(self, source: LineSource, *, size: int = CHUNK_ROWS, limit: int | None = None) -> None:
         self._source = source

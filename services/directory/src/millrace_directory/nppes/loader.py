@@ -1,4 +1,4 @@
-"""Import an NPPES file into the directory, one transaction a chunk."""
+"""Imports an NPPES file into the directory, one transaction for each chunk of rows."""
 
 import asyncio
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ from millrace_platform.ids import EventIds
 
 @dataclass(frozen=True, slots=True)
 class NppesImport:
-    """Parameters of an import. `limit`: maximum number of rows to read; such a run never counts as finished.
+    """Parameters of an import. `limit` is the maximum number of rows to read; with it the import stays unfinished.
 
-    A chunk is one transaction; a file above `small_bytes` is parsed by a separate process.
+    Each chunk of `chunk_rows` is one transaction; a file above `small_bytes` is parsed by a separate process.
     """
 
     database_url: str
@@ -39,7 +39,7 @@ class NppesImport:
 
 
 async def import_nppes(parameters: NppesImport, progress: ImportProgress) -> ImportStats:
-    """Import a file to its end; return the statistics of the whole file, including an interrupted import of it.
+    """Import a file to its end; return the statistics of the whole file, including those of an interrupted import.
 
     Raise `ImportFailedError`. Committed chunks stay, and the next import of the same file continues after them.
     """
@@ -97,7 +97,7 @@ class _Loader:
 
 
 async def write_chunk(writer: RowWriter, chunk: Chunk) -> None:
-    """Change the directory to what the chunk's rows contain."""
+    """Write a chunk's organizations, individuals and deactivated NPIs to the directory."""
     individuals, organizations = chunk.individuals.values(), chunk.organizations.values()
     deactivated = sorted(chunk.deactivations)
     await writer.write_organizations(

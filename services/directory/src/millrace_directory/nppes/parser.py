@@ -1,7 +1,7 @@
-"""Parse a file concurrently with its import: in a separate process if the file is large, else in a thread.
+"""Parses a file concurrently with its import: in a separate process if the file is large, else in a thread.
 
 A thread is slower for large files: after each wait for the database, the import would wait for the parser to release
-the interpreter. A process takes half a second to start, too long for small files.
+the interpreter. Starting a process takes half a second, too long for small files.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ SMALL_BYTES = 16 << 20
 STOP_SECONDS = 10.0
 
 NextChunk: TypeAlias = Callable[[], Awaitable[Chunk | None]]
-"""Returns the next chunk, None after the last one; raises `ImportFailedError`. Call it again only after it returned."""
+"""Function that returns the next chunk, None at the end; raises `ImportFailedError`. Don't call it concurrently."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRange:
-    """The rows of a file after a position (0, 0 is the header), at most `limit`."""
+    """Up to `limit` rows of a file after a position in bytes and lines; 0, 0 is the beginning."""
 
     file: Path
     offset: int = 0
@@ -45,12 +45,12 @@ class FileRange:
 
 
 Parser: TypeAlias = Callable[[FileRange], AbstractAsyncContextManager[NextChunk]]
-"""Starts parsing, one chunk ahead. Call it once."""
+"""Function that starts parsing, one chunk ahead; its context manager returns the `NextChunk`. Call it once."""
 
 
 @asynccontextmanager
 async def open_parser(file: Path, *, small_bytes: int = SMALL_BYTES) -> AsyncIterator[Parser]:
-    """Return a parser for the file. A process starts at once, while the import still looks for the position."""
+    """Return a parser for the file. A process, if needed, starts at once, while the import still reads its position."""
     if await asyncio.to_thread(lambda: file.stat().st_size) <= small_bytes:
         yield parse_in_thread
         return
@@ -60,7 +60,7 @@ async def open_parser(file: Path, *, small_bytes: int = SMALL_BYTES) -> AsyncIte
 
 @asynccontextmanager
 async def parse_in_thread(file_range: FileRange) -> AsyncIterator[NextChunk]:
-    """Parse in a thread of this process."""
+    """Parse in a thread of this process; return the function for the next chunk."""
     with LineSource(file_range.file) as source:
         reader = await asyncio.to_thread(file_range.open, source)
         async with _read_ahead(reader.next) as next_chunk:
@@ -69,7 +69,7 @@ async def parse_in_thread(file_range: FileRange) -> AsyncIterator[NextChunk]:
 
 @asynccontextmanager
 async def parse_in_process(connection: Connection, file_range: FileRange) -> AsyncIterator[NextChunk]:
-    """Parse in the process at the other end of the connection."""
+    """Parse in the process at the other end of the connection; return the function for the next chunk."""
     connection.send(file_range)
     async with _read_ahead(lambda: _receive(connection)) as next_chunk:
         yield next_chunk
@@ -77,7 +77,10 @@ async def parse_in_process(connection: Connection, file_range: FileRange) -> Asy
 
 @asynccontextmanager
 async def _parser_process() -> AsyncIterator[Connection]:
-    """Start a parser. It ends with this process even if that is killed, because its pipe then closes."""
+    """Start a parser process and return the connection to it.
+
+    The process ends with this one even if this one is killed, because its pipe then closes.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_send_chunks, args=(theirs,), daemon=True, name="millrace-import-parser")
@@ -93,7 +96,7 @@ async def _parser_process() -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def _read_ahead(read: Callable[[], Chunk | None]) -> AsyncIterator[NextChunk]:
-    """Call `read` in a thread, one call ahead."""
+    """Return a function that returns the next result of `read`, which a thread calls one result ahead."""
     ahead = asyncio.create_task(asyncio.to_thread(read))
 
     async def next_chunk() -> Chunk | None:

@@ -1,4 +1,4 @@
-"""Convert rows of the NPPES dissemination file to providers, practices and deactivated NPIs: pure."""
+"""Converts rows of the NPPES dissemination file to providers, practices and deactivated NPIs, without I/O."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -57,7 +57,7 @@ _SWITCHES = tuple(f"Healthcare Provider Primary Taxonomy Switch_{number}" for nu
 
 
 class Individual(NamedTuple):
-    """A provider at a practice address."""
+    """Converted row of a provider, with the practice address."""
 
     provider: ProviderRow
     location: LocationRow
@@ -66,14 +66,14 @@ class Individual(NamedTuple):
 
 
 class Organization(NamedTuple):
-    """A practice at its address."""
+    """Converted row of an organization: a practice and its address."""
 
     practice: PracticeRow
     location: LocationRow
 
 
 class Deactivation(NamedTuple):
-    """An NPI that is no longer in use."""
+    """Converted row of an NPI that is no longer in use."""
 
     npi: str
 
@@ -82,7 +82,10 @@ Record: TypeAlias = Individual | Organization | Deactivation
 
 
 class Layout:
-    """The positions of the required columns. Raise `UnusableFileError` if the header lacks one of them."""
+    """Positions of the required columns in a file, and the conversion of its rows.
+
+    Raises `UnusableFileError` if the header lacks a required column.
+    """
 
     def __init__(self, header: Sequence[str]) -> None:
         at = {name.strip(): index for index, name in enumerate(header)}
@@ -100,7 +103,7 @@ class Layout:
         self._switches = itemgetter(*(at[name] for name in _SWITCHES))
 
     def read(self, row: Sequence[str]) -> Record:
-        """Convert a row; raise `RejectedRowError`."""
+        """Return the converted row; raise `RejectedRowError` if it is unusable."""
         if len(row) != self.width:
             raise RejectedRowError("wrong number of fields")
         npi, kind, organization, *person, line1, line2, city, state, zip_code, country, phone, off, on, sex = (
@@ -131,7 +134,10 @@ class Layout:
 
 
 def is_deactivated(off: str, on: str) -> bool:
-    """Return whether an NPI is deactivated by its dates (MM/DD/YYYY or empty) and not reactivated at or after that."""
+    """Return whether an NPI was deactivated on the date `off` and not reactivated (`on`) then or later.
+
+    Dates are MM/DD/YYYY, or empty for none.
+    """
     return bool(off) and (not on or _sortable(on) < _sortable(off))
 
 
@@ -142,14 +148,17 @@ def _sortable(date: str) -> tuple[str, ...]:
 
 
 def _used_indexes(codes: tuple[str, ...]) -> Sequence[int]:
-    """Return the indexes of the used codes: nearly always only the first one."""
+    """Return the indexes of the taxonomy codes that aren't empty: nearly always only the first one."""
     if codes[0] and codes.count("") == len(codes) - 1:
         return (0,)
     return [index for index, code in enumerate(codes) if code]
 
 
 def primary_taxonomy(codes: tuple[str, ...], switches: tuple[str, ...]) -> tuple[str, list[str], list[str]]:
-    """Return (primary code, all known codes with it first, warnings); raise `RejectedRowError` if it is unknown."""
+    """Return (primary code, all known codes beginning with it, warnings).
+
+    Raise `RejectedRowError` if the primary code is unknown.
+    """
     used = [(codes[index], switches[index]) for index in _used_indexes(codes)]
     if not used:
         raise RejectedRowError("no taxonomy code")

@@ -25,7 +25,7 @@ ON CONFLICT (digest) DO UPDATE SET
 
 @dataclass(slots=True)
 class ImportRun:
-    """One import of the file with a digest. `offset` and `line` are the position after the committed rows."""
+    """Progress of an import of the file with this digest: `offset` (bytes) and `line` after the committed rows."""
 
     digest: str
     file: Path
@@ -37,7 +37,7 @@ class ImportRun:
 
     @classmethod
     async def resume_or_start(cls, connection: Connection, digest: str, file: Path, rejects: Path | None) -> Self:
-        """Return the interrupted run of this file, else a new one: also for a file that was imported to its end."""
+        """Return the progress of the interrupted import of this file; if there is none, that of a new import."""
         row = await connection.fetchrow(_FIND, digest)
         if row is None:
             return cls(digest, file, rejects)
@@ -53,7 +53,7 @@ class ImportRun:
         )
 
     async def save(self, connection: Connection, *, finished: bool) -> None:
-        """Store the position in the connection's transaction."""
+        """Store the progress in the connection's transaction."""
         await connection.execute(
             _SAVE,
             self.digest,

@@ -1,4 +1,4 @@
-"""Read the lines of a published file (plain, gzip or zip), and their positions."""
+"""Reads the lines of a published file (plain, gzip or zip), and their positions."""
 
 import gzip
 import hashlib
@@ -20,11 +20,14 @@ _BLOCK = 1 << 20
 _LONGEST_LINE = 1 << 20
 _MEMBER = re.compile(r"(?:.*/)?npidata_pfile_(?!.*fileheader).*\.csv", re.IGNORECASE)
 _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
-"""Errors of a damaged file; zipfile raises `RuntimeError` for a password or an unknown method."""
+"""Errors that a damaged file causes; zipfile raises `RuntimeError` for a password or an unknown method."""
 
 
 def digest_of(path: Path, progress: Callable[[int], None]) -> str:
-    """Return the BLAKE2b digest of the file's bytes. `progress` is called with each number of bytes read."""
+    """Return the BLAKE2b digest of the file's bytes in hex; raise `UnusableFileError` if it can't be read.
+
+    `progress` is called after each block with its number of bytes.
+    """
     digest = hashlib.blake2b(digest_size=20)
     try:
         with path.open("rb") as file:
@@ -39,8 +42,9 @@ def digest_of(path: Path, progress: Callable[[int], None]) -> str:
 class LineSource:
     """Iterates over the text lines of a file. `offset` and `line` count the unpacked bytes and lines so far.
 
-    Of a zip as CMS publishes it, the member `npidata_pfile_….csv` is read, not the one with the file header. Bytes that
-    aren't UTF-8 become U+FFFD; NUL bytes, which PostgreSQL doesn't accept in text, are removed.
+    In a zip as CMS publishes it, the member `npidata_pfile_….csv` is read, not the one with the file header. Bytes that
+    aren't UTF-8 become U+FFFD; NUL bytes, which PostgreSQL doesn't accept in text, are removed. Raises
+    `UnusableFileError`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -107,7 +111,7 @@ class LineSource:
             raise UnusableFileError(f"{self._path} is damaged after line {self.line:,}: {error}.") from error
 
     def skip_to(self, offset: int, line: int) -> None:
-        """Continue after a position of this file."""
+        """Continue after a position, which `offset` and `line` had when this file was read before."""
         if self._seekable:
             self._stream.seek(offset)
         else:

@@ -35,7 +35,7 @@ async def list_directory_practices(
     paging: InPaging,
     npi: Annotated[Npi | None, Query(description="Only the practice with this organizational NPI.")] = None,
 ) -> Response:
-    """Return a page in the order of ids; `Link` leads to the next page."""
+    """Return a page of practices sorted by id; `Link` leads to the next page."""
     filters: Filters = {practice.c.npi: npi}
     return page_response(request, await directory.practices.reader.page(paging.cursor, paging.limit, filters))
 
@@ -60,7 +60,7 @@ async def get_directory_practice(directory: InDirectory, practice_id: UUID, know
 async def replace_directory_practice(
     directory: InDirectory, permissions: InStaff, practice_id: UUID, match: IfMatch, body: PracticeBody
 ) -> Response:
-    """Replace the whole state. A new name also changes the practice's locations and their provider-locations."""
+    """Replace the whole state of a practice. A new name also changes its locations and provider-locations."""
     return changed_response(
         await directory.practices.replace(permissions, practice_id, match, lambda _: body.state(practice_id))
     )

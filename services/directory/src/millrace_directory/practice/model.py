@@ -11,12 +11,12 @@ from millrace_directory.rules import Violation, check_npi, check_phone
 
 @dataclass(frozen=True, slots=True)
 class PracticeRenamed(DomainEvent):
-    """The name of a practice changed. Its locations and their provider-locations show the name."""
+    """Domain event: the name of a practice changed; its locations and provider-locations contain the name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Practice(State):
-    """An organization that runs locations. `npi` is its organizational NPI when it has one."""
+    """An organization that runs locations. `npi` is its organizational NPI, None if it has none."""
 
     id: UUID
     name: str

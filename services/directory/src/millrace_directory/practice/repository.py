@@ -16,7 +16,7 @@ practices = Repository(PRACTICES, Practice)
 
 
 async def find_practice_id(session: ReadSession, npi: str) -> UUID | None:
-    """Return the practice with this organizational NPI, including deleted ones."""
+    """Return the id of the practice with this organizational NPI, also if it is deleted; None if there is none."""
     found: UUID | None = await session.scalar(select(practice.c.id).where(practice.c.npi == npi))
     return found
 

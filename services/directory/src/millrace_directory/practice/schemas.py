@@ -22,7 +22,7 @@ class PracticeBody(_Fields, Body):
     id: UUID | None = Field(None, description="Default: derived from the NPI; random without an NPI.")
 
     def derived_id(self) -> UUID | None:
-        """Return the id derived from the NPI, as imports do; None without an NPI."""
+        """Return the id that imports derive from the NPI; None without an NPI."""
         return None if self.npi is None else UUID(practice_id(self.npi))
 
     def state(self, key: UUID) -> Practice:
@@ -30,7 +30,7 @@ class PracticeBody(_Fields, Body):
 
 
 class PracticeResource(_Fields):
-    """A practice."""
+    """Stored practice with its version."""
 
     id: UUID
     version: Version

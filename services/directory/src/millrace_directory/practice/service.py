@@ -1,4 +1,4 @@
-"""Commands on practices."""
+"""Operations that change practices."""
 
 from millrace_contracts import entities
 from millrace_directory.permissions import Permissions

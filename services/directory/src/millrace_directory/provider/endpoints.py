@@ -35,7 +35,7 @@ async def list_directory_providers(
     paging: InPaging,
     taxonomy: Annotated[Taxonomy | None, Query(description="Only providers with this primary taxonomy code.")] = None,
 ) -> Response:
-    """Return a page in the order of NPIs; `Link` leads to the next page."""
+    """Return a page of providers sorted by NPI; `Link` leads to the next page."""
     filters: Filters = {provider.c.taxonomy: taxonomy}
     return page_response(request, await directory.providers.reader.page(paging.cursor, paging.limit, filters))
 
@@ -44,7 +44,7 @@ async def list_directory_providers(
 async def create_directory_provider(
     request: Request, directory: InDirectory, permissions: InAdmin, body: ProviderBody
 ) -> Response:
-    """Create a provider. Create provider-locations to add where the provider sees patients."""
+    """Create a provider. Then create provider-locations for where the provider sees patients."""
     return created_response(request, await directory.providers.create(permissions, body.state()))
 
 

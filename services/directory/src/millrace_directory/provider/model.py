@@ -11,7 +11,7 @@ from millrace_reference.languages import find_language
 
 @dataclass(frozen=True, slots=True)
 class ProviderDeleted(DomainEvent):
-    """A provider was deleted. The provider's provider-locations are deleted too."""
+    """Domain event: a provider was deleted; the provider's provider-locations are to be deleted too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

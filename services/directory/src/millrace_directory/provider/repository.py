@@ -17,7 +17,7 @@ providers = Repository(PROVIDERS, Provider)
 
 
 async def practices_only_at(session: ReadSession, npi: str, practices: Collection[UUID]) -> bool:
-    """Return whether the provider has provider-locations, and each is at a location of one of these practices."""
+    """Return whether the provider has provider-locations and all of them are at locations of these practices."""
     is_theirs = func.coalesce(location.c.practice_id.in_(practices), False)
     all_theirs = (
         select(func.bool_and(is_theirs))

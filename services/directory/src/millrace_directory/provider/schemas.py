@@ -36,6 +36,6 @@ class ProviderBody(_Fields, Body):
 
 
 class ProviderResource(_Fields):
-    """A provider."""
+    """Stored provider with its version."""
 
     version: Version

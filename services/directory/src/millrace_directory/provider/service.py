@@ -1,4 +1,4 @@
-"""Commands on providers."""
+"""Operations that change providers."""
 
 from millrace_contracts import entities
 from millrace_directory.permissions import Permissions

@@ -38,7 +38,7 @@ async def list_directory_provider_locations(
     location_id: Annotated[UUID | None, Query(description="Only those at this location.")] = None,
     practice_id: Annotated[UUID | None, Query(description="Only those at locations of this practice.")] = None,
 ) -> Response:
-    """Return a page in the order of NPIs, then ids; `Link` leads to the next page."""
+    """Return a page of provider-locations sorted by NPI, then by id; `Link` leads to the next page."""
     filters: Filters = {
         provider_location.c.npi: npi,
         provider_location.c.location_id: location_id,
@@ -79,7 +79,7 @@ async def get_directory_provider_location(
 async def replace_directory_provider_location(
     directory: InDirectory, permissions: InStaff, provider_location_id: UUID, match: IfMatch, body: ProviderLocationBody
 ) -> Response:
-    """Replace the whole state. NPI and location can't change; create a new provider-location instead."""
+    """Replace the whole state. NPI and location can't change: create a new provider-location instead."""
     return changed_response(
         await directory.provider_locations.replace(permissions, provider_location_id, match, lambda _: body.state())
     )

@@ -36,7 +36,7 @@ class ProviderLocationBody(_Fields, Body):
 
 
 class ProviderLocationResource(_Fields):
-    """A provider-location. `address` and practice are those of its location, and change with it."""
+    """Stored provider-location with its version. `address` and practice are those of its location."""
 
     id: UUID
     version: Version

@@ -1,4 +1,4 @@
-"""Commands on provider-locations."""
+"""Operations that change provider-locations."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -15,7 +15,7 @@ from millrace_platform.unit_of_work import UnitOfWork
 
 
 class ProviderLocationService(Service[ProviderLocation, entities.ProviderLocation]):
-    """Manages provider-locations. The provider, the location and the accepted plans exist."""
+    """Manages provider-locations. Their provider, location and accepted plans must exist."""
 
     async def can_manage(self, work: UnitOfWork, permissions: Permissions, state: ProviderLocation) -> bool:
         return permissions.can_manage(await practice_at(work.session, state.location_id))

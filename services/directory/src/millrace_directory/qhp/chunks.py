@@ -1,4 +1,4 @@
-"""Read the provider records of a QHP file in chunks, each NPI once."""
+"""Reads the provider records of a QHP file in chunks, each NPI once."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ _FIRST_NPI, _NPIS = 100_000_000, 200_000_000  # NPIs begin with 1 or 2; the tent
 
 
 class NpiSet:
-    """A set of NPIs: a bit for each possible one, 25 MB."""
+    """A set of NPIs in 25 MB, with a bit for each possible NPI."""
 
     def __init__(self) -> None:
         self._bits = bytearray(_NPIS // 8)
 
     def add(self, npi: str) -> bool:
-        """Add an NPI; return whether it is new."""
+        """Add an NPI; return False if the set already contains it."""
         byte, bit = divmod(int(npi[:9]) - _FIRST_NPI, 8)
         new = not self._bits[byte] >> bit & 1
         self._bits[byte] |= 1 << bit
@@ -26,7 +26,7 @@ class NpiSet:
 
 @dataclass(slots=True)
 class QhpChunk:
-    """Records by their number in the file, each NPI once."""
+    """Converted provider records of a chunk, by their number in the file; each NPI is contained once."""
 
     individuals: dict[int, Individual] = field(default_factory=dict)
     facilities: dict[int, Facility] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Read the elements of a JSON array one by one, from a file of any size in constant memory."""
+"""Reads the elements of a JSON array one by one, from a file of any size in constant memory."""
 
 import codecs
 import gzip
@@ -17,7 +17,7 @@ _GZIP = b"\x1f\x8b"
 
 
 class JsonArray:
-    """Iterates over a file with one JSON array, plain or gzip; raises `UnusableFileError`.
+    """Iterates over the elements of a file with one JSON array, plain or gzip; raises `UnusableFileError`.
 
     `consumed` is the number of bytes read from the disk.
     """
@@ -61,7 +61,7 @@ class JsonArray:
             text += decoder.decode(block)
 
     def _whole_elements(self, text: str) -> Generator[Any, None, int]:
-        """Yield the complete elements of the text; return the index after them."""
+        """Yield the complete elements at the start of the text; return the index after the last of them."""
         at = 0
         while True:
             while at < len(text) and text[at] in _BETWEEN:

@@ -1,4 +1,4 @@
-"""Import insurance plans and their providers from QHP files into the directory."""
+"""Imports insurance plans and their providers from QHP files into the directory."""
 
 import asyncio
 from collections import Counter
@@ -30,7 +30,7 @@ MAX_PLANS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class QhpImport:
-    """Parameters of an import."""
+    """Parameters of a QHP import."""
 
     database_url: str
     providers: Path
@@ -41,7 +41,7 @@ class QhpImport:
 
 
 async def import_qhp(parameters: QhpImport, progress: ImportProgress) -> ImportStats:
-    """Import both files; a second import changes only what differs. Raise `ImportFailedError`."""
+    """Import both files; a second import changes only what differs. Raise `ImportFailedError` if it can't continue."""
     stats = ImportStats()
     plans, rejects = await asyncio.to_thread(_read_plans, parameters.plans)
     async with import_session(parameters.database_url, parameters.clock, parameters.ids) as session:
@@ -80,7 +80,7 @@ class _Loader:
     rejects: RejectsFile
     stats: ImportStats
     plan_ids: Sequence[str]
-    """All plans of the files."""
+    """Ids of all plans in the files."""
 
     async def load_plans(self, plans: Sequence[PlanRow], rejects: Sequence[Reject]) -> None:
         async def batch(connection: Connection, publisher: EventPublisher) -> None:

@@ -1,4 +1,4 @@
-"""Convert records of the CMS QHP provider directory to plans, individuals and facilities: pure.
+"""Converts records of the CMS QHP provider directory to plans, individuals and facilities, without I/O.
 
 Source: github.com/CMSgov/QHP-provider-formulary-APIs. Fields can be missing or of a wrong type; such a record is
 rejected, or converted without them.
@@ -32,7 +32,7 @@ Address = tuple[LocationRow, str | None]
 
 
 class PlanRow(NamedTuple):
-    """A plan. Fields are columns of `insurance_plan` and of `staged_plan`."""
+    """An insurance plan. Fields are columns of `insurance_plan` and of `staged_plan`."""
 
     id: str
     name: str
@@ -43,7 +43,10 @@ class PlanRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewPatients:
-    """Whether new patients are accepted: True, False, None if it depends on the location. `given`: the file has it."""
+    """Acceptance of new patients: `value` is True, False, or None if it depends on the location.
+
+    `given` is False if the record doesn't say it.
+    """
 
     given: bool
     value: bool | None
@@ -51,7 +54,7 @@ class NewPatients:
 
 @dataclass(frozen=True, slots=True)
 class Individual:
-    """A provider and the accepted plans. `languages` is None if the record has none."""
+    """Converted record of a provider with the accepted plans. `languages` is None if the record has none."""
 
     npi: str
     last_name: str | None
@@ -68,7 +71,7 @@ class Individual:
 
 @dataclass(frozen=True, slots=True)
 class Facility:
-    """An organization and its addresses."""
+    """Converted record of an organization with its addresses."""
 
     npi: str
     name: str
@@ -96,7 +99,7 @@ class _RecordReader:
         return [text(each) for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
     def addresses(self) -> list[Address]:
-        """Return the usable addresses, each once."""
+        """Return the usable addresses without duplicates; warn of the others."""
         found: dict[str, Address] = {}
         for each in self.objects("addresses"):
             parts = (self.string(name, each) for name in ("address", "address_2", "city", "state", "zip"))
@@ -126,7 +129,10 @@ class _RecordReader:
 
 
 def read_plan(record: object) -> PlanRow:
-    """Convert a plan; raise `RejectedRowError`. The issuer is the first five digits of a HIOS plan id."""
+    """Return the converted record of a plan; raise `RejectedRowError` if it is unusable.
+
+    The issuer is the first five digits of a HIOS plan id.
+    """
     if not isinstance(record, dict):
         raise RejectedRowError("not an object")
     reader = _RecordReader(record)
@@ -147,7 +153,7 @@ def read_plan(record: object) -> PlanRow:
 
 
 def read_provider(record: object) -> Individual | Facility:
-    """Convert a provider record; raise `RejectedRowError`."""
+    """Return the converted record of a provider or facility; raise `RejectedRowError` if it is unusable."""
     if not isinstance(record, dict):
         raise RejectedRowError("not an object")
     reader = _RecordReader(record)

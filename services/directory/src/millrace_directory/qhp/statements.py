@@ -1,4 +1,4 @@
-"""SQL of the QHP import. Its staging tables, as those of `bulk_import`, are emptied at each commit."""
+"""SQL of the QHP import. Each commit empties its staging tables, as it does those of `bulk_import`."""
 
 from millrace_directory.bulk_import.statements import assignments, columns, staging_table
 from millrace_directory.qhp.records import PlanRow

@@ -22,7 +22,7 @@ from millrace_directory.wire import Kind
 
 @dataclass(slots=True)
 class ChunkResult:
-    """The numbers of written records, and the rejects and warnings of the others."""
+    """Numbers of written records, the rejected records, and the warnings."""
 
     individuals: int = 0
     facilities: int = 0
@@ -32,14 +32,14 @@ class ChunkResult:
 
 @dataclass(frozen=True, slots=True)
 class _Lookup:
-    """The live plans of a chunk, and its NPIs in the directory; their value is whether they are deleted."""
+    """The live plans that a chunk names, and those of its NPIs that are in the directory: True if deleted."""
 
     plans: frozenset[str]
     npis: dict[str, bool]
 
 
 class QhpWriter:
-    """Writes chunks. `plan_ids` are all plans of the files."""
+    """Writes chunks of QHP records. `plan_ids` are the ids of all plans in the files."""
 
     def __init__(
         self, connection: Connection, publisher: EventPublisher, row_writer: RowWriter, plan_ids: Sequence[str]
@@ -50,7 +50,7 @@ class QhpWriter:
         self._plan_ids = plan_ids
 
     async def write(self, chunk: QhpChunk) -> ChunkResult:
-        """Create missing providers and practices, then set languages, accepted plans and new patients."""
+        """Create missing providers and practices, then set languages, accepted plans and acceptance of new patients."""
         lookup = await self._look_up(chunk)
         result = ChunkResult()
         individuals = [each for number, each in chunk.individuals.items() if _is_usable(number, each, lookup, result)]
@@ -128,7 +128,7 @@ def _is_usable(number: int, record: Individual | Facility, lookup: _Lookup, resu
 
 
 def _check_new(individual: Individual) -> None:
-    """Raise `RejectedRowError` if the individual, who isn't in the directory, can't be created."""
+    """Raise `RejectedRowError` if an individual who isn't in the directory can't be created from the record."""
     if individual.last_name is None or individual.first_name is None:
         raise RejectedRowError("no name")
     if not individual.taxonomies:
