@@ -1,4 +1,4 @@
-"""Normalization of the case of names and addresses from registers that use upper case only.
+"""Normalize the case of names and addresses from registers that use upper case only.
 
 The functions change only text that is entirely in upper or in lower case; text in mixed case is assumed to be correct.
 This makes them idempotent.
@@ -80,7 +80,7 @@ def _capitalize(word: str) -> str:
 
 
 def _recase(text: str, word: Callable[[str, int, int], str]) -> str:
-    """Apply `word` to each word; its arguments are the upper-case word, its index, and the index of the last word."""
+    """Replace each word by the result of `word(word in upper case, its index, index of the last word)`."""
     squeezed = squeeze(text)
     if not _is_single_case(squeezed):
         return squeezed

@@ -1,4 +1,4 @@
-"""Normalization of professional credentials: `M.D.` → `MD`, `PSY.D.` → `PsyD`."""
+"""Normalize professional credentials: `M.D.` → `MD`, `PSY.D.` → `PsyD`."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def _canonical(part: str) -> str | None:
 
 
 def _split_forms(part: str) -> list[str]:
-    """Return the credentials in a part between separators: one, several separated by spaces, or the unknown text."""
+    """Return the credentials in a part of the text without separators; an unknown text counts as a credential."""
     known = _canonical(part)
     if known is not None:
         return [known]
@@ -38,7 +38,7 @@ def _split_forms(part: str) -> list[str]:
 
 @lru_cache(16_384)
 def normalize_credentials(text: str) -> str | None:
-    """Return all credentials, each once, joined by a comma and a space; None if there are none. Idempotent."""
+    """Return the credentials in a text, e.g. `MD, PhD`, each once; None if there are none. Idempotent."""
     squeezed = squeeze(text)
     if squeezed.upper() in {"N/A", "N.A."}:
         return None

@@ -1,4 +1,4 @@
-"""Languages that providers speak; each has a bit in the read model's language column."""
+"""Languages that providers speak. The search's read model stores them as a bit set, indexed by `ordinal`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from millrace_reference.text import fold
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language by its ISO 639-1 code. `ordinal` is below 32 and never changes."""
+    """A language. `code` is that of ISO 639-1; `ordinal`, its bit in the read model, is below 32 and never changes."""
 
     ordinal: int
     code: str
@@ -30,7 +30,7 @@ def _by_code() -> Mapping[str, Language]:
     return {language.code: language for language in all_languages()}
 
 
-# Other names in imported files; the variants of Chinese share ISO 639-1's `zh`.
+# Other names in imported files; the variants of Chinese share the code `zh`.
 _OTHER_NAMES = {
     "mandarin": "zh",
     "cantonese": "zh",
@@ -53,11 +53,11 @@ def _by_name() -> Mapping[str, Language]:
 
 
 def find_language(code: str) -> Language | None:
-    """Find a language by its ISO 639-1 code, e.g. `es`."""
+    """Find a language by its ISO 639-1 code, e.g. `es`; return None if it is unknown."""
     return _by_code().get(code)
 
 
 def find_language_by_name(text: str) -> Language | None:
-    """Find a language by name or code: `Spanish`, `MANDARIN`, `es`."""
+    """Find a language by name or code (`Spanish`, `MANDARIN`, `es`); return None if it is unknown."""
     folded = fold(text)
     return _by_name().get(folded) or _by_code().get(folded)

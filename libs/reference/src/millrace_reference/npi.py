@@ -3,7 +3,7 @@
 Source: CMS, "Requirements for National Provider Identifier (NPI) and NPI Check Digit".
 """
 
-_PREFIX_SUM = 24  # the contribution of the prefix 80840 to the Luhn sum
+_PREFIX_SUM = 24  # the part of the Luhn sum that comes from the prefix 80840
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 # Sums by groups of three digits, for speed: an import of all providers checks nine million NPIs.

@@ -86,4 +86,4 @@ COLUMNS: Final = (
     *(f"Healthcare Provider Taxonomy Group_{number}" for number in range(1, TAXONOMIES + 1)),
     "Certification Date",
 )
-"""The header, in order."""
+"""The column names in the order of the file."""

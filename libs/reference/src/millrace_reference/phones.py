@@ -1,4 +1,4 @@
-"""Normalization of telephone numbers to E.164."""
+"""Normalize telephone numbers to E.164."""
 
 import re
 from functools import cache, lru_cache
@@ -10,7 +10,7 @@ _TEN_DIGITS = re.compile(r"(?:\+?1[\s.-]*)?\(?([2-9]\d\d)\)?[\s./-]*([2-9]\d\d)[
 
 @cache
 def _us_pattern() -> re.Pattern[str]:
-    """Return the library's pattern of valid fixed and mobile numbers of the United States."""
+    """Return a pattern, from the library `phonenumbers`, of valid fixed and mobile numbers of the United States."""
     metadata = phonenumbers.PhoneMetadata.metadata_for_region("US")
     fixed = metadata.fixed_line if metadata is not None else None
     pattern = fixed.national_number_pattern if fixed is not None else None
@@ -23,7 +23,7 @@ def _us_pattern() -> re.Pattern[str]:
 def normalize_phone(text: str) -> str | None:
     """Normalize a number to E.164 (`2123050000` → `+12123050000`); return None if it is invalid.
 
-    Numbers without a country code are from the United States. Their usual forms are validated by a single pattern,
+    Numbers without a country code are taken as ones of the United States. A single pattern validates their usual forms,
     which is much faster than parsing with the library and gives the same result.
     """
     plain = _TEN_DIGITS.match(text.strip())

@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 @cache
 def all_places() -> Mapping[str, Place]:
-    """Return all places by ZIP code, in ascending order."""
+    """Return all places as a mapping from ZIP code to place, in ascending order of ZIP codes."""
     return {
         row["zip"]: Place(
             zip=row["zip"],
@@ -43,12 +43,12 @@ def _sorted_zips() -> tuple[str, ...]:
 
 
 def find_place(zip5: str) -> Place | None:
-    """Find the place of a five-digit ZIP code."""
+    """Find the place of a five-digit ZIP code; return None if it is unknown."""
     return all_places().get(zip5)
 
 
 def find_nearest_zips(text: str) -> tuple[str, ...]:
-    """Return up to three known ZIP codes similar to the text: with one typing error, else the nearest by number."""
+    """Return up to three known ZIP codes like the text: those one typing error away, else the nearest by number."""
     digits = "".join(c for c in text if c in "0123456789")[:5]
     if not digits:
         return ()

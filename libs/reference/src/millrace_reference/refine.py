@@ -1,4 +1,4 @@
-"""Normalization of entities: pure, deterministic and idempotent (`refine(refine(x)) == refine(x)`)."""
+"""Normalize entities: pure, deterministic and idempotent (`refine(refine(x)) == refine(x)`)."""
 
 import re
 from collections.abc import Callable
@@ -38,7 +38,7 @@ _NO_SUFFIX = "0000"
 
 
 class UnrefinableError(ValueError):
-    """An entity can't be normalized because of `field`; `reason` describes the problem."""
+    """Raised if an entity can't be normalized because of `field`; `reason` describes the problem."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
@@ -185,7 +185,7 @@ def _normalize_suffix(suffix: str | None) -> str | None:
 
 @lru_cache(16_384)
 def _normalize_languages(languages: tuple[str, ...]) -> tuple[str, ...]:
-    """Return ISO 639-1 codes, sorted; unknown languages are converted to lower case."""
+    """Return the ISO 639-1 codes of languages, sorted; unknown languages are only converted to lower case."""
     named = ((find_language_by_name(text), text) for text in languages)
     return _sorted_set(tuple(language.code if language else squeeze(text).lower() for language, text in named))
 

@@ -1,4 +1,4 @@
-"""Specialties as patients know them, and the NUCC taxonomy codes that they cover."""
+"""Specialties under the names that patients know, and the NUCC taxonomy codes that they cover."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from millrace_reference.text import fold
 
 @dataclass(frozen=True, slots=True)
 class Specialty:
-    """A specialty. `ordinal` is below 65,536 and never changes; `taxonomies` are the NUCC codes it covers.
+    """A specialty. `ordinal`, its number in the read model, is below 65,536 and fixed; `taxonomies` are NUCC codes.
 
     `listed` marks specialties that patients look for; the others cover NUCC's remaining classifications (agencies,
     transport, suppliers). `synonyms` are other common names.
@@ -64,7 +64,7 @@ def _taxonomy_names() -> Mapping[str, str]:
 
 
 def find_specialty(slug: str) -> Specialty | None:
-    """Find a specialty by its slug, e.g. `dermatology`."""
+    """Find a specialty by its slug, e.g. `dermatology`; return None if it is unknown."""
     return _by_slug().get(slug)
 
 
@@ -74,7 +74,7 @@ def find_specialty_by_taxonomy(code: str) -> Specialty | None:
 
 
 def find_specialty_by_ordinal(ordinal: int) -> Specialty | None:
-    """Find a specialty by its ordinal, as rows of the read model contain it."""
+    """Find a specialty by its ordinal, the number that rows of the read model contain; return None if it is unknown."""
     return _by_ordinal().get(ordinal)
 
 
@@ -85,7 +85,7 @@ def taxonomy_name(code: str) -> str | None:
 
 @cache
 def _codes_by_name() -> Mapping[str, str]:
-    """Map folded names to codes; NUCC's names precede those of specialties, and these precede synonyms."""
+    """Map folded names to NUCC codes; a NUCC name has priority over a specialty's, and this over a synonym."""
     named: dict[str, str] = {}
     for code, name in _taxonomy_names().items():
         named.setdefault(fold(name), code)
@@ -98,7 +98,7 @@ def _codes_by_name() -> Mapping[str, str]:
 
 
 def find_taxonomy(text: str) -> str | None:
-    """Find a NUCC code by code or name: `207N00000X`, `Dermatology`, `Oncologist`."""
+    """Return the NUCC code of a text: a code or a name (`Dermatology`, `Oncologist`); None if it is unknown."""
     return text if text in _taxonomy_names() else _codes_by_name().get(fold(text))
 
 

@@ -1,4 +1,4 @@
-"""Reads data files of a package: CSV with a header line, plain or gzip."""
+"""Read data files of a package: CSV with a header line, plain or compressed with gzip."""
 
 import csv
 import gzip

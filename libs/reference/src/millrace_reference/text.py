@@ -1,4 +1,4 @@
-"""Comparison of text that people type: folding, splitting into words, approximate matching."""
+"""Compare text that people type: without case and accents, by words, approximately."""
 
 import difflib
 import re
@@ -23,12 +23,12 @@ def fold(text: str) -> str:
 
 
 def split_words(text: str) -> tuple[str, ...]:
-    """Return the folded words of a text in order."""
+    """Return the words of a text in order, in lower case and without accents."""
     return tuple(fold(text).split())
 
 
 def find_closest(text: str, choices: Iterable[str], n: int = 3) -> tuple[str, ...]:
-    """Return up to `n` of the choices that are most similar to the text, the best first."""
+    """Return up to `n` choices that are similar to the text, the most similar first."""
     folded: dict[str, str] = {}
     for choice in choices:
         folded.setdefault(fold(choice), choice)

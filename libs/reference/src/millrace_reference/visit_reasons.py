@@ -9,7 +9,7 @@ from millrace_reference.tables import read_rows
 
 @dataclass(frozen=True, slots=True)
 class VisitReason:
-    """A visit reason; `specialties` are slugs, the most common first."""
+    """A reason for a visit; `specialties` are the slugs of those that treat it, the most common first."""
 
     slug: str
     name: str
@@ -18,7 +18,7 @@ class VisitReason:
 
 @cache
 def all_visit_reasons() -> tuple[VisitReason, ...]:
-    """Return all visit reasons in the order of the file."""
+    """Return all visit reasons in the order of the data file."""
     return tuple(
         VisitReason(slug=row["slug"], name=row["name"], specialties=tuple(row["specialties"].split()))
         for row in read_rows("visit_reasons.csv")
@@ -31,5 +31,5 @@ def _by_slug() -> Mapping[str, VisitReason]:
 
 
 def find_visit_reason(slug: str) -> VisitReason | None:
-    """Find a visit reason by its slug, e.g. `annual-physical`."""
+    """Find a visit reason by its slug, e.g. `annual-physical`; return None if it is unknown."""
     return _by_slug().get(slug)

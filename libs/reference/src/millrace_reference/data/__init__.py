@@ -1,1 +1,1 @@
-"""Data files: those that `bake.py` writes, and the curated lists of credentials, languages and visit reasons."""
+"""Data files, written by the script `bake.py` or by hand (credentials, languages and visit reasons)."""

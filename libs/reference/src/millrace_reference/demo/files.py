@@ -22,7 +22,7 @@ PLANS_FILE = "qhp-plans.json"
 PROVIDERS_FILE = "qhp-providers.json"
 
 _NPIS = 100_000_000
-_STEP = 72_653_981  # coprime to the number of NPIs, so each occurs once, in no apparent order
+_STEP = 72_653_981  # coprime to the number of NPIs, so that each occurs once, in no apparent order
 _UPDATED_ON = "2026-06-01"
 _ACCEPTING = WeightedChoice(
     [("accepting", 74.0), ("not accepting", 16.0), ("accepting in some locations", 6.0), (None, 4.0)],
@@ -36,7 +36,7 @@ Record = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A person of a practice with NPI and accepted plans."""
+    """A provider of a practice with NPI and accepted plans; `accepting` is the QHP status for new patients."""
 
     npi: str
     person: Person
@@ -46,7 +46,7 @@ class Member:
 
 
 def write_demo(directory: Path, *, providers: int, seed: int, progress: Callable[[int], None]) -> None:
-    """Write the three files, the same for the same arguments. `progress` receives the number of providers added."""
+    """Write the three files, the same for the same arguments. Calls `progress` with numbers of added providers."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / PLANS_FILE).write_bytes(msgspec.json.format(msgspec.json.encode([_plan_json(p) for p in all_plans()])))
     random = Random(seed)  # noqa: S311 # not used for secrets
@@ -81,7 +81,7 @@ def _write_providers(random: Random, count: int, nppes: TextIO, qhp: TextIO, pro
 
 
 def _generate_npis(random: Random) -> Iterator[str]:
-    """Yield valid NPIs that begin with 2; assigned ones begin with 1."""
+    """Yield valid NPIs that begin with 2, so that they are fictitious: assigned ones begin with 1."""
     number = random.randrange(_NPIS)
     while True:
         first9 = str(2 * _NPIS + number)

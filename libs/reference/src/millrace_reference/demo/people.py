@@ -1,4 +1,4 @@
-"""Fictitious providers: names, languages, credentials."""
+"""Draw fictitious providers at random: names, languages, credentials."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +26,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A provider in the spelling of a register. `languages` are names as in QHP files."""
+    """A fictitious provider, spelled as in NPPES. `languages` are names as in QHP files; dates are MM/DD/YYYY."""
 
     last: str
     first: str
@@ -41,7 +41,7 @@ class Person:
 
 
 def draw_person(random: Random, role: Role) -> Person:
-    """Draw a person in this role."""
+    """Return a random person with a taxonomy code and credential of this role."""
     origin = _origins().draw(random)
     female = random.random() * 100 < role.female
     given = origin.female if female else origin.male

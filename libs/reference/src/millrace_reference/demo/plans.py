@@ -1,4 +1,4 @@
-"""Fictitious insurance plans by state and issuer, and the plans that practices accept."""
+"""Define fictitious insurance plans by state and issuer, and draw the plans that practices accept."""
 
 from dataclasses import dataclass
 from random import Random
@@ -16,7 +16,7 @@ _SINGLE_PLAN = 0.08
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """An issuer. `reach` is the share of practices in its network; it sells in all states or in large ones only."""
+    """A fictitious insurer, active in large states or `everywhere`. `reach`: share of practices in its network."""
 
     name: str
     number: int
@@ -27,7 +27,7 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`id` has the form of a HIOS plan id: issuer (5 digits), state, product and component (7 digits)."""
+    """A fictitious plan. `id` has the form of a HIOS id: issuer (5 digits), state, product and component (7 digits)."""
 
     id: str
     name: str
@@ -43,7 +43,7 @@ ISSUERS = (
 
 
 def plans_in(state: str) -> tuple[tuple[Issuer, Plan], ...]:
-    """Return the plans sold in a state, the widest network first."""
+    """Return the plans sold in a state with their issuers, the one with the widest network first."""
     sellers = (issuer for issuer in ISSUERS if issuer.everywhere or state in _LARGE)
     return tuple((issuer, _plan(issuer, metal, state)) for issuer, metal in zip(sellers, _METALS, strict=False))
 
@@ -54,12 +54,12 @@ def all_plans() -> tuple[Plan, ...]:
 
 
 def draw_plans_of_practice(random: Random, state: str) -> tuple[Plan, ...]:
-    """Draw the plans that a practice accepts; a state has few different sets."""
+    """Return the plans that a practice accepts: of each issuer in its state with the probability `reach`."""
     return tuple(plan for issuer, plan in plans_in(state) if random.random() < issuer.reach)
 
 
 def draw_plans_of_person(random: Random, plans: tuple[Plan, ...]) -> tuple[Plan, ...]:
-    """Draw the plans that a person accepts: those of the practice, or rarely only its first one."""
+    """Return the plans that a person accepts: those of the practice, or sometimes (8 %) only its first one."""
     return plans[:1] if random.random() < _SINGLE_PLAN else plans
 
 

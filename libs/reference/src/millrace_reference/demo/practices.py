@@ -1,4 +1,4 @@
-"""Fictitious practices: location, specialties, and number of providers."""
+"""Draw fictitious practices at random: location, specialties, and number of providers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _SOLO_WITH_NAME = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address in the spelling of a register: upper case, ZIP code of 5 or 9 digits without a dash."""
+    """A fictitious address, spelled as in NPPES: upper case, ZIP code of 5 or 9 digits without a dash."""
 
     line1: str
     line2: str
@@ -28,7 +28,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role in a practice. `female` is the percentage of women."""
+    """A kind of provider in a practice: taxonomy code, percentage of women, and possible credentials."""
 
     taxonomy: str
     female: float
@@ -37,7 +37,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A kind of practice: its roles with their frequencies, and names of such practices."""
+    """A kind of practice: the roles of its providers with their frequencies, and last parts of its name."""
 
     roles: WeightedChoice[Role]
     names: tuple[str, ...]
@@ -45,7 +45,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Practice:
-    """A practice with `size` providers. `name` is empty for some practices of a single provider."""
+    """A fictitious practice with `size` providers. `name` is empty for most practices of a single provider."""
 
     name: str
     address: Address
@@ -55,7 +55,7 @@ class Practice:
 
 
 def draw_practice(random: Random) -> Practice:
-    """Draw a practice, located in proportion to population."""
+    """Return a random practice; its ZIP code is drawn with a probability proportional to its population."""
     group = _groups().draw(random)
     size = _SIZES.draw(random)
     place, area_code = _populated_places().draw(random)

@@ -1,4 +1,4 @@
-"""Weighted random choice: deterministic for a seed, in logarithmic time."""
+"""Choose items at random by weight, in logarithmic time; the same seed gives the same choices."""
 
 from bisect import bisect
 from collections.abc import Iterable, Sequence
