@@ -1,4 +1,4 @@
-"""The composition root: the only place that wires the refinery."""
+"""The composition root: creates the refinery's objects and connects them."""
 
 from contextlib import AsyncExitStack
 
@@ -22,7 +22,7 @@ APPLICATION = "refinery"
 async def start(
     settings: RefinerySettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
 ) -> ServiceRuntime:
-    """Open stores and streams; return the consumer of `changes` and the sweep of expired gaps as tasks."""
+    """Open stores and streams; return two tasks: the consumer of `changes` and the sweep, which skips expired gaps."""
     store = DynamoDBStateStore(
         await stack.enter_async_context(dynamodb_client(aws_settings(settings))), settings.refinery_table
     )

@@ -1,4 +1,4 @@
-"""Clean a record of `changes`, or reject it with a reason. Has no side effect but a span."""
+"""Clean a record of `changes`, or reject it with a reason, without effects other than a trace span."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -19,7 +19,7 @@ _encoder = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class CleanChange:
-    """A record with its cleaned content."""
+    """A record of `changes` that is valid, with its cleaned content in `arrival`."""
 
     record: Record
     arrival: Arrival
@@ -31,7 +31,7 @@ class CleanChange:
 
 @dataclass(frozen=True, slots=True)
 class InvalidChange:
-    """A record that can't be used. `version` is the entity's; None if the envelope is invalid, too."""
+    """A record that can't be used. `version` is the entity's version; None if the envelope itself is invalid."""
 
     record: Record
     reason: str
@@ -43,7 +43,7 @@ class InvalidChange:
 
 
 def clean_record(record: Record) -> CleanChange | InvalidChange:
-    """Decode, validate and normalize a record."""
+    """Decode, validate and normalize a record; return an `InvalidChange` if it breaks its contract."""
     try:
         envelope = _decode_envelope(record)
     except ContractError as error:

@@ -1,6 +1,6 @@
-"""Store key states in DynamoDB: one item per subject, read and written in batches.
+"""Store key states (what was emitted and held for an entity) in DynamoDB: one item per subject, in batches.
 
-A sparse index of the items with held versions finds these after a crash without a scan of the table.
+An index contains only the items with held versions, so that they are found after a crash without a scan of the table.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class DynamoDBStateStore:
-    """A `StateStore` in one table. Reads are strongly consistent; unprocessed parts of a batch are retried."""
+    """Implements `StateStore` with one table. `load` is strongly consistent; unprocessed items are retried."""
 
     def __init__(
         self,

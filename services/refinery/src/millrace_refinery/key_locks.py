@@ -13,12 +13,12 @@ class KeyLocks:
         self._released = asyncio.Condition()
 
     def unlocked(self, keys: Collection[str]) -> set[str]:
-        """Return the keys that aren't locked now."""
+        """Return those of the keys that aren't locked now."""
         return set(keys) - self._locked
 
     @asynccontextmanager
     async def lock(self, keys: Collection[str]) -> AsyncIterator[None]:
-        """Wait until all keys are unlocked, then lock all at once, which avoids deadlocks."""
+        """Lock all keys for a block; wait until all are unlocked and lock them at once, which avoids deadlocks."""
         wanted = frozenset(keys)
         async with self._released:
             await self._released.wait_for(lambda: self._locked.isdisjoint(wanted))

@@ -12,7 +12,7 @@ from millrace_refinery.settings import RefinerySettings
 
 
 def create(settings: RefinerySettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:
-    """Create the application; nothing is opened before its lifespan begins."""
+    """Create the application; connections are opened only when the server starts it."""
     settings = settings or RefinerySettings()
     return create_app(
         settings,

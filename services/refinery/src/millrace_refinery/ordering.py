@@ -1,4 +1,4 @@
-"""Order the versions of a key: pure, synchronous rules.
+"""Order the versions of a key (an entity's subject) by pure, synchronous rules.
 
 Versions of a key are emitted in rising order. A version that was emitted before, or is older than the last emitted one,
 is dropped. A version after a gap is held until the missing versions arrive, at most `Limits.wait`; then the gap is
@@ -14,7 +14,7 @@ from millrace_contracts.envelope import Envelope
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long (seconds) and how much one key may hold; beyond any limit its gap is skipped immediately."""
+    """Limits of the versions held for one key: seconds, number, bytes. Beyond any of them its gap is skipped."""
 
     wait: float = 5.0
     versions: int = 32
@@ -24,7 +24,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A cleaned change. `digest` is of the content as the source wrote it; holding the change takes `size` bytes."""
+    """A cleaned change. `digest` is that of the content before it was cleaned; holding it takes `size` bytes."""
 
     envelope: Envelope
     digest: str
@@ -46,7 +46,7 @@ class HeldVersion:
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """The state of a key between two changes.
+    """The stored state of a key: which versions were emitted, and which are held.
 
     `emitted` is the highest emitted version, 0 for none; `digest` and `emitted_at` (Unix seconds) belong to it. Every
     version up to `settled` was emitted, skipped or dead-lettered, so the next one leaves no gap; a dead-lettered
@@ -61,7 +61,7 @@ class KeyState:
 
     @property
     def due(self) -> float | None:
-        """When the next held version must be emitted (Unix seconds)."""
+        """The time (Unix seconds) by which the next held version must be emitted; None if none is held."""
         return min((held.due for held in self.held), default=None)
 
 
@@ -91,7 +91,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Reject the change: its version was emitted or is held with another content, so the source broke its contract."""
+    """Reject the change: its version was emitted or is held with other content, so the source broke its contract."""
 
     envelope: Envelope
 
@@ -101,14 +101,14 @@ Outcome: TypeAlias = Emit | Drop | Hold | Conflict
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The state to store once the outcomes were carried out."""
+    """The outcomes to carry out in order, and the state of the key to store after them."""
 
     state: KeyState
     outcomes: tuple[Outcome, ...] = ()
 
 
 def order_arrival(state: KeyState, arrival: Arrival, *, now: float, shard: str, limits: Limits) -> Decision:
-    """Decide about a change that was read from `shard` at `now` (Unix seconds)."""
+    """Decide whether to emit, drop, hold or reject a change read from `shard` at `now` (Unix seconds)."""
     envelope, version = arrival.envelope, arrival.version
     if version < state.emitted:
         return Decision(state, (Drop(envelope, "stale"),))

@@ -1,4 +1,4 @@
-"""Create the resources of the refinery on AWS."""
+"""Create the DynamoDB tables of the refinery."""
 
 from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.provision import create_lease_table

@@ -33,7 +33,7 @@ from millrace_refinery.stats import Stats
 logger = logging.getLogger(__name__)
 
 ORPHANED_AFTER = 60.0
-"""Seconds after its due time at which any worker emits a held version, whichever worker reads its shard."""
+"""Seconds after its due time at which a held version may be emitted even by workers that don't read its shard."""
 _SWEEP_LIMIT = 100
 
 
@@ -58,13 +58,13 @@ class Sink(Protocol):
     """Publishes clean entities; implemented by `millrace_feeds.publisher.Publisher`."""
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
-        """Write in order per key; return once all are acknowledged. Raises `Unavailable` if any may be lost."""
+        """Publish in order per key; return once all are acknowledged. Raises `Unavailable` if any may be lost."""
 
 
 class Refiner:
-    """Handles records of `changes`.
+    """Cleans and orders records of `changes` and publishes them to `sink`.
 
-    While `max_held` keys wait for missing versions, gaps of the next batch are skipped without a wait.
+    While `max_held` or more keys wait for missing versions, gaps in the next batch are skipped without a wait.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Refiner:
     async def skip_expired_gaps(self, shards: Collection[str]) -> int:
         """Skip the gaps whose wait is over; return the number of published events.
 
-        Only versions read from the given shards are processed, and orphaned ones, as other workers process the rest.
+        Processes only versions read from the given shards, and those long overdue; other workers process the rest.
         Pass the shards that this worker has read to their end: in a lagging one the missing version may still arrive.
         """
         now = self._clock.time()
@@ -178,7 +178,7 @@ class Refiner:
 
 
 def _waves(emits: Iterable[Emit]) -> list[list[Envelope]]:
-    """Return waves of events to publish one after the other: the n-th wave has the n-th event of each key.
+    """Return lists of events to publish one after the other: the n-th list has the n-th event of each key.
 
     A put request may fail in part. With two versions of a key in one request, the later could enter the stream before
     the earlier; so a version is sent once the one before it is acknowledged.

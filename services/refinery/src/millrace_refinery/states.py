@@ -1,4 +1,4 @@
-"""Store the state of each key between its changes."""
+"""Store the state of each key: which versions were emitted, and which are held."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -18,7 +18,7 @@ class DueKey:
 
 
 class StateStore(Protocol):
-    """Key states by subject. All methods may raise errors of the store and can then be retried."""
+    """Stores key states by subject. All methods may raise errors of the database and can then be retried."""
 
     async def load(self, subjects: Collection[str]) -> dict[str, KeyState]:
         """Return the last saved states; subjects without a state are absent."""
@@ -37,7 +37,7 @@ class StateStore(Protocol):
 
 
 class MemoryStateStore:
-    """A `StateStore` in memory, for tests."""
+    """Implements `StateStore` in memory, for tests."""
 
     def __init__(self) -> None:
         self._states: dict[str, KeyState] = {}

@@ -15,7 +15,7 @@ OUTCOMES = ("emitted", "duplicate", "stale", "held", "refused", "conflict")
 
 
 class Stats:
-    """Counts since the start of the process. A held change counts again once it is emitted."""
+    """Counts changes since the start of the process. A held change counts again once it is emitted."""
 
     def __init__(self) -> None:
         meter = metrics.get_meter("millrace.refinery")
@@ -54,7 +54,7 @@ class Stats:
         self._add("refused", 1)
 
     def count_conflict(self) -> None:
-        """Count a change that is dead-lettered because its version already had another content."""
+        """Count a change that is dead-lettered because its version was received before with other content."""
         self._add("conflict", 1)
 
     def _add(self, outcome: str, number: int) -> None:

@@ -1,4 +1,4 @@
-"""Stats of a refinery worker."""
+"""Collect the stats of a refinery worker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

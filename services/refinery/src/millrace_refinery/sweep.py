@@ -15,12 +15,12 @@ _AT_TIP_MS = 1_000
 
 
 def shards_at_tip(status: ConsumerStatus) -> set[str]:
-    """Return the shards that are read up to the last second."""
+    """Return the ids of the shards whose lag is at most one second."""
     return {shard.shard_id for shard in status.shards if shard.lag_ms is not None and shard.lag_ms <= _AT_TIP_MS}
 
 
 class GapSweep:
-    """Skips expired gaps every `interval` seconds in the shards that `shards` returns: those read to their tip."""
+    """Skips expired gaps every `interval` seconds in the shards that `shards` returns: those read to their end."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class GapSweep:
         self._sleep = sleep
 
     async def run(self) -> None:
-        """Sweep until cancelled; an outage of a store is logged and the next sweep tries again."""
+        """Skip expired gaps periodically until cancelled; log an outage of a store and try again at the next time."""
         while True:
             await self._sleep(self._interval)
             try:

@@ -1,4 +1,4 @@
-"""Spans of the refinery."""
+"""Record the trace spans of the refinery."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ _SAMPLED = "1"
 def refine_span(envelope: Envelope) -> Iterator[str | None]:
     """Trace the cleaning of a change: a child of the span that published it, linked to the span of the batch.
 
-    Yields the `traceparent` of the cleaned event; without sampling that of the change, and no span.
+    Yields the `traceparent` for the cleaned event. Without sampling it is the change's own, and no span is recorded.
     """
     traceparent = envelope.traceparent
     origin = parse_traceparent(traceparent) if traceparent is not None and traceparent.endswith(_SAMPLED) else None
