@@ -44,7 +44,7 @@ HEADERS: Final[Mapping[str, Any]] = {
         "schema": {**_TEXT, "pattern": r'^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$'},
     }
 }
-"""Required headers; FastAPI documents them as optional, because our code responds to missing ones (400, 428)."""
+"""Required headers; FastAPI documents them as optional, because our code responds to a missing one (400)."""
 
 
 PROBLEMS: Final[Mapping[int, str]] = {
