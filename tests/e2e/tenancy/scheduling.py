@@ -1,4 +1,4 @@
-"""Scheduling: openings are public; patients see their holds and visits, staff their calendar_body and visits."""
+"""Scheduling: openings are public; patients see their holds and visits, staff their calendar and visits."""
 
 import secrets
 from collections.abc import Mapping
@@ -91,7 +91,7 @@ def feed(world: World) -> Thing:
 
 
 def waitlist_body(ids: Ids) -> dict[str, Any]:
-    """Return a waitlist waitlist_entry beyond the horizon, so that no hold_body is offered during the test."""
+    """Return a waitlist entry beyond the horizon, so that no time is offered during the test."""
     day = str((datetime.now(UTC) + timedelta(days=2 * visits.DAYS_AHEAD)).date())
     return {"provider_location_id": ids["provider_location_id"], "from": day, "to": day}
 
@@ -126,7 +126,7 @@ ROWS: dict[str, Row] = {
     "POST /v1/appointments": Row(own(201), hold, body=lambda ids: {"hold_id": ids["hold_id"]}),
     "GET /v1/appointments": Row(practice(200), queried_provider_location, query=("provider_location",)),
     f"GET {APPOINTMENT_PATH}": Row(parties(200), unchanged_appointment),
-    f"GET {APPOINTMENT_PATH}/calendar_body.ics": Row(parties(200), unchanged_appointment),
+    f"GET {APPOINTMENT_PATH}/calendar.ics": Row(parties(200), unchanged_appointment),
     f"POST {APPOINTMENT_PATH}/confirm": Row(parties(200), appointment),
     f"POST {APPOINTMENT_PATH}/cancel": Row(parties(200), appointment, body=lambda _: {"reason": "other"}),
     f"POST {APPOINTMENT_PATH}/reschedule": Row(

@@ -113,7 +113,7 @@ problems = partial(
     described_problems,
     {
         **PROBLEMS,
-        404: "There is no such resource, or the caller can't change it.",
+        404: "The resource does not exist, or the caller can't change it.",
         409: "The resource already exists, or other resources need it.",
         503: "The service or the issuer of access tokens is unavailable.",
     },
