@@ -50,7 +50,9 @@ class Home:
 
     @property
     def webhook_key(self) -> Path:
-        """The key from which webhook secrets are derived, created by `init`; without it practices need new secrets."""
+        """The file of the key from which webhook secrets are derived, created by `init`; without it practices need
+        new secrets.
+        """
         return self.root / "notifications-webhook-key"
 
     @property

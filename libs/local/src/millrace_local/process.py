@@ -25,8 +25,8 @@ Probe = Callable[[], Awaitable[bool]]
 class ProcessSpec:
     """How to start, probe and stop one process.
 
-    `stop_signal` requests its stop, and the kernel sends it when the supervisor dies; `stop_seconds` later
-    it is killed. `unprivileged`: if we are root, run it as an unprivileged user. `ready` never raises.
+    `stop_signal` asks it to stop, and the kernel sends it when the supervisor dies; `stop_seconds` later
+    it is killed. `unprivileged`: run it as an unprivileged user if root starts it. The probe `ready` never raises.
     """
 
     name: str

@@ -19,7 +19,7 @@ _UNAVAILABLE = ("08", "53", "57P", "55P03", "25006")
 
 @contextmanager
 def database_errors_as_problems() -> Iterator[None]:
-    """Raise a problem for a database error of the block that the caller can act upon; leave others unchanged."""
+    """Context manager: raise database errors that a client can act upon as problems, and others unchanged."""
     try:
         yield
     except DBAPIError as error:

@@ -14,7 +14,7 @@ FAILED = 1
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Print an expected error as one line on stderr and exit with 1."""
+    """Context manager of a command: print an error that the user can remedy as one line on stderr, and exit with 1."""
     try:
         yield
     except (MasterKeyError, NoRootKeyError) as error:

@@ -37,7 +37,9 @@ class Truth(Protocol):
 
 class ReadModel(Protocol):
     async def apply(self, aggregates: Collection[str], weeks: Sequence[WeekItem]) -> None:
-        """Write the current state of these partition keys of the source of truth, and these weeks of openings."""
+        """Read the items of these partition keys from the source of truth and write their cards; write these weeks
+        of openings.
+        """
 
 
 class Projector:

@@ -76,7 +76,9 @@ class Verification:
                 self._expect(_line_decoder.decode(text))
 
     async def check(self, partitions: list[list[Item]]) -> None:
-        """Compare items of the source of truth, one list per partition key, with the directory and the read model."""
+        """Compare items of the source of truth, one list per partition key, with the directory and the read model;
+        record the differences in the findings.
+        """
         for items in partitions:
             for item in items:
                 self._compare(item)

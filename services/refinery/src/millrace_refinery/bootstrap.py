@@ -22,7 +22,9 @@ APPLICATION = "refinery"
 async def start(
     settings: RefinerySettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
 ) -> ServiceRuntime:
-    """Open stores and streams; return two tasks: the consumer of `changes` and the sweep, which skips expired gaps."""
+    """Open stores and streams; return two tasks: the consumer of `changes`, and the sweep, which stops waiting for
+    versions that are overdue.
+    """
     store = DynamoDBStateStore(
         await stack.enter_async_context(dynamodb_client(aws_settings(settings))), settings.refinery_table
     )

@@ -168,7 +168,9 @@ class Platform:
         await self._supervisor.command(arguments[0], command, {**self._variables, **home})
 
     async def _restore_aws(self, clean: bool) -> None:
-        """Provision ministack again after a restart and, unless it stopped cleanly, replay everything."""
+        """Create streams and tables again after a restart of the AWS emulator; unless it stopped cleanly, replay all
+        services' data.
+        """
         self._aws_is_behind |= not clean
         while True:
             try:

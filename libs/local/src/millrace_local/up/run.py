@@ -29,7 +29,7 @@ EXPECTED_ERRORS = (StartError, CommandError, NotDrainedError, InitialisationErro
 
 
 class PortTakenError(RuntimeError):
-    """The edge's port is in use; the text states the remedy."""
+    """The edge's port is in use; the message says how to choose another."""
 
 
 def run(options: Options) -> int:

@@ -26,7 +26,7 @@ class NpiSet:
 
 @dataclass(slots=True)
 class QhpChunk:
-    """Converted provider records of a chunk, by their number in the file; each NPI is contained once."""
+    """Converted provider records of a chunk, keyed by record number in the file; each NPI occurs once."""
 
     individuals: dict[int, Individual] = field(default_factory=dict)
     facilities: dict[int, Facility] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Webhook endpoints, their secrets and health: pure.
+"""Webhook endpoints, their secrets and health, without I/O.
 
 Secrets aren't stored. They are derived from a key of the service, the endpoint's id and a generation that increases
 with each rotation, so access to the database alone doesn't allow signing.

@@ -14,9 +14,9 @@ class Obstacle(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One version of an appointment, with what reviews need.
+    """One version of an appointment, with the fields that reviews need.
 
-    `patient_id` is None once the patient was erased; `month` is the local month of its start (`2026-11`);
+    `patient_id` is None once the patient has been erased; `month` is the local month of the visit (`2026-11`);
     `completed_at` is None until the visit is completed.
     """
 

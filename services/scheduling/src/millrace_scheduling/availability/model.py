@@ -173,7 +173,9 @@ def find_free_runs(
 
 
 def _check_edge(requirements: Sequence[_Requirement], starts: range, begin: int, close: int, until: int) -> list[Run]:
-    """Check each start in the gap from `begin` to `close`; return a run for each at which a visit type fits."""
+    """Return a run of one start for each of `starts` at which a visit type fits between the reserved times that end
+    at `begin` and begin at `close`, within opening hours until `until`.
+    """
     runs: list[Run] = []
     for start in starts:
         mask = 0

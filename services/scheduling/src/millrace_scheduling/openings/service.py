@@ -54,7 +54,9 @@ class OpeningsPublisher:
             await asyncio.sleep(began + self.interval - loop.time() if is_done else 0)
 
     async def publish_batch(self) -> int:
-        """Process the oldest dirty marks: publish their changed weeks; return the number of marks."""
+        """Recompute the weeks that the oldest dirty marks name, publish those that changed, and return the number of
+        marks.
+        """
         async with self.units.begin() as work:
             marks = await repository.take_marks(work.session, MARKS_PER_BATCH)
             if marks:

@@ -24,7 +24,9 @@ class Segment(NamedTuple):
 
 
 def compute_segments(calendar: Calendar, day: date) -> list[Segment]:
-    """Return the slots that begin on a day of the calendar's time zone, in order."""
+    """Return the slots that begin on a day in the calendar's time zone, as segments of equally spaced starts, in
+    order.
+    """
     hours = expand_hours(calendar, day)
     if not hours:
         return []

@@ -69,7 +69,7 @@ def by_rating(chords: Floats, ratings: npt.NDArray[np.intp]) -> Floats:
 
 
 def by_soonest(chords: Floats, parts_of_days: Floats) -> Floats:
-    """Return sort values, lowest for the earliest first opening; openings in the same part of a day by distance.
+    """Return sort values, lower for an earlier first opening; the distance breaks ties within a part of a day.
 
     `chords` are squared chords to the center; `parts_of_days` are results of `OpeningsMatcher.soonest`.
     """

@@ -36,7 +36,7 @@ class Vocabulary:
             self._size -= 1
 
     def words(self) -> Iterator[str]:
-        """Yield all words, sorted within each first character."""
+        """Yield all words, grouped by first character in no order, sorted within each group."""
         for bucket in self._buckets.values():
             yield from bucket
 
