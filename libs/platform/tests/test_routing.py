@@ -15,7 +15,7 @@ from millrace_platform.errors import Forbidden
 from millrace_platform.ids import Uuid7
 from millrace_platform.middleware import ErrorHandling, RequestContext, RequestLimits
 from millrace_platform.problems import install_problem_handlers
-from millrace_platform.routing import TypedRouter, include
+from millrace_platform.routing import TypedRoute, TypedRouter, include
 
 JSON = {"Content-Type": "application/json"}
 
@@ -129,6 +129,8 @@ async def test_outer_layers_read_the_route_from_their_scope(method: str, path: s
     async with httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://test") as client:
         await client.request(method, path)
     assert [route_template(scope) for scope in scopes] == ["/other"]
+    # FastAPI would respond the same, so check that it is the Starlette route that serves the request.
+    assert isinstance(scopes[0]["route"], TypedRoute)
 
 
 def test_typed_routes_are_described_as_by_fastapi() -> None:

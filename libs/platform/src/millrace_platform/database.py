@@ -110,7 +110,7 @@ class Database:
     semaphore: asyncio.Semaphore
     seconds: float
     _idle: list["_PooledConnection"] = field(default_factory=list)
-    """Unused connections, kept for reuse because a checkout from SQLAlchemy's pool is slow."""
+    """Unused connections, retained for reuse because a checkout from SQLAlchemy's pool is slow."""
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
