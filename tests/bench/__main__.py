@@ -69,7 +69,7 @@ def typed_routes() -> Outcome:
     times = asyncio.run(routes.measure())
     return Outcome(
         (
-            Figure("typed route, processor time of FastAPI's own", 100 * times.ratio, "%", "<= 45"),
+            Figure("typed route, processor time of FastAPI's own", 100 * times.ratio, "%", "<= 35"),
             Figure("typed route", times.typed, "us a request"),
             Figure("FastAPI's own route", times.fastapi, "us a request"),
         )

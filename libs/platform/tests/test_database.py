@@ -12,7 +12,7 @@ from asyncpg.transaction import Transaction
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from sqlalchemy import Column, Integer, MetaData, Table, Text, event, func, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, Table, Text, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from millrace_platform.database import Database, ReadSession, open_database, sqlalchemy_url
@@ -101,15 +101,15 @@ async def test_waiters_get_connections_in_order(postgres_dsn: str) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(60.0, 1), (0.0, 3)])
-async def test_connections_return_to_pool_after_reuse_time(
+async def test_connections_are_reused_until_they_are_old(
     database: Database, monkeypatch: pytest.MonkeyPatch, seconds: float, expected: int
 ) -> None:
-    monkeypatch.setattr("millrace_platform.database.CONNECTION_REUSE_SECONDS", seconds)
-    checkouts: list[object] = []
-    event.listen(database.engine.sync_engine, "checkout", lambda *_: checkouts.append(None))
+    monkeypatch.setattr("millrace_platform.database.CONNECTION_SECONDS", seconds)
+    pids = set()
     for _ in range(3):
-        await database.check()
-    assert len(checkouts) == expected
+        async with database.connection() as connection:
+            pids.add(connection.driver.get_server_pid())
+    assert len(pids) == expected
 
 
 async def test_database_rejects_writes_of_read_session(database: Database) -> None:

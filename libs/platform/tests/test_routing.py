@@ -15,7 +15,7 @@ from millrace_platform.errors import Forbidden
 from millrace_platform.ids import Uuid7
 from millrace_platform.middleware import ErrorHandling, RequestContext, RequestLimits
 from millrace_platform.problems import install_problem_handlers
-from millrace_platform.routing import TypedRoute, TypedRouter, include
+from millrace_platform.routing import TypedRoute, TypedRouter, TypedRoutes
 
 JSON = {"Content-Type": "application/json"}
 
@@ -59,9 +59,9 @@ def router_of(typed: bool, prefix: str = "") -> APIRouter:
 
 def client_of(router: APIRouter) -> httpx.AsyncClient:
     bounds = Middleware(RequestLimits, header_count=100, head_size=10_000, body_size=1_000, seconds=5.0, concurrency=10)
-    app = FastAPI(middleware=[Middleware(ErrorHandling), bounds])
+    app = FastAPI(middleware=[Middleware(ErrorHandling), bounds, Middleware(TypedRoutes, routers=[router])])
     install_problem_handlers(app)
-    include(app, router)
+    app.include_router(router)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
@@ -116,9 +116,9 @@ async def test_body_without_announced_length_is_refused_when_it_gets_too_large()
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/other"), ("GET", "/other?limit=11"), ("HEAD", "/other")])
 async def test_outer_layers_read_the_route_from_their_scope(method: str, path: str) -> None:
-    app = FastAPI()
-    install_problem_handlers(app)
-    include(app, router_of(typed=True))
+    router = router_of(typed=True)
+    app = FastAPI(middleware=[Middleware(ErrorHandling), Middleware(TypedRoutes, routers=[router])])
+    app.include_router(router)
     inner = RequestContext(app, ids=Uuid7())
     scopes: list[Scope] = []
 
@@ -129,7 +129,7 @@ async def test_outer_layers_read_the_route_from_their_scope(method: str, path: s
     async with httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://test") as client:
         await client.request(method, path)
     assert [route_template(scope) for scope in scopes] == ["/other"]
-    # FastAPI would respond the same, so check that it is the Starlette route that serves the request.
+    # FastAPI would respond the same, so check that it is the typed route that serves the request.
     assert isinstance(scopes[0]["route"], TypedRoute)
 
 
@@ -137,7 +137,7 @@ def test_typed_routes_are_described_as_by_fastapi() -> None:
     documents: list[Any] = []
     for typed in (True, False):
         app = FastAPI()
-        include(app, router_of(typed))
+        app.include_router(router_of(typed))
         documents.append(app.openapi())
     assert documents[0] == documents[1]
 

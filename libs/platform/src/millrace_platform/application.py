@@ -14,7 +14,7 @@ from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.middleware import ErrorHandling, RequestContext, RequestLimits
 from millrace_platform.openapi import ServiceApplication, operation_id, require_unique_operation_ids
 from millrace_platform.problems import install_problem_handlers
-from millrace_platform.routing import include
+from millrace_platform.routing import TypedRoutes
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.tracing import RequestMeter, Tracing
 
@@ -63,7 +63,7 @@ def create_app(
     app = ServiceApplication(
         title=title,
         lifespan=_lifespan(start, background, readiness),
-        middleware=_middleware(settings, unavailable_on, ids or Uuid7()),
+        middleware=_middleware(settings, unavailable_on, ids or Uuid7(), routers),
         generate_unique_id_function=operation_id,
         redirect_slashes=False,
         docs_url=None,
@@ -77,7 +77,7 @@ def create_app(
     install_problem_handlers(app)
     install_health(app, readiness)
     for router in routers:
-        include(app, router)
+        app.include_router(router)
     require_unique_operation_ids(app)
     return app
 
@@ -105,7 +105,9 @@ def _lifespan(
     return lifespan
 
 
-def _middleware(settings: PlatformSettings, unavailable_on: tuple[type[Exception], ...], ids: Ids) -> list[Middleware]:
+def _middleware(
+    settings: PlatformSettings, unavailable_on: tuple[type[Exception], ...], ids: Ids, routers: Sequence[APIRouter]
+) -> list[Middleware]:
     exporting = settings.otlp_endpoint is not None
     return [
         *([Middleware(Tracing)] if exporting else []),
@@ -119,4 +121,5 @@ def _middleware(settings: PlatformSettings, unavailable_on: tuple[type[Exception
             seconds=settings.request_timeout,
             concurrency=settings.concurrency_limit,
         ),
+        Middleware(TypedRoutes, routers=routers),
     ]

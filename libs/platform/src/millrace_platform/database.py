@@ -9,14 +9,14 @@ from typing import Any, Final, Never, TypeAlias, TypeVar, TypeVarTuple, overload
 import asyncpg
 from asyncpg.transaction import Transaction
 from opentelemetry import trace
-from sqlalchemy import CompoundSelect, CursorResult, Executable, Select, event, select
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy import CompoundSelect, CursorResult, Executable, Select, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from millrace_platform.database_errors import database_errors_as_problems, driver_errors_as_problems
 from millrace_platform.database_tracing import trace_statements
-from millrace_platform.errors import Unavailable
 from millrace_platform.tracing import is_recording
 
 T = TypeVar("T")
@@ -25,8 +25,8 @@ Ts = TypeVarTuple("Ts")
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
-CONNECTION_REUSE_SECONDS: Final = 60.0
-"""Seconds for which `Database` reuses a connection before it returns it to SQLAlchemy's pool."""
+CONNECTION_SECONDS: Final = 1800.0
+"""Age at which a connection is replaced, so that services follow a database that moved to another address."""
 
 
 class ReadSession:
@@ -100,17 +100,15 @@ ReadSessions: TypeAlias = Callable[[], AbstractAsyncContextManager[ReadSession]]
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Opens sessions. Each uses a connection of the pool until its block ends.
+    """A pool of connections to PostgreSQL (decision 0017). Each session uses one of them until its block ends.
 
-    `semaphore` counts the free connections and lets callers wait in order, at most `seconds`; SQLAlchemy's pool would
-    give a returned connection to a new caller before those that already wait.
+    `free` counts the connections that may be acquired and lets callers wait in order, at most `seconds`.
     """
 
     engine: AsyncEngine
-    semaphore: asyncio.Semaphore
+    free: asyncio.Semaphore
     seconds: float
     _idle: list["_PooledConnection"] = field(default_factory=list)
-    """Unused connections, retained for reuse because a checkout from SQLAlchemy's pool is slow."""
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -130,46 +128,38 @@ class Database:
 
     async def acquire(self) -> "_PooledConnection":
         """Wait for a free connection and return it. Problem: 503 if none is free after `seconds`."""
-        if self.semaphore.locked():
+        if self.free.locked():
             with database_errors_as_problems():
                 async with asyncio.timeout(self.seconds):
-                    await self.semaphore.acquire()
+                    await self.free.acquire()
         else:
-            await self.semaphore.acquire()
+            await self.free.acquire()
         try:
+            while self._idle:
+                idle = self._idle.pop()
+                if idle.is_usable():
+                    return idle
+                await idle.close()
             return await self._connect()
         except BaseException:
-            self.semaphore.release()
+            self.free.release()
             raise
 
-    async def release(self, connection: "_PooledConnection") -> None:
-        """Make an acquired connection free again. Problem: 503 if the connection was lost."""
-        try:
-            if connection.is_reusable():
-                self._idle.append(connection)
-            else:
-                await _return_to_pool(connection.connection)
-        finally:
-            self.semaphore.release()
+    def release(self, connection: "_PooledConnection") -> None:
+        """Make an acquired connection free again."""
+        self._idle.append(connection)
+        self.free.release()
 
     async def _connect(self) -> "_PooledConnection":
-        while self._idle:
-            idle = self._idle.pop()
-            if idle.is_reusable():
-                return idle
-            with suppress(Unavailable):
-                await _return_to_pool(idle.connection)
         with database_errors_as_problems():
             connection = await self.engine.connect()
-        driver = (await connection.get_raw_connection()).driver_connection
-        return _PooledConnection(connection, driver, asyncio.get_running_loop().time() + CONNECTION_REUSE_SECONDS)
+            driver = (await connection.get_raw_connection()).driver_connection
+        return _PooledConnection(connection, driver, asyncio.get_running_loop().time() + CONNECTION_SECONDS)
 
     async def close(self) -> None:
-        """Close the unused connections and the pool."""
+        """Close the unused connections."""
         while self._idle:
-            with suppress(Unavailable):
-                await _return_to_pool(self._idle.pop().connection)
-        await self.engine.dispose()
+            await self._idle.pop().close()
 
     async def check(self) -> None:
         """Raise a problem if the database doesn't respond; a check for `/readyz`."""
@@ -179,17 +169,22 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class _PooledConnection:
-    """A connection for reuse until `until` (event loop's time); then it returns to the pool, which closes old ones."""
+    """An open connection, which is replaced after `until` (event loop's time)."""
 
     connection: AsyncConnection
     driver: asyncpg.Connection
     until: float
 
-    def is_reusable(self) -> bool:
-        """Return whether another session may use it: it is open, not too old, and no cancelled statement broke it."""
+    def is_usable(self) -> bool:
+        """Return whether it is open and not too old. A cancelled statement or a lost socket has closed it."""
         return not (
             self.driver.is_closed() or self.connection.invalidated or asyncio.get_running_loop().time() >= self.until
         )
+
+    async def close(self) -> None:
+        """Close it; a connection that fails to close is broken already."""
+        with suppress(DBAPIError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            await self.connection.aclose()
 
 
 class _Lease(AbstractAsyncContextManager[Connection]):
@@ -205,7 +200,7 @@ class _Lease(AbstractAsyncContextManager[Connection]):
         return Connection(pooled.connection, pooled.driver)
 
     async def __aexit__(self, *_error: object) -> None:
-        await self._database.release(self._connection)
+        self._database.release(self._connection)
 
 
 @asynccontextmanager
@@ -234,40 +229,17 @@ async def _roll_back(driver: asyncpg.Connection, transaction: Transaction) -> No
         raise
 
 
-async def _return_to_pool(connection: AsyncConnection) -> None:
-    """Return a connection to SQLAlchemy's pool. Problem: 503 if the connection was lost."""
-    try:
-        await connection.aclose()
-    except (DBAPIError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        if not connection.closed:
-            await connection.invalidate()
-        raise Unavailable("The database can't be reached.") from error
-
-
 @asynccontextmanager
 async def open_database(url: str, *, name: str, pool_size: int, seconds: float) -> AsyncIterator[Database]:
-    """Open a database with `pool_size` connections; close it after the block. Arguments are as in `create_engine`."""
-    engine = create_engine(url, name=name, pool_size=pool_size, seconds=seconds)
-    database = Database(engine, asyncio.Semaphore(pool_size), seconds)
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-def create_engine(url: str, *, name: str, pool_size: int, seconds: float) -> AsyncEngine:
-    """Return an engine that connects when it is first used.
+    """Open a database that connects when it is first used, `pool_size` times at most; close it after the block.
 
     `seconds` limits a statement, the setup of a connection, and the wait for a free one. `name` appears in
     `pg_stat_activity`.
     """
     engine = create_async_engine(
         sqlalchemy_url(url),
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=seconds,
-        pool_recycle=1800,
-        # `Database` begins the transactions.
+        # `Database` pools the connections and begins the transactions.
+        poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         connect_args={
@@ -277,19 +249,13 @@ def create_engine(url: str, *, name: str, pool_size: int, seconds: float) -> Asy
             "server_settings": {"application_name": name, "statement_timeout": str(int(seconds * 1000))},
         },
     )
-    event.listen(engine.sync_engine, "checkout", _invalidate_closed)
     if is_recording():
         trace_statements(engine.sync_engine, trace.get_tracer("millrace.database"))
-    return engine
-
-
-def _invalidate_closed(connection: Any, _record: object, _fairy: object) -> None:
-    """Make the pool replace a connection that the server closed, and all others opened before this moment.
-
-    asyncpg notices the closed socket by itself; the pool's ping would cost each transaction three round trips.
-    """
-    if connection.driver_connection.is_closed():
-        raise InvalidatePoolError
+    database = Database(engine, asyncio.Semaphore(pool_size), seconds)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 def sqlalchemy_url(url: str) -> str:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from millrace_platform.errors import Conflict, FieldError, Problem, TimedOut, Unavailable, Unprocessable
 
@@ -32,7 +31,7 @@ def database_errors_as_problems() -> Iterator[None]:
         if problem is None:
             raise
         raise problem from error
-    except (PoolTimeoutError, OSError, asyncpg.InternalClientError) as error:
+    except (OSError, asyncpg.InternalClientError) as error:
         # OSError includes asyncpg's TimeoutError, if the server doesn't respond. asyncpg raises InternalClientError for
         # a statement sent after the server announced its shutdown and before it closed the socket.
         raise Unavailable("The database can't be reached.") from error

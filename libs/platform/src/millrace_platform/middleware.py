@@ -1,7 +1,8 @@
 """The ASGI middleware of every service; plain ASGI because it adds only microseconds to a request.
 
 From outermost to innermost: `tracing.Tracing` if telemetry is exported, `RequestContext` (id, log line, metrics),
-`ErrorHandling` (converts exceptions to problems), `RequestLimits` (header and body size, duration, concurrency).
+`ErrorHandling` (converts exceptions to problems), `RequestLimits` (header and body size, duration, concurrency),
+`routing.TypedRoutes`.
 """
 
 import asyncio

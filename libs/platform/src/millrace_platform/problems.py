@@ -1,5 +1,6 @@
 """Convert errors to problem responses (RFC 9457)."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -60,7 +61,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 # the type it is registered for
     if isinstance(error.__cause__, UnicodeError | RecursionError):
         # FastAPI raises this for a body that is not UTF-8 or is nested too deeply; treat it like other invalid JSON.
-        return problem_response(Unprocessable(errors=[_UNREADABLE_BODY]))
+        return problem_response(unreadable_body())
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(sorted(_methods_at(request)))
@@ -70,11 +71,19 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 # the type it is registered for
-    if isinstance(error.body, bytes) and error.body and not is_json(request):
-        return problem_response(
-            problem_of_status(415, "Send the body as application/json.", headers={"Accept": "application/json"})
-        )
-    return problem_response(Unprocessable(errors=field_errors(error.errors())))
+    return problem_response(invalid_request(request, error.errors(), error.body))
+
+
+def unreadable_body() -> Problem:
+    """Return the problem for a body that isn't UTF-8 or is nested too deeply."""
+    return Unprocessable(errors=[_UNREADABLE_BODY])
+
+
+def invalid_request(request: Request, errors: Sequence[Any], body: object) -> Problem:
+    """Return the problem for Pydantic's validation errors: 415 if the body is declared as another type, or else 422."""
+    if isinstance(body, bytes) and body and not is_json(request):
+        return problem_of_status(415, "Send the body as application/json.", headers={"Accept": "application/json"})
+    return Unprocessable(errors=field_errors(errors))
 
 
 def is_json(request: Request) -> bool:

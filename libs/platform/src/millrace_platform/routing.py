@@ -1,90 +1,133 @@
-"""Serve the busiest endpoints by plain Starlette routes, while FastAPI describes them in OpenAPI."""
+"""Serve the busiest endpoints without FastAPI's router, while FastAPI describes them in OpenAPI."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
-from fastapi import APIRouter, FastAPI, Request, Response, params
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Request, Response, params
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from millrace_platform.problems import is_json
+from millrace_platform.errors import problem_of_status
+from millrace_platform.problems import invalid_request, is_json, unreadable_body
 
 Errors: TypeAlias = list[Mapping[str, Any]]
 """Validation errors of Pydantic; each location begins with the part of the request, `query` or `body`."""
-Resolver: TypeAlias = Callable[[Request, Errors], Awaitable[Any]]
-"""Returns a parameter's value; if that is invalid, adds to the errors and returns None. May raise problems."""
-
-
-class TypedRoute(Route):
-    """A Starlette route that names itself in the scope, as FastAPI's routes do; logs and spans read it there."""
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Store this route in the scope and respond to the request."""
-        scope["route"] = self
-        await super().handle(scope, receive, send)
+Reader: TypeAlias = Callable[[Request, Errors], Any]
+"""Returns a parameter's value; if that is invalid, adds to the errors and returns None."""
 
 
 class TypedRouter(APIRouter):
-    """A FastAPI router whose endpoints are also available as Starlette routes, which cost a fraction (decision 0018).
+    """A FastAPI router whose endpoints are served by `TypedRoutes`, at a fraction of the cost (decision 0018).
 
     Endpoints are `async def endpoint(...) -> Response` without path parameters. A parameter is a `Request`, a model as
     `Query()`, an optional string as `Header()`, a model as the JSON body, or a dependency with such parameters except a
     body; anything else raises `TypeError` when the route is added. If a query parameter that isn't a list is repeated,
-    the last value counts. Add the router to an application with `include`.
+    the last value counts.
     """
 
     def __init__(self, *, prefix: str = "", tags: list[str] | None = None) -> None:
         super().__init__(prefix=prefix, tags=[*(tags or ())])
-        self.typed_routes: list[TypedRoute] = []
+        self.typed_routes: dict[tuple[str, str], TypedRoute] = {}
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        """Add the endpoint for FastAPI's OpenAPI document and as a Starlette route."""
+        """Add the endpoint to FastAPI's OpenAPI document and to the typed routes."""
         super().add_api_route(path, endpoint, **options)
-        full_path = self.prefix + path
-        if "{" in full_path:
-            raise TypeError(f"{endpoint.__name__}: typed routes have no path parameters")
-        self.typed_routes.append(TypedRoute(full_path, typed_endpoint(endpoint), methods=options["methods"]))
+        route = TypedRoute(self.prefix + path, endpoint)
+        self.typed_routes |= {(method, route.path_format): route for method in options["methods"]}
 
 
-def include(app: FastAPI, router: APIRouter) -> None:
-    """Add a router to an application; the Starlette routes of a `TypedRouter` come first, so that they are matched."""
-    if isinstance(router, TypedRouter):
-        app.router.routes.extend(router.typed_routes)
-    app.include_router(router)
+class TypedRoutes:
+    """The innermost middleware: serves requests to typed routes, and passes all others to FastAPI.
 
-
-def typed_endpoint(endpoint: Callable[..., Any]) -> Callable[[Request], Awaitable[Response]]:
-    """Return a function that calls the endpoint with the parameters read from a request.
-
-    The function raises `RequestValidationError` for an invalid request, with the errors that FastAPI would report.
+    Requests with another method or with any difference in the path are FastAPI's, which knows the same endpoints.
     """
-    types = _parameter_types(endpoint)
-    bodies = {name: annotation for name, annotation in types.items() if _is_model(annotation)}
-    if len(bodies) > 1:
-        raise TypeError(f"{endpoint.__name__}: typed routes have one body at most")
-    body_name, body_model = next(iter(bodies.items()), ("", None))
-    resolvers = {name: _resolver(name, annotation) for name, annotation in types.items() if name not in bodies}
 
-    async def handle(request: Request) -> Response:
+    def __init__(self, app: ASGIApp, *, routers: Iterable[APIRouter]) -> None:
+        self._app = app
+        self._routes: dict[tuple[str, str], TypedRoute] = {}
+        for router in routers:
+            self._routes |= router.typed_routes if isinstance(router, TypedRouter) else {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        await (route or self._app)(scope, receive, send)
+
+
+class TypedRoute:
+    """An ASGI application that calls an endpoint with the parameters read from a request.
+
+    Logs and spans read `path_format` from the scope's route. Raises the problem that FastAPI's route would respond
+    with if the request is invalid.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any]) -> None:
+        self.path_format = path
+        self._endpoint = endpoint
+        self._parameters = _Parameters(endpoint)
+        if "{" in path:
+            raise TypeError(f"{endpoint.__name__}: typed routes have no path parameters")
+        if len(self._parameters.bodies) > 1:
+            raise TypeError(f"{endpoint.__name__}: typed routes have one body at most")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self
+        request = Request(scope, receive, send)
+        content = b""
         values: dict[str, Any] = {}
-        errors: Errors = []
-        content = b"" if body_model is None else await request.body()
         body_errors: Errors = []
-        if body_model is not None:
-            values[body_name] = _parse_body(request, body_model, content, body_errors)
-        for name, resolve in resolvers.items():
-            values[name] = await resolve(request, errors)
+        for name, model in self._parameters.bodies.items():
+            content = await _read_body(request)
+            values[name] = _parse_body(request, model, content, body_errors)
+        errors: Errors = []
+        await self._parameters.read(request, values, errors)
         errors += body_errors
         if errors:
-            raise RequestValidationError(errors, body=content)
-        response: Response = await endpoint(**values)
-        return response
+            raise invalid_request(request, errors, content)
+        response: Response = await self._endpoint(**values)
+        await response(scope, receive, send)
 
-    return handle
+
+class _Parameters:
+    """The parameters of an endpoint or a dependency, by how their values are found."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.bodies: dict[str, type[BaseModel]] = {}
+        self._readers: list[tuple[str, Reader]] = []
+        self._dependencies: list[tuple[str, Callable[..., Any], _Parameters]] = []
+        hints = get_type_hints(call if hasattr(call, "__code__") else type(call).__call__, include_extras=True)
+        hints.pop("return", None)
+        for name, annotation in hints.items():
+            if _is_model(annotation):
+                self.bodies[name] = annotation
+            elif (dependency := _dependency(annotation)) is not None:
+                parameters = _Parameters(dependency)
+                if parameters.bodies:
+                    raise TypeError(f"typed routes don't support a body in a dependency: {name}")
+                self._dependencies.append((name, dependency, parameters))
+            else:
+                self._readers.append((name, _reader(name, annotation)))
+
+    async def read(self, request: Request, values: dict[str, Any], errors: Errors) -> None:
+        """Add the values of all parameters except bodies. A dependency with invalid parameters isn't called."""
+        for name, read in self._readers:
+            values[name] = read(request, errors)
+        for name, dependency, parameters in self._dependencies:
+            own_values: dict[str, Any] = {}
+            own_errors: Errors = []
+            await parameters.read(request, own_values, own_errors)
+            if own_errors:
+                errors += own_errors
+            else:
+                values[name] = await dependency(**own_values)
+
+
+async def _read_body(request: Request) -> bytes:
+    try:
+        return await request.body()
+    except HTTPException as error:
+        raise problem_of_status(error.status_code, error.detail) from error
 
 
 def _parse_body(request: Request, model: type[BaseModel], content: bytes, errors: Errors) -> BaseModel | None:
@@ -103,9 +146,9 @@ def _parse_body(request: Request, model: type[BaseModel], content: bytes, errors
         return model.model_validate(json.loads(content))
     except json.JSONDecodeError as error:
         problem = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error"}
-        raise RequestValidationError([{**problem, "ctx": {"error": error.msg}}]) from None
+        raise invalid_request(request, [{**problem, "ctx": {"error": error.msg}}], content) from None
     except (UnicodeError, RecursionError) as error:
-        raise HTTPException(400) from error
+        raise unreadable_body() from error
     except ValidationError as error:
         errors += _located(error, "body")
         return None
@@ -115,60 +158,33 @@ def _located(error: ValidationError, part: str) -> Errors:
     return [{**each, "loc": (part, *each["loc"])} for each in error.errors(include_url=False)]
 
 
-def _parameter_types(call: Callable[..., Any]) -> dict[str, Any]:
-    hints = get_type_hints(call if hasattr(call, "__code__") else type(call).__call__, include_extras=True)
-    hints.pop("return", None)
-    return hints
-
-
 def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _resolver(name: str, annotation: Any) -> Resolver:
+def _dependency(annotation: Any) -> Callable[..., Any] | None:
+    extras = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((each.dependency for each in extras if isinstance(each, params.Depends)), None)
+
+
+def _reader(name: str, annotation: Any) -> Reader:
     if isinstance(annotation, type) and issubclass(Request, annotation):
-        return _resolve_request
+        return lambda request, _errors: request
     if get_origin(annotation) is Annotated:
         kind, *extras = get_args(annotation)
         for extra in extras:
-            if isinstance(extra, params.Depends) and extra.dependency is not None:
-                return _dependency_resolver(extra.dependency)
             if isinstance(extra, params.Header):
-                return _header_resolver(extra.alias or name.replace("_", "-"))
+                header = extra.alias or name.replace("_", "-")
+                return lambda request, _errors: request.headers.get(header)
             if isinstance(extra, params.Query) and _is_model(kind):
-                return _query_resolver(kind)
+                return _query_reader(kind)
     raise TypeError(f"typed routes don't support the parameter {name}: {annotation}")
 
 
-async def _resolve_request(request: Request, _errors: Errors) -> Request:
-    return request
-
-
-def _dependency_resolver(dependency: Callable[..., Any]) -> Resolver:
-    resolvers = {name: _resolver(name, each) for name, each in _parameter_types(dependency).items()}
-
-    async def resolve(request: Request, errors: Errors) -> Any:
-        own_errors: Errors = []
-        values = {name: await each(request, own_errors) for name, each in resolvers.items()}
-        if own_errors:
-            errors += own_errors
-            return None
-        return await dependency(**values)
-
-    return resolve
-
-
-def _header_resolver(name: str) -> Resolver:
-    async def resolve(request: Request, _errors: Errors) -> str | None:
-        return request.headers.get(name)
-
-    return resolve
-
-
-def _query_resolver(model: type[BaseModel]) -> Resolver:
+def _query_reader(model: type[BaseModel]) -> Reader:
     lists = [field.alias or name for name, field in model.model_fields.items() if get_origin(field.annotation) is list]
 
-    async def resolve(request: Request, errors: Errors) -> BaseModel | None:
+    def read(request: Request, errors: Errors) -> BaseModel | None:
         values = request.query_params
         try:
             return model.model_validate({**values, **{name: values.getlist(name) for name in lists if name in values}})
@@ -176,4 +192,4 @@ def _query_resolver(model: type[BaseModel]) -> Resolver:
             errors += _located(error, "query")
             return None
 
-    return resolve
+    return read
