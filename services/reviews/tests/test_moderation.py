@@ -70,7 +70,7 @@ class TestDecisions:
         assert response.status_code == 200
         async with service.database.read() as session:
             row = (await session.execute(select(decision))).mappings().one()
-        assert (str(row["actor_id"]), row["version"], row["before"], row["after"], row["reason"]) == (
+        assert (str(row["actor_id"]), row["version"], row["state_before"], row["state_after"], row["reason"]) == (
             support.id,
             2,
             "pending",

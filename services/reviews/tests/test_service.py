@@ -62,10 +62,7 @@ async def test_visit_event_leads_to_a_review_and_a_summary_event(settings: Revie
     app = create(settings, Infrastructure(clock, Uuid7(clock), open_verifier=open_test_verifier))
     ada = caller_of(settings)
     visit = appointment_of(ada.id, clock)
-    async with (
-        run_app(app) as client,
-        open_publisher(settings.entities_stream) as publisher,
-    ):
+    async with run_app(app) as client, open_publisher(settings.entities_stream) as publisher:
         await publisher.publish([decode(envelope(APPOINTMENT, visit, 1, False, clock.now))])
         body = {"appointment_id": visit.id, **STARS}
 

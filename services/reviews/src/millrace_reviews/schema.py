@@ -1,9 +1,8 @@
-"""Tables of the service, for repositories and migrations."""
+"""Tables of the service, for queries. The baseline migration creates them, with the check constraints."""
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
     DateTime,
     Double,
@@ -19,13 +18,7 @@ from sqlalchemy import (
 )
 
 metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "fk": "%(table_name)s_%(column_0_name)s_fkey",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-    }
+    naming_convention={"uq": "%(table_name)s_%(column_0_N_name)s_key", "ix": "%(table_name)s_%(column_0_N_name)s_idx"}
 )
 
 patient = Table(
@@ -34,16 +27,14 @@ patient = Table(
     Column("id", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("erased_at", DateTime(timezone=True)),
-    CheckConstraint("version >= 0", name="version"),
 )
 
 provider_location = Table(
-    "place",
+    "provider_location",
     metadata,
     Column("id", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("practice_id", Text, index=True),
-    CheckConstraint("version > 0", name="version"),
 )
 
 visit = Table(
@@ -57,7 +48,6 @@ visit = Table(
     Column("practice_id", Text, index=True),
     Column("month", Text, nullable=False, index=True),
     Column("completed_at", DateTime(timezone=True)),
-    CheckConstraint("version > 0", name="version"),
 )
 Index("visit_without_practice_idx", visit.c.provider_location_id, postgresql_where=visit.c.practice_id.is_(None))
 
@@ -71,7 +61,7 @@ review = Table(
     Column("npi", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
-    Column("doubted", Boolean, nullable=False),
+    Column("needs_moderator", Boolean, nullable=False),
     Column("reason", Text),
     Column("overall", SmallInteger, nullable=False),
     Column("bedside_manner", SmallInteger, nullable=False),
@@ -79,15 +69,10 @@ review = Table(
     Column("text", Text),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
-    CheckConstraint("version > 0", name="version"),
-    CheckConstraint("state IN ('pending', 'published', 'rejected', 'hidden', 'withdrawn')", name="state"),
-    CheckConstraint("overall BETWEEN 1 AND 5", name="overall"),
-    CheckConstraint("bedside_manner BETWEEN 1 AND 5", name="bedside_manner"),
-    CheckConstraint("wait_time BETWEEN 1 AND 5", name="wait_time"),
     Index("review_author_id_seq_idx", "author_id", "seq"),
 )
 Index("review_published_idx", review.c.npi, review.c.seq, postgresql_where=review.c.state == "published")
-Index("review_waiting_idx", review.c.state, review.c.seq, postgresql_where=review.c.state != "published")
+Index("review_unpublished_idx", review.c.state, review.c.seq, postgresql_where=review.c.state != "published")
 
 reply = Table(
     "reply",
@@ -96,7 +81,6 @@ reply = Table(
     Column("version", BigInteger, nullable=False),
     Column("text", Text),
     Column("changed_at", DateTime(timezone=True), nullable=False),
-    CheckConstraint("version > 0", name="version"),
 )
 
 flag = Table(
@@ -105,7 +89,7 @@ flag = Table(
     Column("review_id", Uuid, ForeignKey("review.id"), primary_key=True),
     Column("reporter_id", Text, primary_key=True, index=True),
     Column("reason", Text, nullable=False),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("reported_at", DateTime(timezone=True), nullable=False),
 )
 
 decision = Table(
@@ -113,10 +97,10 @@ decision = Table(
     metadata,
     Column("review_id", Uuid, ForeignKey("review.id"), primary_key=True),
     Column("version", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("decided_at", DateTime(timezone=True), nullable=False),
     Column("actor_id", Uuid, nullable=False),
-    Column("before", Text, nullable=False),
-    Column("after", Text, nullable=False),
+    Column("state_before", Text, nullable=False),
+    Column("state_after", Text, nullable=False),
     Column("reason", Text),
 )
 
@@ -129,6 +113,4 @@ summary = Table(
     Column("overall", Double, nullable=False),
     Column("bedside_manner", Double, nullable=False),
     Column("wait_time", Double, nullable=False),
-    CheckConstraint("version >= 0", name="version"),
-    CheckConstraint("count >= 0", name="count"),
 )

@@ -28,9 +28,7 @@ def _or_none(text: str | None) -> str | None:
 
 Stars = Annotated[int, Field(strict=True, ge=1, le=5, description="From 1 (worst) to 5 (best).", examples=[5])]
 Prose = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, max_length=TEXT_LIMIT, pattern=_PROSE),
-    AfterValidator(_lines),
+    str, StringConstraints(strip_whitespace=True, max_length=TEXT_LIMIT, pattern=_PROSE), AfterValidator(_lines)
 ]
 ReplyText = Annotated[
     str,

@@ -16,13 +16,13 @@ FLAGGED: ColumnElement[bool] = exists().where(flag.c.review_id == review.c.id)
 
 async def save_flag(session: Session, review_id: UUID, reporter_id: str, reason: Reason, now: datetime) -> None:
     """Store a reporter's flag, replacing an earlier one. The caller must have locked the reporter's row."""
-    values = {"reason": reason.value, "at": now}
+    values = {"reason": reason.value, "reported_at": now}
     statement = postgresql.insert(flag).values(review_id=review_id, reporter_id=reporter_id, **values)
     await session.execute(statement.on_conflict_do_update(index_elements=list(flag.primary_key), set_=values))
 
 
 async def count_flags(session: ReadSession, review_ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, int]]:
-    """Return the number of flags by reason, for each of the reviews that has flags."""
+    """Return the number of flags by reason for each review; reviews without flags are absent."""
     query = select(flag.c.review_id, flag.c.reason, func.count()).where(flag.c.review_id.in_(review_ids))
     counts: dict[UUID, dict[str, int]] = {}
     for review_id, reason, count in await session.execute(query.group_by(flag.c.review_id, flag.c.reason)):
@@ -41,15 +41,15 @@ async def delete_flags_of_reporter(session: Session, reporter_id: str) -> None:
 
 
 async def add_decision(session: Session, before: Review, after: ReviewStatus, actor_id: UUID, now: datetime) -> None:
-    """Insert a moderator's decision, with the version that the review gets from it."""
+    """Record a moderator's decision with the states before and after; `before` is the review before it."""
     await session.execute(
         insert(decision).values(
             review_id=before.id,
             version=before.version + 1,
-            at=now,
+            decided_at=now,
             actor_id=actor_id,
-            before=before.status.state.value,
-            after=after.state.value,
+            state_before=before.status.state.value,
+            state_after=after.state.value,
             reason=None if after.reason is None else after.reason.value,
         )
     )

@@ -38,7 +38,7 @@ def _to_review(row: Row[*tuple[Any, ...]]) -> Review:
         npi=row.npi,
         practice_id=row.practice_id,
         month=row.month,
-        status=ReviewStatus(State(row.state), row.doubted, Reason(row.reason) if row.reason else None),
+        status=ReviewStatus(State(row.state), row.needs_moderator, Reason(row.reason) if row.reason else None),
         content=Content(row.overall, row.bedside_manner, row.wait_time, row.text),
         reply=row.reply,
         created_at=row.created_at,
@@ -132,4 +132,4 @@ async def erase_author(session: Session, author_id: str, now: datetime) -> Seque
 
 def _values(status: ReviewStatus, content: Content) -> dict[str, Any]:
     reason = None if status.reason is None else status.reason.value
-    return {"state": status.state.value, "doubted": status.needs_moderator, "reason": reason, **asdict(content)}
+    return {"state": status.state.value, "needs_moderator": status.needs_moderator, "reason": reason, **asdict(content)}

@@ -8,7 +8,7 @@ revision = "1000"
 down_revision = None
 
 TABLES = """
--- Version 0: only visits mentioned this patient so far.
+-- Version 0: an event of a visit named this patient, but none of the patient was received yet.
 CREATE TABLE patient (
     id text CONSTRAINT patient_pkey PRIMARY KEY,
     version bigint NOT NULL CONSTRAINT patient_version_check CHECK (version >= 0),
@@ -16,12 +16,12 @@ CREATE TABLE patient (
 );
 
 -- The practice of each provider-location, copied from the change feed.
-CREATE TABLE place (
-    id text CONSTRAINT place_pkey PRIMARY KEY,
-    version bigint NOT NULL CONSTRAINT place_version_check CHECK (version > 0),
+CREATE TABLE provider_location (
+    id text CONSTRAINT provider_location_pkey PRIMARY KEY,
+    version bigint NOT NULL CONSTRAINT provider_location_version_check CHECK (version > 0),
     practice_id text
 );
-CREATE INDEX place_practice_id_idx ON place (practice_id);
+CREATE INDEX provider_location_practice_id_idx ON provider_location (practice_id);
 
 -- Completed appointments, copied from the change feed. month is YYYY-MM: a review shows no exact day (decision 0040).
 CREATE TABLE visit (
@@ -51,7 +51,8 @@ CREATE TABLE review (
     version bigint NOT NULL CONSTRAINT review_version_check CHECK (version > 0),
     state text NOT NULL CONSTRAINT review_state_check
         CHECK (state IN ('pending', 'published', 'rejected', 'hidden', 'withdrawn')),
-    doubted boolean NOT NULL,
+    -- A moderator took the review down: only a moderator may publish it again.
+    needs_moderator boolean NOT NULL,
     reason text,
     overall smallint NOT NULL CONSTRAINT review_overall_check CHECK (overall BETWEEN 1 AND 5),
     bedside_manner smallint NOT NULL CONSTRAINT review_bedside_manner_check CHECK (bedside_manner BETWEEN 1 AND 5),
@@ -61,10 +62,10 @@ CREATE TABLE review (
     changed_at timestamptz NOT NULL
 );
 CREATE INDEX review_published_idx ON review (npi, seq) WHERE state = 'published';
-CREATE INDEX review_waiting_idx ON review (state, seq) WHERE state <> 'published';
+CREATE INDEX review_unpublished_idx ON review (state, seq) WHERE state <> 'published';
 CREATE INDEX review_author_id_seq_idx ON review (author_id, seq);
 
--- The practice's reply. A withdrawn one stays without text, so that its version never falls.
+-- The practice's reply. The row of a deleted one stays, without text, so that its version never decreases.
 CREATE TABLE reply (
     review_id uuid CONSTRAINT reply_pkey PRIMARY KEY CONSTRAINT reply_review_id_fkey REFERENCES review (id),
     version bigint NOT NULL CONSTRAINT reply_version_check CHECK (version > 0),
@@ -76,20 +77,20 @@ CREATE TABLE flag (
     review_id uuid CONSTRAINT flag_review_id_fkey REFERENCES review (id),
     reporter_id text,
     reason text NOT NULL,
-    at timestamptz NOT NULL,
-    -- A repeated report of one reporter replaces the first.
+    reported_at timestamptz NOT NULL,
+    -- A second flag of the same reporter replaces the first.
     CONSTRAINT flag_pkey PRIMARY KEY (review_id, reporter_id)
 );
 CREATE INDEX flag_reporter_id_idx ON flag (reporter_id);
 
--- What moderators decided about a review, by the version that the decision made.
+-- Moderators' decisions. version is that of the review after the decision.
 CREATE TABLE decision (
     review_id uuid CONSTRAINT decision_review_id_fkey REFERENCES review (id),
     version bigint,
-    at timestamptz NOT NULL,
+    decided_at timestamptz NOT NULL,
     actor_id uuid NOT NULL,
-    before text NOT NULL,
-    after text NOT NULL,
+    state_before text NOT NULL,
+    state_after text NOT NULL,
     reason text,
     CONSTRAINT decision_pkey PRIMARY KEY (review_id, version)
 );
