@@ -10,6 +10,8 @@ import pytest
 from millrace_contracts.envelope import decode
 from millrace_contracts.registry import decode_entity, get_contract
 from millrace_directory.replay import LOCK_KEY
+from millrace_directory.wire import InvalidRowError
+from millrace_platform.logging import json_formatter
 
 from .running import Directory, npi, running_directory
 
@@ -150,6 +152,42 @@ async def test_failed_replay_is_reported_and_can_be_repeated(
 
 def _fail(*_: object) -> None:
     raise OSError("connection lost")
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "place"),
+    [
+        (f"providers/{npi(1)}", "UPDATE provider SET sex = 'QQ'", f"provider {npi(1)}, `$.sex`"),
+        ("insurance-plans/PLAN-A", "UPDATE insurance_plan SET years = '{NULL}'", "insurance_plan PLAN-A, `$.years[0]`"),
+    ],
+)
+async def test_invalid_row_fails_only_its_own_requests_and_is_named_in_the_log(
+    directory: Directory, caplog: pytest.LogCaptureFixture, path: str, change: str, place: str
+) -> None:
+    await _create_one_of_each(directory)
+    collection, _, key = path.partition("/")
+    await directory.database.execute(change)
+    created = await directory.create_provider(2)
+    await directory.create("insurance-plans", id="PLAN-C", name="C")
+
+    headers = {"If-Match": "*"}
+    for method, body in (("GET", None), ("PATCH", {"credential": "MD"}), ("DELETE", None)):
+        response = await directory.http.request(method, f"/v1/directory/{path}", json=body, headers=headers)
+        assert (response.status_code, response.json()["type"]) == (500, "urn:millrace:problem:internal")
+        assert key not in response.text
+    assert await directory.get(f"providers/{npi(2)}") == created
+    assert (await directory.get("insurance-plans/PLAN-C"))["name"] == "C"
+    assert [item["version"] for item in (await directory.get("locations"))["items"]] == [1]
+    assert (await directory.http.get(f"/v1/directory/{collection}")).status_code == 500, "a list isn't shown in part"
+
+    assert (await _replay(directory))["state"] == "failed"
+    with pytest.raises(InvalidRowError):
+        await directory.http.get("/internal/directory/snapshot")
+    lines = [json_formatter("directory").format(record) for record in caplog.records if record.exc_info]
+    assert len(lines) == 6
+    for line in lines:
+        assert f"Invalid value in the database ({place})" in line
+        assert not any(value in line for value in ("QQ", "Ruiz", "Maria"))
 
 
 async def test_status_shows_the_outbox_backlog(database_url: str) -> None:

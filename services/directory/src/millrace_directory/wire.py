@@ -33,6 +33,13 @@ class Row(Protocol):
     def __getitem__(self, name: str, /) -> Any: ...
 
 
+class InvalidRowError(Exception):
+    """Raised for a row that breaks the contract of its entity, for example one written by hand.
+
+    The text names the table, the key and the field; it contains no other value of the row, so it can be logged.
+    """
+
+
 CLEAN = frozenset({"position", "time_zone", "specialty", "display_name"})
 """Fields of the entities that only the refinery, which cleans data for search, fills in."""
 
@@ -98,7 +105,12 @@ class Kind(Generic[E]):
         return self.table.c.deleted_at.is_(None)
 
     def versioned(self, row: Row) -> VersionedEntity[E]:
-        entity = self.entity(row)
+        """Return the entity of a row with its version; raise `InvalidRowError` if it breaks the entity's contract."""
+        try:
+            entity = self.entity(row)
+        except msgspec.ValidationError as error:
+            place = f"{self.table.name} {row[self.key.name]}, {str(error).rpartition(' at ')[2]}"
+            raise InvalidRowError(f"Invalid value in the database ({place}). Correct it there.") from None
         return VersionedEntity(self.contract.subject(entity), row["version"], row["deleted"], entity)
 
     def query_after(self, position: Sequence[Any] | None) -> Select[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from millrace_contracts.entities import InsurancePlan, practice_id
-from millrace_directory.bulk_import.errors import UnusableFileError
+from millrace_directory.bulk_import.errors import ImportDatabaseError, UnusableFileError
 from millrace_directory.bulk_import.rejects import RejectedRowError
 from millrace_directory.bulk_import.stats import ImportStats
 from millrace_directory.qhp.records import (
@@ -183,6 +183,18 @@ async def test_deleted_provider_is_not_restored(directory: Directory) -> None:
     await directory.import_rows(deactivated(1))
     await load(directory, [person(1)])
     assert rejected(directory) == [["1", npi(1), "NPI was deleted from the directory"]]
+
+
+async def test_invalid_row_ends_the_import_until_it_is_corrected(directory: Directory) -> None:
+    await directory.import_rows(individual(1))
+    await directory.connection.execute("UPDATE provider SET sex = 'QQ'")
+    with pytest.raises(ImportDatabaseError, match=rf"\(provider {npi(1)}, `\$\.sex`\)") as caught:
+        await load(directory, [person(1, languages=["Spanish"])])
+    assert "QQ" not in str(caught.value)
+    assert (await directory.one("SELECT languages FROM provider"))["languages"] == []
+    await directory.import_rows(individual(1))
+    await load(directory, [person(1, languages=["Spanish"])])
+    assert (await directory.one("SELECT languages FROM provider"))["languages"] == ["es"]
 
 
 async def test_irregular_records_cause_warnings_or_rejects(directory: Directory) -> None:

@@ -14,7 +14,7 @@ class UnusableFileError(ImportFailedError):
 
 
 class ImportDatabaseError(ImportFailedError):
-    """Raised if the database can't be reached or fails. Committed rows stay, and the import can be continued."""
+    """Raised if the database fails or contains an invalid row. Committed rows stay; a new import continues after them."""
 
 
 class ImportRunningError(ImportFailedError):

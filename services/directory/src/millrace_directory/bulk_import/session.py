@@ -17,6 +17,7 @@ from millrace_directory.bulk_import.publisher import EventPublisher
 from millrace_directory.bulk_import.statements import ANALYZE, ANALYZED_ROWS, STAGING
 from millrace_directory.feed import directory_envelopes
 from millrace_directory.model import Action
+from millrace_directory.wire import InvalidRowError
 from millrace_feeds.clock import Clock
 from millrace_platform.ids import EventIds, Uuid7
 from millrace_platform.unit_of_work import Envelopes
@@ -134,6 +135,8 @@ def _database_errors() -> Iterator[None]:
         yield
     except asyncpg.UndefinedTableError as error:
         raise ImportDatabaseError(f"The database isn't set up ({error}). Run `millrace init` first.") from error
+    except InvalidRowError as error:
+        raise ImportDatabaseError(f"{error} Then start the import again to continue after the last commit.") from error
     except _FAILURES as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImportDatabaseError(

@@ -72,7 +72,7 @@ SELECT id, created, renamed FROM differing JOIN written USING (id)
 # OFFSET 0 prevents a plan without statistics that scans all practices for each location.
 _BEST_PRACTICE = """LEFT JOIN LATERAL (
         SELECT p.id, p.phone
-        FROM (SELECT npi FROM imported_address WHERE organization AND location_id = {location}.id OFFSET 0) AS there
+        FROM (SELECT npi FROM imported_address WHERE is_organization AND location_id = {location}.id OFFSET 0) AS there
         CROSS JOIN LATERAL (
             SELECT id, phone FROM practice WHERE npi = there.npi AND deleted_at IS NULL OFFSET 0
         ) AS p
@@ -165,15 +165,15 @@ RETURNING provider_location.id
 """
 
 _SAVE_ADDRESSES = """
-INSERT INTO imported_address AS a (npi, location_id, organization)
-SELECT s.npi, s.location_id, {organization}
+INSERT INTO imported_address AS a (npi, location_id, is_organization)
+SELECT s.npi, s.location_id, {is_organization}
 FROM {staged} AS s LEFT JOIN imported_address AS known ON known.npi = s.npi
 WHERE known.npi IS NULL OR known.location_id <> s.location_id
 ORDER BY s.npi
 ON CONFLICT (npi) DO UPDATE SET location_id = excluded.location_id
 """
-SAVE_ORGANIZATION_ADDRESSES = _SAVE_ADDRESSES.format(organization="true", staged="staged_practice")
-SAVE_INDIVIDUAL_ADDRESSES = _SAVE_ADDRESSES.format(organization="false", staged="staged_provider_location")
+SAVE_ORGANIZATION_ADDRESSES = _SAVE_ADDRESSES.format(is_organization="true", staged="staged_practice")
+SAVE_INDIVIDUAL_ADDRESSES = _SAVE_ADDRESSES.format(is_organization="false", staged="staged_provider_location")
 
 # A practice that no file contained stays assigned, unless it is deleted.
 ASSIGN_PRACTICES = f"""
@@ -184,7 +184,7 @@ WITH chosen AS (
     {_BEST_PRACTICE.format(location="l")}
     WHERE l.id = ANY($1) AND l.deleted_at IS NULL
       AND (l.practice_id IS NULL OR now.deleted_at IS NOT NULL
-           OR EXISTS (SELECT FROM imported_address AS a WHERE a.npi = now.npi AND a.organization))
+           OR EXISTS (SELECT FROM imported_address AS a WHERE a.npi = now.npi AND a.is_organization))
       AND (l.practice_id, l.phone) IS DISTINCT FROM (best.id, best.phone)
       AND (l.practice_id IS NOT NULL OR best.id IS NOT NULL)
     ORDER BY l.id FOR NO KEY UPDATE OF l

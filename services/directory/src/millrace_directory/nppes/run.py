@@ -10,14 +10,14 @@ from asyncpg import Connection
 from millrace_directory.bulk_import.stats import ImportStats
 
 _FIND = """
-SELECT byte_position, line, figures, rejects_file, rejects_bytes FROM import_run
+SELECT byte_position, line, counts, rejects_file, rejects_bytes FROM import_run
 WHERE digest = $1 AND finished_at IS NULL
 """
 _SAVE = """
-INSERT INTO import_run (digest, file, byte_position, line, figures, rejects_file, rejects_bytes, finished_at)
+INSERT INTO import_run (digest, file, byte_position, line, counts, rejects_file, rejects_bytes, finished_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $8 THEN now() END)
 ON CONFLICT (digest) DO UPDATE SET
-    file = excluded.file, byte_position = excluded.byte_position, line = excluded.line, figures = excluded.figures,
+    file = excluded.file, byte_position = excluded.byte_position, line = excluded.line, counts = excluded.counts,
     rejects_file = excluded.rejects_file, rejects_bytes = excluded.rejects_bytes, finished_at = excluded.finished_at,
     started_at = CASE WHEN import_run.finished_at IS NULL THEN import_run.started_at ELSE now() END
 """
@@ -48,7 +48,7 @@ class ImportRun:
             rejects,
             offset=row["byte_position"],
             line=row["line"],
-            stats=ImportStats.from_json(json.loads(row["figures"])),
+            stats=ImportStats.from_json(json.loads(row["counts"])),
             rejects_bytes=row["rejects_bytes"] if same_rejects else 0,
         )
 

@@ -80,7 +80,7 @@ CREATE TABLE import_run (
     file text NOT NULL,
     byte_position bigint NOT NULL,
     line bigint NOT NULL,
-    figures jsonb NOT NULL,
+    counts jsonb NOT NULL,
     rejects_file text,
     rejects_bytes bigint NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now(),
@@ -92,9 +92,9 @@ CREATE TABLE import_run (
 CREATE TABLE imported_address (
     npi text COLLATE "C" CONSTRAINT imported_address_pkey PRIMARY KEY,
     location_id uuid NOT NULL,
-    organization boolean NOT NULL
+    is_organization boolean NOT NULL
 );
-CREATE INDEX imported_address_organization_idx ON imported_address (location_id, npi) WHERE organization;
+CREATE INDEX imported_address_organization_idx ON imported_address (location_id, npi) WHERE is_organization;
 """
 
 
