@@ -12,7 +12,7 @@ services=(refinery projector directory patients scheduling reviews notifications
 
 for service in "${services[@]}"; do
   mapfile -t former < <(docker compose ps --quiet "$service")
-  ((${#former[@]})) || { echo "$service does not run" >&2; exit 1; }
+  ((${#former[@]})) || { echo "$service is not running: start it with docker compose up --wait $service" >&2; exit 1; }
   echo "$service: starting"
   docker compose up --detach --wait --quiet-pull --no-deps --no-recreate --scale "$service=$((2 * ${#former[@]}))" "$service"
   echo "$service: stopping"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A database and a role for each service on the environment's Aurora cluster, through the Data API; may be repeated.
-# The passwords are those in Secrets Manager, so this is also how a new one is made known to the database.
+# Create a database and a role for each service on the environment's Aurora cluster, through the Data API. Can be
+# repeated; also updates the roles' passwords from Secrets Manager.
 set -euo pipefail
 
 env=${1:-}
@@ -11,7 +11,7 @@ app=${MILLRACE_APP:-millrace}
 
 exported() {
   aws cloudformation list-exports --output text --query "Exports[?Name=='$app-$env-$1'].Value" | grep . ||
-    { echo "$app-$env-$1 is exported by no stack" >&2; exit 1; }
+    { echo "$app-$env-$1 is not exported by any stack: deploy data/database first" >&2; exit 1; }
 }
 
 cluster=$(exported DatabaseClusterArn)
@@ -24,13 +24,13 @@ sql() {
 }
 
 for service in "$@"; do
-  # Letters and digits only: nothing in it needs quoting.
+  # The password isn't quoted in the SQL below, so only letters and digits are accepted.
   password=$(aws secretsmanager get-secret-value --secret-id "$app/$env/$service/database-password" \
     --output text --query SecretString)
-  [[ $password =~ ^[A-Za-z0-9]+$ ]] || { echo "$service: the password has other characters than letters and digits" >&2; exit 1; }
+  [[ $password =~ ^[A-Za-z0-9]+$ ]] || { echo "$service: the password contains characters other than letters and digits: create a new one" >&2; exit 1; }
   if [[ $(sql postgres "SELECT count(*) FROM pg_roles WHERE rolname = '$service'") == 0 ]]; then
     sql postgres "CREATE ROLE $service LOGIN PASSWORD '$password' CONNECTION LIMIT 400" >/dev/null
-    # Who makes a database for another role must be a member of it.
+    # Only a member of a role may create a database that the role owns.
     sql postgres "GRANT $service TO CURRENT_USER" >/dev/null
   else
     sql postgres "ALTER ROLE $service PASSWORD '$password'" >/dev/null
@@ -39,5 +39,5 @@ for service in "$@"; do
     sql postgres "CREATE DATABASE $service OWNER $service" >/dev/null
     sql postgres "REVOKE ALL ON DATABASE $service FROM PUBLIC" >/dev/null
   fi
-  echo "$service: database and role are there"
+  echo "$service: database and role exist"
 done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Deploys Millrace with CloudFormation: one change set a stack, shown before it is executed, and waited for.
+# Deploy Millrace with CloudFormation: create one change set per stack, show it, execute it and wait until it is done.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -9,16 +9,16 @@ Usage: ecs/deploy.sh [--dry-run] [--yes] ENV [PART...]
 
 ENV     dev, staging or prod
 PART    network, data, platform, access, databases, services, or one of these:
-        data/<name>, access/<service>, services/<service>. None: all of them, in this order.
-        adopt in place of network, data, access and databases: beside Copilot, see docs/how-to/migrate-from-copilot.md
+        data/<name>, access/<service>, services/<service>. Without PART: all, in this order.
+        adopt replaces network, data, access and databases beside Copilot: see docs/how-to/migrate-from-copilot.md
 
---dry-run   say which stacks would be deployed from what, with which parameters; calls nothing
+--dry-run   print the stacks, templates and parameters without calling AWS
 --yes       execute change sets without asking
 
-From the environment:
+Environment variables:
   MILLRACE_APP              name of the application (millrace)
-  MILLRACE_DOMAIN           under which the load balancer answers (platform, services)
-  MILLRACE_CERTIFICATE_ARN  of a certificate in ACM for it (platform)
+  MILLRACE_DOMAIN           domain name of the load balancer (services)
+  MILLRACE_CERTIFICATE_ARN  ARN of an ACM certificate for the domain (platform)
   MILLRACE_IMAGES           registry and prefix, e.g. 123456789012.dkr.ecr.us-east-1.amazonaws.com/millrace (services)
   MILLRACE_TAG              tag of the images (services)
 TEXT
@@ -26,7 +26,7 @@ TEXT
 }
 
 DATA=(streams tables database cache identity telemetry alarms service-alarms dashboard)
-# Consumers before producers: who writes finds a reader.
+# Consumers before producers, so that each new record has a reader.
 SERVICES=(refinery projector directory patients scheduling reviews notifications search)
 IN_NETWORK=" database cache "
 
@@ -49,23 +49,23 @@ say() { printf '%s\n' "$*"; }
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 needed() { [[ -n ${!1:-} ]] || fail "$1 is not set: $2"; }
 
-# An exported value of another stack.
+# Print a value that another stack exports.
 exported() {
   if $dry_run; then
     printf '<%s-%s-%s>' "$app" "$env" "$1"
     return
   fi
   aws cloudformation list-exports --output text --query "Exports[?Name=='$app-$env-$1'].Value" | grep . ||
-    fail "$app-$env-$1 is exported by no stack: deploy what comes before"
+    fail "$app-$env-$1 is not exported by any stack: deploy the earlier parts first"
 }
 
 # deploy STACK TEMPLATE [Key=Value...]
 deploy() {
-  # Not the names of Copilot, whose stacks may stand beside these.
+  # Not Copilot's stack names, because Copilot's stacks may exist too.
   local stack=$app-$env-ecs-$1 template=$2
   shift 2
   local parameters=("ParameterKey=App,ParameterValue=$app" "ParameterKey=Env,ParameterValue=$env") pair
-  # A comma separates parameters for the command line; within a value it is escaped.
+  # The AWS CLI separates parameters at commas, so commas within a value are escaped.
   for pair in "$@"; do parameters+=("ParameterKey=${pair%%=*},ParameterValue=${pair#*=}"); done
   parameters=("${parameters[@]//,subnet-/\\,subnet-}")
   say "stack $stack from ecs/$template"
@@ -87,7 +87,7 @@ deploy() {
       --output text --query StatusReason)
     aws cloudformation delete-change-set --stack-name "$stack" --change-set-name "$change"
     [[ $reason == *"didn't contain changes"* || $reason == *"No updates"* ]] || fail "$stack: $reason"
-    say "    nothing to change"
+    say "    no changes"
     return
   fi
   aws cloudformation describe-change-set --stack-name "$stack" --change-set-name "$change" --output text \
@@ -106,7 +106,7 @@ deploy() {
 
 network() { deploy network network.yml; }
 
-# Instead of network: beside a running environment of Copilot's, in its network and on its data.
+# Replaces network beside a running Copilot environment: uses its network and its data.
 adopt() {
   deploy network adopt.yml "VpcId=$(exported VpcId)" "TaskSecurityGroup=$(exported EnvironmentSecurityGroup)"
 }
@@ -124,7 +124,7 @@ data() {
 }
 
 platform() {
-  needed MILLRACE_CERTIFICATE_ARN "the load balancer answers to HTTPS"
+  needed MILLRACE_CERTIFICATE_ARN "the load balancer needs an ACM certificate for HTTPS"
   deploy platform platform.yml "PublicSubnets=$(exported PublicSubnets)" \
     "LoadBalancerSecurityGroup=$(exported LoadBalancerSecurityGroup)" "CertificateArn=$MILLRACE_CERTIFICATE_ARN"
 }
@@ -140,19 +140,19 @@ databases() {
 }
 
 services() {
-  needed MILLRACE_IMAGES "where the images are"
-  needed MILLRACE_TAG "which images"
-  needed MILLRACE_DOMAIN "links in mail lead there"
+  needed MILLRACE_IMAGES "registry and prefix of the images"
+  needed MILLRACE_TAG "tag of the images"
+  needed MILLRACE_DOMAIN "domain name of the load balancer, used for links in emails"
   local name own
   for name in "$@"; do
-    # {"Key": "value"}, one a line, in ecs/services/<name>.json
+    # ecs/services/<name>.json contains one "Key": "value" per line.
     mapfile -t own < <(sed -nE 's/^  "([A-Za-z]+)": "(.*)",?$/\1=\2/p' "services/$name.json")
     deploy "$name" service.yml "${own[@]}" "Image=$(image "$name")" "Domain=$MILLRACE_DOMAIN" \
       "VpcId=$(exported VpcId)" "PrivateSubnets=$(exported PrivateSubnets)" "TaskSecurityGroup=$(exported TaskSecurityGroup)"
   done
 }
 
-# The image by digest: a tag may move between a deployment and a rollback.
+# Print the image with its digest, because a tag may move between a deployment and a rollback.
 image() {
   if $dry_run; then
     printf '%s/%s@<digest of %s>' "$MILLRACE_IMAGES" "$1" "$MILLRACE_TAG"
@@ -160,7 +160,7 @@ image() {
   fi
   local digest
   digest=$(aws ecr describe-images --repository-name "$app/$1" --image-ids "imageTag=$MILLRACE_TAG" \
-    --output text --query 'imageDetails[0].imageDigest') || fail "$app/$1 has no image $MILLRACE_TAG"
+    --output text --query 'imageDetails[0].imageDigest') || fail "$app/$1 has no image with the tag $MILLRACE_TAG: push it first"
   printf '%s/%s@%s' "$MILLRACE_IMAGES" "$1" "$digest"
 }
 
@@ -171,8 +171,8 @@ for part in "$@"; do
     data) data "${DATA[@]}" ;;
     access) access "${SERVICES[@]}" ;;
     services) services "${SERVICES[@]}" ;;
-    data/* | access/*) [[ -f $part.yml ]] || fail "there is no ecs/$part.yml"; "${part%%/*}" "${part#*/}" ;;
-    services/*) [[ -f $part.json ]] || fail "there is no ecs/$part.json"; services "${part#*/}" ;;
+    data/* | access/*) [[ -f $part.yml ]] || fail "no such part: ecs/$part.yml doesn't exist"; "${part%%/*}" "${part#*/}" ;;
+    services/*) [[ -f $part.json ]] || fail "no such part: ecs/$part.json doesn't exist"; services "${part#*/}" ;;
     *) usage ;;
   esac
 done
