@@ -90,7 +90,7 @@ async def _count(service: Service) -> int:
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE audit_entry SET what = ''", "DELETE FROM audit_entry", "TRUNCATE audit_entry"]
+    "statement", ["UPDATE audit_entry SET target = ''", "DELETE FROM audit_entry", "TRUNCATE audit_entry"]
 )
 async def test_database_rejects_changes_of_the_trail(service: Service, statement: str) -> None:
     await service.patient("ada@example.org")
@@ -160,7 +160,7 @@ async def test_commands_grant_roles_and_verify_the_trail(
         assert (await run(audit_command, "verify", "--anchor", str(anchor))).exit_code == 0
         anchor.write_text("nonsense")
         assert (await run(audit_command, "verify", "--anchor", str(anchor))).exit_code == 2
-        await execute(service, text(TAMPER), update(audit_entry).values(actor=None))
+        await execute(service, text(TAMPER), update(audit_entry).values(actor_id=None))
         bad = await run(audit_command, "verify")
         assert bad.exit_code == 1
         assert "was changed" in bad.output

@@ -14,7 +14,7 @@ from millrace_patients.crypto.kms_aws import AwsKms, open_aws_kms
 from millrace_patients.crypto.kms_local import MasterKeyError
 from millrace_patients.crypto.service_keys import NoRootKeyError
 from millrace_patients.migrate import migrate, prepare
-from millrace_patients.schema import challenge, outbound_mail, refresh_token, session_table, signing_key, throttle
+from millrace_patients.schema import challenge, queued_email, refresh_token, session_table, signing_key, throttle
 from millrace_patients.signing.ring import ConfiguredKeyRing, DatabaseKeyRing, SigningKeysError
 from millrace_patients.sweep import Sweep
 from millrace_platform.testing import ManualClock
@@ -167,7 +167,7 @@ async def test_sweep_deletes_expired_rows(service: Service) -> None:
     sweep = Sweep(
         patients.units, registration.challenges, sign_in_service.sessions, sign_in_service.throttle, patients.emails
     )
-    tables = (challenge, throttle, outbound_mail, session_table, refresh_token)
+    tables = (challenge, throttle, queued_email, session_table, refresh_token)
 
     async def count_rows() -> list[int]:
         async with service.database.read() as session:

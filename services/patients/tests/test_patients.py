@@ -275,7 +275,7 @@ class TestErasure:
         assert key.wrapped_key is None
         assert key.erased_at is not None
         assert all(row.sealed is None and row.deleted_at is not None for row in rows)
-        assert (account["email_index"], account["sealed_email"], account["password"]) == (None, None, None)
+        assert (account["email_index"], account["sealed_email"], account["password_hash"]) == (None, None, None)
         assert str(account["id"]) == ada.id
 
     async def test_erased_address_can_sign_up_again(self, service: Service) -> None:

@@ -174,14 +174,14 @@ class TestLocalKms:
 
 class TestChains:
     ENTRY = AuditEntry(
-        actor=ONE, roles="patient", person=ONE, action=Action.READ, target="profile", purpose=Purpose.TREATMENT
+        person_id=ONE, action=Action.READ, target="profile", purpose=Purpose.TREATMENT, actor_id=ONE, roles="patient"
     )
 
     def chain(self, length: int, start: bytes = START) -> tuple[list[Link], Head]:
         links: list[Link] = []
         for seq in range(1, length + 1):
             at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=seq)
-            digest = compute_digest(KEY, start, seq=seq, at=at, request_id="r", entry=self.ENTRY)
+            digest = compute_digest(KEY, start, seq=seq, recorded_at=at, request_id="r", entry=self.ENTRY)
             links.append(Link(3, seq, at, "r", self.ENTRY, digest))
             start = digest
         return links, Head(3, length, start)
@@ -197,9 +197,9 @@ class TestChains:
         "changes",
         [
             {"target": "insurance-cards"},
-            {"actor": TWO},
-            {"actor": None},
-            {"person": TWO},
+            {"actor_id": TWO},
+            {"actor_id": None},
+            {"person_id": TWO},
             {"purpose": Purpose.PAYMENT},
             {"action": Action.EXPORT},
             {"roles": ""},
@@ -213,7 +213,7 @@ class TestChains:
 
     def test_changed_time_or_request_id_is_detected(self) -> None:
         links, head = self.chain(2)
-        assert self.find_faults([replace(links[0], at=links[1].at), links[1]], head)
+        assert self.find_faults([replace(links[0], recorded_at=links[1].recorded_at), links[1]], head)
         assert self.find_faults([replace(links[0], request_id=None), links[1]], head)
 
     def test_missing_swapped_and_cut_off_entries_are_detected(self) -> None:

@@ -48,9 +48,9 @@ class Caller:
         """Return the audit entry for an access by this caller; `target` names the accessed data."""
         own = self.is_patient(patient_id)
         return AuditEntry(
-            actor=self.principal.subject,
+            actor_id=self.principal.subject,
             roles=",".join(sorted(self.principal.roles)),
-            person=patient_id,
+            person_id=patient_id,
             action=action,
             target=target,
             purpose=Purpose.PATIENT_REQUEST if own or self.purpose is None else self.purpose,

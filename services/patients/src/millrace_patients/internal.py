@@ -86,12 +86,7 @@ async def list_queued_emails(
     """
     response.headers.update(NO_STORE)
     waiting = await _wait_for_emails(patients, limit, wait)
-    return QueuedEmailList(
-        items=[
-            QueuedEmailResource(id=each.id, kind=each.kind, to=each.to, token=each.token, created_at=each.created_at)
-            for each in waiting
-        ]
-    )
+    return QueuedEmailList.model_validate({"items": waiting}, from_attributes=True)
 
 
 async def _wait_for_emails(patients: Patients, limit: int, wait: float) -> list[QueuedEmail]:
@@ -127,12 +122,7 @@ async def find_contacts(
     """
     response.headers.update(NO_STORE)
     found = await patients.contacts.find_contacts(dict.fromkeys(body.patient_ids), purpose_of_use)
-    return ContactResources(
-        items=[
-            ContactResource(patient_id=patient_id, email=each.email, given_name=each.given_name)
-            for patient_id, each in found.items()
-        ]
-    )
+    return ContactResources.model_validate({"items": found}, from_attributes=True)
 
 
 @router.post("/replay", summary="Publish patients again", responses=problems(422))

@@ -44,34 +44,30 @@ account = Table(
     Column("id", Uuid, ForeignKey("person.id"), primary_key=True),
     Column("email_index", LargeBinary, unique=True),
     Column("sealed_email", LargeBinary),
-    Column("password", Text),
+    Column("password_hash", Text),
     Column("roles", ARRAY(Text), nullable=False),
-    Column("practices", ARRAY(Uuid), nullable=False),
+    Column("practice_ids", ARRAY(Uuid), nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
-"""An erased account retains its id, roles and practices."""
+"""An erased account retains its id, roles and practice ids."""
 
 session_table = Table(
     "session",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("account_id", Uuid, ForeignKey("account.id"), nullable=False),
+    Column("account_id", Uuid, ForeignKey("account.id"), nullable=False, index=True),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
     Column("revoked_at", DateTime(timezone=True)),
-    Index("session_account_id_idx", "account_id"),
-    Index("session_expires_at_idx", "expires_at"),
 )
 
 refresh_token = Table(
     "refresh_token",
     metadata,
     Column("hash", LargeBinary, primary_key=True),
-    Column("session_id", Uuid, ForeignKey("session.id", ondelete="CASCADE"), nullable=False),
-    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("session_id", Uuid, ForeignKey("session.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
     Column("used_at", DateTime(timezone=True)),
-    Index("refresh_token_session_id_idx", "session_id"),
-    Index("refresh_token_expires_at_idx", "expires_at"),
 )
 
 challenge = Table(
@@ -79,25 +75,21 @@ challenge = Table(
     metadata,
     Column("hash", LargeBinary, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("email_index", LargeBinary, nullable=False),
-    Column("person", Uuid),
+    Column("email_index", LargeBinary, nullable=False, index=True),
+    Column("person_id", Uuid),
     Column("sealed", LargeBinary, nullable=False),
-    Column("expires_at", DateTime(timezone=True), nullable=False),
-    Index("challenge_email_index_idx", "email_index"),
-    Index("challenge_expires_at_idx", "expires_at"),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
 )
 
-outbound_mail = Table(
-    "outbound_mail",
+queued_email = Table(
+    "queued_email",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("person", Uuid),
-    Column("email_index", LargeBinary, nullable=False),
+    Column("person_id", Uuid),
+    Column("email_index", LargeBinary, nullable=False, index=True),
     Column("sealed", LargeBinary, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Index("outbound_mail_email_index_idx", "email_index"),
-    Index("outbound_mail_created_at_idx", "created_at"),
+    Column("created_at", DateTime(timezone=True), nullable=False, index=True),
 )
 
 throttle = Table(
@@ -105,10 +97,9 @@ throttle = Table(
     metadata,
     Column("key", LargeBinary, primary_key=True),
     Column("failures", Integer, nullable=False),
-    Column("last", Float(53), nullable=False),
-    Index("throttle_last_idx", "last"),
+    Column("last_attempt_at", Float(53), nullable=False, index=True),
 )
-"""Attempt counts. `key` is a MAC, so the table contains no addresses; `last` is in Unix seconds."""
+"""Attempt counts. `key` is a MAC, so the table contains no addresses; `last_attempt_at` is in Unix seconds."""
 
 signing_key = Table(
     "signing_key",
@@ -148,7 +139,7 @@ share = Table(
     metadata,
     Column("patient_id", Uuid, ForeignKey("patient.id"), primary_key=True),
     Column("practice_id", Uuid, primary_key=True),
-    Column("since", DateTime(timezone=True), nullable=False),
+    Column("shared_at", DateTime(timezone=True), nullable=False),
 )
 
 audit_entry = Table(
@@ -156,16 +147,16 @@ audit_entry = Table(
     metadata,
     Column("chain", SmallInteger, primary_key=True),
     Column("seq", BigInteger, primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
     Column("request_id", Text),
-    Column("actor", Uuid),
+    Column("actor_id", Uuid),
     Column("roles", Text, nullable=False),
-    Column("person", Uuid, nullable=False),
-    Column("deed", Text, nullable=False),
-    Column("what", Text, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    Index("audit_entry_person_seq_idx", "person", "seq"),
+    Index("audit_entry_person_id_seq_idx", "person_id", "seq"),
 )
 
 audit_head = Table(

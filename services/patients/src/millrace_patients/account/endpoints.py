@@ -49,7 +49,7 @@ async def sign_in(identity: InIdentity, source: InSource, body: Credentials, res
     device = body.device_token.get_secret_value() if body.device_token else None
     result = await identity.sign_in.sign_in(body.email, body.password.get_secret_value(), source=source, device=device)
     response.headers.update(NO_STORE)
-    return Tokens.of(result)
+    return Tokens.model_validate(result, from_attributes=True)
 
 
 @router.post("/refresh", summary="Refresh tokens", responses=problems(401, 415, 422))
@@ -57,7 +57,7 @@ async def refresh_tokens(identity: InIdentity, body: RefreshBody, response: Resp
     """Exchange a refresh token for new tokens. A token that is used twice ends its session."""
     result = await identity.sign_in.refresh(body.refresh_token.get_secret_value())
     response.headers.update(NO_STORE)
-    return Tokens.of(result)
+    return Tokens.model_validate(result, from_attributes=True)
 
 
 @router.post("/sign-out", summary="Sign out", status_code=204, responses=problems(415, 422))

@@ -15,12 +15,12 @@ DISTINCT_MINIMUM = 5
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account without its email address. `password` is an argon2id hash; None disables sign-in."""
+    """An account without its email address. `password_hash` is an argon2id hash; None disables sign-in."""
 
     id: UUID
     roles: tuple[Role, ...]
-    practices: tuple[UUID, ...]
-    password: str | None = field(repr=False)
+    practice_ids: tuple[UUID, ...]
+    password_hash: str | None = field(repr=False)
 
 
 def normalize_email(text: str) -> str:
@@ -46,10 +46,10 @@ def find_weaknesses(password: str, email: str) -> Iterator[str]:
         yield "The password is too similar to the email address."
 
 
-def find_inconsistency(roles: tuple[Role, ...], practices: tuple[UUID, ...]) -> str | None:
+def find_inconsistency(roles: tuple[Role, ...], practice_ids: tuple[UUID, ...]) -> str | None:
     """Return why roles and practices contradict each other; None if they don't."""
-    if Role.STAFF in roles and not practices:
+    if Role.STAFF in roles and not practice_ids:
         return "The role `staff` requires at least one practice."
-    if practices and Role.STAFF not in roles:
+    if practice_ids and Role.STAFF not in roles:
         return "Practices require the role `staff`."
     return None

@@ -15,8 +15,7 @@ from millrace_patients.account.repository import EMAIL_LABEL
 from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.challenge.service import Challenge, ChallengeKind, Challenges
 from millrace_patients.crypto.service_keys import ServiceKeys
-from millrace_patients.email_queue.model import EmailKind, OutboundEmail
-from millrace_patients.email_queue.service import EmailQueue
+from millrace_patients.email_queue.service import EmailKind, EmailQueue
 from millrace_patients.person.vault import Vault
 from millrace_patients.session.service import Sessions
 from millrace_patients.throttle.service import Throttle
@@ -60,10 +59,9 @@ class Registration:
         async with self.units.begin() as work:
             account = await repository.find_by_email_index(work.session, index)
             kind = ChallengeKind.SIGN_UP if account is None else ChallengeKind.PASSWORD_RESET
-            person = None if account is None else account.id
-            challenge = Challenge(kind, index, address, person)
+            challenge = Challenge(kind, index, address, None if account is None else account.id)
             token = await self.challenges.issue(work.session, challenge, work.now)
-            await self.emails.enqueue(work, OutboundEmail(_EMAIL_KINDS[requested, kind], address, token, index, person))
+            await self.emails.enqueue(work, _EMAIL_KINDS[requested, kind], challenge, token)
 
     async def create_account(self, token: str, password: str) -> UUID:
         """Create the account for an emailed token and return its id.
@@ -122,14 +120,15 @@ class Registration:
         return account.id
 
     async def _lock_account(self, work: UnitOfWork, challenge: Challenge | None) -> Account | None:
-        if challenge is None or challenge.person is None:
+        if challenge is None or challenge.person_id is None:
             return None
-        return await repository.find_for_update(work.session, challenge.person)
+        return await repository.find_for_update(work.session, challenge.person_id)
 
 
-def _owner_entry(person: UUID, action: Action, target: str) -> AuditEntry:
+def _owner_entry(account_id: UUID, action: Action, target: str) -> AuditEntry:
+    purpose, roles = Purpose.PATIENT_REQUEST, Role.PATIENT
     return AuditEntry(
-        actor=person, roles=Role.PATIENT, person=person, action=action, target=target, purpose=Purpose.PATIENT_REQUEST
+        person_id=account_id, action=action, target=target, purpose=purpose, actor_id=account_id, roles=roles
     )
 
 

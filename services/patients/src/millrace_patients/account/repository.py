@@ -37,25 +37,25 @@ async def add(session: Session, added_account: Account, index: bytes, sealed_ema
         "id": added_account.id,
         "email_index": index,
         "sealed_email": sealed_email,
-        "password": added_account.password,
+        "password_hash": added_account.password_hash,
         "roles": list(added_account.roles),
-        "practices": list(added_account.practices),
+        "practice_ids": list(added_account.practice_ids),
         "created_at": now,
     }
     statement = insert(account).values(row).on_conflict_do_nothing(index_elements=["email_index"])
     return (await session.execute(statement.returning(account.c.id))).first() is not None
 
 
-async def set_password(session: Session, identifier: UUID, password: str) -> None:
-    await session.execute(update(account).where(account.c.id == identifier).values(password=password))
+async def set_password(session: Session, identifier: UUID, password_hash: str) -> None:
+    await session.execute(update(account).where(account.c.id == identifier).values(password_hash=password_hash))
 
 
 async def set_roles(
-    session: Session, identifier: UUID, roles: tuple[Role, ...], practices: tuple[UUID, ...]
+    session: Session, identifier: UUID, roles: tuple[Role, ...], practice_ids: tuple[UUID, ...]
 ) -> Account | None:
     """Return the changed account; None if unknown or erased."""
     changed = update(account).where(account.c.id == identifier, account.c.email_index.is_not(None))
-    statement = changed.values(roles=list(roles), practices=list(practices)).returning(account)
+    statement = changed.values(roles=list(roles), practice_ids=list(practice_ids)).returning(account)
     return _account((await session.execute(statement)).one_or_none())
 
 
@@ -63,7 +63,7 @@ async def erase(session: Session, identifier: UUID) -> bytes | None:
     """Remove the account's personal data and return its former email index; None if there was none."""
     query = select(account.c.email_index).where(account.c.id == identifier).with_for_update()
     index: bytes | None = await session.scalar(query)
-    no_data = {"email_index": None, "sealed_email": None, "password": None}
+    no_data = {"email_index": None, "sealed_email": None, "password_hash": None}
     await session.execute(update(account).where(account.c.id == identifier).values(no_data))
     return index
 
@@ -79,4 +79,4 @@ async def _one(session: ReadSession, query: Select[Any]) -> Account | None:
 def _account(row: Any) -> Account | None:
     if row is None:
         return None
-    return Account(row.id, tuple(Role(role) for role in row.roles), tuple(row.practices), row.password)
+    return Account(row.id, tuple(Role(role) for role in row.roles), tuple(row.practice_ids), row.password_hash)

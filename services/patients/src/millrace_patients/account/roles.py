@@ -51,9 +51,9 @@ def _account_not_found() -> NotFound:
 
 def _entry(caller: Principal | None, identifier: UUID, action: Action) -> AuditEntry:
     return AuditEntry(
-        actor=None if caller is None else caller.subject,
+        actor_id=None if caller is None else caller.subject,
         roles="" if caller is None else ",".join(sorted(caller.roles)),
-        person=identifier,
+        person_id=identifier,
         action=action,
         target="account/roles",
         purpose=Purpose.ADMINISTRATION,

@@ -6,7 +6,6 @@ from uuid import UUID
 from pydantic import Field, SecretStr, StringConstraints
 
 from millrace_patients.account.model import PASSWORD_MAXIMUM, PASSWORD_MINIMUM, Account
-from millrace_patients.account.sign_in import SignInResult
 from millrace_platform.authentication import Role
 from millrace_platform.resources import Body, Schema
 
@@ -75,16 +74,6 @@ class Tokens(Schema):
     refresh_token: str = Field(description="Valid for one use; a second use ends the session.")
     device_token: str | None = Field(None, description="Store it on this device, also after a sign-out.")
 
-    @classmethod
-    def of(cls, result: SignInResult) -> "Tokens":
-        return cls(
-            subject=result.subject,
-            access_token=result.access_token,
-            expires_in=result.expires_in,
-            refresh_token=result.refresh_token,
-            device_token=result.device_token,
-        )
-
 
 class RolesBody(Body):
     """New roles of an account, and the practices it is staff of."""
@@ -102,4 +91,4 @@ class RolesResource(Schema):
 
     @classmethod
     def of(cls, account: Account) -> "RolesResource":
-        return cls(id=account.id, roles=list(account.roles), practices=list(account.practices))
+        return cls(id=account.id, roles=list(account.roles), practices=list(account.practice_ids))

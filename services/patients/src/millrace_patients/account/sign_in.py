@@ -27,32 +27,6 @@ class SignInResult:
     device_token: str | None = field(default=None, repr=False)
 
 
-class WrongCredentials(Problem):  # Named without `Error`, like the platform's problems.
-    """401 problem, the same for a wrong password and for an address without an account."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            status=401,
-            type="wrong-credentials",
-            title="The email address or the password is wrong",
-            detail="Check both. After a sign-up, first follow the link in the email.",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-
-
-class SessionEnded(Problem):  # Named without `Error`, like the platform's problems.
-    """401 problem, the same for every invalid refresh token."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            status=401,
-            type="session-ended",
-            title="The session has ended",
-            detail="Sign in again.",
-            headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class SignInService:
     """Issues and revokes tokens. Each method commits before it returns."""
@@ -65,28 +39,32 @@ class SignInService:
     issuer: TokenIssuer
 
     async def sign_in(self, email: str, password: str, *, source: str, device: str | None) -> SignInResult:
-        """Return new tokens. Problems: 401 (`WrongCredentials`), 429 if earlier attempts require a wait."""
+        """Return new tokens.
+
+        Problems: 401, the same for a wrong password and for an address without an account; 429 if earlier attempts
+        require a wait.
+        """
         index = self.keys.index_email(normalize_email(email))
         device_id = verify_device_token(self.keys.device, index, device)
         attempt = self.throttle.create_attempt(index, source, device_id)
         await self.throttle.count_attempt(attempt)
         async with self.units.database.read() as session:
             account = await repository.find_by_email_index(session, index)
-        if not await self.passwords.verify(account.password if account else None, password) or account is None:
-            raise WrongCredentials
+        if not await self.passwords.verify(account.password_hash if account else None, password) or account is None:
+            raise _wrong_credentials()
         if device is None or device_id is None:
             device = create_device_token(self.keys.device, index)
         return await self._begin_session(account, attempt, await self._rehash_if_outdated(account, password), device)
 
     async def refresh(self, token: str) -> SignInResult:
-        """Exchange a refresh token. Problems: 401 (`SessionEnded`); the session of a reused token is ended."""
+        """Exchange a refresh token for new tokens. Problems: 401 if it is invalid; reuse also ends its session."""
         async with self.units.begin() as work:
             refreshed = await self.sessions.rotate(work.session, token, work.now)
             owner = None if refreshed is None else refreshed.session.account_id
             account = None if owner is None else await repository.find(work.session, owner)
         # Raise after the commit, which ends the session of a reused token.
         if refreshed is None or account is None:
-            raise SessionEnded
+            raise _session_ended()
         return self._result(account, refreshed)
 
     async def sign_out(self, token: str) -> None:
@@ -104,9 +82,9 @@ class SignInService:
     ) -> SignInResult:
         async with self.units.begin() as work:
             current = await repository.find_for_update(work.session, account.id)
-            if current is None or current.password != account.password:
+            if current is None or current.password_hash != account.password_hash:
                 # Changed or erased while the password was verified.
-                raise WrongCredentials
+                raise _wrong_credentials()
             if new_hash is not None:
                 await repository.set_password(work.session, account.id, new_hash)
             await self.throttle.reset_after_success(work.session, attempt)
@@ -115,7 +93,7 @@ class SignInService:
 
     async def _rehash_if_outdated(self, account: Account, password: str) -> str | None:
         """Return a new hash of the password if the stored one has outdated parameters, else None."""
-        if account.password is None or not self.passwords.needs_rehash(account.password):
+        if account.password_hash is None or not self.passwords.needs_rehash(account.password_hash):
             return None
         return await self.passwords.hash(password)
 
@@ -123,8 +101,28 @@ class SignInService:
         token = self.issuer.issue(
             account.id,
             roles=account.roles,
-            practices=account.practices,
+            practices=account.practice_ids,
             session=refreshed.session.id,
             authenticated_at=refreshed.session.created_at,
         )
         return SignInResult(account.id, int(self.issuer.lifetime), token, refreshed.token, device)
+
+
+def _wrong_credentials() -> Problem:
+    return Problem(
+        status=401,
+        type="wrong-credentials",
+        title="The email address or the password is wrong",
+        detail="Check both. After a sign-up, first follow the link in the email.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _session_ended() -> Problem:
+    return Problem(
+        status=401,
+        type="session-ended",
+        title="The session has ended",
+        detail="Sign in again.",
+        headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+    )

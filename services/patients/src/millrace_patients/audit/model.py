@@ -48,16 +48,16 @@ class Purpose(StrEnum):
 class AuditEntry:
     """One access to personal data. Contains ids and fixed words only, because entries are never deleted.
 
-    `actor` is None for the service itself. `roles` are the actor's at the time, comma-separated. `target` names the
-    data.
+    `target` names the data. `actor_id` is the caller's account; by default, the service itself acts. `roles` are the
+    caller's at the time, comma-separated.
     """
 
-    actor: UUID | None
-    roles: str
-    person: UUID
+    person_id: UUID
     action: Action
     target: str
     purpose: Purpose
+    actor_id: UUID | None = None
+    roles: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Link:
 
     chain: int
     seq: int
-    at: datetime
+    recorded_at: datetime
     request_id: str | None
     entry: AuditEntry
     digest: bytes
@@ -81,20 +81,20 @@ class Head:
     digest: bytes
 
 
-def select_chain(person: UUID) -> int:
-    return person.bytes[-1] % CHAINS
+def select_chain(person_id: UUID) -> int:
+    return person_id.bytes[-1] % CHAINS
 
 
 def compute_digest(
-    key: bytes, previous: bytes, *, seq: int, at: datetime, request_id: str | None, entry: AuditEntry
+    key: bytes, previous: bytes, *, seq: int, recorded_at: datetime, request_id: str | None, entry: AuditEntry
 ) -> bytes:
     """Return the digest of an entry whose predecessor in the chain has the digest `previous`."""
     fields = (
         seq,
-        (at - _EPOCH) // timedelta(microseconds=1),
-        None if entry.actor is None else entry.actor.bytes,
+        (recorded_at - _EPOCH) // timedelta(microseconds=1),
+        None if entry.actor_id is None else entry.actor_id.bytes,
         entry.roles,
-        entry.person.bytes,
+        entry.person_id.bytes,
         entry.action.value,
         entry.target,
         entry.purpose.value,
@@ -114,7 +114,9 @@ def find_faults(key: bytes, links: Iterable[Link], head: Head, start: Head | Non
         if link.seq != seq + 1:
             yield f"chain {head.chain}: entry {seq + 1} is missing"
             return
-        expected = compute_digest(key, previous, seq=link.seq, at=link.at, request_id=link.request_id, entry=link.entry)
+        expected = compute_digest(
+            key, previous, seq=link.seq, recorded_at=link.recorded_at, request_id=link.request_id, entry=link.entry
+        )
         if not hmac.compare_digest(expected, link.digest):
             yield f"chain {head.chain}: entry {link.seq} was changed"
             return

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from millrace_patients.crypto.sealing import seal, unseal
 from millrace_patients.schema import challenge
@@ -40,12 +40,12 @@ class ChallengeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """Permission to sign up or to reset a password. `person` is the account's id for a password reset."""
+    """Permission to sign up or to reset a password. `person_id` is the account's id for a password reset, else None."""
 
     kind: ChallengeKind
     email_index: bytes = field(repr=False)
     email: str = field(repr=False)
-    person: UUID | None
+    person_id: UUID | None
 
 
 class Challenges:
@@ -67,7 +67,7 @@ class Challenges:
                 hash=digest,
                 kind=issued.kind.value,
                 email_index=issued.email_index,
-                person=issued.person,
+                person_id=issued.person_id,
                 sealed=seal(self._key, issued.email.encode(), _label(digest)),
                 expires_at=now + LIFETIME,
             )
@@ -76,8 +76,12 @@ class Challenges:
 
     async def find(self, session: ReadSession, kind: ChallengeKind, token: str, now: datetime) -> Challenge | None:
         """Return the challenge of a token; None if unknown, used or expired."""
-        query = select(challenge).where(*_matches(kind, token, now))
-        return self._read((await session.execute(query)).one_or_none())
+        query = select(challenge).where(challenge.c.hash == hash_token(token), challenge.c.kind == kind)
+        row = (await session.execute(query.where(challenge.c.expires_at > now))).one_or_none()
+        if row is None:
+            return None
+        email = unseal(self._key, row.sealed, _label(row.hash)).decode()
+        return Challenge(kind, row.email_index, email, row.person_id)
 
     async def redeem(self, session: Session, kind: ChallengeKind, token: str, now: datetime) -> Challenge | None:
         """Return the challenge and invalidate all tokens of its address; None if the token is invalid.
@@ -100,16 +104,6 @@ class Challenges:
 
     async def delete_expired(self, session: Session, now: datetime) -> None:
         await session.execute(delete(challenge).where(challenge.c.expires_at < now))
-
-    def _read(self, row: Row[*tuple[Any, ...]] | None) -> Challenge | None:
-        if row is None:
-            return None
-        email = unseal(self._key, row.sealed, _label(row.hash)).decode()
-        return Challenge(ChallengeKind(row.kind), row.email_index, email, row.person)
-
-
-def _matches(kind: ChallengeKind, token: str, now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return (challenge.c.hash == hash_token(token), challenge.c.kind == kind.value, challenge.c.expires_at > now)
 
 
 def _label(digest: bytes) -> str:

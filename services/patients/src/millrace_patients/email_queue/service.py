@@ -2,21 +2,35 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import delete, insert, select
 
 from millrace_patients.audit.model import Action, AuditEntry, Purpose
+from millrace_patients.challenge.service import Challenge
 from millrace_patients.crypto.sealing import seal, unseal
-from millrace_patients.email_queue.model import EmailKind, OutboundEmail
-from millrace_patients.schema import outbound_mail
+from millrace_patients.schema import queued_email
 from millrace_patients.unit_of_work import UnitOfWork
 from millrace_platform.database import Session
 from millrace_platform.ids import Ids
 
 RETENTION = timedelta(hours=24)
 """Retention of unsent emails; their tokens have expired by then."""
+
+
+class EmailKind(StrEnum):
+    """Kind of email; the sender selects its template by it."""
+
+    VERIFY_EMAIL = "verify_email"
+    """`token` completes the sign-up."""
+    ACCOUNT_EXISTS = "account_exists"
+    """A sign-up was attempted for an address that has an account; `token` sets a new password."""
+    RESET_PASSWORD = "reset_password"  # noqa: S105 # a kind, not a password
+    """`token` sets a new password."""
+    NO_ACCOUNT = "no_account"
+    """A password reset was requested for an address without an account; `token` completes a sign-up."""
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -45,15 +59,16 @@ class EmailQueue:
         self._key = key
         self._ids = ids
 
-    async def enqueue(self, work: UnitOfWork, email: OutboundEmail) -> None:
+    async def enqueue(self, work: UnitOfWork, kind: EmailKind, challenge: Challenge, token: str) -> None:
+        """Add an email with a challenge's token to the address that the challenge is for."""
         identifier = self._ids()
-        sealed = seal(self._key, msgspec.json.encode(_Content(email.to, email.token)), _label(identifier))
+        sealed = seal(self._key, msgspec.json.encode(_Content(challenge.email, token)), _label(identifier))
         await work.session.execute(
-            insert(outbound_mail).values(
+            insert(queued_email).values(
                 id=identifier,
-                kind=email.kind.value,
-                person=email.person,
-                email_index=email.index,
+                kind=kind,
+                person_id=challenge.person_id,
+                email_index=challenge.email_index,
                 sealed=sealed,
                 created_at=work.now,
             )
@@ -61,32 +76,31 @@ class EmailQueue:
 
     async def list_oldest(self, work: UnitOfWork, limit: int) -> list[QueuedEmail]:
         """Return up to `limit` emails, oldest first, and record each read in the audit trail."""
-        rows = await work.session.execute(select(outbound_mail).order_by(outbound_mail.c.id).limit(limit))
+        rows = await work.session.execute(select(queued_email).order_by(queued_email.c.id).limit(limit))
         found = []
         for row in rows:
             content = _content.decode(unseal(self._key, row.sealed, _label(row.id)))
             found.append(QueuedEmail(row.id, EmailKind(row.kind), row.created_at, content.to, content.token))
-            if row.person is not None:
-                work.audit(_read_entry(row.person))
+            if row.person_id is not None:
+                work.audit(_read_entry(row.person_id))
         return found
 
     async def remove(self, session: Session, identifier: UUID) -> None:
         """Delete an email; do nothing if it is already deleted."""
-        await session.execute(delete(outbound_mail).where(outbound_mail.c.id == identifier))
+        await session.execute(delete(queued_email).where(queued_email.c.id == identifier))
 
     async def delete_for_address(self, session: Session, index: bytes) -> None:
         """Delete all emails to an address."""
-        await session.execute(delete(outbound_mail).where(outbound_mail.c.email_index == index))
+        await session.execute(delete(queued_email).where(queued_email.c.email_index == index))
 
     async def delete_expired(self, session: Session, now: datetime) -> None:
-        await session.execute(delete(outbound_mail).where(outbound_mail.c.created_at < now - RETENTION))
+        await session.execute(delete(queued_email).where(queued_email.c.created_at < now - RETENTION))
 
 
 def _label(identifier: UUID) -> str:
     return f"mail/{identifier}"
 
 
-def _read_entry(person: UUID) -> AuditEntry:
-    return AuditEntry(
-        actor=None, roles="", person=person, action=Action.READ, target="account/email", purpose=Purpose.PATIENT_REQUEST
-    )
+def _read_entry(person_id: UUID) -> AuditEntry:
+    purpose = Purpose.PATIENT_REQUEST
+    return AuditEntry(person_id=person_id, action=Action.READ, target="account/email", purpose=purpose)

@@ -1,6 +1,6 @@
 """Contact lookup for the service that sends messages."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
 class Contact:
     """Recipient of messages to a patient. `given_name` is None without a profile."""
 
+    patient_id: UUID
     email: str = field(repr=False)
     given_name: str | None = field(repr=False)
 
@@ -30,19 +31,20 @@ class ContactService:
     units: UnitsOfWork
     vault: Vault
 
-    async def find_contacts(self, patient_ids: Collection[UUID], purpose: Purpose) -> dict[UUID, Contact]:
+    async def find_contacts(self, patient_ids: Iterable[UUID], purpose: Purpose) -> list[Contact]:
         """Return the contacts of the patients, each with the profile's address, else the account's.
 
         Leaves out erased patients and those without an address.
         """
-        found: dict[UUID, Contact] = {}
+        found: list[Contact] = []
         async with self.units.begin() as work:
             for patient_id in patient_ids:
                 key = await self.vault.find(work.session, patient_id)
                 contact = None if key is None else await _find_contact(work, key)
                 if contact is not None:
-                    found[patient_id] = contact
-                    work.audit(_read_entry(patient_id, purpose))
+                    found.append(contact)
+                    entry = AuditEntry(person_id=patient_id, action=Action.READ, target="contact", purpose=purpose)
+                    work.audit(entry)
         return found
 
 
@@ -50,13 +52,9 @@ async def _find_contact(work: UnitOfWork, key: PersonKey) -> Contact | None:
     profile = await records.find(work.session, key, RecordKind.PROFILE, key.owner)
     content = {} if profile is None else profile.content
     email = content.get("email") or await _find_account_email(work, key)
-    return None if email is None else Contact(email, content.get("given_name"))
+    return None if email is None else Contact(key.owner, email, content.get("given_name"))
 
 
 async def _find_account_email(work: UnitOfWork, key: PersonKey) -> str | None:
     sealed = await work.session.scalar(select(account.c.sealed_email).where(account.c.id == key.owner))
     return None if sealed is None else key.unseal(sealed, EMAIL_LABEL).decode()
-
-
-def _read_entry(patient_id: UUID, purpose: Purpose) -> AuditEntry:
-    return AuditEntry(actor=None, roles="", person=patient_id, action=Action.READ, target="contact", purpose=purpose)

@@ -51,7 +51,7 @@ async def _collect(work: UnitOfWork, key: PersonKey) -> Export:
             _with_id_and_version(each) for each in await records.list_all(session, key, RecordKind.INSURANCE_CARD)
         ],
         practices=[
-            ShareExport(practice_id=each.practice_id, since=each.since)
+            ShareExport(practice_id=each.practice_id, since=each.shared_at)
             for each in await shares.list_all(session, key.owner)
         ],
         accesses=[AccessResource.of(link) for link in links],
@@ -67,7 +67,7 @@ async def _load_account(work: UnitOfWork, key: PersonKey) -> AccountExport | Non
     return AccountExport(
         email=key.unseal(row.sealed_email, EMAIL_LABEL).decode(),
         roles=row.roles,
-        practices=row.practices,
+        practices=row.practice_ids,
         created_at=created_at,
         sessions=await _load_sessions(work, key.owner),
     )

@@ -79,8 +79,8 @@ class AccessResource(Schema):
         entry = link.entry
         return cls(
             seq=link.seq,
-            at=link.at,
-            actor=entry.actor,
+            at=link.recorded_at,
+            actor=entry.actor_id,
             roles=entry.roles.split(",") if entry.roles else [],
             deed=entry.action.value,
             what=entry.target,

@@ -1,11 +1,11 @@
 """Data keys of persons. Destroying a key (`shred`) makes all data sealed with it unreadable, in backups too."""
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from cachetools import TTLCache
 from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -40,8 +40,7 @@ class Vault:
 
     def __init__(self, kms: Kms, clock: Clock) -> None:
         self._kms = kms
-        self._clock = clock
-        self._unwrapped: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
+        self._unwrapped: TTLCache[bytes, bytes] = TTLCache(CACHE_SIZE, CACHE_SECONDS, timer=clock.monotonic)
 
     async def create(self, session: Session, owner: UUID, now: datetime) -> bool:
         """Create a person with a new data key; return False if the id exists or was erased."""
@@ -73,15 +72,9 @@ class Vault:
     async def _unwrap(self, owner: UUID, wrapped: bytes | None) -> PersonKey | None:
         if wrapped is None:
             return None
-        cached = self._unwrapped.get(wrapped)
-        if cached is not None and self._clock.monotonic() < cached[0]:
-            self._unwrapped.move_to_end(wrapped)
-            return PersonKey(owner, cached[1])
-        plain = await self._kms.unwrap(wrapped, _context(owner))
-        self._unwrapped[wrapped] = (self._clock.monotonic() + CACHE_SECONDS, plain)
-        self._unwrapped.move_to_end(wrapped)
-        if len(self._unwrapped) > CACHE_SIZE:
-            self._unwrapped.popitem(last=False)
+        plain = self._unwrapped.get(wrapped)
+        if plain is None:
+            plain = self._unwrapped[wrapped] = await self._kms.unwrap(wrapped, _context(owner))
         return PersonKey(owner, plain)
 
 

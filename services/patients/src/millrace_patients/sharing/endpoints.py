@@ -32,7 +32,7 @@ async def list_shares(patients: InPatients, caller: InCaller, patient_id: UUID, 
     """Return the practices the patient shares with. Accessible to the patient only."""
     response.headers.update(NO_STORE)
     found = await patients.sharing.list(caller, patient_id)
-    return ShareList(items=[ShareResource(practice_id=each.practice_id, since=each.since) for each in found])
+    return ShareList(items=[ShareResource(practice_id=each.practice_id, since=each.shared_at) for each in found])
 
 
 @router.put("/{practice_id}", summary="Share with a practice", status_code=204, responses=problems(401, 404, 409, 422))

@@ -16,7 +16,7 @@ class Share:
     """Permission of a practice's staff to read the patient's profile, dependants and insurance cards."""
 
     practice_id: UUID
-    since: datetime
+    shared_at: datetime
 
 
 async def list_practice_ids(session: ReadSession, patient_id: UUID) -> frozenset[str]:
@@ -26,7 +26,7 @@ async def list_practice_ids(session: ReadSession, patient_id: UUID) -> frozenset
 
 async def list_all(session: ReadSession, patient_id: UUID) -> list[Share]:
     query = select(share).where(share.c.patient_id == patient_id).order_by(share.c.practice_id)
-    return [Share(row.practice_id, row.since) for row in await session.execute(query)]
+    return [Share(row.practice_id, row.shared_at) for row in await session.execute(query)]
 
 
 async def count(session: ReadSession, patient_id: UUID) -> int:
@@ -35,7 +35,7 @@ async def count(session: ReadSession, patient_id: UUID) -> int:
 
 async def add(session: Session, patient_id: UUID, practice_id: UUID, now: datetime) -> None:
     """Insert a share unless it exists."""
-    row = {"patient_id": patient_id, "practice_id": practice_id, "since": now}
+    row = {"patient_id": patient_id, "practice_id": practice_id, "shared_at": now}
     await session.execute(insert(share).values(row).on_conflict_do_nothing())
 
 

@@ -17,7 +17,7 @@ class AttemptCount:
     """Number of failed attempts and the time of the last attempt (Unix seconds)."""
 
     failures: int
-    last: float
+    last_attempt_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class DelayPolicy:
         if count.failures < self.allowance:
             return 0.0
         doublings = min(count.failures - self.allowance, 32)
-        return max(0.0, count.last + min(self.base * 2.0**doublings, self.cap) - now)
+        return max(0.0, count.last_attempt_at + min(self.base * 2.0**doublings, self.cap) - now)
 
 
 DEVICE = DelayPolicy(allowance=10, base=1.0, cap=900.0)
@@ -61,4 +61,4 @@ def account_policy(from_anywhere: AttemptCount) -> DelayPolicy:
 
 def discard_if_old(count: AttemptCount, now: float) -> AttemptCount:
     """Return the count, or an empty one if the last attempt was more than `WINDOW` seconds ago."""
-    return AttemptCount(0, now) if now - count.last > WINDOW else count
+    return AttemptCount(0, now) if now - count.last_attempt_at > WINDOW else count

@@ -97,7 +97,7 @@ class Throttle:
 
     async def delete_expired(self, session: Session) -> None:
         """Delete counts whose last attempt was more than `WINDOW` seconds ago."""
-        await session.execute(delete(throttle).where(throttle.c.last < self._clock.time() - WINDOW))
+        await session.execute(delete(throttle).where(throttle.c.last_attempt_at < self._clock.time() - WINDOW))
 
     def _mac(self, kind: str, *parts: str | bytes) -> bytes:
         return compute_mac(self._key, kind, *parts)
@@ -114,20 +114,22 @@ async def _lock_counts(session: Session, keys: Sequence[bytes], now: float) -> d
     """Return the counts and lock their rows in one order, so that concurrent calls cannot deadlock."""
     found: dict[bytes, AttemptCount] = {}
     for key in sorted(keys):
-        fresh = insert(throttle).values(key=key, failures=0, last=now)
+        fresh = insert(throttle).values(key=key, failures=0, last_attempt_at=now)
         # The update changes nothing, but locks and returns the row.
-        statement = fresh.on_conflict_do_update(index_elements=["key"], set_={"last": throttle.c.last})
-        row = (await session.execute(statement.returning(throttle.c.failures, throttle.c.last))).one()
-        found[key] = discard_if_old(AttemptCount(row.failures, row.last), now)
+        statement = fresh.on_conflict_do_update(
+            index_elements=["key"], set_={"last_attempt_at": throttle.c.last_attempt_at}
+        )
+        row = (await session.execute(statement.returning(throttle.c.failures, throttle.c.last_attempt_at))).one()
+        found[key] = discard_if_old(AttemptCount(row.failures, row.last_attempt_at), now)
         if found[key].failures < row.failures:
-            await session.execute(update(throttle).where(throttle.c.key == key).values(failures=0, last=now))
+            await session.execute(update(throttle).where(throttle.c.key == key).values(failures=0, last_attempt_at=now))
     return found
 
 
 async def _increment(session: Session, keys: Sequence[bytes], now: float) -> None:
     for key in sorted(keys):
         counted = update(throttle).where(throttle.c.key == key)
-        await session.execute(counted.values(failures=throttle.c.failures + 1, last=now))
+        await session.execute(counted.values(failures=throttle.c.failures + 1, last_attempt_at=now))
 
 
 def _too_many_attempts(wait: float) -> TooManyRequests:

@@ -27,9 +27,9 @@ CREATE TABLE account (
     id uuid CONSTRAINT account_pkey PRIMARY KEY CONSTRAINT account_id_fkey REFERENCES person (id),
     email_index bytea CONSTRAINT account_email_index_key UNIQUE,
     sealed_email bytea,
-    password text,
+    password_hash text,
     roles text[] NOT NULL,
-    practices uuid[] NOT NULL,
+    practice_ids uuid[] NOT NULL,
     created_at timestamptz NOT NULL
 );
 
@@ -57,31 +57,31 @@ CREATE TABLE challenge (
     hash bytea CONSTRAINT challenge_pkey PRIMARY KEY,
     kind text NOT NULL,
     email_index bytea NOT NULL,
-    person uuid,
+    person_id uuid,
     sealed bytea NOT NULL,
     expires_at timestamptz NOT NULL
 );
 CREATE INDEX challenge_email_index_idx ON challenge (email_index);
 CREATE INDEX challenge_expires_at_idx ON challenge (expires_at);
 
-CREATE TABLE outbound_mail (
-    id uuid CONSTRAINT outbound_mail_pkey PRIMARY KEY,
+CREATE TABLE queued_email (
+    id uuid CONSTRAINT queued_email_pkey PRIMARY KEY,
     kind text NOT NULL,
-    person uuid,
+    person_id uuid,
     email_index bytea NOT NULL,
     sealed bytea NOT NULL,
     created_at timestamptz NOT NULL
 );
-CREATE INDEX outbound_mail_email_index_idx ON outbound_mail (email_index);
-CREATE INDEX outbound_mail_created_at_idx ON outbound_mail (created_at);
+CREATE INDEX queued_email_email_index_idx ON queued_email (email_index);
+CREATE INDEX queued_email_created_at_idx ON queued_email (created_at);
 
--- key is a MAC of an address or email; last is in Unix seconds.
+-- key is a MAC of an address or email; last_attempt_at is in Unix seconds.
 CREATE TABLE throttle (
     key bytea CONSTRAINT throttle_pkey PRIMARY KEY,
     failures integer NOT NULL,
-    last double precision NOT NULL
+    last_attempt_at double precision NOT NULL
 );
-CREATE INDEX throttle_last_idx ON throttle (last);
+CREATE INDEX throttle_last_attempt_at_idx ON throttle (last_attempt_at);
 
 -- created_at is in Unix seconds.
 CREATE TABLE signing_key (
@@ -111,7 +111,7 @@ CREATE INDEX record_patient_id_kind_id_idx ON record (patient_id, kind, id);
 CREATE TABLE share (
     patient_id uuid CONSTRAINT share_patient_id_fkey REFERENCES patient (id),
     practice_id uuid,
-    since timestamptz NOT NULL,
+    shared_at timestamptz NOT NULL,
     CONSTRAINT share_pkey PRIMARY KEY (patient_id, practice_id)
 );
 
@@ -119,18 +119,18 @@ CREATE TABLE share (
 CREATE TABLE audit_entry (
     chain smallint,
     seq bigint,
-    at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
     request_id text,
-    actor uuid,
+    actor_id uuid,
     roles text NOT NULL,
-    person uuid NOT NULL,
-    deed text NOT NULL,
-    what text NOT NULL,
+    person_id uuid NOT NULL,
+    action text NOT NULL,
+    target text NOT NULL,
     purpose text NOT NULL,
     digest bytea NOT NULL,
     CONSTRAINT audit_entry_pkey PRIMARY KEY (chain, seq)
 );
-CREATE INDEX audit_entry_person_seq_idx ON audit_entry (person, seq);
+CREATE INDEX audit_entry_person_id_seq_idx ON audit_entry (person_id, seq);
 
 -- The last entry of each chain. Writers lock its row, so the numbers of a chain have no gaps.
 CREATE TABLE audit_head (
