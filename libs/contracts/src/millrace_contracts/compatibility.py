@@ -34,7 +34,7 @@ class _Comparison:
             if pair in seen:
                 return
             seen |= {pair}
-        old, new = _resolve(old, self._old), _resolve(new, self._new)
+        old, new = resolve(old, self._old), resolve(new, self._new)
         if _sorted_types(old) != _sorted_types(new):
             yield f"{path}: the type changed from {_sorted_types(old)} to {_sorted_types(new)}"
             return
@@ -75,7 +75,7 @@ class _Comparison:
             yield from self.compare(one, other, path, seen)
 
 
-def _resolve(schema: Schema, document: Schema) -> Schema:
+def resolve(schema: Schema, document: Schema) -> Schema:
     """Return the schema merged with the target of its `$ref`; keywords beside `$ref` take precedence."""
     reference: str | None = schema.get("$ref")
     if reference is None:
@@ -83,7 +83,7 @@ def _resolve(schema: Schema, document: Schema) -> Schema:
     target: Any = document
     for part in reference.removeprefix("#/").split("/"):
         target = target[part]
-    return {**_resolve(target, document), **{key: value for key, value in schema.items() if key != "$ref"}}
+    return {**resolve(target, document), **{key: value for key, value in schema.items() if key != "$ref"}}
 
 
 def _sorted_types(schema: Schema) -> list[str]:
@@ -125,4 +125,4 @@ def _compare_keywords(old: Schema, new: Schema, path: str) -> Iterator[str]:
 
 def _sort_alternatives(alternatives: Any, document: Schema) -> list[Schema]:
     """Sort alternatives by their types, so that order, names and extensions make no difference."""
-    return sorted(alternatives, key=lambda each: json.dumps(_sorted_types(_resolve(each, document))))
+    return sorted(alternatives, key=lambda each: json.dumps(_sorted_types(resolve(each, document))))

@@ -1,8 +1,9 @@
 """Generates the JSON Schemas of all events, and compares them with the snapshots under version control.
 
-`python -m millrace_contracts.schemas check` compares the code with the snapshots (and, with `--since REVISION`, the
-snapshots with those of an earlier Git revision; with `--history`, with those of all); `… write` updates the snapshots.
-Both reject an incompatible change unless the entity has a higher version in the registry (`urn:millrace:<entity>:2`).
+`python -m millrace_contracts.schemas check` compares the code with the snapshots and the rendered AsyncAPI page (and,
+with `--since REVISION`, the snapshots with those of an earlier Git revision; with `--history`, with those of all);
+`… write` updates snapshots and page. Both reject an incompatible change unless the entity has a higher version in the
+registry (`urn:millrace:<entity>:2`).
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from millrace_contracts.asyncapi import COMMAND, find_stale_page, write_page
 from millrace_contracts.compatibility import Schema, find_incompatibilities
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import CONTRACTS
@@ -107,7 +109,7 @@ def find_stale_snapshots(code: Mapping[str, Schema], stored: Mapping[str, Schema
     """Yield a line for each snapshot that differs from the code."""
     for name in sorted(code.keys() | stored.keys()):
         if code.get(name) != stored.get(name):
-            yield f"{name}: the snapshot differs from the code; run `python -m millrace_contracts.schemas write`"
+            yield f"{name}: the snapshot differs from the code; run `{COMMAND}`"
 
 
 def write_snapshots(code: Mapping[str, Schema], directory: Path = DIRECTORY) -> list[str]:
@@ -133,16 +135,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; print the problems to stderr and return the exit status, 1 if there are any."""
     parser = argparse.ArgumentParser(prog="python -m millrace_contracts.schemas", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    checking = commands.add_parser("check", help="compare the code with the snapshots")
+    checking = commands.add_parser("check", help="compare the code with the snapshots and the page")
     checking.add_argument("--since", metavar="REVISION", help="compare the snapshots with those of this Git revision")
     checking.add_argument("--history", action="store_true", help="compare them with those of every Git revision")
-    commands.add_parser("write", help="write the snapshots")
+    commands.add_parser("write", help="write the snapshots and the page")
     options = parser.parse_args(arguments)
-    if options.command == "write":
-        problems = write_snapshots(generate_schemas())
-    else:
+    schemas = generate_schemas()
+    if options.command == "check":
         earlier = [*([options.since] if options.since else ()), *(list_revisions() if options.history else ())]
-        problems = check_snapshots(generate_schemas(), since=earlier)
+        problems = [*check_snapshots(schemas, since=earlier), *find_stale_page(schemas)]
+    elif not (problems := write_snapshots(schemas)):
+        write_page(schemas)
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     return 1 if problems else 0
