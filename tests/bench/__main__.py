@@ -1,29 +1,25 @@
-"""`python -m tests.bench [NAME …]`: measure the promised speeds and write a table for each.
+"""`python -m tests.bench [NAME …]`: run the named benchmarks, or all, and write a table of figures for each.
 
-Names: routes, consumers, importing, rebuild, search, freshness, availability, bookings, booked; all of them when none
-is given. Every server is started on loopback and stopped afterwards. The table goes to the terminal and to
-`results/`, one file per name. The bounds are for two cores of a common machine; `--strict` makes a figure that
-misses its bound an error.
+Every server is started on loopback and stopped afterwards. The tables go to the terminal and to `results/`, one file
+per name. The bounds are for two cores of a common machine; `--strict` makes a figure that misses its bound an error.
 """
 
 import argparse
 import asyncio
 import os
 import platform
-import random
 import sys
 import tempfile
-import time
+import timeit
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from millrace_local.ports import free_ports
-from millrace_local.servers import ministack, postgres, redis
-from millrace_local.testing import run_aside, running
+from millrace_local.servers import ministack
 from tests.bench import availability, booked, bookings, feeds, freshness, importing, rebuild, routes, search
+from tests.bench.servers import database, empty_redis
 from tests.support.platform import Platform, running_platform, wait_for
 
 RESULTS: Final = Path(__file__).with_name("results")
@@ -35,7 +31,7 @@ TOLERATED: Final = 0.95
 QUIET_WITHIN: Final = 120.0
 BOOKING_PATIENTS: Final = 12
 PACE: Final = 5_000_000
-"""Additions of a loop whose time shows how fast the machine is at the moment."""
+"""Iterations of a plain Python loop whose time shows how fast the machine is at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ class Outcome:
 
 
 def typed_routes() -> Outcome:
-    """Measure an empty endpoint behind a typed route and behind FastAPI's own."""
+    """Measure a request to an empty endpoint, with the platform's `TypedRouter` and with FastAPI's own router."""
     times = asyncio.run(routes.measure())
     return Outcome(
         (
@@ -89,12 +85,8 @@ def consumers() -> Outcome:
 
 def import_rate() -> Outcome:
     """Measure the import of an NPPES file into an empty PostgreSQL."""
-    with _directory() as home:
-        server = postgres.Postgres(home, _port())
-        server.prepare()
-        with running(server.spec(), home / "log"):
-            run_aside(lambda: server.create_database("directory"))
-            measured = asyncio.run(importing.import_rate(server.dsn("directory"), IMPORTED))
+    with database("directory") as url:
+        measured = asyncio.run(importing.import_rate(url, IMPORTED))
     return Outcome(
         (
             Figure("NPPES rows", measured["rows_per_s"], "rows/s", ">= 10000"),
@@ -106,7 +98,7 @@ def import_rate() -> Outcome:
 def rebuild_time() -> Outcome:
     """Measure a rebuild of the read model from a truth of a million provider-locations."""
     os.environ.update(ministack.CREDENTIALS)  # the stand-in gets signed requests too
-    with _redis() as url:
+    with empty_redis() as url:
         measured = asyncio.run(rebuild.rebuild_time(REBUILT, url))
     return Outcome(
         (
@@ -117,7 +109,7 @@ def rebuild_time() -> Outcome:
 
 
 def searches() -> Outcome:
-    """Measure searches at three sizes, beside an endpoint that does nothing."""
+    """Measure searches at three sizes, compared with an endpoint that does nothing."""
     results = search.bench()
     promised = results.promised_figures()
     return Outcome(
@@ -135,26 +127,15 @@ def searches() -> Outcome:
 def freshness_of_searches() -> Outcome:
     """Measure the time from a commit in the directory to the search that shows it, on a whole platform."""
     with _quiet_platform() as started:
-        variables = started.variables
-        places = freshness.Places(
-            variables["MILLRACE_DIRECTORY_URL"], variables["MILLRACE_SEARCH_URL"], started.token("admin")
-        )
-        measured = asyncio.run(freshness.freshness(places))
+        measured = asyncio.run(freshness.freshness(started.variables, started.token("admin")))
     return _situations(measured, "changes", freshness.CHANGES_PER_SECOND)
 
 
 def booked_times() -> Outcome:
     """Measure the time from a booking to the search that no longer shows its opening, on a whole platform."""
     with _quiet_platform() as started:
-        variables = started.variables
         tokens = [started.token("patient")["Authorization"].removeprefix("Bearer ") for _ in range(BOOKING_PATIENTS)]
-        places = booked.Places(
-            variables["MILLRACE_DIRECTORY_URL"],
-            variables["MILLRACE_SCHEDULING_URL"],
-            variables["MILLRACE_SEARCH_URL"],
-            tokens,
-        )
-        measured = asyncio.run(booked.booked(places))
+        measured = asyncio.run(booked.booked(started.variables, tokens))
     return _situations(measured, "bookings", booked.BOOKINGS_PER_SECOND)
 
 
@@ -174,15 +155,10 @@ def _situations(measured: Mapping[str, Mapping[str, float]], what: str, rate: in
 
 def availability_of_many() -> Outcome:
     """Measure availability of 50 provider-locations on 14 days."""
-    with _directory() as home:
-        server = postgres.Postgres(home, _port())
-        server.prepare()
-        with running(server.spec(), home / "log"):
-            run_aside(lambda: server.create_database("scheduling"))
-            dsn = server.dsn("scheduling")
-            filled = asyncio.run(availability.fill(dsn))
-            one = availability.measure_responses(dsn, home, connections=1)
-            four = availability.measure_responses(dsn, home, connections=4)
+    with database("scheduling") as url:
+        filled = asyncio.run(availability.fill(url))
+        one = availability.measure_responses(url, connections=1)
+        four = availability.measure_responses(url, connections=4)
     return Outcome(
         (
             Figure("p50 at one connection", one.p50, "ms"),
@@ -190,21 +166,16 @@ def availability_of_many() -> Outcome:
             Figure("body", one.body_bytes / 1e3, "kB"),
             Figure("p99 at four connections", four.p99, "ms"),
             Figure("throughput at four connections", four.per_second, "requests/s"),
-            Figure(f"demo calendars of {availability.PLACES:,} places", filled, "s"),
+            Figure(f"demo calendars of {availability.PROVIDER_LOCATIONS:,} places", filled, "s"),
         )
     )
 
 
 def bookings_of_many() -> Outcome:
     """Measure bookings by 32 concurrent clients."""
-    with _directory() as home:
-        server = postgres.Postgres(home, _port())
-        server.prepare()
-        with running(server.spec(), home / "log"):
-            run_aside(lambda: server.create_database("scheduling"))
-            dsn = server.dsn("scheduling")
-            asyncio.run(availability.fill(dsn))
-            report = bookings.bookings(dsn, home)
+    with database("scheduling") as url:
+        asyncio.run(availability.fill(url))
+        report = bookings.bookings(url)
     return Outcome(
         (
             Figure("bookings, 32 clients", report.per_second, "bookings/s", ">= 300"),
@@ -231,44 +202,29 @@ BENCHMARKS: Final[dict[str, Callable[[], Outcome]]] = {
 
 
 @contextmanager
-def _directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as directory:
-        yield Path(directory)
-
-
-@contextmanager
 def _quiet_platform() -> Iterator[Platform]:
     """Start a platform and wait until its demo data have been processed everywhere."""
-    with _directory() as home, running_platform(home / "home", demo_providers=FRESHNESS_PROVIDERS) as started:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        running_platform(Path(directory), demo_providers=FRESHNESS_PROVIDERS) as started,
+    ):
         wait_for(started.is_quiet, seconds=QUIET_WITHIN, what="a quiet platform")
         yield started
 
 
-@contextmanager
-def _redis() -> Iterator[str]:
-    port = _port()
-    with _directory() as home, running(redis.spec(home, port), home / "log"):
-        yield redis.url(port)
-
-
-def _port() -> int:
-    return free_ports(1, random.Random())[0]
-
-
 def _pace() -> float:
     """Return the seconds of the fastest of three loops."""
-    return min(_loop() for _ in range(3))
+    return min(timeit.repeat(_loop, number=1, repeat=3))
 
 
-def _loop() -> float:
-    began, total = time.perf_counter(), 0
+def _loop() -> None:
+    total = 0
     for number in range(PACE):
         total += number * number
-    return time.perf_counter() - began
 
 
 def table(name: str, outcome: Outcome) -> str:
-    """Return the figures and details as Markdown."""
+    """Return the figures and details of a benchmark as Markdown."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     pace = f"a loop of {PACE:,} squares and additions takes {_pace():.2f} s here"
     lines = [f"# {name}", "", f"Measured on {machine}, load included; {pace}.", ""]

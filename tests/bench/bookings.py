@@ -1,8 +1,6 @@
 """Bookings over HTTP by 32 concurrent clients, with calendars as full as in practice."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -10,21 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from random import Random
 from typing import Any, Final
-from uuid import uuid4, uuid5
+from uuid import uuid4
 
-import msgspec
 from joserfc import jws
 from joserfc.jwk import RSAKey
 
-from millrace_local.ports import free_ports
-from millrace_local.process import ProcessSpec, http_probe
-from millrace_local.servers import ministack
-from millrace_local.testing import running
-from tests.bench.availability import ASKED, DAYS, NAMESPACE, PLACES, wait_until_published
-from tests.bench.booking_load import Load, Opening, Report, spread
+from tests.bench.availability import DAYS, PER_REQUEST, PROVIDER_LOCATIONS, provider_location_id, scheduling_service
+from tests.bench.booking_load import Load, Opening, Report, measure, spread
 
 CLIENTS: Final = 32
 WARM_UP: Final = 4.0
@@ -34,52 +25,41 @@ APART: Final = timedelta(minutes=90)
 """Distance of two openings of one provider-location, so that their visits don't overlap."""
 
 
-def bookings(database_url: str, home: Path) -> Report:
+def bookings(database_url: str) -> Report:
     """Measure 32 clients with one process of the service, on a database filled by `availability.fill`."""
     key = RSAKey.generate_key(2048, {"kid": "bench", "use": "sig", "alg": "RS256"})
-    with keys_served(key) as jwks_url, _served(database_url, home, jwks_url) as port:
-        wanted = Load(
-            port=port,
-            tokens=[token(key) for _ in range(CLIENTS)],
-            openings=spread(openings(port, [str(uuid5(NAMESPACE, str(number))) for number in range(PLACES)])),
-            warm_up=WARM_UP,
-            seconds=SECONDS,
-        )
-        return loaded(wanted)
+    with keys_served(key) as jwks_url, scheduling_service(database_url, issuer_settings(jwks_url)) as port:
+        ids = [str(provider_location_id(number)) for number in range(PROVIDER_LOCATIONS)]
+        tokens = [token(key) for _ in range(CLIENTS)]
+        offered = spread(openings(port, ids))
+        return measure(Load(port=port, tokens=tokens, openings=offered, warm_up=WARM_UP, seconds=SECONDS))
 
 
-def loaded(wanted: Load) -> Report:
-    """Run a load in its own process and return its report."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.booking_load"],
-        input=msgspec.json.encode(wanted),
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=wanted.warm_up + wanted.seconds + 60,
-    )
-    return msgspec.json.decode(done.stdout, type=Report)
-
-
-def openings(port: int, places: Sequence[str]) -> list[Opening]:
-    """Return the openings of these provider-locations."""
+def openings(port: int, provider_locations: Sequence[str]) -> list[Opening]:
+    """Return the openings of these provider-locations, at least `APART` from each other."""
     first = datetime.now(UTC).date() + timedelta(2)
     days = f"from={first}&to={first + timedelta(DAYS)}"
     found: list[Opening] = []
-    for at in range(0, len(places), ASKED):
-        asked = "&".join(f"provider_location={place}" for place in places[at : at + ASKED])
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/availability?{days}&{asked}", timeout=10) as answer:
-            for place in json.load(answer)["provider_locations"]:
-                found += _apart(place["provider_location_id"], place["openings"])
+    for at in range(0, len(provider_locations), PER_REQUEST):
+        ids = "&".join(f"provider_location={each}" for each in provider_locations[at : at + PER_REQUEST])
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/availability?{days}&{ids}", timeout=10) as response:
+            for each in json.load(response)["provider_locations"]:
+                found += _apart(each["provider_location_id"], each["openings"])
     return found
 
 
-def _apart(place: str, offered: list[dict[str, Any]]) -> Iterator[Opening]:
+def _apart(provider_location: str, offered: list[dict[str, Any]]) -> Iterator[Opening]:
     free_from = datetime.min.replace(tzinfo=UTC)
     for each in offered:
         start = datetime.fromisoformat(each["start"])
         if start >= free_from:
             free_from = start + APART
-            yield Opening(place, each["start"], each["modes"][0], each["patients"][0])
+            yield Opening(provider_location, each["start"], each["modes"][0], each["patients"][0])
+
+
+def issuer_settings(jwks_url: str) -> dict[str, str]:
+    """Return the environment variables of a service that accepts tokens of `token`."""
+    return {"MILLRACE_AUTH_ISSUER": ISSUER, "MILLRACE_AUTH_JWKS_URL": jwks_url}
 
 
 def token(key: RSAKey, subject: str | None = None, role: str = "patient") -> str:
@@ -123,31 +103,3 @@ def keys_served(key: RSAKey) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@contextmanager
-def _served(database_url: str, home: Path, jwks_url: str) -> Iterator[int]:
-    """Run the service with all its tasks but without feeds: its events stay in its outbox."""
-    port, nothing = free_ports(2, Random())
-    spec = spec_of(port, nothing, database_url, jwks_url)
-    with running(spec, home / "scheduling.log"):
-        wait_until_published(port)
-        yield port
-
-
-def spec_of(port: int, nothing: int, database_url: str, jwks_url: str) -> ProcessSpec:
-    """Return the service on a port. Nothing listens on the port of the feeds."""
-    return ProcessSpec(
-        name="scheduling",
-        command=(sys.executable, "-m", "millrace_scheduling"),
-        ready=http_probe(f"http://127.0.0.1:{port}/readyz"),
-        environment={
-            **ministack.CREDENTIALS,
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{nothing}",
-            "MILLRACE_SCHEDULING_DATABASE_URL": database_url,
-            "MILLRACE_AUTH_ISSUER": ISSUER,
-            "MILLRACE_AUTH_JWKS_URL": jwks_url,
-            "MILLRACE_LISTEN_PORT": str(port),
-            "MILLRACE_LOG_LEVEL": "error",
-        },
-    )

@@ -1,51 +1,45 @@
-"""Search at 10,000, 100,000 and 1,000,000 provider-locations, beside an endpoint that does nothing.
+"""Search at 10,000, 100,000 and 1,000,000 provider-locations, compared with an endpoint that does nothing.
 
-`python -m tests.bench.search [--sizes 10000,100000,1000000] [--seconds 4]`: starts a Redis of its own, loads synthetic
-read models, and for each starts `python -m millrace_search` and the floor (`search_floor`) in turn, each one worker:
-closed loop over 1, 4 and 16 connections, and open loop at half of what 16 reached. Everything stays on loopback.
+`python -m tests.bench.search [--sizes 10000,100000,1000000] [--seconds 4]` starts its own Redis, loads synthetic read
+models, and for each starts `python -m millrace_search`, then the empty endpoint (`search_floor`), with one worker each.
+Loads are a closed loop over 1, 4 and 16 connections, and an open loop at half of the highest rate of these. Everything
+stays on loopback.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-import msgspec
 import numpy as np
 from redis.asyncio import Redis
 
-from millrace_local.ports import free_ports
-from millrace_local.servers import redis as embedded
+from millrace_local.ports import free_port
+from millrace_local.process import ProcessSpec, http_probe
+from millrace_local.servers import ministack
 from millrace_readmodel.bulk import load
 from millrace_readmodel.layout import AS_OF_KEY, GENERATION_KEY
 from tests.bench import synthetic
-from tests.bench.search_load import Load, Report
+from tests.bench.search_load import Load, Report, measure
+from tests.bench.servers import empty_redis, started
 from tests.support.platform import wait_for
-
-ROOT: Final = Path(__file__).parents[2]
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
 CONNECTIONS: Final = (1, 4, 16)
 OPEN_LOOP_CONNECTIONS: Final = 64
 QUERIES: Final = 100_000
-START_SECONDS: Final = 180.0
-"""Seconds for a server to respond, and for search to fill its caches."""
+FILLED_WITHIN: Final = 180.0
+"""Seconds for search to fill its caches."""
 WARM_UP: Final = 3.0
 """Warm-up as a multiple of a measurement."""
 GENERATION: Final = 1
@@ -53,7 +47,10 @@ GENERATION: Final = 1
 
 @dataclass(slots=True)
 class SizeReport:
-    """Reports of one read model by what was measured: `1`, `4`, `16` connections, `open`."""
+    """Reports of one read model by load: `1`, `4` or `16` connections, or `open` for the open loop.
+
+    `search` is the service, `floor` the empty endpoint, the lower bound of what a search can take.
+    """
 
     size: int
     memory_mb: float
@@ -64,7 +61,7 @@ class SizeReport:
 
     @property
     def throughput_share(self) -> float:
-        """Return the share of the floor's throughput, each at its best."""
+        """Return the throughput of search as a share of the empty endpoint's, each at its highest."""
         return _best(self.search) / _best(self.floor)
 
 
@@ -92,21 +89,21 @@ class Results:
 
 def bench(sizes: Sequence[int] = SIZES, seconds: float = 4.0) -> Results:
     """Measure all sizes; takes about 10 times `seconds` per size, and a minute each to load and fill 1,000,000."""
-    with tempfile.TemporaryDirectory() as directory, _redis(Path(directory)) as url:
-        return Results([_measure(url, size, seconds) for size in sizes])
+    with empty_redis() as url:
+        return Results([_measure_size(url, size, seconds) for size in sizes])
 
 
-def _measure(url: str, size: int, seconds: float) -> SizeReport:
+def _measure_size(url: str, size: int, seconds: float) -> SizeReport:
     measured = SizeReport(size, asyncio.run(_load(url, size)))
     paths = queries()
-    with _served(["-m", "millrace_search"], {"MILLRACE_REDIS_URL": url}) as port:
-        wait_for(lambda: _is_filled(port), seconds=START_SECONDS, what="a filled read model")
-        _ask(Load(port=port, paths=paths, first=0, connections=16, seconds=WARM_UP * seconds))
+    with _served("millrace_search", {"MILLRACE_REDIS_URL": url}) as port:
+        wait_for(lambda: _is_filled(port), seconds=FILLED_WITHIN, what="a filled read model")
+        measure(Load(port=port, paths=paths, first=0, connections=16, seconds=WARM_UP * seconds))
         measured.search = _reports(port, paths, seconds)
         measured.booking = _booking_reports(port, seconds)
     body = round(measured.search["1"].body_bytes)
-    with _served(["-m", "tests.bench.search_floor"], {"MILLRACE_BENCH_BODY": str(body)}) as port:
-        _ask(Load(port=port, paths=paths, first=0, connections=4, seconds=seconds / 4))
+    with _served("tests.bench.search_floor", {"MILLRACE_BENCH_BODY": str(body)}) as port:
+        measure(Load(port=port, paths=paths, first=0, connections=4, seconds=seconds / 4))
         measured.floor = _reports(port, paths, seconds / 2)
     return measured
 
@@ -115,10 +112,10 @@ def _reports(port: int, paths: list[str], seconds: float) -> dict[str, Report]:
     reports: dict[str, Report] = {}
     for number, connections in enumerate(CONNECTIONS, 1):
         first = number * QUERIES // 5
-        reports[str(connections)] = _ask(
+        reports[str(connections)] = measure(
             Load(port=port, paths=paths, first=first, connections=connections, seconds=seconds)
         )
-    reports["open"] = _ask(
+    reports["open"] = measure(
         Load(
             port=port,
             paths=paths,
@@ -133,29 +130,13 @@ def _reports(port: int, paths: list[str], seconds: float) -> dict[str, Report]:
 
 def _booking_reports(port: int, seconds: float) -> dict[str, Report]:
     paths = queries(booking=True)
-    _ask(Load(port=port, paths=paths, first=0, connections=16, seconds=seconds))
+    measure(Load(port=port, paths=paths, first=0, connections=16, seconds=seconds))
     return {
-        str(connections): _ask(
+        str(connections): measure(
             Load(port=port, paths=paths, first=number * QUERIES // 3, connections=connections, seconds=seconds)
         )
         for number, connections in enumerate((1, 16), 1)
     }
-
-
-def _ask(wanted: Load) -> Report:
-    command = [sys.executable, "-m", "tests.bench.search_load"]
-    done = subprocess.run(
-        command,
-        input=msgspec.json.encode(wanted),
-        stdout=subprocess.PIPE,
-        check=True,
-        cwd=ROOT,
-        timeout=wanted.seconds + 30,
-    )
-    report = msgspec.json.decode(done.stdout, type=Report)
-    if report.failures:
-        raise RuntimeError(f"{report.failures} of {report.requests} requests failed")
-    return report
 
 
 def queries(seed: int = 1, *, booking: bool = False) -> list[str]:
@@ -214,68 +195,27 @@ async def _load(url: str, size: int) -> float:
 
 
 @contextlib.contextmanager
-def _redis(directory: Path) -> Iterator[str]:
-    port = free_ports(1, random.Random())[0]
-    spec = embedded.spec(directory, port)
-    with _process(list(spec.launch_command()), spec.launch_environment()):
-        wait_for(lambda: asyncio.run(_answers(spec)), seconds=START_SECONDS, what="an answer of the server")
-        yield embedded.url(port)
-
-
-async def _answers(spec: Any) -> bool:
-    return bool(await spec.ready())
-
-
-@contextlib.contextmanager
-def _served(arguments: list[str], environment: dict[str, str]) -> Iterator[int]:
+def _served(module: str, environment: dict[str, str]) -> Iterator[int]:
     """Run a service on a free port; yield the port once it responds to searches."""
-    port = free_ports(1, random.Random())[0]
-    own = {
-        "MILLRACE_LISTEN_PORT": str(port),
-        "MILLRACE_LOG_LEVEL": "warning",
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "none",
-        "AWS_SECRET_ACCESS_KEY": "none",
-    }
-    with _process([sys.executable, *arguments], {**os.environ, **own, **environment}):
-        probe = f"http://127.0.0.1:{port}/v1/search?specialty=dermatology&near=10001"
-        wait_for(lambda: _is_answered(probe), seconds=START_SECONDS, what="an answer")
+    port = free_port()
+    spec = ProcessSpec(
+        name=module,
+        command=(sys.executable, "-m", module),
+        ready=http_probe(f"http://127.0.0.1:{port}/v1/search?specialty=dermatology&near=10001"),
+        environment={
+            **ministack.CREDENTIALS,
+            "MILLRACE_LISTEN_PORT": str(port),
+            "MILLRACE_LOG_LEVEL": "warning",
+            **environment,
+        },
+    )
+    with started(spec):
         yield port
-
-
-def _is_answered(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 # our own, on loopback
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _is_filled(port: int) -> bool:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/internal/search/status", timeout=5) as response:
         return bool(json.load(response)["filled"])
-
-
-@contextlib.contextmanager
-def _process(command: list[str], environment: dict[str, str]) -> Iterator[None]:
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(30)
 
 
 def table(results: Results) -> str:

@@ -29,7 +29,8 @@ from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.provider_location.repository import save_newer
 from services.scheduling.tests.booking_clients import Clients, slot_at
 from services.scheduling.tests.booking_history import Slot, violations
-from tests.bench.bookings import keys_served, spec_of, token
+from tests.bench.availability import scheduling_spec
+from tests.bench.bookings import issuer_settings, keys_served, token
 from tests.support.platform import wait_for
 
 SERVICES = 2
@@ -42,7 +43,8 @@ CALENDAR = {
     "visit_types": [{"id": "visit", "name": "Visit", "minutes": 30}],
 }
 RESERVED = (
-    "SELECT patient_id, npi, start, minutes FROM reservations WHERE live AND (expires_at IS NULL OR expires_at > now())"
+    "SELECT patient_id, npi, start, minutes FROM reservations "
+    "WHERE NOT is_released AND (expires_at IS NULL OR expires_at > now())"
 )
 
 
@@ -80,13 +82,15 @@ class KillableService:
 def services(postgres_dsn: str, tmp_path: Path) -> Iterator[tuple[list[KillableService], RSAKey]]:
     key = RSAKey.generate_key(2048, {"kid": "bench", "use": "sig", "alg": "RS256"})
     asyncio.run(migrate(postgres_dsn))
-    ports = free_ports(SERVICES + 1, random.Random())
+    aws_port, *ports = free_ports(SERVICES + 1)
     with keys_served(key) as jwks_url:
         running = [
             KillableService(
-                spec_of(port, ports[-1], postgres_dsn, jwks_url), f"http://127.0.0.1:{port}", tmp_path / f"{port}.log"
+                scheduling_spec(port, aws_port, postgres_dsn, issuer_settings(jwks_url)),
+                f"http://127.0.0.1:{port}",
+                tmp_path / f"{port}.log",
             )
-            for port in ports[:SERVICES]
+            for port in ports
         ]
         try:
             for each in running:

@@ -69,9 +69,9 @@ def healthy(platform: Platform) -> bool:
 @pytest.mark.parametrize(
     ("pattern", "sign"),
     [
-        pytest.param(r"prepared directory", signal.SIGKILL, id="relay"),
-        pytest.param(r"prepared refinery", signal.SIGKILL, id="refinery"),
-        pytest.param(r"prepared projector", signal.SIGKILL, id="projector"),
+        pytest.param(r"init_and_run directory", signal.SIGKILL, id="relay"),
+        pytest.param(r"init_and_run refinery", signal.SIGKILL, id="refinery"),
+        pytest.param(r"init_and_run projector", signal.SIGKILL, id="projector"),
         pytest.param(r"redis-server", signal.SIGKILL, id="redis-loses-its-memory"),
         pytest.param(r"ministack", signal.SIGTERM, id="ministack-restarts-with-its-state"),
         pytest.param(r"ministack", signal.SIGKILL, id="ministack-loses-its-state"),

@@ -1,11 +1,10 @@
 """Fixtures for an AWS emulator with all of its services, beside the small one that other tests share."""
 
-import random
 from collections.abc import Iterator
 
 import pytest
 
-from millrace_local.ports import free_ports
+from millrace_local.ports import free_port
 from millrace_local.servers import ministack
 from millrace_local.servers.postgres import Postgres
 from millrace_local.testing import running
@@ -22,7 +21,7 @@ SERVICES = (
 def cloud(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Start the emulator; `cloud.deploy` creates stacks in it."""
     directory = tmp_path_factory.mktemp("cloud")
-    port = free_ports(1, random.Random())[0]
+    port = free_port()
     server = ministack.Ministack(pytestconfig.rootpath / ".millrace" / "ministack", directory, port, services=SERVICES)
     server.prepare()
     with running(server.spec(), directory / "log"):

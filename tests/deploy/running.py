@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import random
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from millrace_local.ports import free_ports
 from millrace_local.process import ProcessSpec, http_probe, launch_environment
 from millrace_local.servers.postgres import Postgres
 from millrace_local.testing import run_aside, running
-from tests.deploy.places import APP, DOMAIN, ECS, SERVICES
+from tests.deploy.names import APP, DOMAIN, ECS, SERVICES
 from tests.deploy.recorder import Recorder, recorder
 from tests.deploy.stacks import Cloud
 from tests.deploy.templates import Evaluation, load
@@ -126,7 +125,7 @@ def deployment(
 ) -> Iterator[Deployment]:
     """Migrate and start every installed service; all are ready within the block."""
     deployed = Deployment(cloud, exports)
-    ports = free_ports(len(PRESENT), random.Random())
+    ports = free_ports(len(PRESENT))
     with ExitStack() as stack:
         for service, port in zip(PRESENT, ports, strict=True):
             recorded = stack.enter_context(recorder(cloud.port))

@@ -10,12 +10,13 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
-from millrace_local import preparation
+from millrace_local import provisioning
 from millrace_local.home import Home
 from millrace_local.plugins import COMMANDS, BrokenPluginError, load, plugins
-from millrace_local.preparation import PreparationError, UnknownStepError
+from millrace_local.provisioning import ProvisioningError, UnknownStepError
 from millrace_local.up.platform import Options
 from millrace_local.up.run import run
+from millrace_local.up.supervisor import CommandError
 
 DEFAULT_PORT = 8080
 DEMO_PROVIDERS = 5000
@@ -32,7 +33,7 @@ def main() -> None:
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """Build the application with the plugin that `arguments` call, or with all of them for the help."""
+    """Build the command line with the plugin that `arguments` name, or with all plugins for the help."""
     app = typer.Typer(no_args_is_help=True, help="Millrace, an open appointment platform.", add_completion=False)
     app.command()(up)
     app.command()(init)
@@ -83,7 +84,7 @@ def init(
 ) -> None:
     """Create the packages' streams, tables, schemas and keys. Existing ones stay as they are."""
     try:
-        chosen = preparation.steps(names or preparation.registered())
+        chosen = provisioning.steps(names or provisioning.registered())
     except UnknownStepError as error:
         errors.print(f"millrace init: {error}")
         raise typer.Exit(2) from None
@@ -91,10 +92,20 @@ def init(
         errors.print(str(error))
         raise typer.Exit(1) from None
     try:
-        asyncio.run(preparation.run(chosen))
-    except PreparationError as error:
+        asyncio.run(provisioning.run(chosen))
+    except ProvisioningError as error:
         errors.print(f"millrace init: {error}")
         raise typer.Exit(1) from None
+
+
+async def run_command(*arguments: str) -> None:
+    """Run `millrace ARGUMENTS` as a process of its own, as each command has its own event loop and exit code.
+
+    The process inherits our environment and output. Raise CommandError if it fails.
+    """
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "millrace_local", *arguments)
+    if (code := await process.wait()) != 0:
+        raise CommandError(f"millrace {arguments[0]} ended with {code}")
 
 
 def _port() -> int:

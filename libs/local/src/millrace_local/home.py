@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_HOME = ".millrace"
@@ -16,68 +15,33 @@ class HomeInUseError(RuntimeError):
     """Another platform runs on this home; the text states the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
 class Home:
     """The files and directories of one home directory."""
 
-    root: Path
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.postgres = root / "postgres"
+        self.redis = root / "redis"
+        self.aws = root / "aws"
+        self.ministack = root / "ministack"
+        self.master_key = root / "patients-master-key"
+        """The master key of personal data, created by `init`; without it the patients' database can't be read."""
+        self.webhook_key = root / "notifications-webhook-key"
+        """The key from which webhook secrets are derived, created by `init`; without it practices need new secrets."""
+        self.demo = root / "demo"
+        self.demo_pending = root / "demo.pending"
+        """An empty file that exists from the creation of the home until its demo data are loaded."""
+        self.demo_decided = root / "demo.decided"
+        """An empty file, used only in containers, that exists once demo data are loaded or were declined."""
+        self.heartbeat = root / "emulator.beat"
+        """The number of the last heartbeat that the AWS emulator acknowledged; see `containers.emulator`."""
+        self.variables = root / "platform.env"
+        """The environment of the running platform as `NAME=value` lines; exists only while the platform is ready."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Home":
         """Return the home that `MILLRACE_HOME` names, by default `.millrace` in the working directory."""
         return cls(Path(environment.get("MILLRACE_HOME") or DEFAULT_HOME).absolute())
-
-    @property
-    def postgres(self) -> Path:
-        return self.root / "postgres"
-
-    @property
-    def redis(self) -> Path:
-        return self.root / "redis"
-
-    @property
-    def aws(self) -> Path:
-        return self.root / "aws"
-
-    @property
-    def ministack(self) -> Path:
-        return self.root / "ministack"
-
-    @property
-    def master_key(self) -> Path:
-        """The master key of personal data, created by `init`; without it the patients' database can't be read."""
-        return self.root / "patients-master-key"
-
-    @property
-    def webhook_key(self) -> Path:
-        """The file of the key from which webhook secrets are derived, created by `init`; without it practices need
-        new secrets.
-        """
-        return self.root / "notifications-webhook-key"
-
-    @property
-    def demo(self) -> Path:
-        return self.root / "demo"
-
-    @property
-    def demo_pending(self) -> Path:
-        """A file that exists from the creation of the home until its demo data are loaded."""
-        return self.root / "demo.pending"
-
-    @property
-    def demo_decided(self) -> Path:
-        """A file for containers that exists once demo data are loaded or were declined."""
-        return self.root / "demo.decided"
-
-    @property
-    def heartbeat(self) -> Path:
-        """A file with the last heartbeat that the AWS emulator acknowledged; see `containers.emulator`."""
-        return self.root / "emulator.beat"
-
-    @property
-    def variables(self) -> Path:
-        """A file with the environment of the running platform; it exists only while the platform is ready."""
-        return self.root / "platform.env"
 
     def write_variables(self, variables: Mapping[str, str]) -> None:
         """Write the platform's variables, readable by the current user only, because they contain a password."""

@@ -20,10 +20,15 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_ports(count: int, random_source: random.Random) -> list[int]:
-    """Return `count` different free ports. Raise RuntimeError if there aren't enough."""
-    candidates = random_source.sample(range(LOWEST, HIGHEST), HIGHEST - LOWEST)
+def free_ports(count: int) -> list[int]:
+    """Return `count` different free ports, chosen at random. Raise RuntimeError if there aren't enough."""
+    candidates = random.SystemRandom().sample(range(LOWEST, HIGHEST), HIGHEST - LOWEST)
     free = [port for port, _ in zip((port for port in candidates if is_free(port)), range(count), strict=False)]
     if len(free) < count:
         raise RuntimeError(f"no {count} free ports between {LOWEST} and {HIGHEST}")
     return free
+
+
+def free_port() -> int:
+    """Return a free port, chosen at random."""
+    return free_ports(1)[0]

@@ -1,4 +1,4 @@
-"""Specification of one process, and probes of its readiness."""
+"""Specifies how to start, probe and stop a process."""
 
 import asyncio
 import os
@@ -25,8 +25,8 @@ Probe = Callable[[], Awaitable[bool]]
 class ProcessSpec:
     """How to start, probe and stop one process.
 
-    `stop_signal` asks it to stop, and the kernel sends it when the supervisor dies; `stop_seconds` later
-    it is killed. `unprivileged`: run it as an unprivileged user if root starts it. The probe `ready` never raises.
+    `stop_signal` requests a stop; the kernel also sends it when the supervisor dies. A process that runs on is killed
+    after `stop_seconds`. `unprivileged`: if started by root, run as another user. The probe `ready` never raises.
     """
 
     name: str
@@ -38,11 +38,11 @@ class ProcessSpec:
     unprivileged: bool = False
 
     def launch_command(self) -> list[str]:
-        """Return the command line that starts it as a child of this process."""
+        """Return the command line that starts the process as a child of the current one."""
         return launch_command(self.command, self.stop_signal, unprivileged=self.unprivileged)
 
     def launch_environment(self) -> dict[str, str]:
-        """Return its environment; see `launch_environment`."""
+        """Return the environment of the process: see the function `launch_environment`."""
         return launch_environment(self.environment)
 
 
@@ -53,13 +53,13 @@ def launch_command(command: Sequence[str], signal_: signal.Signals, *, unprivile
 
 
 def launch_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return our environment without AWS variables, updated by `variables`."""
+    """Return the current process's environment without AWS variables, updated by `variables`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**inherited, **variables}
 
 
 def is_root() -> bool:
-    """Return whether we are root, which PostgreSQL refuses to run as."""
+    """Return whether the current user is root, as which PostgreSQL refuses to run."""
     return os.geteuid() == 0
 
 

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import random
 import shutil
 import subprocess
 import tempfile
@@ -21,7 +20,7 @@ from typing import TypeVar
 
 import pytest
 
-from millrace_local.ports import free_ports
+from millrace_local.ports import free_port
 from millrace_local.process import ProcessSpec, exchange_probe
 from millrace_local.servers import ministack, postgres, redis
 
@@ -46,9 +45,9 @@ def run_aside(work: Callable[[], Awaitable[T]]) -> T:
 
 @contextlib.contextmanager
 def running(spec: ProcessSpec, log: Path) -> Iterator[None]:
-    """Run one server until the end of the block; it is ready within the block. Its output goes to `log`."""
+    """Run one server until the end of the block, which begins when the server is ready. Its output goes to `log`."""
     if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("a server lives as long as the thread that starts it: start it from the main one")
+        raise RuntimeError("a server stops with the thread that started it: start it from the main thread")
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command line, no shell
             spec.launch_command(),
@@ -80,16 +79,12 @@ async def _becomes_ready(spec: ProcessSpec, process: subprocess.Popen[bytes]) ->
     return True
 
 
-def _free_port() -> int:
-    return free_ports(1, random.Random())[0]  # noqa: S311 - no secret
-
-
 @pytest.fixture(scope="session")
 def embedded_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres]:
     """Start a PostgreSQL for the session without crash safety."""
     with _quick_directory(tmp_path_factory) as directory:
         settings = {**postgres.SETTINGS, **postgres.UNSAFE_SETTINGS}
-        server = postgres.Postgres(directory, _free_port(), settings)
+        server = postgres.Postgres(directory, free_port(), settings)
         server.prepare()
         with running(server.spec(), tmp_path_factory.mktemp("postgres") / "log"):
             yield server
@@ -118,7 +113,7 @@ def postgres_dsn(embedded_postgres: postgres.Postgres, unique_name: UniqueName) 
 def embedded_redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Start a Redis for the session; yield its port."""
     directory = tmp_path_factory.mktemp("redis")
-    port = _free_port()
+    port = free_port()
     with running(redis.spec(directory, port), directory / "log"):
         yield port
 
@@ -127,7 +122,7 @@ def embedded_redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[in
 def redis_url(embedded_redis_port: int) -> str:
     """Return the URL of an empty Redis."""
     if not run_aside(exchange_probe(embedded_redis_port, b"FLUSHALL\r\n", b"+OK\r\n")):
-        raise RuntimeError("the embedded Redis does not answer")
+        raise RuntimeError("the embedded Redis does not respond")
     return redis.url(embedded_redis_port)
 
 
@@ -136,7 +131,7 @@ def aws_endpoint(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
     """Start a ministack for the session and set the AWS variables; yield its URL."""
     directory = tmp_path_factory.mktemp("ministack")
     environment = pytestconfig.rootpath / ".millrace" / "ministack"
-    server = ministack.Ministack(environment, directory, _free_port())
+    server = ministack.Ministack(environment, directory, free_port())
     server.prepare()
     with running(server.spec(), directory / "log"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", server.endpoint)

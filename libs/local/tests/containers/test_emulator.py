@@ -6,7 +6,7 @@ import pytest
 
 from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.errors import Unavailable
-from millrace_local.containers.emulator import TABLE, Dynamo, Memory, beat_once
+from millrace_local.containers.emulator import TABLE, AcknowledgedHeartbeat, DynamoDBHeartbeats, beat_once
 
 
 class Emulator:
@@ -15,16 +15,16 @@ class Emulator:
     def __init__(self) -> None:
         self.beat = 0
         self.saved = 0
-        self.away = False
+        self.is_unavailable = False
 
     async def last(self) -> int:
-        if self.away:
-            raise Unavailable("away")
+        if self.is_unavailable:
+            raise Unavailable("connection refused")
         return self.beat
 
     async def write(self, beat: int) -> None:
-        if self.away:
-            raise Unavailable("away")
+        if self.is_unavailable:
+            raise Unavailable("connection refused")
         self.beat = beat
 
     def stop_and_start(self) -> None:
@@ -46,66 +46,68 @@ class RecordedRestores:
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Memory:
-    return Memory(tmp_path / "beat")
+def acknowledged(tmp_path: Path) -> AcknowledgedHeartbeat:
+    return AcknowledgedHeartbeat(tmp_path / "beat")
 
 
-async def beats(count: int, emulator: Emulator, memory: Memory, restored: RecordedRestores) -> None:
+async def beats(
+    count: int, emulator: Emulator, acknowledged: AcknowledgedHeartbeat, restored: RecordedRestores
+) -> None:
     for _ in range(count):
-        await beat_once(emulator, memory, restored)
+        await beat_once(emulator, acknowledged, restored)
 
 
-async def test_new_or_cleanly_stopped_emulator_has_lost_nothing(memory: Memory) -> None:
+async def test_new_or_cleanly_stopped_emulator_has_lost_nothing(acknowledged: AcknowledgedHeartbeat) -> None:
     emulator, restored = Emulator(), RecordedRestores()
-    await beats(3, emulator, memory, restored)
+    await beats(3, emulator, acknowledged, restored)
     emulator.stop_and_start()
-    await beats(3, emulator, memory, restored)
+    await beats(3, emulator, acknowledged, restored)
     assert (restored.times, emulator.beat) == (0, 6)
 
 
 @pytest.mark.parametrize("saves", [0, 1])
-async def test_kill_is_detected_once(memory: Memory, saves: int) -> None:
+async def test_kill_is_detected_once(acknowledged: AcknowledgedHeartbeat, saves: int) -> None:
     emulator, restored = Emulator(), RecordedRestores()
-    await beats(3, emulator, memory, restored)
+    await beats(3, emulator, acknowledged, restored)
     for _ in range(saves):
         emulator.stop_and_start()
-    await beats(1, emulator, memory, restored)
+    await beats(1, emulator, acknowledged, restored)
     emulator.kill_and_start()
-    await beats(3, emulator, memory, restored)
+    await beats(3, emulator, acknowledged, restored)
     assert restored.times == 1
 
 
-async def test_kill_is_detected_after_a_pause(memory: Memory, tmp_path: Path) -> None:
+async def test_kill_is_detected_after_a_pause(acknowledged: AcknowledgedHeartbeat, tmp_path: Path) -> None:
     emulator, restored = Emulator(), RecordedRestores()
-    await beats(3, emulator, memory, restored)
+    await beats(3, emulator, acknowledged, restored)
     emulator.kill_and_start()
-    await beats(1, emulator, Memory(tmp_path / "beat"), restored)
+    await beats(1, emulator, AcknowledgedHeartbeat(tmp_path / "beat"), restored)
     assert restored.times == 1
 
 
-async def test_failed_restore_is_retried(memory: Memory) -> None:
+async def test_failed_restore_is_retried(acknowledged: AcknowledgedHeartbeat) -> None:
     emulator = Emulator()
-    await beats(3, emulator, memory, RecordedRestores())
+    await beats(3, emulator, acknowledged, RecordedRestores())
     emulator.kill_and_start()
     failing, restored = RecordedRestores(Unavailable("no")), RecordedRestores()
     with pytest.raises(Unavailable):
-        await beat_once(emulator, memory, failing)
-    await beats(2, emulator, memory, restored)
+        await beat_once(emulator, acknowledged, failing)
+    await beats(2, emulator, acknowledged, restored)
     assert (failing.times, restored.times) == (1, 1)
 
 
-async def test_unacknowledged_heartbeat_is_not_stored(memory: Memory, tmp_path: Path) -> None:
+async def test_unacknowledged_heartbeat_is_not_stored(acknowledged: AcknowledgedHeartbeat, tmp_path: Path) -> None:
     emulator, restored = Emulator(), RecordedRestores()
-    await beats(3, emulator, memory, restored)
-    emulator.away = True
+    await beats(3, emulator, acknowledged, restored)
+    emulator.is_unavailable = True
     with pytest.raises(Unavailable):
-        await beat_once(emulator, memory, restored)
-    assert Memory(tmp_path / "beat").last == 3
+        await beat_once(emulator, acknowledged, restored)
+    assert AcknowledgedHeartbeat(tmp_path / "beat").last == 3
 
 
 async def test_missing_heartbeat_table_is_created(aws_endpoint: str) -> None:
     async with dynamodb_client() as client:
-        emulator = Dynamo(client)
+        emulator = DynamoDBHeartbeats(client)
         try:
             assert await emulator.last() == 0
             await emulator.write(7)

@@ -12,6 +12,7 @@ import uvicorn
 
 from millrace_local.edge.__main__ import server_config
 from millrace_local.edge.app import Edge
+from millrace_local.ports import free_port
 
 from .upstream import Upstream
 
@@ -52,12 +53,6 @@ class Listening:
         self._socket.close()
 
 
-def dead_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 async def edge(tmp_path: Path) -> AsyncIterator[Running]:
     upstream = Upstream()
@@ -65,7 +60,7 @@ async def edge(tmp_path: Path) -> AsyncIterator[Running]:
     ready_file.touch()
     async with Listening(uvicorn.Config(upstream, log_level="critical", ws="none")) as behind:
         base = f"http://127.0.0.1:{behind.port}"
-        services = {"directory": base, "search": base, "refinery": f"http://127.0.0.1:{dead_port()}"}
+        services = {"directory": base, "search": base, "refinery": f"http://127.0.0.1:{free_port()}"}
         async with Listening(server_config(Edge(services, ready_file))) as front:
             yield Running(f"http://127.0.0.1:{front.port}", front.port, upstream, ready_file)
 

@@ -1,6 +1,5 @@
 """The embedded servers over a stop and a restart."""
 
-import random
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from millrace_local.ports import free_ports
+from millrace_local.ports import free_port
 from millrace_local.servers import ministack, postgres
 from millrace_local.testing import run_aside, running
 
@@ -26,10 +25,6 @@ TABLE = {
 }
 
 
-def a_port() -> int:
-    return free_ports(1, random.Random())[0]
-
-
 async def execute(dsn: str, statement: str) -> object:
     connection = await asyncpg.connect(dsn)
     try:
@@ -39,7 +34,7 @@ async def execute(dsn: str, statement: str) -> object:
 
 
 def test_postgres_retains_committed_data(tmp_path: Path) -> None:
-    server = postgres.Postgres(tmp_path / "postgres", a_port())
+    server = postgres.Postgres(tmp_path / "postgres", free_port())
     server.prepare()
     with running(server.spec(), tmp_path / "log"):
         run_aside(lambda: server.create_database("directory"))
@@ -52,7 +47,7 @@ def test_postgres_retains_committed_data(tmp_path: Path) -> None:
 
 
 def test_postgres_requires_the_password(tmp_path: Path) -> None:
-    server = postgres.Postgres(tmp_path / "postgres", a_port())
+    server = postgres.Postgres(tmp_path / "postgres", free_port())
     server.prepare()
     assert server.password_file.stat().st_mode & 0o777 == 0o600
     wrong = server.dsn().replace(server.password_file.read_text(), "guess")
@@ -61,7 +56,7 @@ def test_postgres_requires_the_password(tmp_path: Path) -> None:
 
 
 def test_interrupted_initialization_is_repeated(tmp_path: Path) -> None:
-    server = postgres.Postgres(tmp_path, a_port())
+    server = postgres.Postgres(tmp_path, free_port())
     (tmp_path / "data.new").mkdir()
     (tmp_path / "data.new" / "half").touch()
     (tmp_path / "password").write_text("of the first attempt")
@@ -82,7 +77,7 @@ def dynamodb(server: ministack.Ministack, action: str, body: Mapping[str, object
 
 def test_aws_retains_its_state_over_a_clean_stop(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     environment = pytestconfig.rootpath / ".millrace" / "ministack"
-    server = ministack.Ministack(environment, tmp_path / "aws", a_port())
+    server = ministack.Ministack(environment, tmp_path / "aws", free_port())
     server.prepare()
     with running(server.spec(), tmp_path / "log"):
         dynamodb(server, "CreateTable", TABLE)
@@ -91,7 +86,7 @@ def test_aws_retains_its_state_over_a_clean_stop(tmp_path: Path, pytestconfig: p
 
 
 def test_aws_listens_on_loopback_without_docker(aws_endpoint: str, tmp_path: Path) -> None:
-    server = ministack.Ministack(tmp_path / "environment", tmp_path, a_port())
+    server = ministack.Ministack(tmp_path / "environment", tmp_path, free_port())
     variables = server.spec().environment
     assert variables["BIND_HOST"] == "127.0.0.1"
     assert not Path(variables["DOCKER_HOST"].removeprefix("unix://")).exists()

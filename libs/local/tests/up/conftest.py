@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from millrace_feeds.backoff import Backoff
 from millrace_local.process import ProcessSpec
 from millrace_local.up.child import Child
 from millrace_local.up.lifecycle import RestartPolicy
@@ -37,7 +38,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.output = Output(self.stream, [], colour=False)
-        policy = RestartPolicy(first_delay=0.01, longest_delay=0.02)
+        policy = RestartPolicy(Backoff(first=0.01, ceiling=0.02, jitter=0))
         self.supervisor = Supervisor(self.output, clock=asyncio.get_running_loop().time, policy=policy)
 
     def up_file(self, name: str) -> Path:

@@ -1,6 +1,5 @@
 """The environment of a local platform's processes."""
 
-import random
 from pathlib import Path
 
 import pytest
@@ -81,5 +80,5 @@ def test_no_variable_points_to_a_real_account(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_ports_are_free_and_distinct() -> None:
-    ports = Ports.choose(random.Random(1))
+    ports = Ports.choose()
     assert len({ports.postgres, ports.redis, ports.aws, *ports.services.values()}) == 3 + len(SERVICES)

@@ -1,8 +1,9 @@
 """When a process is restarted, and when it fails."""
 
+from millrace_feeds.backoff import Backoff
 from millrace_local.up.lifecycle import Lifecycle, Phase, RestartPolicy
 
-POLICY = RestartPolicy(first_delay=1, longest_delay=4, steady=30, attempts=3)
+POLICY = RestartPolicy(Backoff(first=1, ceiling=4, jitter=0), steady=30, attempts=3)
 NEW = Lifecycle(Phase.STARTING, 0)
 
 

@@ -95,6 +95,6 @@ async def test_new_work_restarts_the_idle_period(pages: Callable[..., Pages]) ->
 
 async def test_standstill_is_an_error(pages: Callable[..., Pages]) -> None:
     made = pages(read_model(None), read_model(None, handled=3), read_model(None, handled=3))
-    with pytest.raises(progress.NotDrainedError, match="nothing moved for 120 s"):
+    with pytest.raises(progress.NotDrainedError, match="no progress for 120 s"):
         await progress.until_served({}, 5.0, made.clock)
     assert made.now == 2 + progress.STANDSTILL_SECONDS + 1

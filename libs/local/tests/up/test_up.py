@@ -179,4 +179,4 @@ def test_killed_platform_leaves_no_process_and_starts_again(environment: Mapping
         again.until_ready()
         asked = [f"asked for /internal/{owner}/replay" for owner in ("directory", "reviews")]
         again.until(lambda: all(each in again.log.read_text() for each in asked))
-        assert "what ministack held is out of date" in again.log.read_text()
+        assert "the data in ministack is out of date" in again.log.read_text()

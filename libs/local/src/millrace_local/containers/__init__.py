@@ -1,1 +1,1 @@
-"""Commands for a platform in containers, for tasks that `millrace up` does itself."""
+"""Commands for a platform in containers; without containers, `millrace up` does the same tasks itself."""

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from millrace_local.cli import DEMO_PROVIDERS
-from millrace_local.containers.running import command
+from millrace_local.cli import DEMO_PROVIDERS, run_command
 from millrace_local.home import Home
 from millrace_local.up.demo import Command, Demo
 from millrace_local.up.progress import NotDrainedError
@@ -17,21 +16,24 @@ from millrace_local.up.supervisor import CommandError
 
 
 def load_demo(
-    providers: Annotated[int, typer.Option(min=0, help="Made-up providers; 0 leaves the platform empty.")] = (
+    providers: Annotated[int, typer.Option(min=0, help="Generated providers; 0 leaves the platform empty.")] = (
         DEMO_PROVIDERS
     ),
 ) -> None:
     """Load generated demo data into a new platform through its importers. Later runs do nothing."""
     try:
-        asyncio.run(load(Home.of(os.environ), providers, os.environ, command))
+        asyncio.run(load(Home.of(os.environ), providers, os.environ, run_command))
     except (CommandError, NotDrainedError) as error:
         typer.echo(f"millrace load-demo: {error}", err=True)
         raise typer.Exit(1) from None
 
 
 async def load(home: Home, providers: int, variables: Mapping[str, str], run: Command) -> None:
-    """Load demo data once, so that real data are never mixed with generated ones. Repeat an interrupted load.
-    Raise what `run` raises, and NotDrainedError."""
+    """Load `providers` generated providers by `run`, a function that runs a `millrace` command.
+
+    Do it once per home, so that real data are never mixed with generated ones; repeat an interrupted load. Raise
+    `CommandError`, and `NotDrainedError` if the data don't reach the search.
+    """
     if home.demo_decided.exists():
         return
     if providers:

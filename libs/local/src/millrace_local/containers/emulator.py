@@ -1,9 +1,9 @@
 """`millrace watch-emulator`: restore the AWS emulator's content after it lost acknowledged writes.
 
-The emulator persists its state at a clean stop only. After a kill it has an older state, or none, without notice. So
-this command regularly writes a heartbeat, an increasing number, and stores the last acknowledged one itself. If the
-emulator's number is lower, it has lost all later writes: streams and tables are created
-again, and the owning services replay their data, as after a kill under `millrace up`.
+The emulator persists its state at a clean stop only. After a kill it has an older state, or none, and reports nothing.
+So this command regularly writes a heartbeat, an increasing number, and stores the last acknowledged one in a file. If
+the emulator's number is lower, the emulator has lost all later writes: the command creates streams and tables again,
+and the owning services replay their data, as after a kill under `millrace up`.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.aws_errors import map_aws_errors
 from millrace_feeds.errors import FeedError, NotFound
 from millrace_feeds.provision import create_table
-from millrace_local.containers.running import command
+from millrace_local.cli import run_command
 from millrace_local.home import Home
-from millrace_local.up.recovery import OWNERS, replay_everything
+from millrace_local.up.recovery import PUBLISHERS, replay_everything
 from millrace_local.up.supervisor import CommandError
 
 if TYPE_CHECKING:
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 TABLE = "millrace-emulator"
 KEY = "name"
-BEAT_SECONDS = 0.5
+HEARTBEAT_SECONDS = 0.5
 
 
-class Emulator(Protocol):
-    """Stores heartbeats. Both methods raise FeedError while it is unavailable."""
+class HeartbeatStore(Protocol):
+    """Stores heartbeats in the emulator. Both methods raise FeedError while the emulator is unavailable."""
 
     async def last(self) -> int:
         """Return the last stored heartbeat, or 0."""
 
-    async def write(self, beat: int) -> None:
+    async def write(self, heartbeat: int) -> None:
         """Store the heartbeat and return when it is acknowledged."""
 
 
-class Dynamo:
-    """Stores heartbeats as one item of a table of ours."""
+class DynamoDBHeartbeats:
+    """Stores heartbeats as the only item of a DynamoDB table."""
 
     def __init__(self, client: "DynamoDBClient") -> None:
         self._client = client
@@ -56,62 +56,64 @@ class Dynamo:
             return 0
         return int(found["Item"]["beat"]["N"]) if "Item" in found else 0
 
-    async def write(self, beat: int) -> None:
+    async def write(self, heartbeat: int) -> None:
         with map_aws_errors(TABLE):
-            await self._client.put_item(TableName=TABLE, Item={KEY: {"S": KEY}, "beat": {"N": str(beat)}})
+            await self._client.put_item(TableName=TABLE, Item={KEY: {"S": KEY}, "beat": {"N": str(heartbeat)}})
 
 
-class Memory:
-    """The last acknowledged heartbeat, in a file that is replaced atomically."""
+class AcknowledgedHeartbeat:
+    """The last heartbeat that the emulator acknowledged, in a file that is replaced atomically."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.last = int(path.read_text()) if path.exists() else 0
 
-    def store(self, beat: int) -> None:
+    def store(self, heartbeat: int) -> None:
         unfinished = self._path.with_suffix(".new")
-        unfinished.write_text(str(beat))
+        unfinished.write_text(str(heartbeat))
         unfinished.replace(self._path)
-        self.last = beat
+        self.last = heartbeat
 
 
-async def beat_once(emulator: Emulator, memory: Memory, restore: Callable[[], Awaitable[None]]) -> None:
+async def beat_once(
+    store: HeartbeatStore, acknowledged: AcknowledgedHeartbeat, restore: Callable[[], Awaitable[None]]
+) -> None:
     """Check that the emulator has the last heartbeat, restore its content if not, and write the next heartbeat.
 
     Raise FeedError and what `restore` raises; the next call then repeats the check.
     """
-    known = await emulator.last()
-    if known < memory.last:
+    stored = await store.last()
+    if stored < acknowledged.last:
         await restore()
-    following = max(known, memory.last) + 1
-    await emulator.write(following)
-    memory.store(following)
+    following = max(stored, acknowledged.last) + 1
+    await store.write(following)
+    acknowledged.store(following)
 
 
 async def restore() -> None:
     """Create streams and tables again and replay all services' data. Raise CommandError."""
-    typer.echo("the emulator has lost what it held: sending everything through the feeds again")
-    await command("init")
-    urls = {owner: os.environ[f"MILLRACE_{owner.upper()}_URL"] for owner in OWNERS}
+    typer.echo("the emulator lost data: replaying all data through the feeds")
+    await run_command("init")
+    urls = {owner: os.environ[f"MILLRACE_{owner.upper()}_URL"] for owner in PUBLISHERS}
     await replay_everything(urls, typer.echo)
-    typer.echo("everything is on its way")
+    typer.echo("all data is in the outboxes")
 
 
-async def watch(memory: Memory) -> None:
-    """Write heartbeats until cancelled."""
+async def watch(acknowledged: AcknowledgedHeartbeat) -> None:
+    """Write heartbeats until cancelled, and restore the emulator's content whenever it was lost."""
     async with dynamodb_client() as client:
-        emulator = Dynamo(client)
+        store = DynamoDBHeartbeats(client)
         while True:
             try:
-                await beat_once(emulator, memory, restore)
+                await beat_once(store, acknowledged, restore)
             except (FeedError, CommandError) as error:
-                typer.echo(f"will look again: {error}")
-            await asyncio.sleep(BEAT_SECONDS)
+                typer.echo(f"retrying: {error}")
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 def watch_emulator() -> None:
     """Restore the content of an AWS emulator that lost it. Not for AWS itself, which loses nothing."""
     if not os.environ.get("AWS_ENDPOINT_URL"):
-        typer.echo("AWS_ENDPOINT_URL names no emulator", err=True)
+        typer.echo("AWS_ENDPOINT_URL is not set. Set it to the address of the AWS emulator.", err=True)
         raise typer.Exit(2)
-    asyncio.run(watch(Memory(Home.of(os.environ).heartbeat)))
+    asyncio.run(watch(AcknowledgedHeartbeat(Home.of(os.environ).heartbeat)))

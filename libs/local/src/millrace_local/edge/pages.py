@@ -1,6 +1,7 @@
 """The edge's own pages: landing page, health, and the documentation of all services."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -13,9 +14,10 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from millrace_local.edge.openapi import union
+from millrace_local.edge.problem import problem_response
 from millrace_local.servers import package_directory
 
-ASK_TIMEOUT = aiohttp.ClientTimeout(total=3.0)
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=3.0)
 ASSETS = "/docs/assets"
 OWN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz"})
 LANDING = Path(__file__).with_name("landing.html")
@@ -27,42 +29,36 @@ def is_own(path: str) -> bool:
 
 
 class Services:
-    """Requests to all services concurrently. `upstreams` are their base URLs by name."""
+    """Sends requests to all services concurrently. `upstreams` are their base URLs by name."""
 
     def __init__(self, upstreams: Mapping[str, str], session: aiohttp.ClientSession) -> None:
         self._upstreams = upstreams
         self._session = session
 
     async def not_ready(self) -> list[str]:
-        """Return the services that aren't ready."""
-        answers = await asyncio.gather(*map(self._is_ready, self._upstreams.values()))
-        return [name for name, ready in zip(self._upstreams, answers, strict=True) if not ready]
+        """Return the names of the services that aren't ready."""
+        ready = await self._get("/readyz")
+        return [name for name in self._upstreams if name not in ready]
 
     async def documents(self) -> dict[str, dict[str, Any]]:
         """Return the OpenAPI documents of the available services, by name."""
-        answers = await asyncio.gather(*map(self._document, self._upstreams.values()))
-        return {name: answer for name, answer in zip(self._upstreams, answers, strict=True) if answer is not None}
+        return {name: json.loads(body) for name, body in (await self._get("/openapi.json")).items()}
 
-    async def _is_ready(self, base_url: str) -> bool:
+    async def _get(self, path: str) -> dict[str, bytes]:
+        """Return the bodies of the services' responses to GET by name, without those that aren't 200."""
+        bodies = await asyncio.gather(*(self._get_body(url + path) for url in self._upstreams.values()))
+        return {name: body for name, body in zip(self._upstreams, bodies, strict=True) if body is not None}
+
+    async def _get_body(self, url: str) -> bytes | None:
         try:
-            async with self._session.get(f"{base_url}/readyz", timeout=ASK_TIMEOUT) as response:
-                return response.status == HTTPStatus.OK
+            async with self._session.get(url, timeout=REQUEST_TIMEOUT) as response:
+                return await response.read() if response.status == HTTPStatus.OK else None
         except (aiohttp.ClientError, TimeoutError):
-            return False
-
-    async def _document(self, base_url: str) -> dict[str, Any] | None:
-        try:
-            async with self._session.get(f"{base_url}/openapi.json", timeout=ASK_TIMEOUT) as response:
-                if response.status != HTTPStatus.OK:
-                    return None
-                document: dict[str, Any] = await response.json()
-                return document
-        except (aiohttp.ClientError, TimeoutError, ValueError):
             return None
 
 
 def create_pages(services: Services, ready_file: Path | None) -> FastAPI:
-    """Create the edge's own pages. While `ready_file` is missing, the platform is still starting."""
+    """Create the application with the edge's own pages. While `ready_file` is missing, `/healthz` returns 503."""
     pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
     @pages.get("/", response_class=HTMLResponse)
@@ -73,9 +69,9 @@ def create_pages(services: Services, ready_file: Path | None) -> FastAPI:
     @pages.get("/readyz")
     async def health() -> JSONResponse:
         if ready_file is not None and not await asyncio.to_thread(ready_file.exists):
-            return _not_ready("the platform is starting")
+            return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, "the platform is starting")
         if missing := await services.not_ready():
-            return _not_ready(f"not ready: {', '.join(missing)}")
+            return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, f"not ready: {', '.join(missing)}")
         return JSONResponse({"status": "ready"})
 
     @pages.get("/openapi.json")
@@ -96,8 +92,3 @@ def create_pages(services: Services, ready_file: Path | None) -> FastAPI:
     landing_page = LANDING.read_text()
     pages.mount(ASSETS, StaticFiles(directory=package_directory("fastapi_offline") / "static"))
     return pages
-
-
-def _not_ready(detail: str) -> JSONResponse:
-    problem = {"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": detail}
-    return JSONResponse(problem, 503, {"Retry-After": "1"}, "application/problem+json")

@@ -9,25 +9,25 @@ from http import HTTPStatus
 
 import aiohttp
 from multidict import CIMultiDict
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from yarl import URL
 
 from millrace_local.edge.headers import end_to_end, forwarded
-from millrace_local.edge.problem import send_problem
+from millrace_local.edge.problem import problem_response
 from millrace_local.routes import service_for
 
 CONNECT_SECONDS = 2.0
 POOL_SECONDS = 5.0
 SILENCE_SECONDS = 60.0
 CONNECTIONS_PER_SERVICE = 256
-# Less than the services' idle timeout (75 s): the side that sends first must be the one that closes.
+# Less than the services' idle timeout (75 s): if a service closed first, a request could be lost meanwhile.
 IDLE_SECONDS = 60.0
 CHUNK = 65536
 FIELD_LIMIT = 65536
 
 
 def open_session() -> aiohttp.ClientSession:
-    """Open a bounded client that changes nothing of the forwarded content."""
+    """Open an HTTP client with limited connections and times, which forwards bodies and header fields unchanged."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS_PER_SERVICE, keepalive_timeout=IDLE_SECONDS),
         timeout=aiohttp.ClientTimeout(
@@ -42,7 +42,7 @@ def open_session() -> aiohttp.ClientSession:
 
 
 class Exchange:
-    """One forwarded request. `started`: the client got a status; `gone`: it disconnected during its upload."""
+    """One forwarded request. `started`: the client got a status; `gone`: the client disconnected during its upload."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope = scope
@@ -73,13 +73,8 @@ class Exchange:
             data=self._body(),
             allow_redirects=False,
         ) as response:
-            await self._send(
-                {
-                    "type": "http.response.start",
-                    "status": response.status,
-                    "headers": end_to_end(response.raw_headers),
-                }
-            )
+            headers = end_to_end(response.raw_headers)
+            await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
             self.started = True
             async for chunk in response.content.iter_chunked(CHUNK):
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -131,7 +126,8 @@ class Proxy:
         """Forward one request. If the upstream's response breaks off, the client's breaks off too."""
         service = service_for(_path(scope))
         if service is None or service not in self._upstreams:
-            await send_problem(send, HTTPStatus.NOT_FOUND, "no service answers this path")
+            response = problem_response(HTTPStatus.NOT_FOUND, "no service has this path")
+            await response(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send)
         try:
@@ -141,17 +137,17 @@ class Proxy:
                 return
             if exchange.started:
                 raise
-            await send_problem(send, *_explain(service, error))
+            await _error_response(service, error)(scope, receive, send)
 
 
-def _explain(service: str, error: Exception) -> tuple[HTTPStatus, str]:
+def _error_response(service: str, error: Exception) -> ASGIApp:
     match error:
         case TimeoutError():  # includes aiohttp's timeouts
-            return HTTPStatus.GATEWAY_TIMEOUT, f"{service} did not answer in time"
+            return problem_response(HTTPStatus.GATEWAY_TIMEOUT, f"{service} did not respond in time")
         case aiohttp.ClientConnectorError():
-            return HTTPStatus.SERVICE_UNAVAILABLE, f"{service} is not running"
+            return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, f"{service} is not running")
         case _:
-            return HTTPStatus.BAD_GATEWAY, f"{service} broke off"
+            return problem_response(HTTPStatus.BAD_GATEWAY, f"{service} closed the connection before it responded")
 
 
 def _path(scope: Scope) -> str:

@@ -30,9 +30,9 @@ class InstallationError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Ministack:
-    """One ministack: its environment (may be shared), its state, and its port.
+    """One AWS emulator (ministack): its Python environment (may be shared), its state in `directory`, and its port.
 
-    The state is written at a clean stop only. If a `running` marker exists at the next start, the last one
+    The state is written at a clean stop only. If the file `running` exists at the next start, the last process
     didn't stop cleanly, and the stored state lacks acknowledged writes.
     """
 
@@ -51,7 +51,7 @@ class Ministack:
         return self.directory / "running"
 
     def prepare(self) -> None:
-        """Create the directories, and the environment unless it matches the lock. Raise InstallationError."""
+        """Create the directories and install ministack unless the locked version is. Raise InstallationError."""
         (self.directory / "state").mkdir(parents=True, exist_ok=True)
         (self.directory / "tmp").mkdir(exist_ok=True)
         install(self.environment)
@@ -82,13 +82,16 @@ class Ministack:
 
 
 def is_installed(environment: Path) -> bool:
-    """Return whether ministack's environment matches the lock."""
+    """Return whether ministack's Python environment has the packages of the lock file."""
     stamp = environment / "installed.sha256"
     return stamp.exists() and stamp.read_text() == _locked()
 
 
 def install(environment: Path) -> None:
-    """Build ministack's environment unless it matches the lock. May run concurrently. Raise InstallationError."""
+    """Install the locked packages in ministack's Python environment unless they are. May run concurrently.
+
+    Raise InstallationError.
+    """
     environment.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{environment}.lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)

@@ -39,7 +39,7 @@ forgotten_at = 0.0
 
 
 def expire_records(stream: dict[str, Any]) -> None:
-    """Drop expired records if there are any."""
+    """Drop the expired records of a stream; do nothing if no shard's oldest record has expired."""
     oldest = time.time() - stream["RetentionPeriodHours"] * 3600
     shards = stream["shards"].values()
     if any(shard["records"] and shard["records"][0]["ApproximateArrivalTimestamp"] < oldest for shard in shards):
@@ -47,7 +47,7 @@ def expire_records(stream: dict[str, Any]) -> None:
 
 
 def expire_iterators() -> None:
-    """Remove expired iterators from time to time."""
+    """Remove expired iterators, at most once in FORGET_SECONDS."""
     global forgotten_at  # noqa: PLW0603 # as ministack keeps its own state
     now = time.monotonic()
     if now - forgotten_at >= FORGET_SECONDS:
@@ -56,7 +56,7 @@ def expire_iterators() -> None:
 
 
 def behind(items: list[dict[str, Any]], start: dict[str, Any], table: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the items whose keys come after that of `start`."""
+    """Return the sorted items whose keys come after that of `start`."""
     names = [name for name in (table["pk_name"], table["sk_name"]) if name]
 
     def key(item: dict[str, Any]) -> tuple[str, ...]:

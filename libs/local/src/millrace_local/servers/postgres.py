@@ -42,7 +42,7 @@ class InitialisationError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """One database cluster under `directory`, reached over TCP with a password (socket paths may be too long)."""
+    """One database cluster under `directory`. Clients connect by TCP and password (socket paths may be too long)."""
 
     directory: Path
     port: int
@@ -61,7 +61,7 @@ class Postgres:
         return f"postgresql://{USER}:{self.password_file.read_text()}@{LOOPBACK}:{self.port}/{database}"
 
     def prepare(self) -> None:
-        """Create the cluster unless it exists. Blocks for a second or two. Raise InitialisationError."""
+        """Create the cluster by initdb unless it exists, which takes a second or two. Raise InitialisationError."""
         if self.data.exists():
             return
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -75,13 +75,13 @@ class Postgres:
         unfinished.rename(self.data)  # a cluster is either complete or missing
 
     def spec(self) -> ProcessSpec:
-        """Return the server process. It stops at once on SIGINT, without waiting for clients to disconnect."""
+        """Return the server process, which stops at once on SIGINT, without waiting for clients to disconnect."""
         settings = {"listen_addresses": LOOPBACK, "port": str(self.port), "unix_socket_directories": ""}
         options = [word for name, value in {**settings, **self.settings}.items() for word in ("-c", f"{name}={value}")]
         return ProcessSpec(
             name="postgres",
             command=(_program("postgres"), "-D", str(self.data), *options),
-            ready=self._answers,
+            ready=self._responds,
             environment={"LC_ALL": "C", "TZ": "UTC"},
             stop_signal=signal.SIGINT,
             stop_seconds=30.0,
@@ -117,7 +117,7 @@ class Postgres:
             "--builtin-locale=C.UTF-8",
             "--no-instructions",
         )
-        initdb = ProcessSpec("initdb", (_program("initdb"), *arguments), self._answers, unprivileged=True)
+        initdb = ProcessSpec("initdb", (_program("initdb"), *arguments), self._responds, unprivileged=True)
         done = subprocess.run(  # noqa: S603 - our own binary, no shell
             initdb.launch_command(),
             env={**os.environ, "LC_ALL": "C"},
@@ -129,7 +129,7 @@ class Postgres:
         if done.returncode != 0:
             raise InitialisationError(done.stderr.decode(errors="replace").strip() or f"initdb: {done.returncode}")
 
-    async def _answers(self) -> bool:
+    async def _responds(self) -> bool:
         try:
             connection = await asyncpg.connect(self.dsn(), timeout=PROBE_SECONDS)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):

@@ -1,4 +1,4 @@
-"""One supervised process: the asyncio shell around `lifecycle`."""
+"""Runs one supervised process by asyncio, by the rules in `lifecycle`."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ RestoreHook = Callable[[bool], Awaitable[None]]
 
 
 class StartError(RuntimeError):
-    """A process never became ready; the text names it and how it ended."""
+    """A process never became ready; the text names the process and how it ended."""
 
 
 async def spawn(command: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]) -> "ChildProcess":
@@ -57,7 +57,7 @@ class ChildProcess:
     pipe: int
 
     async def show(self, name: str, output: Output) -> None:
-        """Write its lines to `output` until the other end is closed everywhere. Closes our end; call it once."""
+        """Write the process's lines to `output` until all its writers closed the pipe; close our end. Call it once."""
         reader = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(self.pipe, "rb", buffering=0)
@@ -94,7 +94,7 @@ def kill_group(process: Process) -> None:
 
 
 async def nothing_to_restore(_clean: bool) -> None:
-    """Do nothing when it is ready again."""
+    """Do nothing; the default of `restore`."""
 
 
 class Child:
@@ -129,11 +129,11 @@ class Child:
 
     @property
     def process_id(self) -> int | None:
-        """The id of its latest process, or None."""
+        """The id of the latest process; None before the first start."""
         return self._process.pid if self._process else None
 
     async def run(self) -> None:
-        """Start it, and restart it whenever it exits, until `stop`. Raise StartError."""
+        """Start the process, and restart it whenever it exits, until `stop`. Raise StartError if it has failed."""
         try:
             while self.life.phase in {Phase.STARTING, Phase.PAUSED}:
                 await self._run_once()
@@ -142,7 +142,7 @@ class Child:
             self._ended.set()
 
     async def stop(self) -> None:
-        """Stop it permanently and wait for its exit, killing it after `stop_seconds`."""
+        """Stop the process permanently and wait for its exit; kill it after `stop_seconds`."""
         self.life = self.life.stops(self._clock())
         self._stopping.set()
         if self._process is not None and self._process.returncode is None:
@@ -152,7 +152,7 @@ class Child:
         await self._ended.wait()
 
     def kill(self) -> None:
-        """Kill it now; `stop` must still be called."""
+        """Kill the process now; `stop` must still be called."""
         if self._process is not None:
             kill_group(self._process)
 
@@ -210,7 +210,7 @@ class Child:
 
 
 def ending(code: int | None) -> str:
-    """Describe how a process ended."""
+    """Describe how a process ended, by its exit code; a negative code is a signal."""
     if code is not None and code < 0:
         return f"was ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from millrace_local.up.child import Clock
-from millrace_local.up.progress import PLACES, until_drained, until_served
+from millrace_local.up.progress import CALENDAR_STAGES, until_drained, until_served
 
 SEED = 1
 
@@ -16,7 +16,10 @@ Command = Callable[..., Coroutine[None, None, None]]
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """`providers` generated providers, with their files in `directory`. `command` runs a `millrace` command."""
+    """Generated data of so many `providers`, in files in `directory`.
+
+    The file `pending` marks a home whose demo data aren't loaded yet. `command` runs a `millrace` command.
+    """
 
     providers: int
     directory: Path
@@ -24,7 +27,7 @@ class Demo:
     command: Command
 
     def request(self) -> None:
-        """Mark this new home as waiting for demo data, if any, until `done`."""
+        """Mark a new home as waiting for demo data, unless `providers` is 0; `done` removes the mark."""
         if self.providers > 0:
             self.pending.touch()
 
@@ -34,13 +37,13 @@ class Demo:
         return self.providers > 0 and self.pending.exists()
 
     async def make(self) -> None:
-        """Generate the files. Needs none of the servers."""
+        """Generate the files; no server needs to run. Raise what the command raises."""
         await self.command(
             "demo", "--providers", str(self.providers), "--seed", str(SEED), "--out", str(self.directory)
         )
 
     async def load(self) -> None:
-        """Import the files after `millrace init`. May be repeated."""
+        """Import the files into the directory service; may be repeated. Raise what the command raises."""
         await self.command("import", "nppes", str(self.directory / "nppes.csv"))
         await self.command(
             "import", "qhp", str(self.directory / "qhp-providers.json"), str(self.directory / "qhp-plans.json")
@@ -51,7 +54,7 @@ class Demo:
 
         Raise NotDrainedError, and what the command raises.
         """
-        await until_drained(variables, PLACES, clock)
+        await until_drained(variables, CALENDAR_STAGES, clock)
         moment = wall_clock()
         calendars = self.command("calendars", "demo", "--places", str(self.providers // 2), "--seed", str(SEED))
         try:
@@ -62,6 +65,6 @@ class Demo:
             raise errors.exceptions[0] from None
 
     def done(self) -> None:
-        """Remove the files: the data are loaded."""
+        """Remove the files and the mark, after the data are loaded."""
         self.pending.unlink(missing_ok=True)
         shutil.rmtree(self.directory, ignore_errors=True)

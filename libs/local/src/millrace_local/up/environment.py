@@ -1,6 +1,5 @@
 """The variables that every process of a local platform gets."""
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +24,9 @@ class Ports:
     services: Mapping[str, int]
 
     @classmethod
-    def choose(cls, random_source: random.Random) -> "Ports":
+    def choose(cls) -> "Ports":
         """Choose free ports."""
-        postgres, redis_, aws, *services = free_ports(3 + len(SERVICES), random_source)
+        postgres, redis_, aws, *services = free_ports(3 + len(SERVICES))
         return cls(postgres, redis_, aws, dict(zip(SERVICES, services, strict=True)))
 
     def service_url(self, service: str) -> str:

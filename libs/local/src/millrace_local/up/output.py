@@ -21,7 +21,7 @@ class LineSplitter:
         self._skipping = False
 
     def feed(self, chunk: bytes) -> list[str]:
-        """Yield the lines that `chunk` completes."""
+        """Return the lines that `chunk` completes."""
         *complete, rest = (self._held + chunk).split(b"\n")
         lines = [line for raw in complete if (line := self._line(raw)) is not None]
         self._held = rest
@@ -32,7 +32,7 @@ class LineSplitter:
         return lines
 
     def flush(self) -> list[str]:
-        """Yield the last line if it has no line break."""
+        """Return the last line if it has no line break."""
         lines = self.feed(b"\n")
         return [line for line in lines if line]
 
@@ -45,8 +45,10 @@ class LineSplitter:
 
 
 class Output:
-    """Writes lines with the name of their process. Never blocks the caller: lines that a stalled terminal can't take in
-    a queue of `QUEUE_LIMIT` are dropped and counted."""
+    """Writes lines with the name of their process, from a queue in its own thread, so that no caller waits.
+
+    If the terminal is so slow that `QUEUE_LIMIT` lines are queued, further ones are dropped and counted.
+    """
 
     def __init__(self, stream: TextIO, names: Sequence[str], *, colour: bool) -> None:
         self._stream = stream
@@ -80,7 +82,7 @@ class Output:
     def _put(self, line: str) -> None:
         try:
             if self._dropped:
-                self._queue.put_nowait(f"… {self._dropped} lines dropped: nobody took them")
+                self._queue.put_nowait(f"… {self._dropped} lines dropped, because the terminal was too slow")
                 self._dropped = 0
             self._queue.put_nowait(line)
         except queue.Full:

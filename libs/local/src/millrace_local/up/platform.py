@@ -1,8 +1,7 @@
-"""Starts the platform in order, and restores the emulator's content after it was lost."""
+"""Starts the servers and services in order, and restores the AWS emulator's content after it was lost."""
 
 import asyncio
 import os
-import random
 import socket
 import sys
 import time
@@ -26,18 +25,18 @@ from millrace_local.up.environment import (
     service_variables,
 )
 from millrace_local.up.output import Output
-from millrace_local.up.progress import OWNER, WAY, NotDrainedError, until_served
-from millrace_local.up.recovery import OWNERS, RETRY_SECONDS, replay_everything
+from millrace_local.up.progress import IMPORTER, SEARCH_STAGES, NotDrainedError, until_served
+from millrace_local.up.recovery import PUBLISHERS, RETRY_SECONDS, replay_everything
 from millrace_local.up.supervisor import CommandError, Supervisor, all_ready
 
-BESIDES: Mapping[str, Sequence[str]] = {"refinery": ("feeds",)}
+ALSO_PROVISIONED: Mapping[str, Sequence[str]] = {"refinery": ("feeds",)}
 """Packages that a service provisions in addition to its own: consumers create the streams that they read and write."""
 SERVICE_STOP_SECONDS = 30.0  # a service takes up to 25 s to finish its work
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The user's options. `environment` is the user's own."""
+    """The options of `millrace up`. `environment` contains the user's environment variables."""
 
     home: Home
     port: int
@@ -46,13 +45,13 @@ class Options:
 
 
 class Platform:
-    """One run of the platform on one home, which the caller has locked. `listener` is the edge's."""
+    """One run of the platform on one home, which the caller has locked. `listener` is the edge's listening socket."""
 
     def __init__(
         self, options: Options, supervisor: Supervisor, output: Output, listener: socket.socket, clock: Clock
     ) -> None:
         home = options.home
-        ports = Ports.choose(random.Random())  # noqa: S311 - no secret
+        ports = Ports.choose()
         self._options = options
         self._supervisor = supervisor
         self._output = output
@@ -67,8 +66,10 @@ class Platform:
         self._aws_is_behind = False
 
     async def bring_up(self) -> None:
-        """Start everything and return when searches work. Raise StartError, CommandError and the
-        servers' preparation errors."""
+        """Start all processes and return when searches work.
+
+        Raise StartError, CommandError, NotDrainedError, InitialisationError and InstallationError.
+        """
         began = self._clock()
         self._options.home.variables.unlink(missing_ok=True)
         if not self._postgres.data.exists():
@@ -87,15 +88,17 @@ class Platform:
         self._output.say(summary(self._options, self._clock() - began))
 
     async def _wait_for_read_model(self) -> None:
-        """Wait for the read model, which each start rebuilds because Redis isn't persistent. Continue without it
-        if it makes no progress for a while, because the rest of the platform works without it."""
+        """Wait for the read model, which each start rebuilds because Redis isn't persistent.
+
+        Return without it if it makes no progress for a while, because the rest of the platform works without it.
+        """
         try:
             await until_served(self._variables, 0.0, self._clock)
         except NotDrainedError:
             self._output.say("the read model is not complete yet; searches will work once it is")
 
     def record_exits(self) -> None:
-        """Write down how the processes exited, for the next start; call it once all have."""
+        """Remove the emulator's marker if the emulator stopped cleanly with all data. Call it after all exited."""
         self._options.home.variables.unlink(missing_ok=True)
         saved = any(child.spec.name == "ministack" and child.exit_code == 0 for child in self._stores)
         if saved and not self._aws_is_behind:
@@ -103,7 +106,7 @@ class Platform:
 
     async def _start_servers(self) -> None:
         if self._demo.is_pending:
-            self._output.say(f"a new home: making up {self._demo.providers} providers for it")
+            self._output.say(f"a new home: generating {self._demo.providers} providers")
         async with asyncio.TaskGroup() as group:
             if self._demo.is_pending:
                 group.create_task(self._demo.make())
@@ -132,10 +135,10 @@ class Platform:
 
     async def _start_services(self) -> None:
         """Start the services; each provisions its own resources and waits for missing streams."""
-        early = self._supervisor.start(*(self._service(name) for name in WAY))
+        early = self._supervisor.start(*(self._service(name) for name in SEARCH_STAGES))
         if self._demo.is_pending:
-            await all_ready([each for each in early if each.spec.name == OWNER])
-        late = self._supervisor.start(*(self._service(name) for name in SERVICES if name not in WAY))
+            await all_ready([each for each in early if each.spec.name == IMPORTER])
+        late = self._supervisor.start(*(self._service(name) for name in SERVICES if name not in SEARCH_STAGES))
         edge = self._supervisor.start(self._edge(), descriptors=(self._listener.fileno(),))
         if self._demo.is_pending:
             await self._demo.load()
@@ -144,7 +147,7 @@ class Platform:
     def _service(self, name: str) -> ProcessSpec:
         return ProcessSpec(
             name=name,
-            command=(sys.executable, "-m", "millrace_local.prepared", name, *BESIDES.get(name, ())),
+            command=(sys.executable, "-m", "millrace_local.init_and_run", name, *ALSO_PROVISIONED.get(name, ())),
             ready=http_probe(f"{self._ports.service_url(name)}/readyz"),
             environment=service_variables(name, self._ports, self._variables),
             stop_seconds=SERVICE_STOP_SECONDS,
@@ -183,8 +186,8 @@ class Platform:
             await self._replay()
 
     async def _replay(self) -> None:
-        self._output.say("what ministack held is out of date: sending everything through the feeds again")
-        owners = {name: self._ports.service_url(name) for name in OWNERS}
+        self._output.say("the data in ministack is out of date: replaying all data through the feeds")
+        owners = {name: self._ports.service_url(name) for name in PUBLISHERS}
         await replay_everything(owners, self._output.say)
         self._aws_is_behind = False
 

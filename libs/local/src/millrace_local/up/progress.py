@@ -1,4 +1,4 @@
-"""Waits until imported data have reached all consumers."""
+"""Waits until imported data have reached the services that use them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -9,16 +9,16 @@ import httpx
 
 from millrace_local.up.child import Clock
 
-OWNER = "directory"
+IMPORTER = "directory"
 """The service that runs imports."""
-WAY = (OWNER, "refinery", "projector")
-"""The stages from the import to the search."""
-PLACES = (OWNER, "refinery", "scheduling")
-"""The stages from the import to the service that creates calendars."""
+SEARCH_STAGES = (IMPORTER, "refinery", "projector")
+"""The services through which imported data reach the search, in order."""
+CALENDAR_STAGES = (IMPORTER, "refinery", "scheduling")
+"""The services through which imported data reach the one that creates calendars, in order."""
 # Longer than a record can be between two stages without either of them counting it.
 SETTLED_SECONDS = 1.5
 POLL_SECONDS = 0.25
-ASK_SECONDS = 5.0
+REQUEST_SECONDS = 5.0
 STANDSTILL_SECONDS = 120.0
 
 WORK = {"backlog", "pending", "in_flight", "lag_ms"}
@@ -28,13 +28,13 @@ Progress = tuple[float | None, ...]
 
 
 class NotDrainedError(RuntimeError):
-    """Imported data did not arrive; the text says for how long nothing moved."""
+    """Imported data did not arrive; the text says for how long there was no progress."""
 
 
 def progress_if_idle(statuses: Mapping[str, Any]) -> Progress | None:
-    """Return the stages' counters, or None while one of them has work or is unavailable.
+    """Return the services' counters of finished work, or None while one of them has work or is unavailable.
 
-    `statuses` are the status pages by stage. A stage has work while any `backlog` or `pending` (outbox rows),
+    `statuses` are the status pages by service. A service has work while any `backlog` or `pending` (outbox rows),
     `in_flight` (records) or `lag_ms` isn't 0, or a consumer doesn't know its lag yet.
     """
     if any(status is None for status in statuses.values()):
@@ -42,14 +42,14 @@ def progress_if_idle(statuses: Mapping[str, Any]) -> Progress | None:
     values = [value for status in statuses.values() for value in _values(status, WORK)]
     if any(value != 0 for value in values):
         return None
-    consumers = [list(_values(status, {"lag_ms"})) for stage, status in statuses.items() if stage != OWNER]
+    consumers = [list(_values(status, {"lag_ms"})) for stage, status in statuses.items() if stage != IMPORTER]
     if not all(consumers):
         return None
     return tuple(_done(statuses))
 
 
 def work_done(statuses: Mapping[str, Any]) -> float:
-    """Return the sum of the stages' counters; it decreases if one is unavailable or restarts."""
+    """Return the sum of the services' counters of finished work; it decreases if one is unavailable or restarts."""
     return sum(value or 0.0 for value in _done(statuses))
 
 
@@ -58,7 +58,7 @@ def _done(statuses: Mapping[str, Any]) -> Iterator[float | None]:
 
 
 async def until_drained(variables: Mapping[str, str], stages: Sequence[str], clock: Clock) -> None:
-    """Wait until all these stages are idle and stay so for a while. Raise NotDrainedError."""
+    """Wait until all these services have been idle for SETTLED_SECONDS. Raise NotDrainedError."""
     settled: Progress | None = None
     since = clock()
     async with aclosing(_statuses(variables, stages, clock)) as seen:
@@ -70,9 +70,9 @@ async def until_drained(variables: Mapping[str, str], stages: Sequence[str], clo
 
 
 async def until_served(variables: Mapping[str, str], moment: float, clock: Clock) -> None:
-    """Wait for a read model with everything on the feed until `moment` (unix seconds). Raise NotDrainedError.
+    """Wait until the served read model has all records that were on the feed at `moment` (Unix seconds).
 
-    Later records don't count, so the projector may never be idle.
+    Doesn't wait for later records, so the projector needn't be idle. Raise NotDrainedError.
     """
     async with aclosing(_statuses(variables, ["projector"], clock)) as seen:
         async for statuses in seen:
@@ -88,17 +88,17 @@ def _holds(read_model: Mapping[str, Any], moment: float) -> bool:
 async def _statuses(
     variables: Mapping[str, str], stages: Sequence[str], clock: Clock
 ) -> AsyncGenerator[Mapping[str, Any], None]:
-    """Yield the stages' status pages repeatedly. Raise NotDrainedError after STANDSTILL_SECONDS without progress."""
+    """Yield the services' status pages repeatedly. Raise NotDrainedError after STANDSTILL_SECONDS without progress."""
     most, moved = -1.0, clock()
-    async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False) as client:
         while clock() - moved <= STANDSTILL_SECONDS:
-            answers = await asyncio.gather(*(_status(client, variables, stage) for stage in stages))
-            statuses = dict(zip(stages, answers, strict=True))
+            pages = await asyncio.gather(*(_status(client, variables, stage) for stage in stages))
+            statuses = dict(zip(stages, pages, strict=True))
             if (done := work_done(statuses)) > most:
                 most, moved = done, clock()
             yield statuses
             await asyncio.sleep(POLL_SECONDS)
-    raise NotDrainedError(f"the demo data did not arrive: nothing moved for {STANDSTILL_SECONDS:.0f} s")
+    raise NotDrainedError(f"the demo data did not arrive: no progress for {STANDSTILL_SECONDS:.0f} s")
 
 
 async def _status(client: httpx.AsyncClient, variables: Mapping[str, str], stage: str) -> Any:

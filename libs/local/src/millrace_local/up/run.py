@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import random
 import signal
 import socket
 import sys
@@ -11,7 +10,7 @@ from asyncio import FIRST_COMPLETED
 from collections.abc import Iterator
 
 from millrace_local.home import HomeInUseError
-from millrace_local.ports import LOOPBACK, free_ports
+from millrace_local.ports import LOOPBACK, free_port
 from millrace_local.routes import SERVICES
 from millrace_local.servers.ministack import InstallationError
 from millrace_local.servers.postgres import InitialisationError
@@ -59,8 +58,10 @@ def _listener(port: int) -> Iterator[socket.socket]:
 
 
 def _port_advice(port: int, error: OSError) -> str:
-    free = free_ports(1, random.Random())[0]  # noqa: S311 - no secret
-    return f"can't listen on {LOOPBACK}:{port} ({error.strerror}). Use another port: MILLRACE_PORT={free} millrace up"
+    return (
+        f"can't listen on {LOOPBACK}:{port} ({error.strerror}). "
+        f"Use another port: MILLRACE_PORT={free_port()} millrace up"
+    )
 
 
 async def _supervise(options: Options, output: Output, listener: socket.socket, lock: int) -> int:
@@ -86,22 +87,22 @@ async def _supervise(options: Options, output: Output, listener: socket.socket, 
 
 
 async def _until_stopped(platform: Platform, supervisor: Supervisor, output: Output, stopping: asyncio.Event) -> int:
-    rising = asyncio.create_task(platform.bring_up())
+    starting = asyncio.create_task(platform.bring_up())
     failing = asyncio.create_task(supervisor.failed())
-    asked = asyncio.create_task(stopping.wait())
+    stop_requested = asyncio.create_task(stopping.wait())
     try:
-        await asyncio.wait({rising, failing, asked}, return_when=FIRST_COMPLETED)
-        if rising.done() and rising.exception() is None:
-            await asyncio.wait({failing, asked}, return_when=FIRST_COMPLETED)
-        if asked.done():
+        await asyncio.wait({starting, failing, stop_requested}, return_when=FIRST_COMPLETED)
+        if starting.done() and starting.exception() is None:
+            await asyncio.wait({failing, stop_requested}, return_when=FIRST_COMPLETED)
+        if stop_requested.done():
             output.say("stopping")
             return 0
-        _report(failing if failing.done() else rising, output)
+        _report(failing if failing.done() else starting, output)
         return 1
     finally:
-        for task in (rising, failing, asked):
+        for task in (starting, failing, stop_requested):
             task.cancel()
-        await asyncio.gather(rising, failing, asked, return_exceptions=True)
+        await asyncio.gather(starting, failing, stop_requested, return_exceptions=True)
 
 
 def _report(failed: asyncio.Task[None], output: Output) -> None:

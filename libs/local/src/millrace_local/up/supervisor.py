@@ -1,4 +1,4 @@
-"""Starts several children in layers and stops them in reverse order."""
+"""Starts child processes in layers and stops them in reverse order."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,11 @@ COMMAND_STOP_SECONDS = 10.0
 
 
 class CommandError(RuntimeError):
-    """A command exited with another code than 0; the text names both."""
+    """A command exited with another code than 0; the text names the command and the code."""
 
 
 class Supervisor:
-    """Starts children in layers; each call of `start` adds a layer, and `stop` stops them in reverse order."""
+    """Runs child processes in layers: each call of `start` adds a layer; `stop` stops the layers in reverse order."""
 
     def __init__(
         self, output: Output, *, clock: Clock, policy: RestartPolicy | None = None, descriptors: Sequence[int] = ()
@@ -101,5 +101,5 @@ class Supervisor:
 
 
 async def all_ready(children: Sequence[Child]) -> None:
-    """Wait until all are ready."""
+    """Wait until all these processes are ready."""
     await asyncio.gather(*(child.ready.wait() for child in children))

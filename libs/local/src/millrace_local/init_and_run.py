@@ -1,4 +1,4 @@
-"""`python -m millrace_local.prepared SERVICE [OTHER …]`: run the provisioning steps of these, then the service.
+"""`python -m millrace_local.init_and_run SERVICE [PACKAGE …]`: provision a service and these packages, then run it.
 
 Both run in one process, because a service's imports take longer than the rest of its start.
 """
@@ -9,11 +9,11 @@ import os
 import runpy
 import sys
 
-from millrace_local.preparation import PreparationError, registered, run, steps
+from millrace_local.provisioning import ProvisioningError, registered, run, steps
 
 
 def main() -> None:
-    """End as the package's `__main__` does, or with `EX_CONFIG` and one line if the preparation fails for good."""
+    """Exit as the service's `__main__` does, or with `EX_CONFIG` and one line if only the user can remedy a failure."""
     # Imports create many objects and no garbage; the service enables collection after its imports.
     gc.disable()
     _, name, *others = sys.argv
@@ -21,7 +21,7 @@ def main() -> None:
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
     try:
         asyncio.run(run(steps([*others, name] if name in registered() else others)))
-    except PreparationError as error:
+    except ProvisioningError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(os.EX_CONFIG)
     runpy.run_module(f"millrace_{name}", run_name="__main__", alter_sys=True)

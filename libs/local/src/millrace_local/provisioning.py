@@ -9,7 +9,7 @@ from millrace_local.plugins import INIT, load, plugins
 Step = Callable[[], Awaitable[None]]
 
 
-class PreparationError(Exception):
+class ProvisioningError(Exception):
     """A step failed for a reason that only the user can remedy; the text states both."""
 
 
@@ -34,7 +34,7 @@ def steps(names: Collection[str]) -> Sequence[Step]:
 async def run(chosen: Sequence[Step]) -> None:
     """Run the steps one after the other, as Alembic keeps the running migration in module globals.
 
-    Raises `PreparationError` for a database of another version.
+    Raise `ProvisioningError` for a database of another version of Millrace.
     """
     try:
         for step in chosen:
@@ -44,7 +44,7 @@ async def run(chosen: Sequence[Step]) -> None:
         from millrace_platform.migrations import IncompatibleDatabaseError  # noqa: PLC0415
 
         if isinstance(error, IncompatibleDatabaseError):
-            raise PreparationError(str(error)) from error
+            raise ProvisioningError(str(error)) from error
         raise
 
 
