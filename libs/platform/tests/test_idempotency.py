@@ -21,7 +21,7 @@ from millrace_platform.idempotency import (
     InIdempotencyKey,
     StoredResponse,
     delete_expired,
-    delete_records_of,
+    delete_owner_records,
     execute_once,
     execute_statement_once,
     fingerprint,
@@ -190,7 +190,7 @@ async def test_records_are_deleted_after_retention_or_for_owner(units: UnitsOfWo
     await execute_once(units.begin, OTHER, KEY, NOW, create_thing)
     async with units.begin() as work:
         assert await delete_expired(work.session, NOW + RETENTION) == 0
-        await delete_records_of(work.session, OTHER)
+        await delete_owner_records(work.session, OTHER)
         assert await delete_expired(work.session, NOW + RETENTION + timedelta(seconds=1)) == 1
 
 

@@ -10,12 +10,6 @@ from sqlalchemy.exc import DBAPIError
 from millrace_platform import migrations
 from millrace_platform.migrations import IncompatibleDatabaseError, Migrations
 
-ENV = """
-from alembic import context
-
-context.configure(connection=context.config.attributes["connection"])
-context.run_migrations()
-"""
 REVISION = """
 from alembic import op
 
@@ -33,7 +27,6 @@ def package(tmp_path: Path) -> Migrations:
     """Migrations without a revision, in a folder whose name ConfigParser would interpolate."""
     folder = tmp_path / "100%(of)s them"
     (folder / "versions").mkdir(parents=True)
-    (folder / "env.py").write_text(ENV)
     return Migrations(folder, lock_key=7)
 
 

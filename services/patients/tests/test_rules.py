@@ -36,7 +36,7 @@ from millrace_patients.throttle.model import (
     discard_if_old,
 )
 from millrace_platform.authentication import Principal, Role
-from millrace_platform.source import UNKNOWN, source_of
+from millrace_platform.client_address import UNKNOWN, find_client_address
 
 KEY = bytes(range(32))
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -105,7 +105,7 @@ class TestRotation:
 def test_source_is_the_address_seen_by_the_outermost_proxy(
     peer: str | None, claimed: list[str], hops: int, source: str
 ) -> None:
-    assert source_of(peer, claimed, hops) == source
+    assert find_client_address(peer, claimed, hops) == source
 
 
 class TestSealing:

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from millrace_contracts.registry import APPOINTMENT
 from millrace_feeds.testing import wait_until
 from millrace_platform.database import Connection, Session
-from millrace_platform.statements import Statements, first
+from millrace_platform.statements import Statements, fetch_first
 from millrace_scheduling.appointment.tables import appointments
 from millrace_scheduling.hold import repository as holds
 from millrace_scheduling.hold.model import HoldUsage
@@ -33,7 +33,7 @@ MINUTES = 30
 
 
 def starts(number: int) -> list[datetime]:
-    """Return the first starts on Thursday."""
+    """Return the first `number` starts on Thursday."""
     return [OPENING + timedelta(minutes=MINUTES * each) for each in range(number)]
 
 
@@ -56,7 +56,7 @@ async def final_slots(service: Service) -> dict[str, list[Slot]]:
     """Return the reserved slots by patient."""
     found: dict[str, list[Slot]] = {}
     columns = [reservations.c[name] for name in ("patient_id", "npi", "start", "minutes")]
-    query = select(*columns).where(reservations.c.live)
+    query = select(*columns).where(~reservations.c.is_released)
     async with service.database.read() as session:
         for patient, npi, start, minutes in await session.execute(query):
             found.setdefault(str(patient), []).append(slot_at(npi, start, minutes))
@@ -68,7 +68,7 @@ async def inconsistent_ids(service: Service) -> list[UUID]:
     query = text("""
         SELECT coalesce(a.id, c.id) AS id
         FROM (SELECT * FROM appointments WHERE state <> 'cancelled') a
-        FULL JOIN (SELECT * FROM reservations WHERE live AND kind = 'appointment') c
+        FULL JOIN (SELECT * FROM reservations WHERE NOT is_released AND kind = 'appointment') c
             ON c.id = a.reservation_id AND c.start = a.start
         WHERE a.id IS NULL OR c.id IS NULL
     """)
@@ -86,7 +86,7 @@ async def is_all_published(service: Service) -> bool:
 
 @contextlib.asynccontextmanager
 async def cutting_connections(service: Service, seed: int) -> AsyncIterator[list[int]]:
-    """Cut random database connections of the service and its relay repeatedly; yield the counts."""
+    """Cut random database connections of the service and its relay repeatedly; yield how many each time."""
     rng, cut = random.Random(seed), [0]
     victims = text("""
         SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -133,7 +133,7 @@ async def check_then_insert(session: Session, reservation: Reservation, now: dat
     """Reserve time without protection: two concurrent requests both find it free."""
     if await is_occupied(session, reservation):
         return False
-    await first(session, *RESERVE.bind(**reservation_values(reservation, now)))
+    await fetch_first(session, *RESERVE.bind(**reservation_values(reservation, now)))
     return True
 
 
@@ -148,13 +148,13 @@ async def check_then_hold(
 
 async def is_occupied(session: Statements, reservation: Reservation) -> bool:
     """Check for overlaps, then wait, so that other requests always come between the check and the insert."""
-    overlap = "SELECT 1 FROM reservations WHERE live AND npi = $1 AND occupied && tstzrange($2, $3)"
+    overlap = "SELECT 1 FROM reservations WHERE NOT is_released AND npi = $1 AND occupied && tstzrange($2, $3)"
     found = (
-        await first(session, overlap, reservation.visit.npi, reservation.occupied.begin, reservation.occupied.end)
+        await fetch_first(session, overlap, reservation.visit.npi, reservation.occupied.begin, reservation.occupied.end)
         is not None
     )
     for _ in range(20):
-        await first(session, "SELECT 1")
+        await fetch_first(session, "SELECT 1")
     return found
 
 

@@ -58,7 +58,7 @@ def dead_letter_id(application: str, record: Record) -> str:
     return f"{application}-{hashlib.sha256(position.encode()).hexdigest()[:12]}"
 
 
-def application_of(dead_letter_id: str) -> str:
+def application_from_id(dead_letter_id: str) -> str:
     """Return the application's name, the part of the id before the last hyphen."""
     return dead_letter_id.rpartition("-")[0]
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from millrace_feeds.aws_errors import map_aws_errors
-from millrace_feeds.dead_letters import DeadLetter, application_of
+from millrace_feeds.dead_letters import DeadLetter, application_from_id
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -69,7 +69,7 @@ class DynamoDBDeadLetterStore:
 
 
 def _key(dead_letter_id: str) -> "NewItem":
-    return {PARTITION_KEY: {"S": application_of(dead_letter_id)}, SORT_KEY: {"S": dead_letter_id}}
+    return {PARTITION_KEY: {"S": application_from_id(dead_letter_id)}, SORT_KEY: {"S": dead_letter_id}}
 
 
 def to_item(dead_letter: DeadLetter) -> "NewItem":

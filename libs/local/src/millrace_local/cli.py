@@ -28,7 +28,7 @@ def main() -> None:
     """Run the command line with the variables of the running platform as defaults."""
     arguments = sys.argv[1:]
     if arguments[:1] != ["up"]:  # `up` sets the variables itself
-        Home.of(os.environ).load_variables(os.environ)
+        Home.from_environment(os.environ).load_variables(os.environ)
     build(arguments)()
 
 
@@ -75,7 +75,7 @@ def up(
 
     MILLRACE_HOME (.millrace) is the directory of its state, MILLRACE_PORT (8080) its port on 127.0.0.1.
     """
-    home = Home.of(os.environ)
+    home = Home.from_environment(os.environ)
     raise typer.Exit(run(Options(home, _port(), demo_providers, os.environ)))
 
 

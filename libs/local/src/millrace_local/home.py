@@ -39,7 +39,7 @@ class Home:
         """The environment of the running platform as `NAME=value` lines; exists only while the platform is ready."""
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> "Home":
+    def from_environment(cls, environment: Mapping[str, str]) -> "Home":
         """Return the home that `MILLRACE_HOME` names, by default `.millrace` in the working directory."""
         return cls(Path(environment.get("MILLRACE_HOME") or DEFAULT_HOME).absolute())
 

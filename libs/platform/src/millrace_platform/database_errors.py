@@ -21,13 +21,8 @@ def database_errors_as_problems() -> Iterator[None]:
     """Context manager: raise database errors that a client can act upon as problems, and others unchanged."""
     try:
         yield
-    except DBAPIError as error:
-        problem = problem_from_error(error)
-        if problem is None:
-            raise
-        raise problem from error
-    except asyncpg.PostgresError as error:
-        problem = problem_from_error(DBAPIError(None, None, error))
+    except (DBAPIError, asyncpg.PostgresError) as error:
+        problem = problem_from_error(error if isinstance(error, DBAPIError) else DBAPIError(None, None, error))
         if problem is None:
             raise
         raise problem from error

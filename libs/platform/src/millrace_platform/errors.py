@@ -59,12 +59,33 @@ class Problem(Exception):
         self.members = dict(members or {})
 
 
+_PROBLEM_TYPES: Mapping[int, tuple[str, str]] = {
+    400: ("bad-request", "The request is malformed"),
+    401: ("unauthenticated", "A valid access token is required"),
+    403: ("forbidden", "The caller's role does not permit this request"),
+    404: ("not-found", "Resource not found"),
+    405: ("method-not-allowed", "The resource does not support this method"),
+    408: ("request-incomplete", "The request was not received in time"),
+    409: ("conflict", "The request conflicts with the state of the resource"),
+    412: ("precondition-failed", "The resource's version does not match If-Match"),
+    413: ("body-too-large", "The body is too large"),
+    414: ("target-too-long", "The request target is too long"),
+    415: ("unsupported-media-type", "The media type of the body is not supported"),
+    422: ("invalid-request", "The request has invalid fields"),
+    428: ("precondition-required", "If-Match is required to change this resource"),
+    429: ("too-many-requests", "Too many requests"),
+    431: ("header-too-large", "The request header is too large"),
+    500: ("internal", "An internal error occurred"),
+    503: ("unavailable", "The service is temporarily unavailable"),
+    504: ("timed-out", "The request took too long"),
+}
+"""The last part of the URN, and the title, of the problem with each status."""
+
+
 class _StandardProblem(Problem):
-    """Base of the problems with a constant status, type and title."""
+    """Base of the problems whose type and title follow from their status."""
 
     STATUS: ClassVar[int]
-    SLUG: ClassVar[str]
-    TITLE: ClassVar[str]
 
     def __init__(
         self,
@@ -73,23 +94,18 @@ class _StandardProblem(Problem):
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(
-            status=self.STATUS, type=self.SLUG, title=self.TITLE, detail=detail, errors=errors, headers=headers
-        )
+        slug, title = _PROBLEM_TYPES[self.STATUS]
+        super().__init__(status=self.STATUS, type=slug, title=title, detail=detail, errors=errors, headers=headers)
 
 
 class BadRequest(_StandardProblem):
     STATUS = 400
-    SLUG = "bad-request"
-    TITLE = "The request is malformed"
 
 
 class Unauthenticated(_StandardProblem):
     """No valid access token. `error`: code of RFC 6750 or 9470, None without a token; `parameters` are added to it."""
 
     STATUS = 401
-    SLUG = "unauthenticated"
-    TITLE = "A valid access token is required"
 
     def __init__(
         self, detail: str | None = None, *, error: str | None = None, parameters: Mapping[str, str] | None = None
@@ -101,46 +117,32 @@ class Unauthenticated(_StandardProblem):
 
 class Forbidden(_StandardProblem):
     STATUS = 403
-    SLUG = "forbidden"
-    TITLE = "The caller's role does not permit this request"
 
 
 class NotFound(_StandardProblem):
     STATUS = 404
-    SLUG = "not-found"
-    TITLE = "Resource not found"
 
 
 class Conflict(_StandardProblem):
     STATUS = 409
-    SLUG = "conflict"
-    TITLE = "The request conflicts with the state of the resource"
 
 
 class PreconditionFailed(_StandardProblem):
     STATUS = 412
-    SLUG = "precondition-failed"
-    TITLE = "The resource's version does not match If-Match"
 
 
 class Unprocessable(_StandardProblem):
     STATUS = 422
-    SLUG = "invalid-request"
-    TITLE = "The request has invalid fields"
 
 
 class PreconditionRequired(_StandardProblem):
     STATUS = 428
-    SLUG = "precondition-required"
-    TITLE = "If-Match is required to change this resource"
 
 
 class TooManyRequests(_StandardProblem):
     """The caller sent too many requests and may retry after `retry_after` seconds."""
 
     STATUS = 429
-    SLUG = "too-many-requests"
-    TITLE = "Too many requests"
 
     def __init__(self, detail: str | None = None, *, retry_after: int) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
@@ -150,50 +152,18 @@ class Unavailable(_StandardProblem):
     """The service or a store is unavailable; the caller may retry after the seconds in `Retry-After`."""
 
     STATUS = 503
-    SLUG = "unavailable"
-    TITLE = "The service is temporarily unavailable"
 
-    def __init__(
-        self,
-        detail: str | None = None,
-        *,
-        errors: Sequence[FieldError] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(detail, errors=errors, headers={"Retry-After": str(RETRY_AFTER_SECONDS), **(headers or {})})
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 class TimedOut(_StandardProblem):
     STATUS = 504
-    SLUG = "timed-out"
-    TITLE = "The request took too long"
 
 
-_PROBLEM_TYPES: dict[int, tuple[str, str]] = {
-    kind.STATUS: (kind.SLUG, kind.TITLE)
-    for kind in (BadRequest, Forbidden, NotFound, Conflict, PreconditionFailed, Unprocessable, PreconditionRequired)
-} | {
-    405: ("method-not-allowed", "The resource does not support this method"),
-    408: ("request-incomplete", "The request was not received in time"),
-    413: ("body-too-large", "The body is too large"),
-    414: ("target-too-long", "The request target is too long"),
-    415: ("unsupported-media-type", "The media type of the body is not supported"),
-    431: ("header-too-large", "The request header is too large"),
-    500: ("internal", "An internal error occurred"),
-    503: (Unavailable.SLUG, Unavailable.TITLE),
-    504: (TimedOut.SLUG, TimedOut.TITLE),
-}
-
-
-def problem_of_status(
-    status: int,
-    detail: str | None = None,
-    *,
-    headers: Mapping[str, str] | None = None,
-) -> Problem:
+def problem_of_status(status: int, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> Problem:
     """Return a problem with this HTTP status; its type is `about:blank` if we define none for the status."""
-    known = _PROBLEM_TYPES.get(status)
-    slug, title = known or ("about:blank", _phrase(status))
+    slug, title = _PROBLEM_TYPES.get(status) or ("about:blank", _phrase(status))
     return Problem(status=status, type=slug, title=title, detail=detail, headers=headers)
 
 

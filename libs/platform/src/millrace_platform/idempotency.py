@@ -179,7 +179,7 @@ async def delete_expired(session: Session, now: datetime) -> int:
     return result.rowcount
 
 
-async def delete_records_of(session: Session, owner: UUID) -> None:
+async def delete_owner_records(session: Session, owner: UUID) -> None:
     """Delete all idempotency records of an owner."""
     await session.execute(_DELETE_OF_OWNER, {"owner": owner})
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from millrace_platform.database import sqlalchemy_url
 
+ENVIRONMENT = Path(__file__).with_name("alembic_environment")
 LOCK_TIMEOUT = "60s"
 
 
@@ -23,7 +24,7 @@ class IncompatibleDatabaseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """Upgrades a database by the revisions in an Alembic `folder`; its `env.py` uses `config.attributes["connection"]`.
+    """Upgrades a database by Alembic revisions, the files in `folder/versions`.
 
     The name of a revision's file begins with the revision; the names sort in the order of the revisions.
     `lock_key` is the key of the advisory lock that lets one of several starting processes migrate at a time.
@@ -60,7 +61,9 @@ class Migrations:
 
         config = Config()
         # ConfigParser interpolates a single percent sign.
-        config.set_main_option("script_location", str(self.folder).replace("%", "%%"))
+        config.set_main_option("script_location", str(ENVIRONMENT).replace("%", "%%"))
+        config.set_main_option("version_locations", str(self.folder / "versions").replace("%", "%%"))
+        config.set_main_option("path_separator", "newline")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         if (head := _get_revision(connection)) != revisions[-1]:

@@ -1,8 +1,10 @@
 """Base classes for the schemas of HTTP resources, and field types that several services use."""
 
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from datetime import date
+from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 R = TypeVar("R")
 
@@ -24,6 +26,17 @@ Next = Annotated[
     str | None,
     Field(description="Cursor of the next page, null on the last one. The `Link` header has its URL."),
 ]
+
+
+def _reject_number(value: Any) -> Any:
+    """Reject a number, which pydantic would accept as seconds since 1970, although the JSON schema says string."""
+    if isinstance(value, int | float):
+        raise PydanticCustomError("date_type", "It is a number.", {"remedy": "Give a date as YYYY-MM-DD."})
+    return value
+
+
+Date: TypeAlias = Annotated[date, BeforeValidator(_reject_number)]
+"""A date as YYYY-MM-DD."""
 
 
 class Schema(BaseModel):

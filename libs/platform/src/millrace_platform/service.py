@@ -10,7 +10,8 @@ from millrace_feeds.consumer import Consumer
 from millrace_feeds.handler import Handler, OutagePredicate, is_outage
 from millrace_feeds.transport import Transport
 from millrace_feeds.wiring import ConsumerConfig, open_consumer, open_transport
-from millrace_platform.authentication import TokenVerifier, open_verifier
+from millrace_platform import authentication
+from millrace_platform.authentication import TokenVerifier
 from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.settings import PlatformSettings
 
@@ -48,10 +49,6 @@ def _open_consumer(
     return open_consumer(config, handler, aws=aws_settings(settings), is_outage=subscription.is_outage)
 
 
-def _open_verifier(settings: PlatformSettings, clock: Clock) -> AbstractAsyncContextManager[TokenVerifier]:
-    return open_verifier(settings, clock)
-
-
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
     """The external dependencies of a service. The defaults are for deployments; tests replace them.
@@ -65,4 +62,6 @@ class Infrastructure:
     open_consumer: Callable[[PlatformSettings, Subscription, Handler], AbstractAsyncContextManager[Consumer]] = (
         _open_consumer
     )
-    open_verifier: Callable[[PlatformSettings, Clock], AbstractAsyncContextManager[TokenVerifier]] = _open_verifier
+    open_verifier: Callable[[PlatformSettings, Clock], AbstractAsyncContextManager[TokenVerifier]] = (
+        authentication.open_verifier
+    )

@@ -16,7 +16,7 @@ async def fetch(session: Statements, statement: str, *arguments: object) -> list
         return rows
 
 
-async def first(session: Statements, statement: str, *arguments: object) -> Any:
+async def fetch_first(session: Statements, statement: str, *arguments: object) -> Any:
     """Run SQL as `fetch` does and return the first row; None if there is none."""
     rows = await fetch(session, statement, *arguments)
     return rows[0] if rows else None

@@ -1,6 +1,6 @@
 """Convert Pydantic's validation errors to field errors with remedies and without values of the request."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from millrace_platform.errors import FieldError
@@ -8,54 +8,45 @@ from millrace_platform.errors import FieldError
 _LOCATIONS = frozenset({"query", "path", "header", "cookie", "body"})
 _DEFAULT_REMEDY = "Correct the value; see the API documentation."
 
-_Context = Mapping[str, Any]
 
-
-def _fixed(text: str) -> Callable[[_Context], str]:
-    return lambda _context: text
-
-
-def _filled(template: str) -> Callable[[_Context], str]:
-    return template.format_map
-
-
-_REMEDIES: dict[str, Callable[[_Context], str]] = {
-    "missing": _fixed("Add it."),
-    "extra_forbidden": _fixed("Remove it; this request has no such field."),
-    "json_invalid": _fixed("Send well-formed JSON in UTF-8."),
-    "string_type": _fixed("Give a string."),
-    "string_unicode": _fixed("Send valid Unicode without lone surrogates."),
-    "string_too_short": _filled("Give at least {min_length} characters."),
-    "string_too_long": _filled("Give at most {max_length} characters."),
-    "string_pattern_mismatch": _filled("Match the pattern {pattern}."),
-    "int_type": _fixed("Give a whole number."),
-    "int_parsing": _fixed("Give a whole number."),
-    "int_from_float": _fixed("Give a whole number."),
-    "float_type": _fixed("Give a number."),
-    "float_parsing": _fixed("Give a number."),
-    "finite_number": _fixed("Give a finite number."),
-    "bool_type": _fixed("Give true or false."),
-    "bool_parsing": _fixed("Give true or false."),
-    "greater_than": _filled("Give more than {gt}."),
-    "greater_than_equal": _filled("Give {ge} or more."),
-    "less_than": _filled("Give less than {lt}."),
-    "less_than_equal": _filled("Give {le} or less."),
-    "literal_error": _filled("Give one of {expected}."),
-    "enum": _filled("Give one of {expected}."),
-    "list_type": _fixed("Give a list."),
-    "too_short": _filled("Give at least {min_length} items."),
-    "too_long": _filled("Give at most {max_length} items."),
-    "dict_type": _fixed("Give an object."),
-    "model_type": _fixed("Give an object."),
-    "model_attributes_type": _fixed("Give an object."),
-    "uuid_parsing": _fixed("Give a UUID."),
-    "uuid_type": _fixed("Give a UUID."),
-    "datetime_parsing": _fixed("Give an RFC 3339 time with its offset."),
-    "datetime_from_date_parsing": _fixed("Give an RFC 3339 time with its offset."),
-    "timezone_aware": _fixed("Add the offset from UTC."),
-    "date_parsing": _fixed("Give a date as YYYY-MM-DD."),
-    "date_from_datetime_parsing": _fixed("Give a date as YYYY-MM-DD."),
+_REMEDIES: Mapping[str, str] = {
+    "missing": "Add it.",
+    "extra_forbidden": "Remove it; this request has no such field.",
+    "json_invalid": "Send well-formed JSON in UTF-8.",
+    "string_type": "Give a string.",
+    "string_unicode": "Send valid Unicode without lone surrogates.",
+    "string_too_short": "Give at least {min_length} characters.",
+    "string_too_long": "Give at most {max_length} characters.",
+    "string_pattern_mismatch": "Match the pattern {pattern}.",
+    "int_type": "Give a whole number.",
+    "int_parsing": "Give a whole number.",
+    "int_from_float": "Give a whole number.",
+    "float_type": "Give a number.",
+    "float_parsing": "Give a number.",
+    "finite_number": "Give a finite number.",
+    "bool_type": "Give true or false.",
+    "bool_parsing": "Give true or false.",
+    "greater_than": "Give more than {gt}.",
+    "greater_than_equal": "Give {ge} or more.",
+    "less_than": "Give less than {lt}.",
+    "less_than_equal": "Give {le} or less.",
+    "literal_error": "Give one of {expected}.",
+    "enum": "Give one of {expected}.",
+    "list_type": "Give a list.",
+    "too_short": "Give at least {min_length} items.",
+    "too_long": "Give at most {max_length} items.",
+    "dict_type": "Give an object.",
+    "model_type": "Give an object.",
+    "model_attributes_type": "Give an object.",
+    "uuid_parsing": "Give a UUID.",
+    "uuid_type": "Give a UUID.",
+    "datetime_parsing": "Give an RFC 3339 time with its offset.",
+    "datetime_from_date_parsing": "Give an RFC 3339 time with its offset.",
+    "timezone_aware": "Add the offset from UTC.",
+    "date_parsing": "Give a date as YYYY-MM-DD.",
+    "date_from_datetime_parsing": "Give a date as YYYY-MM-DD.",
 }
+"""Remedies by Pydantic's error type; members of the error's context are filled in."""
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
@@ -90,8 +81,7 @@ def field_name(location: Iterable[int | str], kind: str = "") -> str:
     return name
 
 
-def _remedy(kind: str, context: _Context) -> str:
+def _remedy(kind: str, context: Mapping[str, Any]) -> str:
     if isinstance(own := context.get("remedy"), str):
         return own
-    remedy = _REMEDIES.get(kind)
-    return remedy(context) if remedy else _DEFAULT_REMEDY
+    return _REMEDIES.get(kind, _DEFAULT_REMEDY).format_map(context)

@@ -5,19 +5,19 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Generic
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.dml import Update
 
 from millrace_directory.model import Key, S
 from millrace_directory.wire import E, Kind, Row, VersionedEntity, query_by_keys
 from millrace_platform.database import Session
-from millrace_platform.statements import first
+from millrace_platform.statements import fetch_first
 
 
 @dataclass(frozen=True, slots=True)
 class AggregateRow(Generic[S, E]):
-    """A row, as `state` for the rules and as `versioned` for responses and events."""
+    """A row in two forms: `state`, which the rules check, and `versioned`, the entity for responses and events."""
 
     state: S
     versioned: VersionedEntity[E]
@@ -25,14 +25,14 @@ class AggregateRow(Generic[S, E]):
 
 @dataclass(frozen=True, slots=True)
 class Repository(Generic[S, E]):
-    """Reads and writes the rows of one kind. The fields of `state` are columns of its table."""
+    """Reads and writes the rows of one kind of aggregate. The fields of the class `state` are columns of its table."""
 
     kind: Kind[E]
     state: type[S]
 
     async def find(self, session: Session, key: Key) -> AggregateRow[S, E] | None:
         """Return the row with this key, also if it is a tombstone; None if there is none."""
-        row = await first(session, query_by_keys(self.kind), [key])
+        row = await fetch_first(session, query_by_keys(self.kind), [key])
         return None if row is None else self._aggregate_row(row)
 
     async def insert(self, session: Session, state: S) -> AggregateRow[S, E] | None:
@@ -58,6 +58,10 @@ class Repository(Generic[S, E]):
         key = self.kind.key
         statement = select(key).where(key.in_(keys), self.kind.is_live).order_by(key).with_for_update(read=True)
         return set((await session.execute(statement)).scalars())
+
+    async def has_live(self, session: Session, condition: ColumnElement[bool]) -> bool:
+        """Return whether a live row meets the condition."""
+        return bool(await session.scalar(select(exists().where(condition, self.kind.is_live))))
 
     async def _write(self, session: Session, statement: Insert | Update) -> AggregateRow[S, E] | None:
         written = statement.returning(self.kind.table).cte("written")

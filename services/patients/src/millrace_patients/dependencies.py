@@ -1,6 +1,7 @@
-"""Dependencies of endpoints."""
+"""Dependencies of endpoints, and the problems they describe in the OpenAPI document."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
@@ -18,7 +19,8 @@ from millrace_patients.record.service import RecordService
 from millrace_patients.sharing.service import ShareService
 from millrace_patients.signing.tokens import TokenIssuer
 from millrace_patients.unit_of_work import UnitsOfWork
-from millrace_platform.source import source_of
+from millrace_platform.client_address import find_client_address
+from millrace_platform.openapi import PROBLEMS, described_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,23 @@ def _identity(request: Request) -> Identity:
 def _source(request: Request) -> str:
     peer = None if request.client is None else request.client.host
     hops: int = request.app.state.settings.patients_proxy_hops
-    return source_of(peer, request.headers.getlist("x-forwarded-for"), hops)
+    return find_client_address(peer, request.headers.getlist("x-forwarded-for"), hops)
 
 
 InPatients: TypeAlias = Annotated[Patients, Depends(_patients)]
 InIdentity: TypeAlias = Annotated[Identity, Depends(_identity)]
 InSource: TypeAlias = Annotated[str, Depends(_source)]
 """Endpoint parameter that resolves to the source of the request: an IP address or a network, as text."""
+
+problems = partial(
+    described_problems,
+    {
+        **PROBLEMS,
+        401: "No valid access token, or wrong credentials.",
+        429: "Too many attempts; `Retry-After` gives the seconds to wait.",
+    },
+)
+
+READ = problems(401, 404, 422)
+CREATE = problems(401, 404, 409, 415, 422)
+CHANGE = problems(401, 404, 412, 415, 422, 428)

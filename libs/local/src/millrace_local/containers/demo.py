@@ -22,7 +22,7 @@ def load_demo(
 ) -> None:
     """Load generated demo data into a new platform through its importers. Later runs do nothing."""
     try:
-        asyncio.run(load(Home.of(os.environ), providers, os.environ, run_command))
+        asyncio.run(load(Home.from_environment(os.environ), providers, os.environ, run_command))
     except (CommandError, NotDrainedError) as error:
         typer.echo(f"millrace load-demo: {error}", err=True)
         raise typer.Exit(1) from None

@@ -116,4 +116,4 @@ def watch_emulator() -> None:
     if not os.environ.get("AWS_ENDPOINT_URL"):
         typer.echo("AWS_ENDPOINT_URL is not set. Set it to the address of the AWS emulator.", err=True)
         raise typer.Exit(2)
-    asyncio.run(watch(AcknowledgedHeartbeat(Home.of(os.environ).heartbeat)))
+    asyncio.run(watch(AcknowledgedHeartbeat(Home.from_environment(os.environ).heartbeat)))

@@ -9,8 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from millrace_patients.audit.model import Link
 from millrace_patients.record.schemas import RecordBody, RecordResource
-from millrace_platform.fields import Date
-from millrace_platform.resources import Phone, Schema, Text
+from millrace_platform.resources import Date, Phone, Schema, Text
 
 EARLIEST_BIRTH = date(1890, 1, 1)
 

@@ -10,9 +10,10 @@ from uuid import UUID
 from millrace_feeds.outbox import NOTIFY_STATEMENT, insert_outbox_row_cte
 from millrace_platform.database import Session
 from millrace_platform.idempotency import insert_record_cte
-from millrace_platform.statements import Statements, fetch, first
+from millrace_platform.statements import Statements, fetch, fetch_first
 from millrace_scheduling.appointment.model import Appointment, Cancellation, Party, State
 from millrace_scheduling.provider_location.model import ProviderLocation
+from millrace_scheduling.provider_location.repository import provider_location_from_row
 from millrace_scheduling.reservation.repository import visit_from_row
 from millrace_scheduling.statement import NamedStatement
 
@@ -32,8 +33,8 @@ _IN_ORDER: Final = "ORDER BY a.start, a.id LIMIT $4"
 _BOOK: Final = NamedStatement(
     f"""
 WITH reservation AS (
-    UPDATE reservations SET kind = 'appointment', expires_at = NULL, address = NULL
-    WHERE id = :id AND patient_id = :patient_id AND kind = 'hold' AND live AND expires_at > :now
+    UPDATE reservations SET kind = 'appointment', expires_at = NULL, address_hash = NULL
+    WHERE id = :id AND patient_id = :patient_id AND kind = 'hold' AND NOT is_released AND expires_at > :now
     RETURNING *
 ), appointment AS (
     INSERT INTO appointments (id, version, state, reservation_id, patient_id, dependant_id, provider_location_id, npi,
@@ -79,10 +80,7 @@ def position_before(moment: datetime) -> Position:
 
 
 async def book(
-    session: Statements,
-    appointment: Appointment,
-    idempotency_record: Sequence[object],
-    outbox_row: Sequence[object],
+    session: Statements, appointment: Appointment, idempotency_record: Sequence[object], outbox_row: Sequence[object]
 ) -> bool:
     """Turn the patient's active hold into this appointment; return False if the hold is no longer active.
 
@@ -96,17 +94,17 @@ async def book(
         idempotency_record=idempotency_record,
         outbox_row=outbox_row,
     )
-    return await first(session, *statement) is not None
+    return await fetch_first(session, *statement) is not None
 
 
 async def find(session: Session, appointment_id: UUID) -> AppointmentRow | None:
     """Return the appointment; None if there is none."""
-    return _row_from(await first(session, _SELECT + "WHERE a.id = $1", appointment_id))
+    return _row_from(await fetch_first(session, _SELECT + "WHERE a.id = $1", appointment_id))
 
 
 async def find_for_update(session: Session, appointment_id: UUID) -> AppointmentRow | None:
-    """Lock and return the appointment."""
-    return _row_from(await first(session, _SELECT + "WHERE a.id = $1 FOR UPDATE OF a", appointment_id))
+    """Lock and return the appointment; None if there is none."""
+    return _row_from(await fetch_first(session, _SELECT + "WHERE a.id = $1 FOR UPDATE OF a", appointment_id))
 
 
 async def save(session: Session, appointment: Appointment) -> None:
@@ -130,7 +128,7 @@ async def save(session: Session, appointment: Appointment) -> None:
         updated_at=appointment.updated_at,
         time_zone=visit.time_zone,
     )
-    if await first(session, *statement) is None:
+    if await fetch_first(session, *statement) is None:
         raise RuntimeError("the appointment was changed without its lock")
 
 
@@ -160,17 +158,15 @@ async def list_after(session: Session, appointment_id: UUID, limit: int) -> list
 
 
 async def list_where(session: Session, clauses: str, *arguments: object) -> list[Appointment]:
-    """Return appointments by SQL clauses on appointments `a` and provider-locations `p`, which must be constants."""
+    """Return the appointments that constant SQL clauses select; `a` is an appointment, `p` its provider-location."""
     return [_appointment_from(row) for row in await fetch(session, _SELECT + clauses, *arguments)]
 
 
 def _row_from(row: Any) -> AppointmentRow | None:
     if row is None:
         return None
-    provider_location = ProviderLocation(
-        row["provider_location_id"], row["npi"], row["practice_id"], row["time_zone"], row["provider_location_version"]
-    )
-    return AppointmentRow(_appointment_from(row), provider_location, timedelta(minutes=row["notice"]))
+    notice = timedelta(minutes=row["notice"])
+    return AppointmentRow(_appointment_from(row), provider_location_from_row(row), notice)
 
 
 def _appointment_from(row: Any) -> Appointment:

@@ -1,39 +1,59 @@
-"""Database access for calendar feeds and the appointments that they list."""
+"""The table of calendar feeds, its rows, and the appointments that feeds list."""
 
 from dataclasses import astuple
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import CheckConstraint, Column, DateTime, Index, LargeBinary, Table, Text, UniqueConstraint, Uuid
+
 from millrace_platform.database import Session
-from millrace_platform.statements import fetch, first
+from millrace_platform.statements import fetch, fetch_first
 from millrace_scheduling.appointment.model import Appointment
 from millrace_scheduling.appointment.repository import list_where
 from millrace_scheduling.calendar_feed.model import CalendarFeed
+from millrace_scheduling.tables import metadata
+
+calendar_feeds = Table(
+    "calendar_feeds",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("patient_id", Uuid),
+    Column("provider_location_id", Uuid),
+    Column("npi", Text),
+    Column("practice_id", Uuid),
+    Column("created_by", Uuid, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("secret_hash"),
+    CheckConstraint("num_nonnulls(patient_id, provider_location_id, npi) = 1", name="owner"),
+    Index("calendar_feeds_created_by_id_idx", "created_by", "id"),
+)
+"""`secret_hash`: only a digest, so that read access to the database gives no access to the feeds."""
 
 _COLUMNS: Final = "id, created_by, created_at, patient_id, provider_location_id, npi, practice_id"
 # ruff: noqa: S608 # constants
-_ADD = f"INSERT INTO ics_feeds ({_COLUMNS}, secret_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-_BY_SECRET = f"SELECT {_COLUMNS} FROM ics_feeds WHERE secret_hash = $1"
-_FIND = f"SELECT {_COLUMNS} FROM ics_feeds WHERE id = $1"
-_LIST = f"SELECT {_COLUMNS} FROM ics_feeds WHERE created_by = $1 ORDER BY id LIMIT $2"
-_DELETE = "DELETE FROM ics_feeds WHERE id = $1"
-_DELETE_OF_PATIENT = "DELETE FROM ics_feeds WHERE patient_id = $1 OR created_by = $1"
+_ADD = f"INSERT INTO calendar_feeds ({_COLUMNS}, secret_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+_BY_SECRET = f"SELECT {_COLUMNS} FROM calendar_feeds WHERE secret_hash = $1"
+_FIND = f"SELECT {_COLUMNS} FROM calendar_feeds WHERE id = $1"
+_LIST = f"SELECT {_COLUMNS} FROM calendar_feeds WHERE created_by = $1 ORDER BY id LIMIT $2"
+_DELETE = "DELETE FROM calendar_feeds WHERE id = $1"
+_DELETE_OF_PATIENT = "DELETE FROM calendar_feeds WHERE patient_id = $1 OR created_by = $1"
 _APPOINTMENTS: Final = (
     "WHERE {condition} AND a.start >= $1 AND ($3::uuid IS NULL OR p.practice_id = $3) ORDER BY a.start, a.id LIMIT 2000"
 )
 
 
 async def add(session: Session, feed: CalendarFeed, secret_hash: bytes) -> None:
-    await first(session, _ADD, *astuple(feed), secret_hash)
+    await fetch_first(session, _ADD, *astuple(feed), secret_hash)
 
 
 async def find_by_secret(session: Session, secret_hash: bytes) -> CalendarFeed | None:
-    return _feed_from(await first(session, _BY_SECRET, secret_hash))
+    return _feed_from(await fetch_first(session, _BY_SECRET, secret_hash))
 
 
 async def find(session: Session, feed_id: UUID) -> CalendarFeed | None:
-    return _feed_from(await first(session, _FIND, feed_id))
+    return _feed_from(await fetch_first(session, _FIND, feed_id))
 
 
 async def list_created_by(session: Session, created_by: UUID, limit: int) -> list[CalendarFeed]:
@@ -42,7 +62,7 @@ async def list_created_by(session: Session, created_by: UUID, limit: int) -> lis
 
 
 async def delete(session: Session, feed_id: UUID) -> None:
-    await first(session, _DELETE, feed_id)
+    await fetch_first(session, _DELETE, feed_id)
 
 
 async def delete_patient_feeds(session: Session, patient_id: UUID) -> None:

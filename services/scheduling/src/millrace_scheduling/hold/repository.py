@@ -13,10 +13,11 @@ from uuid import UUID
 
 from millrace_platform.database import Connection, Session
 from millrace_platform.idempotency import IdempotencyKey, insert_record_cte, select_record_or
-from millrace_platform.statements import Statements, first
+from millrace_platform.statements import Statements, fetch_first
 from millrace_scheduling.availability.model import decode_segments
 from millrace_scheduling.availability.repository import decode_calendar_cached, segments_expression
 from millrace_scheduling.calendar.model import Calendar
+from millrace_scheduling.calendar.slots import Segment
 from millrace_scheduling.hold.model import HOLDS_PER_ADDRESS, HOLDS_PER_PATIENT, Hold, HoldUsage
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation.model import Reservation
@@ -27,7 +28,6 @@ from millrace_scheduling.reservation.repository import (
     reserve,
     visit_from_row,
 )
-from millrace_scheduling.slot.model import Segment
 from millrace_scheduling.statement import NamedStatement
 
 
@@ -37,13 +37,13 @@ def _select_context(provider_location_id: str, day: str) -> str:
 SELECT p.id, p.npi, p.practice_id, p.time_zone, p.version, c.document::text AS document,
     {segments_expression("p.id", f"{day} - 1", f"{day} + 1")} AS segments
 FROM provider_locations p LEFT JOIN calendars c ON c.provider_location_id = p.id
-WHERE p.id = {provider_location_id} AND NOT p.deleted
+WHERE p.id = {provider_location_id} AND NOT p.is_deleted
 """  # noqa: S608 # constants
 
 
 def _select_hold(patient_id: str, hold_id: str) -> str:
     return f"""
-SELECT r.id, r.patient_id, r.dependant_id, r.expires_at, r.extended, r.offer_id, r.live, r.kind,
+SELECT r.id, r.patient_id, r.dependant_id, r.expires_at, r.is_extended, r.offer_id, r.is_released, r.kind,
     r.provider_location_id, r.npi, r.start, r.minutes, r.visit_type, r.visit_reason, r.mode, r.patient_kind,
     p.practice_id, p.time_zone
 FROM reservations r JOIN provider_locations p ON p.id = r.provider_location_id
@@ -55,18 +55,19 @@ _CONTEXT: Final = _select_context("$1", "$2::date")
 _RECORD_OR_CONTEXT: Final = select_record_or(_select_context("$3", "$4::date"))
 _HOLD: Final = _select_hold("$1", "$2")
 _RECORD_OR_HOLD: Final = select_record_or(_select_hold("$1", "$3"))
-# `holds_of` locks the patient, so that concurrent holds of one patient are counted one after the other (decision 0036).
+# `count_active_holds` locks the patient, so that concurrent holds of one patient are counted one after the other
+# (decision 0036).
 _RESERVE_HOLD: Final = NamedStatement(
     f"""
 WITH usage AS MATERIALIZED (
-    SELECT * FROM holds_of(:patient_id, :address, :now)
+    SELECT * FROM count_active_holds(:patient_id, :address_hash, :now)
 ), {insert_reservation(f"FROM usage WHERE by_patient < {HOLDS_PER_PATIENT} AND by_address < {HOLDS_PER_ADDRESS}")},
 {{idempotency_record}}
 SELECT usage.*, EXISTS (SELECT FROM reserved) AS is_reserved FROM usage
 """,  # noqa: S608 # constants
     idempotency_record=partial(insert_record_cte, "reserved"),
 )
-_EXTEND: Final = NamedStatement("UPDATE reservations SET expires_at = :expires_at, extended = true WHERE id = :id")
+_EXTEND: Final = NamedStatement("UPDATE reservations SET expires_at = :expires_at, is_extended = true WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +81,19 @@ class BookingContext:
 
 @dataclass(frozen=True, slots=True)
 class HoldRow:
-    """A stored hold: `is_live` until its time is released, `is_booked` once it is an appointment.
+    """A stored hold: `is_released` once its time is free again, `is_booked` once it is an appointment.
 
     `offer_id` is set for the hold of a waitlist offer.
     """
 
     hold: Hold
-    is_live: bool
+    is_released: bool
     is_booked: bool
     offer_id: UUID | None
 
     def is_active(self, now: datetime) -> bool:
         """Return whether the hold can be booked or extended."""
-        return self.is_live and not self.is_booked and self.hold.expires_at > now
+        return not self.is_released and not self.is_booked and self.hold.expires_at > now
 
 
 class HoldAttempt(NamedTuple):
@@ -108,7 +109,7 @@ ReserveHold: TypeAlias = Callable[[Connection, Reservation, Sequence[object], da
 
 async def find_context(session: Session, provider_location_id: UUID, start: datetime) -> BookingContext | None:
     """Return the booking context around `start`; None for an unknown provider-location."""
-    row = await first(session, _CONTEXT, provider_location_id, start.astimezone(UTC).date())
+    row = await fetch_first(session, _CONTEXT, provider_location_id, start.astimezone(UTC).date())
     return None if row is None else context_from_row(row)
 
 
@@ -117,12 +118,12 @@ async def find_record_or_context(
 ) -> Any:
     """Return a row with the key's idempotency record or, if there is none, columns for `context_from_row`."""
     day = start.astimezone(UTC).date()
-    return await first(connection, _RECORD_OR_CONTEXT, patient_id, key.key, provider_location_id, day)
+    return await fetch_first(connection, _RECORD_OR_CONTEXT, patient_id, key.key, provider_location_id, day)
 
 
 async def find_record_or_hold(connection: Connection, patient_id: UUID, key: IdempotencyKey, hold_id: UUID) -> Any:
     """Return a row with the key's idempotency record or, if there is none, columns for `hold_from_row`."""
-    return await first(connection, _RECORD_OR_HOLD, patient_id, key.key, hold_id)
+    return await fetch_first(connection, _RECORD_OR_HOLD, patient_id, key.key, hold_id)
 
 
 async def reserve_hold(
@@ -133,24 +134,24 @@ async def reserve_hold(
     It is one statement, so both are stored or neither.
     """
     values = reservation_values(reservation, now)
-    row = await first(connection, *_RESERVE_HOLD.bind(**values, idempotency_record=idempotency_record))
+    row = await fetch_first(connection, *_RESERVE_HOLD.bind(**values, idempotency_record=idempotency_record))
     usage = HoldUsage(row["by_patient"], row["by_address"], row["patient_until"], row["address_until"])
     return HoldAttempt(row["is_reserved"], usage)
 
 
 async def find(session: Statements, hold_id: UUID, patient_id: UUID) -> HoldRow | None:
     """Return the patient's hold; None if the patient has no such hold."""
-    return hold_from_row(await first(session, _HOLD, patient_id, hold_id))
+    return hold_from_row(await fetch_first(session, _HOLD, patient_id, hold_id))
 
 
 async def find_for_update(session: Session, hold_id: UUID, patient_id: UUID) -> HoldRow | None:
     """Lock and return the patient's hold; None if the patient has no such hold."""
-    return hold_from_row(await first(session, _HOLD + "FOR UPDATE OF r", patient_id, hold_id))
+    return hold_from_row(await fetch_first(session, _HOLD + "FOR UPDATE OF r", patient_id, hold_id))
 
 
 async def save_extension(session: Session, hold: Hold) -> None:
     """Store the new expiry of a hold that is locked."""
-    await first(session, *_EXTEND.bind(id=hold.id, expires_at=hold.expires_at))
+    await fetch_first(session, *_EXTEND.bind(id=hold.id, expires_at=hold.expires_at))
 
 
 def context_from_row(row: Any) -> BookingContext | None:
@@ -172,9 +173,9 @@ def hold_from_row(row: Any) -> HoldRow | None:
         dependant_id=row["dependant_id"],
         visit=visit_from_row(row),
         expires_at=row["expires_at"] or row["start"],
-        extended=row["extended"],
+        is_extended=row["is_extended"],
     )
-    return HoldRow(hold, row["live"], row["kind"] == "appointment", row["offer_id"])
+    return HoldRow(hold, row["is_released"], row["kind"] == "appointment", row["offer_id"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Statements that reserve and release a provider's time.
 
 Together with the constraints of the table they prevent double bookings: time is reserved by an insert that does nothing
-if a live reservation of the provider overlaps (decision 0034). It relies on no earlier read, which could be outdated.
-Every statement that changes reserved time also requests that the provider's openings be recomputed (a dirty mark).
+if another reservation of the provider overlaps, unless that is released (decision 0034). It relies on no earlier read,
+which could be outdated. Every statement that changes reserved time also inserts a dirty mark, so that the provider's
+openings are recomputed.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from millrace_platform.database import Session
-from millrace_platform.statements import Statements, fetch, first
+from millrace_platform.statements import Statements, fetch, fetch_first
 from millrace_scheduling.reservation.model import ERASED_PATIENT_ID, Reservation, TimeRange, Visit
 from millrace_scheduling.statement import NamedStatement
 
@@ -31,16 +32,17 @@ def insert_reservation(source: str = "") -> str:
     return f"""
 reserved AS (
     INSERT INTO reservations (id, provider_location_id, npi, patient_id, dependant_id, start, minutes, occupied, kind,
-        live, expires_at, visit_type, visit_reason, mode, patient_kind, address, offer_id, extended, created_at)
+        expires_at, visit_type, visit_reason, mode, patient_kind, address_hash, offer_id, is_extended, created_at)
     SELECT :id::uuid, :provider_location_id::uuid, :npi::text, :patient_id::uuid, :dependant_id::uuid,
         :start::timestamptz, :minutes::integer, tstzrange(:occupied_from::timestamptz, :occupied_until::timestamptz),
-        :kind::text, true, :expires_at::timestamptz, :visit_type::text, :visit_reason::text, :mode::text,
-        :patient_kind::text, :address::bytea, :offer_id::uuid, :offer_id::uuid IS NOT NULL, :now::timestamptz {source}
+        :kind::text, :expires_at::timestamptz, :visit_type::text, :visit_reason::text, :mode::text,
+        :patient_kind::text, :address_hash::bytea, :offer_id::uuid, :offer_id::uuid IS NOT NULL, :now::timestamptz
+    {source}
     ON CONFLICT DO NOTHING
     RETURNING npi, occupied
 ), dirty_mark AS (
-    INSERT INTO dirty_openings (npi, first, last, frees) SELECT npi, lower(occupied), upper(occupied), false
-    FROM reserved
+    INSERT INTO dirty_openings (npi, changed_from, changed_until, may_free_time)
+    SELECT npi, lower(occupied), upper(occupied), false FROM reserved
 )"""
 
 
@@ -48,20 +50,21 @@ def _release(condition: str) -> str:
     """Return SQL CTEs that release the matching reservations; the CTE `released` has a row for each."""
     return f"""
 released AS (
-    UPDATE reservations SET live = false, address = NULL WHERE {condition} RETURNING npi, occupied
+    UPDATE reservations SET is_released = true, address_hash = NULL WHERE {condition} RETURNING npi, occupied
 ), dirty_mark AS (
-    INSERT INTO dirty_openings (npi, first, last) SELECT npi, lower(occupied), upper(occupied) FROM released
+    INSERT INTO dirty_openings (npi, changed_from, changed_until)
+    SELECT npi, lower(occupied), upper(occupied) FROM released
 )"""
 
 
 RESERVE: Final = NamedStatement(f"WITH {insert_reservation()} SELECT 1 FROM reserved")
-_RELEASE: Final = NamedStatement(f"WITH {_release('id = :id AND live')} SELECT 1 FROM released")
+_RELEASE: Final = NamedStatement(f"WITH {_release('id = :id AND NOT is_released')} SELECT 1 FROM released")
 _MARK_BOOKED: Final = NamedStatement(
-    "UPDATE reservations SET kind = 'appointment', expires_at = NULL, address = NULL WHERE id = :id"
+    "UPDATE reservations SET kind = 'appointment', expires_at = NULL, address_hash = NULL WHERE id = :id"
 )
 _EXPIRE: Final = NamedStatement(f"""
 WITH expired AS MATERIALIZED (
-    SELECT id FROM reservations WHERE live AND kind = 'hold' AND expires_at <= :now
+    SELECT id FROM reservations WHERE NOT is_released AND kind = 'hold' AND expires_at <= :now
     ORDER BY expires_at LIMIT {EXPIRY_BATCH} FOR UPDATE SKIP LOCKED
 ), {_release("id IN (SELECT id FROM expired)")}
 SELECT count(*) AS number FROM released
@@ -69,24 +72,24 @@ SELECT count(*) AS number FROM released
 # Waits for transactions that are ending one of these holds: such a hold is no obstacle either.
 _EXPIRE_OVERLAPPING: Final = NamedStatement(f"""
 WITH expired AS MATERIALIZED (
-    SELECT id FROM reservations WHERE live AND kind = 'hold' AND expires_at <= :now
+    SELECT id FROM reservations WHERE NOT is_released AND kind = 'hold' AND expires_at <= :now
         AND npi = :npi AND occupied && tstzrange(:occupied_from, :occupied_until)
 ), locked AS MATERIALIZED (
-    SELECT id FROM reservations WHERE id IN (SELECT id FROM expired) AND live ORDER BY id FOR UPDATE
+    SELECT id FROM reservations WHERE id IN (SELECT id FROM expired) AND NOT is_released ORDER BY id FOR UPDATE
 ), {_release("id IN (SELECT id FROM locked)")}
 SELECT NOT EXISTS (
-    SELECT FROM reservations WHERE live AND (expires_at IS NULL OR expires_at > :now)
+    SELECT FROM reservations WHERE NOT is_released AND (expires_at IS NULL OR expires_at > :now)
         AND npi = :npi AND occupied && tstzrange(:occupied_from, :occupied_until)
 ) AS is_free
 """)
 # Visits with their buffers last at most a day and a half, so two days bound the scan of the index on (npi, start).
 _FIND_OTHERS: Final = NamedStatement("""
-SELECT 1 FROM reservations WHERE npi = :npi AND live
+SELECT 1 FROM reservations WHERE npi = :npi AND NOT is_released
     AND start > :occupied_from::timestamptz - interval '2 days' AND start < :occupied_until
     AND occupied && tstzrange(:occupied_from, :occupied_until) AND id <> :own_id LIMIT 1
 """)
 _RELEASE_FOR_PATIENT: Final = NamedStatement(f"""
-WITH {_release("patient_id = :patient_id AND live AND (kind = 'hold' OR id = ANY (:ended))")}
+WITH {_release("patient_id = :patient_id AND NOT is_released AND (kind = 'hold' OR id = ANY (:ended))")}
 SELECT 1 FROM released
 """)
 _ANONYMIZE: Final = NamedStatement(
@@ -94,7 +97,7 @@ _ANONYMIZE: Final = NamedStatement(
 )
 _DELETE_RELEASED: Final = NamedStatement("""
 DELETE FROM reservations WHERE id = ANY (
-    ARRAY(SELECT id FROM reservations WHERE NOT live AND created_at < :before LIMIT :limit)
+    ARRAY(SELECT id FROM reservations WHERE is_released AND created_at < :before LIMIT :limit)
 )
 """)
 
@@ -103,12 +106,12 @@ Reserve: TypeAlias = Callable[[Session, Reservation, datetime], Awaitable[bool]]
 
 
 async def reserve(session: Session, reservation: Reservation, now: datetime) -> bool:
-    """Reserve the time; return False if a live reservation overlaps. Overlapping expired holds are released."""
+    """Reserve the time; return False if another reservation overlaps. Overlapping expired holds are released."""
     statement = RESERVE.bind(**reservation_values(reservation, now))
-    if await first(session, *statement) is not None:
+    if await fetch_first(session, *statement) is not None:
         return True
     is_free = await expire_overlapping_holds(session, reservation, now)
-    return is_free and await first(session, *statement) is not None
+    return is_free and await fetch_first(session, *statement) is not None
 
 
 async def expire_overlapping_holds(session: Statements, reservation: Reservation, now: datetime) -> bool:
@@ -117,7 +120,7 @@ async def expire_overlapping_holds(session: Statements, reservation: Reservation
     statement = _EXPIRE_OVERLAPPING.bind(
         now=now, npi=reservation.visit.npi, occupied_from=occupied.begin, occupied_until=occupied.end
     )
-    return bool((await first(session, *statement))["is_free"])
+    return bool((await fetch_first(session, *statement))["is_free"])
 
 
 def reservation_values(reservation: Reservation, now: datetime) -> dict[str, Any]:
@@ -139,7 +142,7 @@ def reservation_values(reservation: Reservation, now: datetime) -> dict[str, Any
         "visit_reason": visit.visit_reason,
         "mode": visit.mode,
         "patient_kind": visit.patient_kind,
-        "address": owner.address,
+        "address_hash": owner.address_hash,
         "offer_id": reservation.offer_id,
         "now": now,
     }
@@ -147,23 +150,23 @@ def reservation_values(reservation: Reservation, now: datetime) -> dict[str, Any
 
 async def release(session: Session, reservation_id: UUID) -> bool:
     """Release the time; return False if it was released before."""
-    return await first(session, *_RELEASE.bind(id=reservation_id)) is not None
+    return await fetch_first(session, *_RELEASE.bind(id=reservation_id)) is not None
 
 
 async def mark_booked(session: Session, hold_id: UUID) -> None:
     """Turn the reservation of an active hold, which the caller has locked, into that of an appointment."""
-    await first(session, *_MARK_BOOKED.bind(id=hold_id))
+    await fetch_first(session, *_MARK_BOOKED.bind(id=hold_id))
 
 
 async def is_occupied_by_others(session: Session, npi: str, occupied: TimeRange, own_id: UUID) -> bool:
-    """Return whether a live reservation of the provider other than `own_id` overlaps."""
+    """Return whether a reservation of the provider other than `own_id` overlaps; released ones don't count."""
     statement = _FIND_OTHERS.bind(npi=npi, occupied_from=occupied.begin, occupied_until=occupied.end, own_id=own_id)
-    return await first(session, *statement) is not None
+    return await fetch_first(session, *statement) is not None
 
 
 async def expire_holds(session: Session, now: datetime) -> int:
     """Release up to `EXPIRY_BATCH` expired holds; return how many."""
-    number: int = (await first(session, *_EXPIRE.bind(now=now)))["number"]
+    number: int = (await fetch_first(session, *_EXPIRE.bind(now=now)))["number"]
     return number
 
 

@@ -1,20 +1,20 @@
-"""Database access for waitlist entries, their offers, and the marks of providers to be checked."""
+"""Database access for waitlist entries, their offers, and the marks of providers whose time may have become free."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
 from millrace_platform.database import Session
-from millrace_platform.statements import fetch, first
+from millrace_platform.statements import fetch, fetch_first
 from millrace_scheduling.provider_location.model import ProviderLocation
+from millrace_scheduling.provider_location.repository import provider_location_from_row
 from millrace_scheduling.statement import NamedStatement
 from millrace_scheduling.waitlist.model import Entry, EntryState, Offer, OfferState
 
 WAITLIST_LOCK: Final = 0x6D696C6C_77616974
 """Advisory lock ("millwait"): only one process at a time makes offers, so that earlier entries come first."""
-_ENTRY: Final = """e.id, e.provider_location_id, e.patient_id, e.dependant_id, e.visit_reason, e.mode, e.patient_kind,
-    e.first_day, e.last_day, e.state, e.created_at"""
+_ENTRY: Final = ", ".join(f"e.{each.name}" for each in fields(Entry))
 _OFFER: Final = (
     "o.id AS offer_id, o.version, o.state AS offer_state, o.reservation_id, o.start, o.minutes, o.expires_at"
 )
@@ -23,7 +23,9 @@ _LOCATION: Final = "p.npi, p.practice_id, p.time_zone, p.version AS provider_loc
 # A new entry has all entries of its provider checked: if it were checked alone, it could get time that has just become
 # free before the entries ahead of it.
 _ADD_ENTRY: Final = NamedStatement("""
-WITH dirty_mark AS (INSERT INTO dirty_lines (npi) SELECT npi FROM provider_locations WHERE id = :provider_location_id)
+WITH dirty_mark AS (
+    INSERT INTO dirty_waitlists (npi) SELECT npi FROM provider_locations WHERE id = :provider_location_id
+)
 INSERT INTO waitlist_entries (id, provider_location_id, patient_id, dependant_id, visit_reason, mode, patient_kind,
     first_day, last_day, state, created_at)
 VALUES (:id, :provider_location_id, :patient_id, :dependant_id, :visit_reason, :mode, :patient_kind, :first_day,
@@ -39,10 +41,12 @@ WHERE e.patient_id = $1 AND e.state <> 'done' ORDER BY e.id LIMIT $2
 _FIND_FOR_UPDATE: Final = f"SELECT {_ENTRY} FROM waitlist_entries e WHERE e.id = $1 AND e.patient_id = $2 FOR UPDATE"
 _SET_STATE: Final = "UPDATE waitlist_entries SET state = $2 WHERE id = $1"
 _REQUEUE: Final = """
-WITH entry AS (UPDATE waitlist_entries SET state = 'waiting', due = false WHERE id = $1 RETURNING provider_location_id)
-INSERT INTO dirty_lines (npi) SELECT npi FROM provider_locations p JOIN entry ON p.id = provider_location_id
+WITH entry AS (
+    UPDATE waitlist_entries SET state = 'waiting', is_due = false WHERE id = $1 RETURNING provider_location_id
+)
+INSERT INTO dirty_waitlists (npi) SELECT npi FROM provider_locations p JOIN entry ON p.id = provider_location_id
 """
-_CLEAR_DUE: Final = "UPDATE waitlist_entries SET due = false WHERE id = $1"
+_CLEAR_DUE: Final = "UPDATE waitlist_entries SET is_due = false WHERE id = $1"
 _OPEN_OFFERS: Final = f"""
 SELECT {_ENTRY}, {_OFFER}, {_LOCATION} FROM waitlist_offers o JOIN waitlist_entries e ON e.id = o.entry_id
 JOIN provider_locations p ON p.id = e.provider_location_id WHERE o.state = 'offered' AND {{condition}}
@@ -55,15 +59,15 @@ VALUES (:id, :version, :state, :entry_id, :reservation_id, :start, :minutes, :ex
 _SAVE_OFFER: Final = "UPDATE waitlist_offers SET version = $2, state = $3 WHERE id = $1"
 _OFFERED_STARTS: Final = "SELECT start FROM waitlist_offers WHERE entry_id = $1"
 _TAKE_MARKS: Final = """
-DELETE FROM dirty_lines WHERE seq = ANY (ARRAY(SELECT seq FROM dirty_lines ORDER BY seq LIMIT $1)) RETURNING npi
+DELETE FROM dirty_waitlists WHERE seq = ANY (ARRAY(SELECT seq FROM dirty_waitlists ORDER BY seq LIMIT $1)) RETURNING npi
 """
 _SET_DUE: Final = """
-UPDATE waitlist_entries e SET due = true FROM provider_locations p
-WHERE p.id = e.provider_location_id AND p.npi = ANY ($1) AND e.state = 'waiting' AND NOT e.due
+UPDATE waitlist_entries e SET is_due = true FROM provider_locations p
+WHERE p.id = e.provider_location_id AND p.npi = ANY ($1) AND e.state = 'waiting' AND NOT e.is_due
 """
 _LIST_DUE: Final = f"""
 SELECT {_ENTRY}, {_LOCATION} FROM waitlist_entries e JOIN provider_locations p ON p.id = e.provider_location_id
-WHERE e.state = 'waiting' AND e.due ORDER BY e.provider_location_id, e.id LIMIT $1 FOR UPDATE OF e
+WHERE e.state = 'waiting' AND e.is_due ORDER BY e.provider_location_id, e.id LIMIT $1 FOR UPDATE OF e
 """
 _CLOSE_PAST: Final = "UPDATE waitlist_entries SET state = 'done' WHERE state = 'waiting' AND last_day < $1"
 _DELETE_ENTRIES: Final = "DELETE FROM waitlist_entries WHERE patient_id = $1"
@@ -80,31 +84,18 @@ class OfferRow:
 
 async def try_lock_waitlist(session: Session) -> bool:
     """Try to lock the making of offers until the transaction ends; return False if another process has the lock."""
-    row = await first(session, "SELECT pg_try_advisory_xact_lock($1) AS locked", WAITLIST_LOCK)
+    row = await fetch_first(session, "SELECT pg_try_advisory_xact_lock($1) AS locked", WAITLIST_LOCK)
     return bool(row["locked"])
 
 
 async def count_entries(session: Session, patient_id: UUID) -> int:
     """Return the number of a patient's active entries; concurrent counts for the patient wait for this transaction."""
-    await first(session, _LOCK_PATIENT, str(patient_id))
-    return int((await first(session, _COUNT, patient_id))["count"])
+    await fetch_first(session, _LOCK_PATIENT, str(patient_id))
+    return int((await fetch_first(session, _COUNT, patient_id))["count"])
 
 
 async def add_entry(session: Session, entry: Entry) -> None:
-    statement = _ADD_ENTRY.bind(
-        id=entry.id,
-        provider_location_id=entry.provider_location_id,
-        patient_id=entry.patient_id,
-        dependant_id=entry.dependant_id,
-        visit_reason=entry.visit_reason,
-        mode=entry.mode,
-        patient_kind=entry.patient_kind,
-        first_day=entry.first_day,
-        last_day=entry.last_day,
-        state=entry.state.value,
-        created_at=entry.created_at,
-    )
-    await first(session, *statement)
+    await fetch_first(session, *_ADD_ENTRY.bind(**asdict(entry)))
 
 
 async def list_entries(session: Session, patient_id: UUID, limit: int) -> list[tuple[Entry, Offer | None]]:
@@ -115,23 +106,23 @@ async def list_entries(session: Session, patient_id: UUID, limit: int) -> list[t
 
 async def find_for_update(session: Session, entry_id: UUID, patient_id: UUID) -> Entry | None:
     """Lock and return the patient's entry; None if the patient has no such entry."""
-    row = await first(session, _FIND_FOR_UPDATE, entry_id, patient_id)
+    row = await fetch_first(session, _FIND_FOR_UPDATE, entry_id, patient_id)
     return None if row is None else _entry_from(row)
 
 
 async def set_state(session: Session, entry_id: UUID, state: Literal[EntryState.OFFERED, EntryState.DONE]) -> None:
-    """Store the entry's new state; in these states it receives no offers."""
-    await first(session, _SET_STATE, entry_id, state.value)
+    """Store the entry's new state, `offered` or `done`, in which it receives no offers."""
+    await fetch_first(session, _SET_STATE, entry_id, state.value)
 
 
 async def requeue(session: Session, entry_id: UUID) -> None:
     """Return an entry to its old position on the waitlist."""
-    await first(session, _REQUEUE, entry_id)
+    await fetch_first(session, _REQUEUE, entry_id)
 
 
 async def clear_due(session: Session, entry_id: UUID) -> None:
-    """Skip the entry until its provider is marked again."""
-    await first(session, _CLEAR_DUE, entry_id)
+    """Record that the entry was checked: it isn't due again before its provider is marked again."""
+    await fetch_first(session, _CLEAR_DUE, entry_id)
 
 
 async def find_offer(session: Session, offer_id: UUID) -> OfferRow | None:
@@ -167,22 +158,12 @@ async def list_offers_after(session: Session, offer_id: UUID, limit: int) -> lis
 
 
 async def add_offer(session: Session, entry_id: UUID, offer: Offer) -> None:
-    statement = _ADD_OFFER.bind(
-        id=offer.id,
-        version=offer.version,
-        state=offer.state.value,
-        entry_id=entry_id,
-        reservation_id=offer.reservation_id,
-        start=offer.start,
-        minutes=offer.minutes,
-        expires_at=offer.expires_at,
-    )
-    await first(session, *statement)
+    await fetch_first(session, *_ADD_OFFER.bind(entry_id=entry_id, **asdict(offer)))
 
 
 async def save_offer(session: Session, offer: Offer) -> None:
     """Write the version and the state of an offer that is locked."""
-    await first(session, _SAVE_OFFER, offer.id, offer.version, offer.state.value)
+    await fetch_first(session, _SAVE_OFFER, offer.id, offer.version, offer.state.value)
 
 
 async def list_offered_starts(session: Session, entry_id: UUID) -> frozenset[datetime]:
@@ -191,15 +172,15 @@ async def list_offered_starts(session: Session, entry_id: UUID) -> frozenset[dat
 
 
 async def mark_due(session: Session, limit: int) -> None:
-    """Delete up to `limit` marks, oldest first, and set the waiting entries of the marked providers as due."""
+    """Delete up to `limit` marks, oldest first; make the waiting entries of the marked providers due for a check."""
     npis = {row["npi"] for row in await fetch(session, _TAKE_MARKS, limit)}
     if npis:
         await fetch(session, _SET_DUE, list(npis))
 
 
 async def list_due(session: Session, limit: int) -> list[tuple[Entry, ProviderLocation]]:
-    """Lock and return up to `limit` due entries, ordered by provider-location and then oldest first."""
-    return [(_entry_from(row), _provider_location_from(row)) for row in await fetch(session, _LIST_DUE, limit)]
+    """Lock and return up to `limit` entries due for a check, ordered by provider-location and then oldest first."""
+    return [(_entry_from(row), provider_location_from_row(row)) for row in await fetch(session, _LIST_DUE, limit)]
 
 
 async def close_past_entries(session: Session, today: date) -> None:
@@ -213,19 +194,8 @@ async def delete_entries(session: Session, patient_id: UUID) -> None:
 
 
 def _entry_from(row: Any) -> Entry:
-    return Entry(
-        id=row["id"],
-        provider_location_id=row["provider_location_id"],
-        patient_id=row["patient_id"],
-        dependant_id=row["dependant_id"],
-        visit_reason=row["visit_reason"],
-        mode=row["mode"],
-        patient_kind=row["patient_kind"],
-        first_day=row["first_day"],
-        last_day=row["last_day"],
-        state=EntryState(row["state"]),
-        created_at=row["created_at"],
-    )
+    values = {each.name: row[each.name] for each in fields(Entry)}
+    return Entry(**{**values, "state": EntryState(row["state"])})
 
 
 def _offer_from(row: Any) -> Offer:
@@ -240,11 +210,5 @@ def _offer_from(row: Any) -> Offer:
     )
 
 
-def _provider_location_from(row: Any) -> ProviderLocation:
-    return ProviderLocation(
-        row["provider_location_id"], row["npi"], row["practice_id"], row["time_zone"], row["provider_location_version"]
-    )
-
-
 def _offer_row_from(row: Any) -> OfferRow:
-    return OfferRow(_entry_from(row), _offer_from(row), _provider_location_from(row))
+    return OfferRow(_entry_from(row), _offer_from(row), provider_location_from_row(row))

@@ -13,8 +13,8 @@ CREATE TABLE provider (
     name text NOT NULL
 );
 
-CREATE TABLE place (
-    id text CONSTRAINT place_pkey PRIMARY KEY,
+CREATE TABLE provider_location (
+    id text CONSTRAINT provider_location_pkey PRIMARY KEY,
     version bigint NOT NULL,
     practice_id text,
     practice_name text,
@@ -44,33 +44,33 @@ CREATE TABLE waitlist_offer (
 );
 
 -- Scheduled emails. No address is stored: it is fetched from patients when the email is sent (decision 0046).
-CREATE TABLE timer (
-    id uuid CONSTRAINT timer_pkey PRIMARY KEY,
+CREATE TABLE scheduled_email (
+    id uuid CONSTRAINT scheduled_email_pkey PRIMARY KEY,
     kind text NOT NULL,
     entity text NOT NULL,
     version bigint NOT NULL,
     patient_id text NOT NULL,
-    facts jsonb NOT NULL,
+    template_data jsonb NOT NULL,
     due_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     state text NOT NULL
-        CONSTRAINT timer_state_check CHECK (state IN ('waiting', 'sent', 'dropped', 'expired', 'failed')),
+        CONSTRAINT scheduled_email_state_check CHECK (state IN ('waiting', 'sent', 'dropped', 'expired', 'failed')),
     reason text,
     attempts integer NOT NULL,
     lease uuid,
     lease_until timestamptz,
     settled_at timestamptz,
     -- A redelivered event schedules no second email.
-    CONSTRAINT timer_kind_entity_version_key UNIQUE (kind, entity, version)
+    CONSTRAINT scheduled_email_kind_entity_version_key UNIQUE (kind, entity, version)
 );
-CREATE INDEX timer_due_at_idx ON timer (due_at) WHERE state = 'waiting';
-CREATE INDEX timer_entity_idx ON timer (entity) WHERE state = 'waiting';
-CREATE INDEX timer_patient_id_idx ON timer (patient_id) WHERE state = 'waiting';
-CREATE INDEX timer_settled_at_idx ON timer (settled_at);
+CREATE INDEX scheduled_email_due_at_idx ON scheduled_email (due_at) WHERE state = 'waiting';
+CREATE INDEX scheduled_email_entity_idx ON scheduled_email (entity) WHERE state = 'waiting';
+CREATE INDEX scheduled_email_patient_id_idx ON scheduled_email (patient_id) WHERE state = 'waiting';
+CREATE INDEX scheduled_email_settled_at_idx ON scheduled_email (settled_at);
 
--- The state of emails whose content the patients service holds.
-CREATE TABLE account_mail (
-    id uuid CONSTRAINT account_mail_pkey PRIMARY KEY,
+-- The state of emails whose content the service patients stores.
+CREATE TABLE account_email (
+    id uuid CONSTRAINT account_email_pkey PRIMARY KEY,
     attempts integer NOT NULL,
     lease uuid,
     lease_until timestamptz,
@@ -78,7 +78,7 @@ CREATE TABLE account_mail (
     outcome text,
     first_seen_at timestamptz NOT NULL
 );
-CREATE INDEX account_mail_first_seen_at_idx ON account_mail (first_seen_at);
+CREATE INDEX account_email_first_seen_at_idx ON account_email (first_seen_at);
 
 -- Webhook endpoints. Secrets are derived from a key and a generation; none is stored (decision 0048).
 CREATE TABLE endpoint (
@@ -88,7 +88,8 @@ CREATE TABLE endpoint (
     url text NOT NULL,
     description text,
     events text[] NOT NULL,
-    disabled text CONSTRAINT endpoint_disabled_check CHECK (disabled IN ('by_practice', 'failing', 'gone')),
+    disabled_reason text
+        CONSTRAINT endpoint_disabled_reason_check CHECK (disabled_reason IN ('by_practice', 'failing', 'gone')),
     secret_key text NOT NULL,
     secret_generation integer NOT NULL,
     previous_key text,
@@ -107,7 +108,7 @@ CREATE TABLE message (
     version bigint NOT NULL,
     body bytea NOT NULL,
     created_at timestamptz NOT NULL,
-    -- A redelivered event makes no second message.
+    -- A redelivered event creates no second message.
     CONSTRAINT message_practice_id_type_entity_version_key UNIQUE (practice_id, type, entity, version)
 );
 CREATE INDEX message_practice_id_created_at_idx ON message (practice_id, created_at);
@@ -135,7 +136,7 @@ CREATE INDEX delivery_message_id_idx ON delivery (message_id);
 CREATE TABLE attempt (
     delivery_id uuid CONSTRAINT attempt_delivery_id_fkey REFERENCES delivery (id) ON DELETE CASCADE,
     number integer,
-    at timestamptz NOT NULL,
+    attempted_at timestamptz NOT NULL,
     status integer,
     failure text,
     milliseconds integer NOT NULL,

@@ -23,7 +23,7 @@ CREATE TABLE provider_location (
 );
 CREATE INDEX provider_location_practice_id_idx ON provider_location (practice_id);
 
--- Completed appointments, copied from the change feed. month is YYYY-MM: a review shows no exact day (decision 0040).
+-- Appointments, copied from the change feed. month is YYYY-MM: a review shows no exact day (decision 0040).
 CREATE TABLE visit (
     id text CONSTRAINT visit_pkey PRIMARY KEY,
     version bigint NOT NULL CONSTRAINT visit_version_check CHECK (version > 0),

@@ -16,7 +16,7 @@ CREATE TABLE provider_locations (
     practice_id uuid,
     time_zone text NOT NULL,
     version bigint NOT NULL CONSTRAINT provider_locations_version_check CHECK (version > 0),
-    deleted boolean NOT NULL
+    is_deleted boolean NOT NULL
 );
 CREATE INDEX provider_locations_npi_idx ON provider_locations (npi);
 
@@ -41,8 +41,8 @@ CREATE TABLE slots (
 CREATE FUNCTION provider_minute(npi text, at timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN npi::bigint * 536870912 + extract(epoch FROM at AT TIME ZONE 'UTC')::bigint / 60;
 
--- Reserved time: a hold, or the time of an appointment. occupied is the visit with its buffers. A live hold occupies no
--- time once its expires_at has passed. address is a keyed hash.
+-- Reserved time: a hold, or the time of an appointment. occupied is the visit with its buffers. A hold occupies no time
+-- once its expires_at has passed, even before it is released. address_hash is a keyed hash of the client's address.
 CREATE TABLE reservations (
     id uuid CONSTRAINT reservations_pkey PRIMARY KEY,
     provider_location_id uuid NOT NULL,
@@ -53,29 +53,30 @@ CREATE TABLE reservations (
     minutes integer NOT NULL,
     occupied tstzrange NOT NULL,
     kind text NOT NULL CONSTRAINT reservations_kind_check CHECK (kind IN ('hold', 'appointment')),
-    live boolean NOT NULL,
+    is_released boolean NOT NULL DEFAULT false,
     expires_at timestamptz,
-    extended boolean NOT NULL DEFAULT false,
+    is_extended boolean NOT NULL DEFAULT false,
     visit_type text NOT NULL,
     visit_reason text,
     mode text NOT NULL,
     patient_kind text NOT NULL,
-    address bytea,
+    address_hash bytea,
     offer_id uuid,
     created_at timestamptz NOT NULL,
     CONSTRAINT reservations_expiry_check CHECK ((kind = 'hold') = (expires_at IS NOT NULL)),
     -- No provider is reserved twice at one time. A range of provider_minute stands for both, so that btree_gist isn't
     -- needed; the NPI suffices, as a provider-location has one provider.
     CONSTRAINT reservations_npi_occupied_excl EXCLUDE USING gist
-        (int8range(provider_minute(npi, lower(occupied)), provider_minute(npi, upper(occupied))) WITH &&) WHERE (live)
+        (int8range(provider_minute(npi, lower(occupied)), provider_minute(npi, upper(occupied))) WITH &&)
+        WHERE (NOT is_released)
 );
 CREATE UNIQUE INDEX reservations_provider_location_id_start_key
-    ON reservations (provider_location_id, start) WHERE live;
-CREATE INDEX reservations_npi_start_idx ON reservations (npi, start) WHERE live;
+    ON reservations (provider_location_id, start) WHERE NOT is_released;
+CREATE INDEX reservations_npi_start_idx ON reservations (npi, start) WHERE NOT is_released;
 CREATE INDEX reservations_patient_id_idx ON reservations (patient_id);
-CREATE INDEX reservations_address_idx ON reservations (address) WHERE address IS NOT NULL;
-CREATE INDEX reservations_expires_at_idx ON reservations (expires_at) WHERE live AND kind = 'hold';
-CREATE INDEX reservations_created_at_idx ON reservations (created_at) WHERE NOT live;
+CREATE INDEX reservations_address_hash_idx ON reservations (address_hash) WHERE address_hash IS NOT NULL;
+CREATE INDEX reservations_expires_at_idx ON reservations (expires_at) WHERE NOT is_released AND kind = 'hold';
+CREATE INDEX reservations_created_at_idx ON reservations (created_at) WHERE is_released;
 
 -- The random key that hashes client addresses. There is one row.
 CREATE TABLE address_key (
@@ -98,14 +99,15 @@ CREATE TABLE openings (
 );
 CREATE INDEX openings_week_idx ON openings (week);
 
--- A log of a provider's changed times (decision 0031), append-only so that writers don't wait for each other. A queue
--- whose rows are deleted soon is vacuumed by the number of rows.
+-- A log of a provider's changed times (decision 0031), append-only so that writers don't wait for each other.
+-- may_free_time is false for changes that only reserve time. A queue whose rows are deleted soon is vacuumed by the
+-- number of rows.
 CREATE TABLE dirty_openings (
     seq bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT dirty_openings_pkey PRIMARY KEY,
     npi text NOT NULL,
-    first timestamptz NOT NULL,
-    last timestamptz NOT NULL,
-    frees boolean NOT NULL DEFAULT true
+    changed_from timestamptz NOT NULL,
+    changed_until timestamptz NOT NULL,
+    may_free_time boolean NOT NULL DEFAULT true
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 
 -- patient_id is null once the patient's data was erased.
@@ -139,7 +141,8 @@ CREATE TABLE appointments (
 CREATE INDEX appointments_patient_id_start_id_idx ON appointments (patient_id, start, id);
 CREATE INDEX appointments_provider_location_id_start_id_idx ON appointments (provider_location_id, start, id);
 
--- Ids rise with time: the order of ids is that of the waitlist. The next run checks entries that are due.
+-- Ids rise with time: the order of ids is that of the waitlist. The next run of the
+-- processor looks for free time for the entries that have is_due.
 CREATE TABLE waitlist_entries (
     id uuid CONSTRAINT waitlist_entries_pkey PRIMARY KEY,
     provider_location_id uuid NOT NULL
@@ -153,13 +156,13 @@ CREATE TABLE waitlist_entries (
     last_day date NOT NULL CONSTRAINT waitlist_entries_days_check CHECK (last_day >= first_day),
     state text NOT NULL CONSTRAINT waitlist_entries_state_check CHECK (state IN ('waiting', 'offered', 'done')),
     created_at timestamptz NOT NULL,
-    due boolean NOT NULL DEFAULT false
+    is_due boolean NOT NULL DEFAULT false
 );
 CREATE INDEX waitlist_entries_provider_location_id_id_idx
     ON waitlist_entries (provider_location_id, id) WHERE state = 'waiting';
 CREATE INDEX waitlist_entries_patient_id_id_idx ON waitlist_entries (patient_id, id);
-CREATE INDEX waitlist_entries_due_provider_location_id_id_idx
-    ON waitlist_entries (provider_location_id, id) WHERE state = 'waiting' AND due;
+CREATE INDEX waitlist_entries_is_due_provider_location_id_id_idx
+    ON waitlist_entries (provider_location_id, id) WHERE state = 'waiting' AND is_due;
 CREATE INDEX waitlist_entries_last_day_idx ON waitlist_entries (last_day) WHERE state = 'waiting';
 
 CREATE TABLE waitlist_offers (
@@ -176,16 +179,16 @@ CREATE INDEX waitlist_offers_entry_id_idx ON waitlist_offers (entry_id);
 CREATE INDEX waitlist_offers_expires_at_idx ON waitlist_offers (expires_at) WHERE state = 'offered';
 
 -- A log of providers whose time may have become free (decision 0037), append-only like dirty_openings.
-CREATE TABLE dirty_lines (
-    seq bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT dirty_lines_pkey PRIMARY KEY,
+CREATE TABLE dirty_waitlists (
+    seq bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT dirty_waitlists_pkey PRIMARY KEY,
     npi text NOT NULL
 );
 
 -- iCalendar feeds with secret addresses (decision 0038). Only the hash of a secret is stored: the database doesn't
 -- disclose the addresses.
-CREATE TABLE ics_feeds (
-    id uuid CONSTRAINT ics_feeds_pkey PRIMARY KEY,
-    secret_hash bytea NOT NULL CONSTRAINT ics_feeds_secret_hash_key UNIQUE,
+CREATE TABLE calendar_feeds (
+    id uuid CONSTRAINT calendar_feeds_pkey PRIMARY KEY,
+    secret_hash bytea NOT NULL CONSTRAINT calendar_feeds_secret_hash_key UNIQUE,
     patient_id uuid,
     provider_location_id uuid,
     npi text,
@@ -193,26 +196,26 @@ CREATE TABLE ics_feeds (
     created_by uuid NOT NULL,
     created_at timestamptz NOT NULL,
     -- A feed belongs to a patient, a provider-location or a provider.
-    CONSTRAINT ics_feeds_whose_check CHECK (num_nonnulls(patient_id, provider_location_id, npi) = 1)
+    CONSTRAINT calendar_feeds_owner_check CHECK (num_nonnulls(patient_id, provider_location_id, npi) = 1)
 );
-CREATE INDEX ics_feeds_created_by_id_idx ON ics_feeds (created_by, id);
+CREATE INDEX calendar_feeds_created_by_id_idx ON calendar_feeds (created_by, id);
 """
 
 # VOLATILE: the counts are taken after the lock was acquired, so that concurrent holds of one patient are counted one
 # after the other (decision 0036). The conditions don't repeat that these rows are holds (only holds expire, and only
-# live holds have an address): with `kind = 'hold'` the planner may scan the holds of all patients by
+# unreleased holds have an address_hash): with `kind = 'hold'` the planner may scan the holds of all patients by
 # reservations_expires_at_idx.
-HOLDS_OF = """
-CREATE FUNCTION holds_of(
-    patient uuid, source bytea, at timestamptz,
+COUNT_ACTIVE_HOLDS = """
+CREATE FUNCTION count_active_holds(
+    patient uuid, address bytea, at timestamptz,
     OUT by_patient bigint, OUT patient_until timestamptz, OUT by_address bigint, OUT address_until timestamptz
 ) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(patient::text, 0));
     SELECT count(*), min(expires_at) INTO by_patient, patient_until FROM reservations
-    WHERE patient_id = patient AND live AND expires_at > at AND offer_id IS NULL;
+    WHERE patient_id = patient AND NOT is_released AND expires_at > at AND offer_id IS NULL;
     SELECT count(*), min(expires_at) INTO by_address, address_until FROM reservations
-    WHERE address = source AND expires_at > at;
+    WHERE address_hash = address AND expires_at > at;
 END
 $$
 """
@@ -221,4 +224,4 @@ $$
 def upgrade() -> None:
     for statement in filter(str.strip, (TABLES + IDEMPOTENCY_DDL + ";" + OUTBOX_DDL).split(";\n")):
         op.execute(statement)
-    op.execute(HOLDS_OF)
+    op.execute(COUNT_ACTIVE_HOLDS)

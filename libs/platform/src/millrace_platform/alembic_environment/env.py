@@ -1,4 +1,4 @@
-"""Run migrations on the caller's connection, in the caller's transaction."""
+"""Run the migrations of any service on the connection, and in the transaction, of `Migrations.apply`."""
 
 from alembic import context
 

@@ -11,7 +11,7 @@ ADDRESS_LIMIT = 64
 """Longest text that is parsed as an address, in characters."""
 
 
-def source_of(peer: str | None, forwarded_for: Iterable[str], hops: int) -> str:
+def find_client_address(peer: str | None, forwarded_for: Iterable[str], hops: int) -> str:
     """Return the client's IPv4 address or IPv6 network, or `UNKNOWN`.
 
     `peer` is the address that connected to us, `forwarded_for` are the values of `X-Forwarded-For` in order. Only the

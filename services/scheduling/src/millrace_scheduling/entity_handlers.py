@@ -1,0 +1,110 @@
+"""Handlers of the `entities` feed: one copies provider-locations, one erases the data of patients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from millrace_contracts.entities import Patient
+from millrace_contracts.envelope import ContractError, decode
+from millrace_contracts.registry import PATIENT, decode_entity
+from millrace_feeds import handler as feed_handlers
+from millrace_feeds.errors import InvalidRecord
+from millrace_feeds.handler import Handler
+from millrace_feeds.transport import Record
+from millrace_platform import idempotency
+from millrace_platform.errors import TimedOut, Unavailable
+from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_scheduling.appointment import repository as appointments
+from millrace_scheduling.appointment.model import OCCUPYING_STATES
+from millrace_scheduling.appointment.wire import appointment_event
+from millrace_scheduling.calendar.service import CalendarService
+from millrace_scheduling.calendar_feed import repository as feeds
+from millrace_scheduling.provider_location import repository as provider_locations
+from millrace_scheduling.provider_location.wire import KEY_PREFIX as PROVIDER_LOCATION_KEY_PREFIX
+from millrace_scheduling.provider_location.wire import provider_location_from
+from millrace_scheduling.reservation import repository as reservations
+from millrace_scheduling.waitlist.service import WaitlistService
+
+PATIENT_KEY_PREFIX = f"{PATIENT.name}/"
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeHandler:
+    """Calls several handlers in turn; each ignores records that it isn't responsible for."""
+
+    handlers: Sequence[Handler]
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        for handler in self.handlers:
+            await handler.handle(records)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether the error is an outage of the database, rather than a record that can't be applied."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_outage(inner) for inner in error.exceptions)
+    return isinstance(error, Unavailable | TimedOut) or feed_handlers.is_outage(error)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderLocationHandler:
+    """Feed handler that copies provider-locations to the database; ignores all other entities."""
+
+    units: UnitsOfWork
+    calendars: CalendarService
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Store newer versions and delete the calendars of deleted provider-locations. Idempotent."""
+        latest = {
+            each.id: each
+            for record in records
+            if record.key.startswith(PROVIDER_LOCATION_KEY_PREFIX)
+            for each in [provider_location_from(record)]
+        }
+        if not latest:
+            return
+        async with self.units.begin() as work:
+            for each in await provider_locations.save_newer(work.session, list(latest.values())):
+                if each.is_deleted:
+                    await self.calendars.delete_with_provider_location(work, each)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientErasureHandler:
+    """Feed handler that erases the data of erased patients. Idempotent: an erased patient has no rows left."""
+
+    units: UnitsOfWork
+    waitlist: WaitlistService
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Erase the data of the patients who are erased according to the records. Raises `InvalidRecord`."""
+        for record in records:
+            if record.key.startswith(PATIENT_KEY_PREFIX) and (patient_id := _erased_patient(record)) is not None:
+                async with self.units.begin() as work:
+                    await self.erase_patient(work, patient_id)
+
+    async def erase_patient(self, work: UnitOfWork, patient_id: UUID) -> None:
+        """Cancel the patient's future appointments, anonymize all of them, and delete the patient's other data."""
+        await self.waitlist.erase_patient(work, patient_id)
+        ended = []
+        while found := await appointments.list_for_erasure(work.session, patient_id):
+            for appointment in found:
+                after = appointment.erase_patient(work.now)
+                if after.state not in OCCUPYING_STATES:
+                    ended.append(after.reservation_id)
+                await appointments.save(work.session, after)
+                work.record(appointment_event(after))
+        await reservations.erase_patient(work.session, patient_id, ended)
+        await feeds.delete_patient_feeds(work.session, patient_id)
+        await idempotency.delete_owner_records(work.session, patient_id)
+
+
+def _erased_patient(record: Record) -> UUID | None:
+    """Return the id of the record's patient if their data was erased, else None. Raises `InvalidRecord`."""
+    try:
+        entity = decode_entity(decode(record.body))
+        if isinstance(entity, Patient) and entity.state == "erased":
+            return UUID(entity.id)
+    except (ContractError, ValueError) as error:
+        raise InvalidRecord(record, str(error)) from error
+    return None
