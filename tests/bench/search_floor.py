@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI, Query, Request, Response
 from millrace_platform.application import ServiceRuntime, create_app
 from millrace_platform.serve import serve
 from millrace_platform.settings import PlatformSettings
-from millrace_search.find.parameters import SearchParameters
+from millrace_search.find.schemas import SearchParameters
 
 router = APIRouter()
 

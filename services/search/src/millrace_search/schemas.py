@@ -1,9 +1,11 @@
-"""Schemas shared by several responses."""
+"""Schemas and problems shared by several endpoints."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from millrace_platform.errors import FieldError, Unprocessable
 from millrace_platform.openapi import described_problems
 
 
@@ -64,3 +66,15 @@ _DESCRIPTIONS: Final = {
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI descriptions of the problem responses with these statuses, by status."""
     return described_problems(_DESCRIPTIONS, *statuses)
+
+
+def invalid_parameter(field: str, detail: str, remedy: str) -> Unprocessable:
+    """Return the problem for one invalid parameter of a request."""
+    return Unprocessable(errors=[FieldError(field=field, detail=detail, remedy=remedy)])
+
+
+def unknown_value(field: str, detail: str, nearest: Iterable[str]) -> Unprocessable:
+    """Return the problem for a parameter with an unknown value; the remedy names the nearest known values, if any."""
+    candidates = " or ".join(nearest)
+    remedy = f"Did you mean {candidates}?" if candidates else "See the API description, or /v1/suggest."
+    return invalid_parameter(field, detail, remedy)

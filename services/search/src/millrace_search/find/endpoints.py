@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from millrace_platform.routing import TypedRouter
-from millrace_search.find.parameters import SearchParameters, parse_search
-from millrace_search.find.schemas import EXAMPLE, SearchResponse
+from millrace_search.find.parameters import parse_search
+from millrace_search.find.schemas import EXAMPLE, SearchParameters, SearchResponse
 from millrace_search.find.service import SearchService
 from millrace_search.schemas import problems
 

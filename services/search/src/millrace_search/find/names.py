@@ -7,13 +7,13 @@ from typing import Final
 
 import numpy as np
 
-from millrace_platform.errors import FieldError, Unprocessable
 from millrace_readmodel.cached_generation import CachedGeneration
 from millrace_readmodel.layout import cell_at, name_key
 from millrace_search.engine.area import Ids
 from millrace_search.engine.sphere import Circle, squared_chord, squared_chords, unit_vectors
 from millrace_search.index.key_spaces import Entries, SearchKeySpaces
 from millrace_search.index.vocabulary import Vocabulary
+from millrace_search.schemas import invalid_parameter
 
 MAX_WORDS: Final = 4_096
 """Largest number of vocabulary words that a query may match; reading that many takes about 10 ms."""
@@ -43,7 +43,7 @@ async def match_names(
     """
     keys = [_keys(generation.number, vocabulary, word) for word in words]
     if sum(map(len, keys)) > MAX_WORDS:
-        raise _too_many_matches("Give more letters of the name.")
+        raise invalid_parameter("name", "Too many providers match.", "Give more letters of the name.")
     found = await generation.load(key_spaces.names, (key for each in keys for key in each))
     entries = [_distinct(np.concatenate([found[key] for key in each])) for each in keys]
     common = entries[0]
@@ -77,7 +77,7 @@ def find_partitions(found: NameMatches, circle: Circle) -> list[tuple[int, str]]
         for cell in _cells(lat, lon)
     }
     if len(partitions) > MAX_PARTITIONS:
-        raise _too_many_matches("Add a specialty, or make radius_mi smaller.")
+        raise invalid_parameter("name", "Too many providers match.", "Add a specialty, or make radius_mi smaller.")
     return sorted(partitions)
 
 
@@ -88,7 +88,3 @@ def _cells(lat: float, lon: float) -> set[str]:
         for north in (-_ROUNDING_DEGREES, _ROUNDING_DEGREES)
         for east in (-_ROUNDING_DEGREES, _ROUNDING_DEGREES)
     }
-
-
-def _too_many_matches(remedy: str) -> Unprocessable:
-    return Unprocessable(errors=[FieldError(field="name", detail="Too many providers match.", remedy=remedy)])

@@ -1,10 +1,14 @@
-"""Schemas of search responses for the API description; `response` and `index.cards` encode them."""
+"""Query parameters of searches, and schemas of responses for the API description (`response` encodes them)."""
 
-from typing import Any, Final
+from datetime import date
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from millrace_search.engine.ranking import Sort
 from millrace_search.schemas import Address, NamedPractice, NamedSpecialty, Openings, Position
+
+Short = Annotated[str, Field(min_length=1, max_length=100)]
 
 EXAMPLE: Final[dict[str, Any]] = {
     "results": [
@@ -54,6 +58,65 @@ EXAMPLE: Final[dict[str, Any]] = {
     "as_of": "2026-11-21T07:04:30.123Z",
     "next": None,
 }
+
+
+class SearchParameters(BaseModel):
+    """Query parameters of a search."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    near: Annotated[
+        Short,
+        Field(description="Center of the search: a ZIP code, or `latitude,longitude` in degrees.", examples=["10001"]),
+    ]
+    specialty: Annotated[
+        Short | None, Field(description="Slug of a specialty, or a NUCC taxonomy code.", examples=["dermatology"])
+    ] = None
+    visit_reason: Annotated[
+        Short | None, Field(description="Slug of a visit reason.", examples=["annual-physical"])
+    ] = None
+    name: Annotated[
+        Short | None,
+        Field(
+            description="Each word must be the beginning of a word in the provider's name; ignores case and accents."
+        ),
+    ] = None
+    radius_mi: Annotated[float, Field(gt=0, le=100, description="Miles around `near`.")] = 10.0
+    plan: Annotated[Short | None, Field(description="Id of an insurance plan that the provider must accept.")] = None
+    language: Annotated[
+        Short | None, Field(description="ISO 639-1 code or name of a language that the provider speaks.")
+    ] = None
+    sex: Annotated[Literal["F", "M", "X"] | None, Field(description="Sex of the provider.")] = None
+    min_rating: Annotated[float | None, Field(ge=1, le=5, description="Lowest average rating.")] = None
+    new_patients: Annotated[
+        bool | None, Field(description="`true`: only providers who accept new patients; `false`: only those who don't.")
+    ] = None
+    available_from: Annotated[date | None, Field(description="Only with an opening on this local day or later.")] = None
+    available_to: Annotated[date | None, Field(description="Only with an opening on this local day or earlier.")] = None
+    available_within: Annotated[
+        str | None,
+        Field(max_length=10, description="Only with an opening within this many days, including today: `1d` to `60d`."),
+    ] = None
+    time_of_day: Annotated[
+        Literal["morning", "afternoon", "evening"] | None,
+        Field(description="Only with an opening before 12:00, from 12:00 to 17:00, or from 17:00 on."),
+    ] = None
+    mode: Annotated[Literal["in_person", "video"] | None, Field(description="Only with an opening in this mode.")] = (
+        None
+    )
+    patient: Annotated[
+        Literal["new", "existing"] | None,
+        Field(description="Only with an opening that new or existing patients can book."),
+    ] = None
+    sort: Annotated[Sort, Field(description="Order of the results, best first.")] = "relevance"
+    limit: Annotated[int, Field(ge=1, le=50, description="Maximum number of results per page.")] = 20
+    cursor: Annotated[
+        str | None,
+        Field(
+            max_length=4000,
+            description="`next` of the previous page; all other parameters but `limit` must be unchanged.",
+        ),
+    ] = None
 
 
 class FoundProvider(BaseModel):

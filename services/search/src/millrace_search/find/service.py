@@ -14,11 +14,9 @@ import numpy as np
 from cachetools import LRUCache
 
 from millrace_feeds.clock import Clock
-from millrace_platform.errors import FieldError, Unavailable, Unprocessable
 from millrace_readmodel.cached_generation import CachedGeneration, GenerationReplacedError, KeySpace
 from millrace_readmodel.layout import ROW, card_prefix, openings_key_for, partition_key
 from millrace_readmodel.near_cache import NearCache
-from millrace_readmodel.tracking import UnavailableError
 from millrace_reference.text import find_closest
 from millrace_search.engine import cursor as cursors
 from millrace_search.engine.area import Area, Bools, Ids, build_area
@@ -34,9 +32,9 @@ from millrace_search.index.key_spaces import SearchKeySpaces
 from millrace_search.index.lexicon import Lexicon, Lexicons
 from millrace_search.index.openings import TICK_SECONDS, UNKNOWN, belongs_to_row, entry_at, locate_row, render_openings
 from millrace_search.index.plans import Plan
+from millrace_search.index.served import read_generation
+from millrace_search.schemas import unknown_value
 
-ATTEMPTS: Final = 3
-"""Largest number of attempts of a search, which is repeated if the read model's generation is replaced meanwhile."""
 KEY_SETS: Final = 16_384
 NEIGHBORS: Final = 25
 """Number of plan ids sorted before and after an unknown id that are considered as suggestions."""
@@ -120,17 +118,15 @@ class SearchService:
     async def search(self, search: SearchRequest) -> bytes:
         """Return the JSON of the response, built from a single generation."""
         self.stats.searches += 1
-        generation = self._near.current
-        try:
-            for _ in range(ATTEMPTS):
-                try:
-                    return await self._search_generation(generation or await self._near.open_untracked(), search)
-                except GenerationReplacedError:
-                    self.stats.moved += 1
-                    generation = None
-        except UnavailableError as error:
-            raise Unavailable("The search index is unavailable. Try again later.") from error
-        raise Unavailable("The search index is being replaced. Try again later.")
+
+        async def read(generation: CachedGeneration) -> bytes:
+            try:
+                return await self._search_generation(generation, search)
+            except GenerationReplacedError:
+                self.stats.moved += 1
+                raise
+
+        return await read_generation(self._near, read)
 
     async def _search_generation(self, generation: CachedGeneration, search: SearchRequest) -> bytes:
         outcome = await self._run(generation, search)
@@ -239,7 +235,8 @@ class SearchService:
             await lexicon.refresh_plan_sets()
         plan = lexicon.plans.get(plan_id)
         if plan is None and plan_id not in lexicon.plan_sets:
-            raise _unknown_plan(plan_id, lexicon)
+            neighbors = lexicon.plans.neighbors(plan_id, NEIGHBORS)
+            raise unknown_value("plan", "Unknown plan.", find_closest(plan_id, neighbors))
         accepting = lexicon.plan_sets.accepting(plan_id)
         if highest >= len(accepting):
             accepting = np.concatenate((accepting, np.zeros(highest + 1 - len(accepting), dtype=np.bool_)))
@@ -293,9 +290,3 @@ def _cursor(search: SearchRequest, page: ResultPage) -> str | None:
     if not page.more:
         return None
     return cursors.encode(search.key, page.values[-1], page.ids[-1], (*search.shown, *page.ids))
-
-
-def _unknown_plan(plan_id: str, lexicon: Lexicon) -> Unprocessable:
-    nearest = find_closest(plan_id, lexicon.plans.neighbors(plan_id, NEIGHBORS))
-    remedy = f"Did you mean {' or '.join(nearest)}?" if nearest else "Look for the plan with /v1/suggest."
-    return Unprocessable(errors=[FieldError(field="plan", detail="Unknown plan.", remedy=remedy)])

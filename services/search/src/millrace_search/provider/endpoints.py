@@ -6,8 +6,9 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
 
 from millrace_platform.preconditions import IfNoneMatch, etag
+from millrace_search.provider.model import ProviderView
 from millrace_search.provider.schemas import ProviderLocations, ProviderPage, to_locations, to_page
-from millrace_search.provider.service import ProviderService, ProviderView
+from millrace_search.provider.service import ProviderService
 from millrace_search.schemas import problems
 
 router = APIRouter(prefix="/v1/providers", tags=["providers"])

@@ -4,7 +4,8 @@ from pydantic import BaseModel, Field
 
 from millrace_contracts import entities
 from millrace_reference.specialties import find_specialty, taxonomy_name
-from millrace_search.provider.service import ProviderView
+from millrace_search.index.openings import UNKNOWN
+from millrace_search.provider.model import ProviderView
 from millrace_search.schemas import Address, NamedPractice, NamedSpecialty, Openings, Position
 
 
@@ -80,14 +81,7 @@ def to_page(page: ProviderView) -> ProviderPage:
         specialty=_specialty(provider.specialty),
         taxonomy=_taxonomy(provider.taxonomy),
         taxonomies=[_taxonomy(code) for code in provider.taxonomies],
-        reviews=None
-        if reviews is None
-        else Reviews(
-            count=reviews.count,
-            overall=reviews.overall,
-            bedside_manner=reviews.bedside_manner,
-            wait_time=reviews.wait_time,
-        ),
+        reviews=Reviews.model_validate(reviews, from_attributes=True) if reviews else None,
         locations=to_locations(page),
     )
 
@@ -97,24 +91,21 @@ def to_locations(page: ProviderView) -> list[ProviderLocation]:
     return [_location(each, page.openings(each)) for each in page.collection.locations]
 
 
-def _location(location: entities.ProviderLocation, openings: Openings | None) -> ProviderLocation:
-    address, position = location.address, location.position
+def _location(location: entities.ProviderLocation, openings: bytes) -> ProviderLocation:
     practice = NamedPractice(id=location.practice_id, name=location.practice_name) if location.practice_id else None
     return ProviderLocation(
         id=location.id,
         location_id=location.location_id,
         specialty=_specialty(location.specialty),
         taxonomy=_taxonomy(location.taxonomy),
-        address=Address(
-            line1=address.line1, line2=address.line2, city=address.city, state=address.state, zip=address.zip
-        ),
-        position=Position(lat=position.lat, lon=position.lon) if position else None,
+        address=Address.model_validate(location.address, from_attributes=True),
+        position=Position.model_validate(location.position, from_attributes=True) if location.position else None,
         time_zone=location.time_zone,
         phone=location.phone,
         practice=practice,
         accepted_plans=list(location.accepted_plans),
         new_patients=location.new_patients,
-        openings=openings,
+        openings=None if openings == UNKNOWN else Openings.model_validate_json(openings),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from millrace_search.schemas import problems
-from millrace_search.suggest.schemas import SuggestionsResponse, to_response
+from millrace_search.suggest.schemas import SuggestionsResponse
 from millrace_search.suggest.service import SuggestionService
 
 router = APIRouter(tags=["search"])
@@ -26,4 +26,4 @@ async def list_suggestions(
     swapped ones.
     """
     suggester: SuggestionService = request.app.state.suggester
-    return to_response(await suggester.suggest(q, limit))
+    return SuggestionsResponse.model_validate(await suggester.suggest(q, limit), from_attributes=True)

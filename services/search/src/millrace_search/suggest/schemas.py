@@ -3,7 +3,6 @@
 from pydantic import BaseModel, Field
 
 from millrace_search.schemas import NamedSpecialty
-from millrace_search.suggest.service import Suggestions
 
 
 class SuggestedReason(BaseModel):
@@ -38,23 +37,3 @@ class SuggestionsResponse(BaseModel):
     visit_reasons: list[SuggestedReason]
     providers: list[SuggestedProvider]
     plans: list[SuggestedPlan]
-
-
-def to_response(found: Suggestions) -> SuggestionsResponse:
-    """Convert suggestions to a response."""
-    providers = [
-        SuggestedProvider(
-            npi=each.provider.npi,
-            name=each.provider.name,
-            specialty=NamedSpecialty(slug=each.specialty.slug, name=each.specialty.name) if each.specialty else None,
-            city=each.city.city,
-            state=each.city.state,
-        )
-        for each in found.providers
-    ]
-    return SuggestionsResponse(
-        specialties=[NamedSpecialty(slug=each.slug, name=each.name) for each in found.specialties],
-        visit_reasons=[SuggestedReason(slug=each.slug, name=each.name) for each in found.visit_reasons],
-        providers=providers,
-        plans=[SuggestedPlan(id=each.id, name=each.name, issuer=each.issuer) for each in found.plans],
-    )

@@ -1,30 +1,28 @@
 """Suggest completions of typed text."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import chain, islice
 from typing import Final
 
 import numpy as np
 
-from millrace_platform.errors import Unavailable
-from millrace_readmodel.cached_generation import CachedGeneration, GenerationReplacedError
+from millrace_readmodel.cached_generation import CachedGeneration
 from millrace_readmodel.layout import card_key, name_key
 from millrace_readmodel.near_cache import NearCache
-from millrace_readmodel.tracking import UnavailableError
 from millrace_reference.specialties import Specialty, all_specialties, find_specialty_by_ordinal
 from millrace_reference.text import split_words
 from millrace_reference.visit_reasons import VisitReason, all_visit_reasons
 from millrace_search.engine.area import Ids
-from millrace_search.index.cards import CityState, ProviderSummary, RenderedCard, decode_summary
+from millrace_search.index.cards import RenderedCard, decode_summary
 from millrace_search.index.key_spaces import Entries, SearchKeySpaces
 from millrace_search.index.lexicon import Lexicons
 from millrace_search.index.plans import Plan, Plans
+from millrace_search.index.served import read_generation
 from millrace_search.index.vocabulary import Vocabulary
 from millrace_search.suggest.catalog import Catalog
+from millrace_search.suggest.model import ProviderMatch, Suggestions
 
-ATTEMPTS: Final = 3
 MAX_WORDS: Final = 6
 MIN_NAME_LETTERS: Final = 2
 """Number of letters that the longest word needs, so that providers are suggested."""
@@ -32,25 +30,6 @@ WORDS_PER_PREFIX: Final = 48
 """Number of completions read for each prefix, the shortest first; reading them takes a few ms."""
 CANDIDATES: Final = 4
 """Number of cards read for each provider to suggest, as several may belong to one provider."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderMatch:
-    """A provider with the city of one of its locations."""
-
-    provider: ProviderSummary
-    city: CityState
-    specialty: Specialty | None
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestions:
-    """Suggestions of each type, best first; providers are distinct by NPI."""
-
-    specialties: list[Specialty]
-    visit_reasons: list[VisitReason]
-    plans: list[Plan]
-    providers: list[ProviderMatch]
 
 
 @cache
@@ -79,16 +58,7 @@ class SuggestionService:
     async def suggest(self, text: str, limit: int) -> Suggestions:
         """Return at most `limit` suggestions of each type for the typed text."""
         prefixes = split_words(text)[:MAX_WORDS]
-        generation = self._near.current
-        try:
-            for _ in range(ATTEMPTS):
-                try:
-                    return await self._suggest(generation or await self._near.open_untracked(), prefixes, limit)
-                except GenerationReplacedError:
-                    generation = None
-        except UnavailableError as error:
-            raise Unavailable("The search index is unavailable. Try again later.") from error
-        raise Unavailable("The search index is being replaced. Try again later.")
+        return await read_generation(self._near, partial(self._suggest, prefixes=prefixes, limit=limit))
 
     async def _suggest(self, generation: CachedGeneration, prefixes: Sequence[str], limit: int) -> Suggestions:
         lexicon = await self._lexicons.get(generation)
@@ -115,7 +85,7 @@ class SuggestionService:
         keys = [card_key(generation.number, row) for row in rows[: CANDIDATES * limit].tolist()]
         cards = await generation.load(self._key_spaces.cards, keys)
         found = [_to_match(cards[key]) for key in keys if cards[key].version]
-        once = {each.provider.npi: each for each in reversed(found)}
+        once = {each.npi: each for each in reversed(found)}
         return list(reversed(once.values()))[:limit]
 
     async def _find_rows(self, generation: CachedGeneration, word_groups: Sequence[Sequence[str]]) -> Ids:
@@ -150,4 +120,6 @@ def _likeliest(word: str, completions: Iterator[str]) -> list[str]:
 
 
 def _to_match(card: RenderedCard) -> ProviderMatch:
-    return ProviderMatch(*decode_summary(card), find_specialty_by_ordinal(card.specialty))
+    provider, place = decode_summary(card)
+    specialty = find_specialty_by_ordinal(card.specialty)
+    return ProviderMatch(provider.npi, provider.name, specialty, place.city, place.state)
