@@ -1,10 +1,10 @@
-"""Make changes as a source publishes them."""
+"""Make events of the stream `changes`, as services publish them, and records with them."""
 
 import itertools
 
 import msgspec
 
-from millrace_contracts.entities import Entity, Practice
+from millrace_contracts.entities import Address, Entity, Practice, ProviderLocation
 from millrace_contracts.envelope import Envelope, encode
 from millrace_contracts.registry import CONTRACTS
 from millrace_feeds.transport import Record
@@ -16,6 +16,11 @@ _sequence = itertools.count(1)
 
 def practice(name: str = "Harbor Clinic", *, key: str = "a") -> Practice:
     return Practice(id=key, name=name, phone="(415) 555-2671")
+
+
+def location(*, taxonomy: str = "207Q00000X") -> ProviderLocation:
+    address = Address(line1="1 MARKET ST", city="SAN FRANCISCO", state="CA", zip="94105")
+    return ProviderLocation(id="pl-1", npi="1234567893", location_id="l-1", address=address, taxonomy=taxonomy)
 
 
 def change(entity: Entity, version: int, *, deleted: bool = False, replay: bool = False) -> Envelope:

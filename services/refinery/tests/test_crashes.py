@@ -66,12 +66,7 @@ async def consume(records: Sequence[Record], batch: int, schedule: CrashSchedule
     checkpoint = 0
     while checkpoint < len(records):
         refiner = Refiner(
-            store=store,
-            sink=stream,
-            clock=SystemClock(),
-            stats=Stats(),
-            limits=Limits(wait=3600),
-            max_held=100,
+            store=store, sink=stream, clock=SystemClock(), stats=Stats(), limits=Limits(wait=3600), max_held=100
         )
         position = checkpoint
         try:

@@ -3,12 +3,10 @@
 import math
 from collections.abc import Iterable, Sequence
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millrace_contracts.envelope import Envelope
 from millrace_refinery.ordering import (
     Arrival,
     Conflict,
@@ -23,28 +21,17 @@ from millrace_refinery.ordering import (
     skip_expired_gaps,
 )
 
+from .factories import SHARD, change, practice
+
 LIMITS = Limits(wait=5.0)
-SHARD = "shardId-000000000000"
 
 
-def arrival(version: int, *, digest: str = "", replay: bool = False, size: int = 100) -> Arrival:
-    envelope = Envelope(
-        id=f"event-{version}",
-        source="/services/directory",
-        type="millrace.practice.updated",
-        subject="practice/a",
-        time="2026-03-01T10:00:00Z",
-        dataschema="urn:millrace:practice:1",
-        partitionkey="practice/a",
-        entityversion=version,
-        data=msgspec.Raw(b"null"),
-        replay=replay,
-    )
-    return Arrival(envelope, digest or f"digest-{version}", size)
+def arrival(version: int, *, digest: str = "", replay: bool = False) -> Arrival:
+    return Arrival(change(practice(), version, replay=replay), digest or f"digest-{version}", size=100)
 
 
 class Key:
-    """One key with a clock, and its outcomes so far."""
+    """State of one key with its limits and a clock; collects all outcomes."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.state = KeyState()
@@ -93,19 +80,13 @@ def test_emitted_version_is_duplicate_and_older_one_is_stale() -> None:
     assert key.arrive(arrival(1)) == (Drop(arrival(1).envelope, "stale"),)
 
 
-def test_other_content_of_an_emitted_version_is_a_conflict() -> None:
+@pytest.mark.parametrize("versions", [pytest.param([1], id="emitted"), pytest.param([1, 3], id="held")])
+def test_other_content_of_a_received_version_is_a_conflict(versions: list[int]) -> None:
     key = Key()
-    key.arrive_all([1])
-    other = arrival(1, digest="other")
+    key.arrive_all(versions)
+    other = arrival(versions[-1], digest="other")
     assert key.arrive(other) == (Conflict(other.envelope),)
-
-
-def test_other_content_of_a_held_version_is_a_conflict() -> None:
-    key = Key()
-    key.arrive_all([1, 3])
-    other = arrival(3, digest="other")
-    assert key.arrive(other) == (Conflict(other.envelope),)
-    assert key.arrive(arrival(3)) == (Drop(other.envelope, "duplicate"),)
+    assert key.arrive(arrival(versions[-1])) == (Drop(other.envelope, "duplicate"),)
 
 
 def test_version_after_a_gap_is_emitted_once_the_gap_is_filled() -> None:
@@ -116,14 +97,6 @@ def test_version_after_a_gap_is_emitted_once_the_gap_is_filled() -> None:
     assert key.emitted == [1, 2, 3, 4]
     assert key.skipped == 0
     assert key.state.due is None
-
-
-def test_first_received_version_waits_for_earlier_ones() -> None:
-    key = Key()
-    key.arrive_all([2])
-    assert key.emitted == []
-    key.arrive_all([1])
-    assert key.emitted == [1, 2]
 
 
 def test_gap_is_skipped_at_the_end_of_the_wait() -> None:
@@ -161,23 +134,18 @@ def test_each_version_has_its_own_wait_and_never_overtakes_a_lower_one() -> None
     assert key.skipped == 5
 
 
-def test_exceeding_the_limit_of_versions_skips_the_gap() -> None:
-    key = Key(Limits(versions=2))
-    key.arrive_all([1, 3, 5, 6])
-    assert key.emitted == [1, 3, 5, 6]
-    assert key.skipped == 2
-
-
-def test_exceeding_the_limit_of_bytes_skips_the_gap() -> None:
-    key = Key(Limits(size=1000))
-    key.arrive(arrival(2, size=1001))
-    assert key.emitted == [2]
-
-
-def test_zero_wait_holds_no_version() -> None:
-    key = Key(Limits(wait=0))
-    key.arrive_all([1, 7])
-    assert key.emitted == [1, 7]
+@pytest.mark.parametrize(
+    ("limits", "versions", "skipped"),
+    [
+        pytest.param(Limits(versions=2), [1, 3, 5, 6], 2, id="versions"),
+        pytest.param(Limits(size=99), [2], 1, id="bytes"),
+        pytest.param(Limits(wait=0), [1, 7], 5, id="wait"),
+    ],
+)
+def test_exceeding_a_limit_skips_the_gap(limits: Limits, versions: list[int], skipped: int) -> None:
+    key = Key(limits)
+    key.arrive_all(versions)
+    assert (key.emitted, key.skipped) == (versions, skipped)
 
 
 def test_replay_is_emitted_over_a_gap_without_counting_it() -> None:
@@ -204,37 +172,24 @@ def test_replay_drops_held_versions_below_and_emits_those_above() -> None:
     assert dropped == [(3, "stale"), (5, "duplicate")]
 
 
-def test_dead_lettered_version_leaves_no_gap() -> None:
+@pytest.mark.parametrize(
+    ("before", "dead_lettered", "after", "emitted"),
+    [
+        pytest.param([1], [2], [3], [1, 3], id="leaves-no-gap"),
+        pytest.param([1, 3], [2], [], [1, 3], id="releases-waiting-versions"),
+        pytest.param([1], [2, 3], [2, 3], [1, 2, 3], id="redriven-before-a-newer-one"),
+        pytest.param([1], [3], [4], [1], id="after-a-gap-does-not-close-it"),
+    ],
+)
+def test_dead_lettered_versions(
+    before: list[int], dead_lettered: list[int], after: list[int], emitted: list[int]
+) -> None:
     key = Key()
-    key.arrive_all([1])
-    key.settle(2)
-    key.arrive_all([3])
-    assert key.emitted == [1, 3]
-    assert key.skipped == 0
-
-
-def test_dead_lettered_version_releases_waiting_versions() -> None:
-    key = Key()
-    key.arrive_all([1, 3])
-    key.settle(2)
-    assert key.emitted == [1, 3]
-
-
-def test_redriven_version_is_emitted_before_a_newer_one() -> None:
-    key = Key()
-    key.arrive_all([1])
-    key.settle(2)
-    key.settle(3)
-    key.arrive_all([2, 3])
-    assert key.emitted == [1, 2, 3]
-
-
-def test_dead_lettered_version_after_a_gap_does_not_close_it() -> None:
-    key = Key()
-    key.arrive_all([1])
-    key.settle(3)
-    key.arrive_all([4])
-    assert key.emitted == [1]
+    key.arrive_all(before)
+    for version in dead_lettered:
+        key.settle(version)
+    key.arrive_all(after)
+    assert (key.emitted, key.skipped) == (emitted, 0)
 
 
 @st.composite
@@ -280,12 +235,3 @@ def test_key_never_holds_more_than_its_limit(versions: list[int], limit: int) ->
     key.now = math.inf
     key.expire()
     assert max(key.emitted) == max(versions)
-
-
-@pytest.mark.parametrize("versions", [[1, 2, 3, 4], [4, 3, 2, 1], [2, 4, 1, 3]])
-def test_redelivery_emits_nothing(versions: list[int]) -> None:
-    key = Key()
-    key.arrive_all(versions)
-    before = list(key.emitted)
-    key.arrive_all(versions)
-    assert key.emitted == before == [1, 2, 3, 4]

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
@@ -20,7 +20,7 @@ from millrace_feeds.lease import MemoryLeaseStore
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.publisher import Publisher
 from millrace_feeds.settings import ConsumerSettings, PublisherSettings, RetryPolicy
-from millrace_feeds.testing import wait_until
+from millrace_feeds.testing import ends_when_cancelled, wait_until
 from millrace_feeds.transport import OutgoingRecord
 from millrace_refinery.ordering import Limits
 from millrace_refinery.refiner import Refiner
@@ -48,7 +48,7 @@ class CountingTransport(MemoryTransport):
 
 
 class Pipeline:
-    """Both streams and the stores of a refinery."""
+    """Both streams and the stores of a refinery; `running` runs its consumer and sweep."""
 
     def __init__(self, faults: FaultInjector | None = None, *, attempts: int = 100) -> None:
         self.transport = CountingTransport(faults=faults)
@@ -82,20 +82,17 @@ class Pipeline:
             dead_letters=self.dead_letters,
             handler=refiner,
             worker="worker",
-            settings=ConsumerSettings(
-                poll_interval=0.01, batch_records=20, read_backoff=FAST, retry=RetryPolicy(backoff=FAST)
-            ),
+            settings=SETTINGS,
         )
         sweep = GapSweep(refiner=refiner, shards=lambda: shards_at_tip(consumer.status()), interval=0.01)
         tasks = [asyncio.create_task(consumer.run()), asyncio.create_task(sweep.run())]
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
+            assert all([await ends_when_cancelled(task) for task in tasks])
+
+    async def has_dead_letter(self) -> bool:
+        return await self.dead_letters.count("refinery") == 1
 
     def emitted(self) -> list[Envelope]:
         shards = self.transport.open_shards("entities")
@@ -121,7 +118,7 @@ async def test_versions_arrive_in_order_despite_transport_faults(seed: int) -> N
     changes.sort(key=lambda each: each.entityversion + randomness.uniform(0, 2))
     async with pipeline.running():
         await pipeline.publisher("changes").publish(changes)
-        await wait_until(lambda: sum(map(len, pipeline.first_occurrences().values())) == len(changes))
+        await wait_until(lambda: pipeline.stats.counts["emitted"] == len(changes))
     assert pipeline.first_occurrences() == {f"practice/k{key}": [1, 2, 3, 4, 5] for key in range(30)}
     assert pipeline.stats.versions_skipped == 0
 
@@ -130,8 +127,8 @@ async def test_sweep_skips_a_gap() -> None:
     pipeline = Pipeline()
     async with pipeline.running(gap_wait=0.05):
         await pipeline.publisher("changes").publish([change(practice(), 1), change(practice(), 3)])
-        await wait_until(lambda: pipeline.first_occurrences()["practice/a"] == [1, 3])
-    assert pipeline.stats.versions_skipped == 1
+        await wait_until(lambda: pipeline.stats.versions_skipped == 1)
+    assert pipeline.first_occurrences()["practice/a"] == [1, 3]
 
 
 async def test_dead_letter_is_redriven() -> None:
@@ -140,7 +137,7 @@ async def test_dead_letter_is_redriven() -> None:
     broken = msgspec.structs.replace(good, dataschema="urn:millrace:practice:2")
     async with pipeline.running():
         await pipeline.publisher("changes").publish([change(practice(), 1), broken])
-        await wait_until(lambda: pipeline.stats.counts["refused"] == 1)
+        await wait_until(pipeline.has_dead_letter)
         [dead_letter] = [each async for each in pipeline.dead_letters.list("refinery")]
         assert "dataschema" in dead_letter.reason
         await redrive(pipeline.dead_letters, pipeline.transport, dead_letter.id)
@@ -166,5 +163,6 @@ async def test_invalid_envelope_is_dead_lettered_and_blocks_nothing() -> None:
         await pipeline.transport.put_records("changes", [OutgoingRecord("practice/a", b"?")])
         await pipeline.publisher("changes").publish([change(practice(), 1)])
         await wait_until(lambda: pipeline.first_occurrences()["practice/a"] == [1])
+        await wait_until(pipeline.has_dead_letter)
     [dead_letter] = [each async for each in pipeline.dead_letters.list("refinery")]
     assert (dead_letter.key, dead_letter.body) == ("practice/a", b"?")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from millrace_contracts.entities import Address, Practice, ProviderLocation
+from millrace_contracts.entities import Practice, ProviderLocation
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import decode_entity
 from millrace_feeds.errors import InvalidRecord
@@ -16,7 +16,7 @@ from millrace_refinery.refiner import Refiner
 from millrace_refinery.states import MemoryStateStore
 from millrace_refinery.stats import Stats
 
-from .factories import SHARD, change, practice, raw_record, record
+from .factories import SHARD, change, location, practice, raw_record, record
 
 
 class FakeSink:
@@ -89,14 +89,7 @@ async def test_clean_change_retains_its_identity(refinery: Refinery) -> None:
 
 
 async def test_provider_location_gets_specialty_position_and_time_zone(refinery: Refinery) -> None:
-    location = ProviderLocation(
-        id="pl-1",
-        npi="1234567893",
-        location_id="l-1",
-        address=Address(line1="1 MARKET ST", city="SAN FRANCISCO", state="CA", zip="94105"),
-        taxonomy="207Q00000X",
-    )
-    await refinery.handle(change(location, 1))
+    await refinery.handle(change(location(), 1))
     clean = decode_entity(refinery.entities.envelopes[0])
     assert isinstance(clean, ProviderLocation)
     assert clean.time_zone == "America/Los_Angeles"
@@ -120,14 +113,7 @@ async def test_emitted_versions_are_dropped_and_counted_after_a_restart(refinery
     refinery.refiner = refinery.start()
     await refinery.handle(change(practice(), 1), change(practice(), 2))
     assert refinery.entities.versions == [1, 2]
-    assert refinery.stats.counts == {
-        "emitted": 2,
-        "duplicate": 1,
-        "stale": 1,
-        "held": 0,
-        "refused": 0,
-        "conflict": 0,
-    }
+    assert refinery.stats.counts == {"emitted": 2, "duplicate": 1, "stale": 1, "held": 0, "refused": 0, "conflict": 0}
 
 
 async def test_versions_are_emitted_in_order_across_batches_and_restarts(refinery: Refinery) -> None:
@@ -201,11 +187,7 @@ async def test_replay_needs_no_earlier_version(refinery: Refinery) -> None:
 
 @pytest.mark.parametrize(
     ("body", "expected"),
-    [
-        (b"\xff\xfe", "not an envelope"),
-        (b"{}", "missing required field `id`"),
-        (b"", "not an envelope"),
-    ],
+    [(b"\xff\xfe", "not an envelope"), (b"{}", "missing required field `id`"), (b"", "not an envelope")],
 )
 async def test_invalid_envelope_is_dead_lettered_with_reason(refinery: Refinery, body: bytes, expected: str) -> None:
     [reason] = await refinery.handle_dead_lettering([raw_record("practice/a", body), record(change(practice(), 1))])
@@ -235,15 +217,8 @@ async def test_contract_violation_is_dead_lettered_with_the_field(
 
 
 async def test_unnormalizable_change_is_dead_lettered_and_leaves_no_gap(refinery: Refinery) -> None:
-    location = ProviderLocation(
-        id="pl-1",
-        npi="1234567893",
-        location_id="l-1",
-        address=Address(line1="1 MARKET ST", city="SAN FRANCISCO", state="CA", zip="94105"),
-        taxonomy="207Q00000X",
-    )
-    unknown = msgspec.structs.replace(location, taxonomy="0000000000")
-    batch = [record(change(location, 1)), record(change(unknown, 2)), record(change(location, 3))]
+    versions = (location(), location(taxonomy="0000000000"), location())
+    batch = [record(change(each, version)) for version, each in enumerate(versions, 1)]
     [reason] = await refinery.handle_dead_lettering(batch)
     assert "0000000000" in reason
     assert refinery.entities.versions == [1, 3]

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from unittest.mock import AsyncMock, call
 
 import pytest
 
@@ -111,28 +112,17 @@ class ThrottlingClient:
         return {"Responses": {table: found}, "UnprocessedKeys": unprocessed}
 
 
-class FakeSleep:
-    """Records the durations instead of sleeping."""
-
-    def __init__(self) -> None:
-        self.durations: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.durations.append(seconds)
-
-
 async def test_unprocessed_items_are_retried_with_backoff() -> None:
-    client, sleep = ThrottlingClient(capacity=8), FakeSleep()
+    client, sleep = ThrottlingClient(capacity=8), AsyncMock()
     store = DynamoDBStateStore(client, "states", sleep=sleep, jitter=lambda: 1.0)  # type: ignore[arg-type]
     states = {f"practice/{number}": KeyState(emitted=number, settled=number) for number in range(1, 26)}
     await store.save(states)
-    assert sleep.durations == [0.05, 0.1, 0.2]
+    assert sleep.await_args_list == [call(0.05), call(0.1), call(0.2)]
     assert await store.load(states.keys()) == states
 
 
 async def test_permanent_throttling_raises() -> None:
-    client, sleep = ThrottlingClient(capacity=0), FakeSleep()
-    store = DynamoDBStateStore(client, "states", sleep=sleep)  # type: ignore[arg-type]
+    store = DynamoDBStateStore(ThrottlingClient(capacity=0), "states", sleep=AsyncMock())  # type: ignore[arg-type]
     with pytest.raises(Throttled, match="1 writes unprocessed"):
         await store.save({"practice/a": KeyState(emitted=1, settled=1)})
     with pytest.raises(Throttled, match="1 reads unprocessed"):

@@ -1,1 +1,1 @@
-"""Clean and order the `changes` feed into the `entities` feed."""
+"""Validate, normalize and order the events of the `changes` feed, and publish them on the `entities` feed."""

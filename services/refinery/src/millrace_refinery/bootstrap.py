@@ -41,12 +41,9 @@ async def start(
     subscription = Subscription(APPLICATION, settings.changes_stream, settings.refinery_leases_table)
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, refiner))
     sweep = GapSweep(
-        refiner=refiner,
-        shards=lambda: shards_at_tip(consumer.status()),
-        interval=settings.refinery_sweep_interval,
+        refiner=refiner, shards=lambda: shards_at_tip(consumer.status()), interval=settings.refinery_sweep_interval
     )
     app.state.status = StatusReader(consumer, refiner, stats)
     return ServiceRuntime(
-        tasks={"consumer": consumer.run, "sweep": sweep.run},
-        checks={"changes": consumer.check, "states": store.check},
+        tasks={"consumer": consumer.run, "sweep": sweep.run}, checks={"changes": consumer.check, "states": store.check}
     )

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,31 +30,21 @@ _ATTEMPTS = 8
 _FIRST_BACKOFF = 0.05  # seconds, doubled each time
 _HELD_INDEX_SCHEMA: "GlobalSecondaryIndexTypeDef" = {
     "IndexName": HELD_INDEX,
-    "KeySchema": [
-        {"AttributeName": "holding", "KeyType": "HASH"},
-        {"AttributeName": "due", "KeyType": "RANGE"},
-    ],
+    "KeySchema": [{"AttributeName": "holding", "KeyType": "HASH"}, {"AttributeName": "due", "KeyType": "RANGE"}],
     "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["shard"]},
 }
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
 class DynamoDBStateStore:
     """Implements `StateStore` with one table. `load` is strongly consistent; unprocessed items are retried."""
 
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        table: str,
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        self._client = client
-        self._table = table
-        self._sleep = sleep
-        self._jitter = jitter
-        self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
+    client: "DynamoDBClient"
+    table: str
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+    _in_flight: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_IN_FLIGHT), init=False)
 
     async def load(self, subjects: Collection[str]) -> dict[str, KeyState]:
         chunks = _chunks([{"pk": {"S": subject}} for subject in subjects], _READ_BATCH)
@@ -65,9 +56,9 @@ class DynamoDBStateStore:
         await asyncio.gather(*(self._write(chunk) for chunk in _chunks(puts, _WRITE_BATCH)))
 
     async def find_due(self, before: float, limit: int) -> Sequence[DueKey]:
-        with map_aws_errors(self._table):
-            response = await self._client.query(
-                TableName=self._table,
+        with map_aws_errors(self.table):
+            response = await self.client.query(
+                TableName=self.table,
                 IndexName=HELD_INDEX,
                 KeyConditionExpression="holding = :yes AND due <= :before",
                 ExpressionAttributeValues={":yes": {"S": _HOLDING}, ":before": {"N": _number(before)}},
@@ -76,38 +67,38 @@ class DynamoDBStateStore:
         return [DueKey(item["pk"]["S"], float(item["due"]["N"]), item["shard"]["S"]) for item in response["Items"]]
 
     async def check(self) -> None:
-        with map_aws_errors(self._table):
-            await self._client.describe_table(TableName=self._table)
+        with map_aws_errors(self.table):
+            await self.client.describe_table(TableName=self.table)
 
     async def _read(self, keys: list[Any]) -> list[Any]:
         items: list[Any] = []
         async with self._in_flight:
             for attempt in range(_ATTEMPTS):
-                with map_aws_errors(self._table):
-                    response = await self._client.batch_get_item(
-                        RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}}
+                with map_aws_errors(self.table):
+                    response = await self.client.batch_get_item(
+                        RequestItems={self.table: {"Keys": keys, "ConsistentRead": True}}
                     )
-                items += response["Responses"].get(self._table, [])
-                unprocessed = response.get("UnprocessedKeys", {}).get(self._table)
+                items += response["Responses"].get(self.table, [])
+                unprocessed = response.get("UnprocessedKeys", {}).get(self.table)
                 if not unprocessed:
                     return items
                 keys = list(unprocessed["Keys"])
                 await self._back_off(attempt)
-        raise Throttled(f"{self._table}: {len(keys)} reads unprocessed after {_ATTEMPTS} attempts")
+        raise Throttled(f"{self.table}: {len(keys)} reads unprocessed after {_ATTEMPTS} attempts")
 
     async def _write(self, puts: list[Any]) -> None:
         async with self._in_flight:
             for attempt in range(_ATTEMPTS):
-                with map_aws_errors(self._table):
-                    response = await self._client.batch_write_item(RequestItems={self._table: puts})
-                puts = list(response.get("UnprocessedItems", {}).get(self._table, []))
+                with map_aws_errors(self.table):
+                    response = await self.client.batch_write_item(RequestItems={self.table: puts})
+                puts = list(response.get("UnprocessedItems", {}).get(self.table, []))
                 if not puts:
                     return
                 await self._back_off(attempt)
-        raise Throttled(f"{self._table}: {len(puts)} writes unprocessed after {_ATTEMPTS} attempts")
+        raise Throttled(f"{self.table}: {len(puts)} writes unprocessed after {_ATTEMPTS} attempts")
 
     async def _back_off(self, attempt: int) -> None:
-        await self._sleep(_FIRST_BACKOFF * 2**attempt * (0.5 + self._jitter() / 2))
+        await self.sleep(_FIRST_BACKOFF * 2**attempt * (0.5 + self.jitter() / 2))
 
 
 async def create_table(client: "DynamoDBClient", table: str) -> None:

@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from millrace_platform.application import create_app
 from millrace_platform.service import Infrastructure
 from millrace_refinery import bootstrap
-from millrace_refinery.endpoints import router
 from millrace_refinery.settings import RefinerySettings
+from millrace_refinery.status import router
 
 
 def create(settings: RefinerySettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:

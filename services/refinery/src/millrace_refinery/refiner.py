@@ -1,4 +1,4 @@
-"""Turn changes into clean entities, in order per key.
+"""Turn the changes that services publish into validated, normalized events, in order per key.
 
 A batch has its effects in this order: publish the events and wait for the acknowledgements; save the keys' states;
 return, so that the consumer can checkpoint. A crash in between repeats events with the same id and version, which
@@ -33,7 +33,7 @@ from millrace_refinery.stats import Stats
 logger = logging.getLogger(__name__)
 
 ORPHANED_AFTER = 60.0
-"""Seconds after its due time at which a held version may be emitted even by workers that don't read its shard."""
+"""Seconds past its due time after which workers that don't read its shard may emit a held version, too."""
 _SWEEP_LIMIT = 100
 
 
@@ -55,36 +55,28 @@ class _Batch:
 
 
 class Sink(Protocol):
-    """Publishes clean entities; implemented by `millrace_feeds.publisher.Publisher`."""
+    """Publishes the cleaned events; implemented by `millrace_feeds.publisher.Publisher`."""
 
     async def publish(self, envelopes: Sequence[Envelope]) -> None:
         """Publish in order per key; return once all are acknowledged. Raises `Unavailable` if any may be lost."""
 
 
+@dataclass(slots=True, kw_only=True)
 class Refiner:
-    """Cleans and orders records of `changes` and publishes them to `sink`.
+    """Cleans and orders records of the stream `changes` and publishes the results to `sink`.
 
     While `max_held` or more keys wait for missing versions, gaps in the next batch are skipped without a wait.
     """
 
-    def __init__(
-        self,
-        *,
-        store: StateStore,
-        sink: Sink,
-        clock: Clock,
-        stats: Stats,
-        limits: Limits,
-        max_held: int,
-    ) -> None:
-        self._store = store
-        self._sink = sink
-        self._clock = clock
-        self._stats = stats
-        self._limits = limits
-        self._max_held = max_held
-        self._locks = KeyLocks()
-        self._waiting: dict[str, float] = {}
+    store: StateStore
+    sink: Sink
+    clock: Clock
+    stats: Stats
+    limits: Limits
+    max_held: int
+    _locks: KeyLocks = field(default_factory=KeyLocks, init=False)
+    _waiting: dict[str, float] = field(default_factory=dict, init=False)
+    """Keys that wait for a missing version, with the time (Unix seconds) at which they stop waiting."""
 
     @property
     def keys_waiting(self) -> int:
@@ -103,7 +95,7 @@ class Refiner:
             return
         if invalid.version is not None:
             await self._apply([each for each in inputs if each.subject == invalid.subject])
-        self._stats.count_refused()
+        self.stats.count_dead_letter("refused")
         raise InvalidRecord(invalid.record, invalid.reason)
 
     async def skip_expired_gaps(self, shards: Collection[str]) -> int:
@@ -112,14 +104,14 @@ class Refiner:
         Processes only versions read from the given shards, and those long overdue; other workers process the rest.
         Pass the shards that this worker has read to their end: in a lagging one the missing version may still arrive.
         """
-        now = self._clock.time()
-        due = await self._store.find_due(now, _SWEEP_LIMIT)
+        now = self.clock.time()
+        due = await self.store.find_due(now, _SWEEP_LIMIT)
         ours = {each.subject for each in due if each.shard in shards or each.due <= now - ORPHANED_AFTER}
         ours = self._locks.unlocked(ours)
         if not ours:
             return 0
         async with self._locks.lock(ours):
-            batch = _Batch(await self._store.load(ours), self._limits)
+            batch = _Batch(await self.store.load(ours), self.limits)
             for subject, state in batch.before.items():
                 decision = skip_expired_gaps(state, now=now)
                 batch.states[subject] = decision.state
@@ -130,16 +122,16 @@ class Refiner:
     async def _apply(self, inputs: Sequence[CleanChange | InvalidChange]) -> None:
         subjects = {each.subject for each in inputs}
         async with self._locks.lock(subjects):
-            batch = _Batch(await self._store.load(subjects), self._current_limits())
+            batch = _Batch(await self.store.load(subjects), self._current_limits())
             for each in inputs:
                 self._decide(batch, each)
             await self._publish_and_save(batch)
         if batch.conflict is not None:
-            self._stats.count_conflict()
+            self.stats.count_dead_letter("conflict")
             raise InvalidRecord(batch.conflict, "entityversion: this version was received before with another content")
 
     def _decide(self, batch: _Batch, each: CleanChange | InvalidChange) -> None:
-        state, now = batch.state(each.subject), self._clock.time()
+        state, now = batch.state(each.subject), self.clock.time()
         if isinstance(each, InvalidChange):
             decision = settle_version(state, each.version or 0, now=now)
         else:
@@ -150,18 +142,18 @@ class Refiner:
         batch.outcomes.extend(decision.outcomes)
 
     def _current_limits(self) -> Limits:
-        if len(self._waiting) >= self._max_held:
+        if len(self._waiting) >= self.max_held:
             self._remove_orphaned()
-        full = len(self._waiting) >= self._max_held
-        return replace(self._limits, wait=0.0) if full else self._limits
+        full = len(self._waiting) >= self.max_held
+        return replace(self.limits, wait=0.0) if full else self.limits
 
     async def _publish_and_save(self, batch: _Batch) -> None:
         emits = [outcome for outcome in batch.outcomes if isinstance(outcome, Emit)]
         for wave in _waves(emits):
-            await self._sink.publish(wave)
-        await self._store.save(batch.changed())
+            await self.sink.publish(wave)
+        await self.store.save(batch.changed())
         self._update_waiting(batch.states)
-        self._stats.count_outcomes(batch.outcomes)
+        self.stats.count_outcomes(batch.outcomes)
         _log_skipped_gaps(emits)
 
     def _update_waiting(self, states: Mapping[str, KeyState]) -> None:
@@ -173,7 +165,7 @@ class Refiner:
 
     def _remove_orphaned(self) -> None:
         """Stop counting keys that another worker took over or whose state was lost."""
-        past = self._clock.time() - ORPHANED_AFTER
+        past = self.clock.time() - ORPHANED_AFTER
         self._waiting = {subject: due for subject, due in self._waiting.items() if due > past}
 
 
@@ -197,11 +189,6 @@ def _waves(emits: Iterable[Emit]) -> list[list[Envelope]]:
 def _log_skipped_gaps(emits: Iterable[Emit]) -> None:
     for emit in emits:
         if emit.skipped:
-            logger.warning(
-                "gap skipped",
-                extra={
-                    "subject": emit.envelope.subject,
-                    "version": emit.envelope.entityversion,
-                    "skipped": emit.skipped,
-                },
-            )
+            envelope = emit.envelope
+            extra = {"subject": envelope.subject, "version": envelope.entityversion, "skipped": emit.skipped}
+            logger.warning("gap skipped", extra=extra)

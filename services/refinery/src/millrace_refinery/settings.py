@@ -18,4 +18,4 @@ class RefinerySettings(PlatformSettings):
     refinery_held_keys: int = Field(10_000, ge=1)
     """Number of keys with waiting versions at which further gaps are skipped immediately."""
     refinery_sweep_interval: Seconds = 0.5
-    """Pause between two searches for versions that have waited long enough."""
+    """Pause between two searches of the state table for versions that have waited long enough."""

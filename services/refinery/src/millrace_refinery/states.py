@@ -1,4 +1,4 @@
-"""Store the state of each key: which versions were emitted, and which are held."""
+"""Store the state of each key (subject of an entity): which versions were emitted, and which are held."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence

@@ -6,6 +6,7 @@ rises while the sources fulfill their contract.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from opentelemetry import metrics
 
@@ -49,13 +50,9 @@ class Stats:
         for kind, number in batch.items():
             self._add(kind, number)
 
-    def count_refused(self) -> None:
-        """Count a change that is dead-lettered because it is invalid."""
-        self._add("refused", 1)
-
-    def count_conflict(self) -> None:
-        """Count a change that is dead-lettered because its version was received before with other content."""
-        self._add("conflict", 1)
+    def count_dead_letter(self, outcome: Literal["refused", "conflict"]) -> None:
+        """Count a dead-lettered change: it is invalid, or its version was received before with other content."""
+        self._add(outcome, 1)
 
     def _add(self, outcome: str, number: int) -> None:
         self._counts[outcome] += number

@@ -1,12 +1,16 @@
-"""Collect the stats of a refinery worker."""
+"""Statistics of a refinery worker, and their endpoint, which the load balancer doesn't publish."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
 
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.status import ConsumerStatus
 from millrace_refinery.refiner import Refiner
 from millrace_refinery.stats import Stats
+
+router = APIRouter(prefix="/internal/refinery", tags=["internal"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +28,29 @@ class RefineryStatus:
     versions_skipped: int
 
 
+@dataclass(frozen=True, slots=True)
 class StatusReader:
     """Collects the stats of a running refinery."""
 
-    def __init__(self, consumer: Consumer, refiner: Refiner, stats: Stats) -> None:
-        self._consumer = consumer
-        self._refiner = refiner
-        self._stats = stats
+    consumer: Consumer
+    refiner: Refiner
+    stats: Stats
 
     def read(self) -> RefineryStatus:
         return RefineryStatus(
-            consumer=self._consumer.status(),
-            changes=self._stats.counts,
-            keys_waiting=self._refiner.keys_waiting,
-            gaps_skipped=self._stats.gaps_skipped,
-            versions_skipped=self._stats.versions_skipped,
+            consumer=self.consumer.status(),
+            changes=self.stats.counts,
+            keys_waiting=self.refiner.keys_waiting,
+            gaps_skipped=self.stats.gaps_skipped,
+            versions_skipped=self.stats.versions_skipped,
         )
+
+
+@router.get("/status")
+async def get_refinery_status(request: Request) -> RefineryStatus:
+    """Get the status of this refinery worker.
+
+    Returns positions, lag, rates, outcomes, gaps, dead letters and freshness of this worker.
+    """
+    reader: StatusReader = request.app.state.status
+    return reader.read()
