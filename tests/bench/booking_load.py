@@ -14,11 +14,13 @@ from uuid import uuid4
 import msgspec
 import uvloop
 
+from tests.bench.client import Client, run_load
+
 
 class Opening(msgspec.Struct, frozen=True):
-    """A time that can be booked."""
+    """A time that can be booked at a provider-location, with one of its visit modes and kinds of patient."""
 
-    place: str
+    provider_location: str
     start: str
     mode: str
     patient: str
@@ -50,40 +52,18 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     booking_p99: float
 
 
-class Client:
-    """One keep-alive connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str, number: int) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._head = (
-            f"Host: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-            f"X-Forwarded-For: 10.0.{number // 250}.{number % 250}\r\n"
-        )
-        self.requests: list[float] = []
-
-    async def post(self, path: str, body: object) -> tuple[int, Any]:
-        """POST and return status and body of the response."""
-        content = msgspec.json.encode(body)
-        head = (
-            f"POST {path} HTTP/1.1\r\n{self._head}Idempotency-Key: {uuid4()}\r\nContent-Length: {len(content)}\r\n\r\n"
-        )
-        began = time.perf_counter()
-        self._writer.write(head.encode() + content)
-        received = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        at = received.index(b"content-length:") + 15
-        answer = await self._reader.readexactly(int(received[at : received.index(b"\r", at)]))
-        self.requests.append(time.perf_counter() - began)
-        return int(received[9:12]), msgspec.json.decode(answer)
+def measure(load: Load) -> Report:
+    """Run a load in its own process and return its report."""
+    return run_load(__name__, load, Report, timeout=load.warm_up + load.seconds + 60)
 
 
 class Run:
-    """One measurement."""
+    """One measurement of a load."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
         self._openings = iter(load.openings)
-        self._turns = itertools.count()
+        self._numbers = itertools.count()
         self._began = 0.0
         self._bookings: list[float] = []
         self._requests: list[float] = []
@@ -108,44 +88,50 @@ class Run:
         )
 
     async def _client(self, token: str, number: int, begin: float, end: float) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._load.port)
-        client = Client(reader, writer, token, number)
-        while (started := await self._due()) < end:
-            before = len(client.requests)
-            booked = await self._book(client)
+        # Each client has its own source address, so that limits by address don't apply.
+        address = f"10.0.{number // 250}.{number % 250}"
+        client = Client(self._load.port, {"Authorization": f"Bearer {token}", "X-Forwarded-For": address})
+        while (started := await self._wait_until_due()) < end:
+            requests: list[float] = []
+            booked = await self._book(client, requests)
             done = time.perf_counter()
             if started >= begin and done <= end:
-                self._requests += client.requests[before:]
+                self._requests += requests
                 if booked:
                     self._bookings.append(done - started)
                 else:
                     self._refused += 1
-        writer.close()
+        client.close()
 
-    async def _due(self) -> float:
+    async def _wait_until_due(self) -> float:
         """Wait until the next booking is due; return the current time."""
         if self._load.rate:
-            await asyncio.sleep(self._began + next(self._turns) / self._load.rate - time.perf_counter())
+            await asyncio.sleep(self._began + next(self._numbers) / self._load.rate - time.perf_counter())
         return time.perf_counter()
 
-    async def _book(self, client: Client) -> bool:
-        """Book the next opening; return False if it was taken. Raise RuntimeError on an unexpected response."""
-        opening = next(self._openings)
-        wanted = {
-            "provider_location_id": opening.place,
-            "start": opening.start,
-            "mode": opening.mode,
-            "patient": opening.patient,
-        }
-        status, held = await client.post("/v1/holds", wanted)
+    async def _book(self, client: Client, requests: list[float]) -> bool:
+        """Book the next opening; return False if it was taken. Raise RuntimeError on an unexpected response.
+
+        Append the seconds of each request to `requests`.
+        """
+        opening = msgspec.to_builtins(next(self._openings))
+        body = {"provider_location_id": opening.pop("provider_location"), **opening}
+        status, hold = await _post(client, "/v1/holds", body, requests)
         if status == 409:
             return False
         if status != 201:
-            raise RuntimeError(f"a hold was answered with {status}: {held}")
-        status, booked = await client.post("/v1/appointments", {"hold_id": held["id"]})
+            raise RuntimeError(f"a hold got status {status}: {hold}")
+        status, booked = await _post(client, "/v1/appointments", {"hold_id": hold["id"]}, requests)
         if status != 201:
-            raise RuntimeError(f"a booking was answered with {status}: {booked}")
+            raise RuntimeError(f"a booking got status {status}: {booked}")
         return True
+
+
+async def _post(client: Client, path: str, body: object, requests: list[float]) -> tuple[int, Any]:
+    began = time.perf_counter()
+    response = await client.post(path, body, {"Idempotency-Key": str(uuid4())})
+    requests.append(time.perf_counter() - began)
+    return response
 
 
 def _percentile(values: list[float], share: float) -> float:
@@ -154,18 +140,13 @@ def _percentile(values: list[float], share: float) -> float:
 
 def spread(found: list[Opening]) -> list[Opening]:
     """Interleave the openings of all provider-locations, so that clients don't compete for one."""
-    by_place: dict[str, list[Opening]] = {}
+    by_provider_location: dict[str, list[Opening]] = {}
     for opening in found:
-        by_place.setdefault(opening.place, []).append(opening)
-    rounds = itertools.zip_longest(*by_place.values())
-    return [opening for turn in rounds for opening in turn if opening is not None]
-
-
-def main() -> None:
-    load = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
-    report = uvloop.run(Run(load).run())
-    sys.stdout.buffer.write(msgspec.json.encode(report))
+        by_provider_location.setdefault(opening.provider_location, []).append(opening)
+    rows = itertools.zip_longest(*by_provider_location.values())
+    return [opening for row in rows for opening in row if opening is not None]
 
 
 if __name__ == "__main__":
-    main()
+    report = uvloop.run(Run(msgspec.json.decode(sys.stdin.buffer.read(), type=Load)).run())
+    sys.stdout.buffer.write(msgspec.json.encode(report))

@@ -1,7 +1,7 @@
 """Changes of the directory at a steady rate, made by a separate process.
 
-`python -m tests.bench.change_load` reads a `Load` on stdin, changes telephone numbers until the
-end of stdin, and writes a `Report`. Open loop: a change starts when it is due, even if others are still running.
+`python -m tests.bench.change_load` reads a `Load` on stdin, changes phone numbers until the end of stdin, and writes a
+`Report`. Open loop: a change starts when it is due, even if others are still running.
 """
 
 import asyncio
@@ -43,8 +43,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     per_second: float
 
 
+async def change_phone(client: Client, target: Target, digits: str) -> int:
+    """Give a provider-location a new phone number and count up its version; return the response's status."""
+    path = f"/v1/directory/provider-locations/{target.id}"
+    headers = {"If-Match": f'"{target.version}"', "Content-Type": "application/merge-patch+json"}
+    status, _ = await client.request("PATCH", path, {"phone": digits}, headers)
+    target.version += status == 200
+    return status
+
+
 class Run:
-    """One load."""
+    """One run of a load."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
@@ -77,14 +86,7 @@ class Run:
     async def _work(self, client: Client) -> None:
         while True:
             target = await self._due.get()
-            status, _ = await client.request(
-                "PATCH",
-                f"/v1/directory/provider-locations/{target.id}",
-                {"phone": f"202{next(self._numbers):07d}"},
-                {"If-Match": f'"{target.version}"', "Content-Type": "application/merge-patch+json"},
-            )
-            if status == 200:
-                target.version += 1
+            if await change_phone(client, target, f"202{next(self._numbers):07d}") == 200:
                 self._changes += 1
             else:
                 self._refused += 1
@@ -101,10 +103,6 @@ async def _main(load: Load) -> Report:
     return await run
 
 
-def main() -> None:
-    load = msgspec.json.decode(sys.stdin.buffer.readline(), type=Load)
-    sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(_main(load))))
-
-
 if __name__ == "__main__":
-    main()
+    report = uvloop.run(_main(msgspec.json.decode(sys.stdin.buffer.readline(), type=Load)))
+    sys.stdout.buffer.write(msgspec.json.encode(report))

@@ -1,10 +1,32 @@
-"""A small HTTP client for load generators: one keep-alive connection, one request at a time, little work for each."""
+"""Load generators: a small HTTP client with one keep-alive connection, and a function that runs one as a process."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+from tests.support.platform import REPOSITORY
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+def run_load(module: str, load: msgspec.Struct, report: type[R], *, timeout: float) -> R:
+    """Run a load generator with `load` as JSON on stdin; return the report that it writes to stdout.
+
+    Raise CalledProcessError if it fails and TimeoutExpired after `timeout` seconds.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module],
+        input=msgspec.json.encode(load),
+        stdout=subprocess.PIPE,
+        check=True,
+        cwd=REPOSITORY,
+        timeout=timeout,
+    )
+    return msgspec.json.decode(done.stdout, type=report)
 
 
 class Client:

@@ -1,12 +1,10 @@
-"""Throughput of the consumer on the memory transport and of the relay from PostgreSQL to Kinesis."""
+"""Throughput of the consumer on the memory transport."""
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Sequence
 
-import asyncpg
 import msgspec
 
 from millrace_contracts.envelope import Envelope, encode
@@ -14,11 +12,8 @@ from millrace_feeds.consumer import Consumer
 from millrace_feeds.dead_letters import MemoryDeadLetterStore
 from millrace_feeds.lease import MemoryLeaseStore
 from millrace_feeds.memory import MemoryTransport
-from millrace_feeds.outbox import OUTBOX_COLUMNS, OUTBOX_DDL, OUTBOX_TABLE
-from millrace_feeds.relay import Relay
 from millrace_feeds.settings import ConsumerSettings
 from millrace_feeds.transport import Limits, OutgoingRecord, Record
-from millrace_feeds.wiring import open_publisher
 
 STREAM = "changes"
 KEYS = 5_000
@@ -63,9 +58,9 @@ def _bodies(count: int) -> list[OutgoingRecord]:
 
 
 async def consumer_overhead(records: int = 200_000, shards: int = 2) -> dict[str, float]:
-    """Measure records per second of processor time through one worker: read, ordered, handled, checkpointed.
+    """Return records per second of processor time and records per call of the handler.
 
-    Also return the wall-clock rate and the records per call of the handler.
+    One worker reads, orders, handles and checkpoints all records.
     """
     transport = MemoryTransport(limits=Limits(records=records, request_bytes=2**40))
     transport.create_stream(STREAM, shards)
@@ -81,43 +76,10 @@ async def consumer_overhead(records: int = 200_000, shards: int = 2) -> dict[str
         worker="bench",
         settings=ConsumerSettings(poll_interval=0.0),
     )
-    wall, cpu = time.perf_counter(), time.process_time()
+    began = time.process_time()
     running = asyncio.create_task(consumer.run())
     await handler.done.wait()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    cpu = time.process_time() - began
     running.cancel()
     await asyncio.wait([running])
-    return {
-        "records_per_core_s": records / cpu,
-        "records_per_s": records / wall,
-        "records_per_call": records / handler.calls,
-    }
-
-
-async def relay_throughput(database_url: str, stream: str, rows: int = 50_000) -> dict[str, float]:
-    """Measure rows per second from an outbox in an empty database into an existing stream."""
-    connection = await asyncpg.connect(database_url)
-    await connection.execute(OUTBOX_DDL)
-    await connection.copy_records_to_table(
-        OUTBOX_TABLE,
-        records=[(row.key, 1 + n // KEYS, None, row.body) for n, row in enumerate(_bodies(rows))],
-        columns=list(OUTBOX_COLUMNS),
-    )
-    async with open_publisher(stream) as publisher:
-        wall, cpu = time.perf_counter(), time.process_time()
-        running = asyncio.create_task(Relay(database_url=database_url, publisher=publisher).run())
-        # The outbox gives no event to wait for.
-        while await connection.fetchval(  # noqa: ASYNC110
-            f"SELECT EXISTS (SELECT FROM {OUTBOX_TABLE})"  # noqa: S608 # a constant
-        ):
-            await asyncio.sleep(0.05)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        running.cancel()
-        await asyncio.wait([running])
-    await connection.close()
-    return {"rows_per_s": rows / wall, "rows_per_core_s": rows / cpu}
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING)
-    print(json.dumps(asyncio.run(consumer_overhead()), indent=2))
+    return {"records_per_core_s": records / cpu, "records_per_call": records / handler.calls}

@@ -5,20 +5,18 @@ import itertools
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import httpx
 import msgspec
 
-from tests.bench.change_load import Load, Report, Target
+from tests.bench.change_load import Load, Report, Target, change_phone
 from tests.bench.client import Client
+from tests.support.platform import REPOSITORY
 
-ROOT: Final = Path(__file__).parents[2]
 CHANGES_PER_SECOND: Final = 200
 SAMPLES: Final = 120
 SAMPLERS: Final = 2
@@ -27,121 +25,109 @@ POLL_SECONDS: Final = 0.02
 VISIBLE_WITHIN: Final = 10.0
 WARM_UP: Final = 3.0
 PROBES: Final = 20
+"""Provider-locations whose changes are watched."""
+LISTED: Final = 1_000
 _phones = itertools.count(2_025_550_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Base URLs of the services, and the headers of an administrator."""
-
-    directory: str
-    search: str
-    headers: Mapping[str, str]
-
-
-async def freshness(places: Places) -> dict[str, dict[str, float]]:
+async def freshness(variables: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, dict[str, float]]:
     """Return milliseconds by situation ("idle", "under load") and percentile.
 
     A sample changes the phone number of a provider-location and polls its search page until the card shows it; the
-    clock starts with the directory's response, after the commit. Needs a loaded platform on loopback.
+    clock starts with the directory's response, after the commit. Needs a loaded platform on loopback: `variables` are
+    those of its `platform.env`, `headers` those of an administrator.
     """
-    targets = await _targets(places)
-    probes, load = targets[:PROBES], targets[PROBES:]
-    idle = await _sample(places, probes)
-    async with _changing(places, load) as reports:
+    listed = await provider_locations(variables)
+    probes, load = listed[:PROBES], [Target(each["id"], each["version"]) for each in listed[PROBES:]]
+    targets = {each["id"]: Target(each["id"], each["version"]) for each in probes}
+    directory = port_of(variables, "directory")
+
+    async def visible_after(writer: Client, reader: Client, probe: dict[str, Any]) -> float:
+        return await _visible_after(writer, reader, targets[probe["id"]], search_path(probe))
+
+    async def sampled() -> dict[str, float]:
+        writers = [Client(directory, headers) for _ in range(SAMPLERS)]
+        return await sample(probes, SAMPLES, writers, port_of(variables, "search"), visible_after)
+
+    idle = await sampled()
+    async with _changing(directory, headers["Authorization"], load) as reports:
         await asyncio.sleep(WARM_UP)
-        busy = await _sample(places, probes)
+        busy = await sampled()
     (report,) = reports
     if report.refused:
         raise RuntimeError(f"{report.refused} changes were refused")
     return {"idle": idle, "under load": {**busy, "per_second": report.per_second}}
 
 
-async def _targets(places: Places) -> list[dict[str, Any]]:
-    async with httpx.AsyncClient(base_url=places.directory, timeout=10) as client:
-        listed = await client.get("/v1/directory/provider-locations", params={"limit": 100})
-        targets: list[dict[str, Any]] = listed.raise_for_status().json()["items"]
-        while (following := listed.links.get("next")) and len(targets) < 1000:
-            listed = await client.get(following["url"])
-            targets.extend(listed.raise_for_status().json()["items"])
-        return targets
+async def provider_locations(variables: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return some 1,000 provider-locations of the directory."""
+    found: list[dict[str, Any]] = []
+    path: str | None = "/v1/directory/provider-locations?limit=100"
+    async with httpx.AsyncClient(base_url=variables["MILLRACE_DIRECTORY_URL"], timeout=10) as client:
+        while path is not None and len(found) < LISTED:
+            page = (await client.get(path)).raise_for_status()
+            found += page.json()["items"]
+            path = page.links.get("next", {}).get("url")
+    return found
 
 
-async def _sample(places: Places, probes: list[dict[str, Any]]) -> dict[str, float]:
+async def sample(
+    probes: Sequence[dict[str, Any]],
+    count: int,
+    writers: Sequence[Client],
+    search_port: int,
+    measure: Callable[[Client, Client, dict[str, Any]], Awaitable[float]],
+) -> dict[str, float]:
+    """Return the percentiles of `count` measurements in milliseconds; each writer takes its share of the probes.
+
+    `measure` gets a writer, a client of search and a provider-location. Closes the writers.
+    """
     taken: list[float] = []
-    numbers = iter(range(SAMPLES))
+    numbers = iter(range(count))
 
-    async def work(own: list[dict[str, Any]]) -> None:
-        writer = Client(port_of(places.directory), places.headers)
-        reader = Client(port_of(places.search))
+    async def work(writer: Client, own: Sequence[dict[str, Any]]) -> None:
+        reader = Client(search_port)
         for _, probe in zip(numbers, itertools.cycle(own), strict=False):
-            taken.append(await _visible_after(writer, reader, probe))
+            taken.append(await measure(writer, reader, probe))
         writer.close()
         reader.close()
 
     async with asyncio.TaskGroup() as group:
-        for number in range(SAMPLERS):
-            group.create_task(work(probes[number::SAMPLERS]))
-    return percentiles(taken)
+        for number, writer in enumerate(writers):
+            group.create_task(work(writer, probes[number :: len(writers)]))
+    taken.sort()
+    return {"p50_ms": taken[len(taken) // 2], "p99_ms": taken[min(len(taken) - 1, int(len(taken) * 0.99))]}
 
 
-def percentiles(taken: list[float]) -> dict[str, float]:
-    """Return the percentiles of measured milliseconds."""
-    taken = sorted(taken)
-    return {
-        "p50_ms": taken[len(taken) // 2],
-        "p99_ms": taken[min(len(taken) - 1, int(len(taken) * 0.99))],
-        "max_ms": taken[-1],
-        "samples": len(taken),
-    }
-
-
-async def _visible_after(writer: Client, reader: Client, probe: dict[str, Any]) -> float:
-    phone = await _change(writer, probe)
-    committed = time.perf_counter()
+def search_path(probe: dict[str, Any]) -> str:
+    """Return the path of a search that finds this provider-location."""
     query = {"specialty": probe["taxonomy"], "near": probe["address"]["zip"][:5], "radius_mi": 1, "limit": 50}
-    path = f"/v1/search?{urlencode(query)}"
+    return f"/v1/search?{urlencode(query)}"
+
+
+async def _visible_after(writer: Client, reader: Client, target: Target, path: str) -> float:
+    digits = str(next(_phones))
+    status = await change_phone(writer, target, digits)
+    if status != httpx.codes.OK:
+        raise RuntimeError(f"a change got status {status}")
+    committed = time.perf_counter()
     while time.perf_counter() - committed < VISIBLE_WITHIN:
         status, found = await reader.request("GET", path)
         if status != httpx.codes.OK:
-            raise RuntimeError(f"a search was answered with {status}")
-        if phone.encode() in found:
+            raise RuntimeError(f"a search got status {status}")
+        if f"+1{digits}".encode() in found:
             return (time.perf_counter() - committed) * 1000
         await asyncio.sleep(POLL_SECONDS)
-    raise TimeoutError(f"provider-location {probe['id']} was not visible within {VISIBLE_WITHIN:.0f} s")
-
-
-async def _change(writer: Client, target: dict[str, Any]) -> str:
-    """Give a provider-location a new phone number; return it as the card shows it."""
-    digits = str(next(_phones))
-    status, answer = await writer.request(
-        "PATCH",
-        f"/v1/directory/provider-locations/{target['id']}",
-        {"phone": digits},
-        {"If-Match": f'"{target["version"]}"', "Content-Type": "application/merge-patch+json"},
-    )
-    if status != httpx.codes.OK:
-        raise RuntimeError(f"a change was answered with {status}")
-    target["version"] = msgspec.json.decode(answer)["version"]
-    return "+1" + digits
+    raise TimeoutError(f"provider-location {target.id} was not visible within {VISIBLE_WITHIN:.0f} s")
 
 
 @asynccontextmanager
-async def _changing(places: Places, targets: list[dict[str, Any]]) -> AsyncIterator[list[Report]]:
+async def _changing(port: int, authorization: str, targets: list[Target]) -> AsyncIterator[list[Report]]:
     """Change provider-locations at a steady rate during the block; afterwards the list contains the report."""
-    load = Load(
-        port=port_of(places.directory),
-        authorization=places.headers["Authorization"],
-        targets=[Target(target["id"], target["version"]) for target in targets],
-        rate=CHANGES_PER_SECOND,
-    )
+    load = Load(port=port, authorization=authorization, targets=targets, rate=CHANGES_PER_SECOND)
+    command = (sys.executable, "-m", "tests.bench.change_load")
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.bench.change_load",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
+        *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPOSITORY
     )
     assert process.stdin is not None
     process.stdin.write(msgspec.json.encode(load) + b"\n")
@@ -150,16 +136,14 @@ async def _changing(places: Places, targets: list[dict[str, Any]]) -> AsyncItera
         yield reports
     finally:
         process.stdin.close()
-        answer, _ = await asyncio.wait_for(process.communicate(), 30)
-        reports.extend(_reports(answer))
+        output, _ = await asyncio.wait_for(process.communicate(), 30)
+        if output:
+            reports.append(msgspec.json.decode(output, type=Report))
 
 
-def _reports(answer: bytes) -> Iterator[Report]:
-    if answer:
-        yield msgspec.json.decode(answer, type=Report)
-
-
-def port_of(url: str) -> int:
+def port_of(variables: Mapping[str, str], service: str) -> int:
+    """Return the port of a service of a platform with these variables; raise ValueError without one."""
+    url = variables[f"MILLRACE_{service.upper()}_URL"]
     port = urlsplit(url).port
     if port is None:
         raise ValueError(f"{url} has no port")

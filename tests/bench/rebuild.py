@@ -1,14 +1,12 @@
-"""Rebuild from the truth to a served generation, with the memory that Redis needs.
+"""Rebuild of the read model in Redis from the truth in DynamoDB, with the memory that Redis needs.
 
-There are two sources. `dynamodb_rebuild_time` fills a table and scans it, for sizes that the emulator can serve
-(it walks the whole table for each page of a Scan, so its time grows with the square of the size). `rebuild_time` lets
-a stand-in respond to the same Scan requests over HTTP with prepared pages as fast as they can be sent, so all
-of our own work is measured, with signing, HTTP and parsing.
+A stand-in for DynamoDB responds to Scan requests over HTTP with prepared pages as fast as they can be sent, so all of
+our own work is measured, with signing, HTTP and parsing. The AWS emulator can't serve this size: it walks the whole
+table for each page, so its time grows with the square of the size.
 """
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from multiprocessing import get_context
@@ -19,66 +17,33 @@ import msgspec
 from redis.asyncio import Redis
 
 from millrace_contracts import registry
-from millrace_contracts.entities import Location, Provider, ProviderLocation, ReviewSummary
+from millrace_contracts.entities import Location, ProviderLocation
 from millrace_readmodel.dynamodb import truth_client
 from millrace_readmodel.items import Item, item_key
 from millrace_readmodel.rebuild import Rebuild
-from millrace_readmodel.truth import Truth, create_table
+from millrace_readmodel.truth import Truth
 from millrace_readmodel.writer import ReadModelWriter
 from tests.bench import synthetic
 
 PAGE_BYTES: Final = 1_048_576  # of items, DynamoDB's own limit for a page
-ITEMS_PUT_AT_ONCE: Final = 5_000
 COMMITTED: Final = "2026-11-21T00:00:00.000Z"
 READ_BYTES: Final = 65_536
 REGION: Final = "us-east-1"
 
 
-async def rebuild_time(n: int, redis_url: str, *, seed: int = 1) -> dict[str, Any]:
-    """Measure seconds and bytes of a rebuild of `n` provider-locations from the stand-in. Empties the Redis."""
-    async with _stand_in(n, seed) as endpoint, truth_client(region=REGION, endpoint_url=endpoint) as client:
-        return await _measure(Truth(client, "truth"), redis_url, n)
-
-
-async def dynamodb_rebuild_time(
-    n: int, redis_url: str, endpoint: str, *, table: str = "bench-truth", seed: int = 1
-) -> dict[str, Any]:
-    """Measure the same from DynamoDB; creates, fills and drops the table. Empties the Redis."""
-    async with truth_client(region=REGION, endpoint_url=endpoint) as client:
-        await create_table(client, table)
-        try:
-            truth = Truth(client, table)
-            batch: list[Item] = []
-            for items in _collections(n, seed):
-                batch += items
-                if len(batch) >= ITEMS_PUT_AT_ONCE:
-                    await truth.put(batch)
-                    batch = []
-            await truth.put(batch)
-            return await _measure(truth, redis_url, n)
-        finally:
-            await client.delete_table(TableName=table)
-
-
-async def _measure(truth: Truth, redis_url: str, n: int) -> dict[str, Any]:
-    async with Redis.from_url(redis_url, socket_timeout=60) as redis:
+async def rebuild_time(n: int, redis_url: str, *, seed: int = 1) -> dict[str, float]:
+    """Return seconds and bytes of a rebuild of `n` provider-locations from the stand-in. Empties the Redis."""
+    async with (
+        _stand_in(n, seed) as endpoint,
+        truth_client(region=REGION, endpoint_url=endpoint) as client,
+        Redis.from_url(redis_url, socket_timeout=60) as redis,
+    ):
         await redis.flushall()
         before = await _memory(redis)
-        cpu = time.process_time()
+        truth = Truth(client, "truth")
         rebuilt = await Rebuild(redis, truth, ReadModelWriter(redis, truth)).run()
-        cpu = time.process_time() - cpu
         assert rebuilt.loaded.cards == n, f"{rebuilt.loaded.cards} cards of {n} provider-locations"
-        return {
-            "provider_locations": n,
-            "items": rebuilt.items,
-            "seconds": rebuilt.seconds,
-            "own_cpu_seconds": cpu,
-            "cards_per_s": n / rebuilt.seconds,
-            "redis_bytes": await _memory(redis) - before,
-            "partitions": rebuilt.loaded.partitions,
-            "words": rebuilt.loaded.words,
-            "plan_sets": rebuilt.loaded.plan_sets,
-        }
+        return {"seconds": rebuilt.seconds, "redis_bytes": await _memory(redis) - before}
 
 
 async def _memory(redis: Redis) -> int:
@@ -88,16 +53,12 @@ async def _memory(redis: Redis) -> int:
 def _collections(n: int, seed: int) -> Iterator[list[Item]]:
     """Yield each provider's items with those of its provider-location, partition by partition."""
     for provider, location, reviews in synthetic.providers(n, seed=seed):
-        yield _of_provider(provider, location, reviews)
-        yield [_of_place(location)]
+        items = [_item(registry.PROVIDER, provider), _item(registry.PROVIDER_LOCATION, location)]
+        yield [*items, _item(registry.REVIEW_SUMMARY, reviews)] if reviews else items
+        yield [_location_item(location)]
 
 
-def _of_provider(provider: Provider, location: ProviderLocation, reviews: ReviewSummary | None) -> list[Item]:
-    items = [_item(registry.PROVIDER, provider), _item(registry.PROVIDER_LOCATION, location)]
-    return [*items, _item(registry.REVIEW_SUMMARY, reviews)] if reviews else items
-
-
-def _of_place(location: ProviderLocation) -> Item:
+def _location_item(location: ProviderLocation) -> Item:
     return _item(
         registry.LOCATION,
         Location(
@@ -136,14 +97,14 @@ def _serve(pipe: Connection, n: int, seed: int) -> None:
     pages = list(_pages(n, seed))
 
     async def run() -> None:
-        server = await asyncio.start_server(lambda r, w: _answer(pages, r, w), "127.0.0.1", 0, limit=READ_BYTES)
+        server = await asyncio.start_server(lambda r, w: _respond(pages, r, w), "127.0.0.1", 0, limit=READ_BYTES)
         pipe.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
     asyncio.run(run())
 
 
-async def _answer(pages: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _respond(pages: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Return the page for a Scan; the partition key of its start names the page."""
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         while True:

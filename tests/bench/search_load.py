@@ -1,4 +1,4 @@
-"""A small, fast HTTP load generator; a process of its own, so that it doesn't share an interpreter with the service.
+"""A fast HTTP load generator that runs in its own process, so that it doesn't share an interpreter with the service.
 
 Closed loop: each connection sends the next request after each response. Open loop: requests are due at random times of
 a given rate, regardless of responses; latency counts from the due time, so that a stall affects every delayed request
@@ -16,6 +16,8 @@ from typing import cast
 
 import msgspec
 import uvloop
+
+from tests.bench.client import run_load
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +43,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     p999: float
 
 
+def measure(load: Load) -> Report:
+    """Run a load in its own process and return its report; raise RuntimeError if a request failed."""
+    report = run_load(__name__, load, Report, timeout=load.seconds + 30)
+    if report.failures:
+        raise RuntimeError(f"{report.failures} of {report.requests} requests failed")
+    return report
+
+
 class Connection(asyncio.Protocol):
     """One keep-alive connection, one request at a time."""
 
@@ -57,7 +67,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._run.stop()
 
-    def ask(self, request: bytes, due: float) -> None:
+    def send(self, request: bytes, due: float) -> None:
         self._due = due
         self._transport.write(request)
 
@@ -86,7 +96,7 @@ class Connection(asyncio.Protocol):
 
 
 class Run:
-    """One measurement."""
+    """One measurement of a load."""
 
     def __init__(self, load: Load) -> None:
         self.latencies: list[float] = []
@@ -100,7 +110,7 @@ class Run:
         self._arrivals = random.Random(load.first)
         self._next = 0.0
 
-    async def __call__(self) -> Report:
+    async def run(self) -> Report:
         loop = asyncio.get_running_loop()
         opening = [
             loop.create_connection(lambda: Connection(self), "127.0.0.1", self._load.port)
@@ -125,9 +135,9 @@ class Run:
         if self._over.is_set():
             return
         if self._load.rate is None:
-            connection.ask(next(self._requests), time.perf_counter())
+            connection.send(next(self._requests), time.perf_counter())
         elif self._due:
-            connection.ask(next(self._requests), self._due.popleft())
+            connection.send(next(self._requests), self._due.popleft())
         else:
             self._idle.append(connection)
 
@@ -138,7 +148,7 @@ class Run:
             return
         while self._next <= time.perf_counter():
             if self._idle:
-                self._idle.pop().ask(next(self._requests), self._next)
+                self._idle.pop().send(next(self._requests), self._next)
             else:
                 self._due.append(self._next)
             self._next += self._arrivals.expovariate(self._load.rate)
@@ -166,10 +176,6 @@ def _requests(load: Load) -> Iterator[bytes]:
         yield f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{load.port}\r\nAccept: application/json\r\n\r\n".encode()
 
 
-async def _main() -> None:
-    report = await Run(msgspec.json.decode(sys.stdin.buffer.read(), type=Load))()
-    sys.stdout.buffer.write(msgspec.json.encode(report))
-
-
 if __name__ == "__main__":
-    uvloop.run(_main())
+    report = uvloop.run(Run(msgspec.json.decode(sys.stdin.buffer.read(), type=Load)).run())
+    sys.stdout.buffer.write(msgspec.json.encode(report))

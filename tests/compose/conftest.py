@@ -1,4 +1,4 @@
-"""One stack of containers for all of these tests, which run in order."""
+"""Fixtures: one stack of containers for all tests in this directory, which run in order."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -7,10 +7,11 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from millrace_local.ports import free_port
 from tests.compose.load import free_times
 from tests.compose.stack import Stack, require_docker
 from tests.support.people import Person, patient, sign_in
-from tests.support.platform import Platform, free_port
+from tests.support.platform import Platform
 
 DEMO_PROVIDERS = 2000
 SIGNED_IN_SECONDS = 420.0
@@ -37,12 +38,6 @@ def platform(stack: Stack) -> Platform:
     return stack.platform
 
 
-@pytest.fixture
-def http(platform: Platform) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=platform.url, timeout=30) as client:
-        yield client
-
-
 @pytest.fixture(scope="session")
 def known() -> dict[str, tuple[Person, float]]:
     """Return the signed-up people with the time of their last sign-in."""
@@ -62,6 +57,6 @@ def people(http: httpx.Client, known: dict[str, tuple[Person, float]]) -> Sequen
 
 @pytest.fixture(scope="session")
 def times(platform: Platform) -> Iterator[tuple[str, str]]:
-    """Free times, shared by all tests."""
+    """Yield bookable times as provider-location id and start; shared by all tests, so that none is used twice."""
     with httpx.Client(base_url=platform.url, timeout=30) as client:
         return free_times(client)

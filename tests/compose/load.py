@@ -20,7 +20,7 @@ PAUSE_SECONDS = 0.05
 BOOKINGS_PER_UNCANCELED = 10
 """One of this many bookings is not canceled."""
 FREE_DAYS = 3
-PATIENCE_SECONDS = 120.0
+RETRY_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,17 @@ class Failure:
 
 @dataclass
 class Load:
-    """`booked` are acknowledged appointments that weren't canceled, with their patients."""
+    """Searches and bookings by `people` until `ended`, at the provider-locations and starts that `times` yields.
+
+    `booked` are acknowledged appointments that weren't canceled, with their patients; `statuses` counts responses.
+    """
 
     url: str
     people: Sequence[Person]
     times: Iterator[tuple[str, str]]
     failures: list[Failure] = field(default_factory=list)
     booked: list[tuple[Person, str]] = field(default_factory=list)
-    answers: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def search(self) -> None:
@@ -52,7 +55,7 @@ class Load:
             ):
                 if self.ended.wait(PAUSE_SECONDS):
                     return
-                self._ask(client, "GET", path, {200})
+                self._send(client, "GET", path, {200})
 
     def book(self, person: Person) -> None:
         """Hold and book one time after the other; cancel most of them, so that enough times stay free."""
@@ -60,8 +63,13 @@ class Load:
             for number in itertools.count():
                 if self.ended.wait(PAUSE_SECONDS):
                     return
-                place, start = next(self.times)
-                wanted = {"provider_location_id": place, "start": start, "patient": "new", "mode": "in_person"}
+                provider_location, start = next(self.times)
+                wanted = {
+                    "provider_location_id": provider_location,
+                    "start": start,
+                    "patient": "new",
+                    "mode": "in_person",
+                }
                 # Another patient may have been faster.
                 held = self._post(client, "/v1/holds", wanted, {201, 409})
                 if held is None or held.status_code != httpx.codes.CREATED:
@@ -77,28 +85,30 @@ class Load:
 
     def _post(self, client: httpx.Client, path: str, body: dict[str, str], expected: set[int]) -> httpx.Response | None:
         """POST with a new idempotency key; repeat with the same key while the outcome is unknown."""
-        key, deadline = secrets.token_hex(16), time.monotonic() + PATIENCE_SECONDS
+        key, deadline = secrets.token_hex(16), time.monotonic() + RETRY_SECONDS
         while time.monotonic() < deadline:
-            answer = self._ask(client, "POST", path, expected, json=body, headers={"Idempotency-Key": key})
-            if answer is not None:
-                return answer
+            response = self._send(client, "POST", path, expected, json=body, headers={"Idempotency-Key": key})
+            if response is not None:
+                return response
             if self.ended.wait(PAUSE_SECONDS):
                 return None
         return None
 
-    def _ask(
+    def _send(
         self, client: httpx.Client, method: str, path: str, expected: set[int], **options: object
     ) -> httpx.Response | None:
         """Return the response if it is expected; otherwise record a failure."""
         try:
-            answer = client.request(method, path, **options)  # type: ignore[arg-type] # options of httpx's own
+            response = client.request(method, path, **options)  # type: ignore[arg-type] # options of httpx's own
         except httpx.TransportError as error:
             self.failures.append(Failure(time.monotonic(), f"{method} {path}", repr(error)))
             return None
-        self.answers[f"{method} {answer.status_code}"] += 1
-        if answer.status_code in expected:
-            return answer
-        self.failures.append(Failure(time.monotonic(), f"{method} {path}", f"{answer.status_code} {answer.text[:200]}"))
+        self.statuses[f"{method} {response.status_code}"] += 1
+        if response.status_code in expected:
+            return response
+        self.failures.append(
+            Failure(time.monotonic(), f"{method} {path}", f"{response.status_code} {response.text[:200]}")
+        )
         return None
 
     def lost(self) -> list[str]:
@@ -108,21 +118,21 @@ class Load:
 
 def free_times(http: httpx.Client) -> Iterator[tuple[str, str]]:
     """Yield bookable times endlessly: one of each provider-location, then the next of each."""
-    places = http.get("/v1/directory/provider-locations", params={"limit": 200}).raise_for_status().json()["items"]
+    listed = http.get("/v1/directory/provider-locations", params={"limit": 200}).raise_for_status().json()["items"]
     today = datetime.now(UTC).date()
-    asked = {
+    query = {
         "from": str(today + timedelta(FREE_DAYS)),
         "to": str(today + timedelta(30)),
         "patient": "new",
         "mode": "in_person",
     }
-    by_place = []
-    for place in places:
-        answer = http.get("/v1/availability", params={**asked, "provider_location": place["id"]})
-        openings = answer.raise_for_status().json()["provider_locations"][0]["openings"]
+    times = []
+    for each in listed:
+        response = http.get("/v1/availability", params={**query, "provider_location": each["id"]})
+        openings = response.raise_for_status().json()["provider_locations"][0]["openings"]
         # Every fourth: visits are longer than the grid, and overlapping times can't both be booked.
-        by_place.append([(place["id"], opening["start"]) for opening in openings[::4]])
-    return itertools.cycle([found for row in itertools.zip_longest(*by_place) for found in row if found is not None])
+        times.append([(each["id"], opening["start"]) for opening in openings[::4]])
+    return itertools.cycle([found for row in itertools.zip_longest(*times) for found in row if found is not None])
 
 
 @contextlib.contextmanager
@@ -138,4 +148,4 @@ def under_load(url: str, people: Sequence[Person], times: Iterator[tuple[str, st
     finally:
         load.ended.set()
         for thread in threads:
-            thread.join(timeout=PATIENCE_SECONDS)
+            thread.join(timeout=RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""A platform in containers for tests, with its own project and port; it is removed with its volumes."""
+"""A platform in Docker Compose for tests, with its own project name and port; removed with its volumes afterwards."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.platform import REPOSITORY, Platform, wait_for
+from tests.support.platform import REPOSITORY, Platform, run, wait_for
 
 PROJECT = "millrace-test"
 FILES = ("compose.yaml", "tests/compose/ports.yaml")
@@ -21,16 +21,16 @@ START_SECONDS = 900.0
 """Seconds, including building the images."""
 SERVICES = ("refinery", "projector", "directory", "patients", "scheduling", "reviews", "notifications", "search")
 STORES = ("postgres", "valkey", "ministack")
-AROUND = ("operator", "edge", "nginx")
+HELPERS = ("operator", "edge", "nginx")
 
 
-def missing() -> str | None:
-    """Return what is missing for Compose in one line, or None."""
+def missing_requirement() -> str | None:
+    """Return one line that says what is missing to run Docker Compose, or None."""
     if shutil.which("docker") is None:
         return "docker is not installed: https://docs.docker.com/engine/install/"
-    asked = {"docker info": ("info",), "docker compose version": ("compose", "version")}
-    for command, arguments in asked.items():
-        done = subprocess.run(("docker", *arguments), capture_output=True, text=True, timeout=60, check=False)
+    commands = {"docker info": ("info",), "docker compose version": ("compose", "version")}
+    for command, arguments in commands.items():
+        done = run(("docker", *arguments), seconds=60)
         if done.returncode != 0:
             return f"`{command}` says: {done.stderr.strip()}"
     return None
@@ -38,7 +38,7 @@ def missing() -> str | None:
 
 @dataclass
 class Stack:
-    """`port` is the load balancer's on loopback; `home` gets the variables with which tests reach the containers."""
+    """A platform in containers. `port` is the load balancer's on loopback, `home` the directory of `platform.env`."""
 
     port: int
     home: Path
@@ -72,9 +72,8 @@ class Stack:
         return done.stdout
 
     def run(self, command: Sequence[str], seconds: float) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            command, env=self.environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=seconds, check=False
-        )
+        """Run a command in this stack's environment."""
+        return run(command, seconds=seconds, environment=self.environment, cwd=REPOSITORY)
 
     def up(self) -> None:
         """Start the stack as a user does and wait until it is healthy."""
@@ -85,13 +84,13 @@ class Stack:
         self.compose("down", "--timeout", "60", *arguments, seconds=300.0)
 
     def publish(self) -> None:
-        """Write the platform's variables again: loopback ports change with each start."""
+        """Write `platform.env` again, with loopback addresses: ports change with each start."""
         found = json.loads(self.compose("config", "--format", "json"))["services"]["operator"]["environment"]
-        reached = {name: self._reached(value) for name, value in found.items()}
+        variables = {name: self._with_loopback_ports(value) for name, value in found.items()}
         self.home.mkdir(parents=True, exist_ok=True)
-        self.platform.home.joinpath("platform.env").write_text("".join(f"{k}={v}\n" for k, v in reached.items()))
+        self.platform.home.joinpath("platform.env").write_text("".join(f"{k}={v}\n" for k, v in variables.items()))
 
-    def _reached(self, value: str) -> str:
+    def _with_loopback_ports(self, value: str) -> str:
         def loopback(match: "re.Match[str]") -> str:
             return self.compose("port", match[1], match[2]).split()[0]
 
@@ -117,9 +116,10 @@ class Stack:
         wait_for(self.healthy, seconds=120, what="a healthy platform")
 
     def logs(self) -> str:
+        """Return the last 40 log lines of each container."""
         return self.run(("docker", "compose", "logs", "--no-color", "--tail", "40"), 60.0).stdout
 
 
 def require_docker() -> None:
-    if (reason := missing()) is not None:
+    if (reason := missing_requirement()) is not None:
         pytest.exit(f"make compose-test needs a Docker engine and the Compose plugin. {reason}", returncode=1)

@@ -1,8 +1,7 @@
-"""The images: their contents, their size and the permissions that they don't need."""
+"""The container images: their contents, their size, and that they run without further permissions."""
 
 import json
 import re
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.compose.stack import SERVICES, Stack
-from tests.support.platform import REPOSITORY
+from tests.support.platform import REPOSITORY, run
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 
-OURS_MEGABYTES = 176
+ADDED_MEGABYTES = 176
 """Megabytes that an image may add to python:3.13-slim on disk."""
 INSTALLED = """
 import importlib.metadata, json
@@ -28,24 +27,26 @@ def image(service: str) -> str:
 
 
 @cache
-def inspected(name: str) -> dict[str, Any]:
+def inspect(name: str) -> dict[str, Any]:
     found: list[dict[str, Any]] = json.loads(docker("image", "inspect", name))
     return found[0]
 
 
 def docker(*arguments: str) -> str:
-    done = subprocess.run(("docker", *arguments), capture_output=True, text=True, timeout=600, check=False)
+    """Run `docker` and return its output; raise AssertionError if it fails."""
+    done = run(("docker", *arguments), seconds=600)
     assert done.returncode == 0, f"docker {' '.join(arguments)}:\n{done.stderr[-4000:]}"
     return done.stdout
 
 
 def canonical(name: str) -> str:
+    """Return the normalized name of a Python distribution."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_image_runs_as_the_manifests_say(stack: Stack, service: str) -> None:
-    configured = inspected(image(service))["Config"]
+    configured = inspect(image(service))["Config"]
     assert configured["User"] == "10001:10001"
     assert configured["Entrypoint"] == ["python"]
     assert configured["Healthcheck"]["Test"][:2] == ["CMD", "python"]
@@ -57,13 +58,13 @@ def test_image_runs_as_the_manifests_say(stack: Stack, service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_image_is_small(stack: Stack, service: str) -> None:
-    added = inspected(image(service))["Size"] - inspected("python:3.13-slim")["Size"]
-    assert added < OURS_MEGABYTES * 1000**2
+    added = inspect(image(service))["Size"] - inspect("python:3.13-slim")["Size"]
+    assert added < ADDED_MEGABYTES * 1000**2
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_image_contents_match_lock_and_inventory(stack: Stack, tmp_path: Path, service: str) -> None:
-    """Check that it contains no other service, no build tool and no version other than the lock's."""
+    """Check that the image has no other service, no build tool and only versions of the lock, all in its SBOM."""
     listed = docker("run", "--rm", *CONFINED, image(service), "-c", INSTALLED)
     installed = {canonical(name): version for name, version in json.loads(listed).items()}
     lock = re.findall(r"^([A-Za-z0-9._-]+)==([^ ]+)", (REPOSITORY / "requirements.lock").read_text(), re.MULTILINE)
@@ -82,6 +83,6 @@ def test_image_contents_match_lock_and_inventory(stack: Stack, tmp_path: Path, s
 def test_invalid_setting_is_named_by_a_confined_service(stack: Stack) -> None:
     command = (image("search"), "-m", "millrace_search")
     arguments = ("run", "--rm", *CONFINED, "--env", "MILLRACE_LISTEN_PORT=none", *command)
-    done = subprocess.run(("docker", *arguments), capture_output=True, text=True, timeout=60, check=False)
+    done = run(("docker", *arguments), seconds=60)
     assert done.returncode == 2
     assert done.stderr.startswith("MILLRACE_LISTEN_PORT: ")

@@ -1,11 +1,12 @@
-"""The commands of a tutorial, run as a reader types them."""
+"""Runs the commands of a documentation page as a reader types them."""
 
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-MARK = "\x1e"
+from tests.support import platform
+
+SEPARATOR = "\x1e"
 """Separator between the outputs of two commands."""
 
 
@@ -17,30 +18,22 @@ def commands(page: Path) -> Iterator[str]:
             if not command and not line.startswith("$ "):
                 continue  # output
             command += f"\n{line}" if command else line.removeprefix("$ ")
-            if is_whole(command):
+            if is_complete(command):
                 yield command
                 command = ""
         assert not command, f"{page.name}: a command without an end: {command}"
 
 
-def is_whole(command: str) -> bool:
+def is_complete(command: str) -> bool:
     """Return whether the shell would run the text without waiting for more."""
-    checked = subprocess.run(("bash", "-n", "-c", command), capture_output=True, text=True, timeout=10, check=False)
+    checked = platform.run(("bash", "-n", "-c", command), seconds=10)
     return checked.returncode == 0 and not command.endswith("\\")
 
 
 def run(typed: list[str], directory: Path, environment: Mapping[str, str], seconds: float) -> list[tuple[str, str]]:
     """Run the commands in one shell that ends at the first failure; return each with its output."""
-    script = "set -euo pipefail\n" + "".join(f"{command}\nprintf '{MARK}'\n" for command in typed)
-    done = subprocess.run(
-        ("bash", "-c", script),
-        cwd=directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
-    printed = done.stdout.split(MARK)
+    script = "set -euo pipefail\n" + "".join(f"{command}\nprintf '{SEPARATOR}'\n" for command in typed)
+    done = platform.run(("bash", "-c", script), seconds=seconds, environment=environment, cwd=directory)
+    printed = done.stdout.split(SEPARATOR)
     assert done.returncode == 0, f"{typed[len(printed) - 1]}\n{printed[-1]}\n{done.stderr}"
     return list(zip(typed, printed, strict=False))

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from tests.deploy.aws_names import Application, aws_names
-from tests.deploy.places import (
+from tests.deploy.names import (
     ACCOUNT,
     APP,
     COPILOT,

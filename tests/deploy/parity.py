@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.deploy.places import APP, BALANCER, COMPOSE, COPILOT, DOCKERFILE, DOMAIN, ECS, SERVICES
+from tests.deploy.names import APP, BALANCER, COMPOSE, COPILOT, DOCKERFILE, DOMAIN, ECS, SERVICES
 from tests.deploy.templates import Evaluation, load
 
 ENVIRONMENT = "prod"

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.deploy.places import ACCOUNT, REGION
+from tests.deploy.names import ACCOUNT, REGION
 
 HEAD_END = b"\r\n\r\n"
 SECONDS = 30.0

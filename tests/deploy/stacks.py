@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import WaiterError
 from botocore.session import get_session
 
-from tests.deploy.places import REGION
+from tests.deploy.names import REGION
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.deploy.places import ACCOUNT, REGION
+from tests.deploy.names import ACCOUNT, REGION
 
 PSEUDO = {
     "AWS::Region": REGION,

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.deploy.places import ECS, SERVICES
+from tests.deploy.names import ECS, SERVICES
 from tests.deploy.templates import load
 
 GIVEN = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.copilot import Packages
-from tests.deploy.places import COPILOT, ECS, ENVIRONMENTS, REPOSITORY, SERVICES
+from tests.deploy.names import COPILOT, ECS, ENVIRONMENTS, REPOSITORY, SERVICES
 from tests.deploy.templates import Evaluation, exports, load
 from tests.deploy.tools import run
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from tests.deploy.manifests import Environment, Pipeline, Service, keys
-from tests.deploy.places import COPILOT, ENVIRONMENTS, SERVICES
+from tests.deploy.names import COPILOT, ENVIRONMENTS, SERVICES
 from tests.deploy.tools import tool
 
 MANIFESTS: list[tuple[Path, type[BaseModel]]] = [

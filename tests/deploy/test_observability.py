@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.places import REPOSITORY, SERVICES
+from tests.deploy.names import REPOSITORY, SERVICES
 
 REFERENCE = REPOSITORY / "docs" / "reference" / "metrics.md"
 DASHBOARDS = sorted((REPOSITORY / "compose" / "grafana" / "dashboards").glob("*.json"))

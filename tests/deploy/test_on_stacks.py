@@ -9,7 +9,7 @@ import httpx
 import pytest
 import redis
 
-from tests.deploy.places import APP, ECS
+from tests.deploy.names import APP, ECS
 from tests.deploy.recorder import Call
 from tests.deploy.running import ENVIRONMENT, MILLRACE, PRESENT, Deployment
 from tests.deploy.templates import Evaluation, load

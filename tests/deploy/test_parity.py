@@ -10,15 +10,7 @@ from pydantic_settings import BaseSettings
 
 from millrace_local import routes
 from millrace_platform.settings import PlatformSettings
-from tests.deploy.parity import (
-    ADAPTERS,
-    COMPOSE_ENVIRONMENT,
-    DELIVERED_BY_FARGATE,
-    ENVIRONMENT,
-    ON_AWS,
-    DeployedService,
-)
-from tests.deploy.places import (
+from tests.deploy.names import (
     APP,
     BALANCER,
     COMPOSE,
@@ -29,6 +21,14 @@ from tests.deploy.places import (
     REPOSITORY,
     SERVICES,
     STREAM_SERVICES,
+)
+from tests.deploy.parity import (
+    ADAPTERS,
+    COMPOSE_ENVIRONMENT,
+    DELIVERED_BY_FARGATE,
+    ENVIRONMENT,
+    ON_AWS,
+    DeployedService,
 )
 from tests.deploy.running import PRESENT
 from tests.deploy.templates import Evaluation, exports, load

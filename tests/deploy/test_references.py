@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.deploy.places import APP, ECS, REPOSITORY, SERVICES
+from tests.deploy.names import APP, ECS, REPOSITORY, SERVICES
 from tests.deploy.templates import Evaluation, load
 
 NAMES = {"App": APP, "Env": "prod"}

@@ -12,7 +12,7 @@ import pytest
 from millrace_feeds import provision
 from millrace_projector import provision as projector
 from millrace_refinery import provision as refinery
-from tests.deploy.places import APP, ECS
+from tests.deploy.names import APP, ECS
 from tests.deploy.running import ENVIRONMENT
 from tests.deploy.stacks import Cloud
 from tests.deploy.templates import load

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.places import REPOSITORY
+from tests.deploy.names import REPOSITORY
 
 ENVIRONMENT = REPOSITORY / ".millrace" / "deploy-tools"
 SECONDS = 240

@@ -1,7 +1,7 @@
-"""One platform with demo data for all end-to-end tests; its telemetry goes to a receiver in the test process.
+"""Fixtures: one platform with demo data for all end-to-end tests; its telemetry goes to a receiver in this process.
 
-`MILLRACE_TEST_URL` names a platform that runs already, in containers for example; see `Platform.running`. Its telemetry
-goes elsewhere, so what looks at that is skipped.
+`MILLRACE_TEST_URL` names a platform that is already running, for example in containers; see `Platform.running`. Its
+telemetry goes elsewhere, so tests of telemetry are skipped.
 """
 
 from collections.abc import Iterator

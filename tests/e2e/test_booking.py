@@ -1,7 +1,7 @@
-"""Booking as patients and practices see it, from sign-up to review, through the edge with all services running."""
+"""Booking as patients and practices see it, from sign-up to review, over the public address of all services."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -28,12 +28,6 @@ class Search:
     provider_location: str
     npi: str
     practice: str
-
-
-@pytest.fixture
-def http(platform: Platform) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=platform.url, timeout=30) as client:
-        yield client
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -19,18 +18,12 @@ from tests.support.accounts import Accounts
 from tests.support.platform import Platform, wait_for
 
 
-@pytest.fixture
-def client(platform: Platform) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=platform.url, timeout=20) as client:
-        yield client
-
-
 def test_review_changes_the_rating_in_search(
-    platform: Platform, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entries = client.get("/v1/directory/provider-locations", params={"limit": 100}).json()["items"]
+    entries = http.get("/v1/directory/provider-locations", params={"limit": 100}).json()["items"]
     # Other tests on this platform write reviews too.
-    entry = next(each for each in entries if rating_in_search(client, each) == (None, 0))
+    entry = next(each for each in entries if rating_in_search(http, each) == (None, 0))
     account = Accounts(platform).patient("reviewer")
     patient, headers = account.id, account.headers
     for name, value in platform.variables.items():
@@ -40,21 +33,21 @@ def test_review_changes_the_rating_in_search(
     body = {"appointment_id": visit.id, "overall": 5, "bedside_manner": 4, "wait_time": 3, "text": "Listened."}
 
     def submit() -> dict[str, Any] | None:
-        response = client.post("/v1/reviews", json=body, headers=headers)
+        response = http.post("/v1/reviews", json=body, headers=headers)
         assert response.status_code in (201, 404), response.text
         created: dict[str, Any] = response.json()
         return created if response.status_code == 201 else None
 
     review = wait_for(submit, seconds=30, what="the visit to reach reviews")
-    wait_for(lambda: rating_in_search(client, entry) == (4.167, 1), seconds=30, what="the stars in search")
-    page = client.get(f"/v1/providers/{entry['npi']}").json()
+    wait_for(lambda: rating_in_search(http, entry) == (4.167, 1), seconds=30, what="the stars in search")
+    page = http.get(f"/v1/providers/{entry['npi']}").json()
     assert page["reviews"] == {"count": 1, "overall": 4.167, "bedside_manner": 4.0, "wait_time": 3.833}
-    public = client.get("/v1/reviews", params={"npi": entry["npi"]})
+    public = http.get("/v1/reviews", params={"npi": entry["npi"]})
     assert [each["text"] for each in public.json()["items"]] == ["Listened."]
     assert patient not in public.text + str(page)
     path = f"/v1/reviews/{review['id']}"
-    assert client.delete(path, headers={**headers, "If-Match": '"1"'}).status_code == 204
-    wait_for(lambda: rating_in_search(client, entry) == (None, 0), seconds=30, what="search without the stars")
+    assert http.delete(path, headers={**headers, "If-Match": '"1"'}).status_code == 204
+    wait_for(lambda: rating_in_search(http, entry) == (None, 0), seconds=30, what="search without the stars")
 
 
 def completed_visit(patient: str, entry: dict[str, Any]) -> Appointment:
@@ -89,10 +82,10 @@ async def publish(stream: str, visit: Appointment) -> None:
         await publisher.publish([envelope])
 
 
-def rating_in_search(client: httpx.Client, entry: dict[str, Any]) -> tuple[float | None, int] | None:
+def rating_in_search(http: httpx.Client, entry: dict[str, Any]) -> tuple[float | None, int] | None:
     """Return the rating and the number of reviews on the provider's card, or None without a card."""
     near = entry["address"]["zip"][:5]
     parameters = {"specialty": entry["taxonomy"], "near": near, "radius_mi": 5, "limit": 50}
-    results = client.get("/v1/search", params=parameters).json()["results"]
+    results = http.get("/v1/search", params=parameters).json()["results"]
     cards = [card for card in results if card["id"] == entry["id"]]
     return (cards[0]["rating"], cards[0]["reviews"]) if cards else None

@@ -3,7 +3,6 @@
 Each service is called as an administrator; some are called again by roles that reach more operations.
 """
 
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ import pytest
 
 from millrace_local.routes import SERVICES
 from tests.support.accounts import Accounts
-from tests.support.platform import Platform
+from tests.support.platform import Platform, run
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 EXAMPLES = 6
@@ -106,14 +105,7 @@ def test_service_conforms_to_its_openapi_document(
     command = ["--config-file", str(configuration), "run", url, *headers, *chosen.options, "--checks", "all"]
     limits = ["--seed", "1", "--max-examples", str(EXAMPLES), "--continue-on-failure", "--request-timeout", "10"]
     limits += ["--exclude-path-regex", ENDLESS]
-    done = subprocess.run(
-        [str(SCHEMATHESIS), *command, *limits, "--no-color"],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-        cwd=tmp_path,
-    )
+    done = run([str(SCHEMATHESIS), *command, *limits, "--no-color"], seconds=SECONDS, cwd=tmp_path)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 

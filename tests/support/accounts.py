@@ -11,13 +11,13 @@ from tests.support.platform import Platform, wait_for
 
 PASSWORD = "a quiet sentence about rivers"
 PROFILE = {"given_name": "Ada", "family_name": "Lovelace", "birth_date": "1980-12-10"}
-MAIL_SECONDS = 30.0
+EMAIL_SECONDS = 30.0
 _sources = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A signed-in account. `headers` contain the access token and, for others' data, the purpose of use."""
+    """A signed-in account. `headers` contain the access token and the purpose of use for other people's data."""
 
     id: str
     email: str
@@ -25,7 +25,7 @@ class Account:
 
 
 class Accounts:
-    """Creates accounts through the patients service's own listener, with new names in each run."""
+    """Creates accounts by requests to the patients service itself, with new email addresses in each run."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -37,15 +37,16 @@ class Accounts:
     def sign_up(self, email: str, password: str = PASSWORD) -> str:
         """Create an account and return its id."""
         self._post("sign-up", email=email)
-        return str(self._post("verify-email", token=self._mailed(email), password=password).json()["id"])
+        return str(self._post("verify-email", token=self._token_from_email(email), password=password).json()["id"])
 
     def sign_in(self, email: str, password: str = PASSWORD) -> Account:
+        """Return the account with a new access token."""
         tokens = self._post("sign-in", email=email, password=password).json()
         headers = {"Authorization": f"Bearer {tokens['access_token']}", "Purpose-Of-Use": "TREAT"}
         return Account(tokens["subject"], email, headers)
 
     def staff(self, name: str, *roles: str, practices: Sequence[str] = ()) -> Account:
-        """Create an account with these roles."""
+        """Create an account with these roles, for these practices."""
         email = self._email(name)
         identifier = self.sign_up(email)
         body = {"roles": list(roles), "practices": list(practices)}
@@ -53,7 +54,7 @@ class Accounts:
         return self.sign_in(email)
 
     def patient(self, name: str, *, shares_with: str | None = None) -> Account:
-        """Create an account with a profile."""
+        """Create a patient's account with a profile, which a practice may see if `shares_with` is its id."""
         email = self._email(name)
         self.sign_up(email)
         account = self.sign_in(email)
@@ -70,13 +71,13 @@ class Accounts:
         source = {"X-Forwarded-For": f"2001:db8:{next(_sources):x}::1"}
         return self._http.post(f"/v1/auth/{step}", json=body, headers=source).raise_for_status()
 
-    def _mailed(self, email: str) -> str:
+    def _token_from_email(self, email: str) -> str:
         """Return the token of the last email to the address."""
         url = f"{self._platform.variables['MILLRACE_NOTIFICATIONS_URL']}/internal/notifications/outbox"
 
         def arrived() -> str | None:
-            mails = self._http.get(url).raise_for_status().json()["items"]
-            texts = [mail["text"] for mail in mails if mail["to"] == email and "#token=" in mail["text"]]
+            emails = self._http.get(url).raise_for_status().json()["items"]
+            texts = [each["text"] for each in emails if each["to"] == email and "#token=" in each["text"]]
             return texts[-1].partition("#token=")[2].split()[0] if texts else None
 
-        return wait_for(arrived, seconds=MAIL_SECONDS, what=f"a mail to {email}")
+        return wait_for(arrived, seconds=EMAIL_SECONDS, what=f"an email to {email}")

@@ -11,7 +11,7 @@ NAMED_IDS = frozenset({"npi"})
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. `ids` are the names of path parameters and of identifiers in query and body."""
+    """An HTTP method of a path. `ids` are the names of path parameters and of identifiers in query and body."""
 
     method: str
     path: str

@@ -18,19 +18,19 @@ SIGNALS = ("traces", "metrics", "logs")
 
 @dataclass(frozen=True, slots=True)
 class Span:
+    """A received span. `linked_traces` are the trace ids of its links; attribute values are texts."""
+
     service: str
     name: str
     trace_id: str
-    span_id: str
-    parent_id: str
     linked_traces: tuple[str, ...]
     attributes: tuple[tuple[str, str], ...]
 
 
 class Receiver:
-    """The last `SPAN_LIMIT` spans in the order of arrival, and the last raw bodies.
+    """Stores the last spans in the order of arrival, and the last raw request bodies of each signal.
 
-    `bodies` are by signal: `traces`, `metrics`, `logs`. In protobuf, texts stand as they are, so one can search them.
+    A signal is `traces`, `metrics` or `logs`. Protobuf doesn't encode texts, so the bodies can be searched for them.
     """
 
     def __init__(self, url: str) -> None:
@@ -54,13 +54,9 @@ class Receiver:
         request = ExportTraceServiceRequest.FromString(body)
         received = [
             Span(
-                service=next(
-                    (a.value.string_value for a in resource.resource.attributes if a.key == "service.name"), ""
-                ),
+                service=_service_name(resource.resource),
                 name=span.name,
                 trace_id=span.trace_id.hex(),
-                span_id=span.span_id.hex(),
-                parent_id=span.parent_span_id.hex(),
                 linked_traces=tuple(link.trace_id.hex() for link in span.links),
                 attributes=tuple((a.key, str(a.value)) for a in span.attributes),
             )

@@ -1,11 +1,10 @@
-"""A complete platform for a test: `millrace up` in its own home, on a free port."""
+"""A complete platform for a test, started by `millrace up` with its own data directory on a free port."""
 
 import contextlib
 import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from typing import Any, TypeVar
 
 import httpx
 import psutil
+
+from millrace_local.ports import free_port
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -34,18 +35,27 @@ def wait_for(condition: Callable[[], T | None], *, seconds: float, what: str) ->
         time.sleep(0.05)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+def run(
+    command: Sequence[str], *, seconds: float, environment: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and return its exit code and output; raise TimeoutExpired after `seconds`."""
+    return subprocess.run(
+        command,
+        env=environment,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
 
 
 @dataclass
 class Platform:
-    """A running platform. `variables` is the content of `platform.env`.
+    """A running platform. `home` is its data directory; `command` runs its command line program in `environment`.
 
-    `process` and `log` are None if the test didn't start it. `command` runs `millrace`, in `environment`.
+    `process` and `log` (the file with the output of all services) are None if the test didn't start it.
     """
 
     home: Path
@@ -57,8 +67,10 @@ class Platform:
 
     @classmethod
     def running(cls) -> "Platform | None":
-        """Return the platform that `MILLRACE_TEST_URL` names, if any: its home with `platform.env` is
-        `MILLRACE_TEST_HOME`, its command `MILLRACE_TEST_COMMAND`."""
+        """Return the platform that `MILLRACE_TEST_URL` names, or None if the variable isn't set.
+
+        `MILLRACE_TEST_HOME` is its data directory, `MILLRACE_TEST_COMMAND` its command line program.
+        """
         if not (url := os.environ.get("MILLRACE_TEST_URL")):
             return None
         return cls(
@@ -67,20 +79,13 @@ class Platform:
 
     @property
     def variables(self) -> dict[str, str]:
+        """Return the environment variables in `platform.env`: addresses and settings of all services."""
         lines = (self.home / "platform.env").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
     def millrace(self, *arguments: str, check: bool = True, seconds: float = 240) -> subprocess.CompletedProcess[str]:
         """Run a `millrace` command against this platform."""
-        done = subprocess.run(
-            [*self.command, *arguments],
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-            cwd=self.home,
-        )
+        done = run([*self.command, *arguments], seconds=seconds, environment=self._environment(), cwd=self.home)
         assert not check or done.returncode == 0, f"millrace {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -99,14 +104,13 @@ class Platform:
         return {**self.environment, "MILLRACE_HOME": str(self.home), "COLUMNS": "200", "NO_COLOR": "1"}
 
     def token(self, *roles: str, practices: Sequence[str] = ()) -> dict[str, str]:
-        """Return headers with a token for these roles. It belongs to no account, so it opens no personal data."""
+        """Return headers with a token for these roles. It belongs to no account, so it gives no access to patients."""
         options = [*(("--role", role) for role in roles), *(("--practice", practice) for practice in practices)]
         done = self.millrace("token", *(word for option in options for word in option))
         return {"Authorization": f"Bearer {done.stdout.strip()}"}
 
     def process_of(self, pattern: str) -> psutil.Process:
-        """Return the descendant of the supervisor whose command line matches the regular expression `pattern`."""
-
+        """Return the descendant of `millrace up` whose command line matches the regular expression `pattern`."""
         assert self.process is not None, "the test didn't start this platform"
         supervisor = psutil.Process(self.process.pid)
 
@@ -141,6 +145,7 @@ class Platform:
         return bool(shards) and not any(waiting) and directory["replay"]["state"] != "running"
 
     def tail(self) -> str:
+        """Return the last 60 lines of the log, for error messages."""
         if self.log is None:
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-60:])

@@ -1,4 +1,4 @@
-"""Personal data stays in `patients`: fill every personal field with a canary, then search every other store for it.
+"""Personal data stay in `patients`: fill every personal field with a canary, a unique value, and search all stores.
 
 Each store must also contain a control value; otherwise finding no canary would prove nothing.
 """
@@ -15,8 +15,8 @@ from tests.e2e.canary.scene import NO_CANARIES, Canaries, Scene
 from tests.support.accounts import Accounts
 from tests.support.operations import METHODS
 from tests.support.otlp import Receiver
-from tests.support.places import forms, places
 from tests.support.platform import Platform, wait_for
+from tests.support.stores import encodings, store_contents
 
 ENCRYPTED = "database patients"
 """The store that contains the canaries, encrypted."""
@@ -55,14 +55,11 @@ def scene(platform: Platform) -> Iterator[Scene]:
     admin = accounts.staff("canary-admin", "admin")
     canaries = Canaries()
     with httpx.Client(timeout=30) as http:
-        # The control in the read model: what the directory says of a practice is no secret.
+        # The control of the read model: a practice's name is public.
         url = f"{platform.url}/v1/directory"
-        place = next(
-            place
-            for place in http.get(f"{url}/provider-locations", params={"limit": 200}).json()["items"]
-            if place["practice_id"] is not None
-        )
-        practice = place["practice_id"]
+        listed = http.get(f"{url}/provider-locations", params={"limit": 200}).json()["items"]
+        provider_location = next(each for each in listed if each["practice_id"] is not None)
+        practice = provider_location["practice_id"]
         staff = accounts.staff("canary-staff", "staff", practices=[practice])
         control = {"name": CONTROL}
         headers = {**admin.headers, "If-Match": "*", "Content-Type": "application/merge-patch+json"}
@@ -71,7 +68,7 @@ def scene(platform: Platform) -> Iterator[Scene]:
         accounts.sign_up(email, password)
         patient = accounts.sign_in(email, password)
         canaries.secrets += [patient.headers["Authorization"].removeprefix("Bearer ").rpartition(".")[2]]
-        yield Scene(platform, canaries, staff, practice, place["id"], http, patient, [])
+        yield Scene(platform, canaries, staff, practice, provider_location["id"], http, patient, [])
 
 
 CONTROL = f"Control {secrets.token_hex(6)}"
@@ -91,7 +88,7 @@ CONTROLS: tuple[tuple[str, Callable[[Scene], str]], ...] = (
     ("telemetry metrics", lambda _: "/v1/patients/{patient_id}/export"),
     ("telemetry logs", lambda _: "/v1/patients/{patient_id}/export"),
 )
-"""The control value of each store."""
+"""A value that each store must contain, so that a search which finds no canary there proves something."""
 
 
 @pytest.mark.timeout(300)
@@ -109,14 +106,14 @@ def leaks(scene: Scene, telemetry: Receiver) -> set[tuple[str, str]]:
     """Wait until each store contains its control, then return the canaries found, with their stores."""
 
     def complete_stores() -> dict[str, bytes] | None:
-        found = places(scene.platform, telemetry)
-        return found if all(control(scene).encode() in found[place] for place, control in CONTROLS) else None
+        found = store_contents(scene.platform, telemetry)
+        return found if all(control(scene).encode() in found[store] for store, control in CONTROLS) else None
 
     contents = wait_for(complete_stores, seconds=90, what="the controls in every store")
     contents["refusals"] = b"\n".join(scene.refusals)
     return {
-        (place, name)
-        for place, content in contents.items()
+        (store, name)
+        for store, content in contents.items()
         for name, canary in scene.canaries.needles()
-        if any(form in content for form in forms(canary))
+        if any(encoded in content for encoded in encodings(canary))
     }

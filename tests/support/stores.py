@@ -1,4 +1,4 @@
-"""All stores of a running platform, for tests that search them for data that must not be there."""
+"""The content of all stores of a running platform, for tests that search it for data that must not be there."""
 
 import asyncio
 import base64
@@ -13,8 +13,8 @@ from tests.support.otlp import SIGNALS, Receiver
 from tests.support.platform import Platform
 
 
-def places(platform: Platform, telemetry: Receiver) -> dict[str, bytes]:
-    """Return the content of each store: streams, DynamoDB tables, databases, Redis, logs, telemetry."""
+def store_contents(platform: Platform, telemetry: Receiver) -> dict[str, bytes]:
+    """Return the content by store: streams, DynamoDB tables, databases, Redis, the log file and telemetry."""
     assert platform.log is not None, "the test didn't start this platform"
     variables = platform.variables
     return {
@@ -27,7 +27,7 @@ def places(platform: Platform, telemetry: Receiver) -> dict[str, bytes]:
     }
 
 
-def forms(text: str) -> Iterator[bytes]:
+def encodings(text: str) -> Iterator[bytes]:
     """Yield the encodings of a text: plain, case-folded, hexadecimal, and Base64 at each of three offsets."""
     for spelling in {text, text.lower(), text.upper()}:
         plain = spelling.encode()
@@ -38,7 +38,8 @@ def forms(text: str) -> Iterator[bytes]:
             yield base64.b64encode(b"\0" * offset + plain)[4 if offset else 0 : -4]
 
 
-def _client(service: str, variables: Mapping[str, str]) -> Any:
+def aws_client(service: str, variables: Mapping[str, str]) -> Any:
+    """Return a botocore client for an AWS service of the platform with these variables."""
     session = get_session()
     session.set_credentials(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"])
     region = variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION") or "us-east-1"
@@ -46,7 +47,7 @@ def _client(service: str, variables: Mapping[str, str]) -> Any:
 
 
 def _streams(variables: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
-    kinesis = _client("kinesis", variables)
+    kinesis = aws_client("kinesis", variables)
     for stream in kinesis.list_streams()["StreamNames"]:
         shards = kinesis.list_shards(StreamName=stream)["Shards"]
         records = [record for shard in shards for record in _records(kinesis, stream, shard["ShardId"])]
@@ -66,20 +67,22 @@ def _records(kinesis: Any, stream: str, shard: str) -> Iterator[bytes]:
 
 
 def _tables(variables: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
-    dynamodb = _client("dynamodb", variables)
+    dynamodb = aws_client("dynamodb", variables)
     for table in dynamodb.list_tables()["TableNames"]:
         pages = dynamodb.get_paginator("scan").paginate(TableName=table)
         yield f"table {table}", b"\n".join(_flat(item) for page in pages for item in page["Items"])
 
 
 def _flat(value: Any) -> bytes:
-    """Return all strings and bytes of an item."""
+    """Return all strings and bytes of a value with its keys, separated by spaces."""
     match value:
+        case None:
+            return b""
         case bytes():
             return value
         case dict():
-            return b" ".join(part for key, one in value.items() for part in (str(key).encode(), _flat(one)))
-        case list():
+            return b" ".join(part for key, one in value.items() for part in (_flat(key), _flat(one)))
+        case list() | tuple() | set():
             return b" ".join(_flat(one) for one in value)
         case _:
             return str(value).encode()
@@ -124,18 +127,4 @@ def _value(client: "redis.Redis", key: bytes) -> bytes:
     }
     kind: Any = client.type(key)
     # A key may have expired by now; an unknown type raises KeyError.
-    return b"" if kind == b"none" else _flat_redis(reads[kind](key))
-
-
-def _flat_redis(value: Any) -> bytes:
-    match value:
-        case None:
-            return b""
-        case bytes():
-            return value
-        case dict():
-            return b" ".join(part for key, one in value.items() for part in (_flat_redis(key), _flat_redis(one)))
-        case list() | tuple() | set():
-            return b" ".join(_flat_redis(one) for one in value)
-        case _:
-            return str(value).encode()
+    return b"" if kind == b"none" else _flat(reads[kind](key))
