@@ -61,7 +61,7 @@ def slug_of(name: str) -> str:
 
 
 def assign_slugs(codes: Sequence[str], curated: Sequence[Row]) -> dict[str, str]:
-    """Map codes to slugs by the curated patterns; `*` ends a prefix, and the longest pattern applies."""
+    """Map NUCC codes to specialties by the curated patterns: codes, or prefixes with `*`; the longest one applies."""
     patterns = {pattern: row["slug"] for row in curated for pattern in row["codes"].split()}
     prefixes = sorted((pattern for pattern in patterns if pattern.endswith("*")), key=len, reverse=True)
     assigned = {}
@@ -122,13 +122,10 @@ def list_all() -> list[dict[str, Any]]:
 
 def bake_places() -> None:
     """Write the places without military ZIP codes, which have no location."""
-    records = sorted(
-        (r for r in list_all() if r["zip_code_type"] != "MILITARY"), key=lambda record: str(record["zip_code"])
-    )
-    zones = [ZONE_FIXES.get(r["timezone"], r["timezone"]) for r in records]
     rows = [
-        (r["zip_code"], r["lat"], r["long"], r["city"], r["state"], zone)
-        for r, zone in zip(records, zones, strict=True)
+        (r["zip_code"], r["lat"], r["long"], r["city"], r["state"], ZONE_FIXES.get(r["timezone"], r["timezone"]))
+        for r in sorted(list_all(), key=lambda record: str(record["zip_code"]))
+        if r["zip_code_type"] != "MILITARY"
     ]
     write_gzip(DATA / "places.csv.gz", render(("zip", "lat", "lon", "city", "state", "time_zone"), rows))
 
@@ -147,13 +144,8 @@ def bake_people() -> None:
     ZIP codes, which are close together where many people live.
     """
     records = [r for r in list_all() if r["zip_code_type"] == "STANDARD" and r["active"] and r["area_codes"]]
-    near = dict(
-        zip(
-            (r["zip_code"] for r in records),
-            count_nearby([(float(r["lat"]), float(r["long"])) for r in records]),
-            strict=True,
-        )
-    )
+    counts = count_nearby([(float(r["lat"]), float(r["long"])) for r in records])
+    near = {r["zip_code"]: count for r, count in zip(records, counts, strict=True)}
     cities = {(row["city"], row["state"]): float(row["people"]) for row in read_csv(HERE / "curated" / "cities.csv")}
     people: dict[str, float] = {}
     for state in read_csv(HERE / "curated" / "states.csv"):

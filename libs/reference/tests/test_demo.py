@@ -16,7 +16,7 @@ from millrace_reference.demo.files import write_demo
 from millrace_reference.demo.plans import all_plans
 from millrace_reference.languages import find_language_by_name
 from millrace_reference.npi import is_valid_npi
-from millrace_reference.nppes import COLUMNS
+from millrace_reference.nppes import COLUMNS, address_columns
 from millrace_reference.refine import refine
 
 COUNT = 3_000
@@ -63,31 +63,14 @@ def test_individuals_have_unique_valid_npis(rows: list[dict[str, str]], individu
 
 def test_all_individuals_can_be_normalized(individuals: list[dict[str, str]]) -> None:
     for row in individuals:
-        address = Address(
-            line1=row[PRACTICE],
-            city=row["Provider Business Practice Location Address City Name"],
-            state=row["Provider Business Practice Location Address State Name"],
-            zip=row["Provider Business Practice Location Address Postal Code"],
-        )
-        taxonomy = row["Healthcare Provider Taxonomy Code_1"]
-        refine(
-            Provider(
-                npi=row["NPI"],
-                last_name=row["Provider Last Name (Legal Name)"],
-                first_name=row["Provider First Name"],
-                credential=row["Provider Credential Text"],
-                taxonomy=taxonomy,
-            )
-        )
+        line1, _, city, state, zip_code, _, phone, _ = (row[name] for name in address_columns("Practice Location"))
+        address = Address(line1=line1, city=city, state=state, zip=zip_code)
+        npi, taxonomy = row["NPI"], row["Healthcare Provider Taxonomy Code_1"]
+        last, first = row["Provider Last Name (Legal Name)"], row["Provider First Name"]
+        credential = row["Provider Credential Text"]
+        refine(Provider(npi=npi, last_name=last, first_name=first, credential=credential, taxonomy=taxonomy))
         provider_location = refine(
-            ProviderLocation(
-                id="a",
-                npi=row["NPI"],
-                location_id="b",
-                address=address,
-                taxonomy=taxonomy,
-                phone=row["Provider Business Practice Location Address Telephone Number"],
-            )
+            ProviderLocation(id="a", npi=npi, location_id="b", address=address, taxonomy=taxonomy, phone=phone)
         )
         assert provider_location.phone is not None
 

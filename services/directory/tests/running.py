@@ -24,14 +24,14 @@ OAKLAND = {"line1": "411 30th St", "line2": "Suite 2", "city": "Oakland", "state
 
 
 def npi(number: int) -> str:
-    """Return a valid NPI for each number."""
+    """Return a valid NPI for each number; a lower number has a lower NPI."""
     first9 = f"1{number:08d}"
     return f"{first9}{npi_check_digit(first9)}"
 
 
 @dataclass
 class Directory:
-    """A client of the directory, who is an administrator, and the published events."""
+    """A client of the directory service with an administrator's token, and the published events."""
 
     settings: DirectorySettings
     http: httpx.AsyncClient
@@ -64,14 +64,15 @@ class Directory:
         return body
 
     async def create_provider_location(
-        self, *, number: int = 1, practice: str | None = "Lakeside Family Medicine"
+        self, number: int = 1, *, practice: str | None = "Lakeside Family Medicine", location_id: str | None = None
     ) -> dict[str, Any]:
-        """Create a provider at a location of a practice; return the provider-location."""
-        owner = await self.create("practices", name=practice) if practice else {"id": None}
-        location = await self.create("locations", address=CHICAGO, practice_id=owner["id"])
-        await self.create_provider(number)
+        """Create a provider at this location (None: at a new one of a new practice); return the provider-location."""
+        if location_id is None:
+            owner = await self.create("practices", name=practice) if practice else {"id": None}
+            location_id = (await self.create("locations", address=CHICAGO, practice_id=owner["id"]))["id"]
+        provider = await self.create_provider(number)
         return await self.create(
-            "provider-locations", npi=npi(number), location_id=location["id"], taxonomy=FAMILY_MEDICINE
+            "provider-locations", npi=provider["npi"], location_id=location_id, taxonomy=FAMILY_MEDICINE
         )
 
     async def create_provider(self, number: int = 1) -> dict[str, Any]:
@@ -81,17 +82,12 @@ class Directory:
 
     async def published(self) -> list[Envelope]:
         """Wait until the outbox is empty; return all events, which are in order for each key."""
-        await self._wait_for_empty_outbox()
+        while (await self.http.get("/internal/directory/status")).json()["outbox"]["backlog"]:
+            pass
         return self.feeds.envelopes()
 
     async def published_of(self, subject: str) -> list[Envelope]:
         return [envelope for envelope in await self.published() if envelope.subject == subject]
-
-    async def _wait_for_empty_outbox(self) -> None:
-        while True:
-            response = await self.http.get("/internal/directory/status")
-            if response.json()["outbox"]["backlog"] == 0:
-                return
 
 
 @asynccontextmanager

@@ -16,14 +16,9 @@ PLANS = ("12345IL0010001", "12345IL0010002")
 
 async def _create_providers(directory: Directory, size: int) -> tuple[str, str, list[str]]:
     """Create providers at a location; return the ids of practice and location, and the subjects of the events."""
-    first = await directory.create_provider_location(number=1)
-    subjects = [f"provider-location/{first['npi']}/{first['id']}"]
-    for number in range(2, size + 1):
-        await directory.create_provider(number)
-        created = await directory.create(
-            "provider-locations", npi=npi(number), location_id=first["location_id"], taxonomy=FAMILY_MEDICINE
-        )
-        subjects.append(f"provider-location/{created['npi']}/{created['id']}")
+    first = await directory.create_provider_location()
+    others = [await directory.create_provider_location(n, location_id=first["location_id"]) for n in range(2, size + 1)]
+    subjects = [f"provider-location/{created['npi']}/{created['id']}" for created in (first, *others)]
     return first["practice_id"], first["location_id"], subjects
 
 
@@ -117,17 +112,9 @@ async def test_provider_locations_created_during_a_move_get_the_new_address(dire
         await directory.http.patch(f"/v1/directory/{location}", json={"address": address}, headers=headers)
         await directory.http.patch(f"/v1/directory/{practice}", json={"name": f"Lakeside {city}"}, headers=headers)
 
-    async def create(number: int) -> None:
-        await directory.create(
-            "provider-locations", npi=npi(number), location_id=created["location_id"], taxonomy=FAMILY_MEDICINE
-        )
-
-    await asyncio.gather(
-        *(create(number) for number in range(2, 6)),
-        move("Evanston"),
-        *(create(number) for number in range(6, 10)),
-        move("Cicero"),
-    )
+    at = {"location_id": created["location_id"], "taxonomy": FAMILY_MEDICINE}
+    creations = [directory.create("provider-locations", npi=npi(number), **at) for number in range(2, 10)]
+    await asyncio.gather(*creations[:4], move("Evanston"), *creations[4:], move("Cicero"))
     final = await directory.get(location)
     events = await directory.published()
     subjects = {envelope.subject for envelope in events if envelope.entity == "provider-location"}

@@ -74,10 +74,7 @@ async def test_filters_apply_to_all_pages(directory: Directory) -> None:
 async def test_provider_locations_are_ordered_by_npi_then_id(directory: Directory) -> None:
     location = await directory.create("locations", address=CHICAGO)
     for number in (3, 1, 2):
-        await directory.create_provider(number)
-        await directory.create(
-            "provider-locations", npi=npi(number), location_id=location["id"], taxonomy=FAMILY_MEDICINE
-        )
+        await directory.create_provider_location(number, location_id=location["id"])
     pages = await _pages(directory, "/v1/directory/provider-locations?limit=1")
     assert [page[0]["npi"] for page in pages if page] == sorted(npi(number) for number in (1, 2, 3))
 

@@ -151,49 +151,34 @@ async def test_recreated_resource_gets_the_next_version(directory: Directory) ->
     ]
 
 
-async def test_problem_lists_all_invalid_fields(directory: Directory) -> None:
-    response = await directory.http.post(
-        "/v1/directory/providers",
-        json={"npi": "1234567890", "last_name": "R", "first_name": "M", "taxonomy": "999999999X", "languages": ["qq"]},
-    )
-    assert (response.status_code, fields(response)) == (422, ["npi", "taxonomy", "languages[0]"])
+PROVIDER = {"npi": npi(1), "last_name": "Ruiz", "first_name": "Maria", "taxonomy": FAMILY_MEDICINE}
+INVALID_CODES = {"npi": "1234567890", "taxonomy": "999999999X", "languages": ["qq"]}
+UNKNOWN_REFERENCES = {
+    "npi": npi(1), "location_id": str(uuid4()), "taxonomy": FAMILY_MEDICINE, "accepted_plans": ["UNKNOWN-PLAN"]
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
+    ("collection", "body", "invalid"),
     [
-        ({"address": {**CHICAGO, "zip": "00000"}}, "address.zip"),
-        ({"address": {**CHICAGO, "zip": "6061"}}, "address.zip"),
-        ({"address": {**CHICAGO, "state": "ZZ"}}, "address.state"),
-        ({"address": {**CHICAGO, "line1": "a\u0000b"}}, "address.line1"),
-        ({"practice_id": str(uuid4())}, "practice_id"),
-        ({"phone": "12"}, "phone"),
-        ({"adress": CHICAGO}, "adress"),
+        ("locations", {"address": {**CHICAGO, "zip": "00000"}}, ["address.zip"]),
+        ("locations", {"address": {**CHICAGO, "zip": "6061"}}, ["address.zip"]),
+        ("locations", {"address": {**CHICAGO, "state": "ZZ"}}, ["address.state"]),
+        ("locations", {"address": {**CHICAGO, "line1": "a\u0000b"}}, ["address.line1"]),
+        ("locations", {"address": CHICAGO, "practice_id": str(uuid4())}, ["practice_id"]),
+        ("locations", {"address": CHICAGO, "phone": "12"}, ["phone"]),
+        ("locations", {"address": CHICAGO, "adress": CHICAGO}, ["adress"]),
+        ("providers", {**PROVIDER, "last_name": "\u200b"}, ["last_name"]),
+        ("providers", PROVIDER | INVALID_CODES, ["npi", "taxonomy", "languages[0]"]),
+        ("provider-locations", UNKNOWN_REFERENCES, ["npi", "location_id", "accepted_plans"]),
     ],
 )
-async def test_invalid_locations_are_rejected(directory: Directory, change: dict[str, Any], field: str) -> None:
-    response = await directory.http.post("/v1/directory/locations", json={"address": CHICAGO, **change})
-    assert (response.status_code, fields(response)) == (422, [field])
-
-
-async def test_invisible_names_are_rejected(directory: Directory) -> None:
-    body = {"npi": npi(1), "last_name": "\u200b", "first_name": "Maria", "taxonomy": FAMILY_MEDICINE}
-    response = await directory.http.post("/v1/directory/providers", json=body)
-    assert (response.status_code, fields(response)) == (422, ["last_name"])
+async def test_problem_lists_all_invalid_fields(
+    directory: Directory, collection: str, body: dict[str, Any], invalid: list[str]
+) -> None:
+    response = await directory.http.post(f"/v1/directory/{collection}", json=body)
+    assert (response.status_code, fields(response)) == (422, invalid)
     assert await directory.published() == []
-
-
-async def test_provider_location_requires_existing_references(directory: Directory) -> None:
-    response = await directory.http.post(
-        "/v1/directory/provider-locations",
-        json={
-            "npi": npi(1),
-            "location_id": str(uuid4()),
-            "taxonomy": FAMILY_MEDICINE,
-            "accepted_plans": ["UNKNOWN-PLAN"],
-        },
-    )
-    assert (response.status_code, fields(response)) == (422, ["npi", "location_id", "accepted_plans"])
 
 
 async def test_provider_location_cannot_refer_to_a_deleted_provider(directory: Directory) -> None:

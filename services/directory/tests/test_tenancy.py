@@ -1,4 +1,4 @@
-"""Permissions: administrators can write everything, staff the entries of its practices; others aren't found."""
+"""Permissions: administrators can write everything, staff data of its practices; data of others isn't found."""
 
 from typing import Any
 from uuid import uuid4

@@ -17,26 +17,10 @@ _INITIALS = re.compile(r"(?:[A-Z]\.)+[A-Z]?\Z")
 _ROMAN = frozenset({"II", "III", "IV", "VI", "VII", "VIII", "IX"})
 _PARTICLES = frozenset(
     {
-        "de",
-        "del",
-        "della",
-        "der",
-        "den",
-        "di",
-        "da",
-        "das",
-        "do",
-        "dos",
-        "du",
-        "la",
-        "las",
-        "los",
-        "le",
-        "van",
-        "von",
-        "y",
+        "de", "del", "della", "der", "den", "di", "da", "das", "do", "dos", "du", "la", "las", "los", "le", "van",
+        "von", "y",
     }
-)
+)  # fmt: skip
 _MAC_WORDS = frozenset(
     {
         "MACARTHUR", "MACAULAY", "MACDONALD", "MACDOUGALL", "MACFARLANE", "MACGREGOR", "MACINTOSH", "MACINTYRE",

@@ -3,13 +3,28 @@
 Source: CMS, "NPPES Data Dissemination – Readme", header of the V2 files.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 TAXONOMIES: Final = 15
 OTHER_IDENTIFIERS: Final = 50
 
 
-def _address(kind: str) -> tuple[str, ...]:
+_TAXONOMY_COLUMNS = (
+    "Healthcare Provider Taxonomy Code",
+    "Provider License Number",
+    "Provider License Number State Code",
+    "Healthcare Provider Primary Taxonomy Switch",
+)
+_OTHER_IDENTIFIER_COLUMNS = (
+    "Other Provider Identifier",
+    "Other Provider Identifier Type Code",
+    "Other Provider Identifier State",
+    "Other Provider Identifier Issuer",
+)
+
+
+def address_columns(kind: Literal["Mailing", "Practice Location"]) -> tuple[str, ...]:
+    """Return the columns of an address: two lines, city, state, postal code, country, telephone and fax number."""
     return (
         f"Provider First Line Business {kind} Address",
         f"Provider Second Line Business {kind} Address",
@@ -19,24 +34,6 @@ def _address(kind: str) -> tuple[str, ...]:
         f"Provider Business {kind} Address Country Code (If outside U.S.)",
         f"Provider Business {kind} Address Telephone Number",
         f"Provider Business {kind} Address Fax Number",
-    )
-
-
-def _taxonomy(number: int) -> tuple[str, ...]:
-    return (
-        f"Healthcare Provider Taxonomy Code_{number}",
-        f"Provider License Number_{number}",
-        f"Provider License Number State Code_{number}",
-        f"Healthcare Provider Primary Taxonomy Switch_{number}",
-    )
-
-
-def _other_identifier(number: int) -> tuple[str, ...]:
-    return (
-        f"Other Provider Identifier_{number}",
-        f"Other Provider Identifier Type Code_{number}",
-        f"Other Provider Identifier State_{number}",
-        f"Other Provider Identifier Issuer_{number}",
     )
 
 
@@ -61,8 +58,8 @@ COLUMNS: Final = (
     "Provider Other Name Suffix Text",
     "Provider Other Credential Text",
     "Provider Other Last Name Type Code",
-    *_address("Mailing"),
-    *_address("Practice Location"),
+    *address_columns("Mailing"),
+    *address_columns("Practice Location"),
     "Provider Enumeration Date",
     "Last Update Date",
     "NPI Deactivation Reason Code",
@@ -74,8 +71,8 @@ COLUMNS: Final = (
     "Authorized Official Middle Name",
     "Authorized Official Title or Position",
     "Authorized Official Telephone Number",
-    *(column for number in range(1, TAXONOMIES + 1) for column in _taxonomy(number)),
-    *(column for number in range(1, OTHER_IDENTIFIERS + 1) for column in _other_identifier(number)),
+    *(f"{name}_{number}" for number in range(1, TAXONOMIES + 1) for name in _TAXONOMY_COLUMNS),
+    *(f"{name}_{number}" for number in range(1, OTHER_IDENTIFIERS + 1) for name in _OTHER_IDENTIFIER_COLUMNS),
     "Is Sole Proprietor",
     "Is Organization Subpart",
     "Parent Organization LBN",

@@ -47,7 +47,7 @@ class UnrefinableError(ValueError):
 
 
 def refine(entity: E) -> E:
-    """Return the normalized entity with its *clean* fields set.
+    """Return the normalized entity with derived fields: position, time zone, specialty and display name.
 
     Removes an invalid phone number. Raises `UnrefinableError` for an unknown taxonomy or ZIP code, an invalid NPI, or
     an empty required field.
@@ -74,8 +74,8 @@ def _refine_provider(provider: Provider) -> Provider:
         last_name=_required("last_name", normalize_person_name(provider.last_name)),
         first_name=normalize_person_name(provider.first_name),
         middle_name=_optional(normalize_person_name, provider.middle_name),
-        suffix=_normalize_suffix(provider.suffix),
-        credential=normalize_credentials(provider.credential) if provider.credential else None,
+        suffix=_optional(normalize_person_name, provider.suffix),
+        credential=_optional(normalize_credentials, provider.credential),
         taxonomies=tuple(dict.fromkeys((provider.taxonomy, *provider.taxonomies))),
         languages=_normalize_languages(provider.languages),
         specialty=_specialty_slug(provider.taxonomy),
@@ -105,7 +105,7 @@ def _refine_location(location: Location) -> Location:
         address=address,
         practice_name=_optional(normalize_organization_name, location.practice_name),
         phone=_optional(normalize_phone, location.phone),
-        position=_position_of(place.zip),
+        position=_position_of(place),
         time_zone=place.time_zone,
     )
 
@@ -120,7 +120,7 @@ def _refine_provider_location(provider_location: ProviderLocation) -> ProviderLo
         practice_name=_optional(normalize_organization_name, provider_location.practice_name),
         phone=_optional(normalize_phone, provider_location.phone),
         accepted_plans=_sorted_set(provider_location.accepted_plans),
-        position=_position_of(place.zip),
+        position=_position_of(place),
         time_zone=place.time_zone,
         specialty=_specialty_slug(provider_location.taxonomy),
     )
@@ -164,10 +164,7 @@ def _refine_address(address: Address) -> tuple[Address, Place]:
 
 
 @lru_cache(65_536)
-def _position_of(zip5: str) -> Position:
-    place = find_place(zip5)
-    if place is None:
-        raise UnrefinableError("address.zip", f"{zip5} is not a known ZIP code")
+def _position_of(place: Place) -> Position:
     return Position(lat=place.lat, lon=place.lon)
 
 
@@ -176,11 +173,6 @@ def _specialty_slug(taxonomy: str) -> str:
     if specialty is None:
         raise UnrefinableError("taxonomy", f"{taxonomy!r} is not a NUCC code")
     return specialty.slug
-
-
-def _normalize_suffix(suffix: str | None) -> str | None:
-    """Normalize a suffix: `JR.` → `Jr.`, `III` → `III`."""
-    return _optional(normalize_person_name, suffix)
 
 
 @lru_cache(16_384)

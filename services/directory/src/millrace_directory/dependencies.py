@@ -46,11 +46,6 @@ async def _directory(request: Request) -> Directory:
 InDirectory: TypeAlias = Annotated[Directory, Depends(_directory)]
 
 
-def permissions_of(principal: Principal) -> Permissions:
-    """Return the permissions of a caller who is staff of practices or an administrator."""
-    return ADMIN if principal.has(Role.ADMIN) else Permissions(frozenset(_practice_ids(principal.practices)))
-
-
 def _practice_ids(practices: Iterable[str]) -> Iterator[UUID]:
     for practice in practices:
         # Other issuers of tokens may have groups that aren't practices.
@@ -59,11 +54,11 @@ def _practice_ids(practices: Iterable[str]) -> Iterator[UUID]:
 
 
 async def _staff(caller: Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN))]) -> Permissions:
-    return permissions_of(caller)
+    return ADMIN if caller.has(Role.ADMIN) else Permissions(frozenset(_practice_ids(caller.practices)))
 
 
-async def _admin(caller: Annotated[Principal, Depends(require(Role.ADMIN))]) -> Permissions:
-    return permissions_of(caller)
+async def _admin(_: Annotated[Principal, Depends(require(Role.ADMIN))]) -> Permissions:
+    return ADMIN
 
 
 InStaff: TypeAlias = Annotated[Permissions, Depends(_staff)]

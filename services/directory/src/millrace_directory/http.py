@@ -24,7 +24,7 @@ B = TypeVar("B", bound=Body)
 
 
 def resource(versioned: VersionedEntity[Any]) -> dict[str, Any]:
-    """Return an entity as the JSON object that REST shows: with its version, without derived fields."""
+    """Return an entity as the JSON object of REST: with its version, without the fields that the refinery adds."""
     fields = msgspec.to_builtins(versioned.entity)
     return {name: value for name, value in fields.items() if name not in CLEAN} | {"version": versioned.version}
 

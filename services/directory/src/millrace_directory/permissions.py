@@ -1,4 +1,4 @@
-"""The caller's permission to manage entries of the directory."""
+"""The caller's permissions to manage practices and their locations, providers and provider-locations."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """The practices whose entries the caller can manage. None means all of them: the caller is an administrator."""
+    """The practices whose data the caller can manage. None means all of them: the caller is an administrator."""
 
     practices: frozenset[UUID] | None
 
@@ -15,9 +15,7 @@ class Permissions:
         return self.practices is None
 
     def can_manage(self, practice: UUID | None) -> bool:
-        """Return whether the caller can manage entries of a practice; entries without one (None) require an
-        administrator.
-        """
+        """Return whether the caller can manage a practice's data; without practice (None) only administrators can."""
         return self.practices is None or practice in self.practices
 
 

@@ -10,7 +10,7 @@ from millrace_platform.resources import Schema
 from millrace_platform.responses import json_response
 from millrace_reference.specialties import Specialty, all_specialties, find_specialty
 from millrace_reference.text import find_closest
-from millrace_reference.visit_reasons import VisitReason, all_visit_reasons, find_visit_reason
+from millrace_reference.visit_reasons import all_visit_reasons, find_visit_reason
 
 CACHE_HEADERS = {"Cache-Control": "public, max-age=3600"}
 
@@ -68,7 +68,7 @@ async def get_specialty(slug: str) -> Response:
 @router.get("/visit-reasons", summary="List visit reasons", tags=["visit-reasons"], response_model=VisitReasonList)
 async def list_visit_reasons() -> Response:
     """Return all visit reasons."""
-    return json_response({"items": [_visit_reason(each) for each in all_visit_reasons()]}, headers=CACHE_HEADERS)
+    return json_response({"items": all_visit_reasons()}, headers=CACHE_HEADERS)
 
 
 @router.get(
@@ -83,15 +83,11 @@ async def get_visit_reason(slug: str) -> Response:
     found = find_visit_reason(slug)
     if found is None:
         raise _not_found("visit reason", slug, [each.slug for each in all_visit_reasons()])
-    return json_response(_visit_reason(found), headers=CACHE_HEADERS)
+    return json_response(found, headers=CACHE_HEADERS)
 
 
 def _specialty(found: Specialty) -> dict[str, Any]:
     return {"slug": found.slug, "name": found.name, "synonyms": found.synonyms, "taxonomies": found.taxonomies}
-
-
-def _visit_reason(found: VisitReason) -> dict[str, Any]:
-    return {"slug": found.slug, "name": found.name, "specialties": found.specialties}
 
 
 def _not_found(name: str, slug: str, slugs: list[str]) -> NotFound:

@@ -42,9 +42,7 @@ def check_taxonomy(field: str, code: str) -> Iterator[Violation]:
     """Require a code of the NUCC provider taxonomy."""
     if taxonomy_name(code) is None:
         yield Violation(
-            field,
-            f"{code!r} is not a NUCC taxonomy code.",
-            "Send a code that /v1/specialties lists for the specialty.",
+            field, f"{code!r} is not a NUCC taxonomy code.", "Send a code that /v1/specialties lists for the specialty."
         )
 
 

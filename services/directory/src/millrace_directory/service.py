@@ -95,16 +95,15 @@ class Service(Generic[S, E]):
         state: S,  # noqa: ARG002
         before: S | None,  # noqa: ARG002
     ) -> list[Violation]:
-        """Return a violation for each reference of `state` to a missing row; lock the rows it refers to and `before`
-        didn't.
+        """Return a violation for each reference of `state` to a row that doesn't exist or that the caller can't use.
 
-        Locks are taken in the order that `fan_out` documents. References that the caller can't use count as missing.
-        Those of `before` exist: they can't be deleted while they are referred to.
+        Locks the referenced rows in the order that `fan_out` documents. References that `before`, the former state, has
+        too aren't checked: rows can't be deleted while others refer to them.
         """
         return []
 
     async def can_manage(self, work: UnitOfWork, permissions: Permissions, state: S) -> bool:  # noqa: ARG002 # for overriders
-        """Return whether the aggregate belongs to a practice of the caller, who isn't an administrator."""
+        """Return whether a caller who isn't an administrator can manage the aggregate."""
         return False
 
     async def obstacle(self, work: UnitOfWork, state: S) -> str | None:  # noqa: ARG002 # for overriders
@@ -140,7 +139,7 @@ class Service(Generic[S, E]):
             raise already_exists(self._kind, after.key) from error
 
     def _record(self, work: UnitOfWork, row: AggregateRow[S, E], action: Action) -> VersionedEntity[E]:
-        """Publish the event of a written row with the commit; raise a 422 problem if patients can't see a value."""
+        """Publish the event of a written row with the commit; raise a 422 problem if search couldn't show it."""
         if action is not Action.DELETED:
             try:
                 refine(row.versioned.entity)

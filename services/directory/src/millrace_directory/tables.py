@@ -74,12 +74,7 @@ def _column(name: str, hint: Any) -> Column[Any]:
     return Column(name, kind, nullable=len(alternatives) > 1)
 
 
-practice = _table(
-    "practice",
-    Practice,
-    Column("id", Uuid, primary_key=True),
-    Column("npi", KeyText, unique=True),
-)
+practice = _table("practice", Practice, Column("id", Uuid, primary_key=True), Column("npi", KeyText, unique=True))
 location = _table(
     "location",
     Location,

@@ -62,7 +62,7 @@ class VersionedEntity(msgspec.Struct, Generic[E], frozen=True):
 
 
 def select_versioned(source: FromClause, *joined: ColumnElement[Any]) -> Select[Any]:
-    """Return a query for all columns of `source` and of `joined`, and `deleted`: whether the row is a tombstone.
+    """Return a query for the columns of `source` and `joined`, with `deleted` (a Boolean) in place of `deleted_at`.
 
     `source` is a table, or the rows that a statement returns.
     """
@@ -73,8 +73,8 @@ def select_versioned(source: FromClause, *joined: ColumnElement[Any]) -> Select[
 class Kind(Generic[E]):
     """One kind of entity, and how it is read from its table.
 
-    `query` selects all rows, including tombstones. `key` is the primary key; sorted by the columns `order`, rows are
-    sorted like their subjects. `entity` converts a row to an entity.
+    `query` selects all rows, including tombstones. `key` is the primary key; sorting by the columns `order` sorts rows
+    like the subjects of their events. `entity` converts a row to an entity.
     """
 
     def __init__(

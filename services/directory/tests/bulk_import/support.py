@@ -1,4 +1,4 @@
-"""Rows of NPPES files, and an empty directory with its published events."""
+"""Rows of NPPES files, and a client of an empty database of the directory service."""
 
 import csv
 import io
@@ -18,31 +18,19 @@ from millrace_directory.nppes.loader import NppesImport, import_nppes
 from millrace_directory.qhp.loader import QhpImport, import_qhp
 from millrace_feeds.clock import SystemClock
 from millrace_platform.ids import Uuid7
-from millrace_reference.npi import npi_check_digit
-from millrace_reference.nppes import COLUMNS
+from millrace_reference.nppes import COLUMNS, address_columns
+from services.directory.tests.running import npi
 
 DERMATOLOGY, CARDIOLOGY, INTERNAL, DENTIST = "207N00000X", "207RC0000X", "207R00000X", "1223G0001X"
-PRACTICE = "Provider Business Practice Location Address"
+COUNTRY = "Provider Business Practice Location Address Country Code (If outside U.S.)"
 Row = dict[str, str]
-
-
-def npi(number: int) -> str:
-    """Return a valid NPI; a lower number has a lower NPI."""
-    first9 = f"{100_000_000 + number}"
-    return f"{first9}{npi_check_digit(first9)}"
 
 
 def address(
     line1: str = "635 W 165TH ST", city: str = "NEW YORK", state: str = "NY", zip_code: str = "100323724"
 ) -> Row:
-    return {
-        "Provider First Line Business Practice Location Address": line1,
-        f"{PRACTICE} City Name": city,
-        f"{PRACTICE} State Name": state,
-        f"{PRACTICE} Postal Code": zip_code,
-        f"{PRACTICE} Country Code (If outside U.S.)": "US",
-        f"{PRACTICE} Telephone Number": "2123050000",
-    }
+    values = (line1, "", city, state, zip_code, "US", "2123050000", "")
+    return dict(zip(address_columns("Practice Location"), values, strict=True))
 
 
 def individual(
@@ -102,7 +90,7 @@ class FakeProgress:
 
 @dataclass
 class Directory:
-    """A migrated, empty directory to import into."""
+    """Imports into a database of the directory service, and reads its rows and published events."""
 
     dsn: str
     connection: asyncpg.Connection

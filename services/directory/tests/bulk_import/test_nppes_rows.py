@@ -16,8 +16,9 @@ from millrace_directory.nppes.records import (
     is_deactivated,
 )
 from millrace_reference.nppes import COLUMNS
+from services.directory.tests.running import npi
 
-from .support import CARDIOLOGY, INTERNAL, Row, address, deactivated, individual, npi, organization
+from .support import CARDIOLOGY, COUNTRY, INTERNAL, Row, address, deactivated, individual, organization
 
 CODE, SWITCH = "Healthcare Provider Taxonomy Code_", "Healthcare Provider Primary Taxonomy Switch_"
 
@@ -34,12 +35,9 @@ def person(row: Row) -> Individual:
 
 def test_individual_is_converted() -> None:
     found = person(individual(1, {"Provider Credential Text": "M.D."}, last=" O'CONNELL-RUIZ "))
-    assert found.provider.npi == npi(1)
-    assert (found.provider.last_name, found.provider.credential, found.provider.suffix) == (
-        "O'CONNELL-RUIZ",
-        "M.D.",
-        None,
-    )
+    provider = found.provider
+    assert (provider.npi, provider.last_name) == (npi(1), "O'CONNELL-RUIZ")
+    assert (provider.credential, provider.suffix) == ("M.D.", None)
     assert found.location.zip == "100323724"
     assert found.provider_location.phone == "2123050000"
     assert not found.warnings
@@ -100,11 +98,7 @@ def test_later_reactivation_cancels_a_deactivation(off: str, on: str, expected: 
 def test_addresses_in_territories_are_accepted() -> None:
     found = person(individual(1, where=address("1 HOSPITAL DR", "SAN JUAN", "PR", "009350000")))
     assert found.location.state == "PR"
-    country = {"Provider Business Practice Location Address Country Code (If outside U.S.)": "PR"}
-    assert person(individual(1, where=address("1 HOSPITAL DR", "SAN JUAN", "PR", "00935") | country))
-
-
-COUNTRY = "Provider Business Practice Location Address Country Code (If outside U.S.)"
+    assert person(individual(1, where=address("1 HOSPITAL DR", "SAN JUAN", "PR", "00935") | {COUNTRY: "PR"}))
 
 
 @pytest.mark.parametrize(

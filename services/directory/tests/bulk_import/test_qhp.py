@@ -22,8 +22,9 @@ from millrace_directory.qhp.records import (
     read_provider,
 )
 from millrace_reference.demo.files import write_demo
+from services.directory.tests.running import npi
 
-from .support import DERMATOLOGY, Directory, address, deactivated, individual, npi, organization
+from .support import DERMATOLOGY, Directory, address, deactivated, individual, organization
 
 GOLD, SILVER = "12345XX9876543", "12345XX9876542"
 HERE = {"address": "635 W 165TH ST", "city": "New York", "state": "NY", "zip": "10032", "phone": "2125551212"}
@@ -96,11 +97,7 @@ async def test_plans_are_imported(directory: Directory) -> None:
         reverse=True,
     )
     assert gold == InsurancePlan(
-        id=GOLD,
-        name="Vandelay Gold",
-        issuer="12345",
-        years=(2026, 2027),
-        network_tiers=("PREFERRED", "NON-PREFERRED"),
+        id=GOLD, name="Vandelay Gold", issuer="12345", years=(2026, 2027), network_tiers=("PREFERRED", "NON-PREFERRED")
     )
     assert other.issuer is None
     await load(directory, [], [plan(marketing_name="New"), plan(SILVER, plan_id_type="OTHER")])
@@ -227,15 +224,16 @@ async def test_deleted_plan_is_unknown(directory: Directory) -> None:
 
 async def test_demo_files_are_imported_completely(directory: Directory, tmp_path: Path) -> None:
     write_demo(tmp_path, providers=300, seed=5, progress=lambda _: None)
-    await directory.import_nppes(tmp_path / "nppes.csv")
-    stats = await directory.import_qhp(tmp_path / "qhp-providers.json", tmp_path / "qhp-plans.json")
-    assert stats.used["individuals"] == 300
-    assert not stats.rejected
-    assert not stats.warnings
+    providers, plans = tmp_path / "qhp-providers.json", tmp_path / "qhp-plans.json"
+    for stats in (await directory.import_nppes(tmp_path / "nppes.csv"), await directory.import_qhp(providers, plans)):
+        assert stats.used["individuals"] == 300
+        assert not stats.rejected
+        assert not stats.warnings
+    assert (await directory.one("SELECT count(*) FROM provider_location"))["count"] == 300
     counted = await directory.one("SELECT count(*) FROM provider_location WHERE accepted_plans <> '{}'")
     assert counted["count"] > 200
-    again = await directory.import_qhp(tmp_path / "qhp-providers.json", tmp_path / "qhp-plans.json")
-    assert not again.events
+    for again in (await directory.import_nppes(tmp_path / "nppes.csv"), await directory.import_qhp(providers, plans)):
+        assert not again.events
 
 
 async def test_file_without_an_array_is_rejected(directory: Directory) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millrace_directory.bulk_import.errors import UnusableFileError
-from millrace_directory.nppes.chunks import ChunkReader
+from millrace_directory.nppes.chunks import Chunk, ChunkReader
 from millrace_directory.nppes.source import LineSource, digest_of
 from millrace_directory.qhp import json_array
 from millrace_directory.qhp.json_array import JsonArray
@@ -43,6 +43,11 @@ def published(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return archive
 
 
+def read_all(file: Path) -> list[Chunk]:
+    with LineSource(file) as source:
+        return list(iter(ChunkReader(source).next, None))
+
+
 def test_reading_can_continue_in_every_file_format(published: Path) -> None:
     with LineSource(published) as source:
         reader = ChunkReader(source, size=3)
@@ -68,18 +73,14 @@ def test_pickled_chunk_is_equal(tmp_path: Path) -> None:
     file = tmp_path / "file.csv"
     odd = {"Healthcare Provider Primary Taxonomy Switch_1": "N"}
     file.write_text(content([individual(1, odd), organization(2), deactivated(3), individual(4) | {"NPI": "1"}]))
-    with LineSource(file) as source:
-        chunk = ChunkReader(source).next()
-    assert chunk is not None
+    (chunk,) = read_all(file)
     assert pickle.loads(pickle.dumps(chunk)) == chunk  # noqa: S301 # made here
 
 
 def test_last_row_of_an_npi_is_used(tmp_path: Path) -> None:
     file = tmp_path / "twice.csv"
     file.write_text(content([individual(1, last="FIRST"), individual(1, last="SECOND")]))
-    with LineSource(file) as source:
-        chunk = ChunkReader(source).next()
-    assert chunk is not None
+    (chunk,) = read_all(file)
     assert [each.provider.last_name for each in chunk.individuals.values()] == ["SECOND"]
 
 
@@ -118,10 +119,8 @@ def test_different_files_have_different_digests(tmp_path: Path) -> None:
 def test_unusable_files_are_rejected(tmp_path: Path, name: str, data: bytes, message: str) -> None:
     file = tmp_path / name
     file.write_bytes(data)
-    with pytest.raises(UnusableFileError, match=message), LineSource(file) as source:
-        reader = ChunkReader(source)
-        while reader.next() is not None:
-            pass
+    with pytest.raises(UnusableFileError, match=message):
+        read_all(file)
 
 
 @pytest.mark.parametrize("spoil", [slice(-40, -20), slice(20, 40)], ids=["end", "begin"])
@@ -135,10 +134,8 @@ def test_damaged_lzma_member_is_rejected(tmp_path: Path, spoil: slice) -> None:
     packed = data[begin : begin + size]
     packed[spoil] = bytes(20)
     file.write_bytes(data[:begin] + packed + data[begin + size :])
-    with pytest.raises(UnusableFileError, match=r"damaged|can't be read"), LineSource(file) as source:
-        reader = ChunkReader(source)
-        while reader.next() is not None:
-            pass
+    with pytest.raises(UnusableFileError, match=r"damaged|can't be read"):
+        read_all(file)
 
 
 @pytest.mark.parametrize(("at", "value"), [(6, 1), (8, 97)], ids=["password", "unknown method"])

@@ -14,7 +14,7 @@ from millrace_reference.demo.plans import YEARS, Plan, all_plans, draw_plans_of_
 from millrace_reference.demo.practices import Practice, draw_practice
 from millrace_reference.demo.sampling import WeightedChoice
 from millrace_reference.npi import npi_check_digit
-from millrace_reference.nppes import COLUMNS
+from millrace_reference.nppes import COLUMNS, address_columns
 from millrace_reference.specialties import taxonomy_name
 
 NPPES_FILE = "nppes.csv"
@@ -25,7 +25,7 @@ _NPIS = 100_000_000
 _STEP = 72_653_981  # coprime to the number of NPIs, so that each occurs once, in no apparent order
 _UPDATED_ON = "2026-06-01"
 _ACCEPTING = WeightedChoice(
-    [("accepting", 74.0), ("not accepting", 16.0), ("accepting in some locations", 6.0), (None, 4.0)],
+    [("accepting", 74.0), ("not accepting", 16.0), ("accepting in some locations", 6.0), (None, 4.0)]
 )
 _COLUMN_INDEX = {name: index for index, name in enumerate(COLUMNS)}
 _EMPTY = ("",) * len(COLUMNS)
@@ -46,7 +46,7 @@ class Member:
 
 
 def write_demo(directory: Path, *, providers: int, seed: int, progress: Callable[[int], None]) -> None:
-    """Write the three files, the same for the same arguments. Calls `progress` with numbers of added providers."""
+    """Write the NPPES file and both QHP files, equal for equal arguments. Reports added providers to `progress`."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / PLANS_FILE).write_bytes(msgspec.json.format(msgspec.json.encode([_plan_json(p) for p in all_plans()])))
     random = Random(seed)  # noqa: S311 # not used for secrets
@@ -139,18 +139,12 @@ def _individual(member: Member) -> Record:
 
 def _addresses(practice: Practice) -> Record:
     address = practice.address
-    fields: Record = {}
-    for kind in ("Mailing", "Practice Location"):
-        fields |= {
-            f"Provider First Line Business {kind} Address": address.line1,
-            f"Provider Second Line Business {kind} Address": address.line2,
-            f"Provider Business {kind} Address City Name": address.city,
-            f"Provider Business {kind} Address State Name": address.state,
-            f"Provider Business {kind} Address Postal Code": address.zip,
-            f"Provider Business {kind} Address Country Code (If outside U.S.)": "US",
-            f"Provider Business {kind} Address Telephone Number": practice.phone,
-        }
-    return fields
+    values = (address.line1, address.line2, address.city, address.state, address.zip, "US", practice.phone, "")
+    return {
+        column: value
+        for columns in (address_columns("Mailing"), address_columns("Practice Location"))
+        for column, value in zip(columns, values, strict=True)
+    }
 
 
 def _plan_json(plan: Plan) -> dict[str, Any]:

@@ -16,7 +16,7 @@ _SUFFIXES = ("JR.", "JR", "III", "II")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Names of one origin, and the languages (ISO 639-1 code, percent) that people with these names speak."""
+    """Names of one cultural origin, and the languages (ISO 639-1 code, percent of speakers) that go with them."""
 
     last: tuple[str, ...]
     female: tuple[str, ...]

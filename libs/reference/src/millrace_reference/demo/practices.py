@@ -9,9 +9,7 @@ from millrace_reference.demo.sampling import WeightedChoice
 from millrace_reference.places import Place, find_place
 from millrace_reference.tables import read_rows
 
-_SIZES = WeightedChoice(
-    [(1, 50), (2, 15), (3, 10), (4, 7), (5, 5), (6, 4), (8, 3), (10, 2), (15, 2), (25, 1), (40, 1)],
-)
+_SIZES = WeightedChoice([(1, 50), (2, 15), (3, 10), (4, 7), (5, 5), (6, 4), (8, 3), (10, 2), (15, 2), (25, 1), (40, 1)])
 _SOLO_WITH_NAME = 0.3
 
 

@@ -14,7 +14,7 @@ class UnusableFileError(ImportFailedError):
 
 
 class ImportDatabaseError(ImportFailedError):
-    """Raised if the database fails or contains an invalid row. Committed rows stay; a new import continues after them."""
+    """Raised if the database fails or contains an invalid row. Committed rows stay; the import can be continued."""
 
 
 class ImportRunningError(ImportFailedError):

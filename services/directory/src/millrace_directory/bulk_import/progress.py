@@ -1,7 +1,6 @@
 """The progress of an import, and its progress bar."""
 
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -22,13 +21,11 @@ class ImportProgress(Protocol):
         """Show the statistics, and that the file is imported up to `position`, in bytes."""
 
 
-class ProgressBar:
-    """An `ImportProgress` on a terminal; prints nothing if the console isn't one."""
+class ProgressBar(Progress):
+    """An `ImportProgress` on a terminal; prints nothing if the console isn't one. `size` is the file's, in bytes."""
 
     def __init__(self, console: Console, size: int) -> None:
-        self._console = console
-        self._size = size
-        self._bar = Progress(
+        super().__init__(
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
@@ -37,24 +34,16 @@ class ProgressBar:
             console=console,
             transient=True,
         )
-        self._task = self._bar.add_task("Identifying the file", total=size, rows="")
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
+        self._size = size
+        self._task = self.add_task("Identifying the file", total=size, rows="")
 
     def show_identifying(self, byte_count: int) -> None:
-        self._bar.advance(self._task, byte_count)
+        self.advance(self._task, byte_count)
 
     def show_start(self, line: int) -> None:
         if line:
-            self._console.print(f"Continuing after line {line:,}, where the import of this file was interrupted.")
-        self._bar.reset(self._task, description="Importing", total=self._size, rows="")
+            self.console.print(f"Continuing after line {line:,}, where the import of this file was interrupted.")
+        self.reset(self._task, description="Importing", total=self._size, rows="")
 
     def show_position(self, position: int, stats: ImportStats) -> None:
-        self._bar.update(self._task, completed=position, rows=f"{stats.rows:,} rows")
+        self.update(self._task, completed=position, rows=f"{stats.rows:,} rows")

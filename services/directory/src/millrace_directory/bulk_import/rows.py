@@ -1,6 +1,6 @@
 """Rows of the staging tables, which the importers of all file formats make.
 
-Identifiers are text, which the driver accepts: making millions of UUID objects would take time for nothing.
+Identifiers are text, which the driver accepts: creating millions of UUID objects would only take time.
 """
 
 from collections.abc import Sequence
@@ -62,13 +62,13 @@ class PracticeRow(NamedTuple):
 
 
 def text(value: str) -> str:
-    """Return a stripped field, or an empty text if it has one of the register's marks of an absent value."""
+    """Return a stripped field; an empty text for `<UNAVAIL>` and `--`, with which NPPES marks absent values."""
     value = value.strip()
     return "" if value in _ABSENT else value
 
 
 def optional(value: str) -> str | None:
-    """Return a stripped field, or None if it is empty or has one of the register's marks of an absent value."""
+    """Return a stripped field; None if it is empty, `<UNAVAIL>` or `--`, with which NPPES marks absent values."""
     return text(value) or None
 
 

@@ -31,7 +31,7 @@ ATTEMPTS = 5
 PAUSE_SECONDS = 0.2
 COUNTED_DIGITS = 3
 GROWTH = 4
-"""Growth after which the tables are analyzed again: created rows, as a multiple of the rows at the last time."""
+"""Number of created rows after which ANALYZE runs again, as a multiple of the rows at its last run."""
 
 _tracer = trace.get_tracer("millrace_directory.bulk_import")
 # A unique violation is a row that another writer inserted after the batch looked for it.
@@ -43,9 +43,9 @@ Batch = Callable[[Connection, EventPublisher], Awaitable[None]]
 
 @dataclass(slots=True)
 class ImportSession:
-    """Runs batches of an import on one connection, and analyzes the tables again after they grew.
+    """Runs batches of an import on one connection, and ANALYZE (statistics for query plans) when the tables have grown.
 
-    `_analyzed` counts the rows when the tables were last analyzed, `_created` those created since.
+    `_analyzed` is the number of rows at the last ANALYZE, `_created` the number of rows created since.
     """
 
     connection: Connection

@@ -4,13 +4,10 @@ Each step first finds the rows that differ, so that it neither locks nor writes 
 order of row locks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from millrace_directory.bulk_import.rows import LocationRow, ProviderLocationRow, ProviderRow
-
-_PROVIDER_VALUES = ProviderRow._fields[1:]
-"""All columns but the key, as in the next line."""
-_LOCATION_VALUES = LocationRow._fields[1:]
+from millrace_directory.fan_out import update_live
 
 
 def columns(names: Iterable[str], table: str = "") -> str:
@@ -28,10 +25,31 @@ def staging_table(name: str, selected: str) -> str:
     return f"CREATE TEMP TABLE IF NOT EXISTS {name} ON COMMIT DELETE ROWS AS SELECT {selected} WITH NO DATA;\n"
 
 
+def write_differing(table: str, names: Sequence[str]) -> str:
+    """Return SQL that writes the rows of `staged_<table>` to a table, except those that are live with equal values.
+
+    `names` are the columns, beginning with the key. The SQL returns the written keys, and if each row was `created`.
+    """
+    key, *values = names
+    return f"""
+WITH differing AS (
+    SELECT s.*, t.{key} IS NULL OR t.deleted_at IS NOT NULL AS created
+    FROM staged_{table} AS s LEFT JOIN {table} AS t ON t.{key} = s.{key}
+    WHERE t.{key} IS NULL OR t.deleted_at IS NOT NULL
+       OR ({columns(values, "t")}) IS DISTINCT FROM ({columns(values, "s")})
+), written AS (
+    INSERT INTO {table} AS t (version, {columns(names)})
+    SELECT 1, {columns(names)} FROM differing ORDER BY {key}
+    ON CONFLICT ({key}) DO UPDATE SET version = t.version + 1, {assignments(values)}, deleted_at = NULL
+    RETURNING t.{key}
+)
+SELECT {key}, created FROM differing JOIN written USING ({key})
+"""  # noqa: S608 # made of constants
+
+
 STAGING = (
     staging_table(
-        "staged_practice",
-        "practice.id, npi, name, practice.phone, location.id AS location_id FROM practice, location",
+        "staged_practice", "practice.id, npi, name, practice.phone, location.id AS location_id FROM practice, location"
     )
     + staging_table("staged_location", f"{columns(LocationRow._fields)} FROM location")
     + staging_table("staged_provider", f"{columns(ProviderRow._fields)} FROM provider")
@@ -88,24 +106,11 @@ FROM staged_location AS s LEFT JOIN location AS known ON known.id = s.id
 WHERE known.id IS NULL OR known.deleted_at IS NOT NULL
 ORDER BY s.id
 ON CONFLICT (id) DO UPDATE SET
-    version = l.version + 1, {assignments((*_LOCATION_VALUES, "practice_id", "phone"))}, deleted_at = NULL
+    version = l.version + 1, {assignments((*LocationRow._fields[1:], "practice_id", "phone"))}, deleted_at = NULL
 RETURNING id::text
 """  # noqa: S608 # made of constants
 
-WRITE_PROVIDERS = f"""
-WITH differing AS (
-    SELECT s.*, p.npi IS NULL OR p.deleted_at IS NOT NULL AS created
-    FROM staged_provider AS s LEFT JOIN provider AS p ON p.npi = s.npi
-    WHERE p.npi IS NULL OR p.deleted_at IS NOT NULL
-       OR ({columns(_PROVIDER_VALUES, "p")}) IS DISTINCT FROM ({columns(_PROVIDER_VALUES, "s")})
-), written AS (
-    INSERT INTO provider AS p (version, {columns(ProviderRow._fields)})
-    SELECT 1, {columns(ProviderRow._fields)} FROM differing ORDER BY npi
-    ON CONFLICT (npi) DO UPDATE SET version = p.version + 1, {assignments(_PROVIDER_VALUES)}, deleted_at = NULL
-    RETURNING p.npi
-)
-SELECT npi, created FROM differing JOIN written USING (npi)
-"""  # noqa: S608 # made of constants
+WRITE_PROVIDERS = write_differing("provider", ProviderRow._fields)
 
 _DIFFERING_PROVIDER_LOCATIONS = """
     FROM staged_provider_location AS s
@@ -152,17 +157,14 @@ SELECT a.location_id::text FROM staged_practice AS s JOIN imported_address AS a 
 WHERE a.location_id <> s.location_id
 """
 
-LEAVE_OLD_ADDRESSES = """
-UPDATE provider_location SET version = version + 1, deleted_at = $1
-FROM (SELECT id FROM provider_location
-      WHERE deleted_at IS NULL AND id = ANY(ARRAY(
-          SELECT p.id FROM staged_provider_location AS s
-          JOIN imported_address AS a ON a.npi = s.npi AND a.location_id <> s.location_id
-          JOIN provider_location AS p ON p.npi = a.npi AND p.location_id = a.location_id))
-      ORDER BY id FOR NO KEY UPDATE) AS left_behind
-WHERE provider_location.id = left_behind.id
-RETURNING provider_location.id
-"""
+LEAVE_OLD_ADDRESSES = update_live(
+    "provider_location",
+    """id = ANY(ARRAY(
+        SELECT p.id FROM staged_provider_location AS s
+        JOIN imported_address AS a ON a.npi = s.npi AND a.location_id <> s.location_id
+        JOIN provider_location AS p ON p.npi = a.npi AND p.location_id = a.location_id))""",
+    "deleted_at = $1",
+)
 
 _SAVE_ADDRESSES = """
 INSERT INTO imported_address AS a (npi, location_id, is_organization)
@@ -194,21 +196,10 @@ FROM chosen WHERE l.id = chosen.id
 RETURNING l.id, chosen.before IS DISTINCT FROM chosen.practice_id AS moved
 """  # noqa: S608 # made of constants
 
-DELETE_PRACTICES = """
-UPDATE practice SET version = version + 1, deleted_at = $2
-FROM (SELECT id FROM practice WHERE npi = ANY($1) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE) AS live
-WHERE practice.id = live.id
-RETURNING practice.id
-"""
-
+DELETE_PRACTICES = update_live("practice", "npi = ANY($1)", "deleted_at = $2")
 LOCATIONS_OF_PRACTICES = "SELECT id::text FROM location WHERE practice_id = ANY($1) AND deleted_at IS NULL"
-
-DELETE_PROVIDERS = """
-UPDATE provider SET version = version + 1, deleted_at = $2
-FROM (SELECT npi FROM provider WHERE npi = ANY($1) AND deleted_at IS NULL ORDER BY npi FOR NO KEY UPDATE) AS live
-WHERE provider.npi = live.npi
-RETURNING provider.npi
-"""
+DELETE_PROVIDERS = update_live("provider", "npi = ANY($1)", "deleted_at = $2", key="npi")
+DELETE_ADDRESSES = "DELETE FROM imported_address WHERE npi = ANY($1)"
 
 # Without statistics the planner assumes that nearly all rows are tombstones, and scans the whole table. The columns in
 # the conditions of the imports are enough: sorting names and addresses takes a long time.
@@ -220,5 +211,3 @@ ANALYZED_ROWS = """
 SELECT sum(reltuples)::bigint FROM pg_class
 WHERE oid = ANY('{practice, location, provider, provider_location}'::regclass[])
 """
-
-DELETE_ADDRESSES = "DELETE FROM imported_address WHERE npi = ANY($1)"

@@ -41,12 +41,8 @@ class ImportStats:
         table = Table(title=None, show_header=True, header_style="bold")
         table.add_column("What")
         table.add_column("Rows", justify="right")
-        for title, counts in (
-            ("used", self.used),
-            ("rejected", self.rejected),
-            ("warning", self.warnings),
-            ("event", self.events),
-        ):
+        all_counts = {"used": self.used, "rejected": self.rejected, "warning": self.warnings, "event": self.events}
+        for title, counts in all_counts.items():
             if title != "warning" or counts:
                 table.add_row(f"[bold]{title}", f"[bold]{counts.total():,}")
             for name, count in counts.most_common():

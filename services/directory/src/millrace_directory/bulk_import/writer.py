@@ -1,6 +1,6 @@
 """Write imported rows to the directory, and publish the events, within the caller's transaction."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -47,7 +47,8 @@ class RowWriter:
             affected |= await self._texts(statements.MOVED_ORGANIZATIONS)
             await self._connection.execute(statements.SAVE_ORGANIZATION_ADDRESSES)
         await self._save_new_addresses(new, organizations=True)
-        await self._delete_addresses(deactivated)
+        if deactivated:
+            await self._connection.execute(statements.DELETE_ADDRESSES, deactivated)
         created = await self._write_locations({row.id: row for row in locations}, new, known)
         await self._assign_practices(affected - created)
 
@@ -86,7 +87,7 @@ class RowWriter:
             await self._save_new_addresses(new, organizations=False)
 
     async def _partition_practices(self, rows: Sequence[PracticeRow]) -> tuple[list[PracticeRow], list[PracticeRow]]:
-        """Return (new practices, practices that the directory or an earlier import has)."""
+        """Return (new practices, practices that the directory or an earlier import already contains)."""
         npis, ids = [row.npi for row in rows], [row.id for row in rows]
         found = await self._texts(statements.KNOWN_PRACTICES, npis, ids)
         known = [row for row in rows if row.npi in found or row.id in found]
@@ -109,7 +110,7 @@ class RowWriter:
     ) -> set[str]:
         """Create or restore missing locations, and return their ids. Live locations don't change."""
         live = {row["id"]: row["live"] for row in await self._connection.fetch(statements.KNOWN_LOCATIONS, list(rows))}
-        # A practice that was known may have the lowest NPI at a new location, too: the statement looks for it.
+        # At a new location a known practice may have the lowest NPI: only the SQL statement considers it, not COPY.
         staged = live.keys() | {row.location_id for row in known}
         created: set[str] = set()
         if missing := [row for key, row in rows.items() if key in staged and not live.get(key)]:
@@ -127,7 +128,8 @@ class RowWriter:
         written = await self._connection.fetch(statements.WRITE_PRACTICES)
         await self._publish_written(PRACTICES, written)
         if renamed := [row["id"] for row in written if row["renamed"]]:
-            await self._publish_all(update_locations_of_practices(self._connection, renamed))
+            for change in await update_locations_of_practices(self._connection, renamed):
+                await self._publisher.publish(change)
 
     async def _delete_practices(self, npis: Sequence[str]) -> set[str]:
         """Delete practices; return the ids of the locations that they ran."""
@@ -137,17 +139,13 @@ class RowWriter:
         await self._publish(PRACTICES, Action.DELETED, deleted)
         return await self._texts(statements.LOCATIONS_OF_PRACTICES, deleted) if deleted else set()
 
-    async def _delete_addresses(self, npis: Sequence[str]) -> None:
-        if npis:
-            await self._connection.execute(statements.DELETE_ADDRESSES, npis)
-
     async def _assign_practices(self, location_ids: set[str]) -> None:
         if not location_ids:
             return
         rows = await self._connection.fetch(statements.ASSIGN_PRACTICES, list(location_ids))
         await self._publish(LOCATIONS, Action.UPDATED, [row["id"] for row in rows])
         if moved := [row["id"] for row in rows if row["moved"]]:
-            await self._publish_all(update_provider_locations_at(self._connection, moved))
+            await self._publisher.publish(await update_provider_locations_at(self._connection, moved))
 
     async def _delete_providers(self, npis: Sequence[str]) -> None:
         if not npis:
@@ -156,7 +154,8 @@ class RowWriter:
         await self._publish(PROVIDERS, Action.DELETED, deleted)
         if deleted:
             deleted_npis = [str(npi) for npi in deleted]
-            await self._publish_all(delete_provider_locations_of(self._connection, deleted_npis, self._now))
+            change = await delete_provider_locations_of(self._connection, deleted_npis, self._now)
+            await self._publisher.publish(change)
 
     async def _write(self, kind: Kind[Any], statement: str) -> None:
         await self._publish_written(kind, await self._connection.fetch(statement))
@@ -167,10 +166,6 @@ class RowWriter:
 
     async def _publish(self, kind: Kind[Any], action: Action, keys: Sequence[Key]) -> None:
         await self._publisher.publish(Change(kind, keys, action))
-
-    async def _publish_all(self, changes: AsyncIterator[Change]) -> None:
-        async for change in changes:
-            await self._publisher.publish(change)
 
     async def _keys(self, statement: str, *arguments: object) -> list[UUID | str]:
         return [row[0] for row in await self._connection.fetch(statement, *arguments)]

@@ -23,13 +23,9 @@ class InsurancePlanBody(_Fields, Body):
     """The whole state of an insurance plan."""
 
     def state(self) -> InsurancePlan:
-        return InsurancePlan(
-            id=self.id,
-            name=self.name,
-            issuer=self.issuer,
-            years=tuple(sorted(set(self.years))),
-            network_tiers=tuple(dict.fromkeys(self.network_tiers)),
-        )
+        values = self.model_dump(exclude={"years", "network_tiers"})
+        tiers = tuple(dict.fromkeys(self.network_tiers))
+        return InsurancePlan(**values, years=tuple(sorted(set(self.years))), network_tiers=tiers)
 
 
 class InsurancePlanResource(_Fields):

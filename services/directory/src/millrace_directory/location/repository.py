@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import FromClause, Select, exists, select
+from sqlalchemy import FromClause, Select, select
 
 from millrace_contracts import entities
 from millrace_contracts.registry import LOCATION
 from millrace_directory.location.model import Location
 from millrace_directory.repository import Repository
-from millrace_directory.tables import location, practice, provider_location
+from millrace_directory.tables import location, practice
 from millrace_directory.wire import Kind, Row, select_versioned
 from millrace_platform.database import ReadSession
 
@@ -47,9 +47,3 @@ async def practice_at(session: ReadSession, location_id: UUID) -> UUID | None:
     """Return the id of the practice that runs the location; None without a practice or for an unknown location."""
     practice: UUID | None = await session.scalar(select(location.c.practice_id).where(location.c.id == location_id))
     return practice
-
-
-async def has_provider_locations(session: ReadSession, location_id: UUID) -> bool:
-    """Return whether a live provider-location is at the location."""
-    found = exists().where(provider_location.c.location_id == location_id, provider_location.c.deleted_at.is_(None))
-    return bool(await session.scalar(select(found)))

@@ -38,16 +38,8 @@ class LocationBody(_Fields, Body):
 
     def derived_id(self) -> UUID:
         """Return the id that imports derive from the address."""
-        address = self.address
-        return UUID(
-            location_id(
-                line1=address.line1,
-                line2=address.line2,
-                city=address.city,
-                state=address.state,
-                zip5=address.zip[:5],
-            )
-        )
+        address = self.address.model_dump()
+        return UUID(location_id(zip5=address.pop("zip")[:5], **address))
 
     def state(self, key: UUID) -> Location:
         return Location(id=self.id or key, practice_id=self.practice_id, phone=self.phone, **self.address.model_dump())

@@ -1,4 +1,4 @@
-"""Reads the rows of an NPPES file in chunks. Each has the position after it, where an import can continue."""
+"""Reads the rows of an NPPES file in chunks. Each chunk has the position of its end, where an import can continue."""
 
 import csv
 from collections.abc import Callable, Iterator

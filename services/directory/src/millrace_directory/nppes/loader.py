@@ -14,7 +14,7 @@ from millrace_directory.bulk_import.session import ImportSession, import_session
 from millrace_directory.bulk_import.stats import ImportStats
 from millrace_directory.bulk_import.writer import RowWriter
 from millrace_directory.nppes.chunks import CHUNK_ROWS, Chunk, check_header
-from millrace_directory.nppes.parser import SMALL_BYTES, FileRange, NextChunk, Parser, open_parser
+from millrace_directory.nppes.parser import SMALL_BYTES, FileRange, NextChunk, open_parser
 from millrace_directory.nppes.run import ImportRun
 from millrace_directory.nppes.source import digest_of
 from millrace_feeds.clock import Clock, utc_now
@@ -47,19 +47,13 @@ async def import_nppes(parameters: NppesImport, progress: ImportProgress) -> Imp
     async with open_parser(parameters.file, small_bytes=parameters.small_bytes) as parser:
         digest = await asyncio.to_thread(digest_of, parameters.file, progress.show_identifying)
         async with import_session(parameters.database_url, parameters.clock, parameters.ids) as session:
-            return await _import(parameters, session, parser, digest, progress)
-
-
-async def _import(
-    parameters: NppesImport, session: ImportSession, parser: Parser, digest: str, progress: ImportProgress
-) -> ImportStats:
-    run = await ImportRun.resume_or_start(session.connection, digest, parameters.file, parameters.rejects)
-    progress.show_start(run.line)
-    file_range = FileRange(parameters.file, run.offset, run.line, parameters.limit, parameters.chunk_rows)
-    with RejectsFile(parameters.rejects, run.rejects_bytes) as rejects:
-        async with parser(file_range) as next_chunk:
-            await _Loader(parameters, session, run, rejects, progress).load(next_chunk)
-    return run.stats
+            run = await ImportRun.resume_or_start(session.connection, digest, parameters.file, parameters.rejects)
+            progress.show_start(run.line)
+            file_range = FileRange(parameters.file, run.offset, run.line, parameters.limit, parameters.chunk_rows)
+            with RejectsFile(parameters.rejects, run.rejects_bytes) as rejects:
+                async with parser(file_range) as next_chunk:
+                    await _Loader(parameters, session, run, rejects, progress).load(next_chunk)
+            return run.stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +68,7 @@ class _Loader:
         while (chunk := await next_chunk()) is not None:
             await self._load_chunk(chunk)
         if self.parameters.limit is None:
-            await self.session.run("import nppes end", self._finish)
+            await self.session.run("import nppes end", lambda connection, _: self.run.save(connection, finished=True))
 
     async def _load_chunk(self, chunk: Chunk) -> None:
         run = self.run
@@ -91,9 +85,6 @@ class _Loader:
 
         await self.session.run("import nppes chunk", batch)
         self.progress.show_position(chunk.consumed, run.stats)
-
-    async def _finish(self, connection: Connection, _: EventPublisher) -> None:
-        await self.run.save(connection, finished=True)
 
 
 async def write_chunk(writer: RowWriter, chunk: Chunk) -> None:

@@ -18,19 +18,18 @@ from millrace_directory.bulk_import.rows import (
     text,
 )
 from millrace_reference.npi import is_valid_npi
-from millrace_reference.nppes import TAXONOMIES
+from millrace_reference.nppes import TAXONOMIES, address_columns
 from millrace_reference.specialties import find_specialty_by_taxonomy
 
 TWO_PRIMARY: Final = "two primary taxonomies: used the first one"
 NO_PRIMARY: Final = "no primary taxonomy: used the first one"
 UNKNOWN_SECONDARY: Final = "unknown secondary taxonomy code: ignored"
 
-# The register has territories as countries beside the United States.
+# NPPES has territories of the United States as countries.
 _COUNTRIES = frozenset({"", "US", "PR", "GU", "VI", "AS", "MP", "UM"})
 _SEXES = frozenset({"F", "M", "X"})
 _INDIVIDUAL, _ORGANIZATION = "1", "2"
 
-_PRACTICE = "Provider Business Practice Location Address"
 _FIELDS = (
     "NPI",
     "Entity Type Code",
@@ -40,13 +39,7 @@ _FIELDS = (
     "Provider Middle Name",
     "Provider Name Suffix Text",
     "Provider Credential Text",
-    "Provider First Line Business Practice Location Address",
-    "Provider Second Line Business Practice Location Address",
-    f"{_PRACTICE} City Name",
-    f"{_PRACTICE} State Name",
-    f"{_PRACTICE} Postal Code",
-    f"{_PRACTICE} Country Code (If outside U.S.)",
-    f"{_PRACTICE} Telephone Number",
+    *address_columns("Practice Location")[:-1],  # without the fax number
     "NPI Deactivation Date",
     "NPI Reactivation Date",
     "Provider Sex Code",

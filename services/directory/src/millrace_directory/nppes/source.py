@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self, cast
 
 from millrace_directory.bulk_import.errors import UnusableFileError
@@ -42,7 +41,7 @@ def digest_of(path: Path, progress: Callable[[int], None]) -> str:
 class LineSource:
     """Iterates over the text lines of a file. `offset` and `line` count the unpacked bytes and lines so far.
 
-    In a zip as CMS publishes it, the member `npidata_pfile_….csv` is read, not the one with the file header. Bytes that
+    In a zip as CMS publishes it, the member `npidata_pfile_….csv` is read, not the one with only the header. Bytes that
     aren't UTF-8 become U+FFFD; NUL bytes, which PostgreSQL doesn't accept in text, are removed. Raises
     `UnusableFileError`.
     """
@@ -66,9 +65,7 @@ class LineSource:
             raise UnusableFileError(f"{self._path} can't be read: {reason}.") from error
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def _open(self) -> IO[bytes]:

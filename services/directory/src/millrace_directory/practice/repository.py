@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 
 from millrace_contracts.registry import PRACTICE
 from millrace_directory.practice.model import Practice
 from millrace_directory.repository import Repository
-from millrace_directory.tables import location, practice
+from millrace_directory.tables import practice
 from millrace_directory.wire import Kind
 from millrace_platform.database import ReadSession
 
@@ -19,9 +19,3 @@ async def find_practice_id(session: ReadSession, npi: str) -> UUID | None:
     """Return the id of the practice with this organizational NPI, also if it is deleted; None if there is none."""
     found: UUID | None = await session.scalar(select(practice.c.id).where(practice.c.npi == npi))
     return found
-
-
-async def has_locations(session: ReadSession, practice_id: UUID) -> bool:
-    """Return whether the practice has a live location."""
-    found = exists().where(location.c.practice_id == practice_id, location.c.deleted_at.is_(None))
-    return bool(await session.scalar(select(found)))

@@ -1,11 +1,13 @@
 """Operations that change practices."""
 
 from millrace_contracts import entities
+from millrace_directory.location.repository import locations
 from millrace_directory.permissions import Permissions
 from millrace_directory.practice.model import Practice
-from millrace_directory.practice.repository import find_practice_id, has_locations
+from millrace_directory.practice.repository import find_practice_id
 from millrace_directory.rules import Violation
 from millrace_directory.service import Service
+from millrace_directory.tables import location
 from millrace_platform.unit_of_work import UnitOfWork
 
 
@@ -33,6 +35,6 @@ class PracticeService(Service[Practice, entities.Practice]):
         return [Violation("npi", f"{state.npi} is the NPI of practice {owner}.", remedy)]
 
     async def obstacle(self, work: UnitOfWork, state: Practice) -> str | None:
-        if await has_locations(work.session, state.id):
+        if await locations.has_live(work.session, location.c.practice_id == state.id):
             return "It has locations: first delete them, or set their practice_id to null."
         return None

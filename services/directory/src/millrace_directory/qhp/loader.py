@@ -84,7 +84,7 @@ class _Loader:
 
     async def load_plans(self, plans: Sequence[PlanRow], rejects: Sequence[Reject]) -> None:
         async def batch(connection: Connection, publisher: EventPublisher) -> None:
-            await connection.copy_records_to_table("staged_plan", records=plans)
+            await connection.copy_records_to_table("staged_insurance_plan", records=plans)
             rows = await connection.fetch(statements.WRITE_PLANS)
             for action, created in ((Action.CREATED, True), (Action.UPDATED, False)):
                 keys = [row["id"] for row in rows if row["created"] is created]

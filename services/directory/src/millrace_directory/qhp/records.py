@@ -21,18 +21,14 @@ UNKNOWN_PLAN: Final = "unknown plan: ignored"
 
 _HIOS = "HIOS-PLAN-ID"
 _ISSUER_DIGITS = 5
-_ACCEPTING: Mapping[str, bool | None] = {
-    "accepting": True,
-    "not accepting": False,
-    "accepting in some locations": None,
-}
+_ACCEPTING: Mapping[str, bool | None] = {"accepting": True, "not accepting": False, "accepting in some locations": None}
 Object = Mapping[str, Any]
 Address = tuple[LocationRow, str | None]
 """A location and its telephone number."""
 
 
 class PlanRow(NamedTuple):
-    """An insurance plan. Fields are columns of `insurance_plan` and of `staged_plan`."""
+    """An insurance plan. Fields are columns of `insurance_plan` and of `staged_insurance_plan`."""
 
     id: str
     name: str
@@ -45,7 +41,7 @@ class PlanRow(NamedTuple):
 class NewPatients:
     """Acceptance of new patients: `value` is True, False, or None if it depends on the location.
 
-    `given` is False if the record doesn't say it.
+    `given` is False if the record doesn't contain the field.
     """
 
     given: bool

@@ -1,12 +1,10 @@
 """SQL of the QHP import. Each commit empties its staging tables, as it does those of `bulk_import`."""
 
-from millrace_directory.bulk_import.statements import assignments, columns, staging_table
+from millrace_directory.bulk_import.statements import columns, staging_table, write_differing
 from millrace_directory.qhp.records import PlanRow
 
-_PLAN_VALUES = PlanRow._fields[1:]
-
 STAGING = (
-    staging_table("staged_plan", f"{columns(PlanRow._fields)} FROM insurance_plan")
+    staging_table("staged_insurance_plan", f"{columns(PlanRow._fields)} FROM insurance_plan")
     + """
 CREATE TEMP TABLE IF NOT EXISTS staged_acceptance (
     npi text COLLATE "C", locations uuid[], plans text[], new_patients_given boolean, new_patients boolean
@@ -17,20 +15,7 @@ CREATE TEMP TABLE IF NOT EXISTS staged_languages (
 """
 )
 
-WRITE_PLANS = f"""
-WITH differing AS (
-    SELECT s.*, p.id IS NULL OR p.deleted_at IS NOT NULL AS created
-    FROM staged_plan AS s LEFT JOIN insurance_plan AS p ON p.id = s.id
-    WHERE p.id IS NULL OR p.deleted_at IS NOT NULL
-       OR ({columns(_PLAN_VALUES, "p")}) IS DISTINCT FROM ({columns(_PLAN_VALUES, "s")})
-), written AS (
-    INSERT INTO insurance_plan AS p (version, {columns(PlanRow._fields)})
-    SELECT 1, {columns(PlanRow._fields)} FROM differing ORDER BY id
-    ON CONFLICT (id) DO UPDATE SET version = p.version + 1, {assignments(_PLAN_VALUES)}, deleted_at = NULL
-    RETURNING p.id
-)
-SELECT id, created FROM differing JOIN written USING (id)
-"""  # noqa: S608 # made of constants
+WRITE_PLANS = write_differing("insurance_plan", PlanRow._fields)
 
 LOCK_PLANS = "SELECT id FROM insurance_plan WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR SHARE"
 
