@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from .running import Service, running, settings_for
+from .running import Service, running
 
 
 @pytest.fixture
 async def service(postgres_dsn: str) -> AsyncIterator[Service]:
-    async with running(settings_for(postgres_dsn)) as service:
+    async with running(postgres_dsn) as service:
         yield service

@@ -20,7 +20,7 @@ from millrace_feeds.transport import OutgoingRecord
 from millrace_platform.database import Database, open_database
 from millrace_platform.testing import ENTITIES, ManualClock, MemoryFeeds, access_token, run_app
 from millrace_reviews.main import create
-from millrace_reviews.migrate import migrate
+from millrace_reviews.provision import migrate
 from millrace_reviews.settings import ReviewsSettings
 
 DAY = 86_400.0
@@ -28,10 +28,6 @@ NPI, OTHER_NPI = "1679576722", "1234567893"
 PRACTICE, OTHER_PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 STARS = {"overall": 5, "bedside_manner": 4, "wait_time": 3}
-
-
-def settings_for(database_url: str, **changes: Any) -> ReviewsSettings:
-    return ReviewsSettings(**{"reviews_database_url": database_url, **changes})
 
 
 @dataclass
@@ -188,13 +184,11 @@ def envelope(contract: Contract[Any], entity: Entity, version: int, deleted: boo
 
 
 @asynccontextmanager
-async def running(settings: ReviewsSettings, clock: ManualClock | None = None) -> AsyncIterator[Service]:
-    """Migrate the database and run the service on it."""
-    await migrate(settings.reviews_database_url)
+async def running(url: str, clock: ManualClock | None = None, **changes: Any) -> AsyncIterator[Service]:
+    """Migrate the database and run the service on it, with changes of its settings."""
+    await migrate(url)
+    settings = ReviewsSettings(reviews_database_url=url, **changes)
     clock, feeds = clock or ManualClock(), MemoryFeeds()
     app = create(settings, feeds.infrastructure(clock))
-    async with (
-        run_app(app) as client,
-        open_database(settings.reviews_database_url, name="test", pool_size=2, seconds=5) as database,
-    ):
+    async with run_app(app) as client, open_database(url, name="test", pool_size=2, seconds=5) as database:
         yield Service(app, client, clock, feeds, settings, database)

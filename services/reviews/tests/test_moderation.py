@@ -70,13 +70,8 @@ class TestDecisions:
         assert response.status_code == 200
         async with service.database.read() as session:
             row = (await session.execute(select(decision))).mappings().one()
-        assert (str(row["actor_id"]), row["version"], row["state_before"], row["state_after"], row["reason"]) == (
-            support.id,
-            2,
-            "pending",
-            "rejected",
-            "advertising",
-        )
+        actual = [row[name] for name in ("version", "state_before", "state_after", "reason")]
+        assert (str(row["actor_id"]), *actual) == (support.id, 2, "pending", "rejected", "advertising")
         assert [each["id"] for each in await list_cases(service, "rejected")] == [created["id"]]
 
 
@@ -100,12 +95,9 @@ class TestFlags:
 
     async def test_staff_flags_reviews_of_its_practice_only(self, service: Service) -> None:
         created = await service.review()
-        for caller, status in (
-            (service.staff(OTHER_PRACTICE), 404),
-            (service.caller("support"), 403),
-            (service.staff(), 204),
-        ):
-            path = f"/v1/reviews/{created['id']}/flag"
+        path = f"/v1/reviews/{created['id']}/flag"
+        others, support = service.staff(OTHER_PRACTICE), service.caller("support")
+        for caller, status in ((others, 404), (support, 403), (service.staff(), 204)):
             response = await service.client.put(path, json={"reason": "abusive"}, headers=caller.headers)
             assert response.status_code == status
         pending = await service.review(text=NEEDS_REVIEW)

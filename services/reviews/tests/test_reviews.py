@@ -216,10 +216,7 @@ async def test_practice_defaults_to_that_of_the_provider_location(service: Servi
     listed = f"/v1/reviews/practices/{PRACTICE}"
     assert (await service.client.get(listed, headers=staff.headers)).json()["items"] == []
     await service.publish_location(location, PRACTICE)
-    assert [each["id"] for each in (await service.client.get(listed, headers=staff.headers)).json()["items"]] == [
-        created["id"]
-    ]
-    reply = await service.client.put(
-        f"/v1/reviews/{created['id']}/reply", json={"text": "Thanks."}, headers=staff.headers
-    )
-    assert reply.status_code == 201
+    items = (await service.client.get(listed, headers=staff.headers)).json()["items"]
+    assert [each["id"] for each in items] == [created["id"]]
+    path = f"/v1/reviews/{created['id']}/reply"
+    assert (await service.client.put(path, json={"text": "Thanks."}, headers=staff.headers)).status_code == 201

@@ -72,14 +72,17 @@ async def test_visit_event_leads_to_a_review_and_a_summary_event(settings: Revie
         async def is_summary_published() -> bool:
             return len(await read_changes(settings)) == 1
 
+        async def is_visit_counted() -> bool:
+            status = (await client.get("/internal/reviews/status")).json()
+            return (status["consumer"]["handled"], status["reviews"]["published"]) == (1, 1)
+
         await wait_until(is_review_created, within=60)
         await wait_until(is_summary_published, within=60)
+        await wait_until(is_visit_counted)
         assert (await client.get("/readyz")).status_code == 200
-        status = (await client.get("/internal/reviews/status")).json()
     (record,) = await read_changes(settings)
     summary = ReviewSummary(npi=NPI, count=1, overall=4.167, bedside_manner=4.0, wait_time=3.833)
     assert decode_entity(decode(record.body)) == summary
-    assert (status["consumer"]["handled"], status["reviews"]["published"]) == (1, 1)
 
 
 async def read_changes(settings: ReviewsSettings) -> tuple[Record, ...]:

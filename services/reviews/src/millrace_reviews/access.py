@@ -37,7 +37,7 @@ def can_remove_reply(caller: Principal, review: Review) -> bool:
 
 
 def can_flag(caller: Principal, review: Review) -> bool:
-    """Return whether the caller may flag the review: patients any published one, staff those of their practices."""
+    """Return whether the caller may flag a published review: patients any one, staff those of their practices."""
     return review.is_published and (caller.has(Role.PATIENT) or works_for(caller, review.practice_id))
 
 

@@ -26,7 +26,7 @@ from millrace_reviews.sweep import Sweep
 
 APPLICATION = "reviews"
 READS_PER_SECOND = 0.5
-"""Reads per second from each shard of the stream `entities`; see decision 0016."""
+"""Read requests per second to each shard of the stream `entities`; Kinesis allows five in total (decision 0016)."""
 
 
 async def start(

@@ -16,7 +16,7 @@ from millrace_reviews.summary.service import Summaries
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Services of reviews."""
+    """Objects that the endpoints use, created by `bootstrap`."""
 
     reviews: Reviews
     replies: Replies
@@ -33,4 +33,4 @@ async def _app(request: Request) -> App:
 
 
 InApp: TypeAlias = Annotated[App, Depends(_app)]
-"""Endpoint parameter that resolves to the services."""
+"""Type of an endpoint parameter that FastAPI fills with the `App`."""

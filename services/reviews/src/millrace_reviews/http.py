@@ -16,7 +16,7 @@ _MAX_POSITION = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Pagination:
-    """Requested page of a list, identified by the list's path and filters."""
+    """Requested page of a list. Cursors are valid only for the same path and filters."""
 
     request: Request
     limit: int
@@ -52,7 +52,7 @@ async def _pagination(request: Request, limit: Limit = 20, cursor: CursorText = 
 
 
 InPagination: TypeAlias = Annotated[Pagination, Depends(_pagination)]
-"""Endpoint parameter that resolves to the requested page."""
+"""Type of an endpoint parameter that FastAPI fills with the requested `Pagination`."""
 
 
 LIST = problems(422)

@@ -1,10 +1,14 @@
 """Create what the service owns: its tables in PostgreSQL and its lease table in DynamoDB."""
 
+from pathlib import Path
+
 from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.provision import create_lease_table
+from millrace_platform.migrations import Migrations
 from millrace_platform.service import aws_settings
-from millrace_reviews.migrate import migrate
 from millrace_reviews.settings import ReviewsSettings
+
+migrate = Migrations(Path(__file__).with_name("migrations"), lock_key=0x6D696C6C_72657669).apply  # "millrevi"
 
 
 async def init() -> None:

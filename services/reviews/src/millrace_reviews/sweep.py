@@ -10,7 +10,7 @@ from millrace_reviews.visit import repository as visits
 PAUSE = 3_600.0
 """Seconds between two sweeps."""
 GRACE = timedelta(days=31)
-"""Time after the window during which a patient is still refused as too late, not with a 404."""
+"""Time after the window for reviews during which a new review is still refused as too late; afterwards with a 404."""
 CHUNK = 5_000
 """Maximum number of visits that one transaction deletes."""
 
@@ -27,7 +27,7 @@ class Sweep:
         await run_periodically(self.run_once, name="sweep", pause=PAUSE)
 
     async def run_once(self) -> None:
-        """Delete all unreviewed visits whose window and grace period have ended."""
+        """Delete all unreviewed visits whose window for reviews ended more than `GRACE` ago."""
         before = self.units.now() - self.window - GRACE
 
         async def batch() -> int:

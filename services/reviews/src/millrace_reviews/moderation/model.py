@@ -9,14 +9,14 @@ from millrace_reviews.review.model import Review
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Review to moderate, with the number of flags by reason."""
+    """Review to moderate, with the number of its flags by reason."""
 
     review: Review
     flags: Mapping[str, int]
 
 
 class Queue(StrEnum):
-    """Queues of reviews that moderators work through."""
+    """Lists of reviews for moderators, by state; `flagged` are published reviews with flags."""
 
     PENDING = "pending"
     FLAGGED = "flagged"
@@ -26,7 +26,7 @@ class Queue(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CasePage:
-    """Page of a queue; `next` is the position of the next page, None on the last page."""
+    """Page of a queue; pass `next` as `position` to get the next page; None on the last page."""
 
     items: list[Case]
     next: int | None

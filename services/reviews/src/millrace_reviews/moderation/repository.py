@@ -1,4 +1,4 @@
-"""Reads and writes flags and decisions in the database."""
+"""Reads and writes flags of readers and decisions of moderators in the database."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

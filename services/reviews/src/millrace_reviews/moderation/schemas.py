@@ -1,6 +1,6 @@
 """Request and response schemas of moderation."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -45,8 +45,6 @@ class CaseList(Schema):
 
 class DecisionBody(Body):
     """A moderator's decision on a review. Publishing a published review discards its flags."""
-
-    read_only: ClassVar[frozenset[str]] = frozenset()
 
     state: Literal["published", "rejected", "hidden"]
     reason: Reason | None = Field(None, description="Reason of a rejection or hiding; shown to the author.")

@@ -1,4 +1,4 @@
-"""Operations on flags and decisions."""
+"""Operations of moderators on reviews, and flags by which readers report reviews to them."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -32,7 +32,7 @@ class Moderation:
     async def list_cases(self, queue: Queue, position: int | None, limit: int) -> CasePage:
         """Return a page of a queue, oldest first."""
         async with self.units.database.read() as session:
-            page = await reviews.list_oldest(session, _queue_condition(queue), position, limit)
+            page = await reviews.list_page(session, _queue_condition(queue), position, limit, oldest_first=True)
             return CasePage(await _load_cases(session, page.items), page.next)
 
     async def get(self, identifier: UUID) -> Case:

@@ -1,7 +1,7 @@
 """Reads and writes patients in the database.
 
-Code that stores a patient's id locks the patient first, so that a concurrent erasure either comes before and is
-noticed, or comes after and erases the stored row.
+Code that stores a patient's id in another table locks the patient's row first. So a concurrent erasure either comes
+before, and the code notices it, or comes after, and erases the stored row.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from millrace_reviews.schema import patient
 
 
 async def lock_active(session: Session, identifiers: Iterable[str]) -> set[str]:
-    """Insert unknown patients; lock those that are not erased against erasure, and return their ids."""
+    """Insert unknown patients; share-lock the rows of those that are not erased, and return their ids."""
     ids = sorted(set(identifiers))
     if not ids:
         return set()
@@ -27,7 +27,7 @@ async def lock_active(session: Session, identifiers: Iterable[str]) -> set[str]:
 
 
 async def save_newer(session: Session, identifier: str, version: int, erased_at: datetime | None) -> bool:
-    """Store the state if its version is newer than the stored one; return whether it was stored."""
+    """Store a patient's state if its version is newer than the stored one; return whether it was stored."""
     statement = insert(patient).values(id=identifier, version=version, erased_at=erased_at)
     newer = statement.on_conflict_do_update(
         index_elements=[patient.c.id],

@@ -14,7 +14,7 @@ from millrace_reviews.visit import repository as visits
 
 @dataclass(frozen=True, slots=True)
 class Patients:
-    """Applies the states of patients that the feed publishes."""
+    """Applies events of patients: erases the data of those who were erased."""
 
     units: UnitsOfWork
 

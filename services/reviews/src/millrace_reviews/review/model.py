@@ -61,10 +61,10 @@ class IllegalTransitionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReviewStatus:
-    """Moderation state of a review.
+    """Moderation state of a review, and what its next state depends on.
 
-    `needs_moderator` is True after a moderator took the review down: it is then not published again after a screening
-    without findings. `reason` is the moderator's for rejecting or hiding it.
+    `needs_moderator` is True after a moderator took the review down: it is then not published again automatically
+    when its text is changed. `reason` is the moderator's for rejecting or hiding it.
     """
 
     state: State

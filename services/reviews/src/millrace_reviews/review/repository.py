@@ -62,33 +62,19 @@ async def find_for_update(session: Session, identifier: UUID) -> Review | None:
 
 @dataclass(frozen=True, slots=True)
 class ReviewPage:
-    """Page of reviews; `next` is the `position` of the next page, None on the last page."""
+    """Page of reviews; pass `next` as `position` to get the next page; None on the last page."""
 
     items: list[Review]
     next: int | None
 
 
-async def list_newest(
-    session: ReadSession, condition: ColumnElement[bool], position: int | None, limit: int
+async def list_page(
+    session: ReadSession, condition: ColumnElement[bool], position: int | None, limit: int, oldest_first: bool = False
 ) -> ReviewPage:
-    """Return up to `limit` reviews whose `seq` is below `position` (None: the newest ones), newest first."""
-    query = (
-        REVIEW_QUERY.where(condition) if position is None else REVIEW_QUERY.where(condition, review.c.seq < position)
-    )
-    return await _page(session, query.order_by(review.c.seq.desc()), limit)
-
-
-async def list_oldest(
-    session: ReadSession, condition: ColumnElement[bool], position: int | None, limit: int
-) -> ReviewPage:
-    """Return up to `limit` reviews whose `seq` is above `position` (None: the oldest ones), oldest first."""
-    query = (
-        REVIEW_QUERY.where(condition) if position is None else REVIEW_QUERY.where(condition, review.c.seq > position)
-    )
-    return await _page(session, query.order_by(review.c.seq), limit)
-
-
-async def _page(session: ReadSession, query: Select[*tuple[Any, ...]], limit: int) -> ReviewPage:
+    """Return up to `limit` reviews that follow the one whose `seq` is `position`; None returns the first ones."""
+    query = REVIEW_QUERY.where(condition).order_by(review.c.seq if oldest_first else review.c.seq.desc())
+    if position is not None:
+        query = query.where(review.c.seq > position if oldest_first else review.c.seq < position)
     rows = (await session.execute(query.limit(limit + 1))).all()
     items = [_to_review(row) for row in rows[:limit]]
     return ReviewPage(items, items[-1].seq if len(rows) > limit else None)

@@ -1,5 +1,6 @@
 """Request and response schemas of reviews."""
 
+from dataclasses import asdict
 from typing import ClassVar
 from uuid import UUID
 
@@ -48,17 +49,8 @@ class PublicReview(ReviewFields):
 
     @classmethod
     def of(cls, review: Review) -> "PublicReview":
-        content = review.content
-        return cls(
-            id=review.id,
-            npi=review.npi,
-            visit_month=review.month,
-            overall=content.overall,
-            bedside_manner=content.bedside_manner,
-            wait_time=content.wait_time,
-            text=content.text,
-            reply=review.reply,
-        )
+        content = asdict(review.content)
+        return cls(id=review.id, npi=review.npi, visit_month=review.month, reply=review.reply, **content)
 
 
 class OwnReview(PublicReview):

@@ -1,7 +1,7 @@
 """Automatic screening of review texts for contact details.
 
-Finds links, email addresses and phone numbers by patterns. Rather reports too much, because a moderator checks each
-finding, than too little.
+Finds links, email addresses and phone numbers by patterns that prefer false alarms to omissions, because a moderator
+checks each finding.
 """
 
 import re
@@ -41,8 +41,6 @@ def screen(text: str | None) -> frozenset[Finding]:
 
 
 def _plain(text: str) -> str:
-    """Return the text with wide letters and digits of other scripts as ASCII, without invisible characters (category
-    Cf).
-    """
+    """Convert wide letters and digits of other scripts to ASCII, and remove invisible characters (category Cf)."""
     visible = (letter for letter in unicodedata.normalize("NFKC", text) if unicodedata.category(letter) != "Cf")
     return "".join(str(unicodedata.decimal(letter, letter)) for letter in visible)

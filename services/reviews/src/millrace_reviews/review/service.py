@@ -1,9 +1,7 @@
-"""Operations on reviews. Each command is one transaction with its event."""
+"""Operations of authors and readers on reviews. A change and the rating summary's event are one transaction."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeAlias
 from uuid import UUID
 
 from sqlalchemy import and_
@@ -20,13 +18,11 @@ from millrace_reviews.reply import repository as replies
 from millrace_reviews.review import repository
 from millrace_reviews.review.model import Content, Review, ReviewStatus, State
 from millrace_reviews.review.repository import PUBLISHED, ReviewPage
-from millrace_reviews.review.screening import Finding, screen
+from millrace_reviews.review.screening import screen
 from millrace_reviews.schema import review as table
 from millrace_reviews.summary.service import Summaries
 from millrace_reviews.visit import repository as visits
 from millrace_reviews.visit.model import Obstacle, Visit, find_obstacle
-
-Screen: TypeAlias = Callable[[str | None], frozenset[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,6 @@ class Reviews:
     summaries: Summaries
     ids: Ids
     window: timedelta
-    screen: Screen = screen
 
     async def create(self, caller: Principal, appointment_id: UUID, content: Content) -> Review:
         """Create a review.
@@ -51,7 +46,7 @@ class Reviews:
         async with self.units.begin() as work:
             visit = await self._get_own_visit(work, caller, str(appointment_id))
             self._check_window(visit.completed_at, work.now)
-            status = ReviewStatus.submit(self.screen(content.text))
+            status = ReviewStatus.submit(screen(content.text))
             identifier = self.ids()
             if not await repository.add(work.session, identifier, visit, status=status, content=content, now=work.now):
                 raise Conflict(
@@ -74,7 +69,7 @@ class Reviews:
             if content == before.content:
                 return before
             self._check_window(before.completed_at, work.now)
-            status = before.status.revise(self.screen(content.text))
+            status = before.status.revise(screen(content.text))
             await repository.save(work.session, before, status, content, work.now)
             return await self._refresh_and_reload(work, identifier, before.status, status)
 
@@ -94,13 +89,13 @@ class Reviews:
     async def list_published(self, npi: str, position: int | None, limit: int) -> ReviewPage:
         """Return the published reviews of a provider, newest first."""
         async with self.units.database.read() as session:
-            return await repository.list_newest(session, and_(table.c.npi == npi, PUBLISHED), position, limit)
+            return await repository.list_page(session, and_(table.c.npi == npi, PUBLISHED), position, limit)
 
     async def list_own(self, caller: Principal, position: int | None, limit: int) -> ReviewPage:
         """Return the caller's reviews that are not withdrawn, newest first."""
         condition = and_(table.c.author_id == str(caller.subject), table.c.state != State.WITHDRAWN.value)
         async with self.units.database.read() as session:
-            return await repository.list_newest(session, condition, position, limit)
+            return await repository.list_page(session, condition, position, limit)
 
     async def list_of_practice(
         self, caller: Principal, practice_id: UUID, position: int | None, limit: int
@@ -113,7 +108,7 @@ class Reviews:
             raise NotFound("There is no such practice.")
         async with self.units.database.read() as session:
             condition = and_(table.c.appointment_id.in_(visits.select_ids_of_practice(str(practice_id))), PUBLISHED)
-            return await repository.list_newest(session, condition, position, limit)
+            return await repository.list_page(session, condition, position, limit)
 
     async def _get_own_visit(self, work: UnitOfWork, caller: Principal, appointment_id: str) -> Visit:
         author = str(caller.subject)

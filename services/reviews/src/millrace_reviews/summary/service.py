@@ -13,8 +13,8 @@ PAGE_SIZE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class SummaryPage:
-    """Number of processed summaries; `next` is the NPI to pass as `after` to continue, None at the end."""
+class SummaryBatch:
+    """Number of processed summaries. Pass `next`, an NPI, as `after` to continue; null at the end."""
 
     count: int
     next: str | None
@@ -22,13 +22,13 @@ class SummaryPage:
 
 @dataclass(frozen=True, slots=True)
 class Summaries:
-    """Publishes a provider's summary whenever its reviews change it."""
+    """Computes the rating summaries of providers and publishes those that changed."""
 
     units: UnitsOfWork
     prior: Prior
 
     async def refresh(self, work: UnitOfWork, npi: str) -> None:
-        """Recompute a provider's summary and publish it if it changed. Write the reviews in `work` before.
+        """Recompute a provider's summary and publish it if it changed; call this after writing reviews in `work`.
 
         The summary's row is locked before counting, so the count includes all committed reviews.
         """
@@ -40,23 +40,23 @@ class Summaries:
         await repository.save(work.session, after)
         work.record(summary_event(npi, after.version, now, "created" if before.averages.count == 0 else "updated"))
 
-    async def publish_replay(self, after: str | None) -> SummaryPage:
+    async def publish_replay(self, after: str | None) -> SummaryBatch:
         """Publish up to `PAGE_SIZE` summaries with NPIs above `after` again, unchanged, marked as a replay."""
         async with self.units.begin() as work:
             found = await repository.list_after(work.session, after, PAGE_SIZE)
             events = [summary_event(each.npi, each.version, each.averages) for each in found]
             await work.publish_replay(events)
-        return _to_page(found)
+        return _to_batch(found)
 
-    async def recompute(self, after: str | None) -> SummaryPage:
+    async def recompute(self, after: str | None) -> SummaryBatch:
         """Recompute up to `PAGE_SIZE` summaries with NPIs above `after`, and publish those that changed."""
         async with self.units.database.read() as session:
             found = await repository.list_after(session, after, PAGE_SIZE)
         for each in found:
             async with self.units.begin() as work:
                 await self.refresh(work, each.npi)
-        return _to_page(found)
+        return _to_batch(found)
 
 
-def _to_page(found: Sequence[PublishedSummary]) -> SummaryPage:
-    return SummaryPage(len(found), found[-1].npi if len(found) == PAGE_SIZE else None)
+def _to_batch(found: Sequence[PublishedSummary]) -> SummaryBatch:
+    return SummaryBatch(len(found), found[-1].npi if len(found) == PAGE_SIZE else None)

@@ -43,7 +43,7 @@ async def save_newer(session: Session, visits: Sequence[Visit]) -> None:
 
 
 def select_ids_of_practice(practice_id: str) -> Select[str]:
-    """Return a query for the ids of visits to a practice, in a form that can use indexes."""
+    """Return a query for the ids of visits to a practice: a union, since an index serves each part but no `OR`."""
     by_practice = select(visit.c.id).where(visit.c.practice_id == practice_id)
     by_location = select(visit.c.id).where(
         visit.c.practice_id.is_(None),
@@ -56,9 +56,9 @@ def select_ids_of_practice(practice_id: str) -> Select[str]:
 
 
 async def delete_old(session: Session, before: datetime, limit: int) -> int:
-    """Delete up to `limit` visits of months before that of `before`; return their number.
+    """Delete up to `limit` visits that took place in an earlier month than `before`; return their number.
 
-    Visits that have a review, or were completed after `before`, stay.
+    Visits that have a review, or were completed at or after `before`, stay.
     """
     is_over = or_(visit.c.completed_at.is_(None), visit.c.completed_at < before)
     is_reviewed = exists().where(review.c.appointment_id == visit.c.id)

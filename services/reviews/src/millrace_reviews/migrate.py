@@ -1,7 +1,0 @@
-"""Migration of the database to the newest revision."""
-
-from pathlib import Path
-
-from millrace_platform.migrations import Migrations
-
-migrate = Migrations(Path(__file__).with_name("migrations"), lock_key=0x6D696C6C_72657669).apply  # "millrevi"
