@@ -1,4 +1,4 @@
-"""Stores, and records to apply."""
+"""Fixtures: settings and clients of empty stores, and a factory of entities and records."""
 
 import itertools
 import uuid
@@ -23,7 +23,7 @@ NPI = "1234567893"
 
 @pytest.fixture
 async def settings(redis_url: str, aws_endpoint: str, unique_name: Callable[[str], str]) -> ProjectorSettings:
-    """Return settings of empty stores."""
+    """Return settings that point to an empty Redis and a new table for the source of truth."""
     table = unique_name("truth")
     async with truth_client(region="us-east-1", endpoint_url=aws_endpoint) as client:
         await create_table(client, table)
@@ -37,7 +37,7 @@ async def stores(settings: ProjectorSettings) -> AsyncIterator[Stores]:
 
 
 class Factory:
-    """Makes entities of the directory, and records of `entities` with their normal form."""
+    """Makes entities of the directory, and records of the stream `entities` with their normalized content."""
 
     def __init__(self) -> None:
         self._sequence = itertools.count(1)

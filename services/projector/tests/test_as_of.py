@@ -1,11 +1,11 @@
-"""The as-of time of a shard is never later than what is applied."""
+"""The as-of time of a shard: all records that arrived before it are applied."""
 
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from millrace_feeds.status import ShardStatus
+from millrace_feeds.status import ConsumerStatus, ShardStatus
 from millrace_platform.testing import ManualClock
 from millrace_projector.as_of import AsOfTracker, AsOfWriter
 from millrace_readmodel import layout
@@ -41,31 +41,23 @@ def test_failed_records_do_not_count_as_applied(make: Any) -> None:
     assert tracker.as_of(status(lag_ms=10), 5000.0) is None
 
 
-class Worker:
-    """A consumer that leases the given shards."""
-
-    def __init__(self, *shards: ShardStatus) -> None:
-        self.shards = shards
-        self.healthy = True
-
-    def status(self) -> "Worker":
-        return self
+def worker(*shards: ShardStatus, healthy: bool = True) -> ConsumerStatus:
+    """Return the status of a consumer that leases the given shards."""
+    return ConsumerStatus("projector", "entities", "worker", healthy, shards, 0, 0, 0.0, None, None, None)
 
 
 async def test_as_of_is_written_by_shard_and_deleted_with_the_lease(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis:
-        worker = Worker(status("a"), status("b"))
-        writer = AsOfWriter(redis, AsOfTracker(), worker, clock=ManualClock(43_200.0), interval=1.0)
+        statuses = iter([worker(status("a"), status("b")), worker(status("b"))])
+        writer = AsOfWriter(redis, AsOfTracker(), lambda: next(statuses), clock=ManualClock(43_200.0), interval=1.0)
         await writer.write()
         assert await redis.hgetall(layout.AS_OF_KEY) == {b"a": b"43200.000", b"b": b"43200.000"}
-        worker.shards = (status("b"),)
         await writer.write()
         assert await redis.hkeys(layout.AS_OF_KEY) == [b"b"]
 
 
 async def test_unhealthy_worker_writes_no_as_of(redis_url: str) -> None:
     async with Redis.from_url(redis_url) as redis:
-        worker = Worker(status("a"))
-        worker.healthy = False
-        await AsOfWriter(redis, AsOfTracker(), worker, clock=ManualClock(43_200.0), interval=1.0).write()
+        unhealthy = worker(status("a"), healthy=False)
+        await AsOfWriter(redis, AsOfTracker(), lambda: unhealthy, clock=ManualClock(43_200.0), interval=1.0).write()
         assert await redis.exists(layout.AS_OF_KEY) == 0

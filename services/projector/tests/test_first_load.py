@@ -1,4 +1,4 @@
-"""The first generation is built once the first load is complete."""
+"""The first rebuild of the read model waits until the source of truth is filled."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ RECORD = Record(stream="entities", shard_id="shard-0", sequence="1", key="k", bo
 
 
 class LoadSimulation:
-    """A truth, and a clock that advances by sleeping; a record is applied at each second that `arrivals` accepts."""
+    """Simulates a source of truth, and time that passes by sleeping; applies a record when `arrivals(now)` is True."""
 
     def __init__(self, arrivals: Callable[[float], bool], *, is_empty: bool = True) -> None:
         self.now = 0.0
@@ -39,7 +39,7 @@ class LoadSimulation:
                 pass
 
     async def wait(self) -> float:
-        await FirstLoad(self, self.as_of, self, TIMEOUTS, sleep=self.sleep).wait()
+        await FirstLoad(self.is_empty, self.as_of, self, TIMEOUTS, sleep=self.sleep).wait()
         return self.now
 
 
@@ -65,7 +65,7 @@ async def test_openings_do_not_extend_the_wait() -> None:
         other.close()
         other.enter_context(load.as_of.applying([opening]))
 
-    await FirstLoad(load, load.as_of, load, TIMEOUTS, sleep=sleep).wait()
+    await FirstLoad(load.is_empty, load.as_of, load, TIMEOUTS, sleep=sleep).wait()
     assert load.now == pytest.approx(10.0, abs=0.25)
 
 
@@ -90,5 +90,5 @@ async def test_slow_batch_does_not_end_the_wait() -> None:
         elif 9.0 <= load.now < 9.1:
             batch.close()
 
-    await FirstLoad(load, load.as_of, load, TIMEOUTS, sleep=sleep).wait()
+    await FirstLoad(load.is_empty, load.as_of, load, TIMEOUTS, sleep=sleep).wait()
     assert load.now == pytest.approx(10.0, abs=0.25)

@@ -1,7 +1,6 @@
 """Records of `entities` are applied to the truth and the read model, also after Redis lost its data."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -10,6 +9,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from millrace_feeds.errors import InvalidRecord, Unavailable
+from millrace_feeds.testing import ends_when_cancelled
 from millrace_projector.as_of import AsOfTracker
 from millrace_projector.handler import Projector, is_unavailable
 from millrace_projector.rebuild_monitor import RebuildMonitor
@@ -25,21 +25,19 @@ NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_00
 
 
 @asynccontextmanager
-async def projecting(stores: Stores, skipped: list[int] | None = None) -> AsyncIterator[Projector]:
-    """Run a projector with its rebuild monitor."""
+async def projecting(stores: Stores) -> AsyncIterator[Projector]:
+    """Run a rebuild monitor in the background and yield a projector on the same stores."""
     monitor = RebuildMonitor(stores, interval=0.02, segments=1)
     read_model = ReadModel(stores.redis, stores.writer, request_rebuild=monitor.request_check)
     task = asyncio.create_task(monitor.run())
     try:
-        yield Projector(stores.truth, read_model, AsOfTracker(), on_skipped=(skipped or []).append)
+        yield Projector(stores.truth, read_model, AsOfTracker())
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        assert await ends_when_cancelled(task)
 
 
 async def wait_for_generation(stores: Stores) -> int:
-    """Wait until a generation is served; return its number."""
+    """Wait until searches have a generation (complete copy) of the read model; return its number."""
     async with asyncio.timeout(30):
         while (number := (await read_pointers(stores.redis)).served) is None:  # noqa: ASYNC110 # the server can't call
             await asyncio.sleep(0.01)
@@ -71,17 +69,15 @@ async def test_events_become_cards(stores: Stores, make: Any) -> None:
 
 async def test_repeated_and_older_events_change_nothing(stores: Stores, make: Any) -> None:
     records = [make.record(make.provider(), 2), make.record(make.location(), 2)]
-    skipped: list[int] = []
-    monitor = RebuildMonitor(stores, interval=0.02, segments=1)
-    await monitor.check()
-    read_model = ReadModel(stores.redis, stores.writer, request_rebuild=monitor.request_check)
-    projector = Projector(stores.truth, read_model, AsOfTracker(), on_skipped=skipped.append)
-    await projector.handle(records)
-    await projector.handle(records)
-    await projector.handle([make.record(make.provider(last_name="LATE"), 1)])
-    assert skipped == [0, 2, 1]
-    assert (await stores.truth.collection(make.provider().npi)).versions == 4
-    assert await find_differences(stores) == []
+    async with projecting(stores) as projector:
+        await projector.handle(records)
+        assert projector.skipped == 0
+        await projector.handle(records)
+        assert projector.skipped == 2
+        await projector.handle([make.record(make.provider(last_name="LATE"), 1)])
+        assert projector.skipped == 3
+        assert (await stores.truth.collection(make.provider().npi)).versions == 4
+        assert await find_differences(stores) == []
 
 
 async def test_openings_are_written_to_truth_and_read_model(stores: Stores, make: Any) -> None:
@@ -154,13 +150,7 @@ async def test_running_rebuild_is_not_cleaned_up(stores: Stores) -> None:
     assert (await read_pointers(stores.redis)).building == 7
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"not json",
-        b'{"specversion":"1.0"}',
-    ],
-)
+@pytest.mark.parametrize("body", [b"not json", b'{"specversion":"1.0"}'])
 async def test_record_without_an_event_is_rejected_with_its_reason(stores: Stores, make: Any, body: bytes) -> None:
     async with projecting(stores) as projector:
         bad = make.raw(body)
@@ -190,3 +180,25 @@ async def test_data_of_another_entity_is_rejected(stores: Stores, make: Any) -> 
 )
 def test_unavailable_stores_are_distinguished_from_bad_records(error: Exception, unavailable: bool) -> None:
     assert is_unavailable(error) is unavailable
+
+
+class FailingMonitor(RebuildMonitor):
+    """A monitor whose stores become unavailable at the moment of its cancellation."""
+
+    def __init__(self) -> None:
+        super().__init__(cast(Stores, None), interval=3600, segments=1)
+        self.started = asyncio.Event()
+
+    async def _clean_up(self) -> None:
+        self.started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RedisConnectionError
+
+
+async def test_monitor_ends_when_an_error_accompanies_its_cancellation() -> None:
+    monitor = FailingMonitor()
+    running = asyncio.create_task(monitor.run())
+    await monitor.started.wait()
+    assert await ends_when_cancelled(running)

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from millrace_contracts.envelope import Envelope, decode
 from millrace_projector import tracing
-from millrace_projector.tracing import Projection
+from millrace_projector.tracing import trace_projection, trace_write
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -36,8 +36,8 @@ async def test_each_sampled_change_gets_spans(exported: InMemorySpanExporter) ->
     changes = [envelope(f"00-{TRACE}-b7ad6b7169203331-01"), envelope(f"00-{TRACE}-b7ad6b7169203331-00"), envelope(None)]
     with (
         TracerProvider().get_tracer("batch").start_as_current_span("batch") as batch,
-        Projection(changes) as projection,
-        projection.writing(),
+        trace_projection(changes) as projections,
+        trace_write(projections),
     ):
         pass
     write, project = exported.get_finished_spans()
@@ -53,8 +53,8 @@ async def test_each_sampled_change_gets_spans(exported: InMemorySpanExporter) ->
 async def test_failure_is_recorded_in_the_trace(exported: InMemorySpanExporter) -> None:
     with (
         contextlib.suppress(ConnectionError),
-        Projection([envelope(f"00-{TRACE}-b7ad6b7169203331-01")]) as projection,
-        projection.writing(),
+        trace_projection([envelope(f"00-{TRACE}-b7ad6b7169203331-01")]) as projections,
+        trace_write(projections),
     ):
         raise ConnectionError("unavailable")
     *_, project = exported.get_finished_spans()

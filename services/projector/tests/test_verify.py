@@ -3,12 +3,12 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import typer
-from redis import Redis as BlockingRedis
 from typer.testing import CliRunner
 
 from millrace_projector.as_of import AsOfTracker
@@ -26,7 +26,7 @@ NPIS = [f"{first9}{npi_check_digit(first9)}" for first9 in map(str, range(100_00
 
 
 class FakeDirectory:
-    """Stands in for the directory. `lines` has a snapshot for each request; the last one is repeated."""
+    """HTTP server in place of the directory. `lines` has a snapshot for each request; the last one is repeated."""
 
     def __init__(self) -> None:
         self.lines: list[list[bytes]] = [[]]
@@ -71,41 +71,29 @@ async def stores_in_sync(stores: Stores, settings: ProjectorSettings, make: Any,
 
 
 @pytest.fixture
-def invoke(settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+def invoke(settings: ProjectorSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Invoke]:
+    """Return a function that runs a command in another thread, since the command starts its own event loop."""
     monkeypatch.setenv("MILLRACE_REDIS_URL", settings.redis_url)
     monkeypatch.setenv("MILLRACE_TRUTH_TABLE", settings.truth_table)
     monkeypatch.setenv("COLUMNS", "200")
     app = typer.Typer()
     app.command()(verify)
     app.command()(rebuild)
-    return lambda *arguments: CliRunner().invoke(app, list(arguments))
-
-
-def in_thread(work: Callable[[], Any]) -> Any:
-    """Run a command in another thread, as it starts its own event loop."""
-    results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(work()))
-    thread.start()
-    thread.join()
-    return results[0]
+    with ThreadPoolExecutor() as threads:
+        yield lambda *arguments: threads.submit(CliRunner().invoke, app, list(arguments)).result()
 
 
 async def test_verify_succeeds_without_differences(stores_in_sync: Stores, invoke: Invoke) -> None:
-    result = in_thread(lambda: invoke("verify"))
+    result = invoke("verify")
     assert (result.exit_code, "clean" in result.output) == (0, True)
 
 
 async def test_json_report_counts_compared_entities(stores_in_sync: Stores, invoke: Invoke) -> None:
-    result = in_thread(lambda: invoke("verify", "--json"))
+    result = invoke("verify", "--json")
     report = json.loads(result.output)
     assert report["clean"]
-    assert {store: report["compared"][store] for store in ("directory", "truth", "cards", "rows", "plans")} == {
-        "directory": 3,
-        "truth": 3,
-        "cards": 1,
-        "rows": 1,
-        "plans": 1,
-    }
+    expected = {"directory": 3, "truth": 3, "cards": 1, "rows": 1, "plans": 1}
+    assert {store: report["compared"][store] for store in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -122,7 +110,7 @@ async def test_verify_finds_differences_of_the_truth(
     stores_in_sync: Stores, directory: FakeDirectory, make: Any, invoke: Invoke, *, lines: Any, kind: str
 ) -> None:
     directory.lines = [[*directory.lines[0][1:], *lines(make)]]
-    result = in_thread(lambda: invoke("verify", "--json"))
+    result = invoke("verify", "--json")
     assert result.exit_code == 1
     assert {"store": "truth", "kind": kind, "count": 1} in json.loads(result.output)["differences"]
 
@@ -131,39 +119,37 @@ async def test_verify_reports_invalid_entities_of_the_directory(
     stores_in_sync: Stores, directory: FakeDirectory, make: Any, invoke: Invoke
 ) -> None:
     directory.lines[0].append(make.line(make.location("1111111112", zip_code="00000")))
-    result = in_thread(lambda: invoke("verify"))
+    result = invoke("verify")
     assert result.exit_code == 1
     assert "provider-location/1111111112" in result.output
 
 
-async def test_verify_finds_differences_of_the_read_model(
-    stores_in_sync: Stores, settings: ProjectorSettings, make: Any, invoke: Invoke
-) -> None:
+async def test_verify_finds_differences_of_the_read_model(stores_in_sync: Stores, make: Any, invoke: Invoke) -> None:
     (key,) = await stores_in_sync.redis.keys("*:c:*")
     await stores_in_sync.redis.delete(key)
-    result = in_thread(lambda: invoke("verify"))
+    result = invoke("verify")
     assert result.exit_code == 1
     assert f"cards: missing: provider-location/{make.location().npi}/{make.location().id}" in result.output
 
 
 async def test_missing_read_model_is_a_difference(stores_in_sync: Stores, invoke: Invoke) -> None:
     await stores_in_sync.redis.delete(layout.GENERATION_KEY)
-    result = in_thread(lambda: invoke("verify"))
+    result = invoke("verify")
     assert (result.exit_code, "no generation is served" in result.output) == (1, True)
 
 
 async def test_verify_waits_for_differences_to_disappear(
-    stores_in_sync: Stores, directory: FakeDirectory, make: Any, invoke: Invoke
+    stores_in_sync: Stores, directory: FakeDirectory, invoke: Invoke
 ) -> None:
     directory.lines.insert(0, [])
-    assert in_thread(lambda: invoke("verify", "--wait", "30")).exit_code == 0
+    assert invoke("verify", "--wait", "30").exit_code == 0
 
 
 async def test_limit_of_printed_differences(
     stores_in_sync: Stores, directory: FakeDirectory, make: Any, invoke: Invoke
 ) -> None:
     directory.lines[0] += [make.line(make.provider(npi)) for npi in NPIS]
-    result = in_thread(lambda: invoke("verify", "--limit", "4"))
+    result = invoke("verify", "--limit", "4")
     assert "and 5 more" in result.output
 
 
@@ -172,31 +158,28 @@ async def test_unavailable_store_is_reported_in_one_line(
     settings: ProjectorSettings, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setenv("MILLRACE_REDIS_URL", "redis://127.0.0.1:1/0")
-    result = in_thread(lambda: invoke(command))
+    result = invoke(command)
     assert result.exit_code == 2
     assert len(result.stderr.strip().splitlines()) == 1
 
 
 async def test_invalid_setting_is_named(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILLRACE_PROJECTOR_SCAN_SEGMENTS", "none")
-    result = in_thread(lambda: invoke("rebuild"))
+    result = invoke("rebuild")
     assert (result.exit_code, "projector_scan_segments" in result.stderr) == (2, True)
 
 
-async def test_rebuild_repairs_the_read_model(
-    stores_in_sync: Stores, invoke: Invoke, settings: ProjectorSettings
-) -> None:
+async def test_rebuild_repairs_the_read_model(stores_in_sync: Stores, invoke: Invoke) -> None:
     (key,) = await stores_in_sync.redis.keys("*:c:*")
     await stores_in_sync.redis.delete(key)
-    result = in_thread(lambda: invoke("rebuild"))
+    result = invoke("rebuild")
     assert result.exit_code == 0
     assert "1 cards" in result.output
-    assert in_thread(lambda: invoke("verify")).exit_code == 0
-    with BlockingRedis.from_url(settings.redis_url) as redis:
-        assert redis.exists(key) == 0
+    assert invoke("verify").exit_code == 0
+    assert await stores_in_sync.redis.exists(key) == 0
 
 
 async def test_second_concurrent_rebuild_is_refused(stores_in_sync: Stores, invoke: Invoke) -> None:
     await stores_in_sync.redis.set(layout.REBUILD_LOCK_KEY, "other-token", px=60_000)
-    result = in_thread(lambda: invoke("rebuild"))
+    result = invoke("rebuild")
     assert (result.exit_code, "another rebuild" in result.stderr) == (2, True)

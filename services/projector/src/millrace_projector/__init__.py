@@ -1,1 +1,1 @@
-"""The projector: writes the source of truth and the read model from the `entities` feed."""
+"""Applies the `entities` feed to the source of truth (DynamoDB) and to the read model of searches (Redis)."""

@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from millrace_contracts.registry import AVAILABILITY
 from millrace_feeds.clock import Clock
-from millrace_feeds.status import ShardStatus
+from millrace_feeds.status import ConsumerStatus, ShardStatus
 from millrace_feeds.transport import Record
 from millrace_readmodel import layout
 
@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 class AsOfTracker:
-    """Derives a shard's as-of time from the batches being applied and the consumer's position.
+    """Derives a shard's as-of time from the batches that are being applied and the consumer's position.
 
-    Times are the records' arrival times in the stream (Unix seconds).
+    All times are Unix seconds; the time of a record is that of its arrival in the stream.
     """
 
     def __init__(self) -> None:
@@ -36,12 +36,12 @@ class AsOfTracker:
 
     @property
     def is_loading(self) -> bool:
-        """Whether a batch that contains more than openings is being applied."""
+        """Whether a batch that contains more than openings (bookable times) is being applied."""
         return self._loading > 0
 
     @contextmanager
     def applying(self, records: Sequence[Record]) -> Iterator[None]:
-        """Context manager for applying records of one shard; they count as applied unless the block raises."""
+        """Context manager in which a shard's records are applied; they count as applied unless the block raises."""
         shard = records[0].shard_id
         running = self._applying.setdefault(shard, {})
         is_load = any(not record.key.startswith(_OPENINGS_PREFIX) for record in records)
@@ -66,39 +66,19 @@ class AsOfTracker:
         return min(running.values()) if running else self._applied.get(shard.shard_id)
 
 
-class Consumer(Protocol):
-    def status(self) -> "ConsumerShards":
-        """Return the state of the shards that this worker leases."""
-
-
-class ConsumerShards(Protocol):
-    @property
-    def shards(self) -> tuple[ShardStatus, ...]: ...
-
-    @property
-    def healthy(self) -> bool: ...
-
-
+@dataclass(slots=True)
 class AsOfWriter:
-    """Writes the as-of times of this worker's shards to the read model, and deletes those of shards it lost."""
+    """Writes the as-of times of this worker's shards to the read model, and deletes those of shards it lost.
 
-    def __init__(
-        self,
-        redis: Redis,
-        tracker: AsOfTracker,
-        consumer: Consumer,
-        *,
-        clock: Clock,
-        interval: float,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._redis = redis
-        self._tracker = tracker
-        self._consumer = consumer
-        self._clock = clock
-        self._interval = interval
-        self._sleep = sleep
-        self._written: set[str] = set()
+    `consumer_status` returns the shards that this worker leases; `interval` is in seconds.
+    """
+
+    redis: Redis
+    tracker: AsOfTracker
+    consumer_status: Callable[[], ConsumerStatus]
+    clock: Clock
+    interval: float
+    _written: set[str] = field(default_factory=set, init=False)
 
     async def run(self) -> None:
         """Write every `interval` seconds until cancelled. The times don't advance while Redis is unavailable."""
@@ -107,19 +87,19 @@ class AsOfWriter:
                 await self.write()
             except RedisError as error:
                 logger.debug("as-of times not written: %s", error)
-            await self._sleep(self._interval)
+            await asyncio.sleep(self.interval)
 
     async def write(self) -> None:
         """Write the as-of times once; write nothing while the consumer is unhealthy."""
-        status = self._consumer.status()
+        status = self.consumer_status()
         if not status.healthy:
             return
-        now = self._clock.time()
-        times = {shard.shard_id: self._tracker.as_of(shard, now) for shard in status.shards}
+        now = self.clock.time()
+        times = {shard.shard_id: self.tracker.as_of(shard, now) for shard in status.shards}
         known = {shard: f"{time:.3f}" for shard, time in times.items() if time is not None}
         lost = self._written - times.keys()
         if lost:
-            await self._redis.hdel(layout.AS_OF_KEY, *lost)
+            await self.redis.hdel(layout.AS_OF_KEY, *lost)
         if known:
-            await self._redis.hset(layout.AS_OF_KEY, items=[part for pair in known.items() for part in pair])
+            await self.redis.hset(layout.AS_OF_KEY, items=[part for pair in known.items() for part in pair])
         self._written = set(known)

@@ -11,13 +11,13 @@ from millrace_projector.first_load import FirstLoad, FirstLoadTimeouts
 from millrace_projector.handler import Projector, is_unavailable
 from millrace_projector.rebuild_monitor import RebuildMonitor
 from millrace_projector.settings import ProjectorSettings
-from millrace_projector.status import SkippedCounter, StatusReader
+from millrace_projector.status import StatusReader
 from millrace_projector.stores import open_stores
 from millrace_readmodel.generations import ReadModel
 
 APPLICATION = "projector"
 READS_PER_SECOND = 3.5
-"""Read requests per second to each shard of `entities`; see decision 0016."""
+"""Read requests per second to each shard of the stream `entities`; Kinesis allows five in total (decision 0016)."""
 
 
 async def start(
@@ -26,7 +26,7 @@ async def start(
     """Open the stores; return the consumer of `entities`, the rebuild monitor and the as-of writer as tasks."""
     stores = await stack.enter_async_context(open_stores(settings, name=APPLICATION))
     as_of = AsOfTracker()
-    first_load = FirstLoad(stores.truth, as_of, infrastructure.clock, FirstLoadTimeouts())
+    first_load = FirstLoad(stores.truth.is_empty, as_of, infrastructure.clock, FirstLoadTimeouts())
     monitor = RebuildMonitor(
         stores,
         interval=settings.projector_keep_interval,
@@ -34,16 +34,15 @@ async def start(
         wait_for_truth=first_load.wait,
     )
     read_model = ReadModel(stores.redis, stores.writer, request_rebuild=monitor.request_check)
-    skipped = SkippedCounter()
-    projector = Projector(stores.truth, read_model, as_of, on_skipped=skipped.add)
+    projector = Projector(stores.truth, read_model, as_of)
     subscription = Subscription(
         APPLICATION, settings.entities_stream, settings.projector_leases_table, READS_PER_SECOND, is_unavailable
     )
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, projector))
     as_of_writer = AsOfWriter(
-        stores.redis, as_of, consumer, clock=infrastructure.clock, interval=settings.projector_as_of_interval
+        stores.redis, as_of, consumer.status, clock=infrastructure.clock, interval=settings.projector_as_of_interval
     )
-    app.state.status = StatusReader(consumer, stores.redis, monitor, skipped)
+    app.state.status = StatusReader(consumer, stores.redis, monitor, projector)
 
     async def ping_read_model() -> None:
         await stores.redis.ping()

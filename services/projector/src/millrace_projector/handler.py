@@ -1,7 +1,8 @@
 """Apply the records of `entities` first to the source of truth, then from there to the read model."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Final, Protocol
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from redis.exceptions import BusyLoadingError, ReadOnlyError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -12,12 +13,12 @@ from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.handler import is_outage
 from millrace_feeds.transport import Record
 from millrace_projector.as_of import AsOfTracker
-from millrace_projector.tracing import Projection
-from millrace_readmodel.generations import GenerationTimeoutError
+from millrace_projector.tracing import trace_projection, trace_write
+from millrace_readmodel.generations import GenerationTimeoutError, ReadModel
 from millrace_readmodel.items import AVAILABILITY_PREFIX, Item, item_from_event, week_item
 from millrace_readmodel.openings import WeekItem
 from millrace_readmodel.scripts import ContentionError
-from millrace_readmodel.truth import TruthBusyError
+from millrace_readmodel.truth import Truth, TruthBusyError
 
 UNAVAILABLE_ERRORS: Final = (
     GenerationTimeoutError,
@@ -30,48 +31,28 @@ UNAVAILABLE_ERRORS: Final = (
 )
 
 
-class Truth(Protocol):
-    async def put(self, items: Iterable[Item]) -> int:
-        """Write the items that are newer than the stored ones; return the number of items written."""
-
-
-class ReadModel(Protocol):
-    async def apply(self, aggregates: Collection[str], weeks: Sequence[WeekItem]) -> None:
-        """Read the items of these partition keys from the source of truth and write their cards; write these weeks
-        of openings.
-        """
-
-
+@dataclass(slots=True)
 class Projector:
-    """Handles a consumer's records. Calls `on_skipped` with the number of items skipped because they were not newer."""
+    """Handles a consumer's records. `skipped` counts the events that weren't newer than the source of truth."""
 
-    def __init__(
-        self,
-        truth: Truth,
-        read_model: ReadModel,
-        as_of: AsOfTracker,
-        *,
-        on_skipped: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        self._truth = truth
-        self._read_model = read_model
-        self._as_of = as_of
-        self._on_skipped = on_skipped
+    truth: Truth
+    read_model: ReadModel
+    as_of: AsOfTracker
+    skipped: int = field(default=0, init=False)
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Apply records to the source of truth and the read model; return once both have their state or a newer one.
 
-        While no generation is served, only the one being built is written. The read model is written even if the source
-        of truth already had the items, because a previous attempt may have failed between the two writes. Raises
-        `InvalidRecord` for a record that can't be decoded, and the errors of both stores.
+        While searches have no read model, only the one that a rebuild creates is written. Writes the read model even if
+        the source of truth already had the items, because a previous attempt may have failed between the two writes.
+        Raises `InvalidRecord` for a record that can't be decoded, and the errors of both stores.
         """
         events = [_decode(record) for record in records]
         items = [item for _, item in events if item is not None]
-        with self._as_of.applying(records), Projection([envelope for envelope, _ in events]) as projection:
-            written = await self._truth.put(items)
-            self._on_skipped(len(items) - written)
-            with projection.writing():
-                await self._read_model.apply(*_split_changes(items))
+        with self.as_of.applying(records), trace_projection(envelope for envelope, _ in events) as spans:
+            self.skipped += len(items) - await self.truth.put(items)
+            with trace_write(spans):
+                await self.read_model.apply(*_split_changes(items))
 
 
 def is_unavailable(error: BaseException) -> bool:

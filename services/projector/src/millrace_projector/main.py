@@ -8,8 +8,8 @@ from millrace_platform.application import create_app
 from millrace_platform.redis import REDIS_UNAVAILABLE
 from millrace_platform.service import Infrastructure
 from millrace_projector import bootstrap
-from millrace_projector.endpoints import router
 from millrace_projector.settings import ProjectorSettings
+from millrace_projector.status import router
 
 
 def create(settings: ProjectorSettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:

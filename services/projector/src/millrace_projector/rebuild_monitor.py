@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from millrace_platform.background import raise_if_cancelled
 from millrace_projector.handler import is_unavailable
@@ -22,22 +23,20 @@ from millrace_readmodel.rebuild import (
 logger = logging.getLogger(__name__)
 
 
+@dataclass
 class RebuildMonitor:
     """Checks periodically and on request that a read model exists. Each worker has one; a lock lets one act at a time.
 
-    `wait_for_truth` returns once the source of truth can be read. `last_rebuild` is the result of this worker's last
-    rebuild.
+    `interval` is in seconds. A rebuild waits for `wait_for_truth` and then reads the source of truth in `segments`
+    parallel parts; `last_rebuild` is the result of this worker's last one.
     """
 
-    def __init__(
-        self, stores: Stores, *, interval: float, segments: int, wait_for_truth: Callable[[], Awaitable[None]] = no_wait
-    ) -> None:
-        self._stores = stores
-        self._wait_for_truth = wait_for_truth
-        self._interval = interval
-        self._segments = segments
-        self._check_requested = asyncio.Event()
-        self.last_rebuild: RebuildResult | None = None
+    stores: Stores
+    interval: float
+    segments: int
+    wait_for_truth: Callable[[], Awaitable[None]] = no_wait
+    last_rebuild: RebuildResult | None = field(default=None, init=False)
+    _check_requested: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def request_check(self) -> None:
         """Start the next check immediately; call this when the read model is missing."""
@@ -64,22 +63,22 @@ class RebuildMonitor:
             await self._wait()
 
     async def check(self) -> None:
-        """Rebuild the read model if no generation is served; else clean up after a rebuild that failed.
+        """Rebuild the read model if searches have none; else clean up after a rebuild that failed.
 
         Raises the errors of `Rebuild.run` and redis-py's `RedisError`.
         """
         self._check_requested.clear()
-        pointers = await read_pointers(self._stores.redis)
+        pointers = await read_pointers(self.stores.redis)
         if pointers.served is None:
             logger.warning("no read model; rebuilding it from the truth")
             await self._rebuild()
-        elif pointers.building is not None and not await is_rebuild_running(self._stores.redis):
+        elif pointers.building is not None and not await is_rebuild_running(self.stores.redis):
             await self._clean_up()
 
     async def _rebuild(self) -> None:
-        stores = self._stores
+        stores = self.stores
         rebuild = Rebuild(
-            stores.redis, stores.truth, stores.writer, segments=self._segments, wait_for_truth=self._wait_for_truth
+            stores.redis, stores.truth, stores.writer, segments=self.segments, wait_for_truth=self.wait_for_truth
         )
         self.last_rebuild = await rebuild.run()
         logger.info(
@@ -90,14 +89,14 @@ class RebuildMonitor:
         )
 
     async def _clean_up(self) -> None:
-        removed = await remove_unfinished_rebuild(self._stores.redis)
+        removed = await remove_unfinished_rebuild(self.stores.redis)
         if removed:
             logger.info("removed %d keys of an unfinished rebuild", removed)
 
     async def _wait(self) -> None:
         """Wait for a requested check or the end of the interval."""
         try:
-            async with asyncio.timeout(self._interval):
+            async with asyncio.timeout(self.interval):
                 await self._check_requested.wait()
         except TimeoutError:
             return

@@ -1,12 +1,10 @@
-"""Trace spans of the projector: each is a child of the span that published the change, linked to the batch's span."""
+"""Trace spans of the projector, one for each change: a child of the span that published it, linked to the batch's."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
 
 from opentelemetry import trace
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext
+from opentelemetry.trace import Link, NonRecordingSpan, Span
 from opentelemetry.util.types import Attributes
 
 from millrace_contracts.envelope import Envelope
@@ -16,49 +14,39 @@ _tracer = trace.get_tracer("millrace.projector")
 _SAMPLED = "1"
 
 
-class Projection:
-    """Context manager that opens a span for each sampled change of a batch while the batch is projected."""
-
-    def __init__(self, envelopes: Sequence[Envelope]) -> None:
-        self._envelopes = envelopes
-        self._spans: list[Span] = []
-
-    def __enter__(self) -> Self:
-        batch = trace.get_current_span().get_span_context()
-        for envelope in self._envelopes:
-            if envelope.traceparent is not None and envelope.traceparent.endswith(_SAMPLED):
-                origin = parse_traceparent(envelope.traceparent)
-                if origin is not None:
-                    self._spans.append(_start_span(envelope, origin, batch))
-        return self
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Context manager that adds a span for the write to the read model to each change's trace."""
-        spans = [
-            _tracer.start_span("write read model", trace.set_span_in_context(span), attributes={"db.system": "redis"})
-            for span in self._spans
-        ]
-        try:
-            yield
-        finally:
-            for span in spans:
-                span.end()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        for span in self._spans:
-            if error is not None:
-                span.record_exception(error)
+@contextmanager
+def trace_projection(envelopes: Iterable[Envelope]) -> Iterator[list[Span]]:
+    """Open a span for each sampled change of a batch while the block applies the batch; yield these spans."""
+    batch = trace.get_current_span().get_span_context()
+    links = [Link(batch)] if batch.is_valid else []
+    spans: list[Span] = []
+    for envelope in envelopes:
+        traceparent = envelope.traceparent
+        origin = parse_traceparent(traceparent) if traceparent is not None and traceparent.endswith(_SAMPLED) else None
+        if origin is not None:
+            parent = trace.set_span_in_context(NonRecordingSpan(origin))
+            attributes: Attributes = {"millrace.subject": envelope.subject, "millrace.version": envelope.entityversion}
+            spans.append(_tracer.start_span(f"project {envelope.entity}", parent, attributes=attributes, links=links))
+    try:
+        yield spans
+    except BaseException as error:
+        for span in spans:
+            span.record_exception(error)
+        raise
+    finally:
+        for span in spans:
             span.end()
 
 
-def _start_span(envelope: Envelope, origin: SpanContext, batch: SpanContext) -> Span:
-    attributes: Attributes = {"millrace.subject": envelope.subject, "millrace.version": envelope.entityversion}
-    return _tracer.start_span(
-        f"project {envelope.entity}",
-        trace.set_span_in_context(NonRecordingSpan(origin)),
-        attributes=attributes,
-        links=[Link(batch)] if batch.is_valid else [],
-    )
+@contextmanager
+def trace_write(projections: Iterable[Span]) -> Iterator[None]:
+    """Open a child of each of the given spans while the block writes to the read model."""
+    spans = [
+        _tracer.start_span("write read model", trace.set_span_in_context(span), attributes={"db.system": "redis"})
+        for span in projections
+    ]
+    try:
+        yield
+    finally:
+        for span in spans:
+            span.end()

@@ -1,6 +1,6 @@
 """Compare the directory with the source of truth, entity by entity, and audit the read model at the same time.
 
-The directory's entities stay in memory as digests of their normal form, about 200 bytes each.
+The directory's entities stay in memory as digests of their normalized content, about 200 bytes each.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _TOMBSTONE: Final = b"-"
 
 
 class SnapshotLine(msgspec.Struct, frozen=True):
-    """One entity of the directory's snapshot; `data` is null for a tombstone."""
+    """One entity of the directory's snapshot; `data` is null if the entity was deleted."""
 
     subject: str
     version: int
@@ -57,7 +57,7 @@ class Findings:
 
 
 class Verification:
-    """One comparison: call `read_directory`, then `check` with every part of the source of truth, then `finish`."""
+    """Compares once: call `read_directory`, then `check` for each part of the source of truth, then `finish`."""
 
     def __init__(self, audit: Audit | None, report: Callable[[Difference], None]) -> None:
         """`report` is called for each difference. Without an `audit`, the read model isn't compared."""

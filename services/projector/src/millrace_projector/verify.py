@@ -1,8 +1,6 @@
 """Compare the directory, the source of truth and the read model that the settings name."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Final
 
 import httpx
@@ -31,20 +29,15 @@ UNAVAILABLE_ERRORS: Final = (
 """Errors of a service or store that is unavailable or sends an invalid response."""
 
 
-async def verify(
-    settings: ProjectorSettings,
-    *,
-    wait: float = 0.0,
-    limit: int = 50,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Findings:
+async def verify(settings: ProjectorSettings, *, wait: float = 0.0, limit: int = 50) -> Findings:
     """Compare directory, source of truth and read model; return the differences, with up to `limit` examples.
 
     Repeats the comparison for up to `wait` seconds while there are differences or errors. Raises one of
     `UNAVAILABLE_ERRORS` if the last attempt fails.
     """
     deadline = asyncio.get_running_loop().time() + wait
-    async with open_stores(settings, name="millrace-verify") as stores, _open_directory(settings) as directory:
+    open_directory = httpx.AsyncClient(base_url=settings.directory_url, timeout=SNAPSHOT_TIMEOUT)
+    async with open_stores(settings, name="millrace-verify") as stores, open_directory as directory:
         while True:
             is_last = asyncio.get_running_loop().time() >= deadline
             try:
@@ -54,7 +47,7 @@ async def verify(
             except UNAVAILABLE_ERRORS:
                 if is_last:
                     raise
-            await sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 async def compare(stores: Stores, directory: httpx.AsyncClient, limit: int) -> Findings:
@@ -76,9 +69,3 @@ async def compare(stores: Stores, directory: httpx.AsyncClient, limit: int) -> F
         findings.add(Difference(READ_MODEL, DifferenceKind.CONTENT, "rm:generation", "rebuilt during the comparison"))
     findings.compared = verification.compared
     return findings
-
-
-@asynccontextmanager
-async def _open_directory(settings: ProjectorSettings) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=settings.directory_url, timeout=SNAPSHOT_TIMEOUT) as client:
-        yield client
