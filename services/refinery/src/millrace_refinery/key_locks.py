@@ -1,4 +1,4 @@
-"""Lock keys, so that a new record and the sweep never change the state of one key at the same time."""
+"""Lock keys (subjects of entities), so that the consumer and the sweep never change a key's state at the same time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
