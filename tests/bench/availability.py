@@ -79,7 +79,7 @@ def queries() -> list[str]:
 
 @contextmanager
 def scheduling_service(database_url: str, environment: Mapping[str, str] | None = None) -> Iterator[int]:
-    """Run the scheduling service; yield its port once the openings of all new calendars are published."""
+    """Run the scheduling service during the block; yield its port when all openings are published."""
     port, aws_port = free_ports(2)
     with started(scheduling_spec(port, aws_port, database_url, environment or {})):
 
@@ -92,7 +92,7 @@ def scheduling_service(database_url: str, environment: Mapping[str, str] | None 
 
 
 def scheduling_spec(port: int, aws_port: int, database_url: str, environment: Mapping[str, str]) -> ProcessSpec:
-    """Return the scheduling service on `port`. Nothing listens on `aws_port`, so events stay in the outbox."""
+    """Return a process of the scheduling service. No server is on `aws_port`, so events stay in the outbox."""
     return ProcessSpec(
         name="scheduling",
         command=(sys.executable, "-m", "millrace_scheduling"),

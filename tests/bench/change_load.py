@@ -27,7 +27,7 @@ class Target(msgspec.Struct):
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """Targets, changes per second, and the authorization header."""
+    """A steady load of changes: `rate` per second, sent with the header `authorization` for `targets` in turn."""
 
     port: int
     authorization: str
@@ -36,7 +36,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Acknowledged changes and their rate."""
+    """The number of acknowledged and of refused changes, and the acknowledged ones per second."""
 
     changes: int
     refused: int

@@ -1,8 +1,7 @@
 """Costs of a search and a booking on AWS with every calculation: `python -m tests.bench.cost`.
 
-Measured rates come from `tests/bench/results`. Prices are AWS's public ones of us-east-1 in dollars, written
-down below; they are not fetched, and change. Everything else is an assumption, and
-named so.
+Measured rates come from `tests/bench/results`. Prices are AWS's public ones of us-east-1 in dollars; they are written
+below, so compare them with the present ones. `Load` has all assumptions.
 """
 
 import re
@@ -13,7 +12,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
 HOURS = 730.0
-"""Per month."""
+"""Hours per month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Load:
     busy: float = 0.6
     """Utilization that autoscaling aims at."""
     peak_over_mean: float = 10
-    """Peak rate of a day as a multiple of the mean; tasks are provided for the peak."""
+    """Peak rate of a day as a multiple of the mean; the number of tasks is that for the peak."""
 
     @property
     def searches(self) -> float:
@@ -59,7 +58,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One cost: what it is for, its calculation, and dollars per month."""
+    """One cost: `what` it is for, its calculation as text in `sum`, and dollars per month."""
 
     what: str
     sum: str
@@ -73,7 +72,7 @@ def searches_per_second() -> float:
 
 
 def fixed(prices: Prices) -> Iterator[Line]:
-    """Yield the costs of `prod` without load at its smallest size."""
+    """Yield the costs of `prod` without load, with the minimum number of tasks."""
     p, h = prices, HOURS
     # Minimum tasks and their sizes are in ecs/services/*.json.
     tasks = [(2, 0.5, 1.0)] * 4 + [(2, 1.0, 2.0), (3, 1.0, 4.0)] + [(2, 0.25, 0.5)] * 2
@@ -89,7 +88,7 @@ def fixed(prices: Prices) -> Iterator[Line]:
 
 
 def of_searches(prices: Prices, load: Load, rate: float) -> Iterator[Line]:
-    """Yield the costs of searches."""
+    """Yield the costs of searches, with `rate` searches per second and task."""
     hours = load.searches / rate / load.busy / 3600 * load.peak_over_mean
     price = prices.fargate_vcpu_hour + 4 * prices.fargate_gb_hour
     how = (
@@ -121,7 +120,7 @@ def of_accounts(prices: Prices, load: Load) -> Iterator[Line]:
 
 
 def table(title: str, lines: list[Line], count: float | None = None) -> str:
-    """Return the lines with their total, and the total per one of `count`."""
+    """Return the costs as text with their total and, if `count` is given, the total for a million of these."""
     total = sum(line.dollars for line in lines)
     rows = [f"{line.what:<32}{line.dollars:>12,.2f}   {line.sum}" for line in lines]
     rows.append(f"{'':<32}{total:>12,.2f}   a month")
@@ -131,7 +130,7 @@ def table(title: str, lines: list[Line], count: float | None = None) -> str:
 
 
 def main() -> None:
-    """Print all costs."""
+    """Print all costs with their calculations."""
     prices, load, rate = Prices(), Load(), searches_per_second()
     searches, bookings = list(of_searches(prices, load, rate)), list(of_bookings(prices, load))
     sys.stdout.write(table("What is always there (prod), dollars", list(fixed(prices))) + "\n")

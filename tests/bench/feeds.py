@@ -20,7 +20,7 @@ KEYS = 5_000
 
 
 class _Counting:
-    """A handler that only counts, so that the consumer is measured."""
+    """A handler that only counts, so that the consumer's own work is measured."""
 
     def __init__(self, expected: int) -> None:
         self._left = expected

@@ -14,7 +14,7 @@ from millrace_reference.demo.files import NPPES_FILE, write_demo
 SEED = 1
 
 
-class _Unseen:
+class _NoProgress:
     def show_identifying(self, byte_count: int) -> None:
         pass
 
@@ -38,7 +38,7 @@ async def import_rate(dsn: str, rows: int) -> dict[str, float]:
         first, seconds = await _timed(order)
         second, again = await _timed(order)
     if second.events:
-        raise AssertionError(f"the second import told of changes: {second.events}")
+        raise AssertionError(f"the second import published changes: {second.events}")
     return {
         "rows": first.rows,
         "seconds": seconds,
@@ -50,5 +50,5 @@ async def import_rate(dsn: str, rows: int) -> dict[str, float]:
 
 async def _timed(order: NppesImport) -> tuple[ImportStats, float]:
     began = time.perf_counter()
-    stats = await import_nppes(order, _Unseen())
+    stats = await import_nppes(order, _NoProgress())
     return stats, time.perf_counter() - began

@@ -105,7 +105,7 @@ def _serve(pipe: Connection, n: int, seed: int) -> None:
 
 
 async def _respond(pages: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Return the page for a Scan; the partition key of its start names the page."""
+    """Respond to each Scan with a page; the partition key of its `ExclusiveStartKey` is the page's number."""
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         while True:
             head = await reader.readuntil(b"\r\n\r\n")

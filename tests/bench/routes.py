@@ -1,6 +1,6 @@
-"""Processor time of a request to an empty endpoint, by a typed route and by FastAPI's own, in one process, in turns.
+"""Processor time of a request to an empty endpoint, of the platform's `TypedRouter` and of FastAPI's own router.
 
-Both have the same query model and header dependency and stand behind the middleware of every service.
+Both run alternately in one process, with the same query model, header dependency and middleware.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ async def caller(authorization: Annotated[str | None, Header()] = None) -> str |
     return authorization
 
 
-async def read(filters: Annotated[Filter, Query()], who: Annotated[str | None, Depends(caller)]) -> Response:
+async def read(filters: Annotated[Filter, Query()], _caller: Annotated[str | None, Depends(caller)]) -> Response:
     return Response(b"{}", media_type="application/json")
 
 
@@ -50,7 +50,7 @@ class Times:
 
 
 async def measure() -> Times:
-    """Measure both kinds of route in turns."""
+    """Measure both routers alternately."""
     apps = [_app(TypedRouter()), _app(APIRouter())]
     times: list[list[float]] = [[], []]
     for _ in range(ROUNDS):

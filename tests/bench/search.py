@@ -41,7 +41,7 @@ QUERIES: Final = 100_000
 FILLED_WITHIN: Final = 180.0
 """Seconds for search to fill its caches."""
 WARM_UP: Final = 3.0
-"""Warm-up as a multiple of a measurement."""
+"""Duration of the warm-up as a multiple of that of a measurement."""
 GENERATION: Final = 1
 
 
@@ -71,12 +71,12 @@ def _best(reports: dict[str, Report]) -> float:
 
 @dataclass(slots=True)
 class Results:
-    """The reports of all sizes, and their promised figures."""
+    """The reports of all sizes."""
 
     sizes: list[SizeReport]
 
     def promised_figures(self) -> dict[str, float]:
-        """Return the figures that `make bench` compares with their bounds."""
+        """Return the figures for which the documentation promises bounds."""
         smallest, largest = self.sizes[0], self.sizes[-1]
         return {
             "p99_ms_one_connection": largest.search["1"].p99,

@@ -1,6 +1,6 @@
-"""The floor under search: an endpoint with its parameters and middleware that always returns the same bytes.
+"""An endpoint with the parameters and middleware of search that always returns the same bytes, for comparison.
 
-`python -m tests.bench.search_floor` serves it like a service; `MILLRACE_BENCH_BODY` is the body's size.
+`python -m tests.bench.search_floor` serves it like a service; `MILLRACE_BENCH_BODY` is the size of the body in bytes.
 """
 
 import os

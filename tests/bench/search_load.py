@@ -21,7 +21,7 @@ from tests.bench.client import run_load
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """GET requests of `paths` in turn from number `first` on; `rate` (requests/s) makes the loop open."""
+    """GET requests of `paths` in turn from index `first` on, in an open loop if `rate` (requests/s) is given."""
 
     port: int
     paths: list[str]

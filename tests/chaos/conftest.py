@@ -1,4 +1,4 @@
-"""One platform for all kill tests: each imports its own providers and leaves a consistent platform."""
+"""Fixtures: one platform for all tests of this directory; each imports its own providers."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Services are killed while hundreds of clients book: no double bookings, and no acknowledged booking is lost."""
+"""Service processes are killed while clients book: no double bookings, and no acknowledged booking is lost."""
 
 import asyncio
 import contextlib
@@ -104,7 +104,7 @@ def services(postgres_dsn: str, tmp_path: Path) -> Iterator[tuple[list[KillableS
 
 
 class RandomServiceTransport(httpx.AsyncBaseTransport):
-    """Sends each request to a random service, like a load balancer that doesn't know of the kills."""
+    """Sends each request to a random process, like a load balancer without health checks."""
 
     def __init__(self, urls: list[httpx.URL], rng: random.Random) -> None:
         self._urls = urls

@@ -50,10 +50,10 @@ def kill_during_import(platform: Platform, demo: Path, pattern: str, sign: signa
 
 
 def assert_consistent(platform: Platform, demo: Path) -> None:
-    """Check that the platform recovers, has all imported data, and that all three copies agree."""
+    """Check that the platform recovers, and that directory, truth and read model have the same data."""
     wait_for(lambda: healthy(platform), seconds=90, what="a healthy platform after the kill")
     platform.millrace("import", "nppes", str(demo / "nppes.csv"))
-    wait_for(platform.is_quiet, seconds=DRAIN_SECONDS, what="the end of what is on its way")
+    wait_for(platform.is_quiet, seconds=DRAIN_SECONDS, what="an idle platform")
     verified = platform.millrace("verify", "--wait", VERIFY_SECONDS, check=False)
     assert verified.returncode == 0, f"{verified.stdout}\n{verified.stderr}\n{platform.tail()}"
 

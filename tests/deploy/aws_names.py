@@ -7,7 +7,7 @@ emulator has no StackSets and no metadata of templates; the proxy responds to Co
 import asyncio
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,10 +28,10 @@ NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """The state of a Copilot application that the emulator doesn't support.
+    """The parts of a Copilot application that the emulator doesn't support: a stack set and metadata of templates.
 
-    `stack_set`, `stack_id`: the name of its stack set, and the stack that stands for the only instance. `metadata`: of
-    templates, as YAML, by the name of their stack.
+    `stack_set` and `template` are the set's name and template, `stack_id` is the stack of its only instance. `metadata`
+    is that of each stack's template, as YAML.
     """
 
     stack_set: str
@@ -41,8 +41,8 @@ class Application:
     account: str = "000000000000"
     region: str = "us-east-1"
 
-    def answer(self, action: str, stack: str) -> str | None:
-        """Return the result of a call as XML; None for calls that the emulator supports."""
+    def respond(self, action: str, stack: str) -> str | None:
+        """Return the XML response to a CloudFormation call, or None for calls that the emulator supports."""
         match action:
             case "DescribeStackSet":
                 body = (
@@ -63,34 +63,39 @@ class Application:
 
 
 @dataclass
-class Names:
-    """A running proxy: its address, the certificate that clients must trust, and the unsupported calls."""
+class Proxy:
+    """A running proxy: its port, the certificate that clients must trust, and the calls that the emulator refused."""
 
     port: int
     certificate: Path
-    unanswered: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """Return the environment variables of a client."""
+        """Return the environment variables with which an AWS client uses the proxy."""
         return {"HTTPS_PROXY": f"http://127.0.0.1:{self.port}", "AWS_CA_BUNDLE": str(self.certificate)}
 
 
 @contextmanager
-def aws_names(directory: Path, emulator_port: int, application: Application) -> Iterator[Names]:
-    """Run the proxy in its own thread; write key and certificate to `directory`."""
+def aws_names(directory: Path, emulator_port: int, application: Application) -> Iterator[Proxy]:
+    """Run the proxy in front of the emulator during the block; write its key and certificate to `directory`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate, key = make_certificate(directory)
     context.load_cert_chain(certificate, key)
+    proxy = Proxy(0, certificate)
+    with listening(_Connections(context, emulator_port, application, proxy).serve) as proxy.port:
+        yield proxy
+
+
+@contextmanager
+def listening(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> Iterator[int]:
+    """Call `serve` in another thread for each connection to a free loopback port; yield the port."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    names = Names(0, certificate)
-    proxy = _Proxy(context, emulator_port, application, names)
-    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(proxy.serve, "127.0.0.1", 0), loop).result(SECONDS)
-    names.port = server.sockets[0].getsockname()[1]
+    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(serve, "127.0.0.1", 0), loop).result(SECONDS)
     try:
-        yield names
+        yield server.sockets[0].getsockname()[1]
     finally:
         loop.call_soon_threadsafe(server.close)
         loop.call_soon_threadsafe(loop.stop)
@@ -98,7 +103,7 @@ def aws_names(directory: Path, emulator_port: int, application: Application) -> 
 
 
 def make_certificate(directory: Path) -> tuple[Path, Path]:
-    """Create a self-signed certificate for AWS's names, and its key."""
+    """Write a self-signed certificate for AWS's host names and its key; return both files."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "AWS on loopback")])
     now = datetime.now(UTC)
@@ -121,44 +126,44 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
     return certificate_file, key_file
 
 
-class _Proxy:
-    def __init__(self, context: ssl.SSLContext, emulator_port: int, application: Application, names: Names) -> None:
+class _Connections:
+    def __init__(self, context: ssl.SSLContext, emulator_port: int, application: Application, proxy: Proxy) -> None:
         self._context = context
         self._port = emulator_port
         self._application = application
-        self._names = names
+        self._proxy = proxy
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one CONNECT, one request and one response."""
+        """Handle one connection: a CONNECT, one request and its response."""
         try:
             async with asyncio.timeout(SECONDS):
                 await reader.readuntil(HEAD_END)
                 writer.write(b"HTTP/1.1 200 Connection established" + HEAD_END)
                 await writer.drain()
                 await writer.start_tls(self._context)
-                writer.write(await self._answer(await _request(reader)))
+                writer.write(await self._respond(await _request(reader)))
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass  # the client disconnected, or will see that we did
         finally:
             writer.close()
 
-    async def _answer(self, request: tuple[list[str], bytes]) -> bytes:
+    async def _respond(self, request: tuple[list[str], bytes]) -> bytes:
         lines, body = request
         called = parse_qs(body.decode("utf-8", "replace"))
         action, stack = called.get("Action", [""])[0], called.get("StackName", [""])[0]
-        if (told := self._application.answer(action, stack)) is not None:
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(told.encode())}\r\nContent-Type: text/xml"
-            return head.encode() + HEAD_END + told.encode()
+        if (result := self._application.respond(action, stack)) is not None:
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(result.encode())}\r\nContent-Type: text/xml"
+            return head.encode() + HEAD_END + result.encode()
         response = await self._forward(lines, body)
         if b" 200 " not in response[:15]:
-            self._names.unanswered.append(f"{action or lines[0]}: {response.partition(HEAD_END)[2][:300]!r}")
+            self._proxy.refused.append(f"{action or lines[0]}: {response.partition(HEAD_END)[2][:300]!r}")
         return response
 
     async def _forward(self, lines: list[str], body: bytes) -> bytes:
-        kept = [line for line in lines if not line.lower().startswith("connection:")]
+        forwarded = [line for line in lines if not line.lower().startswith("connection:")]
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write("\r\n".join([*kept, "Connection: close"]).encode("latin-1") + HEAD_END + body)
+        writer.write("\r\n".join([*forwarded, "Connection: close"]).encode("latin-1") + HEAD_END + body)
         await writer.drain()
         try:
             return await reader.read()

@@ -1,4 +1,4 @@
-"""Fixtures for an AWS emulator with all of its services, beside the small one that other tests share."""
+"""Fixtures: an AWS emulator with more services than the one that other tests use, and what is deployed to it."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from millrace_local.ports import free_port
 from millrace_local.servers import ministack
 from millrace_local.servers.postgres import Postgres
 from millrace_local.testing import running
-from tests.deploy.copilot import Packages, packaged
+from tests.deploy.copilot import Packages, package
 from tests.deploy.running import Deployment, deploy_data, deployment, make_cache_users
 from tests.deploy.stacks import Cloud
 
@@ -31,12 +31,12 @@ def cloud(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def packages(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Packages:
     """Package every environment and service with `copilot`."""
-    return packaged(cloud, tmp_path_factory.mktemp("copilot"))
+    return package(cloud, tmp_path_factory.mktemp("copilot"))
 
 
 @pytest.fixture(scope="session")
 def exports(cloud: Cloud) -> dict[str, str]:
-    """Deploy the data templates and the services' own; return their exports."""
+    """Deploy the templates of data stores and of the services' permissions; return their exports by name."""
     return deploy_data(cloud)
 
 
@@ -48,7 +48,7 @@ def deployed(
     embedded_redis_port: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
-    """Run every service on the resources of the templates."""
+    """Run every service on the resources that the templates create."""
     urls = make_cache_users(embedded_redis_port)
     with deployment(cloud, exports, embedded_postgres, urls, tmp_path_factory.mktemp("services")) as running_services:
         yield running_services

@@ -39,7 +39,7 @@ Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """Packaged templates by environment and by service, and the error texts of failures."""
+    """Templates packaged by Copilot. `failures` has the error text by `<environment>` or `<service>/<environment>`."""
 
     directory: Path
     failures: Mapping[str, str]
@@ -51,24 +51,24 @@ class Packages:
         return self.directory / name / environment / f"{name}-{environment}.stack.yml"
 
     def templates(self) -> list[Path]:
-        """Yield all packaged templates, including addons."""
+        """Return the files of all packaged templates, including addons."""
         return sorted(self.directory.rglob("*.yml"))
 
 
-def packaged(cloud: Cloud, directory: Path) -> Packages:
-    """Package everything. `failures` has the error text by `<environment>` or `<service>/<environment>`."""
+def package(cloud: Cloud, directory: Path) -> Packages:
+    """Package every environment and every service in each environment into `directory`."""
     tool("copilot")
     shell = _shell(cloud)
     application = _application(cloud, shell)
     _register(cloud)
     failures = {}
-    with aws_names(directory, cloud.port, application) as names:
-        environment = {**cloud.variables, **names.variables, **shell, "CI": "true"}
+    with aws_names(directory, cloud.port, application) as proxy:
+        environment = {**cloud.variables, **proxy.variables, **shell, "CI": "true"}
         del environment["AWS_ENDPOINT_URL"]
         for name, arguments, target in _packagings(directory):
             done = run("copilot", *arguments, "--output-dir", str(target), environment=environment)
             if done.returncode != 0:
-                failures[name] = done.stdout + done.stderr + "\n".join(names.unanswered)
+                failures[name] = done.stdout + done.stderr + "\n".join(proxy.refused)
     return Packages(directory, failures)
 
 

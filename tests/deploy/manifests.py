@@ -1,7 +1,6 @@
-"""A strict schema of our Copilot manifests: Copilot itself ignores unknown keys.
+"""A strict schema of our Copilot manifests, because Copilot itself ignores unknown keys.
 
-The schema contains only the keys that we use. A test checks every key of the schema against the tags in Copilot's own
-program.
+The schema contains only the keys that we use. A test checks that each of them is in Copilot's own program.
 """
 
 from typing import Annotated, Any, Literal
@@ -123,7 +122,7 @@ class EnvironmentOverride(Strict):
 
 
 class Service(Strict):
-    """`copilot/<service>/manifest.yml`."""
+    """The schema of `copilot/<service>/manifest.yml`."""
 
     name: Text
     type: Literal["Load Balanced Web Service", "Backend Service"]
@@ -184,7 +183,7 @@ class Observability(Strict):
 
 
 class Environment(Strict):
-    """`copilot/environments/<name>/manifest.yml`."""
+    """The schema of `copilot/environments/<name>/manifest.yml`."""
 
     name: Text
     type: Literal["Environment"]
@@ -225,7 +224,7 @@ class Stage(Strict):
 
 
 class Pipeline(Strict):
-    """`copilot/pipelines/<name>/manifest.yml`."""
+    """The schema of `copilot/pipelines/<name>/manifest.yml`."""
 
     name: Text
     version: Literal[1]
@@ -235,7 +234,7 @@ class Pipeline(Strict):
 
 
 def keys(model: type[BaseModel], seen: set[type[BaseModel]] | None = None) -> set[str]:
-    """Return every key that a manifest of this kind may have at any depth, without names that we choose."""
+    """Return every key in a schema at any depth, without names that we choose, such as those of variables."""
     seen = set() if seen is None else seen
     seen.add(model)
     found = {field.alias or name for name, field in model.model_fields.items()}

@@ -1,4 +1,4 @@
-"""Paths and names that the deployment tests share."""
+"""Paths of deployment files, and names of services and environments."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One description of a deployed service, and for each way to deploy it an adapter that reads its files."""
+"""Reads the files of Copilot, ECS and Compose into one common description of a deployed service, to compare them."""
 
 import json
 import re
@@ -8,22 +8,23 @@ from typing import Any
 
 import yaml
 
-from tests.deploy.names import APP, BALANCER, COMPOSE, COPILOT, DOCKERFILE, DOMAIN, ECS, SERVICES
+from tests.deploy.names import APP, BALANCER, COMPOSE, COPILOT, DOCKERFILE, DOMAIN, ECS
 from tests.deploy.templates import Evaluation, load
 
 ENVIRONMENT = "prod"
 COMPOSE_ENVIRONMENT = "local"
-"""A prefix of stream and table names; replaced by that of `ENVIRONMENT` in descriptions."""
+"""The environment in Compose's stream and table names, replaced by `ENVIRONMENT` so that names are comparable."""
 DELIVERED_BY_FARGATE = {"AWS_REGION"}
 """Variables that Fargate sets itself, so that a file may omit them."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeployedService:
-    """A service as it is deployed. Variables have the values of `prod`; an imported one is `<export NAME>`.
+    """A service as it is deployed to `prod`. The value of a variable imported from a stack is `<export NAME>`.
 
-    `health` are the probed paths; `secrets` are the sources of secrets by variable. `size` is the processor and memory
-    of a task; `tasks` are minimum and maximum, None if a person decides them, and then there are no alarms either.
+    `health` are the paths of health checks, `prefixes` the public paths, `secrets` the sources of secrets by variable,
+    `size` the CPU units and MiB of a task. `tasks` are the minimum and maximum number; None in Compose, which has no
+    autoscaling and no alarms.
     """
 
     port: int
@@ -146,18 +147,18 @@ def compose(service: str) -> DeployedService:
         else:
             variables[name] = value.replace(f"{APP}-{COMPOSE_ENVIRONMENT}-", f"{APP}-{ENVIRONMENT}-")
     return DeployedService(
-        port=int(_one(r"proxy_pass http://\$service:([0-9]+);", BALANCER.read_text())),
-        health=_probed([_one(r"HEALTHCHECK .*\\\n\s+CMD (.*)", dockerfile)]),
+        port=int(_single_match(r"proxy_pass http://\$service:([0-9]+);", BALANCER.read_text())),
+        health=_probed([_single_match(r"HEALTHCHECK .*\\\n\s+CMD (.*)", dockerfile)]),
         prefixes=_balanced(BALANCER.read_text()).get(service, frozenset()),
-        command=(*json.loads(_one(r"ENTRYPOINT (.*)", dockerfile)), *declared["command"]),
+        command=(*json.loads(_single_match(r"ENTRYPOINT (.*)", dockerfile)), *declared["command"]),
         variables=variables,
         secrets=secrets,
         size=(None, int(declared["deploy"]["resources"]["limits"]["memory"].removesuffix("M"))),
     )
 
 
-def _one(pattern: str, text: str) -> str:
-    """Return the one text that the pattern's group matches everywhere."""
+def _single_match(pattern: str, text: str) -> str:
+    """Return the text of the pattern's group, which must be the same in all matches."""
     (found,) = set(re.findall(pattern, text))
     return str(found)
 
@@ -171,9 +172,5 @@ def _balanced(text: str) -> dict[str, frozenset[str]]:
 
 
 ADAPTERS: dict[str, Callable[[str], DeployedService]] = {"copilot": copilot, "ecs": ecs, "compose": compose}
-"""The ways to deploy that are compared with each other."""
+"""The functions that read a service's files, by the way of deployment."""
 ON_AWS = ("copilot", "ecs")
-
-
-def described(adapter: str) -> dict[str, DeployedService]:
-    return {service: ADAPTERS[adapter](service) for service in SERVICES}

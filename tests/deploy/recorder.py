@@ -1,17 +1,14 @@
-"""A proxy between a process and the AWS emulator that records each call and its resource."""
+"""A proxy between a service and the AWS emulator that records each AWS call and its resource."""
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.deploy.aws_names import HEAD_END, listening
 from tests.deploy.names import ACCOUNT, REGION
-
-HEAD_END = b"\r\n\r\n"
-SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -24,11 +21,11 @@ class Call:
 
 @dataclass
 class Recorder:
-    """A running proxy and the calls recorded so far."""
+    """A running proxy, the calls recorded so far, and error texts of requests that weren't understood."""
 
     port: int = 0
     calls: set[Call] = field(default_factory=set)
-    unread: list[str] = field(default_factory=list)
+    not_understood: list[str] = field(default_factory=list)
 
     @property
     def endpoint(self) -> str:
@@ -37,25 +34,16 @@ class Recorder:
 
 @contextmanager
 def recorder(emulator_port: int) -> Iterator[Recorder]:
-    """Run the proxy in its own thread."""
+    """Run the proxy in front of the emulator during the block."""
     recorded = Recorder()
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             await _relay(recorded, reader, writer, emulator_port)
         writer.close()
 
-    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(serve, "127.0.0.1", 0), loop).result(SECONDS)
-    recorded.port = server.sockets[0].getsockname()[1]
-    try:
+    with listening(serve) as recorded.port:
         yield recorded
-    finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(SECONDS)
 
 
 async def _relay(
@@ -77,7 +65,7 @@ async def _relay(
             head = await reader.readuntil(HEAD_END)
             headers = _headers(head)
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            _note(recorded, head.split(b" ", 2)[1].decode(), headers, body)
+            _record(recorded, head.split(b" ", 2)[1].decode(), headers, body)
             upstream_writer.write(head + body)
             await upstream_writer.drain()
     finally:
@@ -90,12 +78,12 @@ def _headers(head: bytes) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def _note(recorded: Recorder, path: str, headers: Mapping[str, str], body: bytes) -> None:
+def _record(recorded: Recorder, path: str, headers: Mapping[str, str], body: bytes) -> None:
     target = headers.get("x-amz-target", path)
     try:
         recorded.calls |= set(calls(target, json.loads(body)))
     except (ValueError, KeyError) as error:
-        recorded.unread.append(f"{target}: {error!r}")
+        recorded.not_understood.append(f"{target}: {error!r}")
 
 
 def calls(target: str, request: Mapping[str, Any]) -> Iterator[Call]:
@@ -130,7 +118,7 @@ def _table(request: Mapping[str, Any]) -> str:
 
 
 def _stream(request: Mapping[str, Any]) -> str:
-    """Return the stream's ARN; an iterator or a token hides it and counts as any stream."""
+    """Return the stream's ARN; that of all streams if the request has an iterator or a token instead of a stream."""
     if "StreamARN" in request:
         return str(request["StreamARN"])
     if "StreamName" in request:

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ from tests.deploy.names import APP, DOMAIN, ECS, SERVICES
 from tests.deploy.recorder import Recorder, recorder
 from tests.deploy.stacks import Cloud
 from tests.deploy.templates import Evaluation, load
+from tests.support.platform import run
 
 ENVIRONMENT = "dev"
 PASSWORD = "of-the-read-model"
@@ -27,7 +27,7 @@ PRESENT = tuple(service for service in SERVICES if importlib.util.find_spec(f"mi
 """Services whose package is installed."""
 MILLRACE = Path(sys.executable).with_name("millrace")
 
-# Exports that only AWS provides, or of instances that the emulator can't run.
+# Replaces exports of resources that the emulator doesn't support.
 STAND_IN = """
 Parameters:
   App: {Type: String}
@@ -43,7 +43,7 @@ DATA = ("streams", "tables", "identity", "telemetry", "alarms", "dashboard")
 
 
 def deploy_data(cloud: Cloud) -> dict[str, str]:
-    """Deploy the data templates and every service's own; return all exports."""
+    """Deploy the templates of data stores and of each service's permissions; return all exports by name."""
     names = {"App": APP, "Env": ENVIRONMENT}
     cloud.deploy("stand-in", STAND_IN, **names)
     for name in DATA:
@@ -55,7 +55,7 @@ def deploy_data(cloud: Cloud) -> dict[str, str]:
 
 
 def make_cache_users(port: int) -> dict[str, str]:
-    """Create the users of the read model with the template's rights; return the URL for each service."""
+    """Create the Redis users with the permissions in the cache template; return the Redis URL by service."""
     template = load(ECS / "data" / "cache.yml")
     urls = {}
     with redis.Redis(port=port) as client:
@@ -67,7 +67,7 @@ def make_cache_users(port: int) -> dict[str, str]:
 
 
 def container(service: str, exports: Mapping[str, str], environment: str = ENVIRONMENT) -> dict[str, Any]:
-    """Return the service's container as the ECS template defines it with the service's parameters."""
+    """Return the definition of a service's container from the ECS template with the service's parameters."""
     template = load(ECS / "service.yml")
     own = json.loads((ECS / "services" / f"{service}.json").read_text())
     parameters = {"App": APP, "Env": environment, "Domain": DOMAIN, **own}
@@ -77,7 +77,7 @@ def container(service: str, exports: Mapping[str, str], environment: str = ENVIR
 
 
 def variables(service: str, exports: Mapping[str, str], environment: str = ENVIRONMENT) -> dict[str, str]:
-    """Return the container's environment variables without secrets."""
+    """Return the environment variables of a service's container, without secrets."""
     return {entry["Name"]: entry["Value"] for entry in container(service, exports, environment)["Environment"]}
 
 
@@ -86,16 +86,17 @@ def migration(service: str) -> str:
 
     A service's `init` would also create DynamoDB tables, which CloudFormation creates here.
     """
-    # Its master key is created with it.
+    # Its `init` creates only tables and the master key.
     if service == "patients":
         return "import asyncio, millrace_patients.migrate as m; asyncio.run(m.init())"
     url = f"os.environ['MILLRACE_{service.upper()}_DATABASE_URL']"
-    return f"import asyncio, os, millrace_{service}.migrate as m; asyncio.run(m.migrate({url}))"
+    module = f"millrace_{service}.{'provision' if service == 'reviews' else 'migrate'}"
+    return f"import asyncio, os, {module} as m; asyncio.run(m.migrate({url}))"
 
 
 @dataclass
 class Deployment:
-    """Running services: their ports and their recorded AWS calls."""
+    """Running services with their ports, environments and recorded AWS calls."""
 
     cloud: Cloud
     exports: Mapping[str, str]
@@ -108,14 +109,7 @@ class Deployment:
 
     def run(self, service: str, *command: str) -> None:
         """Run a command with a service's environment; raise AssertionError with its output if it fails."""
-        done = subprocess.run(
-            command,
-            env=launch_environment(self.environments[service]),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = run(command, seconds=120, environment=launch_environment(self.environments[service]))
         assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}\n{done.stderr}"
 
 
@@ -147,7 +141,7 @@ def deployment(
 def _environment(
     service: str, deployed: Deployment, postgres: Postgres, cache_urls: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the template's variables with this machine's addresses and secrets."""
+    """Return the variables of the ECS template with addresses and secrets of this machine."""
     given = variables(service, deployed.exports)
     given |= deployed.cloud.variables
     given |= {

@@ -1,4 +1,4 @@
-"""CloudFormation stacks in the emulator."""
+"""Creates CloudFormation stacks in the AWS emulator."""
 
 import os
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """A running emulator."""
+    """A running AWS emulator."""
 
     endpoint: str
     port: int
@@ -47,7 +47,7 @@ class Cloud:
         )
 
     def deploy(self, stack: str, template: Path | str, **parameters: str) -> dict[str, str]:
-        """Create a stack, wait for it and return its outputs; raise AssertionError with the events if it fails."""
+        """Create a stack and return its outputs; raise AssertionError with the reasons if a resource fails."""
         body = template.read_text() if isinstance(template, Path) else template
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(

@@ -1,4 +1,4 @@
-"""Reads CloudFormation templates: YAML with short tags, and values for given parameters."""
+"""Reads CloudFormation templates (YAML with tags such as `!Sub`) and evaluates them for given parameters."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -50,14 +50,14 @@ def load(template: Path) -> dict[str, Any]:
 
 @dataclass
 class Evaluation:
-    """Evaluates a template for given parameters. Values that only AWS knows stay as `<…>`."""
+    """Evaluates a template for given parameters and exports. A value that only AWS knows becomes `<its name>`."""
 
     template: Mapping[str, Any]
     parameters: Mapping[str, str]
     exports: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, node: Any) -> Any:
-        """Return a node with all functions applied; omit properties without a value."""
+        """Return a node of the template with all functions applied; omit properties that are `AWS::NoValue`."""
         match node:
             case {"Fn::If": [str(name), yes, no]}:
                 return self.value(yes if self.condition(name) else no)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.deploy.names import ECS, SERVICES
 from tests.deploy.templates import load
+from tests.support.platform import run
 
 GIVEN = {
     "MILLRACE_DOMAIN": "api.millrace.example",
@@ -18,15 +19,9 @@ GIVEN = {
 
 
 def script(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the script without an `aws` program."""
-    return subprocess.run(
-        ["/bin/bash", str(ECS / "deploy.sh"), *arguments],
-        env={"PATH": os.defpath, **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    """Run `ecs/deploy.sh` in an environment without the AWS command line."""
+    command = ["/bin/bash", str(ECS / "deploy.sh"), *arguments]
+    return run(command, seconds=60, environment={"PATH": os.defpath, **variables})
 
 
 def stacks(output: str) -> dict[str, tuple[str, dict[str, str]]]:

@@ -1,4 +1,4 @@
-"""cfn-lint and checkov find nothing in any template, except what is explained."""
+"""cfn-lint and checkov have no findings in our templates, except those that are excepted with a reason."""
 
 import json
 import re
@@ -20,10 +20,8 @@ TEMPLATES = sorted(
     for path in folder.glob("*.yml")
     if path.name != "addons.parameters.yml"
 )
-PACKAGED_EXCEPTIONS = {
-    "E3676": "of an internal HTTPS listener, made on a condition that holds only where it has certificates"
-}
-"""Findings of cfn-lint in Copilot's own templates, and why they do no harm."""
+PACKAGED_EXCEPTIONS = {"E3676": "an internal HTTPS listener without certificates; its condition requires certificates"}
+"""Findings of cfn-lint in Copilot's own templates, with the reason why they are harmless."""
 
 
 def test_cfn_lint_finds_nothing_in_our_templates() -> None:
@@ -65,7 +63,7 @@ def test_copilot_packages_every_environment_and_service(packages: Packages) -> N
     assert all(path.exists() for path in made)
 
 
-def test_cfn_lint_finds_no_error_in_what_copilot_packages(packages: Packages) -> None:
+def test_cfn_lint_finds_no_error_in_packaged_templates(packages: Packages) -> None:
     chosen = [packages.environment("prod"), *(packages.service(service, "prod") for service in SERVICES)]
     ignored = ["--ignore-checks", "W", *PACKAGED_EXCEPTIONS]
     done = run("cfn-lint", *ignored, "--", *map(str, chosen))

@@ -1,4 +1,4 @@
-"""Copilot's manifests contain no key that Copilot would ignore."""
+"""Copilot's manifests contain no misspelled key, which Copilot would ignore."""
 
 import copy
 import re
@@ -22,22 +22,22 @@ MANIFESTS: list[tuple[Path, type[BaseModel]]] = [
 
 
 UNTAGGED = {"branch", "repository", "environments"}
-"""Keys that Copilot reads without a tag: from a plain map or by a field's name."""
+"""Keys without a YAML tag in Copilot's program: it reads them from a map or by the field's name."""
 
 
-def places(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield each key of a document with its path."""
+def keys_with_paths(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield each key of a document, as the path of its mapping and the key."""
     if isinstance(node, dict):
         for key, child in node.items():
             yield path, key
-            yield from places(child, (*path, key))
+            yield from keys_with_paths(child, (*path, key))
     elif isinstance(node, list):
         for number, child in enumerate(node):
-            yield from places(child, (*path, number))
+            yield from keys_with_paths(child, (*path, number))
 
 
 def misspell_one_key(document: Any, path: tuple[str | int, ...], key: str) -> Any:
-    """Return the document with one key misspell_one_key."""
+    """Return a copy of the document in which the last letter of one key is missing."""
     changed = copy.deepcopy(document)
     node = changed
     for step in path:
@@ -46,8 +46,8 @@ def misspell_one_key(document: Any, path: tuple[str | int, ...], key: str) -> An
     return changed
 
 
-def is_own_name(path: tuple[str | int, ...]) -> bool:
-    """Return whether keys below this are names that we choose, such as variables, secrets, sidecars and volumes."""
+def has_free_keys(path: tuple[str | int, ...]) -> bool:
+    """Return whether the keys of this mapping are names that we choose, such as those of variables and secrets."""
     given = {"variables", "secrets", "args", "sidecars", "volumes", "deployments", "post_deployments"}
     return bool(path) and path[-1] in given
 
@@ -60,8 +60,8 @@ def test_manifest_keys_are_known_to_copilot(manifest: Path, schema: type[BaseMod
 @pytest.mark.parametrize(("manifest", "schema"), MANIFESTS, ids=lambda value: getattr(value, "parent", value))
 def test_misspelt_key_is_found_anywhere(manifest: Path, schema: type[BaseModel]) -> None:
     document = yaml.safe_load(manifest.read_text())
-    for path, key in places(document):
-        if not is_own_name(path):
+    for path, key in keys_with_paths(document):
+        if not has_free_keys(path):
             with pytest.raises(ValidationError):
                 schema.model_validate(misspell_one_key(document, path, key))
 

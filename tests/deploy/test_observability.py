@@ -21,8 +21,8 @@ ENDINGS = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",), "
 TOPICS = {"search", "freshness", "lag", "booking", "error"}
 
 
-def named() -> dict[str, str]:
-    """Return the Prometheus series names with the metric of the reference page for each."""
+def metrics_by_series() -> dict[str, str]:
+    """Return the metrics of the reference page by the names of their Prometheus series."""
     rows = re.findall(r"^\| `([a-z.]+)` \| (\w+) \| (\w+) \|", REFERENCE.read_text(), re.MULTILINE)
     return {
         name.replace(".", "_") + UNITS.get(unit, "") + ending: name
@@ -32,11 +32,12 @@ def named() -> dict[str, str]:
 
 
 def series_names(expression: str) -> set[str]:
-    """Return the series names in an expression."""
+    """Return the names of our series in a Prometheus query."""
     return set(re.findall(r"\b(?:http|millrace)_[a-z_]+(?=[{\[)])", re.sub(r"\([a-z_, ]+\) \(", "(", expression)))
 
 
 def panels(dashboard: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield the title and the Prometheus queries of each panel."""
     for panel in json.loads(dashboard.read_text())["panels"]:
         yield panel["title"], [target["expr"] for target in panel["targets"]]
 
@@ -50,20 +51,20 @@ def test_dashboards_use_metrics_of_the_reference(dashboard: Path) -> None:
     for title, expressions in panels(dashboard):
         for expression in expressions:
             assert series_names(expression), f"{title}: {expression}"
-            assert series_names(expression) <= named().keys(), f"{title}: {expression}"
+            assert series_names(expression) <= metrics_by_series().keys(), f"{title}: {expression}"
 
 
 def test_alerts_use_metrics_of_the_reference() -> None:
     for rule in rules():
         assert series_names(rule["expr"]), rule["alert"]
-        assert series_names(rule["expr"]) <= named().keys(), rule["alert"]
+        assert series_names(rule["expr"]) <= metrics_by_series().keys(), rule["alert"]
         assert rule["annotations"]["summary"]
 
 
 def test_every_own_metric_is_on_a_dashboard() -> None:
     expressions = [e for dashboard in DASHBOARDS for _, found in panels(dashboard) for e in found]
-    shown = {named()[series] for expression in expressions for series in series_names(expression)}
-    assert set(named().values()) == shown
+    shown = {metrics_by_series()[series] for expression in expressions for series in series_names(expression)}
+    assert set(metrics_by_series().values()) == shown
 
 
 def test_each_topic_has_a_panel() -> None:
@@ -78,7 +79,7 @@ def test_every_service_exports_to_the_collector() -> None:
 
 
 def test_provisioned_files_are_mounted() -> None:
-    """Check that the files named in containers are those of the repository."""
+    """Check that each mounted file exists in the repository."""
     for service in yaml.safe_load(OBSERVED.read_text())["services"].values():
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]

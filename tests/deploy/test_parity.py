@@ -34,34 +34,34 @@ from tests.deploy.running import PRESENT
 from tests.deploy.templates import Evaluation, exports, load
 
 NOT_SETTINGS = {
-    "PGSSLMODE": "asyncpg's own: TLS to the database",
-    "PGPASSWORD": "asyncpg's own, so that addresses of databases are no secrets",
-    "OTEL_TRACES_SAMPLER": "the SDK's own",
-    "OTEL_TRACES_SAMPLER_ARG": "the SDK's own",
-    "AWS_ACCESS_KEY_ID": "botocore's own",
-    "AWS_SECRET_ACCESS_KEY": "botocore's own",
+    "PGSSLMODE": "read by asyncpg: TLS to the database",
+    "PGPASSWORD": "read by asyncpg, so that database URLs contain no secret",
+    "OTEL_TRACES_SAMPLER": "read by the OpenTelemetry SDK",
+    "OTEL_TRACES_SAMPLER_ARG": "read by the OpenTelemetry SDK",
+    "AWS_ACCESS_KEY_ID": "read by botocore",
+    "AWS_SECRET_ACCESS_KEY": "read by botocore",
 }
-"""Variables that aren't settings of a service, with their reader."""
+"""Variables that aren't settings of a service, with the library that reads them."""
 
 ONLY_ON_AWS = {
-    "PGSSLMODE": "within one machine there is nothing to encrypt for",
+    "PGSSLMODE": "traffic stays on one machine",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "compose.observability.yaml adds it",
-    "OTEL_TRACES_SAMPLER": "one's own traces are all worth keeping",
-    "OTEL_TRACES_SAMPLER_ARG": "as before",
-    "MILLRACE_AUTH_CLIENT_IDS": "the local issuer's is the default",
-    "MILLRACE_PATIENTS_IDENTITY": "accounts are kept by `patients` itself",
+    "OTEL_TRACES_SAMPLER": "all traces are sampled",
+    "OTEL_TRACES_SAMPLER_ARG": "all traces are sampled",
+    "MILLRACE_AUTH_CLIENT_IDS": "the client id of the local issuer is the default",
+    "MILLRACE_PATIENTS_IDENTITY": "`patients` stores accounts itself",
     "MILLRACE_PATIENTS_KMS_KEY_ID": "the master key is a file on a volume",
 }
 ONLY_IN_COMPOSE = {
     "AWS_ENDPOINT_URL": "the emulator",
-    "AWS_REGION": "Fargate says it",
+    "AWS_REGION": "set by Fargate",
     "AWS_ACCESS_KEY_ID": "on ECS the task has a role",
-    "AWS_SECRET_ACCESS_KEY": "as before",
-    "MILLRACE_AUTH_JWKS_URL": "the issuer's address is the load balancer's on the host",
-    "MILLRACE_PATIENTS_MASTER_KEY_FILE": "in place of KMS",
-    "MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE": "in place of a secret",
+    "AWS_SECRET_ACCESS_KEY": "on ECS the task has a role",
+    "MILLRACE_AUTH_JWKS_URL": "the issuer's URL is the load balancer's, which containers can't reach",
+    "MILLRACE_PATIENTS_MASTER_KEY_FILE": "replaces KMS",
+    "MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE": "replaces a secret",
     "MILLRACE_NOTIFICATIONS_SHOW_MAILS": "there is no mail server",
-    "MILLRACE_NOTIFICATIONS_WEBHOOK_LOOPBACK": "webhooks may be tried out",
+    "MILLRACE_NOTIFICATIONS_WEBHOOK_LOOPBACK": "webhooks to this machine can be tried out",
 }
 """Variables that only one environment has, with the reason."""
 
@@ -84,12 +84,12 @@ def variables_of(settings: type[BaseSettings]) -> set[str]:
 
 
 @pytest.fixture(scope="module", params=ADAPTERS)
-def way(request: pytest.FixtureRequest) -> Any:
-    """Return the adapter that describes a service."""
+def describe(request: pytest.FixtureRequest) -> Any:
+    """Return a function that describes a service as one of the ways of deployment deploys it."""
     return ADAPTERS[request.param]
 
 
-def made(kind: str) -> set[str]:
+def created_names(kind: str) -> set[str]:
     """Return the names of all resources of a type that the data templates create."""
     key = {"AWS::Kinesis::Stream": "Name", "AWS::DynamoDB::Table": "TableName", "AWS::CloudWatch::Alarm": "AlarmName"}[
         kind
@@ -151,14 +151,14 @@ def test_every_stated_difference_exists() -> None:
 
 
 def test_compose_init_gets_its_services_names() -> None:
-    """Check that `init` gets the same streams, tables and keys."""
+    """Check that the container `init` gets the same stream, table and key file names as the services."""
     declared = yaml.safe_load(COMPOSE.read_text())["services"]
-    told = declared["init"]["environment"]
+    init = declared["init"]["environment"]
     for service in SERVICES:
         own = declared[service]["environment"]
         for name, value in own.items():
             if name.endswith(("_STREAM", "_TABLE", "_KEY_FILE")):
-                assert told[name] == value, f"{service} {name}"
+                assert init[name] == value, f"{service} {name}"
                 assert name.endswith("_KEY_FILE") or value.startswith(f"{APP}-{COMPOSE_ENVIRONMENT}-"), name
 
 
@@ -167,24 +167,24 @@ def comparable(description: DeployedService) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("service", PRESENT)
-def test_variables_are_settings_of_their_service(way: Any, service: str) -> None:
-    description = way(service)
+def test_variables_are_settings_of_their_service(describe: Any, service: str) -> None:
+    description = describe(service)
     known = variables_of(settings_of(service)) | NOT_SETTINGS.keys()
     assert (description.variables.keys() | description.secrets.keys()) - known == set()
 
 
 @pytest.mark.parametrize("service", PRESENT)
-def test_service_gets_the_address_of_each_resource(way: Any, service: str) -> None:
-    description = way(service)
+def test_service_gets_the_address_of_each_resource(describe: Any, service: str) -> None:
+    description = describe(service)
     given = description.variables.keys() | description.secrets.keys()
     own = {v for v in variables_of(settings_of(service)) if v.startswith(f"MILLRACE_{service.upper()}_")}
-    kept_here = {name.replace("_MASTER_KEY_FILE", "_KMS_KEY_ID") for name in given}
-    assert {v for v in own if v.endswith(("_DATABASE_URL", "_TABLE", "_KMS_KEY_ID"))} - given - kept_here == set()
+    file_keys = {name.replace("_MASTER_KEY_FILE", "_KMS_KEY_ID") for name in given}
+    assert {v for v in own if v.endswith(("_DATABASE_URL", "_TABLE", "_KMS_KEY_ID"))} - given - file_keys == set()
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_service_listens_where_it_is_probed(way: Any, service: str) -> None:
-    description = way(service)
+def test_service_listens_where_it_is_probed(describe: Any, service: str) -> None:
+    description = describe(service)
     assert description.variables["MILLRACE_LISTEN_HOST"] == "0.0.0.0"  # noqa: S104 - within a container
     assert description.variables["MILLRACE_LISTEN_PORT"] == str(description.port) == "8000"
     assert description.health == {"/healthz"}
@@ -192,37 +192,37 @@ def test_service_listens_where_it_is_probed(way: Any, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_service_has_the_paths_of_the_local_edge(way: Any, service: str) -> None:
+def test_service_has_the_paths_of_the_local_edge(describe: Any, service: str) -> None:
     if service not in routes.SERVICES:
         pytest.skip(f"{service} does not run on the local platform yet")
     own = {path for path, owner in routes.RULES if owner == service and not path.startswith("/internal/")}
-    assert way(service).prefixes == own
+    assert describe(service).prefixes == own
 
 
-def test_internal_paths_are_not_public(way: Any) -> None:
-    prefixes = [prefix for service in SERVICES for prefix in way(service).prefixes]
+def test_internal_paths_are_not_public(describe: Any) -> None:
+    prefixes = [prefix for service in SERVICES for prefix in describe(service).prefixes]
     assert len(prefixes) == len(set(prefixes))
     assert all(prefix.startswith("/v1/") for prefix in prefixes)
-    assert all(way(service).prefixes for service in HTTP_SERVICES)
-    assert not any(way(service).prefixes for service in STREAM_SERVICES)
+    assert all(describe(service).prefixes for service in HTTP_SERVICES)
+    assert not any(describe(service).prefixes for service in STREAM_SERVICES)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_named_streams_tables_and_alarms_are_created(way: Any, service: str) -> None:
-    description = way(service)
+def test_named_streams_tables_and_alarms_are_created(describe: Any, service: str) -> None:
+    description = describe(service)
     named = description.variables
-    assert {v for k, v in named.items() if k.endswith("_STREAM")} <= made("AWS::Kinesis::Stream")
-    assert {v for k, v in named.items() if k.endswith("_TABLE")} <= made("AWS::DynamoDB::Table")
-    assert description.rollback_alarms <= made("AWS::CloudWatch::Alarm")
+    assert {v for k, v in named.items() if k.endswith("_STREAM")} <= created_names("AWS::Kinesis::Stream")
+    assert {v for k, v in named.items() if k.endswith("_TABLE")} <= created_names("AWS::DynamoDB::Table")
+    assert description.rollback_alarms <= created_names("AWS::CloudWatch::Alarm")
     assert description.rollback_alarms or description.tasks is None
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_imports_of_services_are_exported(way: Any, service: str) -> None:
+def test_imports_of_services_are_exported(describe: Any, service: str) -> None:
     exported = set(exports(load(ECS / "access" / f"{service}.yml"), {**NAMES, "Name": service}))
     for path in (ECS / "data").glob("*.yml"):
         exported |= set(exports(load(path), NAMES))
-    description = way(service)
+    description = describe(service)
     values = [*description.variables.values(), *description.secrets.values()]
     imported = {match[1] for value in values if (match := re.fullmatch(r"<export (.*)>", value))}
     assert imported - exported == set()
@@ -261,8 +261,8 @@ def test_secrets_key_is_usable_by_copilots_agent(file: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("service", PRESENT)
-def test_every_variable_is_in_the_settings_reference(way: Any, service: str) -> None:
+def test_every_variable_is_in_the_settings_reference(describe: Any, service: str) -> None:
     reference = (REPOSITORY / "docs" / "reference" / "settings.md").read_text()
-    description = way(service)
+    description = describe(service)
     named = description.variables.keys() | description.secrets.keys()
     assert {name for name in named - NOT_SETTINGS.keys() if f"`{name}`" not in reference} == set()

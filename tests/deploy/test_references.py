@@ -11,6 +11,7 @@ NAMES = {"App": APP, "Env": "prod"}
 
 
 def page(name: str) -> str:
+    """Return the text of a page in docs/reference."""
     return (REPOSITORY / "docs" / "reference" / f"{name}.md").read_text()
 
 

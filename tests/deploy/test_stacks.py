@@ -28,7 +28,7 @@ TABLES = (
 
 
 def shape(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys, key types, indexes and projections of a table."""
+    """Return the comparable parts of a table: keys, key types, indexes and projections."""
     keys = {"KeySchema", "IndexName", "Projection"}
     types = sorted((a["AttributeName"], a["AttributeType"]) for a in description["AttributeDefinitions"])
     indexes = [{key: index[key] for key in keys} for index in description.get("GlobalSecondaryIndexes", [])]
@@ -63,15 +63,15 @@ def test_streams_scale_and_retain_a_week(cloud: Cloud, exports: dict[str, str], 
     assert described["RetentionPeriodHours"] == 168
 
 
-def generated(file: str, secret: str) -> dict[str, Any]:
-    """Return the template's rule for generating a secret; the emulator ignores it."""
+def generator_of_secret(file: str, secret: str) -> dict[str, Any]:
+    """Return the `GenerateSecretString` of a secret in `ecs/access/<file>.yml`, which the emulator ignores."""
     properties = load(ECS / "access" / f"{file}.yml")["Resources"][secret]["Properties"]
     rules: dict[str, Any] = properties["GenerateSecretString"]
     return rules
 
 
 def test_webhook_key_is_base64_of_32_bytes() -> None:
-    rules = generated("notifications", "WebhookKey")
+    rules = generator_of_secret("notifications", "WebhookKey")
     assert rules == {"PasswordLength": 43, "ExcludePunctuation": True}
     for letters in (string.ascii_lowercase, string.ascii_uppercase, string.digits):
         text = (letters * 43)[:43]
@@ -83,4 +83,4 @@ def test_webhook_key_is_base64_of_32_bytes() -> None:
 
 @pytest.mark.parametrize("service", ["directory", "scheduling", "patients", "reviews", "notifications"])
 def test_database_password_needs_no_quoting(service: str) -> None:
-    assert generated(service, "DatabasePassword") == {"PasswordLength": 48, "ExcludePunctuation": True}
+    assert generator_of_secret(service, "DatabasePassword") == {"PasswordLength": 48, "ExcludePunctuation": True}

@@ -1,4 +1,4 @@
-"""Runs the real tools cfn-lint, checkov and copilot in their own environment.
+"""Runs cfn-lint, checkov and copilot from their own virtual environment.
 
 `make deploy-tools` creates it from `tests/deploy/tools.lock`. Without it, tests that need a tool are skipped;
 with `MILLRACE_DEPLOY_TOOLS=required`, as in `make deploy-check`, they fail.
@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.names import REPOSITORY
+from tests.support import platform
 
 ENVIRONMENT = REPOSITORY / ".millrace" / "deploy-tools"
 SECONDS = 240
 
 
 def tool(name: str) -> Path:
-    """Return the tool's program; skip or fail the test if it is missing."""
+    """Return the path of a tool; skip or fail the test if it isn't installed."""
     program = ENVIRONMENT / "bin" / name
     if not program.exists():
         message = f"{name} is missing: run `make deploy-tools`"
@@ -33,13 +34,5 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a tool. Its environment contains only the given variables, PATH and HOME."""
     inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
-    return subprocess.run(
-        [str(tool(name)), *arguments],
-        env={**inherited, "NO_COLOR": "1", **(environment or {})},
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    variables = {**inherited, "NO_COLOR": "1", **(environment or {})}
+    return platform.run([str(tool(name)), *arguments], seconds=SECONDS, environment=variables, cwd=cwd)

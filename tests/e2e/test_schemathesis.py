@@ -40,7 +40,7 @@ database = "none"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller: headers, values for parameters (`path.patient_id`), and further options of schemathesis."""
+    """The caller of generated requests: headers, fixed parameters (`path.patient_id`) and options of schemathesis."""
 
     headers: Mapping[str, str]
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -52,7 +52,7 @@ def administrator(platform: Platform) -> Caller:
 
 
 def administrator_of_any_version(platform: Platform) -> Caller:
-    """Return an administrator whose changes name any version."""
+    """Return an administrator who sends `If-Match: *`, so that changes aren't refused for their version."""
     return Caller(platform.token("admin"), {"header.if-match": "*"}, ("--phases", "fuzzing,stateful"))
 
 

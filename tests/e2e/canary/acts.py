@@ -1,6 +1,6 @@
-"""Requests of a patient and a practice that carry personal data, accepted and refused ones.
+"""Requests of a patient and a practice with personal data, both accepted and refused ones.
 
-A new service adds the requests of its patients to `ACTS`.
+A new service adds its requests to `ACTS`.
 """
 
 import calendar
@@ -12,7 +12,7 @@ from tests.e2e.canary.scene import Scene
 from tests.support.platform import wait_for
 
 FREE_DAYS = 20
-"""Days ahead at which no demo appointment occupies a time."""
+"""Days ahead on which the demo data have no appointments."""
 
 
 def store_profile(scene: Scene) -> None:
@@ -103,7 +103,7 @@ def review_visit(scene: Scene) -> None:
 
 
 def send_invalid_bookings(scene: Scene) -> None:
-    """Send canaries in place of ids, times, codes and addresses; errors may name unknown fields, so these aren't."""
+    """Send canaries as values of ids, times and codes, but not as field names, which errors may repeat."""
     canary = scene.canaries.values
     email, name = canary["email"], canary["given_name"]
     key = {"Idempotency-Key": str(uuid4())}
@@ -132,7 +132,7 @@ def send_invalid_bookings(scene: Scene) -> None:
 
 
 def send_invalid_requests(scene: Scene) -> None:
-    """Send requests that are refused, with canaries in the wrong places."""
+    """Send requests that are refused, with canaries in invalid bodies, headers, paths and queries."""
     canary = scene.canaries.values
     email, name = canary["email"], canary["given_name"]
     wrong = {key: [canary[key]] for key in ("given_name", "birth_date", "phone")}

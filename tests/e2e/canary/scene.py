@@ -15,7 +15,7 @@ NO_CANARIES = frozenset(
     {"sex", "language", "state", "relationship", "roles", "practices"}
     | {"patient_ids", "dependant_id", "device_token", "refresh_token"}
 )
-"""Fields without a canary: enumerations, ids of other entities, and tokens, which are collected when issued."""
+"""Fields without a canary: enumerations, ids of other entities, and tokens, which are added when they are issued."""
 
 
 def _digits(count: int) -> str:
@@ -69,7 +69,7 @@ class Scene:
     refusals: list[bytes]
 
     def send(self, method: str, path: str, caller: Account | None = None, **options: Any) -> httpx.Response:
-        """Send a request through the edge, as an external client does."""
+        """Send a request to the public address, and record the content of a refusal."""
         headers = {**(caller.headers if caller else {}), **options.pop("headers", {})}
         response = self.http.request(method, f"{self.platform.url}{path}", headers=headers, **options)
         if not response.is_success:
@@ -77,7 +77,7 @@ class Scene:
         return response
 
     def do(self, caller: Account, path: str, body: Any = None) -> dict[str, Any]:
-        """POST and return the response, which must be a success."""
+        """POST and return the response's body; raise AssertionError if it isn't a success."""
         response = self.send("POST", path, caller, json=body, headers={"Idempotency-Key": str(uuid4())})
         assert response.is_success, f"{path}: {response.text}"
         created: dict[str, Any] = response.json()
@@ -88,7 +88,7 @@ class Scene:
         return self.send(method, f"/v1/patients/{self.patient.id}{path}", self.patient, **options)
 
     def wait_for_email(self, kind: str) -> None:
-        """Wait until the patient got an email of this kind; `notifications` had the address and must not store it."""
+        """Wait until the patient got an email of this kind; notifications used the address and must not store it."""
         url = f"{self.platform.url}/internal/notifications/outbox"
 
         def has_arrived() -> bool:

@@ -1,4 +1,4 @@
-"""Directory: everyone reads; staff change what their practice runs, administrators change everything."""
+"""Expected statuses of directory: everyone reads, staff change data of their practice, administrators all data."""
 
 import itertools
 import random
@@ -23,7 +23,7 @@ def changes(status: int) -> Mapping[Actor, int]:
 
 
 def creates(status: int) -> Mapping[Actor, int]:
-    """Expect as `changes`, for operations with the practice in the body."""
+    """Expect the same as `changes`, but 422 for other staff: the practice is in the body instead of the path."""
     return {**changes(status), Actor.OTHER_STAFF: 422}
 
 

@@ -1,4 +1,4 @@
-"""Notifications: staff manage the webhooks of their practice."""
+"""Expected statuses of notifications: staff manage the webhooks of their practice."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ def new_webhook(world: World) -> Thing:
 
 
 def webhook(world: World) -> Thing:
-    """Return one webhook for all operations that leave it there; a practice may have only a few."""
+    """Return one webhook for all operations that don't delete it, because a practice may have only a few."""
     return world.once("webhook", lambda: new_webhook(world))
 
 

@@ -1,4 +1,4 @@
-"""Patients: patients see all their data, practices with a share see what care needs, support sees the profile."""
+"""Expected statuses of patients: patients see all their data, practices a part, support only the profile."""
 
 import itertools
 from collections.abc import Mapping

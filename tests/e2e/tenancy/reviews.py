@@ -1,4 +1,4 @@
-"""Reviews: published ones are public; authors change theirs, the practice replies, moderators decide."""
+"""Expected statuses of reviews: authors change their reviews, the practice replies, moderators publish or hide."""
 
 import asyncio
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def own_practice(world: World) -> Thing:
 
 
 def visit(world: World) -> Thing:
-    """Create a completed visit and wait until reviews knows it."""
+    """Create a completed visit and wait until the reviews service has stored it."""
     appointment = visits.complete(world)
     url = world.platform.variables["MILLRACE_REVIEWS_DATABASE_URL"]
 

@@ -1,8 +1,8 @@
 """Expected response statuses: one row for each operation that takes an identifier.
 
 Each service has a module of its name beside this one, with `ROWS`: by operation (`"GET /v1/things/{thing_id}"`) the
-status that each actor gets for a thing of the patient, or of the practice whose staff the actor is. The test repeats
-each request with unknown identifiers: a refused caller must not see a difference.
+status that each actor gets for a resource of the patient, or of the practice of the staff. The test repeats each
+request with unknown identifiers: a refused caller must not see a difference.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from tests.support.platform import Platform
 
 
 class Actor(StrEnum):
-    """Callers. Things belong to PATIENT and to the practice of STAFF, with which PATIENT shares their data."""
+    """Callers of an operation on a resource of PATIENT or of the practice of STAFF, which may see PATIENT's data."""
 
     ANONYMOUS = "anonymous"
     OTHER_PATIENT = "other patient"
@@ -35,7 +35,7 @@ _addresses = itertools.count(0x1000)
 
 
 def new_idempotency_key() -> dict[str, str]:
-    """Return the header of a request that repeats no other."""
+    """Return the header Idempotency-Key with a new value."""
     return {"Idempotency-Key": str(uuid4())}
 
 
@@ -44,7 +44,7 @@ Ids = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """The target of an operation. `owner` is the patient who sends the request, if it isn't that of the world."""
+    """The resource that an operation is called for. `owner` is its patient if that isn't PATIENT, and calls instead."""
 
     ids: Ids
     owner: Account | None = None
@@ -52,7 +52,7 @@ class Thing:
 
 @dataclass
 class World:
-    """Accounts in all roles, the practice of STAFF, and functions that create things."""
+    """Accounts of all actors, the practice of STAFF, and functions that create resources."""
 
     platform: Platform
     accounts: Accounts
@@ -62,7 +62,7 @@ class World:
     created_once: dict[str, Any] = field(default_factory=dict)
 
     def once(self, name: str, make: Callable[[], T]) -> T:
-        """Create something on the first call; return it again on later calls with the same name."""
+        """Return the result of `make`, which is called only the first time for each name."""
         if name not in self.created_once:
             self.created_once[name] = make()
         created: T = self.created_once[name]
@@ -72,13 +72,13 @@ class World:
         return self.platform.variables[f"MILLRACE_{service.upper()}_URL"]
 
     def create(self, service: str, path: str, body: Mapping[str, Any], actor: Actor = Actor.ADMIN) -> dict[str, Any]:
-        """POST and return the response, which must be a success."""
+        """POST as `actor` and return the response's body; raise AssertionError if it isn't a success."""
         return self.create_as(self.actors[actor], service, path, body)
 
     def create_as(
         self, account: Account, service: str, path: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Create as `account`. Each request has its own source address, so that limits by address don't apply."""
+        """Do as `create`, but as `account`. Each request has its own source address, because of limits by address."""
         headers = {**account.headers, **new_idempotency_key(), "X-Forwarded-For": f"2001:db8:{next(_addresses):x}::1"}
         response = self.http.post(f"{self.url(service)}{path}", json=body, headers=headers)
         assert response.is_success, f"{path}: {response.status_code} {response.text}"
@@ -87,17 +87,17 @@ class World:
 
 
 def no_body(_ids: Ids) -> None:
-    """Return no body."""
+    """Return None, for requests without a body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One operation. `thing` creates its target, and again after each success that may change it.
+    """The expectations of one operation. `thing` creates its resource, again after each success that may change it.
 
     `statuses` are the expected ones by actor; 409 is for permitted actors if the thing's state forbids the operation.
-    `unknown` is the status that permitted actors get for unknown identifiers. `tenants` are the identifiers that belong
-    to a patient or practice; None: all of them. `crossing` is the status for another patient who names themselves as
-    the owner of the patient's thing.
+    `unknown` is the status that permitted actors get for unknown identifiers. `tenants` names the identifiers of
+    patients' and practices' data; None for all. `crossing` is the status for OTHER_PATIENT with their own patient id
+    and the other identifiers of PATIENT.
     """
 
     statuses: Mapping[Actor, int]
@@ -109,10 +109,10 @@ class Row:
     tenants: frozenset[str] | None = None
     crossing: int = 404
     makers: Mapping[str, Callable[[], str]] = field(default_factory=dict)
-    """Functions that make unknown identifiers, for those that aren't UUIDs."""
+    """Functions that return new identifiers by name, for those that aren't UUIDs."""
 
     def unknown_ids(self, ids: Ids) -> Ids:
-        """Return the identifiers with those of tenants replaced by unknown ones."""
+        """Return the identifiers, with those in `tenants` replaced by unknown ones."""
         tenants = ids.keys() if self.tenants is None else self.tenants
         return {name: self.makers.get(name, _uuid)() if name in tenants else value for name, value in ids.items()}
 

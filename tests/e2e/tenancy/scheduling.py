@@ -1,4 +1,4 @@
-"""Scheduling: openings are public; patients see their holds and visits, staff their calendar and visits."""
+"""Expected statuses of scheduling: patients see their holds and visits, staff those of their practice."""
 
 import secrets
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ def practice(status: int) -> Mapping[Actor, int]:
 
 
 def parties(status: int) -> Mapping[Actor, int]:
-    """Expect `status` for both sides of an appointment."""
+    """Expect `status` for the patient and the practice of an appointment, and for administrators."""
     return only(status, Actor.PATIENT, Actor.STAFF, Actor.ADMIN, others=404)
 
 
 def reports(status: int) -> Mapping[Actor, int]:
-    """Expect `status` for the practice only; patients and support are refused for their role."""
+    """Expect `status` for staff of the practice and administrators, 403 for roles that may never report visits."""
     return {**only(status, Actor.STAFF, Actor.ADMIN, others=403), Actor.OTHER_STAFF: 404}
 
 
@@ -134,7 +134,7 @@ ROWS: dict[str, Row] = {
     ),
     f"POST {APPOINTMENT_PATH}/arrived": Row(reports(200), appointment),
     f"POST {APPOINTMENT_PATH}/completed": Row(reports(200), arrived),
-    # APPOINTMENT_PATH visit that hasn't begun can't be missed, and none can be booked in the past.
+    # A visit that hasn't begun can't be missed, and none can be booked in the past.
     f"POST {APPOINTMENT_PATH}/no_show": Row(reports(409), unchanged_appointment),
     "POST /v1/appointments/feeds": Row(
         practice(201), provider_location, body=lambda ids: {"provider_location_id": ids["provider_location_id"]}

@@ -1,4 +1,4 @@
-"""Every operation that takes an identifier, called by every role: with own, foreign and unknown identifiers."""
+"""Every operation with an identifier is called by every role, for own, other tenants' and unknown resources."""
 
 import importlib
 from collections.abc import Iterator, Mapping
@@ -68,7 +68,7 @@ def test_each_role_gets_the_expected_status(world: World, service: str, operatio
 
 
 class _Calls:
-    """The requests to one operation."""
+    """Sends the requests to one operation and compares the responses with its row."""
 
     def __init__(self, world: World, service: str, operation: str, row: Row) -> None:
         self._world = world
@@ -98,7 +98,7 @@ class _Calls:
             assert response.status_code == self._row.unknown, f"{actor}: {response.text}"
 
     def call_as_false_owner(self) -> None:
-        """Call as another patient who names themselves as the owner of the patient's thing."""
+        """Call as OTHER_PATIENT with their own patient id and the other identifiers of PATIENT's resource."""
         ids = dict(self._thing().ids)
         if "patient_id" not in ids or len(ids) == 1:
             return

@@ -1,4 +1,4 @@
-"""Creates visits at a provider-location of the practice through the services' APIs."""
+"""Creates calendars, holds, appointments and reviews at the practice of STAFF by requests to the services."""
 
 import itertools
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from tests.support.accounts import Account
 from tests.support.platform import wait_for
 
 FEED_SECONDS = 30.0
-"""Seconds within which one service must learn of another's change."""
+"""Seconds within which one service must have consumed an event of another."""
 DAYS_AHEAD = 14
 HOLDS = 3
 """Holds per patient; the platform limits them."""
@@ -27,7 +27,7 @@ CALENDAR: Mapping[str, Any] = {
     "visit_types": [{"id": "visit", "name": "Visit", "minutes": 15}],
     "horizon_days": DAYS_AHEAD,
 }
-"""Open at any hour."""
+"""A calendar that is open at any hour."""
 
 
 def provider_location(world: World) -> Ids:
@@ -46,13 +46,13 @@ def provider_location(world: World) -> Ids:
 
 
 def free_time() -> str:
-    """Return a start from tomorrow on that no other call gets."""
+    """Return a start from tomorrow on, in ISO 8601; each call returns another one."""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
     return (tomorrow + next(_steps) * STEP).isoformat()
 
 
 def new_patient(world: World) -> Account:
-    """Return a patient who may hold one more time."""
+    """Return a patient who has fewer holds than the platform allows."""
     name = f"booking-{next(_holds) // HOLDS}"
     return world.once(name, lambda: world.accounts.patient(name))
 
