@@ -99,31 +99,30 @@ def _refine_practice(practice: Practice) -> Practice:
 
 
 def _refine_location(location: Location) -> Location:
-    address, place = _refine_address(location.address)
-    return replace(
-        location,
-        address=address,
-        practice_name=_optional(normalize_organization_name, location.practice_name),
-        phone=_optional(normalize_phone, location.phone),
-        position=_position_of(place),
-        time_zone=place.time_zone,
-    )
+    return replace(location, **_shared_fields(location))
 
 
 def _refine_provider_location(provider_location: ProviderLocation) -> ProviderLocation:
     if not is_valid_npi(provider_location.npi):
         raise UnrefinableError("npi", f"{provider_location.npi!r} is not a valid NPI")
-    address, place = _refine_address(provider_location.address)
     return replace(
         provider_location,
-        address=address,
-        practice_name=_optional(normalize_organization_name, provider_location.practice_name),
-        phone=_optional(normalize_phone, provider_location.phone),
+        **_shared_fields(provider_location),
         accepted_plans=_sorted_set(provider_location.accepted_plans),
-        position=_position_of(place),
-        time_zone=place.time_zone,
         specialty=_specialty_slug(provider_location.taxonomy),
     )
+
+
+def _shared_fields(entity: Location | ProviderLocation) -> dict[str, Any]:
+    """Return the normalized values of the fields that locations and provider-locations have in common."""
+    address, place = _refine_address(entity.address)
+    return {
+        "address": address,
+        "practice_name": _optional(normalize_organization_name, entity.practice_name),
+        "phone": _optional(normalize_phone, entity.phone),
+        "position": _position_of(place),
+        "time_zone": place.time_zone,
+    }
 
 
 def _refine_insurance_plan(plan: InsurancePlan) -> InsurancePlan:
