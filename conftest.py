@@ -1,4 +1,4 @@
-"""Settings for every test."""
+"""Hypothesis settings for every test."""
 
 from hypothesis import HealthCheck, settings
 

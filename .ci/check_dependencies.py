@@ -24,10 +24,10 @@ MODULES: dict[str, set[str]] = {
 MODULES |= {source.name: {f"millrace-{project.name}"} for project in PROJECTS for source in (project / "src").iterdir()}
 
 # Files that run in another environment.
-ELSEWHERE = {"ministack_main.py"}
+OTHER_ENVIRONMENTS = {"ministack_main.py"}
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
+def imported_modules(tree: ast.AST) -> Iterator[str]:
     """Yield the top-level modules that a module imports."""
     for node in ast.walk(tree):
         match node:
@@ -37,8 +37,8 @@ def imported(tree: ast.AST) -> Iterator[str]:
                 yield module.partition(".")[0]
 
 
-def named(tree: ast.AST) -> Iterator[str]:
-    """Yield the known modules that its strings name, or the name of another package's adapter to them."""
+def named_modules(tree: ast.AST) -> Iterator[str]:
+    """Yield the known modules that are named in strings, or in imports of adapters such as sqlalchemy's `asyncpg`."""
     for node in ast.walk(tree):
         match node:
             case ast.Constant(value=str(text)) if len(text) < 80:
@@ -48,20 +48,22 @@ def named(tree: ast.AST) -> Iterator[str]:
 
 
 def faults(project: Path) -> Iterator[str]:
-    """Yield the undeclared imports and the unused declarations of the package at `project`."""
+    """Yield one line for each undeclared import and each unused requirement of the package at `project`."""
     data = tomllib.loads((project / "pyproject.toml").read_text())["project"]
     own = canonicalize_name(data["name"])
     optional = [text for texts in data.get("optional-dependencies", {}).values() for text in texts]
     requirements = [Requirement(text) for text in (*data["dependencies"], *optional)]
     declared = {canonicalize_name(requirement.name) for requirement in requirements}
     # An extra declares the distribution that it names: redis[hiredis].
-    brought = {canonicalize_name(extra) for requirement in requirements for extra in requirement.extras}
-    trees = [ast.parse(file.read_bytes()) for file in (project / "src").rglob("*.py") if file.name not in ELSEWHERE]
-    modules = {module for tree in trees for module in imported(tree)} - sys.stdlib_module_names
+    extras = {canonicalize_name(extra) for requirement in requirements for extra in requirement.extras}
+    trees = [
+        ast.parse(file.read_bytes()) for file in (project / "src").rglob("*.py") if file.name not in OTHER_ENVIRONMENTS
+    ]
+    modules = {module for tree in trees for module in imported_modules(tree)} - sys.stdlib_module_names
     modules = {module for module in modules if not module.startswith("types_")}  # stubs, for the type check only
-    names = {name for tree in trees for name in named(tree)}
+    names = {name for tree in trees for name in named_modules(tree)}
     for module in sorted(modules):
-        if not MODULES.get(module, {module}) & (declared | brought | {own}):
+        if not MODULES.get(module, {module}) & (declared | extras | {own}):
             yield f"imports {module} and doesn't declare it"
     used = {name for module in modules | names for name in MODULES.get(module, ())}
     yield from (f"declares {name} and doesn't use it" for name in sorted(declared - used))

@@ -20,7 +20,7 @@ from joserfc.jwk import RSAKey
 
 from millrace_feeds.clock import SystemClock
 from millrace_local.ports import free_ports
-from millrace_local.process import ProcessSpec
+from millrace_local.process import ProcessSpec, launch_environment
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
@@ -61,7 +61,7 @@ class KillableService:
     def start(self) -> None:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                self.spec.launch_command(), env=self.spec.launch_environment(), stdout=output, stderr=output
+                self.spec.launch_command(), env=launch_environment(self.spec.environment), stdout=output, stderr=output
             )
 
     def kill(self) -> None:

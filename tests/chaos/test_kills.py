@@ -5,7 +5,6 @@ import itertools
 import signal
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
@@ -51,17 +50,11 @@ def kill_during_import(platform: Platform, demo: Path, pattern: str, sign: signa
 
 def assert_consistent(platform: Platform, demo: Path) -> None:
     """Check that the platform recovers, and that directory, truth and read model have the same data."""
-    wait_for(lambda: healthy(platform), seconds=90, what="a healthy platform after the kill")
+    wait_for(platform.is_healthy, seconds=90, what="a healthy platform after the kill")
     platform.millrace("import", "nppes", str(demo / "nppes.csv"))
     wait_for(platform.is_quiet, seconds=DRAIN_SECONDS, what="an idle platform")
     verified = platform.millrace("verify", "--wait", VERIFY_SECONDS, check=False)
     assert verified.returncode == 0, f"{verified.stdout}\n{verified.stderr}\n{platform.tail()}"
-
-
-def healthy(platform: Platform) -> bool:
-    with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(f"{platform.url}/healthz", timeout=5).status_code == 200
-    return False
 
 
 @pytest.mark.chaos

@@ -15,7 +15,7 @@ from tests.support.platform import Platform
 
 DEMO_PROVIDERS = 2000
 SIGNED_IN_SECONDS = 420.0
-"""Seconds, of the access token's 900, so that a test ends before the token expires."""
+"""Age in seconds up to which an access token is used, so that a test ends before it expires after 900 s."""
 
 
 @pytest.fixture(scope="session")
@@ -40,13 +40,13 @@ def platform(stack: Stack) -> Platform:
 
 @pytest.fixture(scope="session")
 def known() -> dict[str, tuple[Person, float]]:
-    """Return the signed-up people with the time of their last sign-in."""
+    """Return the signed-up people by name, with the time of their last sign-in on the monotonic clock."""
     return {}
 
 
 @pytest.fixture
 def people(http: httpx.Client, known: dict[str, tuple[Person, float]]) -> Sequence[Person]:
-    """Return people whose tokens are valid for some minutes; signing up and in is limited by address."""
+    """Return people with valid tokens. They are signed up only once, because sign-ups are limited per address."""
     now = time.monotonic()
     for name in ("mary", "grace"):
         person, since = known.get(name) or (patient(http, name), now)

@@ -84,7 +84,7 @@ class Load:
                     self.booked.append((person, path))
 
     def _post(self, client: httpx.Client, path: str, body: dict[str, str], expected: set[int]) -> httpx.Response | None:
-        """POST with a new idempotency key; repeat with the same key while the outcome is unknown."""
+        """POST with a new idempotency key; retry with the same key. Return None if no response was an expected one."""
         key, deadline = secrets.token_hex(16), time.monotonic() + RETRY_SECONDS
         while time.monotonic() < deadline:
             response = self._send(client, "POST", path, expected, json=body, headers={"Idempotency-Key": key})
@@ -97,7 +97,7 @@ class Load:
     def _send(
         self, client: httpx.Client, method: str, path: str, expected: set[int], **options: object
     ) -> httpx.Response | None:
-        """Return the response if it is expected; otherwise record a failure."""
+        """Send a request; return the response, or record a failure and return None if its status isn't expected."""
         try:
             response = client.request(method, path, **options)  # type: ignore[arg-type] # options of httpx's own
         except httpx.TransportError as error:
@@ -111,7 +111,7 @@ class Load:
         )
         return None
 
-    def lost(self) -> list[str]:
+    def lost_appointments(self) -> list[str]:
         """Return acknowledged appointments that no longer exist."""
         return [path for person, path in self.booked if person.ask("GET", path, 200).json()["state"] != "booked"]
 

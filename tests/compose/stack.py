@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.support.platform import REPOSITORY, Platform, run, wait_for
@@ -96,15 +95,8 @@ class Stack:
 
         return re.sub(rf"\b({'|'.join((*SERVICES, *STORES))}):([0-9]{{4}})\b", loopback, value)
 
-    def healthy(self) -> bool:
-        """Return whether the load balancer reports every service as ready."""
-        try:
-            return httpx.get(f"{self.platform.url}/healthz", timeout=5).status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
-
     def wait_until_healthy(self, container: str) -> None:
-        """Wait for the container's health check first, as the platform's check may not have noticed the outage yet."""
+        """Wait for a container's health check, then for the platform's, which notices an outage later."""
 
         def checked() -> bool:
             states: list[Any] = [
@@ -113,7 +105,7 @@ class Stack:
             return bool(states) and all(state["Health"] == "healthy" for state in states)
 
         wait_for(checked, seconds=120, what=f"a healthy {container}")
-        wait_for(self.healthy, seconds=120, what="a healthy platform")
+        wait_for(self.platform.is_healthy, seconds=120, what="a healthy platform")
 
     def logs(self) -> str:
         """Return the last 40 log lines of each container."""

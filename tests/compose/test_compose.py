@@ -25,14 +25,14 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(1200)]
 TUTORIAL = REPOSITORY / "docs" / "tutorial" / "first-booking.md"
 TUTORIAL_SEARCH = "specialty=family-medicine&near=84120&radius_mi=10&plan=90100UT0010001&available_within=7d"
 END_TO_END = ("test_booking.py", "test_reviews.py", "tenancy")
-"""Tests of OpenAPI documents and telemetry don't depend on how the platform runs."""
+"""End-to-end tests to repeat in containers; those of OpenAPI documents and telemetry would have the same results."""
 CONSUMERS = ("refinery", "projector", "scheduling", "reviews", "notifications")
 HANDOVER_SECONDS = 5.0
 VERIFY_SECONDS = "180"
 
 
 def test_all_containers_are_healthy_with_demo_data(stack: Stack, http: httpx.Client) -> None:
-    assert stack.healthy()
+    assert stack.platform.is_healthy()
     found = http.get("/v1/search", params={"specialty": "family-medicine", "near": "10001", "radius_mi": 50}).json()
     assert found["total"] > 0
     assert any("openings" in each for each in found["results"])
@@ -115,7 +115,7 @@ def test_container_is_killed_and_restarted_under_load(
         stack.wait_until_healthy(container)
         before = len(load.booked)
         wait_for(lambda: len(load.booked) > before + 2, seconds=120, what="bookings after the kill")
-    assert load.lost() == []
+    assert load.lost_appointments() == []
 
 
 def test_kills_lose_no_data(stack: Stack) -> None:
@@ -144,7 +144,7 @@ def test_service_is_replaced_under_load_without_failed_requests(
         before = len(load.booked)
         wait_for(lambda: len(load.booked) > before + 2, seconds=60, what="bookings after the replacement")
     assert load.failures == [], summary_of_failures(load)
-    assert load.lost() == []
+    assert load.lost_appointments() == []
 
 
 def test_replacements_lose_no_data(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""The operations of a service's OpenAPI document and their identifiers."""
+"""Finds the operations of an OpenAPI document that take identifiers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 NAMED_IDS = frozenset({"npi"})
-"""Identifiers that can't be recognized by their form."""
+"""Names of identifiers that don't end with `_id` and aren't UUIDs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Operation:
 
 
 def operations_with_ids(document: Mapping[str, Any]) -> Iterator[Operation]:
-    """Return the operations of an OpenAPI document that take an identifier."""
+    """Yield the operations of an OpenAPI document that take an identifier."""
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if method not in METHODS:

@@ -46,7 +46,7 @@ class Receiver:
             self._add_spans(body)
 
     def bodies(self, signal: str) -> bytes:
-        """Return the concatenated bodies of a signal."""
+        """Return all stored request bodies of a signal, concatenated."""
         with self._lock:
             return b"\n".join(self._bodies[signal])
 
@@ -82,7 +82,7 @@ def _service_name(resource: Resource) -> str:
 
 @contextmanager
 def otlp_receiver() -> Iterator[Receiver]:
-    """Listen on a free loopback port until the block ends."""
+    """Run a receiver on a free loopback port during the block; `url` is its address."""
     receiver: Receiver
 
     class Handler(BaseHTTPRequestHandler):

@@ -133,6 +133,12 @@ class Platform:
                 return body
         return {}
 
+    def is_healthy(self) -> bool:
+        """Return whether every service is ready, as `/healthz` reports it."""
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}/healthz", timeout=5).status_code == httpx.codes.OK
+        return False
+
     def is_quiet(self) -> bool:
         """Return whether all work is done: outboxes empty, no replay, no openings to publish, no unread records."""
         directory, scheduling = self.status("directory"), self.status("scheduling")
@@ -177,9 +183,7 @@ def running_platform(
 
     def ready() -> bool:
         assert process.poll() is None, f"millrace up ended with {process.returncode}:\n{platform.tail()}"
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{platform.url}/healthz", timeout=2).status_code == 200
-        return False
+        return platform.is_healthy()
 
     try:
         wait_for(ready, seconds=START_SECONDS, what="a ready platform")

@@ -14,7 +14,7 @@ from tests.support.platform import Platform
 
 
 def store_contents(platform: Platform, telemetry: Receiver) -> dict[str, bytes]:
-    """Return the content by store: streams, DynamoDB tables, databases, Redis, the log file and telemetry."""
+    """Return the content of each stream, DynamoDB table and database, of Redis, the log file and telemetry, by name."""
     assert platform.log is not None, "the test didn't start this platform"
     variables = platform.variables
     return {

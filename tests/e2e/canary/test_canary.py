@@ -19,7 +19,7 @@ from tests.support.platform import Platform, wait_for
 from tests.support.stores import encodings, store_contents
 
 ENCRYPTED = "database patients"
-"""The store that contains the canaries, encrypted."""
+"""The store that contains the canaries, but encrypted."""
 
 
 def fields_of_bodies(document: Mapping[str, Any]) -> set[str]:
