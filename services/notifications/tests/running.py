@@ -27,9 +27,9 @@ from millrace_notifications.feed.handler import FeedHandler
 from millrace_notifications.network.client import PostFailedError, PostResponse
 from millrace_notifications.network.urls import Target
 from millrace_notifications.patients_client import AccountEmail, Contact, PatientsUnavailableError
+from millrace_notifications.scheduled_email.sender import EmailSender
+from millrace_notifications.scheduled_email.service import EmailScheduler
 from millrace_notifications.stats import Stats
-from millrace_notifications.timer.sender import EmailSender
-from millrace_notifications.timer.service import TimerService
 from millrace_notifications.worker import Worker
 from millrace_platform.database import Database, open_database
 from millrace_platform.ids import Uuid7
@@ -222,7 +222,7 @@ async def open_harness(dsn: str, clock: ManualClock | None = None, seed: int = 1
 def _wire(database: Database, clock: ManualClock, seed: int) -> Harness:
     ids, random, stats = Uuid7(clock), Random(seed), Stats()
     mailer, patients, poster = MemoryMailer(), FakePatients(), FakePoster()
-    timers = TimerService(clock, ids)
+    scheduler = EmailScheduler(clock, ids)
     shared: dict[str, Any] = {
         "mailer": mailer,
         "url": URL,
@@ -235,7 +235,7 @@ def _wire(database: Database, clock: ManualClock, seed: int) -> Harness:
         database=database,
         clock=clock,
         feed=Feed(clock),
-        handler=FeedHandler(database, AppointmentUpdater(timers, FanOut(ids), clock), timers, clock),
+        handler=FeedHandler(database, AppointmentUpdater(scheduler, FanOut(ids), clock), scheduler, clock),
         mailer=mailer,
         patients=patients,
         poster=poster,

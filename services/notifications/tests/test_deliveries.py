@@ -135,7 +135,7 @@ class TestRetries:
         harness.poster.status = 500
         await harness.consume(appointment(FRIDAY))
         started, attempted_at = utc_now(harness.clock), list[timedelta]()
-        while (due := (await list_deliveries(harness, to))[0].due_at) is not None:
+        while (due := (await list_deliveries(harness, to))[0].next_attempt_at) is not None:
             harness.clock.move_to(max(due, utc_now(harness.clock)))
             assert await harness.deliver_due() == 1
             attempted_at.append(utc_now(harness.clock) - started)
@@ -167,7 +167,7 @@ class TestRetries:
         harness.poster.status, harness.poster.retry_after = 429, 3600
         await harness.consume(appointment(FRIDAY))
         await harness.deliver_due()
-        assert (await list_deliveries(harness, to))[0].due_at == utc_now(harness.clock) + timedelta(hours=1)
+        assert (await list_deliveries(harness, to))[0].next_attempt_at == utc_now(harness.clock) + timedelta(hours=1)
 
     @pytest.mark.parametrize("status", [301, 307, 404, 500, "refused_address", "tls"])
     async def test_every_failure_is_retried(self, harness: Harness, status: int | str) -> None:
@@ -177,7 +177,7 @@ class TestRetries:
         await harness.deliver_due()
         (waiting,) = await list_deliveries(harness, to)
         assert waiting.state is State.PENDING
-        assert status in (waiting.last.status, waiting.last.failure)
+        assert status in (waiting.last_attempt.status, waiting.last_attempt.failure)
 
     async def test_delivery_of_a_dead_worker_is_made_after_its_lease(self, harness: Harness) -> None:
         await create_endpoint(harness)
@@ -216,7 +216,8 @@ class TestHealth:
         for day in range(6):
             await harness.consume(appointment(FRIDAY + timedelta(days=30), identifier=f"a{day}"))
             await harness.deliver_due()
-            assert (await endpoint_service(harness).get(PRACTICES, to.id)).disabled == (None if day < 5 else "failing")
+            found = await endpoint_service(harness).get(PRACTICES, to.id)
+            assert found.disabled_reason == (None if day < 5 else "failing")
             harness.clock.advance(days=1)
         await harness.deliver_due()
         assert {each.state for each in await list_deliveries(harness, to)} <= {State.FAILED, State.CANCELLED}
@@ -230,7 +231,7 @@ class TestHealth:
             await harness.consume(appointment(FRIDAY + timedelta(days=30), identifier=f"a{day}"))
             await harness.deliver_due()
             harness.clock.advance(days=1)
-        assert (await endpoint_service(harness).get(PRACTICES, to.id)).disabled is None
+        assert (await endpoint_service(harness).get(PRACTICES, to.id)).disabled_reason is None
 
     async def test_gone_endpoint_is_disabled_at_once(self, harness: Harness) -> None:
         to = await create_endpoint(harness)
@@ -238,7 +239,7 @@ class TestHealth:
         await harness.consume(appointment(FRIDAY))
         await harness.deliver_due()
         found = await endpoint_service(harness).get(PRACTICES, to.id)
-        assert (found.disabled, found.version) == ("gone", 2)
+        assert (found.disabled_reason, found.version) == ("gone", 2)
 
     async def test_messages_missed_while_disabled_can_be_redelivered(self, harness: Harness) -> None:
         to = await create_endpoint(harness)

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from millrace_feeds.clock import utc_now
 from millrace_notifications.patients_client import AccountEmail, Contact
-from millrace_notifications.timer.tables import timer
+from millrace_notifications.scheduled_email.tables import scheduled_email as table
 
 from .running import ADA, START, Harness, appointment, erased_patient, offer, open_harness, provider, provider_location
 
@@ -19,7 +19,7 @@ FRIDAY = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
 
 async def states(harness: Harness) -> dict[str, str]:
     async with harness.database.read() as session:
-        return {row.kind: row.state for row in await session.execute(select(timer).order_by(timer.c.version))}
+        return {row.kind: row.state for row in await session.execute(select(table).order_by(table.c.version))}
 
 
 class TestSchedule:
@@ -204,14 +204,14 @@ class TestOnce:
             )
             await session.execute(
                 text(
-                    "CREATE TRIGGER fail BEFORE UPDATE ON timer FOR EACH ROW WHEN (new.state = 'sent')"
+                    "CREATE TRIGGER fail BEFORE UPDATE ON scheduled_email FOR EACH ROW WHEN (new.state = 'sent')"
                     " EXECUTE FUNCTION fail()"
                 )
             )
         with pytest.raises(Exception, match="killed"):
             await harness.sender.send(leased)
         async with harness.database.transaction() as session:
-            await session.execute(text("DROP TRIGGER fail ON timer"))
+            await session.execute(text("DROP TRIGGER fail ON scheduled_email"))
         harness.clock.advance(seconds=120)
         assert await harness.send_due() == ["booked"]
         first, second = harness.mailer.sent
@@ -236,7 +236,7 @@ class TestFailures:
         harness.clock.advance(minutes=1)
         assert await harness.send_due() == ["booked"]
 
-    async def test_rejected_address_fails_the_timer(self, harness: Harness) -> None:
+    async def test_rejected_address_fails_the_email(self, harness: Harness) -> None:
         harness.patients.contacts[ADA] = Contact("nobody")
         await harness.consume(appointment(FRIDAY))
         assert await harness.send_due() == []

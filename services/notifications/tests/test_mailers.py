@@ -1,18 +1,22 @@
 """One contract for all mailers: the fake, SES, and SES behind `RecentEmails`; and the errors of SES."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
+from aiobotocore.config import AioConfig
 
 from millrace_feeds.aws import AwsSettings
 from millrace_notifications.email.memory import RECENT_LIMIT, MemoryMailer, RecentEmails
 from millrace_notifications.email.model import Email, EmailRejectedError, EmailUnavailableError, Mailer
 from millrace_notifications.email.ses import open_ses
 from millrace_notifications.provision import create_identity
+
+from .receiving import run_receiver
 
 SENDER = "Millrace <no-reply@millrace.example>"
 
@@ -28,48 +32,37 @@ def new_email(to: str = "ada@example.org", identifier: str = "1") -> Email:
     )
 
 
-class Case(Protocol):
-    """A mailer, and how to read the emails it sent."""
+@dataclass(frozen=True)
+class Case:
+    """A mailer, and a function that returns subject, text and HTML of the emails sent to an address."""
 
     mailer: Mailer
-
-    async def list_arrived(self, to: str) -> Sequence[tuple[str, str, str]]:
-        """Return subject, text and HTML of the emails sent to an address."""
-        ...
-
-
-class MemoryCase:
-    def __init__(self) -> None:
-        self._memory = MemoryMailer()
-        self.mailer: Mailer = self._memory
-
-    async def list_arrived(self, to: str) -> Sequence[tuple[str, str, str]]:
-        return [(each.subject, each.text, each.html) for each in self._memory.sent if each.to == to]
-
-
-class SesCase:
-    def __init__(self, mailer: Mailer, endpoint: str) -> None:
-        self.mailer = mailer
-        self._endpoint = endpoint
-
-    async def list_arrived(self, to: str) -> Sequence[tuple[str, str, str]]:
-        async with httpx.AsyncClient() as client:
-            shown = (await client.get(f"{self._endpoint}/_ministack/ses/messages")).json()["messages"]
-        emails = [each for account in shown.values() for each in account if each["To"] == [to]]
-        return [(each["Subject"], each["BodyText"], each["BodyHtml"]) for each in emails]
+    list_arrived: Callable[[str], Awaitable[Sequence[tuple[str, str, str]]]]
 
 
 @pytest.fixture(params=["memory", "ses", "recent"])
 async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
     if request.param == "memory":
-        yield MemoryCase()
+        memory = MemoryMailer()
+
+        async def list_in_memory(to: str) -> Sequence[tuple[str, str, str]]:
+            return [(each.subject, each.text, each.html) for each in memory.sent if each.to == to]
+
+        yield Case(memory, list_in_memory)
         return
     endpoint: str = request.getfixturevalue("aws_endpoint")
+
+    async def list_in_emulator(to: str) -> Sequence[tuple[str, str, str]]:
+        async with httpx.AsyncClient() as client:
+            shown = (await client.get(f"{endpoint}/_ministack/ses/messages")).json()["messages"]
+        emails = [each for account in shown.values() for each in account if each["To"] == [to]]
+        return [(each["Subject"], each["BodyText"], each["BodyHtml"]) for each in emails]
+
     aws = AwsSettings(endpoint_url=endpoint, region="us-east-1")
     for _ in range(2):
         await create_identity(SENDER, aws)
     async with open_ses(SENDER, aws=aws) as ses:
-        yield SesCase(RecentEmails(ses) if request.param == "recent" else ses, endpoint)
+        yield Case(RecentEmails(ses) if request.param == "recent" else ses, list_in_emulator)
 
 
 class TestContract:
@@ -86,26 +79,14 @@ class TestContract:
 
 
 @asynccontextmanager
-async def fake_ses(status: int, code: str, delay: float = 0.0) -> AsyncIterator[Mailer]:
-    """Run a fake of SES that sends this response to every request."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
-        await reader.readexactly(int(length.partition(b":")[2]))
-        await asyncio.sleep(delay)
-        body = b'{"message":"ada@example.org must not be quoted"}'
-        writer.write(
-            f"HTTP/1.1 {status} No\r\nx-amzn-errortype: {code}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
-        )
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    aws = AwsSettings(endpoint_url=f"http://127.0.0.1:{port}", region="us-east-1", read_timeout=0.5)
-    async with server, open_ses(SENDER, aws=aws) as ses:
-        yield ses
+async def fake_ses(status: int, code: str, *, silent: bool = False) -> AsyncIterator[Mailer]:
+    """Run a fake of SES that sends this response to every request, or none if `silent`."""
+    head = f"HTTP/1.1 {status} No\r\nx-amzn-errortype: {code}\r\n"
+    body = b'{"message":"ada@example.org must not be quoted"}'
+    async with run_receiver(head=head, body=body, silent=silent) as server:
+        aws = AwsSettings(endpoint_url=f"http://127.0.0.1:{server.port}", region="us-east-1")
+        async with open_ses(SENDER, aws=aws) as ses:
+            yield ses
 
 
 @pytest.fixture
@@ -136,8 +117,9 @@ class TestSesErrors:
         assert str(raised.value) == code
         assert raised.value.__cause__ is None
 
-    async def test_timeout_is_temporary(self) -> None:
-        async with fake_ses(200, "-", delay=2.0) as ses:
+    async def test_timeout_is_temporary(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(AwsSettings, "config", lambda _: AioConfig(read_timeout=0.5))
+        async with fake_ses(200, "-", silent=True) as ses:
             with pytest.raises(EmailUnavailableError, match="ReadTimeoutError"):
                 await ses.send(new_email())
 

@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpcore
 import pytest
@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millrace_notifications.network.addresses import is_allowed
-from millrace_notifications.network.client import GuardedPoster, PostFailedError, open_poster
+from millrace_notifications.network.client import PostFailedError, open_poster
 from millrace_notifications.network.guarded import AddressNotAllowedError, GuardedNetwork, NameResolutionError
 from millrace_notifications.network.urls import UrlNotAllowedError, parse_target
 
 from .receiving import Receiver, create_tls_contexts, run_receiver
+
+TlsContexts: TypeAlias = tuple[ssl.SSLContext, ssl.SSLContext]
 
 PUBLIC = "93.184.215.14"
 
@@ -158,94 +160,86 @@ class RecordingNetwork(httpcore.AsyncNetworkBackend):
 
 
 class TestGuardedNetwork:
-    async def connect(self, resolver: FakeResolver, loopback: bool = False) -> list[str]:
+    async def connect(self, resolver: FakeResolver, error: type[Exception]) -> list[str]:
+        """Try to connect, which must raise the error; return the addresses connected to."""
         network = RecordingNetwork()
-        with pytest.raises(httpcore.ConnectError):
-            await GuardedNetwork(loopback=loopback, resolve=resolver, inner=network).connect_tcp("hooks.example", 443)
+        with pytest.raises(error):
+            await GuardedNetwork(loopback=False, resolve=resolver, inner=network).connect_tcp("hooks.example", 443)
         return network.connected
 
     async def test_connects_to_the_checked_address(self) -> None:
         resolver = FakeResolver([PUBLIC], ["127.0.0.1"])
-        assert await self.connect(resolver) == [PUBLIC]
+        assert await self.connect(resolver, httpcore.ConnectError) == [PUBLIC]
         assert resolver.calls == 1, "a second lookup would allow DNS rebinding"
 
     @pytest.mark.parametrize("response", [["10.0.0.1"], [PUBLIC, "127.0.0.1"], ["fe80::1%eth0"], ["::ffff:10.0.0.1"]])
     async def test_name_with_one_private_address_is_refused(self, response: Sequence[str]) -> None:
-        network = RecordingNetwork()
-        with pytest.raises(AddressNotAllowedError):
-            await GuardedNetwork(loopback=False, resolve=FakeResolver(response), inner=network).connect_tcp(
-                "hooks.example", 443
-            )
-        assert network.connected == []
+        assert await self.connect(FakeResolver(response), AddressNotAllowedError) == []
 
     @pytest.mark.parametrize("responses", [[], [[]]])
     async def test_name_without_addresses_raises(self, responses: Iterable[Sequence[str]]) -> None:
-        with pytest.raises(NameResolutionError):
-            await GuardedNetwork(
-                loopback=False, resolve=FakeResolver(*responses), inner=RecordingNetwork()
-            ).connect_tcp("no.example", 443)
+        assert await self.connect(FakeResolver(*responses), NameResolutionError) == []
 
 
 class TestPosting:
     """Requests over real sockets to a server with a certificate for `hooks.example`."""
 
-    async def post(self, poster: GuardedPoster, receiver: Receiver, path: str = "/") -> int:
-        target = parse_target(f"https://hooks.example:{receiver.port}{path}", loopback=False)
-        return (await poster.post(target, {"webhook-id": "1"}, b"{}")).status
+    @pytest.fixture
+    def tls(self, tmp_path: Path) -> TlsContexts:
+        """Return a server context for `hooks.example`, and a client context that trusts it."""
+        return create_tls_contexts("hooks.example", tmp_path)
 
-    async def test_tls_verifies_the_certificate_of_the_name(self, tmp_path: Path) -> None:
-        tls, client_tls = create_tls_contexts("hooks.example", tmp_path)
-        async with run_receiver(tls) as receiver, self.poster(client_tls) as poster:
-            assert await self.post(poster, receiver, "/a?b=c") == 200
-            (request,) = receiver.requests
-            assert request.line == "POST /a?b=c HTTP/1.1"
-            assert request.headers["host"] == f"hooks.example:{receiver.port}"
-            assert request.body == b"{}"
-            assert receiver.server_names == ["hooks.example"]
+    async def post(self, receiver: Receiver, tls: ssl.SSLContext, path: str = "/", **changes: Any) -> int:
+        """Send a request to the receiver and return the status of the response. `changes` are options of the poster."""
 
-    async def test_certificate_of_another_name_fails(self, tmp_path: Path) -> None:
-        tls, client_tls = create_tls_contexts("other.example", tmp_path)
-        async with run_receiver(tls) as receiver, self.poster(client_tls) as poster:
-            with pytest.raises(PostFailedError, match="tls"):
-                await self.post(poster, receiver)
-            assert receiver.requests == []
-
-    async def test_redirects_are_not_followed(self, tmp_path: Path) -> None:
-        tls, client_tls = create_tls_contexts("hooks.example", tmp_path)
-        async with run_receiver(tls, head="HTTP/1.1 307 Go\r\nLocation: https://10.0.0.1/\r\n") as receiver:
-            async with self.poster(client_tls) as poster:
-                assert await self.post(poster, receiver) == 307
-            assert len(receiver.requests) == 1
-
-    async def test_endless_response_is_cut_off(self, tmp_path: Path) -> None:
-        tls, client_tls = create_tls_contexts("hooks.example", tmp_path)
-        async with run_receiver(tls, endless=True) as receiver, self.poster(client_tls) as poster:
-            assert await self.post(poster, receiver) == 200
-        assert receiver.sent < 64 * 1024 * 1024
-
-    async def test_missing_response_times_out(self, tmp_path: Path) -> None:
-        tls, client_tls = create_tls_contexts("hooks.example", tmp_path)
-        async with run_receiver(tls, silent=True) as receiver, self.poster(client_tls, seconds=0.3) as poster:
-            with pytest.raises(PostFailedError, match="timeout"):
-                await self.post(poster, receiver)
-
-    async def test_refused_connection_fails(self, tmp_path: Path) -> None:
-        tls, client_tls = create_tls_contexts("hooks.example", tmp_path)
-        async with run_receiver(tls) as receiver:
-            pass
-        async with self.poster(client_tls) as poster:
-            with pytest.raises(PostFailedError, match="connection"):
-                await self.post(poster, receiver)
-
-    async def test_loopback_is_refused_without_the_setting(self, tmp_path: Path) -> None:
-        tls, client_tls = create_tls_contexts("hooks.example", tmp_path)
-        async with run_receiver(tls) as receiver, self.poster(client_tls, loopback=False) as poster:
-            with pytest.raises(PostFailedError, match="refused_address"):
-                await self.post(poster, receiver)
-            assert receiver.connections == 0
-
-    def poster(self, tls: ssl.SSLContext, *, seconds: float = 10.0, loopback: bool = True) -> Any:
         async def resolve_to_loopback(host: str, port: int) -> Sequence[str]:
             return ["127.0.0.1"]
 
-        return open_poster(seconds=seconds, concurrency=4, loopback=loopback, resolve=resolve_to_loopback, tls=tls)
+        target = parse_target(f"https://hooks.example:{receiver.port}{path}", loopback=False)
+        options: dict[str, Any] = {"seconds": 10.0, "loopback": True, "tls": tls, **changes}
+        async with open_poster(concurrency=4, resolve=resolve_to_loopback, **options) as poster:
+            return (await poster.post(target, {"webhook-id": "1"}, b"{}")).status
+
+    async def test_tls_verifies_the_certificate_of_the_name(self, tls: TlsContexts) -> None:
+        async with run_receiver(tls[0]) as receiver:
+            assert await self.post(receiver, tls[1], "/a?b=c") == 200
+        (request,) = receiver.requests
+        assert request.line == "POST /a?b=c HTTP/1.1"
+        assert request.headers["host"] == f"hooks.example:{receiver.port}"
+        assert request.body == b"{}"
+        assert receiver.server_names == ["hooks.example"]
+
+    async def test_certificate_of_another_name_fails(self, tmp_path: Path) -> None:
+        server, client = create_tls_contexts("other.example", tmp_path)
+        async with run_receiver(server) as receiver:
+            with pytest.raises(PostFailedError, match="tls"):
+                await self.post(receiver, client)
+        assert receiver.requests == []
+
+    async def test_redirects_are_not_followed(self, tls: TlsContexts) -> None:
+        head = "HTTP/1.1 307 Go\r\nLocation: https://10.0.0.1/\r\n"
+        async with run_receiver(tls[0], head=head) as receiver:
+            assert await self.post(receiver, tls[1]) == 307
+        assert len(receiver.requests) == 1
+
+    async def test_endless_response_is_cut_off(self, tls: TlsContexts) -> None:
+        async with run_receiver(tls[0], endless=True) as receiver:
+            assert await self.post(receiver, tls[1]) == 200
+        assert receiver.sent < 64 * 1024 * 1024
+
+    async def test_missing_response_times_out(self, tls: TlsContexts) -> None:
+        async with run_receiver(tls[0], silent=True) as receiver:
+            with pytest.raises(PostFailedError, match="timeout"):
+                await self.post(receiver, tls[1], seconds=0.3)
+
+    async def test_refused_connection_fails(self, tls: TlsContexts) -> None:
+        async with run_receiver(tls[0]) as receiver:
+            pass
+        with pytest.raises(PostFailedError, match="connection"):
+            await self.post(receiver, tls[1])
+
+    async def test_loopback_is_refused_without_the_setting(self, tls: TlsContexts) -> None:
+        async with run_receiver(tls[0]) as receiver:
+            with pytest.raises(PostFailedError, match="refused_address"):
+                await self.post(receiver, tls[1], loopback=False)
+        assert receiver.connections == 0

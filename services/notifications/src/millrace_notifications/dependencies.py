@@ -1,4 +1,4 @@
-"""Dependencies of the endpoints."""
+"""Dependencies of the HTTP routes, and descriptions of their problem responses for the OpenAPI document."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +14,17 @@ from millrace_notifications.endpoint.service import EndpointService
 from millrace_notifications.stats import Stats
 from millrace_platform.authentication import Principal, Role, require
 from millrace_platform.database import Database
+from millrace_platform.openapi import problems
+
+LIST = problems(401, 403, 422)
+READ = problems(401, 403, 404, 422)
+POST = problems(401, 403, 404, 409, 415, 422)
+CHANGE = problems(401, 403, 404, 412, 415, 422, 428)
 
 
 @dataclass(frozen=True, slots=True)
 class Notifications:
-    """Dependencies of the endpoints. `recent_emails` is None unless the setting `notifications_show_mails` is on."""
+    """Dependencies of the HTTP routes. `recent_emails` is None unless the setting `notifications_show_mails` is on."""
 
     endpoints: EndpointService
     deliveries: DeliveryService

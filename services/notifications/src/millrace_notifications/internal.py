@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from millrace_feeds.clock import utc_now
 from millrace_notifications.delivery import repository as deliveries
 from millrace_notifications.dependencies import InNotifications
-from millrace_notifications.timer import repository as timers
+from millrace_notifications.scheduled_email import repository as scheduled_emails
 from millrace_platform.errors import NotFound
 from millrace_platform.openapi import problems
 from millrace_platform.resources import Schema
@@ -52,7 +52,7 @@ async def get_notifications_status(notifications: InNotifications) -> Response:
     """Return the waiting emails and deliveries, how overdue the oldest are in seconds, and this process's counts."""
     now = utc_now(notifications.clock)
     async with notifications.database.read() as session:
-        waiting = await timers.count_waiting(session, now)
+        waiting = await scheduled_emails.count_waiting(session, now)
         pending, overdue = await deliveries.count_pending(session, now)
     stats: dict[str, Any] = {
         "letters": {

@@ -1,4 +1,4 @@
-"""Periodic deletion of settled timers, old messages with their deliveries, and rows of account emails."""
+"""Periodic deletion of settled emails, old messages with their deliveries, and rows of account emails."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import TypeAlias
 from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.account_email import repository as account_emails
 from millrace_notifications.delivery import repository as deliveries
-from millrace_notifications.timer import repository as timers
+from millrace_notifications.scheduled_email import repository as scheduled_emails
 from millrace_platform.database import Database, Session
 from millrace_platform.periodic import run_in_batches, run_periodically
 
@@ -18,7 +18,7 @@ PAUSE = 3600.0
 BATCH = 1_000
 """Maximum of rows deleted by one transaction; each message's deliveries and attempts are deleted too."""
 RETENTION = timedelta(days=30)
-"""Retention of timers with a final outcome and of webhook messages."""
+"""Retention of scheduled emails with a final outcome and of webhook messages."""
 ACCOUNT_EMAIL_RETENTION = timedelta(days=3)
 """Longer than the day for which `patients` queues an email, so a deleted row's email can't be fetched again."""
 
@@ -41,7 +41,7 @@ class Sweep:
         """Delete all rows whose retention has ended."""
         now = utc_now(self.clock)
         for delete_old, retention in (
-            (timers.delete_old, RETENTION),
+            (scheduled_emails.delete_old, RETENTION),
             (deliveries.delete_old, RETENTION),
             (account_emails.delete_old, ACCOUNT_EMAIL_RETENTION),
         ):

@@ -1,16 +1,21 @@
-"""Parsing functions for converting entities from the contracts."""
+"""Conversion of entities of the contracts to the types of this service."""
 
 from datetime import datetime
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+import msgspec
 
 from millrace_contracts.envelope import ContractError
 
+T = TypeVar("T")
 
-def parse_time(field: str, text: str) -> datetime:
-    """Parse an RFC 3339 time with its offset. Raises `ContractError`, whose message doesn't contain the text."""
+AwareTime: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with offset, converted from RFC 3339."""
+
+
+def convert(fields: dict[str, Any], type_: type[T]) -> T:
+    """Convert fields of a contract to a type, ignoring others. Raises `ContractError`, whose message has no values."""
     try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ContractError(f"{field}: not a time") from error
-    if parsed.tzinfo is None:
-        raise ContractError(f"{field}: a time without offset")
-    return parsed
+        return msgspec.convert(fields, type_)
+    except msgspec.ValidationError as error:
+        raise ContractError(str(error)) from error

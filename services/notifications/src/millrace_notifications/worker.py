@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 DRAIN_SECONDS = 20.0
-"""Seconds that items in progress have to finish when the service stops; less than the platform's own limit."""
+"""Seconds that items in progress have to finish when the service stops; less than the runtime's own time limit."""
 IDLE_PAUSE = 0.5
 """Seconds between two queries for due items."""
 FAILURE_PAUSE = 5.0

@@ -92,7 +92,7 @@ class AccountEmailForwarder:
             await self.mailer.send(render_email(content, identifier=str(email.id), kind=email.kind, to=email.to))
             outcome = "sent"
         except EmailRejectedError as error:
-            context = {"mail": str(email.id), "kind": email.kind, "reason": str(error)}
+            context = {"email_id": str(email.id), "kind": email.kind, "reason": str(error)}
             _log.warning("account email rejected", extra=context)
             outcome = "failed"
         except EmailUnavailableError:

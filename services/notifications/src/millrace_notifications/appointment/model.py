@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from millrace_notifications.wire import AwareTime
+
 
 class ChangeType(StrEnum):
     """Types of changes to an appointment that cause emails or webhook messages."""
@@ -19,12 +21,12 @@ class ChangeType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appointment:
-    """An appointment at one version. `start` and `moved_from` (the start before the last move) are aware times."""
+    """An appointment at one version. `moved_from` is the start before the last move."""
 
     id: str
     version: int
     state: str
-    start: datetime
+    start: AwareTime
     provider_location_id: str
     npi: str
     patient_id: str
@@ -32,9 +34,9 @@ class Appointment:
     mode: str
     practice_id: str | None = None
     time_zone: str | None = None
-    moved_from: datetime | None = None
+    moved_from: AwareTime | None = None
     cancelled_by: str | None = None
-    completed_at: datetime | None = None
+    completed_at: AwareTime | None = None
 
     @property
     def entity(self) -> str:
@@ -69,7 +71,7 @@ def detect_changes(before: AppointmentState | None, after: Appointment) -> tuple
 
 
 def _detect_first_changes(appointment: Appointment) -> tuple[ChangeType, ...]:
-    """Return the changes for the first version seen, with the booking or last move if the visit is still ahead."""
+    """Return the changes for the first version seen: its state, after a booking or move if the visit is still ahead."""
     if appointment.state not in (ChangeType.BOOKED, ChangeType.CONFIRMED):
         return (ChangeType(appointment.state),)
     first = ChangeType.BOOKED if appointment.moved_from is None else ChangeType.MOVED

@@ -1,14 +1,26 @@
-"""States of appointments in the database."""
+"""States of appointments in the database: only the columns needed to detect changes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+import msgspec
+from sqlalchemy import BigInteger, Column, DateTime, Table, Text, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_notifications.appointment.model import Appointment, AppointmentState
-from millrace_notifications.appointment.tables import appointment as table
+from millrace_notifications.tables import metadata
 from millrace_platform.database import Session
+
+table = Table(
+    "appointment",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("start", DateTime(timezone=True), nullable=False),
+    Column("provider_location_id", Text, nullable=False),
+)
 
 PLACEHOLDER_VERSION = 0
 """Version of a row that was inserted only to be locked."""
@@ -22,8 +34,8 @@ async def lock_states(session: Session, appointments: Iterable[Appointment]) -> 
     await session.execute(insert(table).on_conflict_do_nothing(), ordered)
     query = select(table).where(table.c.id.in_(rows)).order_by(table.c.id).with_for_update()
     return {
-        row.id: AppointmentState(row.version, row.state, row.start, row.provider_location_id)
-        for row in (await session.execute(query)).all()
+        row.id: msgspec.convert(row, AppointmentState, from_attributes=True)
+        for row in await session.execute(query)
         if row.version != PLACEHOLDER_VERSION
     }
 
@@ -36,11 +48,5 @@ async def update_states(session: Session, appointments: Iterable[Appointment]) -
         await session.execute(statement, rows)
 
 
-def _row(appointment: Appointment) -> Mapping[str, Any]:
-    return {
-        "id": appointment.id,
-        "version": appointment.version,
-        "state": appointment.state,
-        "start": appointment.start,
-        "provider_location_id": appointment.provider_location_id,
-    }
+def _row(appointment: Appointment) -> dict[str, Any]:
+    return {"id": appointment.id, **asdict(AppointmentState.of(appointment))}

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 from millrace_feeds.clock import Clock, utc_now
@@ -54,11 +54,11 @@ class Dispatcher:
     async def deliver(self, delivery: DueDelivery) -> None:
         """Make one attempt to send a leased delivery, and record its result."""
         async with self.database.read() as session:
-            endpoint = await endpoints.find_by_id(session, delivery.endpoint_id)
+            endpoint = await endpoints.find(session, delivery.endpoint_id)
             body = await repository.find_body(session, delivery.message_id)
         if endpoint is None or body is None:
             return
-        if endpoint.disabled is not None:
+        if not endpoint.enabled:
             await self._cancel(delivery)
             return
         result = await self._attempt(delivery, endpoint, body)
@@ -72,7 +72,7 @@ class Dispatcher:
 
     async def _attempt(self, delivery: DueDelivery, endpoint: Endpoint, body: bytes) -> _Result:
         started, response, failure = self.clock.monotonic(), None, None
-        at = utc_now(self.clock)
+        attempted_at = utc_now(self.clock)
         try:
             target = parse_target(endpoint.url, loopback=self.loopback)
             response = await self._post(target, delivery, endpoint, body)
@@ -81,7 +81,7 @@ class Dispatcher:
         milliseconds = round((self.clock.monotonic() - started) * 1000)
         status = None if response is None else response.status
         delivered = response is not None and is_success(response)
-        attempt = Attempt(delivery.attempts + 1, at, status, failure, milliseconds)
+        attempt = Attempt(delivery.attempts + 1, attempted_at, status, failure, milliseconds)
         return _Result(attempt, delivered, None if response is None else response.retry_after)
 
     async def _post(self, target: Target, delivery: DueDelivery, endpoint: Endpoint, body: bytes) -> PostResponse:
@@ -117,10 +117,10 @@ class Dispatcher:
         if result.delivered:
             after = endpoint.after_success()
         else:
-            after = endpoint.after_failure(result.attempt.at, gone=result.attempt.status == GONE)
-        if after.disabled != endpoint.disabled:
-            _log.warning("endpoint disabled", extra={"endpoint": str(endpoint.id), "reason": after.disabled})
-            await endpoints.update(session, replace(after, version=endpoint.version + 1))
+            after = endpoint.after_failure(result.attempt.attempted_at, gone=result.attempt.status == GONE)
+        if after.disabled_reason != endpoint.disabled_reason:
+            _log.warning("endpoint disabled", extra={"endpoint": str(endpoint.id), "reason": after.disabled_reason})
+            await endpoints.update(session, after)
         elif after.failing_since != endpoint.failing_since:
             await endpoints.update_health(session, endpoint.id, after.failing_since)
 

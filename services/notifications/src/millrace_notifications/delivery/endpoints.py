@@ -12,8 +12,7 @@ from millrace_notifications.delivery.schemas import (
     RedeliveryBody,
     RedeliveryCount,
 )
-from millrace_notifications.dependencies import InNotifications, InStaff
-from millrace_notifications.http import POST, READ
+from millrace_notifications.dependencies import POST, READ, InNotifications, InStaff
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 from millrace_platform.resources import PageOf
 

@@ -41,7 +41,7 @@ class FanOut:
                 continue
             message, type_ = self._message(event, now), event_type(event.change)
             messages.append(message)
-            enabled = (endpoint for endpoint in by_practice[event.practice_id] if endpoint.disabled is None)
+            enabled = (endpoint for endpoint in by_practice[event.practice_id] if endpoint.enabled)
             deliveries += [(endpoint.id, message.id) for endpoint in enabled if type_ in endpoint.events]
         await repository.insert_messages(session, messages)
         await repository.insert_deliveries(session, deliveries, self.ids, now)

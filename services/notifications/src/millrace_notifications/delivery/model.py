@@ -52,10 +52,10 @@ class DueDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to deliver: `status` of the response, or the code of the `failure` if there was no response."""
+    """An attempt to deliver a message: `status` of the response, or the code of the `failure` if there was none."""
 
     number: int
-    at: datetime
+    attempted_at: datetime
     status: int | None
     failure: str | None
     milliseconds: int
@@ -63,16 +63,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery of a message. `due_at`, the time of the next attempt, is None unless the delivery is pending."""
+    """A delivery of a message. `next_attempt_at` is None unless the delivery is pending."""
 
     id: UUID
     message_id: UUID
     type: str
     state: State
     created_at: datetime
-    due_at: datetime | None
+    next_attempt_at: datetime | None
     attempts: int
-    last: Attempt | None = None
+    last_attempt: Attempt | None = None
 
 
 def is_success(response: PostResponse) -> bool:

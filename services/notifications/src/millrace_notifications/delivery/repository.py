@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, insert, or_, select
+import msgspec
+from sqlalchemy import Row, Select, and_, exists, func, insert, select
 
 from millrace_notifications.delivery.model import Attempt, Delivery, DueDelivery, Message, State
 from millrace_notifications.delivery.tables import attempt, delivery, message
@@ -49,9 +50,7 @@ async def lease_due(session: Session, lease: UUID, now: datetime, limit: int, pe
     allowed = select(ranked.c.id).where(ranked.c.rank <= per_endpoint)
     selection = select(delivery.c.id).where(due, is_unleased(delivery, now), delivery.c.id.in_(allowed))
     rows = await lease_rows(session, delivery, selection.order_by(delivery.c.due_at).limit(limit), lease, now)
-    return [
-        DueDelivery(row.id, row.lease, row.endpoint_id, row.message_id, row.created_at, row.attempts) for row in rows
-    ]
+    return [msgspec.convert(row, DueDelivery, from_attributes=True) for row in rows]
 
 
 async def find_body(session: ReadSession, message_id: UUID) -> bytes | None:
@@ -61,7 +60,7 @@ async def find_body(session: ReadSession, message_id: UUID) -> bytes | None:
 
 async def settle(session: Session, leased: DueDelivery, state: State, now: datetime, *, attempts: int) -> bool:
     """Record the final state of a leased delivery; return False if the lease was lost."""
-    return await _update(session, leased, state=state.value, settled_at=now, attempts=attempts)
+    return await _update(session, leased, state=state, settled_at=now, attempts=attempts)
 
 
 async def postpone(session: Session, leased: DueDelivery, until: datetime, *, attempts: int) -> bool:
@@ -93,7 +92,7 @@ async def list_page(
     """
     query = _select_log(endpoint_id).order_by(delivery.c.id.desc()).limit(limit)
     if state is not None:
-        query = query.where(delivery.c.state == state.value)
+        query = query.where(delivery.c.state == state)
     if before is not None:
         query = query.where(delivery.c.id < before)
     return [_to_delivery(row) for row in await session.execute(query)]
@@ -101,8 +100,7 @@ async def list_page(
 
 async def list_attempts(session: ReadSession, delivery_id: UUID) -> list[Attempt]:
     query = select(attempt).where(attempt.c.delivery_id == delivery_id).order_by(attempt.c.number)
-    rows = await session.execute(query)
-    return [Attempt(row.number, row.at, row.status, row.failure, row.milliseconds) for row in rows]
+    return [msgspec.convert(row, Attempt, from_attributes=True) for row in await session.execute(query)]
 
 
 async def list_missed_messages(
@@ -118,10 +116,9 @@ async def list_missed_messages(
 
     Excludes messages with a pending delivery to the endpoint and, unless `delivered` is set, delivered ones.
     """
+    excluded = [State.PENDING] if delivered else [State.PENDING, State.DELIVERED]
     existing = exists().where(
-        delivery.c.message_id == message.c.id,
-        delivery.c.endpoint_id == endpoint_id,
-        _blocks_redelivery(delivered=delivered),
+        delivery.c.message_id == message.c.id, delivery.c.endpoint_id == endpoint_id, delivery.c.state.in_(excluded)
     )
     matching = message.c.type.in_(types), message.c.practice_id == practice_id, message.c.created_at >= since
     query = select(message.c.id).where(*matching, ~existing).order_by(message.c.created_at, message.c.id)
@@ -145,17 +142,12 @@ async def count_pending(session: ReadSession, now: datetime) -> tuple[int, datet
     return count, oldest
 
 
-def _blocks_redelivery(*, delivered: bool) -> ColumnElement[bool]:
-    pending = delivery.c.state == State.PENDING.value
-    return pending if delivered else or_(pending, delivery.c.state == State.DELIVERED.value)
-
-
 def _new_row(identifier: UUID, endpoint_id: UUID, message_id: UUID, now: datetime) -> dict[str, Any]:
     return {
         "id": identifier,
         "endpoint_id": endpoint_id,
         "message_id": message_id,
-        "state": State.PENDING.value,
+        "state": State.PENDING,
         "created_at": now,
         "due_at": now,
         "attempts": 0,
@@ -165,13 +157,13 @@ def _new_row(identifier: UUID, endpoint_id: UUID, message_id: UUID, now: datetim
 def _select_log(endpoint_id: UUID) -> Select[Any]:
     """Return a query of the endpoint's deliveries, each with its message's type and its last attempt."""
     last = and_(attempt.c.delivery_id == delivery.c.id, attempt.c.number == delivery.c.attempts)
-    columns = (*delivery.c, message.c.type, attempt.c.at, attempt.c.status, attempt.c.failure, attempt.c.milliseconds)
+    columns = (*delivery.c, message.c.type, *(column for column in attempt.c if column.name != "delivery_id"))
     joined = delivery.join(message, message.c.id == delivery.c.message_id).outerjoin(attempt, last)
     return select(*columns).select_from(joined).where(delivery.c.endpoint_id == endpoint_id)
 
 
-def _to_delivery(row: Any) -> Delivery:
-    last = None if row.at is None else Attempt(row.attempts, row.at, row.status, row.failure, row.milliseconds)
+def _to_delivery(row: Row[Any]) -> Delivery:
+    last = None if row.number is None else msgspec.convert(row, Attempt, from_attributes=True)
     state = State(row.state)
     due = row.due_at if state is State.PENDING else None
     return Delivery(row.id, row.message_id, row.type, state, row.created_at, due, row.attempts, last)

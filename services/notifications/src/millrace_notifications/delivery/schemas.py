@@ -1,12 +1,11 @@
 """Schemas of deliveries."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from millrace_notifications.delivery.model import Attempt, Delivery, State
 from millrace_platform.resources import Body, Schema
@@ -18,24 +17,26 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 class AttemptResource(Schema):
     """One attempt to deliver: `status` of the response, or the code of the `failure` if there was no response."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     number: int
-    at: datetime
+    at: datetime = Field(validation_alias="attempted_at")
     status: int | None
     failure: str | None = Field(
         description="`refused_address`, `unknown_name`, `timeout`, `tls`, `connection`, `protocol` or `no_secret`."
     )
     milliseconds: int
 
-    @classmethod
-    def of(cls, attempt: Attempt) -> "AttemptResource":
-        return cls(**asdict(attempt))
-
 
 class DeliveryResource(Schema):
     """A delivery of a message to an endpoint."""
 
+    model_config = ConfigDict(from_attributes=True, validate_by_name=True)
+
     id: UUID
-    webhook_id: UUID = Field(description="Id of the message: the same in every attempt and redelivery.")
+    webhook_id: UUID = Field(
+        validation_alias="message_id", description="Id of the message: the same in every attempt and redelivery."
+    )
     type: str = Field(examples=["appointment.booked"])
     state: State
     created_at: datetime
@@ -45,7 +46,7 @@ class DeliveryResource(Schema):
 
     @classmethod
     def of(cls, delivery: Delivery) -> "DeliveryResource":
-        return cls(**_fields(delivery))
+        return cls.model_validate(delivery)
 
 
 class DeliveryWithAttempts(DeliveryResource):
@@ -55,7 +56,8 @@ class DeliveryWithAttempts(DeliveryResource):
 
     @classmethod
     def with_log(cls, delivery: Delivery, attempts: Sequence[Attempt]) -> "DeliveryWithAttempts":
-        return cls(**_fields(delivery), log=[AttemptResource.of(each) for each in attempts])
+        log = [AttemptResource.model_validate(each) for each in attempts]
+        return cls(**dict(DeliveryResource.of(delivery)), log=log)
 
 
 class RedeliveryBody(Body):
@@ -75,16 +77,3 @@ class RedeliveryCount(Schema):
     """
 
     count: int
-
-
-def _fields(delivery: Delivery) -> dict[str, object]:
-    return {
-        "id": delivery.id,
-        "webhook_id": delivery.message_id,
-        "type": delivery.type,
-        "state": delivery.state,
-        "created_at": delivery.created_at,
-        "next_attempt_at": delivery.due_at,
-        "attempts": delivery.attempts,
-        "last_attempt": None if delivery.last is None else AttemptResource.of(delivery.last),
-    }

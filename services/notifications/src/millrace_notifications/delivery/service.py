@@ -31,7 +31,7 @@ class DeliveryService:
     ) -> Sequence[Delivery]:
         """Return up to `limit` deliveries, newest first; with `before` (an id) only older ones. Problems: 404."""
         async with self.database.read() as session:
-            await _get_endpoint(session, practices, endpoint_id)
+            await endpoints.get(session, endpoint_id, practices)
             return await repository.list_page(session, endpoint_id, state=state, before=before, limit=limit)
 
     async def get(
@@ -39,7 +39,7 @@ class DeliveryService:
     ) -> tuple[Delivery, Sequence[Attempt]]:
         """Return a delivery and its attempts, oldest first. Problems: 404."""
         async with self.database.read() as session:
-            await _get_endpoint(session, practices, endpoint_id)
+            await endpoints.get(session, endpoint_id, practices)
             delivery = await _get_delivery(session, endpoint_id, identifier)
             return delivery, await repository.list_attempts(session, identifier)
 
@@ -85,20 +85,10 @@ class DeliveryService:
         return len(created)
 
 
-async def _get_endpoint(session: ReadSession, practices: Practices, identifier: UUID) -> Endpoint:
-    return _require(await endpoints.find(session, identifier, practices))
-
-
 async def _lock_enabled(session: Session, practices: Practices, identifier: UUID) -> Endpoint:
-    endpoint = _require(await endpoints.find_for_update(session, identifier, practices))
-    if endpoint.disabled is not None:
+    endpoint = await endpoints.get_for_update(session, identifier, practices)
+    if not endpoint.enabled:
         raise Conflict("The endpoint is disabled. Enable it first.")
-    return endpoint
-
-
-def _require(endpoint: Endpoint | None) -> Endpoint:
-    if endpoint is None:
-        raise NotFound("Webhook endpoint not found.")
     return endpoint
 
 

@@ -57,7 +57,7 @@ attempt = Table(
     metadata,
     Column("delivery_id", Uuid, ForeignKey("delivery.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False),
+    Column("attempted_at", DateTime(timezone=True), nullable=False),
     Column("status", Integer),
     Column("failure", Text),
     Column("milliseconds", Integer, nullable=False),

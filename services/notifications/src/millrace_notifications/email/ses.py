@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -68,7 +67,7 @@ async def open_ses(
 async def open_ses_client(aws: AwsSettings | None = None) -> "AsyncIterator[SESV2Client]":
     """Open an SES client without retries."""
     aws = aws or AwsSettings()
-    config = aws.config().merge(AioConfig(retries={"mode": "standard", "total_max_attempts": 1}))
+    config = aws.config(attempts=1)
     async with get_session().create_client(
         "sesv2", region_name=aws.region_name, endpoint_url=aws.endpoint_url, config=config
     ) as client:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from millrace_notifications.dependencies import InNotifications, InStaff
+from millrace_notifications.dependencies import CHANGE, LIST, POST, READ, InNotifications, InStaff
 from millrace_notifications.endpoint.model import Endpoint
 from millrace_notifications.endpoint.schemas import (
     EndpointBody,
@@ -14,7 +14,6 @@ from millrace_notifications.endpoint.schemas import (
     NewEndpointBody,
     RotationBody,
 )
-from millrace_notifications.http import CHANGE, LIST, POST, READ
 from millrace_platform.authentication import Principal
 from millrace_platform.errors import FieldError, NotFound, Unprocessable
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link

@@ -22,7 +22,7 @@ FAILING_UNTIL_DISABLED = timedelta(days=5)
 OVERLAP = timedelta(hours=24)
 MAX_OVERLAP = timedelta(days=7)
 
-Disabled = Literal["by_practice", "failing", "gone"]
+DisabledReason = Literal["by_practice", "failing", "gone"]
 
 
 class EventType(StrEnum):
@@ -74,10 +74,14 @@ class Endpoint:
     events: tuple[EventType, ...]
     secret: SecretRef
     created_at: datetime
-    disabled: Disabled | None = None
+    disabled_reason: DisabledReason | None = None
     previous: SecretRef | None = None
     previous_until: datetime | None = None
     failing_since: datetime | None = None
+
+    @property
+    def enabled(self) -> bool:
+        return self.disabled_reason is None
 
     def with_config(self, config: EndpointConfig) -> "Endpoint":
         """Return the endpoint with a new configuration. Enabling a disabled endpoint resets `failing_since`."""
@@ -86,8 +90,8 @@ class Endpoint:
             url=config.url,
             description=config.description,
             events=config.events,
-            disabled=None if config.enabled else self.disabled or "by_practice",
-            failing_since=None if config.enabled and self.disabled is not None else self.failing_since,
+            disabled_reason=None if config.enabled else self.disabled_reason or "by_practice",
+            failing_since=None if config.enabled and not self.enabled else self.failing_since,
         )
 
     def with_new_secret(self, key: str, overlap: timedelta, now: datetime) -> "Endpoint":
@@ -111,8 +115,8 @@ class Endpoint:
         """
         since = self.failing_since or now
         long_enough = now - since >= FAILING_UNTIL_DISABLED
-        reason: Disabled | None = "gone" if gone else "failing" if long_enough else None
-        return replace(self, failing_since=since, disabled=self.disabled or reason)
+        reason: DisabledReason | None = "gone" if gone else "failing" if long_enough else None
+        return replace(self, failing_since=since, disabled_reason=self.disabled_reason or reason)
 
     def after_success(self) -> "Endpoint":
         return replace(self, failing_since=None)

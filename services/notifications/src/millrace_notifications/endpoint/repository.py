@@ -1,41 +1,39 @@
 """Webhook endpoints in the database."""
 
 from collections.abc import Collection
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Result, Row, Select, func, insert, select
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import func, insert, select
 from sqlalchemy import update as sql_update
 
 from millrace_notifications.endpoint.model import Endpoint, EventType, SecretRef
 from millrace_notifications.endpoint.tables import endpoint
 from millrace_platform.database import ReadSession, Session
+from millrace_platform.errors import NotFound
 
 
-async def find(session: ReadSession, identifier: UUID, practices: Collection[str]) -> Endpoint | None:
-    """Return the endpoint; None if it belongs to none of these practices."""
-    query = select(endpoint).where(endpoint.c.id == identifier, endpoint.c.practice_id.in_(practices))
-    return _to_endpoint((await session.execute(query)).one_or_none())
-
-
-async def find_by_id(session: ReadSession, identifier: UUID) -> Endpoint | None:
+async def find(session: ReadSession, identifier: UUID) -> Endpoint | None:
     """Return the endpoint, whichever practice it belongs to; None if it doesn't exist."""
-    return _to_endpoint((await session.execute(select(endpoint).where(endpoint.c.id == identifier))).one_or_none())
+    return _first(await session.execute(_select(identifier)))
 
 
-async def find_for_update(
-    session: Session, identifier: UUID, practices: Collection[str] | None = None
-) -> Endpoint | None:
-    """Lock and return the endpoint; None if it belongs to none of these practices.
+async def find_for_update(session: Session, identifier: UUID) -> Endpoint | None:
+    """Lock and return the endpoint, whichever practice it belongs to; None if it doesn't exist."""
+    return _first(await session.execute(_select(identifier).with_for_update(key_share=True)))
 
-    If `practices` is None, it may belong to any practice.
-    """
-    query = select(endpoint).where(endpoint.c.id == identifier).with_for_update(key_share=True)
-    if practices is not None:
-        query = query.where(endpoint.c.practice_id.in_(practices))
-    return _to_endpoint((await session.execute(query)).one_or_none())
+
+async def get(session: ReadSession, identifier: UUID, practices: Collection[str]) -> Endpoint:
+    """Return the endpoint. Problem: 404 unless it belongs to one of these practices."""
+    return _require(_first(await session.execute(_select(identifier, practices))))
+
+
+async def get_for_update(session: Session, identifier: UUID, practices: Collection[str]) -> Endpoint:
+    """Lock and return the endpoint. Problem: 404 unless it belongs to one of these practices."""
+    return _require(_first(await session.execute(_select(identifier, practices).with_for_update(key_share=True))))
 
 
 async def list_page(session: ReadSession, practices: Collection[str], after: UUID | None, limit: int) -> list[Endpoint]:
@@ -43,8 +41,7 @@ async def list_page(session: ReadSession, practices: Collection[str], after: UUI
     query = select(endpoint).where(endpoint.c.practice_id.in_(practices)).order_by(endpoint.c.id).limit(limit)
     if after is not None:
         query = query.where(endpoint.c.id > after)
-    endpoints = (_to_endpoint(row) for row in await session.execute(query))
-    return [each for each in endpoints if each is not None]
+    return [_to_endpoint(row) for row in await session.execute(query)]
 
 
 async def load_by_practice(session: ReadSession, practices: Collection[str]) -> dict[str, list[Endpoint]]:
@@ -53,8 +50,7 @@ async def load_by_practice(session: ReadSession, practices: Collection[str]) -> 
     if practices:
         rows = await session.execute(select(endpoint).where(endpoint.c.practice_id.in_(practices)))
         for each in map(_to_endpoint, rows):
-            if each is not None:
-                by_practice.setdefault(each.practice_id, []).append(each)
+            by_practice.setdefault(each.practice_id, []).append(each)
     return by_practice
 
 
@@ -69,9 +65,11 @@ async def insert_endpoint(session: Session, new: Endpoint) -> None:
     await session.execute(insert(endpoint).values(_row(new)))
 
 
-async def update(session: Session, after: Endpoint) -> None:
-    """Store the new state of a locked endpoint."""
+async def update(session: Session, changed: Endpoint) -> Endpoint:
+    """Store the new state of a locked endpoint as its next version, and return it with that version."""
+    after = replace(changed, version=changed.version + 1)
     await session.execute(sql_update(endpoint).where(endpoint.c.id == after.id).values(_row(after)))
+    return after
 
 
 async def update_health(session: Session, identifier: UUID, failing_since: datetime | None) -> None:
@@ -84,40 +82,37 @@ async def delete(session: Session, identifier: UUID) -> None:
     await session.execute(sql_delete(endpoint).where(endpoint.c.id == identifier))
 
 
+def _select(identifier: UUID, practices: Collection[str] | None = None) -> Select[Any]:
+    query = select(endpoint).where(endpoint.c.id == identifier)
+    return query if practices is None else query.where(endpoint.c.practice_id.in_(practices))
+
+
+def _first(result: Result[Any]) -> Endpoint | None:
+    row = result.one_or_none()
+    return None if row is None else _to_endpoint(row)
+
+
+def _require(found: Endpoint | None) -> Endpoint:
+    if found is None:
+        raise NotFound("Webhook endpoint not found.")
+    return found
+
+
 def _row(of: Endpoint) -> dict[str, Any]:
+    fields = asdict(of)
+    secret, previous = fields.pop("secret"), fields.pop("previous") or {}
     return {
-        "id": of.id,
-        "practice_id": of.practice_id,
-        "version": of.version,
-        "url": of.url,
-        "description": of.description,
-        "events": [event.value for event in of.events],
-        "disabled": of.disabled,
-        "secret_key": of.secret.key,
-        "secret_generation": of.secret.generation,
-        "previous_key": None if of.previous is None else of.previous.key,
-        "previous_generation": None if of.previous is None else of.previous.generation,
-        "previous_until": of.previous_until,
-        "failing_since": of.failing_since,
-        "created_at": of.created_at,
+        **fields,
+        "secret_key": secret["key"],
+        "secret_generation": secret["generation"],
+        "previous_key": previous.get("key"),
+        "previous_generation": previous.get("generation"),
     }
 
 
-def _to_endpoint(row: Any) -> Endpoint | None:
-    if row is None:
-        return None
-    previous = None if row.previous_key is None else SecretRef(row.previous_key, row.previous_generation)
-    return Endpoint(
-        id=row.id,
-        practice_id=row.practice_id,
-        version=row.version,
-        url=row.url,
-        description=row.description,
-        events=tuple(EventType(event) for event in row.events),
-        secret=SecretRef(row.secret_key, row.secret_generation),
-        created_at=row.created_at,
-        disabled=row.disabled,
-        previous=previous,
-        previous_until=row.previous_until,
-        failing_since=row.failing_since,
-    )
+def _to_endpoint(row: Row[Any]) -> Endpoint:
+    fields = row._asdict()
+    secret = SecretRef(fields.pop("secret_key"), fields.pop("secret_generation"))
+    previous = SecretRef(fields.pop("previous_key"), fields.pop("previous_generation"))
+    events = tuple(map(EventType, fields.pop("events")))
+    return Endpoint(**fields, events=events, secret=secret, previous=previous if previous.key else None)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from millrace_notifications.endpoint.model import MAX_OVERLAP, OVERLAP, Endpoint, EndpointConfig, EventType
 from millrace_platform.resources import Body, Schema, Text, Version
@@ -52,6 +52,8 @@ class NewEndpointBody(EndpointBody):
 class EndpointResource(Schema):
     """A webhook endpoint: receives messages about changes of the practice's appointments."""
 
+    model_config = ConfigDict(from_attributes=True, validate_by_name=True)
+
     id: UUID
     practice_id: str
     version: Version
@@ -60,16 +62,17 @@ class EndpointResource(Schema):
     events: list[EventType]
     enabled: bool
     disabled_because: Literal["by_practice", "failing", "gone"] | None = Field(
-        description="`failing`: no attempt succeeded for five days. `gone`: the endpoint responded 410."
+        validation_alias="disabled_reason",
+        description="`failing`: no attempt succeeded for five days. `gone`: the endpoint responded 410.",
     )
     previous_secret_until: datetime | None = Field(
-        description="Messages are signed with the previous secret too until then."
+        validation_alias="previous_until", description="Messages are signed with the previous secret too until then."
     )
     created_at: datetime
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> "EndpointResource":
-        return cls(**_fields(endpoint))
+        return cls.model_validate(endpoint)
 
 
 class EndpointWithSecret(EndpointResource):
@@ -79,11 +82,11 @@ class EndpointWithSecret(EndpointResource):
 
     @classmethod
     def with_secret(cls, endpoint: Endpoint, secret: str) -> "EndpointWithSecret":
-        return cls(**_fields(endpoint), secret=secret)
+        return cls(**dict(EndpointResource.of(endpoint)), secret=secret)
 
 
 class RotationBody(Body):
-    """How long the old secret remains in use after a rotation."""
+    """Body of a rotation: how long messages are signed with the replaced secret too."""
 
     overlap: Annotated[
         int,
@@ -92,18 +95,3 @@ class RotationBody(Body):
 
     def overlap_duration(self) -> timedelta:
         return timedelta(seconds=self.overlap)
-
-
-def _fields(endpoint: Endpoint) -> dict[str, object]:
-    return {
-        "id": endpoint.id,
-        "practice_id": endpoint.practice_id,
-        "version": endpoint.version,
-        "url": endpoint.url,
-        "description": endpoint.description,
-        "events": list(endpoint.events),
-        "enabled": endpoint.disabled is None,
-        "disabled_because": endpoint.disabled,
-        "previous_secret_until": endpoint.previous_until,
-        "created_at": endpoint.created_at,
-    }

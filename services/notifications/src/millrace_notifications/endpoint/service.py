@@ -1,7 +1,7 @@
 """Commands and queries on webhook endpoints. Endpoints of other practices return 404."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -38,7 +38,7 @@ class EndpointService:
     async def get(self, practices: Practices, identifier: UUID) -> Endpoint:
         """Return an endpoint. Problems: 404."""
         async with self.database.read() as session:
-            return _require(await repository.find(session, identifier, practices))
+            return await repository.get(session, identifier, practices)
 
     async def create(self, practices: Practices, practice_id: str, config: EndpointConfig) -> Endpoint:
         """Create an endpoint. Problems: 404 for another practice, 409 beyond the limit, 422 for a forbidden URL."""
@@ -54,7 +54,7 @@ class EndpointService:
             events=config.events,
             secret=SecretRef(self.secrets.current, 1),
             created_at=utc_now(self.clock),
-            disabled=None if config.enabled else "by_practice",
+            disabled_reason=None if config.enabled else "by_practice",
         )
         async with self.database.transaction() as session:
             if await repository.lock_and_count(session, practice_id) >= LIMIT:
@@ -68,14 +68,14 @@ class EndpointService:
         async with self.database.transaction() as session:
             before = await self._lock(session, practices, identifier, match)
             after = before.with_config(config)
-            return before if after == before else await self._store(session, after)
+            return before if after == before else await repository.update(session, after)
 
     async def rotate_secret(self, practices: Practices, identifier: UUID, overlap: timedelta) -> Endpoint:
         """Create a new secret; the old one also signs for the overlap. Problems: 404."""
         async with self.database.transaction() as session:
             before = await self._lock(session, practices, identifier)
             after = before.with_new_secret(self.secrets.current, overlap, utc_now(self.clock))
-            return await self._store(session, after)
+            return await repository.update(session, after)
 
     async def delete(self, practices: Practices, identifier: UUID, match: Tags) -> None:
         """Delete an endpoint and its deliveries. Problems: 404, 412."""
@@ -90,14 +90,9 @@ class EndpointService:
     async def _lock(
         self, session: Session, practices: Practices, identifier: UUID, match: Tags | None = None
     ) -> Endpoint:
-        endpoint = _require(await repository.find_for_update(session, identifier, practices))
+        endpoint = await repository.get_for_update(session, identifier, practices)
         if match is not None:
             match.require(endpoint.version)
-        return endpoint
-
-    async def _store(self, session: Session, after: Endpoint) -> Endpoint:
-        endpoint = replace(after, version=after.version + 1)
-        await repository.update(session, endpoint)
         return endpoint
 
     def _check_url(self, url: str) -> None:
@@ -106,9 +101,3 @@ class EndpointService:
         except UrlNotAllowedError as error:
             invalid = FieldError(field="url", detail=str(error), remedy=error.remedy)
             raise Unprocessable(errors=[invalid]) from error
-
-
-def _require(endpoint: Endpoint | None) -> Endpoint:
-    if endpoint is None:
-        raise NotFound("Webhook endpoint not found.")
-    return endpoint

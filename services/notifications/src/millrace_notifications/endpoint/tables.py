@@ -13,7 +13,7 @@ endpoint = Table(
     Column("url", Text, nullable=False),
     Column("description", Text),
     Column("events", ARRAY(Text), nullable=False),
-    Column("disabled", Text),
+    Column("disabled_reason", Text),
     Column("secret_key", Text, nullable=False),
     Column("secret_generation", Integer, nullable=False),
     Column("previous_key", Text),
@@ -21,6 +21,6 @@ endpoint = Table(
     Column("previous_until", DateTime(timezone=True)),
     Column("failing_since", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    CheckConstraint("disabled IN ('by_practice', 'failing', 'gone')", name="disabled"),
+    CheckConstraint("disabled_reason IN ('by_practice', 'failing', 'gone')", name="disabled_reason"),
     Index("endpoint_practice_id_id_idx", "practice_id", "id"),
 )

@@ -1,8 +1,7 @@
-"""Applies appointments from the feed: creates timers for emails and messages for practices in one transaction."""
+"""Applies appointments from the feed: schedules emails and creates messages for practices in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.appointment import repository
@@ -10,9 +9,10 @@ from millrace_notifications.appointment.model import Appointment, AppointmentSta
 from millrace_notifications.delivery.fan_out import FanOut, PracticeEvent
 from millrace_notifications.provider_location.model import ProviderLocation
 from millrace_notifications.provider_location.repository import load_provider_locations
-from millrace_notifications.timer.model import TimerPlan
-from millrace_notifications.timer.rules import plan_timers
-from millrace_notifications.timer.service import TimerService
+from millrace_notifications.scheduled_email.model import EmailPlan
+from millrace_notifications.scheduled_email.rules import plan_emails
+from millrace_notifications.scheduled_email.service import EmailScheduler
+from millrace_notifications.wire import AwareTime
 from millrace_platform.database import Session
 
 ProviderLocations = Mapping[str, ProviderLocation]
@@ -20,10 +20,10 @@ ProviderLocations = Mapping[str, ProviderLocation]
 
 @dataclass(frozen=True, slots=True)
 class AppointmentUpdate:
-    """A consumed version of an appointment. `at` is the time of the change."""
+    """A consumed version of an appointment. `at` is the time of the change; a `replay` repeats an earlier event."""
 
     appointment: Appointment
-    at: datetime
+    at: AwareTime
     replay: bool
 
 
@@ -32,15 +32,15 @@ class _Effects:
     """Effects of a batch of updates, collected to be stored together, in order."""
 
     newest: dict[str, Appointment] = field(default_factory=dict)
-    plans: list[TimerPlan] = field(default_factory=list)
+    plans: list[EmailPlan] = field(default_factory=list)
     events: list[PracticeEvent] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class AppointmentUpdater:
-    """Creates the timers and messages for new versions of appointments, once per version."""
+    """Schedules emails and creates messages for new versions of appointments, once per version."""
 
-    timers: TimerService
+    scheduler: EmailScheduler
     fan_out: FanOut
     clock: Clock
 
@@ -63,7 +63,7 @@ class AppointmentUpdater:
                 states[appointment.id] = AppointmentState.of(appointment)
                 effects.newest[appointment.id] = appointment
         await repository.update_states(session, effects.newest.values())
-        await self.timers.apply(session, effects.plans)
+        await self.scheduler.apply(session, effects.plans)
         await self.fan_out.create_deliveries(session, effects.events, utc_now(self.clock))
 
     def _collect(
@@ -73,14 +73,14 @@ class AppointmentUpdater:
         update: AppointmentUpdate,
         locations: ProviderLocations,
     ) -> None:
-        """Add the effects of an update. If an unknown appointment is replayed, only reminders are added."""
+        """Add the effects of an update. If an unknown appointment is replayed, only reminders are scheduled."""
         appointment, now = update.appointment, utc_now(self.clock)
         announce = before is not None or not update.replay
         location = locations.get(appointment.provider_location_id)
         zone = appointment.time_zone or (None if location is None else location.time_zone)
         practices = _concerned_practices(before, appointment, locations) if announce else []
         for change in detect_changes(before, appointment):
-            effects.plans.append(plan_timers(change, appointment, zone, now, announce=announce))
+            effects.plans.append(plan_emails(change, appointment, zone, now, announce=announce))
             effects.events.extend(PracticeEvent(practice, change, appointment, update.at) for practice in practices)
 
 

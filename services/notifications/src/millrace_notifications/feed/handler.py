@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import asdict
+
 from millrace_contracts import entities
 from millrace_contracts.envelope import ContractError, Envelope, decode
 from millrace_contracts.registry import APPOINTMENT, PATIENT, PROVIDER, PROVIDER_LOCATION, WAITLIST_OFFER, decode_entity
@@ -12,15 +14,13 @@ from millrace_feeds.clock import Clock, utc_now
 from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.handler import is_outage
 from millrace_feeds.transport import Record
-from millrace_notifications.appointment.wire import to_appointment
 from millrace_notifications.feed.appointments import AppointmentUpdate, AppointmentUpdater
 from millrace_notifications.provider_location.repository import upsert_provider_locations, upsert_providers
 from millrace_notifications.provider_location.wire import to_provider, to_provider_location
-from millrace_notifications.timer.service import TimerService
+from millrace_notifications.scheduled_email.service import EmailScheduler
 from millrace_notifications.waitlist_offer import repository as offers
-from millrace_notifications.waitlist_offer.model import WaitlistOffer, plan_timers
-from millrace_notifications.waitlist_offer.wire import to_waitlist_offer
-from millrace_notifications.wire import parse_time
+from millrace_notifications.waitlist_offer.model import WaitlistOffer, plan_emails
+from millrace_notifications.wire import convert
 from millrace_platform.database import Database, Session
 from millrace_platform.errors import Conflict, TimedOut, Unavailable
 
@@ -47,7 +47,7 @@ class FeedHandler:
 
     database: Database
     appointments: AppointmentUpdater
-    timers: TimerService
+    scheduler: EmailScheduler
     clock: Clock
 
     async def handle(self, records: Sequence[Record]) -> None:
@@ -64,11 +64,9 @@ class FeedHandler:
             await self.appointments.apply(session, _to_updates(batch))
             for each in batch:
                 if isinstance(each.entity, entities.WaitlistOffer):
-                    with _parking(each.record):
-                        offer = to_waitlist_offer(each.entity, each.version)
-                    await self._apply_offer(session, offer)
+                    await self._apply_offer(session, _to_offer(each))
                 elif isinstance(each.entity, entities.Patient) and each.entity.state == "erased":
-                    await self.timers.erase_patient(session, each.entity.id)
+                    await self.scheduler.erase_patient(session, each.entity.id)
 
     async def _copy_directory(self, session: Session, batch: Sequence[_EntityRecord]) -> None:
         providers, locations = [], []
@@ -82,7 +80,7 @@ class FeedHandler:
 
     async def _apply_offer(self, session: Session, offer: WaitlistOffer) -> None:
         if await offers.update_version(session, offer.id, offer.version):
-            await self.timers.apply(session, [plan_timers(offer, utc_now(self.clock))])
+            await self.scheduler.apply(session, [plan_emails(offer, utc_now(self.clock))])
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -104,11 +102,18 @@ def _to_updates(batch: Sequence[_EntityRecord]) -> list[AppointmentUpdate]:
     updates = []
     for each in batch:
         if isinstance(each.entity, entities.Appointment):
+            appointment = {**asdict(each.entity), "version": each.version}
+            fields = {"appointment": appointment, "at": each.envelope.time, "replay": each.envelope.replay}
             with _parking(each.record):
-                at = parse_time("time", each.envelope.time)
-                appointment = to_appointment(each.entity, each.version)
-            updates.append(AppointmentUpdate(appointment, at, each.envelope.replay))
+                updates.append(convert(fields, AppointmentUpdate))
     return updates
+
+
+def _to_offer(each: _EntityRecord) -> WaitlistOffer:
+    fields = asdict(each.entity)
+    template_data = {**fields, "until": fields["expires_at"]}
+    with _parking(each.record):
+        return convert({**fields, "version": each.version, "template_data": template_data}, WaitlistOffer)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from sqlalchemy import Table, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -25,7 +26,7 @@ async def upsert_provider_locations(session: Session, versions: Iterable[tuple[P
 
 async def find_provider(session: ReadSession, npi: str) -> Provider | None:
     row = (await session.execute(select(provider).where(provider.c.npi == npi))).one_or_none()
-    return None if row is None else Provider(row.npi, row.name)
+    return None if row is None else msgspec.convert(row, Provider, from_attributes=True)
 
 
 async def find_provider_location(session: ReadSession, identifier: str) -> ProviderLocation | None:
@@ -35,10 +36,7 @@ async def find_provider_location(session: ReadSession, identifier: str) -> Provi
 async def load_provider_locations(session: ReadSession, ids: Collection[str]) -> dict[str, ProviderLocation]:
     """Return the provider-locations with these ids by id, without unknown ones."""
     rows = await session.execute(select(provider_location).where(provider_location.c.id.in_(ids)))
-    return {
-        row.id: ProviderLocation(row.id, row.practice_id, row.practice_name, row.address, row.phone, row.time_zone)
-        for row in rows
-    }
+    return {row.id: msgspec.convert(row, ProviderLocation, from_attributes=True) for row in rows}
 
 
 async def _upsert(session: Session, table: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -13,7 +13,7 @@ provider = Table(
 )
 
 provider_location = Table(
-    "place",
+    "provider_location",
     metadata,
     Column("id", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),

@@ -5,13 +5,13 @@ Emails name provider, location and time. They never contain the visit reason, be
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from millrace_notifications.email.content import EmailContent, Link
-from millrace_notifications.email.times import format_long, format_short
 from millrace_notifications.provider_location.model import Provider, ProviderLocation
-from millrace_notifications.timer.model import EmailData, EmailKind
-from millrace_notifications.timer.rules import zone_or_utc
+from millrace_notifications.scheduled_email.model import EmailKind, TemplateData
+from millrace_notifications.scheduled_email.rules import zone_or_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class TemplateContext:
     `url` is the website's URL, which links begin with.
     """
 
-    data: EmailData
+    data: TemplateData
     given_name: str | None
     provider: Provider | None
     provider_location: ProviderLocation | None
@@ -42,11 +42,11 @@ class TemplateContext:
 
     @property
     def start(self) -> str:
-        return format_long(self.data.start, self.zone)
+        return _format_long(self.data.start, self.zone)
 
     @property
     def short_start(self) -> str:
-        return format_short(self.data.start, self.zone)
+        return _format_short(self.data.start, self.zone)
 
     @property
     def appointment_url(self) -> str:
@@ -67,7 +67,7 @@ def _moved(context: TemplateContext) -> EmailContent:
     before = context.data.moved_from
     text = f"Your appointment with {context.provider_name} has been moved to a new time."
     if before is not None:
-        text += f" The previous time was {format_long(before, context.zone)}."
+        text += f" The previous time was {_format_long(before, context.zone)}."
     return _appointment_email(context, f"Your appointment has been moved to {context.short_start}", text)
 
 
@@ -105,7 +105,7 @@ def _review_request(context: TemplateContext) -> EmailContent:
 
 def _waitlist_offer(context: TemplateContext) -> EmailContent:
     data = context.data
-    until = "" if data.until is None else f"\nWe're holding it for you until {format_long(data.until, context.zone)}."
+    until = "" if data.until is None else f"\nWe're holding it for you until {_format_long(data.until, context.zone)}."
     text = f"Good news: an appointment with {context.provider_name} is available on {context.start}.{until}"
     return EmailContent(
         f"An appointment is available: {context.short_start}",
@@ -138,6 +138,23 @@ def _format_phone(phone: str) -> str:
     """Return `(212) 555-0142` for a number of the North American plan, any other number unchanged."""
     match = re.fullmatch(r"\+1(\d{3})(\d{3})(\d{4})", phone)
     return phone if match is None else "({}) {}-{}".format(*match.groups())
+
+
+def _format_long(time: datetime, zone: ZoneInfo) -> str:
+    """Return the time in the format `Tuesday, November 24, 2026 at 9:30 AM (EST)`."""
+    local = time.astimezone(zone)
+    return f"{local:%A}, {local:%B} {local.day}, {local.year} at {_format_clock(local)} ({local.tzname()})"
+
+
+def _format_short(time: datetime, zone: ZoneInfo) -> str:
+    """Return the time in the format `Tue, Nov 24 at 9:30 AM`."""
+    local = time.astimezone(zone)
+    return f"{local:%a}, {local:%b} {local.day} at {_format_clock(local)}"
+
+
+def _format_clock(local: datetime) -> str:
+    """Return the time of day in the format `9:30 AM`."""
+    return f"{local.hour % 12 or 12}:{local:%M} {'AM' if local.hour < 12 else 'PM'}"
 
 
 _TEMPLATES = {

@@ -1,4 +1,4 @@
-"""Tables of timers and of erased patients, with opaque ids only. Contacts are fetched when an email is sent."""
+"""Tables of scheduled emails and of erased patients, with opaque ids only. Contacts are fetched on sending."""
 
 from sqlalchemy import (
     BigInteger,
@@ -19,15 +19,15 @@ from millrace_notifications.tables import metadata
 
 _WAITING = sql("state = 'waiting'")
 
-timer = Table(
-    "timer",
+scheduled_email = Table(
+    "scheduled_email",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("entity", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("patient_id", Text, nullable=False),
-    Column("facts", JSONB, nullable=False),
+    Column("template_data", JSONB, nullable=False),
     Column("due_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("state", Text, nullable=False),
@@ -38,10 +38,10 @@ timer = Table(
     Column("settled_at", DateTime(timezone=True)),
     CheckConstraint("state IN ('waiting', 'sent', 'dropped', 'expired', 'failed')", name="state"),
     UniqueConstraint("kind", "entity", "version"),
-    Index("timer_due_at_idx", "due_at", postgresql_where=_WAITING),
-    Index("timer_entity_idx", "entity", postgresql_where=_WAITING),
-    Index("timer_patient_id_idx", "patient_id", postgresql_where=_WAITING),
-    Index("timer_settled_at_idx", "settled_at"),
+    Index("scheduled_email_due_at_idx", "due_at", postgresql_where=_WAITING),
+    Index("scheduled_email_entity_idx", "entity", postgresql_where=_WAITING),
+    Index("scheduled_email_patient_id_idx", "patient_id", postgresql_where=_WAITING),
+    Index("scheduled_email_settled_at_idx", "settled_at"),
 )
 
 erased_patient = Table(

@@ -1,4 +1,4 @@
-"""Timers and the data of their emails: pure."""
+"""Scheduled emails and the data that their templates show: pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ from enum import StrEnum
 from uuid import UUID
 
 import msgspec
+
+from millrace_notifications.wire import AwareTime
 
 
 class EmailKind(StrEnum):
@@ -21,48 +23,51 @@ class EmailKind(StrEnum):
     WAITLIST_OFFER = "waitlist_offer"
 
 
-class EmailData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Data stored for an email, from the entity version that caused it; it contains no contact and no names."""
+class TemplateData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Data that an email's template shows, stored when the email is scheduled. It has no contact and no names."""
 
-    start: datetime
+    start: AwareTime
     provider_location_id: str
     npi: str
     mode: str = "in_person"
     minutes: int | None = None
     time_zone: str | None = None
     appointment_id: str | None = None
-    moved_from: datetime | None = None
+    moved_from: AwareTime | None = None
     cancelled_by: str | None = None
     waitlist_entry_id: str | None = None
-    until: datetime | None = None
+    until: AwareTime | None = None
     """Expiry of a waitlist offer: until then the offered time is held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewTimer:
+class NewEmail:
     """An email to be scheduled, for sending between `due_at` and `expires_at`. Unique by (kind, entity, version)."""
 
     kind: EmailKind
     entity: str
     version: int
     patient_id: str
-    data: EmailData
+    template_data: TemplateData
     due_at: datetime
     expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class TimerPlan:
-    """Effect of a change on the timers of its entity: drop waiting ones of the `dropped` kinds, then add `timers`."""
+class EmailPlan:
+    """The emails that a change of an entity drops and schedules.
+
+    First drop the entity's waiting emails of the `dropped` kinds, with this `reason`; then schedule the `new` ones.
+    """
 
     entity: str
     reason: str
     dropped: frozenset[EmailKind] = frozenset()
-    timers: tuple[NewTimer, ...] = ()
+    new: tuple[NewEmail, ...] = ()
 
 
-def group_drops(plans: Sequence[TimerPlan]) -> dict[tuple[str, frozenset[EmailKind]], list[str]]:
-    """Return the entities whose timers are to be dropped, by (reason, kinds of the dropped timers)."""
+def group_drops(plans: Sequence[EmailPlan]) -> dict[tuple[str, frozenset[EmailKind]], list[str]]:
+    """Return the entities whose waiting emails are to be dropped, by (reason, kinds of the dropped emails)."""
     drops: dict[tuple[str, frozenset[EmailKind]], list[str]] = {}
     for plan in plans:
         if plan.dropped:
@@ -70,23 +75,23 @@ def group_drops(plans: Sequence[TimerPlan]) -> dict[tuple[str, frozenset[EmailKi
     return drops
 
 
-def remaining_timers(plans: Sequence[TimerPlan]) -> list[NewTimer]:
-    """Return the new timers of all plans, in order, without those that a later plan drops."""
-    by_entity: dict[str, list[NewTimer]] = {}
+def remaining_emails(plans: Sequence[EmailPlan]) -> list[NewEmail]:
+    """Return the new emails of all plans, in order, without those that a later plan drops."""
+    by_entity: dict[str, list[NewEmail]] = {}
     for plan in plans:
-        remaining = [timer for timer in by_entity.get(plan.entity, ()) if timer.kind not in plan.dropped]
-        by_entity[plan.entity] = [*remaining, *plan.timers]
-    return [timer for timers in by_entity.values() for timer in timers]
+        remaining = [email for email in by_entity.get(plan.entity, ()) if email.kind not in plan.dropped]
+        by_entity[plan.entity] = [*remaining, *plan.new]
+    return [email for emails in by_entity.values() for email in emails]
 
 
 @dataclass(frozen=True, slots=True)
-class DueTimer:
-    """A due timer leased by this worker. `attempts` is the number of earlier attempts."""
+class DueEmail:
+    """A due email leased by this worker. `attempts` is the number of earlier attempts to send it."""
 
     id: UUID
     lease: UUID
     kind: EmailKind
     patient_id: str
-    data: EmailData
+    template_data: TemplateData
     expires_at: datetime
     attempts: int

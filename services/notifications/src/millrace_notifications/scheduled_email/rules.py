@@ -1,10 +1,13 @@
 """Rules for the emails that a change of an appointment schedules: pure."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
+
 from millrace_notifications.appointment.model import Appointment, ChangeType
-from millrace_notifications.timer.model import EmailData, EmailKind, NewTimer, TimerPlan
+from millrace_notifications.scheduled_email.model import EmailKind, EmailPlan, NewEmail, TemplateData
 
 REVIEW_AFTER = timedelta(days=1)
 REVIEW_UNTIL = timedelta(days=15)
@@ -20,27 +23,28 @@ _DROPPED = {
 }
 
 
-def plan_timers(
+def plan_emails(
     change: ChangeType, appointment: Appointment, zone: str | None, now: datetime, *, announce: bool = True
-) -> TimerPlan:
-    """Return the timers that the change drops and adds. Timers that expire by `now` are left out.
+) -> EmailPlan:
+    """Return the emails that the change drops and schedules. Emails that expire by `now` are left out.
 
-    `zone` is the provider-location's time zone; None means UTC. If `announce` is False, only reminders are added.
+    `zone` is the provider-location's time zone; None means UTC. If `announce` is False, only reminders are scheduled.
     """
-    timers = [
-        NewTimer(
+    data = {**asdict(appointment), "time_zone": zone, "appointment_id": appointment.id}
+    emails = [
+        NewEmail(
             kind=kind,
             entity=appointment.entity,
             version=appointment.version,
             patient_id=appointment.patient_id,
-            data=_to_email_data(appointment, zone),
+            template_data=msgspec.convert(data, TemplateData),
             due_at=due,
             expires_at=expires,
         )
         for kind, due, expires in _list_times(change, appointment, zone_or_utc(zone), now)
         if expires > now and (announce or kind in REMINDERS)
     ]
-    return TimerPlan(appointment.entity, change, _DROPPED.get(change, frozenset()), tuple(timers))
+    return EmailPlan(appointment.entity, change, _DROPPED.get(change, frozenset()), tuple(emails))
 
 
 def _list_times(
@@ -82,17 +86,3 @@ def zone_or_utc(name: str | None) -> ZoneInfo:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
         return ZoneInfo("UTC")
-
-
-def _to_email_data(appointment: Appointment, zone: str | None) -> EmailData:
-    return EmailData(
-        start=appointment.start,
-        provider_location_id=appointment.provider_location_id,
-        npi=appointment.npi,
-        mode=appointment.mode,
-        minutes=appointment.minutes,
-        time_zone=zone,
-        appointment_id=appointment.id,
-        moved_from=appointment.moved_from,
-        cancelled_by=appointment.cancelled_by,
-    )

@@ -1,1 +1,0 @@
-"""Timers: scheduled emails to patients about appointments and waitlist offers."""
