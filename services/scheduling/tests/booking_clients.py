@@ -53,7 +53,7 @@ class Clients:
     """Seconds between repetitions of a request."""
 
     async def run(self, *, bookings: int, at_once: int) -> None:
-        """Make so many bookings, `at_once` of them concurrently."""
+        """Make `bookings` bookings, `at_once` of them concurrently."""
         waiting = [UUID(int=self.rng.getrandbits(128), version=4) for _ in range(bookings)]
 
         async def work() -> None:

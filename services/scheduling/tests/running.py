@@ -27,6 +27,8 @@ from millrace_scheduling.settings import SchedulingSettings
 START = 1_795_000_000.0
 """2026-11-18T11:06:40Z, a Wednesday."""
 PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057"
+UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
+"""A UUID that no resource has."""
 NAMESPACE = UUID("c7d4a27e-32f1-4f9b-8a3f-0f1f6a0a51b1")
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday")
@@ -63,6 +65,20 @@ STAFF = bearer("staff", PRACTICE)
 ADMIN = bearer("admin")
 
 
+def provider_location(
+    identifier: str, npi: str, practice: str | None = PRACTICE, time_zone: str = "America/New_York"
+) -> ProviderLocation:
+    return ProviderLocation(
+        id=identifier,
+        npi=npi,
+        location_id=str(uuid4()),
+        address=Address(line1="1 Main St", city="New York", state="NY", zip="10001"),
+        taxonomy="207N00000X",
+        practice_id=practice,
+        time_zone=time_zone,
+    )
+
+
 def settings_for(database_url: str, **changes: Any) -> SchedulingSettings:
     """Return settings with short intervals."""
     pauses = dict.fromkeys(("openings", "lapse", "waitlist"), 0.02)
@@ -92,25 +108,16 @@ class Service:
         calendar: dict[str, Any] | None = None,
     ) -> str:
         """Publish a provider-location, wait until it is stored, and put its calendar; return its id."""
-        entity = ProviderLocation(
-            id=str(uuid4()),
-            npi=npi or str(next(self._npis)),
-            location_id=str(uuid4()),
-            address=Address(line1="1 Main St", city="New York", state="NY", zip="10001"),
-            taxonomy="207N00000X",
-            practice_id=practice,
-            time_zone=time_zone,
-        )
+        entity = provider_location(str(uuid4()), npi or str(next(self._npis)), practice, time_zone)
         await self.publish(Event.of_entity(PROVIDER_LOCATION, entity, action="created", version=1))
-        headers = ADMIN
 
         async def is_stored() -> bool:
-            response = await self.client.get(f"/v1/calendars/{entity.id}", headers=headers)
+            response = await self.client.get(f"/v1/calendars/{entity.id}", headers=ADMIN)
             return "no calendar" in response.json().get("detail", "")
 
         await wait_until(is_stored)
         if calendar is not None:
-            response = await self.client.put(f"/v1/calendars/{entity.id}", json=calendar, headers=headers)
+            response = await self.client.put(f"/v1/calendars/{entity.id}", json=calendar, headers=ADMIN)
             assert response.status_code == 201, response.text
         return entity.id
 

@@ -9,9 +9,8 @@ import pytest
 from millrace_feeds.testing import wait_until
 
 from .booking import HALF_PAST_NINE, NINE, TEN, Client, bookable_location, free_starts, key, new_patient, staff_client
-from .running import ADMIN, Service, bearer
+from .running import ADMIN, UNKNOWN, Service, bearer
 
-UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 START_OF_NINE = 1_795_096_800.0
 """2026-11-19T14:00:00Z."""
 

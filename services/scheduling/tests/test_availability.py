@@ -41,9 +41,9 @@ async def reserve(service: Service, location: str, start: str, minutes: int, *, 
         **values,
     }
     statement = """
-        INSERT INTO reservations (id, provider_location_id, npi, patient_id, start, minutes, occupied, kind, live,
+        INSERT INTO reservations (id, provider_location_id, npi, patient_id, start, minutes, occupied, kind,
                                   expires_at, visit_type, mode, patient_kind, created_at)
-        SELECT :id, id, npi, :patient, :start, :minutes, tstzrange(:start, :until), :kind, true, :expires, 'visit',
+        SELECT :id, id, npi, :patient, :start, :minutes, tstzrange(:start, :until), :kind, :expires, 'visit',
                'in_person', 'new', :now FROM provider_locations WHERE id = :location
     """
     async with service.database.transaction() as session:

@@ -1,9 +1,6 @@
 """Random sequences of requests to the REST API, checked against a model of one day."""
 
-import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -11,6 +8,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -29,29 +27,6 @@ ACTIVE_STATES = {"booked", "confirmed"}
 patients = st.integers(0, 2)
 slots = st.integers(0, SLOTS - 1)
 picks = st.integers(0, 30)
-
-
-class Loop:
-    """An event loop in its own thread, because Hypothesis calls rules as plain functions."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-
-    def start(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def call(self, function: Callable[[], object]) -> None:
-        self._loop.call_soon_threadsafe(function)
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.start(work).result(30)
-
-    def close(self) -> None:
-        self.call(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 @dataclass
@@ -100,8 +75,11 @@ def start_of(slot: int) -> str:
     return (OPENS + slot * VISIT).isoformat()
 
 
-def state_machine(service: Service, loop: Loop) -> type[RuleBasedStateMachine]:
+def state_machine(service: Service, portal: BlockingPortal) -> type[RuleBasedStateMachine]:
     """Return the state machine on a running service; each example has its own provider-location."""
+
+    def run(work: Awaitable[T]) -> T:
+        return portal.call(lambda: work)
 
     class Day(RuleBasedStateMachine):
         @initialize()
@@ -109,13 +87,13 @@ def state_machine(service: Service, loop: Loop) -> type[RuleBasedStateMachine]:
             service.clock.now = START
             self.model = DayModel(START)
             hours = [{"weekday": "thursday", "opens": "09:00", "closes": "12:00"}]
-            self.location = loop.run(bookable_location(service, weekly_hours=hours))
+            self.location = run(bookable_location(service, weekly_hours=hours))
             self.patients = [new_patient(service) for _ in range(3)]
             self.last: tuple[Client, str, Any, str, httpx.Response] | None = None
 
         def send(self, client: Client, path: str, body: Any = None) -> httpx.Response:
             name = str(uuid4())
-            response = loop.run(client.post(path, body, **key(name)))
+            response = run(client.post(path, body, **key(name)))
             if response.is_success:
                 self.last = client, path, body, name, response
             return response
@@ -148,7 +126,7 @@ def state_machine(service: Service, loop: Loop) -> type[RuleBasedStateMachine]:
         def release(self, pick: int) -> None:
             if self.model.holds:
                 hold = self.model.holds.pop(pick % len(self.model.holds))
-                assert loop.run(self.patients[hold.patient].delete(f"/v1/holds/{hold.id}")).status_code == 204
+                assert run(self.patients[hold.patient].delete(f"/v1/holds/{hold.id}")).status_code == 204
                 self.model.ended.append(hold)
 
         @rule(pick=picks)
@@ -219,52 +197,41 @@ def state_machine(service: Service, loop: Loop) -> type[RuleBasedStateMachine]:
         def repeat(self) -> None:
             if self.last is not None:
                 client, path, body, name, before = self.last
-                again = loop.run(client.post(path, body, **key(name)))
+                again = run(client.post(path, body, **key(name)))
                 assert (again.status_code, again.content) == (before.status_code, before.content)
 
         @invariant()
         def matches_the_model(self) -> None:
-            offered = loop.run(free_starts(service, self.location))
+            offered = run(free_starts(service, self.location))
             expected = [slot for slot in range(SLOTS) if self.model.is_free(slot)]
             assert [datetime.fromisoformat(each) for each in offered] == [OPENS + slot * VISIT for slot in expected]
             for booked in self.model.appointments[-2:]:
-                shown = loop.run(self.patients[booked.patient].get(f"/v1/appointments/{booked.id}")).json()
+                shown = run(self.patients[booked.patient].get(f"/v1/appointments/{booked.id}")).json()
                 assert (shown["state"], shown["version"]) == (booked.state, booked.version)
 
     return Day
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.close()
+def portal() -> Iterator[BlockingPortal]:
+    """An event loop in its own thread, because Hypothesis calls rules as plain functions."""
+    with start_blocking_portal() as portal:
+        yield portal
 
 
 @pytest.fixture
-def served(postgres_dsn: str, loop: Loop) -> Iterator[Service]:
-    opened: Future[Service] = Future()
-    closing = asyncio.Event()
-
-    async def live() -> None:
-        # Task groups require that the same task enters and leaves the context.
-        async with running(settings_for(postgres_dsn)) as service:
-            opened.set_result(service)
-            await closing.wait()
-
-    living = loop.start(live())
-    yield opened.result(60)
-    loop.call(closing.set)
-    living.result(60)
+def served(postgres_dsn: str, portal: BlockingPortal) -> Iterator[Service]:
+    with portal.wrap_async_context_manager(running(settings_for(postgres_dsn))) as service:
+        yield service
 
 
 @pytest.mark.parametrize(
     "examples",
     [pytest.param(4, id="short"), pytest.param(200, id="long", marks=[pytest.mark.chaos, pytest.mark.timeout(1800)])],
 )
-def test_service_agrees_with_the_model(served: Service, loop: Loop, examples: int) -> None:
+def test_service_agrees_with_the_model(served: Service, portal: BlockingPortal, examples: int) -> None:
     run_state_machine_as_test(
-        state_machine(served, loop),
+        state_machine(served, portal),
         settings=settings(
             max_examples=examples,
             stateful_step_count=20,

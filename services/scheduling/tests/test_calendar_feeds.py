@@ -8,18 +8,10 @@ import pytest
 from icalendar import Calendar
 
 from millrace_scheduling.calendar_feed.document import render_time_zone
-from millrace_scheduling.slot.zones import get_zone
+from millrace_scheduling.zones import get_zone
 
 from .booking import HALF_PAST_NINE, NINE, TEN, Client, bookable_location, new_patient, staff_client
-from .running import PRACTICE, Service, bearer
-
-UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
-
-
-CALENDAR_OF_THURSDAY = {
-    "weekly_hours": [{"weekday": "thursday", "opens": "09:00", "closes": "17:00"}],
-    "visit_types": [{"id": "visit", "name": "Visit", "minutes": 30}],
-}
+from .running import CALENDAR, PRACTICE, UNKNOWN, Service, bearer
 
 
 def events_of(text: str) -> list[Any]:
@@ -45,11 +37,8 @@ async def test_appointment_keeps_its_uid_and_increases_its_sequence(service: Ser
     path = f"/v1/appointments/{appointment['id']}/calendar.ics"
     response = await ada.get(path)
     (first,) = events_of(response.text)
-    assert (first["SEQUENCE"], str(first["STATUS"]), str(first["SUMMARY"])) == (
-        0,
-        "CONFIRMED",
-        "Appointment: annual physical",
-    )
+    assert (first["SEQUENCE"], str(first["STATUS"])) == (0, "CONFIRMED")
+    assert str(first["SUMMARY"]) == "Appointment: annual physical"
     assert first["DTSTART"].dt == datetime(2026, 11, 19, 9, tzinfo=ZoneInfo("America/New_York"))
     assert first["DTSTART"].params["TZID"] == "America/New_York"
     assert first["DTEND"].dt - first["DTSTART"].dt == timedelta(minutes=30)
@@ -74,8 +63,8 @@ async def test_patient_feed_lists_own_appointments(service: Service) -> None:
 
 
 async def test_feeds_of_location_and_provider_are_for_staff(service: Service) -> None:
-    here = await service.add_provider_location(npi="1888888888", calendar=CALENDAR_OF_THURSDAY)
-    elsewhere = await service.add_provider_location(npi="1888888888", practice=UNKNOWN, calendar=CALENDAR_OF_THURSDAY)
+    here = await service.add_provider_location(npi="1888888888", calendar=CALENDAR)
+    elsewhere = await service.add_provider_location(npi="1888888888", practice=UNKNOWN, calendar=CALENDAR)
     for location, start in ((here, NINE), (elsewhere, TEN)):
         await new_patient(service).book(location, start)
     staff = staff_client(service)

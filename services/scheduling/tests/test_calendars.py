@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from .running import CALENDAR, PRACTICE, STAFF, Service, bearer
+from .running import CALENDAR, PRACTICE, STAFF, UNKNOWN, Service, bearer
 
 VISIT = CALENDAR["visit_types"][0]
-UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 
 
 async def test_put_creates_and_replacing_requires_the_etag(service: Service) -> None:

@@ -7,9 +7,9 @@ from sqlalchemy import text
 from millrace_feeds.testing import wait_until
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
+from millrace_scheduling.calendar.slots import compute_segments
 from millrace_scheduling.demo.loader import load_demo
 from millrace_scheduling.demo.patterns import PATTERNS, demo_calendar
-from millrace_scheduling.slot.model import compute_segments
 
 from .running import Service
 from .test_availability import list_starts

@@ -14,7 +14,7 @@ from millrace_scheduling.reservation.model import ERASED_PATIENT_ID
 from .booking import HALF_PAST_NINE, NINE, TEN, bookable_location, free_starts, new_patient, staff_client
 from .running import Service
 
-TABLES = ("reservations", "appointments", "idempotency", "waitlist_entries", "ics_feeds", "waitlist_offers")
+TABLES = ("reservations", "appointments", "idempotency", "waitlist_entries", "calendar_feeds", "waitlist_offers")
 
 
 async def tables_with(service: Service, identifier: str) -> list[str]:

@@ -10,9 +10,8 @@ from millrace_scheduling.hold.model import HOLD_LIFETIME, HOLDS_PER_ADDRESS, HOL
 from millrace_scheduling.reservation.tables import reservations
 
 from .booking import HALF_PAST_NINE, NINE, TEN, Client, bookable_location, free_starts, new_patient, staff_client
-from .running import Service
+from .running import CALENDAR, UNKNOWN, Service
 
-UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 SECONDS = HOLD_LIFETIME.total_seconds()
 
 
@@ -35,7 +34,7 @@ async def test_hold_that_is_being_released_is_no_obstacle(service: Service) -> N
     location = await bookable_location(service)
     hold_id = (await new_patient(service).hold(location)).json()["id"]
     async with service.database.transaction() as session, asyncio.TaskGroup() as group:
-        await session.execute(update(reservations).where(reservations.c.id == hold_id).values(live=False))
+        await session.execute(update(reservations).where(reservations.c.id == hold_id).values(is_released=True))
         service.clock.now += SECONDS
         held = group.create_task(new_patient(service).hold(location))
         await wait_until(lambda: is_lock_awaited(service))
@@ -103,20 +102,12 @@ async def test_buffers_are_reserved_too(service: Service) -> None:
 
 
 async def test_provider_is_booked_at_one_location_at_a_time(service: Service) -> None:
-    visit = {"id": "visit", "name": "Visit", "minutes": 60}
-    here = await service.add_provider_location(
-        npi="1999999999", calendar={"weekly_hours": HOURS, "visit_types": [visit]}
-    )
-    there = await service.add_provider_location(
-        npi="1999999999", calendar={"weekly_hours": HOURS, "visit_types": [visit]}
-    )
+    calendar = {**CALENDAR, "visit_types": [{"id": "visit", "name": "Visit", "minutes": 60}]}
+    here, there = [await service.add_provider_location(npi="1999999999", calendar=calendar) for _ in range(2)]
     assert (await new_patient(service).hold(here, NINE)).status_code == 201
     assert (await new_patient(service).hold(there, HALF_PAST_NINE)).status_code == 409
     assert (await new_patient(service).hold(there, TEN)).status_code == 201
     assert NINE not in await free_starts(service, there)
-
-
-HOURS = [{"weekday": "thursday", "opens": "09:00", "closes": "17:00"}]
 
 
 async def test_hold_is_extended_once(service: Service) -> None:
@@ -180,7 +171,7 @@ async def test_address_is_stored_hashed_and_only_while_a_hold_is_active(service:
     ada, bob = (Client(service, new_patient(service).headers, address="203.0.113.9") for _ in range(2))
     await ada.book(location, NINE)
     await bob.hold(location, TEN)
-    query = select(reservations.c.kind, reservations.c.address).order_by(reservations.c.start)
+    query = select(reservations.c.kind, reservations.c.address_hash).order_by(reservations.c.start)
     async with service.database.read() as session:
         (booked, none), (held, hidden) = await session.execute(query)
     assert (booked, none, held) == ("appointment", None, "hold")
@@ -189,7 +180,7 @@ async def test_address_is_stored_hashed_and_only_while_a_hold_is_active(service:
 
     async def is_deleted() -> bool:
         async with service.database.read() as session:
-            return bool(await session.scalar(select(func.count(reservations.c.address))) == 0)
+            return bool(await session.scalar(select(func.count(reservations.c.address_hash))) == 0)
 
     await wait_until(is_deleted)
 
@@ -214,5 +205,3 @@ async def test_repeated_request_creates_one_hold(service: Service) -> None:
     assert {response.status_code for response in responses} == {201}
     other = await ada.hold(location, TEN, idempotency_key="again")
     assert (other.status_code, other.json()["type"]) == (422, "urn:millrace:problem:idempotency-key-reused")
-    missing = await service.client.post("/v1/holds", json={}, headers=ada.headers)
-    assert missing.status_code in {400, 422}

@@ -126,25 +126,6 @@ def periodic_task(service: Service, name: str) -> Any:
     return getattr(service.app.state.scheduling, name)
 
 
-async def test_replay_publishes_all_weeks_with_the_same_versions(service: Service) -> None:
-    await service.add_provider_location(calendar=CALENDAR)
-    await service.add_provider_location(calendar=CALENDAR)
-    await wait_until(lambda: len(service.published()) == 6)
-    count, after = 0, ""
-    while True:
-        response = (await service.client.post(f"/internal/scheduling/replay?limit=4{after}")).json()
-        count += response["count"]
-        if response["next"] is None:
-            break
-        after = f"&after={response['next']}"
-    assert count == 6
-    await wait_until(lambda: len(service.published()) == 12)
-    again = [each for each in service.published() if each.replay]
-    assert {each.subject: bytes(each.data) for each in again} == {
-        each.subject: bytes(each.data) for each in service.published() if not each.replay
-    }
-
-
 @asynccontextmanager
 async def served(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     """Serve over a socket: the in-memory transport returns a response only after it has ended."""

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from millrace_contracts.entities import Address, ProviderLocation
+from millrace_contracts.entities import ProviderLocation
 from millrace_contracts.envelope import encode
 from millrace_contracts.registry import PROVIDER_LOCATION
 from millrace_feeds.clock import SystemClock
@@ -14,29 +14,17 @@ from millrace_feeds.transport import Record
 from millrace_platform.errors import Unavailable
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, Event
-from millrace_scheduling.provider_location.handlers import ProviderLocationHandler, is_outage
+from millrace_scheduling.entity_handlers import ProviderLocationHandler, is_outage
 from millrace_scheduling.provider_location.wire import provider_location_from
 
-from .running import ADMIN, CALENDAR, PRACTICE, STAFF, Service
+from .running import ADMIN, CALENDAR, PRACTICE, STAFF, Service, provider_location
 
 NPI = "1234567893"
 
 
-def provider_location(identifier: str, practice: str | None = PRACTICE) -> ProviderLocation:
-    return ProviderLocation(
-        id=identifier,
-        npi=NPI,
-        location_id=str(uuid4()),
-        address=Address(line1="1 Main St", city="New York", state="NY", zip="10001"),
-        taxonomy="207N00000X",
-        practice_id=practice,
-        time_zone="America/New_York",
-    )
-
-
 def new_handler(service: Service) -> ProviderLocationHandler:
-    parts = service.app.state.scheduling.parts
-    return ProviderLocationHandler(parts.units, parts.calendars)
+    scheduling = service.app.state.scheduling
+    return ProviderLocationHandler(scheduling.units, scheduling.calendars)
 
 
 def record(event: Event) -> Record:
@@ -51,9 +39,9 @@ def updated(entity: ProviderLocation, version: int) -> Record:
 async def test_latest_version_is_stored_in_any_order(service: Service) -> None:
     handler = new_handler(service)
     location_id = str(uuid4())
-    await handler.handle([updated(provider_location(location_id), 3)])
+    await handler.handle([updated(provider_location(location_id, NPI), 3)])
     await handler.handle(
-        [updated(provider_location(location_id, None), 2), updated(provider_location(str(uuid4())), 1)]
+        [updated(provider_location(location_id, NPI, None), 2), updated(provider_location(str(uuid4()), NPI), 1)]
     )
     async with service.database.transaction() as session:
         rows = await session.execute(
@@ -65,7 +53,7 @@ async def test_latest_version_is_stored_in_any_order(service: Service) -> None:
 async def test_staff_lose_access_when_the_location_changes_practice(service: Service) -> None:
     location_id = await service.add_provider_location(calendar=CALENDAR)
     handler = new_handler(service)
-    await handler.handle([updated(provider_location(location_id, str(uuid4())), 2)])
+    await handler.handle([updated(provider_location(location_id, NPI, str(uuid4())), 2)])
     assert (await service.client.get(f"/v1/calendars/{location_id}", headers=STAFF)).status_code == 404
     assert (await service.client.get(f"/v1/calendars/{location_id}", headers=ADMIN)).status_code == 200
 

@@ -32,10 +32,10 @@ async def test_replay_publishes_all_current_entities_page_by_page(service: Servi
     assert (await ada.delete(f"/v1/holds/{declined['hold_id']}")).status_code == 204
     kinds = ("availability", "appointment", "waitlist-offer")
 
-    def current_versions() -> dict[str, int]:
-        """Return the latest versions by subject, of offers only open ones."""
+    def current_entities() -> dict[str, tuple[int, bytes]]:
+        """Return the latest versions and their data by subject, of offers only open ones."""
         return {
-            subject: each.entityversion
+            subject: (each.entityversion, bytes(each.data))
             for kind in kinds
             for subject, each in service.latest(kind).items()
             if kind != "waitlist-offer" or b'"state":"offered"' in bytes(each.data)
@@ -47,13 +47,13 @@ async def test_replay_publishes_all_current_entities_page_by_page(service: Servi
 
     # The declined time becomes free, which is published too.
     await wait_until(is_idle)
-    assert sum(subject.startswith("waitlist-offer/") for subject in current_versions()) == 1
+    assert sum(subject.startswith("waitlist-offer/") for subject in current_entities()) == 1
     sent = await replay_pages(service, 2)
     assert max(page["count"] for page in sent) == 2
     count = sum(page["count"] for page in sent)
     await wait_until(lambda: sum(each.replay for each in service.published()) == count)
-    again = {each.subject: each.entityversion for each in service.published() if each.replay}
-    assert again == current_versions()
+    again = {each.subject: (each.entityversion, bytes(each.data)) for each in service.published() if each.replay}
+    assert again == current_entities()
     assert len(again) == count
     (envelope,) = [each for each in service.published() if each.replay and each.entity == "waitlist-offer"]
     assert open_offer["hold_id"].encode() in bytes(envelope.data)

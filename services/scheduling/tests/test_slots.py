@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from millrace_scheduling.availability.model import StartBounds, find_free_runs
 from millrace_scheduling.calendar.holidays import federal_holidays
 from millrace_scheduling.calendar.model import Block, Calendar, ExtraHours, Hours, VisitType
-from millrace_scheduling.slot.model import OccupiedTime, compute_segments
-from millrace_scheduling.slot.windows import expand_hours
-from millrace_scheduling.slot.zones import to_minute
+from millrace_scheduling.calendar.slots import OccupiedTime, compute_segments
+from millrace_scheduling.calendar.windows import expand_hours
+from millrace_scheduling.zones import to_minute
 
 ZONES = (
     "America/New_York",

@@ -16,9 +16,8 @@ from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.model import ENTRIES_PER_PATIENT, OFFER_LIFETIME
 
 from .booking import HALF_PAST_NINE, NINE, Client, bookable_location, free_starts, key, new_patient
-from .running import Service
+from .running import UNKNOWN, Service
 
-UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 DAY = {"from": "2026-11-19", "to": "2026-11-19"}
 ONE_HOUR = {"weekly_hours": [{"weekday": "thursday", "opens": "09:00", "closes": "10:00"}]}
 

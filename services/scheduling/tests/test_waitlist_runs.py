@@ -14,7 +14,7 @@ from millrace_scheduling.waitlist import repository
 LOCATIONS, ENTRIES_EACH = 500, 20
 FILL = (
     """
-    INSERT INTO provider_locations (id, npi, time_zone, deleted, version)
+    INSERT INTO provider_locations (id, npi, time_zone, is_deleted, version)
     SELECT gen_random_uuid(), 1000000000 + n, 'America/New_York', false, 1 FROM generate_series(1, :locations) n
     """,
     """
@@ -30,10 +30,10 @@ FILL = (
     """,
 )
 NOW = datetime(2026, 11, 18, tzinfo=UTC)
-SETTLE = text("UPDATE waitlist_entries SET due = false WHERE due")
+SETTLE = text("UPDATE waitlist_entries SET is_due = false WHERE is_due")
 TOUCH = """
-INSERT INTO dirty_openings (npi, first, last, frees)
-SELECT npi, timestamptz '2026-11-20', timestamptz '2026-11-21', :frees FROM provider_locations
+INSERT INTO dirty_openings (npi, changed_from, changed_until, may_free_time)
+SELECT npi, timestamptz '2026-11-20', timestamptz '2026-11-21', :may_free_time FROM provider_locations
 ORDER BY npi LIMIT :locations
 """
 READ = text("SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables")
@@ -75,10 +75,10 @@ async def test_run_without_marks_reads_next_to_nothing(database: Database) -> No
     assert (found, read < 20) == (0, True), read
 
 
-async def touch(database: Database, locations: int, *, frees: bool = True) -> None:
-    """Mark time of so many providers as dirty, and consume the marks as the openings do."""
+async def touch(database: Database, locations: int, *, may_free_time: bool = True) -> None:
+    """Mark time of `locations` providers as dirty, and consume the marks as the publisher of openings does."""
     async with database.transaction() as session:
-        await session.execute(text(TOUCH), {"locations": locations, "frees": frees})
+        await session.execute(text(TOUCH), {"locations": locations, "may_free_time": may_free_time})
         assert len(await openings.take_marks(session, locations)) == locations
 
 
@@ -91,7 +91,7 @@ async def test_only_the_line_with_free_time_is_checked(database: Database) -> No
 
 
 async def test_reserved_time_checks_no_line(database: Database) -> None:
-    await touch(database, 1, frees=False)
+    await touch(database, 1, may_free_time=False)
     assert (await run_once(database))[0] == 0
 
 

@@ -1,19 +1,16 @@
 """Periodic cleanup: expires holds, and deletes rows whose retention is over."""
 
-import asyncio
-import logging
 from dataclasses import dataclass
+from itertools import count
 
 from millrace_platform import idempotency
 from millrace_platform.errors import Problem
-from millrace_platform.periodic import run_in_batches
+from millrace_platform.periodic import run_in_batches, run_periodically
 from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_scheduling.reservation import repository as reservations
 
 EXPIRIES_PER_DELETION = 300
-"""Holds expire in each run; old rows are deleted in one of this many runs."""
-
-_log = logging.getLogger("scheduling.cleanup")
+"""Runs of the cleanup, each of which expires holds, per deletion of old rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +22,14 @@ class Cleanup:
 
     async def run(self) -> None:
         """Clean up every `pause` seconds until cancelled. A failed run is logged; the next one does its work too."""
-        number = 0
-        while True:
-            try:
-                await self.expire_holds()
-                if number % EXPIRIES_PER_DELETION == 0:
-                    await self.delete_old_rows()
-            except (Problem, OSError) as error:
-                _log.warning("cleanup failed, will be retried", extra={"reason": type(error).__name__})
-            number += 1
-            await asyncio.sleep(self.pause)
+        numbers = count()
+
+        async def run_once() -> None:
+            await self.expire_holds()
+            if next(numbers) % EXPIRIES_PER_DELETION == 0:
+                await self.delete_old_rows()
+
+        await run_periodically(run_once, name="sweep", pause=self.pause, retry_on=(Problem, OSError))
 
     async def expire_holds(self) -> None:
         """Release the time of expired holds."""

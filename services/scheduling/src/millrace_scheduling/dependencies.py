@@ -7,9 +7,10 @@ from fastapi import Depends, Request
 
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.relay import Relay
+from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_scheduling.availability.service import AvailabilityService
 from millrace_scheduling.calendar.extension import SlotExtension
-from millrace_scheduling.composition import Parts
+from millrace_scheduling.calendar.service import CalendarService
 from millrace_scheduling.openings.service import OpeningsExpiry
 from millrace_scheduling.openings.stream import OpeningsStreams
 
@@ -18,7 +19,8 @@ from millrace_scheduling.openings.stream import OpeningsStreams
 class Scheduling:
     """Dependencies of the endpoints other than those for bookings."""
 
-    parts: Parts
+    units: UnitsOfWork
+    calendars: CalendarService
     relay: Relay
     consumer: Consumer
     availability: AvailabilityService

@@ -11,10 +11,10 @@ from millrace_platform.openapi import problems
 from millrace_platform.responses import json_response
 from millrace_scheduling.calendar.tables import calendars
 from millrace_scheduling.dependencies import InScheduling
-from millrace_scheduling.openings.tables import dirty_openings
+from millrace_scheduling.dirty_marks import dirty_openings
 from millrace_scheduling.provider_location.repository import provider_locations
 from millrace_scheduling.replay import ReplayPage, publish_replay_page
-from millrace_scheduling.slot.zones import TZDATA_VERSION
+from millrace_scheduling.zones import TZDATA_VERSION
 
 router = APIRouter(prefix="/internal/scheduling", tags=["internal"])
 
@@ -23,7 +23,7 @@ MAX_PAGE = 500
 
 _COUNTS = select(
     select(func.count()).select_from(table(OUTBOX_TABLE)).scalar_subquery(),
-    select(func.count()).select_from(provider_locations).where(~provider_locations.c.deleted).scalar_subquery(),
+    select(func.count()).select_from(provider_locations).where(~provider_locations.c.is_deleted).scalar_subquery(),
     select(func.count()).select_from(calendars).where(calendars.c.document.is_not(None)).scalar_subquery(),
     select(func.count()).select_from(dirty_openings).scalar_subquery(),
 )
@@ -34,13 +34,13 @@ async def replay_scheduling(
     scheduling: InScheduling, after: str | None = None, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE
 ) -> ReplayPage:
     """Publish up to `limit` entities after the cursor `after` again; their events are marked as a replay."""
-    return await publish_replay_page(scheduling.parts.units, after, limit)
+    return await publish_replay_page(scheduling.units, after, limit)
 
 
 @router.get("/status", summary="Show statistics")
 async def get_scheduling_status(scheduling: InScheduling) -> Response:
     """Return statistics on outbox, relay, consumer, provider-locations, calendars, openings and tzdata."""
-    async with scheduling.parts.database.read() as session:
+    async with scheduling.units.database.read() as session:
         backlog, location_count, calendar_count, dirty_count = (await session.execute(_COUNTS)).one()
     stats: dict[str, Any] = {
         "tzdata": TZDATA_VERSION,

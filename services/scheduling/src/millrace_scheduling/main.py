@@ -28,7 +28,7 @@ def create(
     infrastructure: Infrastructure | None = None,
     guard: ReservationGuard | None = None,
 ) -> FastAPI:
-    """Create the application; nothing is opened before its lifespan begins."""
+    """Create the application, which connects when its lifespan begins. Tests replace infrastructure and guard."""
     settings = settings or SchedulingSettings()
     return create_app(
         settings,

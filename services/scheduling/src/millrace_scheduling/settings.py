@@ -6,6 +6,9 @@ from pydantic import Field
 
 from millrace_platform.settings import PlatformSettings, Seconds
 
+SOURCE = "/services/scheduling"
+"""The `source` of this service's events."""
+
 
 class SchedulingSettings(PlatformSettings):
     """Settings of the scheduling service. Durations are in seconds."""

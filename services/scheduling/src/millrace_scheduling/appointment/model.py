@@ -148,13 +148,13 @@ class Appointment:
         return self._apply(Action.CONFIRM, now)
 
     def cancel(self, cancellation: Cancellation, now: datetime, notice: timedelta) -> "Appointment":
-        """Cancel. Raises `WrongStateError`; for patients `TooLateError` less than `notice` before the visit."""
+        """Cancel the visit. Raises `WrongStateError`; for patients `TooLateError` less than `notice` before it."""
         after = self._apply(Action.CANCEL, now)
         self._require_notice(cancellation.by, now, notice)
         return replace(after, cancellation=cancellation, sequence=self.sequence + 1)
 
     def require_movable(self, by: Party, now: datetime, notice: timedelta) -> None:
-        """Raise `WrongStateError` if the appointment can't be moved, `TooLateError` if its patient no longer can."""
+        """Raise `WrongStateError` if the appointment can't be moved, `TooLateError` after the patient's deadline."""
         self._next_state(Action.RESCHEDULE)
         self._require_notice(by, now, notice)
 

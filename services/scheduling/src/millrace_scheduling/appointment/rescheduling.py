@@ -14,7 +14,7 @@ from millrace_scheduling.appointment.model import Appointment, Party
 from millrace_scheduling.appointment.repository import AppointmentRow
 from millrace_scheduling.appointment.service import AppointmentService
 from millrace_scheduling.hold import repository as holds
-from millrace_scheduling.hold.service import SlotResolver, require_active
+from millrace_scheduling.hold.service import require_active, resolve_request, slot_taken_with_alternatives
 from millrace_scheduling.hold.visit_request import VisitRequest
 from millrace_scheduling.problems import not_found
 from millrace_scheduling.reservation import repository as reservations
@@ -29,7 +29,6 @@ class ReschedulingService:
     appointments: AppointmentService
     ids: Ids
     reserve: Reserve
-    resolver: SlotResolver
 
     async def move_to_start(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, start: datetime
@@ -81,7 +80,7 @@ class ReschedulingService:
             before.provider_location_id, start, before.visit_reason, before.patient_kind, before.mode
         )
         context = await holds.find_context(work.session, before.provider_location_id, start)
-        visit, occupied = await self.resolver.resolve(work.session, request, context, work.now)
+        visit, occupied = await resolve_request(work.session, request, context, work.now)
         if appointment.patient_id is None:
             raise not_found("appointment", appointment.id)
         owner = Owner(appointment.patient_id, appointment.dependant_id)
@@ -94,4 +93,4 @@ class ReschedulingService:
             await reservations.release(work.session, appointment.reservation_id)
             if await self.reserve(work.session, reservation, work.now):
                 return visit, reservation.id
-        raise await self.resolver.slot_taken(work.session, request, visit.time_zone, work.now)
+        raise await slot_taken_with_alternatives(work.session, request, visit.time_zone, work.now)

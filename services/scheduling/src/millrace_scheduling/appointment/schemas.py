@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from millrace_platform.resources import Body, Schema, Version
 from millrace_scheduling.appointment.model import CANCELLATION_REASONS, Appointment, Party, State
-from millrace_scheduling.hold.schemas import Start, VisitFields
-from millrace_scheduling.slot.zones import get_zone
+from millrace_scheduling.hold.schemas import Start, VisitFields, visit_fields
+from millrace_scheduling.zones import get_zone
 
 
 class BookBody(Body):
@@ -72,7 +72,6 @@ class AppointmentResource(VisitFields):
     @classmethod
     def of(cls, appointment: Appointment) -> "AppointmentResource":
         visit, cancellation = appointment.visit, appointment.cancellation
-        local = get_zone(visit.time_zone)
         moved = appointment.moved_from
         return cls.model_construct(
             id=appointment.id,
@@ -80,17 +79,8 @@ class AppointmentResource(VisitFields):
             state=appointment.state,
             patient_id=appointment.patient_id,
             dependant_id=appointment.dependant_id,
-            provider_location_id=visit.provider_location_id,
-            npi=visit.npi,
-            start=visit.start.astimezone(local),
-            end=visit.end.astimezone(local),
-            time_zone=visit.time_zone,
-            minutes=visit.minutes,
-            visit_type=visit.visit_type,
-            visit_reason=visit.visit_reason,
-            mode=visit.mode,
-            patient=visit.patient_kind,
-            moved_from=None if moved is None else moved.astimezone(local),
+            **visit_fields(visit),
+            moved_from=None if moved is None else moved.astimezone(get_zone(visit.time_zone)),
             cancelled_by=None if cancellation is None else cancellation.by,
             cancellation_reason=None if cancellation is None else cancellation.reason,
             completed_at=appointment.completed_at,

@@ -57,7 +57,7 @@ class AppointmentService:
     async def book(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> StoredResponse:
         """Turn a hold into an appointment.
 
-        Problems: 404, 409 if it expired or was booked, and those of the idempotency key.
+        Problems: 404, 409 if the hold expired or was booked, and those of the idempotency key.
         """
         patient_id, now = caller.subject, self.units.now()
         async with self.units.database.connection() as connection:

@@ -9,7 +9,7 @@ from millrace_feeds.clock import rfc3339
 from millrace_platform.unit_of_work import Event
 from millrace_scheduling.appointment.model import Appointment
 from millrace_scheduling.reservation.model import ERASED_PATIENT_ID
-from millrace_scheduling.slot.zones import get_zone
+from millrace_scheduling.zones import get_zone
 
 
 def appointment_event(appointment: Appointment) -> Event:

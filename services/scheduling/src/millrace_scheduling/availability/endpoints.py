@@ -9,8 +9,6 @@ from millrace_platform.errors import FieldError, NotFound, Unprocessable
 from millrace_platform.openapi import problems
 from millrace_platform.responses import NO_STORE
 from millrace_platform.routing import TypedRouter
-from millrace_reference.text import find_closest
-from millrace_reference.visit_reasons import all_visit_reasons, find_visit_reason
 from millrace_scheduling.availability.schemas import (
     MAX_DAYS,
     AvailabilityParameters,
@@ -20,14 +18,13 @@ from millrace_scheduling.availability.schemas import (
     ReasonResource,
 )
 from millrace_scheduling.dependencies import InScheduling
-from millrace_scheduling.slot.zones import get_zone
+from millrace_scheduling.zones import get_zone
 
 router = APIRouter(prefix="/v1/availability", tags=["availability"])
 direct = TypedRouter(prefix="/v1/availability", tags=["availability"])
 
-YEARS = range(2000, 2100)
 WESTERNMOST_OFFSET = timedelta(hours=12)
-"""Offset of the westernmost time zone behind UTC."""
+"""How far local time in the westernmost time zone is behind UTC."""
 
 
 @direct.get("", summary="Find openings", response_model=AvailabilityResource, responses=problems(422))
@@ -38,10 +35,8 @@ async def get_availability(
 
     Others may reserve a returned time at any moment: only a hold reserves it for you.
     """
-    _require_visit_reason(parameters.visit_reason)
     service = scheduling.availability
     first = parameters.from_ or (service.now() - WESTERNMOST_OFFSET).date()
-    _require_near(first, "from")
     last = parameters.to or first + timedelta(6)
     _require_few_days(first, last)
     body = await service.render(parameters.provider_location, first, last, parameters.criteria())
@@ -53,8 +48,6 @@ async def explain_availability(
     scheduling: InScheduling, parameters: Annotated[ExplainParameters, Query()], response: Response
 ) -> ExplanationResource:
     """Return all reasons why a time isn't offered for the given visit; the list is empty if it can be booked."""
-    _require_visit_reason(parameters.visit_reason)
-    _require_near(parameters.start, "start")
     explanation = await scheduling.availability.explain(
         parameters.provider_location, parameters.start, parameters.criteria()
     )
@@ -72,23 +65,7 @@ async def explain_availability(
     )
 
 
-def _require_visit_reason(slug: str | None) -> None:
-    if slug is not None and find_visit_reason(slug) is None:
-        similar = find_closest(slug, [each.slug for each in all_visit_reasons()])
-        remedy = f"Did you mean {', '.join(similar)}?" if similar else "GET /v1/visit-reasons lists them."
-        raise _invalid("visit_reason", "Unknown visit reason.", remedy)
-
-
 def _require_few_days(first: date, last: date) -> None:
     if not timedelta(0) <= last - first < timedelta(MAX_DAYS):
-        raise _invalid("to", "The range ends before it begins, or is too long.", f"Request 1 to {MAX_DAYS} days.")
-
-
-def _require_near(day: date, field: str) -> None:
-    """Raise a 422 problem if the year is so extreme that date arithmetic could overflow."""
-    if day.year not in YEARS:
-        raise _invalid(field, "The day is too far from today.", "Give a day closer to today.")
-
-
-def _invalid(field: str, detail: str, remedy: str) -> Unprocessable:
-    return Unprocessable(errors=[FieldError(field=field, detail=detail, remedy=remedy)])
+        detail, remedy = "The range ends before it begins, or is too long.", f"Request 1 to {MAX_DAYS} days."
+        raise Unprocessable(errors=[FieldError(field="to", detail=detail, remedy=remedy)])

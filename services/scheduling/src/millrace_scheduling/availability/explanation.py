@@ -3,52 +3,50 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from millrace_scheduling.availability.model import VisitCriteria, matching_visit_types, start_bounds
 from millrace_scheduling.calendar.model import Calendar, VisitType
-from millrace_scheduling.slot.model import UNLIMITED
-from millrace_scheduling.slot.windows import expand_blocks, expand_hours, is_holiday, merge_windows, subtract_windows
-from millrace_scheduling.slot.zones import local_day
+from millrace_scheduling.calendar.slots import UNLIMITED
+from millrace_scheduling.calendar.windows import (
+    expand_blocks,
+    expand_hours,
+    is_holiday,
+    merge_windows,
+    subtract_windows,
+)
+from millrace_scheduling.zones import local_day
 
 
 class Reason(StrEnum):
     """A reason why a time isn't offered."""
 
-    NO_CALENDAR = "no_calendar"
-    PAST = "past"
-    NOTICE = "notice"
-    HORIZON = "horizon"
-    HOLIDAY = "holiday"
-    OUTSIDE_HOURS = "outside_hours"
-    BLOCKED = "blocked"
-    OFF_GRID = "off_grid"
-    WRONG_VISIT_TYPE = "wrong_visit_type"
-    TOO_SHORT = "too_short"
-    BOOKED = "booked"
-    HELD = "held"
-    BUFFER = "buffer"
+    detail: str
+    """A sentence for users."""
 
+    def __new__(cls, code: str, detail: str) -> Self:
+        reason = str.__new__(cls, code)
+        reason._value_ = code
+        reason.detail = detail
+        return reason
 
-REASON_DETAILS = {
-    Reason.NO_CALENDAR: "The provider-location has no calendar.",
-    Reason.PAST: "The time has passed.",
-    Reason.NOTICE: "The time is closer than the minimum notice.",
-    Reason.HORIZON: "The time is beyond the booking horizon.",
-    Reason.HOLIDAY: "The day is a holiday of the practice.",
-    Reason.OUTSIDE_HOURS: "The time is outside of opening hours.",
-    Reason.BLOCKED: "The practice has blocked the time.",
-    Reason.OFF_GRID: "Visits don't begin at this time.",
-    Reason.WRONG_VISIT_TYPE: "No visit type matches the reason, the kind of patient and the mode.",
-    Reason.TOO_SHORT: "The visit wouldn't end before closing time or before a block.",
-    Reason.BOOKED: "The time is booked.",
-    Reason.HELD: "Another patient is booking the time right now.",
-    Reason.BUFFER: "The time is within the buffer of another visit.",
-}
+    NO_CALENDAR = "no_calendar", "The provider-location has no calendar."
+    PAST = "past", "The time has passed."
+    NOTICE = "notice", "The time is closer than the minimum notice."
+    HORIZON = "horizon", "The time is beyond the booking horizon."
+    HOLIDAY = "holiday", "The day is a holiday of the practice."
+    OUTSIDE_HOURS = "outside_hours", "The time is outside of opening hours."
+    BLOCKED = "blocked", "The practice has blocked the time."
+    OFF_GRID = "off_grid", "Visits don't begin at this time."
+    WRONG_VISIT_TYPE = "wrong_visit_type", "No visit type matches the reason, the kind of patient and the mode."
+    TOO_SHORT = "too_short", "The visit wouldn't end before closing time or before a block."
+    BOOKED = "booked", "The time is booked."
+    HELD = "held", "Another patient is booking the time right now."
+    BUFFER = "buffer", "The time is within the buffer of another visit."
 
 
 class ReservedTime(NamedTuple):
-    """A reservation of the provider: the time of the visit, and the occupied time with its buffers, in minutes."""
+    """A reservation of the provider, in minutes since the epoch: the visit, and the occupied time with its buffers."""
 
     is_hold: bool
     begin: int
@@ -62,7 +60,8 @@ def explain_start(
 ) -> tuple[VisitType | None, list[Reason]]:
     """Return a visit type that matches the criteria (or None), and all reasons why it can't be booked at `start`.
 
-    The list is empty if the start is offered. If several visit types match, return the one with the fewest reasons.
+    The list is empty if the start, in minutes since the epoch, is offered. If several visit types match, return the one
+    with the fewest reasons.
     """
     common = [*_time_reasons(calendar, start, now), *_calendar_reasons(calendar, start)]
     visit_types = matching_visit_types(calendar, criteria)

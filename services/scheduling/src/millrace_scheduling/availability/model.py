@@ -2,16 +2,19 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
+from uuid import UUID
 
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_scheduling.calendar.model import Calendar, VisitType, visit_type_for
-from millrace_scheduling.slot.model import UNLIMITED, OccupiedTime, Segment, find_segment, fits
-from millrace_scheduling.slot.windows import start_of_day
-from millrace_scheduling.slot.zones import local_day
+from millrace_scheduling.calendar.slots import UNLIMITED, OccupiedTime, Segment, find_segment, fits
+from millrace_scheduling.calendar.windows import start_of_day
+from millrace_scheduling.zones import local_day
 
 PATIENTS: tuple[PatientKind, ...] = ("existing", "new")
 MODES: tuple[Mode, ...] = ("in_person", "video")
@@ -34,6 +37,7 @@ class OpeningDetails(NamedTuple):
 
 
 ANY_VISIT = VisitCriteria()
+NO_OCCUPIED_TIME = OccupiedTime(())
 
 
 def matching_visit_types(calendar: Calendar, criteria: VisitCriteria) -> tuple[VisitType, ...]:
@@ -90,7 +94,7 @@ class Run(NamedTuple):
 
 
 class _Requirement(NamedTuple):
-    """Minutes a visit type needs around its start: free `before` it, the practice `open` and time free `after` it.
+    """Minutes that a visit type needs: free time `before` its start; open hours and free time `after` its start.
 
     `bit` is the visit type's bit in `Run.mask`.
     """
@@ -209,3 +213,46 @@ def find_visit_type(
         if fits(each, start, segment.until, (UNLIMITED, UNLIMITED))
     )
     return next(suitable, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """A provider-location with its calendar (None if it has none) and its slots on the requested days."""
+
+    provider_location_id: UUID
+    npi: str
+    practice_id: UUID | None
+    time_zone: str
+    calendar: Calendar | None
+    segments: list[Segment]
+
+
+@dataclass(frozen=True, slots=True)
+class BookableTimes:
+    """The bookable times of a provider-location; bit n of a run's mask stands for `visit_types[n]`."""
+
+    timetable: Timetable
+    visit_types: Sequence[VisitType]
+    runs: list[Run]
+
+    def starts(self) -> Iterator[int]:
+        """Return all starts in order, in minutes since the epoch."""
+        return chain.from_iterable(run.starts for run in self.runs)
+
+
+def find_bookable_times(
+    timetable: Timetable, occupied: OccupiedTime, criteria: VisitCriteria, within: StartBounds | None, now: float
+) -> BookableTimes:
+    """Return the times of a timetable that can be booked.
+
+    Notice, horizon and `within` restrict them; `now` is in seconds since the epoch.
+    """
+    calendar = timetable.calendar
+    if calendar is None:
+        return BookableTimes(timetable, (), [])
+    allowed = start_bounds(calendar, now)
+    if within is not None:
+        allowed = StartBounds(max(allowed.first, within.first), min(allowed.before, within.before))
+    types = matching_visit_types(calendar, criteria)
+    runs = find_free_runs(types, timetable.segments, calendar.grid_minutes, occupied, allowed)
+    return BookableTimes(timetable, types, runs)

@@ -8,7 +8,7 @@ import msgspec
 
 from millrace_scheduling.availability.model import Run, VisitCriteria, opening_details, select_visit_types
 from millrace_scheduling.calendar.model import MINUTES_PER_DAY, VisitType
-from millrace_scheduling.slot.zones import EPOCH_ORDINAL, offset_periods
+from millrace_scheduling.zones import EPOCH_ORDINAL, offset_periods
 
 _HEAD, _NEXT = '[{"start":"', ',{"start":"'
 _CLOCK = tuple(f"T{minute // 60:02}:{minute % 60:02}:00" for minute in range(MINUTES_PER_DAY))

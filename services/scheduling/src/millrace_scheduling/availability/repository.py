@@ -1,7 +1,6 @@
 """Loads calendars with slots, and occupied time, in one or two queries for any number of provider-locations."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -9,10 +8,10 @@ from uuid import UUID
 
 from millrace_platform.statements import Statements, fetch
 from millrace_scheduling.availability.explanation import ReservedTime
-from millrace_scheduling.availability.model import decode_segments
+from millrace_scheduling.availability.model import NO_OCCUPIED_TIME, Timetable, decode_segments
 from millrace_scheduling.calendar.model import Calendar
 from millrace_scheduling.calendar.repository import decode_calendar
-from millrace_scheduling.slot.model import OccupiedTime, Segment
+from millrace_scheduling.calendar.slots import OccupiedTime
 
 
 def segments_expression(provider_location_id: str, first: str, last: str) -> str:
@@ -32,12 +31,12 @@ _COLUMNS: Final = "p.npi, p.practice_id, p.time_zone, calendars.document::text A
 _TIMETABLES: Final = f"""
 SELECT p.id, {_COLUMNS}, {segments_expression("p.id", "$2", "$3")} AS numbers
 FROM provider_locations p LEFT JOIN calendars ON calendars.provider_location_id = p.id
-WHERE p.id = ANY($1::uuid[]) AND NOT p.deleted
+WHERE p.id = ANY($1::uuid[]) AND NOT p.is_deleted
 """  # noqa: S608 # constants
 _BEGIN, _END = _minute("lower(r.occupied)"), _minute("upper(r.occupied)")
 # The occupied time of a reservation is within a day and a half of its start; local days are within a day of UTC days.
 # Expired holds occupy no time.
-_OVERLAPS: Final = """r.live
+_OVERLAPS: Final = """NOT r.is_released
     AND r.start >= timezone('UTC', {first} - interval '2 days')
     AND r.start < timezone('UTC', {last} + interval '3 days')
     AND (r.expires_at IS NULL OR r.expires_at > {now})"""
@@ -51,7 +50,7 @@ CROSS JOIN LATERAL (
     SELECT array_agg({_BEGIN}) AS begins, array_agg({_END}) AS ends FROM reservations r
     WHERE r.npi = p.npi AND {_OVERLAPS.format(first="each.week", last="(each.week + 6)", now="$3")}
 ) AS reserved
-WHERE NOT p.deleted
+WHERE NOT p.is_deleted
 """  # noqa: S608 # constants
 _FROM_DAYS: Final = f"""
 FROM reservations r
@@ -63,24 +62,23 @@ _START = _minute("r.start")
 _RESERVED: Final = f"SELECT r.kind = 'hold', {_START}, {_START} + r.minutes, {_BEGIN}, {_END} {_FROM_DAYS}"
 
 
-@dataclass(frozen=True, slots=True)
-class Timetable:
-    """A provider-location with its calendar (None if it has none) and its slots on the requested days."""
-
-    provider_location_id: UUID
-    npi: str
-    practice_id: UUID | None
-    time_zone: str
-    calendar: Calendar | None
-    segments: list[Segment]
-
-
 async def load_timetables(
     session: Statements, provider_location_ids: Sequence[UUID], first: date, last: date
 ) -> dict[UUID, Timetable]:
     """Return timetables by provider-location id, without unknown provider-locations."""
     rows = await fetch(session, _TIMETABLES, provider_location_ids, first, last)
     return {row["id"]: _timetable(row["id"], row) for row in rows}
+
+
+async def load_timetable(
+    session: Statements, provider_location_id: UUID, first: date, last: date, now: datetime
+) -> tuple[Timetable, OccupiedTime] | None:
+    """Return a provider-location's timetable and its provider's occupied time at all locations; None if unknown."""
+    timetable = (await load_timetables(session, [provider_location_id], first, last)).get(provider_location_id)
+    if timetable is None:
+        return None
+    occupied = await load_occupied_time(session, [timetable.npi], first, last, now)
+    return timetable, occupied.get(timetable.npi, NO_OCCUPIED_TIME)
 
 
 async def load_weeks(
@@ -120,5 +118,5 @@ async def load_occupied_time(
 
 
 async def load_reserved_times(session: Statements, npi: str, day: date, now: datetime) -> list[ReservedTime]:
-    """Return a provider's live reservations on a UTC day and the two days before and after it."""
+    """Return a provider's reservations from two days before until two days after a UTC day, without expired holds."""
     return [ReservedTime(*row) for row in await fetch(session, _RESERVED, [npi], day, day, now)]

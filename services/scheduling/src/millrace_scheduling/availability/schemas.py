@@ -4,12 +4,13 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_platform.resources import Schema
-from millrace_scheduling.availability.explanation import REASON_DETAILS, Reason
+from millrace_scheduling.availability.explanation import Reason
 from millrace_scheduling.availability.model import VisitCriteria
+from millrace_scheduling.calendar.schemas import Day, VisitReasonSlug, require_near
 
 MAX_PROVIDER_LOCATIONS = 50
 MAX_DAYS = 31
@@ -27,7 +28,7 @@ ProviderLocationIds = Annotated[
 class VisitParameters(Schema):
     """Search criteria; a missing criterion matches every visit."""
 
-    visit_reason: Annotated[str | None, Field(max_length=100, description="Slug of a visit reason.")] = None
+    visit_reason: Annotated[VisitReasonSlug | None, Field(max_length=100, description="Slug of a visit reason.")] = None
     patient: Annotated[PatientKind | None, Field(description="Whether the patient is new to the practice.")] = None
     mode: Annotated[Mode | None, Field(description="In person or by video.")] = None
 
@@ -42,7 +43,7 @@ class AvailabilityParameters(VisitParameters):
 
     provider_location: ProviderLocationIds
     from_: Annotated[
-        date | None, Field(alias="from", description="First day, in the local time of each location; today by default.")
+        Day | None, Field(alias="from", description="First day, in the local time of each location; today by default.")
     ] = None
     to: Annotated[date | None, Field(description=f"Last day, at most {MAX_DAYS} days in all; 7 days by default.")] = (
         None
@@ -55,7 +56,7 @@ class ExplainParameters(VisitParameters):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     provider_location: UUID
-    start: AwareDatetime
+    start: Annotated[AwareDatetime, AfterValidator(require_near)]
 
 
 class OpeningResource(Schema):
@@ -92,7 +93,7 @@ class ReasonResource(Schema):
 
     @classmethod
     def of(cls, reason: Reason) -> "ReasonResource":
-        return cls(code=reason, detail=REASON_DETAILS[reason])
+        return cls(code=reason, detail=reason.detail)
 
 
 class ExplanationResource(Schema):

@@ -1,9 +1,8 @@
 """Search for openings, and explanations why a time can't be booked."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import chain
 from uuid import UUID
 
 from millrace_feeds.clock import Clock, utc_now
@@ -11,23 +10,14 @@ from millrace_platform.database import Database
 from millrace_platform.statements import Statements
 from millrace_scheduling.availability import repository
 from millrace_scheduling.availability.explanation import Reason, explain_start
-from millrace_scheduling.availability.model import (
-    Run,
-    StartBounds,
-    VisitCriteria,
-    find_free_runs,
-    matching_visit_types,
-    start_bounds,
-)
+from millrace_scheduling.availability.model import NO_OCCUPIED_TIME, Timetable, VisitCriteria, find_bookable_times
 from millrace_scheduling.availability.rendering import openings_json
-from millrace_scheduling.availability.repository import Timetable
 from millrace_scheduling.calendar.model import VisitType
-from millrace_scheduling.slot.model import OccupiedTime
-from millrace_scheduling.slot.zones import from_minute, to_minute
+from millrace_scheduling.calendar.slots import OccupiedTime
+from millrace_scheduling.zones import from_minute, to_minute
 
 NEAREST_DAYS = 14
 """Days before and after a requested time in which alternatives are searched for."""
-NO_OCCUPIED_TIME = OccupiedTime(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,37 +30,6 @@ class Explanation:
     timetable: Timetable | None
     visit_type: VisitType | None
     reasons: tuple[Reason, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BookableTimes:
-    """The bookable times of a provider-location; bit n of a run's mask stands for `visit_types[n]`."""
-
-    timetable: Timetable
-    visit_types: Sequence[VisitType]
-    runs: list[Run]
-
-    def starts(self) -> Iterator[int]:
-        """Return all starts in order, in minutes since the epoch."""
-        return chain.from_iterable(run.starts for run in self.runs)
-
-
-def find_bookable_times(
-    timetable: Timetable, occupied: OccupiedTime, criteria: VisitCriteria, within: StartBounds | None, now: float
-) -> BookableTimes:
-    """Return the times of a timetable that can be booked.
-
-    Notice, horizon and `within` restrict them; `now` is in seconds since the epoch.
-    """
-    calendar = timetable.calendar
-    if calendar is None:
-        return BookableTimes(timetable, (), [])
-    allowed = start_bounds(calendar, now)
-    if within is not None:
-        allowed = StartBounds(max(allowed.first, within.first), min(allowed.before, within.before))
-    types = matching_visit_types(calendar, criteria)
-    runs = find_free_runs(types, timetable.segments, calendar.grid_minutes, occupied, allowed)
-    return BookableTimes(timetable, types, runs)
 
 
 async def find_nearest(
@@ -86,15 +45,10 @@ async def find_nearest(
     center = to_minute(around)
     days = timedelta(NEAREST_DAYS)
     first, last = max(around - days, now).date() - timedelta(1), (max(around, now) + days).date()
-    timetable = (await repository.load_timetables(session, [provider_location_id], first, last)).get(
-        provider_location_id
-    )
-    if timetable is None:
+    loaded = await repository.load_timetable(session, provider_location_id, first, last, now)
+    if loaded is None:
         return []
-    occupied = await repository.load_occupied_time(session, [timetable.npi], first, last, now)
-    times = find_bookable_times(
-        timetable, occupied.get(timetable.npi, NO_OCCUPIED_TIME), criteria, None, now.timestamp()
-    )
+    times = find_bookable_times(*loaded, criteria, None, now.timestamp())
     ordered = sorted((abs(start - center), start) for start in times.starts() if start != center)
     return [from_minute(start) for _, start in ordered[:limit]]
 

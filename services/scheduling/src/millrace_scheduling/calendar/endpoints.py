@@ -20,7 +20,7 @@ async def get_calendar(
     scheduling: InScheduling, caller: InPrincipal, provider_location_id: UUID, known: IfNoneMatch, response: Response
 ) -> CalendarResource | Response:
     """Return the calendar of a provider-location, for the staff of its practice."""
-    calendar = await scheduling.parts.calendars.get(caller, provider_location_id)
+    calendar = await scheduling.calendars.get(caller, provider_location_id)
     if known.match_weakly(calendar.version):
         return Response(status_code=304, headers=etag_headers(calendar.version))
     return _resource(calendar, response)
@@ -48,7 +48,7 @@ async def put_calendar(
     `If-Match` is required to replace a calendar. The new times can be booked at once. Existing bookings stay as they
     are, even at times that the new calendar doesn't offer.
     """
-    calendars = scheduling.parts.calendars
+    calendars = scheduling.calendars
     provider_location = await calendars.get_provider_location(caller, provider_location_id)
     calendar, is_new = await calendars.put(provider_location, match, body.to_model(provider_location.time_zone))
     response.status_code = 201 if is_new else 200
@@ -60,7 +60,7 @@ async def delete_calendar(
     scheduling: InScheduling, caller: InPrincipal, provider_location_id: UUID, match: IfMatch
 ) -> None:
     """Delete the calendar of a provider-location, for the staff of its practice. Existing bookings stay as they are."""
-    calendars = scheduling.parts.calendars
+    calendars = scheduling.calendars
     await calendars.delete(await calendars.get_provider_location(caller, provider_location_id), match)
 
 

@@ -11,10 +11,10 @@ from millrace_platform.periodic import run_periodically
 from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_scheduling.calendar import repository
 from millrace_scheduling.calendar.model import Calendar
-from millrace_scheduling.openings.repository import mark_provider_locations_dirty
+from millrace_scheduling.dirty_marks import mark_provider_locations_dirty
 
 CALENDARS_PER_BATCH = 100
-"""Calendars that one transaction extends."""
+"""Maximum of calendars whose slots one transaction extends."""
 
 
 @dataclass(frozen=True, slots=True)

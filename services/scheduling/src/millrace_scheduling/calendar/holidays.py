@@ -9,7 +9,7 @@ MONDAY, THURSDAY, SATURDAY, SUNDAY = 0, 3, 5, 6
 
 @lru_cache(maxsize=256)
 def federal_holidays(year: int) -> frozenset[date]:
-    """Return the days of `year` on which a holiday is observed: Saturdays' on Friday, Sundays' on Monday."""
+    """Return the days of `year` on which a holiday is observed: Friday for one on a Saturday, Monday for a Sunday."""
     fixed = [(1, 1), (7, 4), (11, 11), (12, 25), *([(6, 19)] if year >= JUNETEENTH_SINCE else [])]
     observed = [_observed(date(each, month, day)) for each in (year, year + 1) for month, day in fixed]
     floating = [

@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.database_errors import driver_errors_as_problems
 from millrace_scheduling.calendar.model import Calendar
+from millrace_scheduling.calendar.slots import compute_segments
 from millrace_scheduling.calendar.tables import calendars, slots
-from millrace_scheduling.slot.model import compute_segments
 
 _decoder = msgspec.json.Decoder(Calendar)
 SLOT_COLUMNS = ("provider_location_id", "day", "segments")
@@ -74,7 +74,7 @@ async def save_next_version(
 
 
 async def lock_behind_horizon(session: Session, today: date, limit: int) -> list[CalendarRow]:
-    """Lock and return up to `limit` calendars that lack slots before `slot_horizon`; skip locked ones."""
+    """Lock and return up to `limit` calendars whose slots don't reach their `slot_horizon`; skip locked ones."""
     behind = calendars.c.materialized_to < today + calendars.c.document["horizon_days"].as_integer() + 1
     query = (
         _CALENDARS.where(calendars.c.document.is_not(None), behind)

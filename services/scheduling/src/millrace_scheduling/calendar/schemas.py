@@ -22,7 +22,7 @@ from millrace_scheduling.calendar.model import (
     VersionedCalendar,
     VisitType,
 )
-from millrace_scheduling.slot.zones import UnknownTimeZoneError, get_zone
+from millrace_scheduling.zones import UnknownTimeZoneError, get_zone
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -54,10 +54,11 @@ def _require_local_time(moment: datetime) -> datetime:
         raise _invalid(
             "local_time", "The time has an offset.", "Give the local time at the location, without an offset."
         )
-    return _require_near(moment.replace(second=0, microsecond=0))
+    return require_near(moment.replace(second=0, microsecond=0))
 
 
-def _require_near(day: D) -> D:
+def require_near(day: D) -> D:
+    """Return the day; raise a validation error if it is so far from today that date arithmetic could overflow."""
     if day.year not in YEARS:
         raise _invalid("year", "The day is too far from today.", f"Give a year from {YEARS[0]} to {YEARS[-1]}.")
     return day
@@ -73,7 +74,8 @@ LocalTime = Annotated[
     AfterValidator(_require_local_time),
     Field(description="Local time at the location.", examples=["2026-12-24T12:00"]),
 ]
-Day = Annotated[date, AfterValidator(_require_near)]
+Day = Annotated[date, AfterValidator(require_near)]
+VisitReasonSlug = Annotated[str, AfterValidator(_require_visit_reason)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Name = Annotated[
     str,
@@ -148,9 +150,7 @@ class VisitTypeBody(Body):
     id: Slug = Field(examples=["new-patient"])
     name: Name
     minutes: Annotated[int, Field(ge=5, le=MAX_VISIT_MINUTES)]
-    visit_reasons: Annotated[
-        tuple[Annotated[str, AfterValidator(_require_visit_reason)], ...], Field(max_length=100)
-    ] = ()
+    visit_reasons: Annotated[tuple[VisitReasonSlug, ...], Field(max_length=100)] = ()
     patients: Annotated[list[PatientKind], Field(min_length=1, max_length=2, default=["existing", "new"])]
     modes: Annotated[list[Mode], Field(min_length=1, max_length=2, default=["in_person"])]
     buffer_before: Minutes = 0
@@ -201,19 +201,12 @@ class CalendarBody(Body):
 
     def to_model(self, time_zone: str) -> Calendar:
         """Return the calendar; `time_zone` is used if the body has none."""
-        return Calendar(
-            time_zone=self.time_zone or time_zone,
-            weekly_hours=tuple(each.to_model() for each in self.weekly_hours),
-            visit_types=tuple(each.to_model() for each in self.visit_types),
-            grid_minutes=self.grid_minutes,
-            minimum_notice=self.minimum_notice,
-            horizon_days=self.horizon_days,
-            cancellation_cutoff=self.cancellation_cutoff,
-            blocks=tuple(each.to_model() for each in self.blocks),
-            extra_hours=tuple(each.to_model() for each in self.extra_hours),
-            holidays=tuple(sorted(set(self.holidays))),
-            federal_holidays=self.federal_holidays,
-        )
+        converted = {
+            name: tuple(each.to_model() for each in getattr(self, name))
+            for name in ("weekly_hours", "visit_types", "blocks", "extra_hours")
+        }
+        zone, holidays = self.time_zone or time_zone, tuple(sorted(set(self.holidays)))
+        return Calendar(**{**dict(self), **converted, "time_zone": zone, "holidays": holidays})
 
 
 class CalendarResource(CalendarBody):

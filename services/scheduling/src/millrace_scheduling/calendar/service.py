@@ -13,7 +13,7 @@ from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.access import can_manage
 from millrace_scheduling.calendar import repository
 from millrace_scheduling.calendar.model import Calendar, VersionedCalendar
-from millrace_scheduling.openings.repository import mark_dirty
+from millrace_scheduling.dirty_marks import mark_dirty
 from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.provider_location.model import ProviderLocation
 

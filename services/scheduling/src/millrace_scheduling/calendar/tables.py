@@ -25,4 +25,4 @@ slots = Table(
     Column("day", Date, primary_key=True),
     Column("segments", ARRAY(Integer), nullable=False),
 )
-"""A row for each local day that has slots. `segments`: three numbers for each `slot.model.Segment`, in order."""
+"""A row for each local day that has slots. `segments`: three numbers for each `calendar.slots.Segment`, in order."""

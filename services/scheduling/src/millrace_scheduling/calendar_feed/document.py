@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard
 
 from millrace_scheduling.appointment.model import Appointment, State
-from millrace_scheduling.slot.zones import OffsetPeriod, from_minute, get_zone, offset_periods, to_minute
+from millrace_scheduling.zones import OffsetPeriod, from_minute, get_zone, offset_periods, to_minute
 
 MEDIA_TYPE = "text/calendar; charset=utf-8"
 PRODUCT = "-//Millrace//Appointments//EN"

@@ -1,7 +1,7 @@
 """Calendar feeds: staff and patients create and revoke them, calendar programs read them by their secret address."""
 
 import hashlib
-from collections.abc import Callable
+import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -25,20 +25,16 @@ FEEDS_PER_USER: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class CalendarFeedService:
-    """Creates, revokes and renders calendar feeds.
-
-    `new_secret` returns the unguessable part of an address, of which only a digest is stored.
-    """
+    """Creates, revokes and renders calendar feeds. Of a feed's secret address only a digest is stored."""
 
     units: UnitsOfWork
     ids: Ids
-    new_secret: Callable[[], str]
 
     async def create(
         self, caller: Principal, provider_location_id: UUID | None, npi: str | None
     ) -> tuple[CalendarFeed, str]:
         """Create a feed; return it and its secret. Problems: 403, 404, 409 if the caller has too many feeds."""
-        secret = self.new_secret()
+        secret = secrets.token_urlsafe(32)
         async with self.units.begin() as work:
             feed = await self._new_feed(work, caller, provider_location_id, npi)
             if len(await repository.list_created_by(work.session, caller.subject, FEEDS_PER_USER)) == FEEDS_PER_USER:

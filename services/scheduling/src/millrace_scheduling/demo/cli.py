@@ -10,9 +10,8 @@ from millrace_feeds.clock import SystemClock
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
-from millrace_scheduling.composition import SOURCE
 from millrace_scheduling.demo.loader import load_demo
-from millrace_scheduling.settings import SchedulingSettings
+from millrace_scheduling.settings import SOURCE, SchedulingSettings
 
 STATEMENT_TIMEOUT = 60.0
 

@@ -19,9 +19,9 @@ from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.calendar.repository import SLOT_COLUMNS, slot_horizon
 from millrace_scheduling.calendar.tables import calendars, slots
 from millrace_scheduling.demo.patterns import PATTERNS, Booking, demo_calendar, demo_segments, random_bookings
-from millrace_scheduling.openings.repository import mark_provider_locations_dirty
+from millrace_scheduling.dirty_marks import mark_provider_locations_dirty
 from millrace_scheduling.provider_location.repository import provider_locations
-from millrace_scheduling.slot.zones import from_minute
+from millrace_scheduling.zones import from_minute
 
 BATCH_SIZE = 250
 """Maximum of provider-locations loaded in one transaction."""
@@ -31,8 +31,8 @@ UNCHANGED_POLLS = 8
 
 CALENDAR_COLUMNS = ("provider_location_id", "version", "document", "materialized_to")
 RESERVATION_COLUMNS = (
-    "id", "provider_location_id", "npi", "patient_id", "start", "minutes", "occupied", "kind", "live", "visit_type",
-    "mode", "patient_kind", "created_at",
+    "id", "provider_location_id", "npi", "patient_id", "start", "minutes", "occupied", "kind", "visit_type", "mode",
+    "patient_kind", "created_at",
 )  # fmt: skip
 APPOINTMENT_COLUMNS = (
     "id", "version", "state", "reservation_id", "patient_id", "provider_location_id", "npi", "time_zone", "start",
@@ -62,7 +62,7 @@ async def load_demo(
     async with units.database.read() as session:
         query = (
             select(provider_locations.c.id, provider_locations.c.npi, provider_locations.c.time_zone)
-            .where(~provider_locations.c.deleted)
+            .where(~provider_locations.c.is_deleted)
             .order_by(provider_locations.c.id)
         )
         chosen = (await session.execute(query.limit(limit))).all()
@@ -115,31 +115,16 @@ def _days(first: date, before: date) -> Iterator[date]:
 
 
 def _add_booking(rows: Rows, work: UnitOfWork, provider_location: tuple[UUID, str, str], booking: Booking) -> None:
-    (provider_location_id, npi, zone), visit_type = provider_location, booking.visit_type
+    (provider_location_id, npi, _), visit_type = provider_location, booking.visit_type
     start, now = from_minute(booking.start), work.now
     occupied = asyncpg.Range(start, start + timedelta(minutes=visit_type.minutes))
     time = (start, visit_type.minutes)
     visit = (visit_type.id, "in_person", "existing")
     rows.reservations.append(
-        (booking.id, provider_location_id, npi, booking.patient_id, *time, occupied, "appointment", True, *visit, now)
+        (booking.id, provider_location_id, npi, booking.patient_id, *time, occupied, "appointment", *visit, now)
     )
-    rows.appointments.append(
-        (
-            booking.id,
-            1,
-            "booked",
-            booking.id,
-            booking.patient_id,
-            provider_location_id,
-            npi,
-            zone,
-            *time,
-            *visit,
-            0,
-            now,
-            now,
-        )
-    )
+    ids = (booking.id, booking.patient_id)
+    rows.appointments.append((booking.id, 1, "booked", *ids, *provider_location, *time, *visit, 0, now, now))
 
 
 async def _insert(work: UnitOfWork, rows: Rows, provider_location_ids: Sequence[UUID]) -> None:

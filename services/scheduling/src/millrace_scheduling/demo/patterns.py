@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from millrace_scheduling.calendar.model import Calendar, Hours, VisitType
-from millrace_scheduling.slot.model import Segment, compute_segments
+from millrace_scheduling.calendar.slots import Segment, compute_segments
 
 PATTERNS = 40
 GRID_MINUTES = 30

@@ -10,7 +10,7 @@ from millrace_platform.openapi import problems
 from millrace_platform.responses import NO_STORE
 from millrace_platform.routing import TypedRouter
 from millrace_scheduling.access import InPatient
-from millrace_scheduling.client_address import InHashedAddress
+from millrace_scheduling.client_address import InAddressHash
 from millrace_scheduling.hold.schemas import HoldBody, HoldResource
 from millrace_scheduling.hold.service import HoldService
 
@@ -34,10 +34,10 @@ InHolds: TypeAlias = Annotated[HoldService, Depends(_service)]
     responses=problems(400, 401, 403, 404, 409, 415, 422, 429),
 )
 async def create_hold(
-    holds: InHolds, caller: InPatient, key: InIdempotencyKey, address: InHashedAddress, body: HoldBody
+    holds: InHolds, caller: InPatient, key: InIdempotencyKey, address_hash: InAddressHash, body: HoldBody
 ) -> Response:
     """Reserve a time for five minutes. If it isn't free, the response is 409 with the nearest `alternatives`."""
-    return (await holds.create(caller, key, body.visit_request(), body.dependant_id, address)).response()
+    return (await holds.create(caller, key, body.visit_request(), body.dependant_id, address_hash)).response()
 
 
 @router.get("/{hold_id}", summary="Get a hold", responses=problems(401, 403, 404, 422))

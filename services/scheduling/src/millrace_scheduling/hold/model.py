@@ -1,4 +1,4 @@
-"""Holds: their lifetime, their only extension, and their limits per patient and client address. Pure."""
+"""Holds: their lifetime, their extension, and their limits per patient and client address. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -52,10 +52,10 @@ class Hold:
     dependant_id: UUID | None
     visit: Visit
     expires_at: datetime
-    extended: bool = False
+    is_extended: bool = False
 
     def extend(self, now: datetime) -> "Hold":
         """Return the extended hold, which never expires earlier than before; raise `AlreadyExtendedError`."""
-        if self.extended:
+        if self.is_extended:
             raise AlreadyExtendedError
-        return replace(self, extended=True, expires_at=max(self.expires_at, now + HOLD_LIFETIME))
+        return replace(self, is_extended=True, expires_at=max(self.expires_at, now + HOLD_LIFETIME))

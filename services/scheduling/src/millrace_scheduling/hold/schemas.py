@@ -1,7 +1,7 @@
 """Holds as REST resources."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
@@ -10,7 +10,8 @@ from millrace_contracts.entities import Mode, PatientKind
 from millrace_platform.resources import Body, Schema
 from millrace_scheduling.hold.model import Hold
 from millrace_scheduling.hold.visit_request import VisitRequest
-from millrace_scheduling.slot.zones import get_zone
+from millrace_scheduling.reservation.model import Visit
+from millrace_scheduling.zones import get_zone
 
 Reason = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, examples=["annual-physical"])]
 """A slug of the directory's visit reasons."""
@@ -55,6 +56,23 @@ class VisitFields(Schema):
     patient: PatientKind
 
 
+def visit_fields(visit: Visit) -> dict[str, Any]:
+    """Return the values of `VisitFields` for a visit, with its times in the local time of its location."""
+    local = get_zone(visit.time_zone)
+    return {
+        "provider_location_id": visit.provider_location_id,
+        "npi": visit.npi,
+        "start": visit.start.astimezone(local),
+        "end": visit.end.astimezone(local),
+        "time_zone": visit.time_zone,
+        "minutes": visit.minutes,
+        "visit_type": visit.visit_type,
+        "visit_reason": visit.visit_reason,
+        "mode": visit.mode,
+        "patient": visit.patient_kind,
+    }
+
+
 class HoldResource(VisitFields):
     """A time that is reserved for the patient until `expires_at`."""
 
@@ -65,23 +83,12 @@ class HoldResource(VisitFields):
 
     @classmethod
     def of(cls, hold: Hold) -> "HoldResource":
-        visit = hold.visit
-        start = visit.start.astimezone(get_zone(visit.time_zone))
         return cls.model_construct(
             id=hold.id,
             dependant_id=hold.dependant_id,
-            provider_location_id=visit.provider_location_id,
-            npi=visit.npi,
-            start=start,
-            end=visit.end.astimezone(start.tzinfo),
-            time_zone=visit.time_zone,
-            minutes=visit.minutes,
-            visit_type=visit.visit_type,
-            visit_reason=visit.visit_reason,
-            mode=visit.mode,
-            patient=visit.patient_kind,
+            **visit_fields(hold.visit),
             expires_at=hold.expires_at,
-            extendable=not hold.extended,
+            extendable=not hold.is_extended,
         )
 
 

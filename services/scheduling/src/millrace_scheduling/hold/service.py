@@ -1,10 +1,10 @@
 """Creating, extending and releasing holds."""
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 from uuid import UUID
 
 from millrace_platform.authentication import Principal
@@ -20,6 +20,7 @@ from millrace_platform.idempotency import (
 from millrace_platform.ids import Ids
 from millrace_platform.statements import Statements
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_scheduling.availability.service import find_nearest
 from millrace_scheduling.hold import repository
 from millrace_scheduling.hold.model import HOLD_LIFETIME, AlreadyExtendedError, Hold, HoldUsage, TooManyHoldsError
 from millrace_scheduling.hold.repository import BookingContext, HoldRow, ReserveHold
@@ -28,9 +29,6 @@ from millrace_scheduling.hold.visit_request import NotOfferedError, NoVisitTypeE
 from millrace_scheduling.problems import hold_expired, hold_used, no_visit_type, not_found, slot_taken
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.reservation.model import Owner, Reservation, TimeRange, Visit
-
-FindAlternatives: TypeAlias = Callable[[Statements, VisitRequest, datetime], Awaitable[Sequence[datetime]]]
-"""Finds the free starts that are nearest to the requested one."""
 
 
 class WaitlistOffers(Protocol):
@@ -45,33 +43,30 @@ class WaitlistOffers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class SlotResolver:
-    """Resolves a request to the visit and the time to be reserved, or raises the problem to respond with."""
+async def resolve_request(
+    session: Statements, request: VisitRequest, context: BookingContext | None, now: datetime
+) -> tuple[Visit, TimeRange]:
+    """Return the requested visit and the time that it occupies. Problems: 404, 409 with alternative times, 422."""
+    if context is None:
+        raise not_found("provider-location", request.provider_location_id)
+    if context.calendar is None:
+        raise slot_taken([], "The provider takes no bookings here.")
+    try:
+        return resolve_visit(request, context.provider_location, context.calendar, context.segments, now)
+    except NoVisitTypeError:
+        raise no_visit_type() from None
+    except NotOfferedError as error:
+        raise await slot_taken_with_alternatives(
+            session, request, context.calendar.time_zone, now, str(error)
+        ) from None
 
-    find_alternatives: FindAlternatives
 
-    async def resolve(
-        self, session: Statements, request: VisitRequest, context: BookingContext | None, now: datetime
-    ) -> tuple[Visit, TimeRange]:
-        """Return the visit and the time that it occupies. Problems: 404, 409 with alternative times, 422."""
-        if context is None:
-            raise not_found("provider-location", request.provider_location_id)
-        if context.calendar is None:
-            raise slot_taken([], "The provider takes no bookings here.")
-        try:
-            return resolve_visit(request, context.provider_location, context.calendar, context.segments, now)
-        except NoVisitTypeError:
-            raise no_visit_type() from None
-        except NotOfferedError as error:
-            raise await self.slot_taken(session, request, context.calendar.time_zone, now, str(error)) from None
-
-    async def slot_taken(
-        self, session: Statements, request: VisitRequest, time_zone: str, now: datetime, *detail: str
-    ) -> Problem:
-        """Return a 409 problem with the nearest free starts, in the local time of the time zone."""
-        starts = await self.find_alternatives(session, request, now)
-        return slot_taken([local_text(each, time_zone) for each in starts], *detail)
+async def slot_taken_with_alternatives(
+    session: Statements, request: VisitRequest, time_zone: str, now: datetime, *detail: str
+) -> Problem:
+    """Return a 409 problem with the nearest free starts, in the local time of the time zone."""
+    starts = await find_nearest(session, request.provider_location_id, request.start, request.criteria, now)
+    return slot_taken([local_text(each, time_zone) for each in starts], *detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +76,21 @@ class HoldService:
     units: UnitsOfWork
     ids: Ids
     reserve_hold: ReserveHold
-    resolver: SlotResolver
     offers: WaitlistOffers
 
     async def create(
-        self, caller: Principal, key: IdempotencyKey, request: VisitRequest, dependant_id: UUID | None, address: bytes
+        self,
+        caller: Principal,
+        key: IdempotencyKey,
+        request: VisitRequest,
+        dependant_id: UUID | None,
+        address_hash: bytes,
     ) -> StoredResponse:
         """Reserve the time for `HOLD_LIFETIME`.
 
         Problems: 404, 409 with alternative times, 422, 429, and those of the idempotency key.
         """
-        owner, now = Owner(caller.subject, dependant_id, address), self.units.now()
+        owner, now = Owner(caller.subject, dependant_id, address_hash), self.units.now()
         async with self.units.database.connection() as connection:
 
             async def look_up() -> Any:
@@ -101,13 +100,13 @@ class HoldService:
 
             async def reserve(row: Any) -> StoredResponse:
                 context = repository.context_from_row(row)
-                visit, occupied = await self.resolver.resolve(connection, request, context, now)
+                visit, occupied = await resolve_request(connection, request, context, now)
                 hold = Hold(self.ids(), owner.patient_id, owner.dependant_id, visit, now + HOLD_LIFETIME)
                 reservation = Reservation(hold.id, owner, visit, occupied, hold.expires_at)
                 response = _response(201, hold)
                 idempotency_record = record_values(owner.patient_id, key, now, response)
                 if not await self._reserve(connection, reservation, idempotency_record, now):
-                    raise await self.resolver.slot_taken(connection, request, visit.time_zone, now)
+                    raise await slot_taken_with_alternatives(connection, request, visit.time_zone, now)
                 return response
 
             return await execute_statement_once(key, look_up, reserve)

@@ -6,18 +6,18 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from millrace_contracts.entities import Mode, PatientKind
-from millrace_scheduling.availability.explanation import REASON_DETAILS, Reason, explain_start
+from millrace_scheduling.availability.explanation import Reason, explain_start
 from millrace_scheduling.availability.model import VisitCriteria, find_visit_type, matching_visit_types
 from millrace_scheduling.calendar.model import Calendar, VisitType
+from millrace_scheduling.calendar.slots import Segment
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation.model import TimeRange, Visit
-from millrace_scheduling.slot.model import Segment
-from millrace_scheduling.slot.zones import to_minute
+from millrace_scheduling.zones import to_minute
 
 
 @dataclass(frozen=True, slots=True)
 class VisitRequest:
-    """A visit that a patient wants to book. `start` is aware; without `visit_reason` the calendar chooses the type."""
+    """A visit that a patient wants to book. `start` has an offset; without a reason the calendar chooses the type."""
 
     provider_location_id: UUID
     start: datetime
@@ -55,9 +55,9 @@ def resolve_visit(
         if not matching_visit_types(calendar, request.criteria):
             raise NoVisitTypeError
         _, why = explain_start(calendar, minute, request.criteria, (), moment)
-        raise NotOfferedError(" ".join(REASON_DETAILS[each] for each in why))
+        raise NotOfferedError(" ".join(each.detail for each in why))
     if request.start.second or request.start.microsecond:
-        raise NotOfferedError(REASON_DETAILS[Reason.OFF_GRID])
+        raise NotOfferedError(Reason.OFF_GRID.detail)
     visit = Visit(
         provider_location_id=provider_location.id,
         npi=provider_location.npi,

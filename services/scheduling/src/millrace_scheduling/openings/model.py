@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-from millrace_scheduling.slot.zones import week_start
+from millrace_scheduling.zones import week_start
 
 WEEK = timedelta(7)
 _MAX_OFFSET = timedelta(1)

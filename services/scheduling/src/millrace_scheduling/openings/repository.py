@@ -1,19 +1,19 @@
-"""Database access for published openings, and for dirty marks: times whose openings must be recomputed."""
+"""Database access for published openings, and for the dirty marks that the publisher of openings processes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import DateTime, delete, exists, false, func, insert, literal, select, tuple_
+from sqlalchemy import delete, exists, false, func, insert, literal, select, tuple_
 
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.statements import fetch
 from millrace_scheduling.calendar.tables import calendars, slots
-from millrace_scheduling.openings.tables import dirty_openings, openings
+from millrace_scheduling.dirty_marks import MOMENT, dirty_openings
+from millrace_scheduling.openings.tables import openings
 from millrace_scheduling.provider_location.repository import provider_locations
 
-_MOMENT = DateTime(timezone=True)
 CHANNEL = "millrace_openings"
 ORDER_LOCK = 0x6D696C6C_6F70656E
 """Advisory lock ("millopen") under which `seq` is assigned, so that it increases in commit order."""
@@ -24,11 +24,11 @@ _TAKE_MARKS = """
 WITH taken AS (
     DELETE FROM dirty_openings
     WHERE seq = ANY (ARRAY(SELECT seq FROM dirty_openings ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED))
-    RETURNING npi, first, last, frees
-), dirty_line AS (
-    INSERT INTO dirty_lines (npi) SELECT DISTINCT npi FROM taken WHERE frees
+    RETURNING npi, changed_from, changed_until, may_free_time
+), dirty_waitlist AS (
+    INSERT INTO dirty_waitlists (npi) SELECT DISTINCT npi FROM taken WHERE may_free_time
 )
-SELECT npi, first, last, ARRAY(
+SELECT npi, changed_from, changed_until, ARRAY(
     SELECT p.id FROM provider_locations p
     WHERE p.npi = taken.npi AND EXISTS (SELECT FROM calendars c WHERE c.provider_location_id = p.id)
 ) FROM taken
@@ -73,49 +73,34 @@ class WeekRow:
 
 @dataclass(frozen=True, slots=True)
 class DirtyMark:
-    """A provider's time, from `first` to `last`, whose openings may have changed.
+    """A provider's time, from `changed_from` until `changed_until`, whose openings may have changed.
 
     `provider_location_ids` are the provider's locations that have or had a calendar, including deleted ones.
     """
 
     npi: str
-    first: datetime
-    last: datetime
+    changed_from: datetime
+    changed_until: datetime
     provider_location_ids: Sequence[UUID]
-
-
-async def mark_dirty(session: Session, npi: str, first: datetime, last: datetime) -> None:
-    """Request that a provider's openings in a time be recomputed, at all locations, after the transaction commits."""
-    await session.execute(insert(dirty_openings).values(npi=npi, first=first, last=last))
-
-
-async def mark_provider_locations_dirty(
-    session: Session, provider_location_ids: Sequence[UUID], first: datetime, last: datetime
-) -> None:
-    """Request that openings in a time be recomputed for the providers of these provider-locations, at all locations."""
-    npis = (
-        select(provider_locations.c.npi, literal(first, _MOMENT), literal(last, _MOMENT))
-        .where(provider_locations.c.id.in_(provider_location_ids))
-        .distinct()
-    )
-    await session.execute(insert(dirty_openings).from_select(["npi", "first", "last"], npis))
 
 
 async def mark_notice_dirty(session: Session, now: datetime) -> None:
     """Request recomputation of openings within the minimum notice, for all calendars with slots until tomorrow.
 
-    Doesn't have the waitlist checked, because no time becomes free.
+    The waitlist isn't checked for these, because no time becomes free.
     """
     notice = func.make_interval(0, 0, 0, 0, 0, calendars.c.document["minimum_notice"].as_integer())
     has_slots = exists().where(
         slots.c.provider_location_id == calendars.c.provider_location_id, slots.c.day <= now.date() + timedelta(1)
     )
     marks = (
-        select(provider_locations.c.npi, literal(now, _MOMENT), literal(now, _MOMENT) + notice, false())
+        select(provider_locations.c.npi, literal(now, MOMENT), literal(now, MOMENT) + notice, false())
         .join(calendars, calendars.c.provider_location_id == provider_locations.c.id)
         .where(calendars.c.document.is_not(None), has_slots)
     )
-    await session.execute(insert(dirty_openings).from_select(["npi", "first", "last", "frees"], marks))
+    await session.execute(
+        insert(dirty_openings).from_select(["npi", "changed_from", "changed_until", "may_free_time"], marks)
+    )
 
 
 async def take_marks(session: Session, limit: int) -> list[DirtyMark]:

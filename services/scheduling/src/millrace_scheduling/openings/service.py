@@ -11,12 +11,13 @@ from millrace_platform.background import raise_if_cancelled
 from millrace_platform.errors import Problem
 from millrace_platform.periodic import run_in_batches, run_periodically
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
-from millrace_scheduling.availability.repository import Timetable, load_weeks
+from millrace_scheduling.availability.model import Timetable
+from millrace_scheduling.availability.repository import load_weeks
+from millrace_scheduling.calendar.slots import OccupiedTime
 from millrace_scheduling.openings import repository
 from millrace_scheduling.openings.model import current_week, weeks_between
 from millrace_scheduling.openings.repository import DirtyMark, WeekRow
 from millrace_scheduling.openings.wire import is_empty, openings_event, render_week
-from millrace_scheduling.slot.model import OccupiedTime
 
 MARKS_PER_BATCH = 50
 """Maximum of dirty marks processed in one transaction: a changed calendar's mark spans about ten weeks."""
@@ -84,7 +85,7 @@ def _touched_weeks(marks: Sequence[DirtyMark], now: datetime) -> set[WeekKey]:
     return {
         (provider_location_id, week)
         for mark in marks
-        for week in weeks_between(max(mark.first, now), mark.last)
+        for week in weeks_between(max(mark.changed_from, now), mark.changed_until)
         if week >= oldest
         for provider_location_id in mark.provider_location_ids
     }

@@ -1,20 +1,6 @@
-"""The table of published openings, and the table of dirty marks: times whose openings may have changed."""
+"""The table of published openings."""
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Date,
-    DateTime,
-    ForeignKey,
-    Identity,
-    LargeBinary,
-    Sequence,
-    Table,
-    Text,
-    Uuid,
-    text,
-)
+from sqlalchemy import BigInteger, Column, Date, ForeignKey, LargeBinary, Sequence, Table, Uuid
 
 from millrace_scheduling.tables import metadata
 
@@ -31,15 +17,3 @@ openings = Table(
 )
 """The last published version of each week. `week` is a Monday, `data` the published entity, null if it was deleted.
 `seq` increases with each change of any row, in commit order."""
-
-dirty_openings = Table(
-    "dirty_openings",
-    metadata,
-    Column("seq", BigInteger, Identity(always=True), primary_key=True),
-    Column("npi", Text, nullable=False),
-    Column("first", DateTime(timezone=True), nullable=False),
-    Column("last", DateTime(timezone=True), nullable=False),
-    Column("frees", Boolean, nullable=False, server_default=text("true")),
-)
-"""Times of a provider whose openings may have changed; `frees`: whether some of the time may have become free. Rows are
-only inserted and deleted, so writers wait neither for each other nor for the publisher."""

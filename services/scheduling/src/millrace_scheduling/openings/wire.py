@@ -7,13 +7,11 @@ import msgspec
 
 from millrace_contracts.registry import AVAILABILITY
 from millrace_platform.unit_of_work import Action, Event
-from millrace_scheduling.availability.model import ANY_VISIT, StartBounds
+from millrace_scheduling.availability.model import ANY_VISIT, StartBounds, Timetable, find_bookable_times
 from millrace_scheduling.availability.rendering import openings_json
-from millrace_scheduling.availability.repository import Timetable
-from millrace_scheduling.availability.service import find_bookable_times
+from millrace_scheduling.calendar.slots import OccupiedTime
+from millrace_scheduling.calendar.windows import start_of_day
 from millrace_scheduling.openings.model import week_name
-from millrace_scheduling.slot.model import OccupiedTime
-from millrace_scheduling.slot.windows import start_of_day
 
 
 def render_week(timetable: Timetable, week: date, occupied: OccupiedTime, now: float) -> bytes | None:

@@ -6,11 +6,11 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class ProviderLocation:
-    """A provider at one location. `version` is that of the consumed entity; rows stay after a deletion to retain it."""
+    """A provider at one location. `version` is that of the consumed entity; deleted ones keep their row for it."""
 
     id: UUID
     npi: str
     practice_id: UUID | None
     time_zone: str
     version: int
-    deleted: bool = False
+    is_deleted: bool = False

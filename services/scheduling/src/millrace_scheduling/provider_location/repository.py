@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Table, Text, Uuid, select
@@ -19,14 +20,21 @@ provider_locations = Table(
     Column("practice_id", Uuid),
     Column("time_zone", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
-    Column("deleted", Boolean, nullable=False),
+    Column("is_deleted", Boolean, nullable=False),
     CheckConstraint("version > 0", name="version"),
 )
 
 
+def provider_location_from_row(row: Any) -> ProviderLocation:
+    """Return the provider-location from a row of another table joined with that of the provider-location."""
+    return ProviderLocation(
+        row["provider_location_id"], row["npi"], row["practice_id"], row["time_zone"], row["provider_location_version"]
+    )
+
+
 async def find(session: ReadSession, identifier: UUID) -> ProviderLocation | None:
     """Return the provider-location; None if it is unknown or deleted."""
-    query = select(provider_locations).where(provider_locations.c.id == identifier, ~provider_locations.c.deleted)
+    query = select(provider_locations).where(provider_locations.c.id == identifier, ~provider_locations.c.is_deleted)
     row = (await session.execute(query)).mappings().one_or_none()
     return None if row is None else ProviderLocation(**row)
 
@@ -35,7 +43,7 @@ async def list_by_npi(session: ReadSession, npi: str) -> list[ProviderLocation]:
     """Return the provider-locations of a provider that aren't deleted, by id."""
     query = (
         select(provider_locations)
-        .where(provider_locations.c.npi == npi, ~provider_locations.c.deleted)
+        .where(provider_locations.c.npi == npi, ~provider_locations.c.is_deleted)
         .order_by(provider_locations.c.id)
     )
     return [ProviderLocation(**row) for row in (await session.execute(query)).mappings()]
@@ -54,7 +62,7 @@ async def save_newer(session: Session, consumed: Sequence[ProviderLocation]) -> 
             "practice_id": statement.excluded.practice_id,
             "time_zone": statement.excluded.time_zone,
             "version": statement.excluded.version,
-            "deleted": statement.excluded.deleted,
+            "is_deleted": statement.excluded.is_deleted,
         },
         where=provider_locations.c.version < statement.excluded.version,
     )

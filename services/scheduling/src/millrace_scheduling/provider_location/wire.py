@@ -25,7 +25,7 @@ def _from_envelope(envelope: Envelope) -> ProviderLocation:
     entity = decode_entity(envelope)
     if entity is None:
         _, npi, identifier = envelope.subject.split("/")
-        return ProviderLocation(UUID(identifier), npi, None, DEFAULT_TIME_ZONE, envelope.entityversion, deleted=True)
+        return ProviderLocation(UUID(identifier), npi, None, DEFAULT_TIME_ZONE, envelope.entityversion, is_deleted=True)
     if not isinstance(entity, entities.ProviderLocation):
         raise ContractError(f"subject: {envelope.subject!r} isn't a provider-location")
     practice = None if entity.practice_id is None else UUID(entity.practice_id)

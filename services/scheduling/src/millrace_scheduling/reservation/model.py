@@ -42,12 +42,12 @@ class TimeRange:
 class Owner:
     """The patient for whom time is reserved.
 
-    `address` is the MAC of the client's address, None where no client requested the time.
+    `address_hash` is the MAC of the client's address, None where no client requested the time.
     """
 
     patient_id: UUID
     dependant_id: UUID | None = None
-    address: bytes | None = None
+    address_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class OfferState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A patient's entry on the waitlist. Ids increase with time, so the lowest id is first.
+    """A patient's entry on the waitlist. Ids increase with time, so the lowest id is the first in line.
 
     Days are those of the provider-location, both included.
     """

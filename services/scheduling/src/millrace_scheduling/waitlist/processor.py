@@ -13,17 +13,14 @@ from millrace_platform.ids import Ids
 from millrace_platform.periodic import run_periodically
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.availability import repository as timetables
-from millrace_scheduling.availability.model import StartBounds
-from millrace_scheduling.availability.repository import Timetable
-from millrace_scheduling.availability.service import NO_OCCUPIED_TIME, find_bookable_times
+from millrace_scheduling.availability.model import StartBounds, Timetable, find_bookable_times
+from millrace_scheduling.calendar.slots import OccupiedTime
+from millrace_scheduling.calendar.windows import merge_windows, start_of_day
 from millrace_scheduling.hold.visit_request import NotOfferedError, NoVisitTypeError, resolve_visit
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.reservation.model import Owner, Reservation, TimeRange
 from millrace_scheduling.reservation.repository import Reserve
-from millrace_scheduling.slot.model import OccupiedTime
-from millrace_scheduling.slot.windows import merge_windows, start_of_day
-from millrace_scheduling.slot.zones import from_minute, to_minute
 from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.model import (
     MAX_DAYS,
@@ -36,6 +33,7 @@ from millrace_scheduling.waitlist.model import (
 )
 from millrace_scheduling.waitlist.service import close_offer
 from millrace_scheduling.waitlist.wire import offer_event
+from millrace_scheduling.zones import from_minute, to_minute
 
 ENTRIES_PER_RUN = 100
 MARKS_PER_RUN = 1_000
@@ -148,11 +146,8 @@ class _Snapshot:
 async def _load_snapshot(work: UnitOfWork, provider_location: ProviderLocation) -> _Snapshot | None:
     """Return the snapshot; None if the provider-location was deleted."""
     first, last = work.now.date() - _DAY, work.now.date() + timedelta(MAX_DAYS + 2)
-    timetable = (await timetables.load_timetables(work.session, [provider_location.id], first, last)).get(
-        provider_location.id
-    )
-    if timetable is None:
+    loaded = await timetables.load_timetable(work.session, provider_location.id, first, last, work.now)
+    if loaded is None:
         return None
-    by_npi = await timetables.load_occupied_time(work.session, [timetable.npi], first, last, work.now)
-    occupied = by_npi.get(timetable.npi, NO_OCCUPIED_TIME)
+    timetable, occupied = loaded
     return _Snapshot(provider_location, timetable, list(zip(occupied.begins, occupied.ends, strict=True)))

@@ -12,12 +12,12 @@ from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.problems import not_found
 from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.reservation import repository as reservations
-from millrace_scheduling.slot.zones import get_zone
 from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.model import ENTRIES_PER_PATIENT, MAX_DAYS, Entry, EntryState, Offer, OfferState
 from millrace_scheduling.waitlist.repository import OfferRow
 from millrace_scheduling.waitlist.schemas import EntryResource, JoinBody
 from millrace_scheduling.waitlist.wire import offer_event
+from millrace_scheduling.zones import get_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class WaitlistService:
     ids: Ids
 
     async def join(self, caller: Principal, key: IdempotencyKey, body: JoinBody) -> StoredResponse:
-        """Add an entry.
+        """Add an entry of the caller to the waitlist.
 
         Problems: 404, 409 if the patient has too many entries, 422, and those of the idempotency key.
         """

@@ -32,7 +32,7 @@ waitlist_entries = Table(
     Column("first_day", Date, nullable=False),
     Column("last_day", Date, nullable=False),
     Column("state", Text, nullable=False),
-    Column("due", Boolean, nullable=False, server_default=text("false")),
+    Column("is_due", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("last_day >= first_day", name="days"),
     CheckConstraint("state IN ('waiting', 'offered', 'done')", name="state"),
@@ -44,14 +44,15 @@ waitlist_entries = Table(
     ),
     Index("waitlist_entries_patient_id_id_idx", "patient_id", "id"),
     Index(
-        "waitlist_entries_due_provider_location_id_id_idx",
+        "waitlist_entries_is_due_provider_location_id_id_idx",
         "provider_location_id",
         "id",
-        postgresql_where=text("state = 'waiting' AND due"),
+        postgresql_where=text("state = 'waiting' AND is_due"),
     ),
     Index("waitlist_entries_last_day_idx", "last_day", postgresql_where=text("state = 'waiting'")),
 )
-"""Ids increase with time, so the lowest id is first. `due` entries are checked in the processor's next run."""
+"""Ids increase with time, so the lowest id is the first in line. The processor's next run looks for free time for the
+entries that have `is_due`."""
 
 waitlist_offers = Table(
     "waitlist_offers",
@@ -68,8 +69,8 @@ waitlist_offers = Table(
     Index("waitlist_offers_expires_at_idx", "expires_at", postgresql_where=text("state = 'offered'")),
 )
 
-dirty_lines = Table(
-    "dirty_lines",
+dirty_waitlists = Table(
+    "dirty_waitlists",
     metadata,
     Column("seq", BigInteger, Identity(always=True), primary_key=True),
     Column("npi", Text, nullable=False),

@@ -7,8 +7,8 @@ from millrace_contracts.registry import WAITLIST_OFFER
 from millrace_feeds.clock import rfc3339
 from millrace_platform.unit_of_work import Event
 from millrace_scheduling.provider_location.model import ProviderLocation
-from millrace_scheduling.slot.zones import get_zone
 from millrace_scheduling.waitlist.model import Entry, Offer
+from millrace_scheduling.zones import get_zone
 
 
 def offer_event(entry: Entry, offer: Offer, provider_location: ProviderLocation) -> Event:

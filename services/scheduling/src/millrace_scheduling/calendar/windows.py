@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from millrace_scheduling.calendar.holidays import federal_holidays
 from millrace_scheduling.calendar.model import MINUTES_PER_DAY, Calendar
-from millrace_scheduling.slot.zones import local_midnight, local_to_minute, offset_periods
+from millrace_scheduling.zones import local_midnight, local_to_minute, offset_periods
 
 Window: TypeAlias = tuple[int, int]
 _MAX_OFFSET = 1440

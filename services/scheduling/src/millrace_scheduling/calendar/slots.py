@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from millrace_scheduling.calendar.model import Calendar, VisitType
-from millrace_scheduling.slot.windows import Window, expand_blocks, expand_hours, merge_windows, subtract_windows
+from millrace_scheduling.calendar.windows import Window, expand_blocks, expand_hours, merge_windows, subtract_windows
 
 UNLIMITED = 1 << 40
 """Minutes of free time before or after a start if no occupied time limits it."""

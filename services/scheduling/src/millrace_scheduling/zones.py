@@ -4,6 +4,7 @@ Moments are whole minutes since 1970-01-01T00:00Z. Local times are whole minutes
 clock. Since 1972 all offsets from UTC are whole minutes.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -82,7 +83,7 @@ def offset_at(name: str, minute: int) -> int:
 
 
 def offset_periods(name: str, begins: int, ends: int) -> Iterator[OffsetPeriod]:
-    """Yield the periods that overlap the given time, in order; the first and the last may extend beyond it."""
+    """Yield the periods that overlap the time from `begins` to `ends`; the first and the last may extend beyond it."""
     for year in range(from_minute(begins).year, from_minute(ends - 1).year + 1):
         for period in _periods_of_year(name, year):
             if period.ends > begins and period.begins < ends:
@@ -106,17 +107,9 @@ def _periods_of_year(name: str, year: int) -> tuple[OffsetPeriod, ...]:
 
 
 def _find_change(tz: ZoneInfo, before: int, after: int, offset: int) -> int:
-    """Return the first minute whose offset isn't `offset`.
-
-    `before` is a minute with that offset, `after` one without.
-    """
-    while after - before > 1:
-        middle = (before + after) // 2
-        if _offset(tz, middle) == offset:
-            before = middle
-        else:
-            after = middle
-    return after
+    """Return the first minute after `before` whose offset isn't `offset`; that of `after` isn't."""
+    minutes = range(before + 1, after + 1)
+    return minutes[bisect_left(minutes, True, key=lambda minute: _offset(tz, minute) != offset)]
 
 
 def _offset(tz: ZoneInfo, minute: int) -> int:

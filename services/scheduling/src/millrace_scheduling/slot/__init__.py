@@ -1,1 +1,0 @@
-"""Slots: the times at which a calendar lets visits begin, regardless of bookings."""
