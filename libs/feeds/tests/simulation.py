@@ -19,13 +19,7 @@ from millrace_feeds.forwarder import Forwarder
 from millrace_feeds.lease import Lease, MemoryLeaseStore
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.publisher import Publisher
-from millrace_feeds.settings import (
-    ConsumerSettings,
-    LeaseSettings,
-    PublisherSettings,
-    RelaySettings,
-    RetryPolicy,
-)
+from millrace_feeds.settings import ConsumerSettings, LeaseSettings, PublisherSettings, RelaySettings, RetryPolicy
 from millrace_feeds.testing import VirtualClock, elapse
 from millrace_feeds.transport import SHARD_END, Limits, Record
 

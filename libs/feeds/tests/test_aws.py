@@ -46,9 +46,6 @@ class Platform:
     leases: str
     dead_letters: str
 
-    def consumer_config(self) -> ConsumerConfig:
-        return ConsumerConfig("refinery", self.changes, self.leases, self.dead_letters)
-
 
 @pytest.fixture
 async def platform(
@@ -71,7 +68,8 @@ async def platform(
 
 @asynccontextmanager
 async def running_consumer(platform: Platform, handler: Collector) -> AsyncIterator[Consumer]:
-    async with open_consumer(platform.consumer_config(), handler, settings=QUICK) as consumer:
+    config = ConsumerConfig("refinery", platform.changes, platform.leases, platform.dead_letters)
+    async with open_consumer(config, handler, settings=QUICK) as consumer:
         task = asyncio.create_task(consumer.run())
         try:
             yield consumer

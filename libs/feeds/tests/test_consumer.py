@@ -9,11 +9,7 @@ import pytest
 
 from millrace_feeds.backoff import Backoff
 from millrace_feeds.consumer import Consumer
-from millrace_feeds.dead_letters import (
-    DeadLetter,
-    MemoryDeadLetterStore,
-    redrive,
-)
+from millrace_feeds.dead_letters import DeadLetter, MemoryDeadLetterStore, redrive
 from millrace_feeds.errors import DeadLetterNotFound, DeadLetterWithoutBody, InvalidRecord, NotFound, Unavailable
 from millrace_feeds.lag import read_lag
 from millrace_feeds.lease import Lease, MemoryLeaseStore

@@ -18,7 +18,7 @@ def records(keys: str) -> list[Record]:
     return [record(number, key) for number, key in enumerate(keys)]
 
 
-def queue_of(keys: str, *, batch_records: int = 100) -> DeliveryQueue:
+def create_queue(keys: str, *, batch_records: int = 100) -> DeliveryQueue:
     queue = DeliveryQueue(POLICY, batch_records=batch_records, max_in_flight=1_000)
     queue.add(records(keys))
     return queue
@@ -30,28 +30,28 @@ def take(queue: DeliveryQueue, now: float = 0.0) -> Batch:
     return batch
 
 
-def keys_of(batch: Batch) -> str:
+def joined_keys(batch: Batch) -> str:
     return "".join(r.key for r in batch.records)
 
 
 def test_batches_share_no_key() -> None:
-    queue = queue_of("abacab", batch_records=2)
+    queue = create_queue("abacab", batch_records=2)
     first, second = take(queue), take(queue)
-    assert (keys_of(first), keys_of(second)) == ("ab", "c")
+    assert (joined_keys(first), joined_keys(second)) == ("ab", "c")
     assert queue.next_batch(0.0) is None
 
 
 def test_waiting_records_of_key_precede_later_ones() -> None:
-    queue = queue_of("aab", batch_records=1)
+    queue = create_queue("aab", batch_records=1)
     first = take(queue)
-    assert keys_of(take(queue)) == "b"
+    assert joined_keys(take(queue)) == "b"
     queue.add([record(3, "a")])
     queue.complete(first, 0.0)
     assert take(queue).records == [record(1, "a")]
 
 
 def test_position_stays_before_unfinished_record() -> None:
-    queue = queue_of("abc", batch_records=1)
+    queue = create_queue("abc", batch_records=1)
     a, b, c = take(queue), take(queue), take(queue)
     queue.complete(b, 0.0)
     assert queue.position is None
@@ -63,7 +63,7 @@ def test_position_stays_before_unfinished_record() -> None:
 
 
 def test_failing_batch_is_retried_then_split_to_single_record() -> None:
-    queue = queue_of("abcd")
+    queue = create_queue("abcd")
     now, parked, applied = 0.0, [], []
     for _ in range(50):
         batch = queue.next_batch(now)
@@ -73,8 +73,8 @@ def test_failing_batch_is_retried_then_split_to_single_record() -> None:
                 break
             now = due
             continue
-        if "c" not in keys_of(batch):
-            applied.append(keys_of(batch))
+        if "c" not in joined_keys(batch):
+            applied.append(joined_keys(batch))
             queue.complete(batch, now)
         elif queue.fail(batch, now) is FailureAction.PARK:
             parked.append((batch.records[0], batch.total_attempts))
@@ -85,16 +85,16 @@ def test_failing_batch_is_retried_then_split_to_single_record() -> None:
 
 
 def test_failing_record_does_not_delay_other_keys() -> None:
-    queue = queue_of("ab", batch_records=1)
+    queue = create_queue("ab", batch_records=1)
     failing = take(queue)
     queue.fail(failing, 0.0)
-    assert keys_of(take(queue)) == "b"
+    assert joined_keys(take(queue)) == "b"
     queue.add(records("ccc")[2:])
-    assert keys_of(take(queue)) == "c"
+    assert joined_keys(take(queue)) == "c"
 
 
 def test_later_records_of_failing_key_are_delivered_after_it() -> None:
-    queue = queue_of("a", batch_records=1)
+    queue = create_queue("a", batch_records=1)
     failing = take(queue)
     queue.add([record(1, "a")])
     assert queue.next_batch(0.0) is None
@@ -105,7 +105,7 @@ def test_later_records_of_failing_key_are_delivered_after_it() -> None:
 
 
 def test_batch_of_one_key_is_split_in_order() -> None:
-    queue = queue_of("aaaa")
+    queue = create_queue("aaaa")
     batch = take(queue)
     assert queue.fail(batch, 0.0) is FailureAction.RETRY
     batch = take(queue, 1.0)
@@ -121,15 +121,15 @@ def test_batch_of_one_key_is_split_in_order() -> None:
 
 
 def test_rest_of_batch_is_delivered_after_invalid_record() -> None:
-    queue = queue_of("abc")
+    queue = create_queue("abc")
     batch = take(queue)
     queue.mark_parked(batch, batch.records[0], 0.0)
     assert queue.position == "0"
-    assert keys_of(take(queue)) == "bc"
+    assert joined_keys(take(queue)) == "bc"
 
 
 def test_outage_never_parks() -> None:
-    queue = queue_of("a")
+    queue = create_queue("a")
     now = 0.0
     for _ in range(100):
         queue.retry_after_outage(take(queue, now), now)
@@ -142,7 +142,7 @@ def test_outage_never_parks() -> None:
 def test_every_record_is_finished_once_in_order_under_random_failures(
     parallel: int, keys: str, choices: list[int]
 ) -> None:
-    queue = queue_of(keys, batch_records=5)
+    queue = create_queue(keys, batch_records=5)
     finished: list[Record] = []
     running: list[Batch] = []
     now, turns = 0.0, iter(choices)

@@ -49,7 +49,7 @@ class RecordingTransport(MemoryTransport):
         return await super().put_records(stream, records)
 
 
-async def requests_of(*pauses: float) -> list[tuple[float, int]]:
+async def record_requests(*pauses: float) -> list[tuple[float, int]]:
     """Commit a row after each pause; return the time and size of each request."""
     outbox, stream = NotifyingOutbox(), RecordingTransport()
     task = asyncio.create_task(Forwarder(outbox, Publisher(transport=stream, stream=STREAM), SETTINGS).run())
@@ -62,8 +62,8 @@ async def requests_of(*pauses: float) -> list[tuple[float, int]]:
 
 
 def test_single_row_is_published_immediately() -> None:
-    assert run_virtual(requests_of(0.5, 0.5)) == [(0.5, 1), (1.0, 1)]
+    assert run_virtual(record_requests(0.5, 0.5)) == [(0.5, 1), (1.0, 1)]
 
 
 def test_rows_within_40_ms_share_request() -> None:
-    assert run_virtual(requests_of(0.5, 0.01, 0.01, 0.01)) == [(0.5, 1), (0.54, 3)]
+    assert run_virtual(record_requests(0.5, 0.01, 0.01, 0.01)) == [(0.5, 1), (0.54, 3)]

@@ -13,19 +13,19 @@ def tags(batch: list[QueuedRecord]) -> list[int]:
     return [record.tag for record in batch]
 
 
-def queue_of(keys: str, limits: Limits | None = None, size: int = 1) -> PublishQueue:
+def create_queue(keys: str, limits: Limits | None = None, size: int = 1) -> PublishQueue:
     queue = PublishQueue(limits or Limits())
     queue.add(queued_records(keys, size))
     return queue
 
 
 def test_batch_respects_limits() -> None:
-    assert tags(queue_of("abc", Limits(records=2)).take()) == [0, 1]
-    assert tags(queue_of("abc", Limits(request_bytes=22), size=10).take()) == [0, 1]
+    assert tags(create_queue("abc", Limits(records=2)).take()) == [0, 1]
+    assert tags(create_queue("abc", Limits(request_bytes=22), size=10).take()) == [0, 1]
 
 
 def test_key_has_one_request_in_flight() -> None:
-    queue = queue_of("aba", Limits(records=2))
+    queue = create_queue("aba", Limits(records=2))
     first = queue.take()
     assert queue.take() == []
     queue.settle(first, [None, None])
@@ -33,7 +33,7 @@ def test_key_has_one_request_in_flight() -> None:
 
 
 def test_failed_record_is_resent_with_later_ones_of_its_key() -> None:
-    queue = queue_of("abab")
+    queue = create_queue("abab")
     acknowledged, failed = queue.settle(queue.take(), ["Throttled", None, None, None])
     assert (tags(acknowledged), tags(failed)) == ([1, 3], [0, 2])
     queue.add([QueuedRecord(4, "a", b""), QueuedRecord(5, "b", b"")])
@@ -42,13 +42,9 @@ def test_failed_record_is_resent_with_later_ones_of_its_key() -> None:
     assert tags(queue.take()) == [0, 2, 4]
 
 
-@given(
-    keys=st.text("abc", max_size=30),
-    failures=st.lists(st.booleans(), max_size=200),
-    max_records=st.integers(1, 6),
-)
+@given(keys=st.text("abc", max_size=30), failures=st.lists(st.booleans(), max_size=200), max_records=st.integers(1, 6))
 def test_every_record_is_acknowledged_once_in_order(keys: str, failures: list[bool], max_records: int) -> None:
-    queue = queue_of(keys, Limits(records=max_records))
+    queue = create_queue(keys, Limits(records=max_records))
     turns = iter(failures)
     acknowledged: list[QueuedRecord] = []
     failed_batches: list[list[QueuedRecord]] = []

@@ -55,7 +55,7 @@ class Stream(MemoryTransport):
         return [(envelope.subject, envelope.entityversion) for envelope in envelopes]
 
 
-def relay_of(dsn: str, stream: MemoryTransport, settings: RelaySettings = QUICK) -> Relay:
+def create_relay(dsn: str, stream: MemoryTransport, settings: RelaySettings = QUICK) -> Relay:
     publisher = Publisher(transport=stream, stream=STREAM, settings=PublisherSettings(batches_in_flight=3))
     return Relay(database_url=dsn, publisher=publisher, settings=settings)
 
@@ -98,7 +98,7 @@ async def wait_until_empty(connection: Connection) -> None:
 async def test_rows_are_published_and_removed(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
     await write(database, envelope("practice/a", 1), envelope("practice/b", 1), envelope("practice/a", 2))
-    async with running(relay_of(postgres_dsn, stream)) as relay:
+    async with running(create_relay(postgres_dsn, stream)) as relay:
         await wait_until_empty(database)
         await wait_until(lambda: relay.status().published == 3)
     assert stream.written == [("practice/a", 1), ("practice/b", 1), ("practice/a", 2)]
@@ -106,7 +106,7 @@ async def test_rows_are_published_and_removed(database: Connection, postgres_dsn
 
 async def test_notification_wakes_relay(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
-    async with running(relay_of(postgres_dsn, stream, WITHOUT_POLL)) as relay:
+    async with running(create_relay(postgres_dsn, stream, WITHOUT_POLL)) as relay:
         await wait_until(lambda: relay.status().active)
         for version in range(1, 6):
             await write(database, envelope("practice/a", version))
@@ -131,7 +131,7 @@ class UnavailableStream(Stream):
 async def test_unavailable_stream_is_probed_with_single_rows(database: Connection, postgres_dsn: str) -> None:
     stream = UnavailableStream()
     await write(database, *(envelope(f"practice/{number}", 1) for number in range(2_000)))
-    async with running(relay_of(postgres_dsn, stream)) as relay:
+    async with running(create_relay(postgres_dsn, stream)) as relay:
         concurrent_requests = 3
         await wait_until(lambda: len(stream.request_sizes) > 2 * (FAILURES_UNTIL_UNAVAILABLE + concurrent_requests))
         assert set(stream.request_sizes[FAILURES_UNTIL_UNAVAILABLE + concurrent_requests :]) == {1}
@@ -143,7 +143,7 @@ async def test_unavailable_stream_is_probed_with_single_rows(database: Connectio
 
 async def test_poll_finds_rows_without_notification(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
-    async with running(relay_of(postgres_dsn, stream)) as relay:
+    async with running(create_relay(postgres_dsn, stream)) as relay:
         await wait_until(lambda: relay.status().active)
         await database.copy_records_to_table(
             "outbox", records=[new_outbox_row(envelope("practice/a", 1))], columns=list(OUTBOX_COLUMNS)
@@ -158,7 +158,7 @@ async def test_late_commit_is_not_lost(database: Connection, postgres_dsn: str) 
     transaction = late.transaction()
     await transaction.start()
     await late.execute(OUTBOX_INSERT, *new_outbox_row(envelope("practice/late", 1)))
-    async with running(relay_of(postgres_dsn, stream)):
+    async with running(create_relay(postgres_dsn, stream)):
         await write(database, envelope("practice/early", 1))
         await wait_until_empty(database)
         await transaction.commit()
@@ -172,20 +172,20 @@ async def test_rows_are_published_again_after_kill_before_removal(database: Conn
     stream = Stream()
     stream.responses.clear()
     await write(database, envelope("practice/a", 1), envelope("practice/a", 2))
-    async with running(relay_of(postgres_dsn, stream)):
+    async with running(create_relay(postgres_dsn, stream)):
         await wait_until(lambda: len(stream.written) == 2)
     assert await rows_left(database) == 2
     stream.responses.set()
-    async with running(relay_of(postgres_dsn, stream)):
+    async with running(create_relay(postgres_dsn, stream)):
         await wait_until_empty(database)
     assert stream.written == [("practice/a", 1), ("practice/a", 2)] * 2
 
 
 async def test_standby_relay_takes_over(database: Connection, postgres_dsn: str) -> None:
     stream = Stream()
-    async with running(relay_of(postgres_dsn, stream)) as first:
+    async with running(create_relay(postgres_dsn, stream)) as first:
         await wait_until(lambda: first.status().active)
-        async with running(relay_of(postgres_dsn, stream)) as second:
+        async with running(create_relay(postgres_dsn, stream)) as second:
             await wait_until(lambda: second.healthy)
             await write(database, envelope("practice/a", 1))
             await wait_until_empty(database)
@@ -201,7 +201,7 @@ async def test_relay_waits_for_missing_stream(database: Connection, postgres_dsn
     stream = Stream()
     stream.delete_stream(STREAM)
     await write(database, envelope("practice/a", 1), envelope("practice/b", 1))
-    async with running(relay_of(postgres_dsn, stream)) as relay:
+    async with running(create_relay(postgres_dsn, stream)) as relay:
         await wait_until(lambda: relay.status().failing is not None)
         assert not relay.healthy
         stream.create_stream(STREAM)
@@ -212,7 +212,7 @@ async def test_relay_waits_for_missing_stream(database: Connection, postgres_dsn
 
 async def test_relay_waits_for_missing_outbox(postgres_dsn: str) -> None:
     stream = Stream()
-    async with running(relay_of(postgres_dsn, stream)):
+    async with running(create_relay(postgres_dsn, stream)):
         connection = await asyncpg.connect(postgres_dsn)
         await connection.execute(OUTBOX_DDL)
         await write(connection, envelope("practice/a", 1))
@@ -226,7 +226,7 @@ async def test_many_rows_are_published_in_order_per_key(database: Connection, po
     await database.copy_records_to_table(
         "outbox", records=[new_outbox_row(row) for row in rows], columns=list(OUTBOX_COLUMNS)
     )
-    async with running(relay_of(postgres_dsn, stream)):
+    async with running(create_relay(postgres_dsn, stream)):
         await wait_until_empty(database)
     assert len(stream.written) == 7_000
     versions: dict[str, list[int]] = {}

@@ -52,10 +52,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
 
 
 def test_batch_span_links_to_traces_of_its_records(spans: InMemorySpanExporter) -> None:
-    with handle_span(
-        "refinery",
-        [traced(1), traced(2), traced(1), traced(3, "00"), record(b"no envelope")],
-    ):
+    with handle_span("refinery", [traced(1), traced(2), traced(1), traced(3, "00"), record(b"no envelope")]):
         pass
     (span,) = spans.get_finished_spans()
     assert [link.context.trace_id for link in span.links] == [1, 2]

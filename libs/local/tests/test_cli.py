@@ -96,9 +96,7 @@ async def fail_to_migrate() -> None:
     raise IncompatibleDatabaseError("directory", "0005")
 
 
-def test_init_reports_a_database_of_another_version_in_one_line(
-    installed: list[importlib.metadata.EntryPoint],
-) -> None:
+def test_init_reports_a_database_of_another_version_in_one_line(installed: list[importlib.metadata.EntryPoint]) -> None:
     installed.append(entry_point("a", f"{__name__}:fail_to_migrate", plugins.INIT))
     code, output = call("init")
     assert code == 1

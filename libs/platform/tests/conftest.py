@@ -1,12 +1,15 @@
-"""HTTP clients of the sample service."""
+"""Applications of tests, and HTTP clients of them."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import APIRouter, FastAPI
 
+from millrace_platform.application import ServiceRuntime, create_app
+from millrace_platform.problems import install_problem_handlers
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.testing import run_app
 
@@ -33,3 +36,22 @@ async def client(open_client: ClientFactory) -> AsyncIterator[httpx.AsyncClient]
     """Yield a client of the service in this process with default settings."""
     async with open_client() as client:
         yield client
+
+
+@pytest.fixture
+async def router_client(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of an application with the `router` of the test's module."""
+    app = FastAPI()
+    install_problem_handlers(app)
+    app.include_router(request.module.router)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sample") as client:
+        yield client
+
+
+def create_app_with(runtime: ServiceRuntime, *routers: APIRouter, **settings: Any) -> FastAPI:
+    """Create an application with these background tasks, checks, routers and settings."""
+
+    async def start(_app: FastAPI, _stack: AsyncExitStack) -> ServiceRuntime:
+        return runtime
+
+    return create_app(PlatformSettings(**settings), name="sample", title="Sample", routers=routers, start=start)

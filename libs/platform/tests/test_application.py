@@ -1,20 +1,13 @@
 """Background tasks over the application's lifespan, and operation ids."""
 
 import asyncio
-from contextlib import AsyncExitStack
 
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 
-from millrace_platform.application import ServiceRuntime, create_app
-from millrace_platform.settings import PlatformSettings
+from millrace_platform.application import ServiceRuntime
 
-
-def create_sample_app(running: ServiceRuntime, *routers: APIRouter) -> FastAPI:
-    async def start(_app: FastAPI, _stack: AsyncExitStack) -> ServiceRuntime:
-        return running
-
-    return create_app(PlatformSettings(), name="sample", title="Sample", routers=routers, start=start)
+from .conftest import create_app_with
 
 
 async def test_supporting_tasks_end_after_the_other_tasks() -> None:
@@ -28,7 +21,7 @@ async def test_supporting_tasks_end_after_the_other_tasks() -> None:
         finally:
             ended.append(name)
 
-    app = create_sample_app(
+    app = create_app_with(
         ServiceRuntime(
             tasks={"consumer": lambda: wait_forever("consumer")}, supporting={"cache": lambda: wait_forever("cache")}
         )
@@ -48,7 +41,7 @@ async def test_failing_supporting_task_fails_the_background() -> None:
     async def fail() -> None:
         raise ConnectionError
 
-    app = create_sample_app(ServiceRuntime(supporting={"cache": fail}))
+    app = create_app_with(ServiceRuntime(supporting={"cache": fail}))
     app.state.background.on_failure = failed.set
     async with asyncio.timeout(10), app.router.lifespan_context(app):
         await failed.wait()
@@ -65,11 +58,11 @@ def create_router(*names: str) -> APIRouter:
 
 
 def test_operation_ids_are_endpoint_names_in_camel_case() -> None:
-    app = create_sample_app(ServiceRuntime(), create_router("list_practices", "search"))
+    app = create_app_with(ServiceRuntime(), create_router("list_practices", "search"))
     operations = [item["get"]["operationId"] for item in app.openapi()["paths"].values()]
     assert operations == ["listPractices", "search"]
 
 
 def test_repeated_operation_id_fails_the_start() -> None:
     with pytest.raises(ValueError, match="getThing"):
-        create_sample_app(ServiceRuntime(), create_router("get_thing"), create_router("get_thing"))
+        create_app_with(ServiceRuntime(), create_router("get_thing"), create_router("get_thing"))

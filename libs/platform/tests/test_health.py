@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 
 import httpx
-from fastapi import FastAPI
 
-from millrace_platform.application import ServiceRuntime, create_app
+from millrace_platform.application import ServiceRuntime
 from millrace_platform.background import Task
 from millrace_platform.health import Check
-from millrace_platform.settings import PlatformSettings
+
+from .conftest import create_app_with
 
 
 async def healthy() -> None:
@@ -26,11 +25,7 @@ async def hanging() -> None:
 
 
 async def get(path: str, *, checks: Mapping[str, Check], tasks: Mapping[str, Task] | None = None) -> httpx.Response:
-    async def start(_app: FastAPI, _stack: AsyncExitStack) -> ServiceRuntime:
-        return ServiceRuntime(tasks=tasks or {}, checks=checks)
-
-    settings = PlatformSettings(check_timeout=0.01)
-    app = create_app(settings, name="sample", title="Sample", routers=[], start=start)
+    app = create_app_with(ServiceRuntime(tasks=tasks or {}, checks=checks), check_timeout=0.01)
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://s") as client:
         await app.state.background.join(timeout=5)
@@ -63,9 +58,6 @@ async def test_not_ready_after_a_task_failed() -> None:
 
 
 async def test_not_ready_before_the_lifespan() -> None:
-    async def start(_app: FastAPI, _stack: AsyncExitStack) -> ServiceRuntime:
-        return ServiceRuntime()
-
-    app = create_app(PlatformSettings(), name="sample", title="Sample", routers=[], start=start)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://s") as client:
+    transport = httpx.ASGITransport(create_app_with(ServiceRuntime()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://s") as client:
         assert (await client.get("/readyz")).json()["detail"] == "lifespan: starting"

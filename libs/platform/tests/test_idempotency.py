@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter
 from sqlalchemy import text
 
 from millrace_feeds.outbox import OUTBOX_DDL
@@ -30,7 +30,6 @@ from millrace_platform.idempotency import (
     select_record_or,
 )
 from millrace_platform.ids import Uuid7
-from millrace_platform.problems import install_problem_handlers
 from millrace_platform.testing import ManualClock
 from millrace_platform.unit_of_work import Envelopes, UnitOfWork, UnitsOfWork
 
@@ -194,29 +193,24 @@ async def test_records_are_deleted_after_retention_or_for_owner(units: UnitsOfWo
         assert await delete_expired(work.session, NOW + RETENTION + timedelta(seconds=1)) == 1
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    app = FastAPI()
-    install_problem_handlers(app)
+router = APIRouter()
 
-    @app.post("/things")
-    async def post(key: InIdempotencyKey, body: dict[str, int]) -> list[str]:
-        return [key.key, key.fingerprint.hex(), str(body)]
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sample") as opened:
-        yield opened
+@router.post("/things")
+async def post_thing(key: InIdempotencyKey, body: dict[str, int]) -> list[str]:
+    return [key.key, key.fingerprint.hex(), str(body)]
 
 
 @pytest.mark.parametrize("key", ["8e03978e-40d5-43dd-bc93-6894a57f9324", '"8e03978e-40d5-43dd-bc93-6894a57f9324"'])
-async def test_quotes_of_key_are_optional(client: httpx.AsyncClient, key: str) -> None:
-    response = await client.post("/things", json={"a": 1}, headers={"Idempotency-Key": key})
+async def test_quotes_of_key_are_optional(router_client: httpx.AsyncClient, key: str) -> None:
+    response = await router_client.post("/things", json={"a": 1}, headers={"Idempotency-Key": key})
     assert response.json()[0] == key.strip('"')
 
 
-async def test_fingerprint_covers_target_and_body(client: httpx.AsyncClient) -> None:
+async def test_fingerprint_covers_target_and_body(router_client: httpx.AsyncClient) -> None:
     headers = {"Idempotency-Key": "k"}
     responses = [
-        await client.post(path, json=body, headers=headers)
+        await router_client.post(path, json=body, headers=headers)
         for path, body in [("/things", {"a": 1}), ("/things", {"a": 2}), ("/things?x", {"a": 1}), ("/things", {"a": 1})]
     ]
     fingerprints = [response.json()[1] for response in responses]
@@ -227,8 +221,8 @@ async def test_fingerprint_covers_target_and_body(client: httpx.AsyncClient) -> 
 @pytest.mark.parametrize(
     "headers", [{}, {"Idempotency-Key": ""}, {"Idempotency-Key": "x" * 256}, {"Idempotency-Key": '"'}]
 )
-async def test_missing_or_invalid_key_is_bad_request(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
-    response = await client.post("/things", json={"a": 1}, headers=headers)
+async def test_missing_or_invalid_key_is_bad_request(router_client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    response = await router_client.post("/things", json={"a": 1}, headers=headers)
     assert response.status_code == 400
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.json()["errors"][0]["field"] == "Idempotency-Key"

@@ -1,13 +1,10 @@
 """ETags and preconditions (RFC 9110)."""
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, Response
 
 from millrace_platform.preconditions import IfMatch, IfNoneMatch, Tags, etag, parse_tags
-from millrace_platform.problems import install_problem_handlers
 
 CURRENT = 7
 router = APIRouter()
@@ -24,41 +21,32 @@ async def read(if_none_match: IfNoneMatch) -> Response:
     return Response(status_code=304 if if_none_match.match_weakly(CURRENT) else 200)
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    app = FastAPI()
-    install_problem_handlers(app)
-    app.include_router(router)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://sample") as opened:
-        yield opened
-
-
 async def put(client: httpx.AsyncClient, tags: str | None) -> httpx.Response:
     return await client.put("/thing", headers={} if tags is None else {"If-Match": tags})
 
 
 @pytest.mark.parametrize("tags", ['"7"', "*", '"6", "7"', '"6","7"', ' "7" ', 'W/"6", "7"'])
-async def test_if_match_accepts_current_version(client: httpx.AsyncClient, tags: str) -> None:
-    response = await put(client, tags)
+async def test_if_match_accepts_current_version(router_client: httpx.AsyncClient, tags: str) -> None:
+    response = await put(router_client, tags)
     assert (response.status_code, response.headers["etag"]) == (200, '"8"')
 
 
 @pytest.mark.parametrize("tags", ['"6"', '"77"', 'W/"7"', '""', '"07"', '"a", "b"', ""])
-async def test_if_match_rejects_other_versions(client: httpx.AsyncClient, tags: str) -> None:
-    response = await put(client, tags)
+async def test_if_match_rejects_other_versions(router_client: httpx.AsyncClient, tags: str) -> None:
+    response = await put(router_client, tags)
     assert response.status_code == 412
     assert response.json()["type"] == "urn:millrace:problem:precondition-failed"
 
 
-async def test_if_match_is_required(client: httpx.AsyncClient) -> None:
-    response = await put(client, None)
+async def test_if_match_is_required(router_client: httpx.AsyncClient) -> None:
+    response = await put(router_client, None)
     assert response.status_code == 428
     assert response.json()["type"] == "urn:millrace:problem:precondition-required"
 
 
 @pytest.mark.parametrize("tags", ["7", '"7', 'w/"7"', '"7" "8"', '*, "7"', "'7'", "seven"])
-async def test_invalid_if_match_is_rejected(client: httpx.AsyncClient, tags: str) -> None:
-    response = await put(client, tags)
+async def test_invalid_if_match_is_rejected(router_client: httpx.AsyncClient, tags: str) -> None:
+    response = await put(router_client, tags)
     assert response.status_code == 422
     (error,) = response.json()["errors"]
     assert error["field"] == "If-Match"
@@ -69,8 +57,8 @@ async def test_invalid_if_match_is_rejected(client: httpx.AsyncClient, tags: str
     ("tags", "status"),
     [('"7"', 304), ('W/"7"', 304), ("*", 304), ('"6", W/"7"', 304), ('"6"', 200), ("7", 200), ("", 200)],
 )
-async def test_if_none_match(client: httpx.AsyncClient, tags: str, status: int) -> None:
-    assert (await client.get("/thing", headers={"If-None-Match": tags})).status_code == status
+async def test_if_none_match(router_client: httpx.AsyncClient, tags: str, status: int) -> None:
+    assert (await router_client.get("/thing", headers={"If-None-Match": tags})).status_code == status
 
 
 def test_asterisk_with_spaces_matches_any_version() -> None:

@@ -95,11 +95,7 @@ async def test_each_invalid_field_is_reported_with_a_remedy(client: httpx.AsyncC
 async def test_invalid_query_parameter_is_reported(client: httpx.AsyncClient) -> None:
     members = problem(await client.get("/v1/items/1", params={"limit": "101"}), 422, "invalid-request")
     assert members["errors"] == [
-        {
-            "field": "limit",
-            "detail": "Input should be less than or equal to 100",
-            "remedy": "Give 100 or less.",
-        }
+        {"field": "limit", "detail": "Input should be less than or equal to 100", "remedy": "Give 100 or less."}
     ]
 
 

@@ -50,14 +50,14 @@ async def read(parameters: Annotated[Filter, Query()]) -> Response:
     return Response(f"{parameters.limit} {parameters.kinds}")
 
 
-def router_of(typed: bool, prefix: str = "") -> APIRouter:
+def create_router(typed: bool, prefix: str = "") -> APIRouter:
     router = TypedRouter(prefix=prefix) if typed else APIRouter(prefix=prefix)
     router.post("/things")(write)
     router.get("/other")(read)
     return router
 
 
-def client_of(router: APIRouter) -> httpx.AsyncClient:
+def create_client(router: APIRouter) -> httpx.AsyncClient:
     bounds = Middleware(RequestLimits, header_count=100, head_size=10_000, body_size=1_000, seconds=5.0, concurrency=10)
     app = FastAPI(middleware=[Middleware(ErrorHandling), bounds, Middleware(TypedRoutes, routers=[router])])
     install_problem_handlers(app)
@@ -65,11 +65,11 @@ def client_of(router: APIRouter) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
-async def responses_of(method: str, path: str, **request: Any) -> list[httpx.Response]:
+async def send_to_both(method: str, path: str, **request: Any) -> list[httpx.Response]:
     """Send the request to a typed router and to FastAPI's own."""
     responses = []
     for typed in (True, False):
-        async with client_of(router_of(typed, "/v1")) as client:
+        async with create_client(create_router(typed, "/v1")) as client:
             responses.append(await client.request(method, f"/v1{path}", **request))
     return responses
 
@@ -98,7 +98,7 @@ async def responses_of(method: str, path: str, **request: Any) -> list[httpx.Res
 async def test_typed_route_responds_as_fastapi_does(
     method: str, url: str, headers: Mapping[str, str], content: bytes, status: int
 ) -> None:
-    typed, expected = await responses_of(method, url, headers=headers, content=content)
+    typed, expected = await send_to_both(method, url, headers=headers, content=content)
     assert typed.status_code == expected.status_code == status
     assert (typed.content, dict(typed.headers)) == (expected.content, dict(expected.headers))
 
@@ -109,14 +109,14 @@ async def test_body_without_announced_length_is_refused_when_it_gets_too_large()
             yield b" " * 400
 
     for typed in (True, False):
-        async with client_of(router_of(typed)) as client:
+        async with create_client(create_router(typed)) as client:
             response = await client.post("/things", headers={"X-Caller": "jo", **JSON}, content=chunks())
         assert response.status_code == 413
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/other"), ("GET", "/other?limit=11"), ("HEAD", "/other")])
 async def test_outer_layers_read_the_route_from_their_scope(method: str, path: str) -> None:
-    router = router_of(typed=True)
+    router = create_router(typed=True)
     app = FastAPI(middleware=[Middleware(ErrorHandling), Middleware(TypedRoutes, routers=[router])])
     app.include_router(router)
     inner = RequestContext(app, ids=Uuid7())
@@ -137,7 +137,7 @@ def test_typed_routes_are_described_as_by_fastapi() -> None:
     documents: list[Any] = []
     for typed in (True, False):
         app = FastAPI()
-        app.include_router(router_of(typed))
+        app.include_router(create_router(typed))
         documents.append(app.openapi())
     assert documents[0] == documents[1]
 
@@ -146,11 +146,11 @@ async def two_bodies(one: Body, other: Filter) -> Response:
     return Response(f"{one}{other}")
 
 
-async def of_the_path(number: int) -> Response:
+async def by_number(number: int) -> Response:
     return Response(str(number))
 
 
-@pytest.mark.parametrize(("path", "endpoint"), [("/a", two_bodies), ("/{number}", of_the_path), ("/a", of_the_path)])
+@pytest.mark.parametrize(("path", "endpoint"), [("/a", two_bodies), ("/{number}", by_number), ("/a", by_number)])
 def test_unsupported_parameters_are_refused_when_the_route_is_added(path: str, endpoint: Any) -> None:
     with pytest.raises(TypeError):
         TypedRouter().post(path)(endpoint)

@@ -2,6 +2,10 @@
 
 import signal
 
+import pytest
+
+from millrace_platform.context import is_probe
+
 from .collector import Collector, run_collector, values
 from .processes import run_service
 from .sample_service import SECRET
@@ -42,6 +46,16 @@ async def test_failed_request_is_traced_and_probes_are_not() -> None:
     (span,) = collector.spans()
     assert values(span.attributes)["error.type"] == "500"
     assert span.status.code == span.status.STATUS_CODE_ERROR
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/internal/projector/status"])
+def test_health_and_status_paths_are_probes(path: str) -> None:
+    assert is_probe(path)
+
+
+@pytest.mark.parametrize("path", ["/v1/search", "/internal/directory/replay", "/v1/status", "/internal/x/status/y"])
+def test_other_paths_are_not_probes(path: str) -> None:
+    assert not is_probe(path)
 
 
 async def test_requests_are_counted_by_route() -> None:

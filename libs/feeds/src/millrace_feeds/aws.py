@@ -20,26 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
-    """Endpoint, region and limits of an AWS client; timeouts are in seconds.
+    """Endpoint and region of an AWS client.
 
-    If `endpoint_url` or `region` is None, botocore determines it (`AWS_ENDPOINT_URL`, `AWS_REGION`, profiles, roles).
-    `attempts` includes the first one; callers add retries with their own backoff.
+    If one is None, botocore determines it (`AWS_ENDPOINT_URL`, `AWS_REGION`, profiles, roles).
     """
 
     endpoint_url: str | None = None
     region: str | None = None
-    connect_timeout: float = 3.0
-    read_timeout: float = 10.0
-    connections: int = 50
-    attempts: int = 2
 
-    def config(self) -> AioConfig:
-        """Return a botocore configuration with these timeouts and limits."""
+    def config(self, attempts: int = 2) -> AioConfig:
+        """Return botocore's configuration with our timeouts and limits; `attempts` includes the first one."""
         return AioConfig(
-            connect_timeout=self.connect_timeout,
-            read_timeout=self.read_timeout,
-            max_pool_connections=self.connections,
-            retries={"mode": "standard", "total_max_attempts": self.attempts},
+            connect_timeout=3.0,
+            read_timeout=10.0,
+            max_pool_connections=50,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             tcp_keepalive=True,
             # Validating parameters against the service model costs a third of a request's CPU time.
             parameter_validation=False,
@@ -79,20 +74,19 @@ def _parse_timestamp(value: Any) -> datetime:
 async def kinesis_client(settings: AwsSettings | None = None) -> "AsyncIterator[KinesisClient]":
     """Open a Kinesis client that never retries: only the publisher can repeat a put and keep each key's order."""
     settings = settings or AwsSettings()
-    config = settings.config().merge(AioConfig(retries={"mode": "standard", "total_max_attempts": 1}))
     async with _session().create_client(
         "kinesis",
         region_name=settings.region_name,
         endpoint_url=settings.endpoint_url,
         verify=settings.verify,
-        config=config,
+        config=settings.config(attempts=1),
     ) as client:
         yield client
 
 
 @asynccontextmanager
 async def dynamodb_client(settings: AwsSettings | None = None) -> "AsyncIterator[DynamoDBClient]":
-    """Open a DynamoDB client that retries as often as the settings allow."""
+    """Open a DynamoDB client that retries a failed request once; callers add retries with their own backoff."""
     settings = settings or AwsSettings()
     async with _session().create_client(
         "dynamodb",

@@ -31,8 +31,7 @@ class KinesisTransport:
     async def put_records(self, stream: str, records: Sequence[OutgoingRecord]) -> Sequence[str | None]:
         with map_aws_errors(stream):
             response = await self._client.put_records(
-                StreamName=stream,
-                Records=[{"PartitionKey": record.key, "Data": record.body} for record in records],
+                StreamName=stream, Records=[{"PartitionKey": record.key, "Data": record.body} for record in records]
             )
         return [entry.get("ErrorCode") for entry in response["Records"]]
 

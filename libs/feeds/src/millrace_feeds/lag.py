@@ -1,4 +1,4 @@
-"""Measure an application's lag from its leases and the stream, without access to its process."""
+"""Measure how far an application is behind from its lease table and the stream, without access to its process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,11 @@ from millrace_feeds.transport import TRIM_HORIZON, Transport
 
 @dataclass(frozen=True, slots=True)
 class ShardLag:
-    """The lag of a shard. `lag_ms`: age of the first record after the checkpoint, 0 without one; None for no shard."""
+    """How far an application is behind on one shard.
+
+    `lag_ms` is the age in ms of the first record after the checkpoint, 0 if there is no such record, None if the stream
+    no longer has the shard. `worker` is the name of the lease's holder, None if the lease is free.
+    """
 
     shard_id: str
     worker: str | None

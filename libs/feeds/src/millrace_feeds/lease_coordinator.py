@@ -122,11 +122,7 @@ class LeaseCoordinator:
         if lease.key in self._tasks or not await self._leases.update(row, lease.counter):
             return
         held = HeldLease(
-            row,
-            store=self._leases,
-            worker=self._worker,
-            clock=self._clock,
-            failover=self._settings.leases.failover,
+            row, store=self._leases, worker=self._worker, clock=self._clock, failover=self._settings.leases.failover
         )
         worker = self._create_worker(held)
         task = asyncio.create_task(worker.run(), name=f"{self._stream}/{lease.key}")

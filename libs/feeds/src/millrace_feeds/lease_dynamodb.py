@@ -3,6 +3,7 @@
 Source: amazon-kinesis-client 2.x, `DynamoDBLeaseSerializer`; `checkpointOwner` is from KCL 3.
 """
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -45,48 +46,41 @@ class DynamoDBLeaseStore:
         return from_item(response["Item"]) if "Item" in response else None
 
     async def create(self, lease: Lease) -> bool:
-        with map_aws_errors(self._table):
-            try:
-                await self._client.put_item(
-                    TableName=self._table,
-                    Item=to_item(lease),
-                    ConditionExpression=f"attribute_not_exists({LEASE_KEY})",
-                )
-            except ClientError as error:
-                return _false_if_condition_failed(error)
-        return True
+        condition = f"attribute_not_exists({LEASE_KEY})"
+        return await self._write(
+            self._client.put_item(TableName=self._table, Item=to_item(lease), ConditionExpression=condition)
+        )
 
     async def update(self, lease: Lease, expected_counter: int) -> bool:
-        with map_aws_errors(self._table):
-            try:
-                await self._client.put_item(
-                    TableName=self._table,
-                    Item=to_item(lease),
-                    ConditionExpression="leaseCounter = :expected",
-                    ExpressionAttributeValues={":expected": {"N": str(expected_counter)}},
-                )
-            except ClientError as error:
-                return _false_if_condition_failed(error)
-        return True
+        return await self._write(
+            self._client.put_item(
+                TableName=self._table,
+                Item=to_item(lease),
+                ConditionExpression="leaseCounter = :expected",
+                ExpressionAttributeValues={":expected": {"N": str(expected_counter)}},
+            )
+        )
 
     async def delete(self, key: str, expected_counter: int) -> bool:
+        return await self._write(
+            self._client.delete_item(
+                TableName=self._table,
+                Key={LEASE_KEY: {"S": key}},
+                ConditionExpression="leaseCounter = :expected",
+                ExpressionAttributeValues={":expected": {"N": str(expected_counter)}},
+            )
+        )
+
+    async def _write(self, request: Awaitable[object]) -> bool:
+        """Send a conditional write; return False if its condition isn't met."""
         with map_aws_errors(self._table):
             try:
-                await self._client.delete_item(
-                    TableName=self._table,
-                    Key={LEASE_KEY: {"S": key}},
-                    ConditionExpression="leaseCounter = :expected",
-                    ExpressionAttributeValues={":expected": {"N": str(expected_counter)}},
-                )
+                await request
             except ClientError as error:
-                return _false_if_condition_failed(error)
+                if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
+                    return False
+                raise
         return True
-
-
-def _false_if_condition_failed(error: ClientError) -> bool:
-    if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
-        return False
-    raise error
 
 
 def to_item(lease: Lease) -> "NewItem":

@@ -7,19 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from millrace_feeds.clock import Clock, SystemClock
-from millrace_feeds.errors import (
-    ExpiredIterator,
-    NotFound,
-    RecordTooLarge,
-    Throttled,
-    Unavailable,
-    UnknownPosition,
-)
+from millrace_feeds.errors import ExpiredIterator, NotFound, RecordTooLarge, Throttled, Unavailable, UnknownPosition
 from millrace_feeds.faults import FaultInjector
 from millrace_feeds.transport import LATEST, TRIM_HORIZON, Limits, OutgoingRecord, Page, Record, Shard, ShardIterator
 
 _HASHES = 2**128
 _MAX_REPEATED = 20
+_ITERATOR_SECONDS = 300.0
 
 
 @dataclass(slots=True)
@@ -36,8 +30,8 @@ class _MemoryShard:
 class MemoryTransport:
     """Implements `Transport` in memory, with methods to create, split, merge and delete streams.
 
-    `latency` returns the delay of a request in seconds; reads and puts also delay the response. Iterators
-    expire after `iterator_life` seconds.
+    `latency` returns the delay of a request in seconds; reads and puts also delay the response. Iterators expire after
+    five minutes, as those of Kinesis.
     """
 
     def __init__(
@@ -47,13 +41,11 @@ class MemoryTransport:
         faults: FaultInjector | None = None,
         latency: Callable[[], float] | None = None,
         limits: Limits | None = None,
-        iterator_life: float = 300.0,
     ) -> None:
         self._clock = clock or SystemClock()
         self._faults = faults
         self._latency = latency
         self._limits = limits or Limits()
-        self._iterator_life = iterator_life
         self._streams: dict[str, dict[str, _MemoryShard]] = {}
         self._sequence = 0
 
@@ -132,7 +124,7 @@ class MemoryTransport:
                 raise Throttled(f"{iterator.shard_id}: slow down")
             if faults.occurs(faults.rates.expired):
                 raise ExpiredIterator(f"{iterator.shard_id}: iterator expired")
-        if self._clock.monotonic() - float(opened) > self._iterator_life:
+        if self._clock.monotonic() - float(opened) > _ITERATOR_SECONDS:
             raise ExpiredIterator(f"{iterator.shard_id}: iterator expired")
         page = self._page(shard, iterator.stream, self._rewind(int(index)), limit)
         await self._simulate_latency()

@@ -1,6 +1,8 @@
 """Create streams and tables. The functions are idempotent and return when the resource is ready for use."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, WaiterError
@@ -12,33 +14,25 @@ from millrace_feeds.errors import Unavailable
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_dynamodb.type_defs import WaiterConfigTypeDef
     from types_aiobotocore_kinesis import KinesisClient
 
-_DELAY = 1
-_ATTEMPTS = 60
+_WAITER_CONFIG: "WaiterConfigTypeDef" = {"Delay": 1, "MaxAttempts": 60}
 
 
 async def create_stream(client: "KinesisClient", stream: str, shards: int = 2) -> None:
     """Create a stream with a fixed number of shards; leave an existing one unchanged. Raises `Unavailable`."""
-    with map_aws_errors(stream):
-        try:
+    with _creation(stream):
+        with _suppress_existing():
             await client.create_stream(StreamName=stream, ShardCount=shards)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceInUseException":
-                raise
-        try:
-            await client.get_waiter("stream_exists").wait(
-                StreamName=stream, WaiterConfig={"Delay": _DELAY, "MaxAttempts": _ATTEMPTS}
-            )
-        except WaiterError as error:
-            raise Unavailable(f"{stream}: not active in time: {error}") from error
+        await client.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig=_WAITER_CONFIG)
 
 
 async def create_table(client: "DynamoDBClient", table: str, partition_key: str, sort_key: str | None = None) -> None:
     """Create a DynamoDB table with string keys, billed on demand, unless it exists. Raises `Unavailable`."""
     keys = [key for key in (partition_key, sort_key) if key is not None]
-    with map_aws_errors(table):
-        try:
+    with _creation(table):
+        with _suppress_existing():
             await client.create_table(
                 TableName=table,
                 BillingMode="PAY_PER_REQUEST",
@@ -47,15 +41,27 @@ async def create_table(client: "DynamoDBClient", table: str, partition_key: str,
                     {"AttributeName": key, "KeyType": "HASH" if key == partition_key else "RANGE"} for key in keys
                 ],
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceInUseException":
-                raise
+        await client.get_waiter("table_exists").wait(TableName=table, WaiterConfig=_WAITER_CONFIG)
+
+
+@contextmanager
+def _creation(resource: str) -> Iterator[None]:
+    """Translate errors of creating a stream or table, and of waiting for it, to `FeedError`s."""
+    with map_aws_errors(resource):
         try:
-            await client.get_waiter("table_exists").wait(
-                TableName=table, WaiterConfig={"Delay": _DELAY, "MaxAttempts": _ATTEMPTS}
-            )
+            yield
         except WaiterError as error:
-            raise Unavailable(f"{table}: not active in time: {error}") from error
+            raise Unavailable(f"{resource}: not active in time: {error}") from error
+
+
+@contextmanager
+def _suppress_existing() -> Iterator[None]:
+    """Suppress the error that the stream or table exists already."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceInUseException":
+            raise
 
 
 async def create_lease_table(client: "DynamoDBClient", table: str) -> None:

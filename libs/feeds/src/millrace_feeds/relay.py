@@ -8,7 +8,7 @@ pooler. LISTEN/NOTIFY wakes it; a slow poll finds rows whose notification was lo
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import asyncpg
@@ -126,10 +126,8 @@ class Relay:
             connection.terminate()
 
     async def _wait_for_lock(self, outbox: "PostgresOutbox") -> None:
-        is_locked = await outbox.try_lock(self._settings.lock_id)
-        while not is_locked:
+        while not await outbox.try_lock(self._settings.lock_id):  # noqa: ASYNC110 # PostgreSQL reports no free lock
             await asyncio.sleep(self._settings.standby_interval)
-            is_locked = await outbox.try_lock(self._settings.lock_id)
         await outbox.listen()
 
     async def _forward(self, outbox: "PostgresOutbox") -> None:
@@ -168,8 +166,6 @@ class PostgresOutbox:
             await self._connection.execute(_REMOVE, seqs)
 
     async def wait(self, seconds: float) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._notified.wait()
-        except TimeoutError:
-            return

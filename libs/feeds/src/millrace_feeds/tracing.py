@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -88,11 +89,6 @@ def _is_recording() -> bool:
 
 
 def _distinct_contexts(traceparents: Iterable[str | None]) -> list[SpanContext]:
-    texts: dict[str, None] = {}
-    for traceparent in traceparents:
-        if traceparent is not None:
-            texts[traceparent] = None
-            if len(texts) == MAX_LINKS:
-                break
-    contexts = (parse_traceparent(text) for text in texts)
+    texts = dict.fromkeys(text for text in traceparents if text is not None)
+    contexts = (parse_traceparent(text) for text in islice(texts, MAX_LINKS))
     return [context for context in contexts if context is not None and context.trace_flags & TraceFlags.SAMPLED]

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from millrace_feeds.aws import AwsSettings, dynamodb_client, kinesis_client
-from millrace_feeds.clock import Clock
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.dead_letters import DeadLetterStore
 from millrace_feeds.dead_letters_dynamodb import DynamoDBDeadLetterStore
@@ -16,7 +15,7 @@ from millrace_feeds.handler import Handler, OutagePredicate, is_outage
 from millrace_feeds.kinesis import KinesisTransport
 from millrace_feeds.lease_dynamodb import DynamoDBLeaseStore
 from millrace_feeds.publisher import Publisher
-from millrace_feeds.settings import ConsumerSettings, PublisherSettings
+from millrace_feeds.settings import ConsumerSettings
 from millrace_feeds.transport import Transport
 
 
@@ -28,19 +27,17 @@ async def open_transport(aws: AwsSettings | None = None) -> AsyncIterator[Transp
 
 
 @asynccontextmanager
-async def open_dead_letters(table: str, aws: AwsSettings | None = None) -> AsyncIterator[DeadLetterStore]:
-    """Open the store of dead letters in a DynamoDB table, configured by the environment unless `aws` is given."""
-    async with dynamodb_client(aws) as client:
+async def open_dead_letters(table: str) -> AsyncIterator[DeadLetterStore]:
+    """Open the store of dead letters in a DynamoDB table, configured by the environment."""
+    async with dynamodb_client() as client:
         yield DynamoDBDeadLetterStore(client, table)
 
 
 @asynccontextmanager
-async def open_publisher(
-    stream: str, *, aws: AwsSettings | None = None, settings: PublisherSettings | None = None
-) -> AsyncIterator[Publisher]:
-    """Open a publisher to one Kinesis stream."""
-    async with open_transport(aws) as transport:
-        yield Publisher(transport=transport, stream=stream, settings=settings)
+async def open_publisher(stream: str) -> AsyncIterator[Publisher]:
+    """Open a publisher to one Kinesis stream, configured by the environment."""
+    async with open_transport() as transport:
+        yield Publisher(transport=transport, stream=stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,6 @@ async def open_consumer(
     *,
     aws: AwsSettings | None = None,
     settings: ConsumerSettings | None = None,
-    clock: Clock | None = None,
     is_outage: OutagePredicate = is_outage,
 ) -> AsyncIterator[Consumer]:
     """Open a consumer on Kinesis and DynamoDB; the caller runs `consumer.run()` in a task."""
@@ -80,7 +76,6 @@ async def open_consumer(
             dead_letters=DynamoDBDeadLetterStore(client, config.dead_letters_table),
             handler=handler,
             worker=config.worker or worker_name(),
-            clock=clock,
             settings=settings or ConsumerSettings(poll_interval=1.0 / config.reads_per_second),
             is_outage=is_outage,
         )

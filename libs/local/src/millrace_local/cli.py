@@ -79,9 +79,7 @@ def up(
     raise typer.Exit(run(Options(home, _port(), demo_providers, os.environ)))
 
 
-def init(
-    names: Annotated[list[str] | None, typer.Argument(help="Packages; default: all.")] = None,
-) -> None:
+def init(names: Annotated[list[str] | None, typer.Argument(help="Packages; default: all.")] = None) -> None:
     """Create the packages' streams, tables, schemas and keys. Existing ones stay as they are."""
     try:
         chosen = provisioning.steps(names or provisioning.registered())

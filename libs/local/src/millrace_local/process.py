@@ -41,10 +41,6 @@ class ProcessSpec:
         """Return the command line that starts the process as a child of the current one."""
         return launch_command(self.command, self.stop_signal, unprivileged=self.unprivileged)
 
-    def launch_environment(self) -> dict[str, str]:
-        """Return the environment of the process: see the function `launch_environment`."""
-        return launch_environment(self.environment)
-
 
 def launch_command(command: Sequence[str], signal_: signal.Signals, *, unprivileged: bool = False) -> list[str]:
     """Return the command line that starts `command` as a child that gets `signal_` when this process dies."""

@@ -21,7 +21,7 @@ from typing import TypeVar
 import pytest
 
 from millrace_local.ports import free_port
-from millrace_local.process import ProcessSpec, exchange_probe
+from millrace_local.process import ProcessSpec, exchange_probe, launch_environment
 from millrace_local.servers import ministack, postgres, redis
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def running(spec: ProcessSpec, log: Path) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command line, no shell
             spec.launch_command(),
-            env=spec.launch_environment(),
+            env=launch_environment(spec.environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

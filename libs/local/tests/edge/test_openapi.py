@@ -12,7 +12,7 @@ def document(path: str, schemas: dict[str, Any]) -> dict[str, Any]:
     return {"openapi": "3.1.0", "paths": {path: {"get": operation}, "/readyz": {}}, "components": {"schemas": schemas}}
 
 
-def schema_of(united: dict[str, Any], path: str) -> str:
+def schema_name(united: dict[str, Any], path: str) -> str:
     response = united["paths"][path]["get"]["responses"]["200"]
     return str(response["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2])
 
@@ -35,8 +35,8 @@ def test_conflicting_component_is_renamed_with_its_references() -> None:
         }
     )
     schemas = united["components"]["schemas"]
-    assert schema_of(united, "/v1/directory/x") == "Page"
-    assert schema_of(united, "/v1/search") == "SearchPage"
+    assert schema_name(united, "/v1/directory/x") == "Page"
+    assert schema_name(united, "/v1/search") == "SearchPage"
     assert schemas["Item"] == {"type": "string"}
     assert schemas["SearchItem"] == {"type": "integer"}
     assert schemas["SearchPage"]["properties"]["item"] == {"$ref": "#/components/schemas/SearchItem"}

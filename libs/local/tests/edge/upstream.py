@@ -1,12 +1,13 @@
 """A service that echoes requests and behaves as its path says."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PREFIX = "/v1/directory"
+DOCUMENT = {"openapi": "3.1.0", "paths": {"/v1/directory/providers": {"get": {"responses": {}}}}}
 
 
 async def _start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
@@ -24,33 +25,28 @@ class Upstream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        routes: dict[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {
+        routes: dict[str, ASGIApp] = {
             f"{PREFIX}/upload": self._upload,
             f"{PREFIX}/stream": self._stream,
             f"{PREFIX}/break": self._break,
             f"{PREFIX}/break-at-once": self._break_at_once,
-            "/readyz": self._ready,
-            "/openapi.json": self._document,
+            "/readyz": Response(),
+            "/openapi.json": JSONResponse(DOCUMENT),
         }
         await routes.get(scope["path"], self._echo)(scope, receive, send)
 
     async def _echo(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
         seen = {
             "method": scope["method"],
             "target": scope["raw_path"].decode() + "?" + scope["query_string"].decode(),
             "headers": [[name.decode(), value.decode()] for name, value in scope["headers"]],
-            "body": body.decode(),
+            "body": (await Request(scope, receive).body()).decode(),
         }
-        await _start(send, 200, [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2"), (b"x-empty", b"")])
-        await send({"type": "http.response.body", "body": json.dumps(seen).encode()})
+        response = JSONResponse(seen, headers={"x-empty": ""})
+        response.raw_headers += [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+        await response(scope, receive, send)
 
-    async def _upload(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         size = 0
         more = True
         while more:
@@ -62,8 +58,7 @@ class Upstream:
             if size:
                 self.first_chunk.set()
             more = message.get("more_body", False)
-        await _start(send, 200, [])
-        await send({"type": "http.response.body", "body": str(size).encode()})
+        await Response(str(size))(scope, receive, send)
 
     async def _stream(self, _scope: Scope, receive: Receive, send: Send) -> None:
         await _start(send, 200, [(b"content-type", b"text/plain")])
@@ -87,12 +82,3 @@ class Upstream:
     async def _break_at_once(self, scope: Scope, _receive: Receive, send: Send) -> None:
         await _start(send, 200, [(b"content-length", b"100"), (b"bad\r\nheader", b"x")])
         await send({"type": "http.response.body"})
-
-    async def _ready(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        await _start(send, 200, [])
-        await send({"type": "http.response.body"})
-
-    async def _document(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        await _start(send, 200, [(b"content-type", b"application/json")])
-        document = {"openapi": "3.1.0", "paths": {"/v1/directory/providers": {"get": {"responses": {}}}}}
-        await send({"type": "http.response.body", "body": json.dumps(document).encode()})

@@ -35,7 +35,7 @@ class Background:
         self.failed: str | None = None
         """Name of the task that failed first; None if no task failed."""
         self.stopping = False
-        self.on_failure: Callable[[], None] = _nothing
+        self.on_failure: Callable[[], None] = lambda: None
         self._group: asyncio.Task[None] | None = None
 
     def start(self, tasks: Mapping[str, Task]) -> None:
@@ -79,7 +79,3 @@ class Background:
             self.failed = name
             if not self.stopping:
                 self.on_failure()
-
-
-def _nothing() -> None:
-    """Do nothing; the default of `on_failure`."""

@@ -88,11 +88,7 @@ class _StandardProblem(Problem):
     STATUS: ClassVar[int]
 
     def __init__(
-        self,
-        detail: str | None = None,
-        *,
-        errors: Sequence[FieldError] = (),
-        headers: Mapping[str, str] | None = None,
+        self, detail: str | None = None, *, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
     ) -> None:
         slug, title = _PROBLEM_TYPES[self.STATUS]
         super().__init__(status=self.STATUS, type=slug, title=title, detail=detail, errors=errors, headers=headers)

@@ -37,10 +37,8 @@ class Readiness:
         if self._checks is None or self._background.stopping:
             return {"lifespan": "stopping" if self._background.stopping else "starting"}
         found = await asyncio.gather(*(self._run(name, check) for name, check in self._checks.items()))
-        return dict(zip(self._checks, found, strict=True)) | self._tasks()
-
-    def _tasks(self) -> dict[str, str]:
-        return {"tasks": OK if self._background.failed is None else f"{self._background.failed} failed"}
+        failed = self._background.failed
+        return {**dict(zip(self._checks, found, strict=True)), "tasks": OK if failed is None else f"{failed} failed"}
 
     async def _run(self, name: str, check: Check) -> str:
         try:

@@ -84,7 +84,7 @@ class IdempotencyKey:
 
 
 class Work(Protocol):
-    """One transaction; what is done in its `session` is committed together."""
+    """A unit of work: its `session` is one transaction."""
 
     @property
     def session(self) -> Session: ...

@@ -103,13 +103,9 @@ class LineHandler(logging.Handler):
 
 
 def _dropped_lines_record(dropped: int) -> logging.LogRecord:
-    fields = {
-        "name": "millrace.logging",
-        "levelno": logging.WARNING,
-        "levelname": "WARNING",
-        "msg": "log lines dropped",
-    }
-    return logging.makeLogRecord({**fields, "dropped": dropped})
+    record = logging.LogRecord("millrace.logging", logging.WARNING, "", 0, "log lines dropped", None, None)
+    record.__dict__["dropped"] = dropped
+    return record
 
 
 def json_formatter(service: str) -> logging.Formatter:
@@ -170,7 +166,10 @@ def extra_fields(record: logging.LogRecord) -> EventDict:
 
 
 def describe_exception(error: BaseException, depth: int = 0) -> str:
-    """Return the traceback with those of causes and grouped exceptions, without messages that may quote data."""
+    """Return an exception's traceback, after those of its causes and before those of the exceptions in its group.
+
+    Leave out messages that may quote personal data.
+    """
     parts: list[str] = []
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None and depth < DEPTH_LIMIT:

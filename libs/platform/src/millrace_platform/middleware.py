@@ -9,7 +9,6 @@ import asyncio
 import logging
 import re
 import time
-from typing import Protocol
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +17,7 @@ from millrace_platform.context import is_probe, request_id, route_template
 from millrace_platform.errors import BadRequest, Problem, TimedOut, Unavailable, problem_of_status
 from millrace_platform.ids import Ids
 from millrace_platform.problems import problem_response
+from millrace_platform.tracing import RequestMeter
 
 REQUEST_ID_HEADER = b"x-request-id"
 _DEADLINE = "millrace.deadline"
@@ -27,16 +27,10 @@ _requests = logging.getLogger("millrace.request")
 _faults = logging.getLogger("millrace.fault")
 
 
-class Meter(Protocol):
-    """Records metrics of completed requests."""
-
-    def record(self, *, method: str, route: str, status: int, seconds: float) -> None: ...
-
-
 class RequestContext:
     """Sets the request id, serves HEAD as GET without a body, logs the request and records its metrics."""
 
-    def __init__(self, app: ASGIApp, *, ids: Ids, meter: Meter | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, ids: Ids, meter: RequestMeter | None = None) -> None:
         self._app = app
         self._ids = ids
         self._meter = meter

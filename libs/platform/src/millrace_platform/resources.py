@@ -23,8 +23,7 @@ Version = Annotated[
     int, Field(ge=1, description="Increases by one with each change; in quotes it is the ETag.", examples=[3])
 ]
 Next = Annotated[
-    str | None,
-    Field(description="Cursor of the next page, null on the last one. The `Link` header has its URL."),
+    str | None, Field(description="Cursor of the next page, null on the last one. The `Link` header has its URL.")
 ]
 
 

@@ -23,14 +23,7 @@ from millrace_feeds.lease import MemoryLeaseStore
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.settings import ConsumerSettings, LeaseSettings
 from millrace_feeds.transport import OutgoingRecord, Transport
-from millrace_platform.authentication import (
-    ALGORITHM,
-    PRACTICE_GROUP,
-    TOKEN_USE,
-    TokenVerifier,
-    Verifier,
-    token_rules,
-)
+from millrace_platform.authentication import ALGORITHM, PRACTICE_GROUP, TOKEN_USE, TokenVerifier, Verifier, token_rules
 from millrace_platform.ids import Uuid7
 from millrace_platform.service import Infrastructure, Subscription
 from millrace_platform.settings import PlatformSettings

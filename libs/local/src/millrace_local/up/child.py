@@ -8,7 +8,7 @@ from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from millrace_local.process import ProcessSpec
+from millrace_local.process import ProcessSpec, launch_environment
 from millrace_local.up.lifecycle import Lifecycle, Phase, RestartPolicy
 from millrace_local.up.output import LineSplitter, Output
 
@@ -159,7 +159,8 @@ class Child:
     async def _run_once(self) -> None:
         again = self.life.was_ready
         self.life = self.life.starts(self._clock())
-        child_process = await spawn(self.spec.launch_command(), self.spec.launch_environment(), self._descriptors)
+        environment = launch_environment(self.spec.environment)
+        child_process = await spawn(self.spec.launch_command(), environment, self._descriptors)
         process = self._process = child_process.process
         if self._stopping.is_set():  # `stop` was called while it was being spawned
             process.send_signal(self.spec.stop_signal)

@@ -32,10 +32,7 @@ class Supervisor:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def start(
-        self,
-        *specs: ProcessSpec,
-        restore: Mapping[str, RestoreHook] | None = None,
-        descriptors: Sequence[int] = (),
+        self, *specs: ProcessSpec, restore: Mapping[str, RestoreHook] | None = None, descriptors: Sequence[int] = ()
     ) -> list[Child]:
         """Start a layer of processes concurrently; the caller waits for their `ready`.
 
