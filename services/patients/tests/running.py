@@ -1,5 +1,6 @@
 """Run the service with a manual clock and in-memory feeds; common steps of the tests."""
 
+import asyncio
 import base64
 import json
 import os
@@ -11,9 +12,12 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from joserfc.jwk import RSAKey
 from pydantic import SecretStr
+from typer import Typer
+from typer.testing import CliRunner
 
 from millrace_contracts.envelope import Envelope
 from millrace_feeds.testing import wait_until
@@ -25,6 +29,8 @@ from millrace_platform.database import Database, open_database
 from millrace_platform.testing import ManualClock, MemoryFeeds, run_app
 
 PASSWORD = "a quiet sentence about rivers"
+PRACTICE, OTHER_PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"
+UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 PROFILE = {"given_name": "Ada", "family_name": "Lovelace", "birth_date": "1980-12-10"}
 
 
@@ -44,6 +50,19 @@ def settings_for(database_url: str, **changes: Any) -> PatientsSettings:
         "auth_issuer": "https://millrace.example/v1/auth",
     }
     return PatientsSettings(**{**chosen, **changes})
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, settings: PatientsSettings) -> None:
+    """Let commands use the database and the keys of these settings."""
+    monkeypatch.setenv("MILLRACE_PATIENTS_DATABASE_URL", settings.patients_database_url)
+    monkeypatch.setenv("MILLRACE_AUTH_ISSUER", settings.auth_issuer)
+    keys = [key.get_secret_value() for key in settings.patients_master_keys]
+    monkeypatch.setenv("MILLRACE_PATIENTS_MASTER_KEYS", json.dumps(keys))
+
+
+async def run_command(command: Typer, *arguments: str) -> Any:
+    """Run a command in a thread, because it starts its own event loop; return the result of `CliRunner`."""
+    return await asyncio.to_thread(CliRunner().invoke, command, list(arguments))
 
 
 @dataclass
@@ -77,10 +96,8 @@ class Service:
     settings: PatientsSettings
     database: Database
 
-    async def post(
-        self, path: str, body: Any = None, *, source: str = "198.51.100.1", **headers: str
-    ) -> httpx.Response:
-        return await self.client.post(path, json=body, headers={"X-Forwarded-For": source, **headers})
+    async def post(self, path: str, body: Any, *, source: str = "198.51.100.1") -> httpx.Response:
+        return await self.client.post(path, json=body, headers={"X-Forwarded-For": source})
 
     async def queued_emails(self) -> list[dict[str, str]]:
         """Return the queued emails, oldest first."""
@@ -119,13 +136,10 @@ class Service:
         """Create an account with these roles and sign in."""
         identifier = await self.sign_up(email)
         if roles:
-            await self.grant(identifier, roles=roles, practices=practices or [])
+            # Like `millrace accounts grant`.
+            granted = tuple(map(Role, roles)), tuple(map(UUID, practices or ()))
+            await self.app.state.identity.roles.set(None, UUID(identifier), *granted)
         return await self.sign_in(email)
-
-    async def grant(self, identifier: str, *, roles: tuple[str, ...], practices: list[str]) -> None:
-        """Set roles like `millrace accounts grant`."""
-        new_roles = tuple(Role(role) for role in roles)
-        await self.app.state.identity.roles.set(None, UUID(identifier), new_roles, tuple(map(UUID, practices)))
 
     async def patient(self, email: str) -> Account:
         """Create an account with a profile."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Executable, Table, delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError
-from typer.testing import CliRunner
 
 from millrace_contracts.envelope import encode
 from millrace_patients.account.cli import app as accounts_command
@@ -18,14 +16,13 @@ from millrace_patients.audit.cli import app as audit_command
 from millrace_patients.audit.model import Head
 from millrace_patients.audit.repository import AuditTrail
 from millrace_patients.audit.verification import verify_trail
-from millrace_patients.crypto.kms_factory import open_kms
+from millrace_patients.composition import open_kms
 from millrace_patients.crypto.service_keys import load_service_keys
 from millrace_patients.schema import audit_entry, audit_head, metadata
 from millrace_platform.logging import json_formatter
 
-from .running import PASSWORD, Account, Service, running, settings_for
+from .running import PASSWORD, PRACTICE, Account, Service, run_command, running, set_environment, settings_for
 
-PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057"
 TAMPER = "ALTER TABLE audit_entry DISABLE TRIGGER audit_entry_append_only"
 
 
@@ -44,8 +41,7 @@ async def execute(service: Service, *statements: Executable) -> None:
             await session.execute(statement)
 
 
-async def test_access_is_recorded_with_actor_action_and_purpose(service: Service) -> None:
-    ada = await service.patient("ada@example.org")
+async def test_access_is_recorded_with_actor_action_and_purpose(service: Service, ada: Account) -> None:
     staff = await service.account("s@example.org", "staff", practices=[PRACTICE])
     support = await service.account("support@example.org", "support")
     await service.client.put(f"{ada.path}/practices/{PRACTICE}", headers=ada.headers)
@@ -61,8 +57,7 @@ async def test_access_is_recorded_with_actor_action_and_purpose(service: Service
     ]
 
 
-async def test_accesses_are_paginated(service: Service) -> None:
-    ada = await service.patient("ada@example.org")
+async def test_accesses_are_paginated(service: Service, ada: Account) -> None:
     for _ in range(5):
         await service.client.get(ada.path, headers=ada.headers)
     seen: list[int] = []
@@ -74,8 +69,7 @@ async def test_accesses_are_paginated(service: Service) -> None:
     assert seen == [7, 6, 5, 4, 3, 2, 1]
 
 
-async def test_rejected_requests_are_not_recorded(service: Service) -> None:
-    ada = await service.patient("ada@example.org")
+async def test_rejected_requests_are_not_recorded(service: Service, ada: Account) -> None:
     bob = await service.patient("bob@example.org")
     before = await _count(service)
     await service.client.get(ada.path, headers=bob.headers_with("TREAT"))
@@ -124,9 +118,10 @@ async def test_tampering_is_detected(service: Service) -> None:
     assert (await check(service, heads))[1] == [f"chain {chain}: entry {seq} differs from the anchor"]
 
 
-async def test_long_chain_is_verified_in_batches(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_chain_is_verified_in_batches(
+    service: Service, ada: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("millrace_patients.audit.verification.BATCH", 3)
-    ada = await service.patient("ada@example.org")
     for _ in range(7):
         await service.client.get(ada.path, headers=ada.headers)
     assert (await check(service))[1] == []
@@ -138,37 +133,34 @@ async def test_commands_grant_roles_and_verify_the_trail(
     postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(postgres_dsn)
-    monkeypatch.setenv("MILLRACE_PATIENTS_DATABASE_URL", postgres_dsn)
-    keys = [key.get_secret_value() for key in settings.patients_master_keys]
-    monkeypatch.setenv("MILLRACE_PATIENTS_MASTER_KEYS", json.dumps(keys))
-
-    async def run(command: Any, *arguments: str) -> Any:
-        return await asyncio.to_thread(CliRunner().invoke, command, list(arguments))
-
+    set_environment(monkeypatch, settings)
     async with running(settings) as service:
         ada = await service.patient("ada@example.org")
-        granted = await run(accounts_command, "grant", "--email", "Ada@example.org", "--role", "admin")
+        granted = await run_command(accounts_command, "grant", "--email", "Ada@example.org", "--role", "admin")
         assert (granted.exit_code, granted.stdout.strip()) == (0, f"{ada.id}: admin")
-        assert (await run(accounts_command, "grant", "--email", "x@example.org", "--role", "admin")).exit_code == 1
-        assert (await run(accounts_command, "grant", "--email", "ada@example.org", "--role", "staff")).exit_code == 1
+        assert (
+            await run_command(accounts_command, "grant", "--email", "x@example.org", "--role", "admin")
+        ).exit_code == 1
+        assert (
+            await run_command(accounts_command, "grant", "--email", "ada@example.org", "--role", "staff")
+        ).exit_code == 1
 
-        good = await run(audit_command, "verify")
+        good = await run_command(audit_command, "verify")
         assert good.exit_code == 0
         assert len(good.stdout.splitlines()) == 16
         anchor = tmp_path / "heads"
         anchor.write_text(good.stdout)
-        assert (await run(audit_command, "verify", "--anchor", str(anchor))).exit_code == 0
+        assert (await run_command(audit_command, "verify", "--anchor", str(anchor))).exit_code == 0
         anchor.write_text("nonsense")
-        assert (await run(audit_command, "verify", "--anchor", str(anchor))).exit_code == 2
+        assert (await run_command(audit_command, "verify", "--anchor", str(anchor))).exit_code == 2
         await execute(service, text(TAMPER), update(audit_entry).values(actor_id=None))
-        bad = await run(audit_command, "verify")
+        bad = await run_command(audit_command, "verify")
         assert bad.exit_code == 1
         assert "was changed" in bad.output
 
 
-async def test_concurrent_appends_are_all_recorded(service: Service) -> None:
+async def test_concurrent_appends_are_all_recorded(service: Service, ada: Account) -> None:
     trail = AuditTrail(await audit_key(service))
-    ada = await service.patient("ada@example.org")
     before = await _count(service)
     reads = [service.client.get(ada.path, headers=ada.headers) for _ in range(40)]
     assert {response.status_code for response in await asyncio.gather(*reads)} == {200}

@@ -2,9 +2,8 @@
 
 import httpx
 
-from .running import PROFILE, Service
+from .running import PROFILE, UNKNOWN, Account, Service
 
-UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 PURPOSE = {"Purpose-Of-Use": "HOPERAT"}
 
 
@@ -12,10 +11,9 @@ async def find_contacts(service: Service, *patients: str, headers: dict[str, str
     return await service.client.post("/internal/patients/contacts", json={"patient_ids": patients}, headers=headers)
 
 
-async def test_profile_address_takes_precedence_over_the_account(service: Service) -> None:
-    account = await service.account("ada@example.org")
+async def test_profile_address_takes_precedence_over_the_account(service: Service, account: Account) -> None:
     first = await find_contacts(service, account.id)
-    assert first.json()["items"] == [{"patient_id": account.id, "email": "ada@example.org", "given_name": None}]
+    assert first.json()["items"] == [{"patient_id": account.id, "email": "a@example.org", "given_name": None}]
     assert first.headers["Cache-Control"] == "no-store"
     profile = {**PROFILE, "email": "messages@example.org"}
     assert (await service.client.put(account.path, json=profile, headers=account.headers)).status_code == 201
@@ -23,17 +21,15 @@ async def test_profile_address_takes_precedence_over_the_account(service: Servic
     assert second == {"patient_id": account.id, "email": "messages@example.org", "given_name": "Ada"}
 
 
-async def test_lookup_is_recorded_with_its_purpose(service: Service) -> None:
-    account = await service.patient("ada@example.org")
-    await find_contacts(service, account.id)
-    entries = (await service.client.get(f"{account.path}/accesses", headers=account.headers)).json()["items"]
+async def test_lookup_is_recorded_with_its_purpose(service: Service, ada: Account) -> None:
+    await find_contacts(service, ada.id)
+    entries = (await service.client.get(f"{ada.path}/accesses", headers=ada.headers)).json()["items"]
     reads = [entry for entry in entries if entry["what"] == "contact"]
     assert [(entry["actor"], entry["deed"], entry["purpose"]) for entry in reads] == [(None, "read", "HOPERAT")]
 
 
-async def test_lookup_requires_a_purpose(service: Service) -> None:
-    account = await service.patient("ada@example.org")
-    response = await find_contacts(service, account.id, headers={})
+async def test_lookup_requires_a_purpose(service: Service, ada: Account) -> None:
+    response = await find_contacts(service, ada.id, headers={})
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "purpose-of-use")
     assert "ada@example.org" not in response.text
 

@@ -1,7 +1,10 @@
 """Signing key rotation, master keys, KMS, the email queue and the removal of expired rows."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from unittest.mock import AsyncMock
+from uuid import UUID, uuid4
 
 import pytest
 from aiobotocore.session import get_session
@@ -11,9 +14,10 @@ from sqlalchemy import func, select
 from millrace_patients.composition import open_core
 from millrace_patients.crypto.kms import UnwrapError
 from millrace_patients.crypto.kms_aws import AwsKms, open_aws_kms
-from millrace_patients.crypto.kms_local import MasterKeyError
+from millrace_patients.crypto.kms_local import LocalKms, MasterKeyError
 from millrace_patients.crypto.service_keys import NoRootKeyError
 from millrace_patients.migrate import migrate, prepare
+from millrace_patients.person.vault import PersonKey, Vault
 from millrace_patients.schema import challenge, queued_email, refresh_token, session_table, signing_key, throttle
 from millrace_patients.signing.ring import ConfiguredKeyRing, DatabaseKeyRing, SigningKeysError
 from millrace_patients.sweep import Sweep
@@ -146,6 +150,40 @@ async def test_aws_kms_binds_keys_to_their_context(aws_endpoint: str) -> None:
             await kms.unwrap(generated.wrapped, {"person": "2"})
 
 
+async def test_unwrapped_keys_are_cached_for_minutes_and_dropped_on_erasure(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millrace_patients.person.vault.CACHE_SIZE", 2)
+    kms, now = LocalKms([bytes(32)]), service.app.state.patients.units.now()
+    unwrap = AsyncMock(side_effect=kms.unwrap)
+    monkeypatch.setattr(kms, "unwrap", unwrap)
+    vault, (one, two, three) = Vault(kms, service.clock), (uuid4(), uuid4(), uuid4())
+
+    async def find(owner: UUID) -> PersonKey | None:
+        async with service.database.read() as session:
+            return await vault.find(session, owner)
+
+    async def count_unwraps(*owners: UUID) -> int:
+        unwrap.reset_mock()
+        for owner in owners:
+            assert await find(owner) is not None
+        return unwrap.await_count
+
+    async with service.database.transaction() as session:
+        keys = [await vault.create(session, owner, now) for owner in (one, two, three)]
+        assert await vault.create(session, one, now) is None
+    assert [*await asyncio.gather(find(one), find(one))] == [keys[0]] * 2
+    service.clock.now += 299
+    assert await count_unwraps(one) == 0
+    service.clock.now += 1
+    assert await count_unwraps(one) == 1
+    assert await count_unwraps(two, three, one) == 3
+    async with service.database.transaction() as session:
+        assert await vault.shred(session, one, now)
+    assert await find(one) is None
+    assert await count_unwraps(two, three) == 1, "the erased person's key leaves a free entry"
+
+
 async def test_outbox_lists_oldest_emails_until_they_are_deleted(service: Service) -> None:
     for name in ("a", "b", "c"):
         await service.post("/v1/auth/sign-up", {"email": f"{name}@example.org"})
@@ -162,11 +200,8 @@ async def test_sweep_deletes_expired_rows(service: Service) -> None:
     await service.account("a@example.org")
     await service.post("/v1/auth/password-reset", {"email": "a@example.org"})
     await service.try_sign_in("a@example.org", "wrong")
-    patients, sign_in_service = service.app.state.patients, service.app.state.identity.sign_in
-    registration = service.app.state.identity.registration
-    sweep = Sweep(
-        patients.units, registration.challenges, sign_in_service.sessions, sign_in_service.throttle, patients.emails
-    )
+    wired = service.app.state.identity.registration
+    sweep = Sweep(wired.units, wired.challenges, wired.sessions, wired.throttle, wired.emails)
     tables = (challenge, throttle, queued_email, session_table, refresh_token)
 
     async def count_rows() -> list[int]:

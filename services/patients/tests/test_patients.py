@@ -11,10 +11,8 @@ from sqlalchemy import select
 from millrace_patients.schema import account as account_table
 from millrace_patients.schema import person, record
 
-from .running import PASSWORD, PROFILE, Account, Service, running, settings_for
+from .running import OTHER_PRACTICE, PASSWORD, PRACTICE, PROFILE, UNKNOWN, Account, Service, running, settings_for
 
-PRACTICE, OTHER_PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"
-UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 CHILD = {"given_name": "Byron", "family_name": "King", "birth_date": "2015-05-12", "relationship": "child"}
 CARD = {"plan_id": "11512NC0100031", "member_id": "W123456789"}
 
@@ -28,13 +26,13 @@ async def create_record(service: Service, account: Account, kind: str, body: dic
 
 
 class TestProfile:
-    async def test_birth_date_must_not_be_a_number(self, service: Service) -> None:
-        ada = await service.account("ada@example.org")
-        response = await service.client.put(ada.path, json={**PROFILE, "birth_date": 0}, headers=ada.headers)
+    async def test_birth_date_must_not_be_a_number(self, service: Service, account: Account) -> None:
+        response = await service.client.put(account.path, json={**PROFILE, "birth_date": 0}, headers=account.headers)
         assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "birth_date")
 
-    async def test_first_profile_creates_a_patient_and_changes_require_the_etag(self, service: Service) -> None:
-        account = await service.account("a@example.org")
+    async def test_first_profile_creates_a_patient_and_changes_require_the_etag(
+        self, service: Service, account: Account
+    ) -> None:
         get, put = service.client.get, service.client.put
         assert (await get(account.path, headers=account.headers)).status_code == 404
         first = await put(account.path, json=PROFILE, headers=account.headers)
@@ -51,26 +49,23 @@ class TestProfile:
         assert (second.status_code, second.headers["ETag"]) == (200, '"2"')
         assert second.json()["phone"] == "(312) 555-0142"
 
-    async def test_one_of_concurrent_changes_succeeds(self, service: Service) -> None:
-        account = await service.patient("a@example.org")
-        headers = {**account.headers, "If-Match": '"1"'}
+    async def test_one_of_concurrent_changes_succeeds(self, service: Service, ada: Account) -> None:
+        headers = {**ada.headers, "If-Match": '"1"'}
         responses = await asyncio.gather(
             *(
-                service.client.put(account.path, json={**PROFILE, "phone": f"312 555 010{n}"}, headers=headers)
+                service.client.put(ada.path, json={**PROFILE, "phone": f"312 555 010{n}"}, headers=headers)
                 for n in range(6)
             )
         )
         assert sorted(response.status_code for response in responses) == [200, *[412] * 5]
 
-    async def test_one_of_concurrent_creations_succeeds(self, service: Service) -> None:
-        account = await service.account("a@example.org")
+    async def test_one_of_concurrent_creations_succeeds(self, service: Service, account: Account) -> None:
         responses = await asyncio.gather(
             *(service.client.put(account.path, json=PROFILE, headers=account.headers) for _ in range(6))
         )
         assert sorted(response.status_code for response in responses) == [201, *[428] * 5]
 
-    async def test_invalid_fields_are_named_but_not_quoted(self, service: Service) -> None:
-        account = await service.account("a@example.org")
+    async def test_invalid_fields_are_named_but_not_quoted(self, service: Service, account: Account) -> None:
         body = {**PROFILE, "birth_date": "1700-01-01", "sex": "secret-value", "colour": "secret-value"}
         response = await service.client.put(account.path, json=body, headers=account.headers)
         assert response.status_code == 422
@@ -83,23 +78,22 @@ class TestProfile:
     ("kind", "body", "change"), [("dependants", CHILD, "given_name"), ("insurance-cards", CARD, "member_id")]
 )
 async def test_record_is_created_read_replaced_and_deleted(
-    service: Service, kind: str, body: dict[str, Any], change: str
+    service: Service, ada: Account, kind: str, body: dict[str, Any], change: str
 ) -> None:
-    account = await service.patient("a@example.org")
-    created = await create_record(service, account, kind, body)
-    path = f"{account.path}/{kind}/{created['id']}"
-    assert (await service.client.get(path, headers=account.headers)).json() == created
-    listed = await service.client.get(f"{account.path}/{kind}", headers=account.headers)
+    created = await create_record(service, ada, kind, body)
+    path = f"{ada.path}/{kind}/{created['id']}"
+    assert (await service.client.get(path, headers=ada.headers)).json() == created
+    listed = await service.client.get(f"{ada.path}/{kind}", headers=ada.headers)
     assert listed.json() == {"items": [created]}
-    assert (await service.client.put(path, json={**created, change: "New"}, headers=account.headers)).status_code == 428
-    headers = {**account.headers, "If-Match": '"1"'}
+    assert (await service.client.put(path, json={**created, change: "New"}, headers=ada.headers)).status_code == 428
+    headers = {**ada.headers, "If-Match": '"1"'}
     changed = await service.client.put(path, json={**created, change: "New"}, headers=headers)
     assert (changed.json()[change], changed.headers["ETag"]) == ("New", '"2"')
     assert (await service.client.delete(path, headers=headers)).status_code == 412
-    gone = await service.client.delete(path, headers={**account.headers, "If-Match": '"2"'})
+    gone = await service.client.delete(path, headers={**ada.headers, "If-Match": '"2"'})
     assert gone.status_code == 204
-    assert (await service.client.get(path, headers=account.headers)).status_code == 404
-    assert (await service.client.get(f"{account.path}/{kind}", headers=account.headers)).json() == {"items": []}
+    assert (await service.client.get(path, headers=ada.headers)).status_code == 404
+    assert (await service.client.get(f"{ada.path}/{kind}", headers=ada.headers)).json() == {"items": []}
 
 
 async def test_card_may_refer_to_a_dependant_of_the_same_patient(service: Service) -> None:
@@ -114,8 +108,7 @@ async def test_card_may_refer_to_a_dependant_of_the_same_patient(service: Servic
         assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "dependant_id")
 
 
-async def test_records_require_a_profile_and_are_limited(service: Service) -> None:
-    account = await service.account("a@example.org")
+async def test_records_require_a_profile_and_are_limited(service: Service, account: Account) -> None:
     path = f"{account.path}/insurance-cards"
     assert (await service.client.post(path, json=CARD, headers=account.headers)).status_code == 409
     await service.client.put(account.path, json=PROFILE, headers=account.headers)
@@ -152,8 +145,7 @@ def requests_on(owner: Account, child: str, card: str) -> list[tuple[str, str, A
 READABLE_BY_STAFF = {"", "/dependants", "/dependants/{}", "/insurance-cards", "/insurance-cards/{}"}
 
 
-async def test_routes_respond_to_other_roles_as_for_unknown_ids(service: Service) -> None:
-    ada = await service.patient("ada@example.org")
+async def test_routes_respond_to_other_roles_as_for_unknown_ids(service: Service, ada: Account) -> None:
     child, card = (
         (await create_record(service, ada, "dependants", CHILD))["id"],
         (await create_record(service, ada, "insurance-cards", CARD))["id"],
@@ -211,8 +203,7 @@ async def test_record_is_found_under_its_own_patient_only(service: Service) -> N
     assert (await service.client.get(path, headers=ada.headers)).status_code == 404
 
 
-async def test_staff_reads_shared_data_with_a_purpose(service: Service) -> None:
-    ada = await service.patient("a@example.org")
+async def test_staff_reads_shared_data_with_a_purpose(service: Service, ada: Account) -> None:
     staff = await service.account("s@example.org", "staff", practices=[PRACTICE])
     path = f"{ada.path}/practices/{PRACTICE}"
     assert (await service.client.get(ada.path, headers=staff.headers_with("TREAT"))).status_code == 404
@@ -229,8 +220,7 @@ async def test_staff_reads_shared_data_with_a_purpose(service: Service) -> None:
     assert (await service.client.get(ada.path, headers=staff.headers_with("TREAT"))).status_code == 404
 
 
-async def test_export_contains_all_data(service: Service) -> None:
-    ada = await service.patient("ada@example.org")
+async def test_export_contains_all_data(service: Service, ada: Account) -> None:
     child = await create_record(service, ada, "dependants", CHILD)
     card = await create_record(service, ada, "insurance-cards", CARD)
     await service.client.put(f"{ada.path}/practices/{PRACTICE}", headers=ada.headers)
@@ -251,8 +241,7 @@ async def test_export_contains_all_data(service: Service) -> None:
 
 
 class TestErasure:
-    async def test_erasure_leaves_only_ids(self, service: Service) -> None:
-        ada = await service.patient("ada@example.org")
+    async def test_erasure_leaves_only_ids(self, service: Service, ada: Account) -> None:
         child = await create_record(service, ada, "dependants", CHILD)
         await service.post("/v1/auth/password-reset", {"email": "ada@example.org"})
         token = await service.emailed_token("ada@example.org", "reset_password")
@@ -278,15 +267,13 @@ class TestErasure:
         assert (account["email_index"], account["sealed_email"], account["password_hash"]) == (None, None, None)
         assert str(account["id"]) == ada.id
 
-    async def test_erased_address_can_sign_up_again(self, service: Service) -> None:
-        ada = await service.patient("ada@example.org")
+    async def test_erased_address_can_sign_up_again(self, service: Service, ada: Account) -> None:
         await service.client.delete(ada.path, headers=ada.headers)
         again = await service.account("ada@example.org")
         assert again.id != ada.id
         assert (await service.client.get(again.path, headers=again.headers)).status_code == 404
 
-    async def test_erasure_requires_a_recent_sign_in(self, service: Service) -> None:
-        ada = await service.patient("ada@example.org")
+    async def test_erasure_requires_a_recent_sign_in(self, service: Service, ada: Account) -> None:
         service.clock.now += 400
         response = await service.client.delete(ada.path, headers=ada.headers)
         assert response.status_code == 401
@@ -297,16 +284,14 @@ class TestErasure:
         fresh = await service.sign_in("ada@example.org")
         assert (await service.client.delete(ada.path, headers=fresh.headers)).status_code == 204
 
-    async def test_account_without_a_profile_can_be_erased(self, service: Service) -> None:
-        account = await service.account("a@example.org")
+    async def test_account_without_a_profile_can_be_erased(self, service: Service, account: Account) -> None:
         exported = await service.client.get(f"{account.path}/export", headers=account.headers)
         assert exported.json()["account"]["email"] == "a@example.org"
         assert (await service.client.delete(account.path, headers=account.headers)).status_code == 204
         assert (await service.try_sign_in("a@example.org")).status_code == 401
 
 
-async def test_feed_contains_ids_and_states_only(service: Service) -> None:
-    ada = await service.patient("ada@example.org")
+async def test_feed_contains_ids_and_states_only(service: Service, ada: Account) -> None:
     await create_record(service, ada, "dependants", CHILD)
     headers = {**ada.headers, "If-Match": '"1"'}
     await service.client.put(ada.path, json={**PROFILE, "phone": "312 555 0142"}, headers=headers)

@@ -1,44 +1,27 @@
 """The command `millrace token`: its tokens carry roles but open no personal data."""
 
-import asyncio
-import json
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from millrace_patients.signing.cli import token
 
-from .running import running, settings_for
+from .running import PRACTICE, run_command, running, set_environment, settings_for
 
-PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057"
-
-
-@pytest.fixture
-def command() -> typer.Typer:
-    app = typer.Typer()
-    app.command()(token)
-    return app
-
-
-async def run(command: typer.Typer, *arguments: str) -> Any:
-    return await asyncio.to_thread(CliRunner().invoke, command, list(arguments))
+COMMAND = typer.Typer()
+COMMAND.command()(token)
 
 
 async def test_token_has_its_roles_but_opens_no_personal_data(
-    postgres_dsn: str, command: typer.Typer, monkeypatch: pytest.MonkeyPatch
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(postgres_dsn, patients_signing_keys=None)
-    monkeypatch.setenv("MILLRACE_PATIENTS_DATABASE_URL", postgres_dsn)
-    monkeypatch.setenv("MILLRACE_AUTH_ISSUER", settings.auth_issuer)
-    keys = [key.get_secret_value() for key in settings.patients_master_keys]
-    monkeypatch.setenv("MILLRACE_PATIENTS_MASTER_KEYS", json.dumps(keys))
+    set_environment(monkeypatch, settings)
     async with running(settings) as service:
         patient = await service.patient("ada@example.org")
-        printed = await run(command, "--role", "staff", "--practice", PRACTICE, "--role", "support")
+        printed = await run_command(COMMAND, "--role", "staff", "--practice", PRACTICE, "--role", "support")
         assert printed.exit_code == 0, printed.output
         # The command uses the system clock, the service a manual one.
         service.clock.now = time.time()
@@ -50,24 +33,20 @@ async def test_token_has_its_roles_but_opens_no_personal_data(
 
 
 @pytest.mark.parametrize("arguments", [("--role", "staff"), ("--role", "admin", "--practice", PRACTICE)])
-async def test_staff_requires_a_practice_and_practices_require_staff(
-    command: typer.Typer, arguments: tuple[str, ...]
-) -> None:
-    refused = await run(command, *arguments)
+async def test_staff_requires_a_practice_and_practices_require_staff(arguments: tuple[str, ...]) -> None:
+    refused = await run_command(COMMAND, *arguments)
     assert (refused.exit_code, refused.stdout) == (2, "")
 
 
-async def test_command_fails_with_an_external_issuer(command: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_command_fails_with_an_external_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILLRACE_PATIENTS_IDENTITY", "cognito")
-    assert (await run(command, "--role", "admin")).exit_code == 2
+    assert (await run_command(COMMAND, "--role", "admin")).exit_code == 2
 
 
-async def test_missing_master_key_is_reported_in_one_line(
-    command: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_missing_master_key_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = tmp_path / "none"
     monkeypatch.setenv("MILLRACE_PATIENTS_MASTER_KEY_FILE", str(missing))
-    refused = await run(command, "--role", "admin")
+    refused = await run_command(COMMAND, "--role", "admin")
     assert refused.exit_code == 1
     assert refused.stderr.splitlines() == [
         f"No master key at {missing}: run `millrace init`, or set MILLRACE_PATIENTS_MASTER_KEYS."

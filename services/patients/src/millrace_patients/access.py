@@ -79,12 +79,11 @@ class AccessControl:
         Problems: 401 if the session has ended, 404 without the permission or for an unknown patient, 422 if the request
         states no purpose for access to another person's data.
         """
-        await self.check_session(work, caller.principal)
-        if not caller.is_patient(patient_id) and caller.purpose is None:
+        await self._check_session(work, caller.principal)
+        own = caller.is_patient(patient_id)
+        if not own and caller.purpose is None:
             raise _purpose_missing()
-        shared = frozenset[str]()
-        if not caller.is_patient(patient_id):
-            shared = await list_practice_ids(work.session, patient_id)
+        shared = frozenset[str]() if own else await list_practice_ids(work.session, patient_id)
         if not has_permission(caller.principal, patient_id, shared, permission):
             raise patient_not_found()
         load_key = self.vault.find_for_update if permission is Permission.WRITE else self.vault.find
@@ -93,17 +92,12 @@ class AccessControl:
             raise patient_not_found()
         return key
 
-    async def check_session(self, work: UnitOfWork, principal: Principal) -> None:
-        """Raise a 401 problem if the session has ended.
-
-        Access tokens stay valid for minutes after a sign-out, but access to personal data must end at once.
-        """
+    async def _check_session(self, work: UnitOfWork, principal: Principal) -> None:
+        # Access tokens stay valid for minutes after a sign-out, but access to personal data must end at once.
         if self.sessions is None:
             return
-        live = principal.session is not None and await self.sessions.is_live(
-            work.session, UUID(principal.session), work.now
-        )
-        if not live:
+        session = principal.session
+        if session is None or not await self.sessions.is_live(work.session, UUID(session), work.now):
             raise Unauthenticated("The session has ended. Sign in again.", error="invalid_token")
 
 

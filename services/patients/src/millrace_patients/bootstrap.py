@@ -1,7 +1,6 @@
 """The composition root: the only place that wires the patients service."""
 
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from fastapi import FastAPI
@@ -14,7 +13,7 @@ from millrace_patients.account.registration import Registration
 from millrace_patients.account.roles import RoleService
 from millrace_patients.account.sign_in import SignInService
 from millrace_patients.audit.repository import AuditTrail
-from millrace_patients.challenge.service import Challenges, generate_token
+from millrace_patients.challenge.service import Challenges
 from millrace_patients.composition import Core, create_issuer, open_core, open_key_ring
 from millrace_patients.dependencies import Identity, Patients
 from millrace_patients.email_queue.service import EmailQueue
@@ -25,7 +24,7 @@ from millrace_patients.patient.service import PatientService
 from millrace_patients.person.vault import Vault
 from millrace_patients.record.model import RecordKind
 from millrace_patients.record.service import RecordService
-from millrace_patients.session.service import Lifetimes, Sessions
+from millrace_patients.session.service import Sessions
 from millrace_patients.settings import PatientsSettings
 from millrace_patients.sharing.service import ShareService
 from millrace_patients.signing.ring import KeyRing
@@ -42,20 +41,24 @@ from millrace_platform.service import Infrastructure
 from millrace_platform.unit_of_work import Envelopes
 
 
-@dataclass(frozen=True, slots=True)
 class Components:
     """Components that both the identity and the patients part of the service use."""
 
-    settings: PatientsSettings
-    core: Core
-    clock: Clock
-    ids: Ids
-    units: UnitsOfWork
-    vault: Vault
-    sessions: Sessions
-    challenges: Challenges
-    emails: EmailQueue
-    throttle: Throttle
+    def __init__(self, settings: PatientsSettings, core: Core, clock: Clock, ids: Ids) -> None:
+        self.settings = settings
+        self.core = core
+        self.clock = clock
+        self.ids = ids
+        self.units = UnitsOfWork(core.database, Envelopes(SOURCE, clock, ids), AuditTrail(core.keys.audit))
+        self.vault = Vault(core.kms, clock)
+        self.sessions = Sessions(
+            ids,
+            token_lifetime=timedelta(seconds=settings.patients_refresh_token_lifetime),
+            session_lifetime=timedelta(seconds=settings.patients_session_lifetime),
+        )
+        self.challenges = Challenges(core.keys.mail)
+        self.emails = EmailQueue(core.keys.mail, ids)
+        self.throttle = Throttle(core.database, core.keys.throttle, clock)
 
     @property
     def is_issuer(self) -> bool:
@@ -69,46 +72,19 @@ async def start(
     clock = infrastructure.clock
     core = await stack.enter_async_context(open_core(settings))
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, settings.patients_database_url))
-    components = _components(settings, core, clock, infrastructure.ids)
+    components = Components(settings, core, clock, infrastructure.ids)
     app.state.patients = _patients(components, relay)
     sweep = Sweep(components.units, components.challenges, components.sessions, components.throttle, components.emails)
     tasks = {"relay": relay.run, "sweep": sweep.run}
     if components.is_issuer:
         ring = await open_key_ring(settings, core, clock)
-        passwords = await stack.enter_async_context(_passwords(settings))
+        passwords = await stack.enter_async_context(open_passwords(settings))
         app.state.identity = _identity(components, ring, passwords)
         app.state.verifier = Verifier(token_rules(settings), KeyRingSource(ring), clock)
         tasks["signing-keys"] = ring.run
     else:
         app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
     return ServiceRuntime(tasks=tasks, checks={"database": core.database.check})
-
-
-def _components(settings: PatientsSettings, core: Core, clock: Clock, ids: Ids) -> Components:
-    lifetimes = Lifetimes(
-        timedelta(seconds=settings.patients_refresh_token_lifetime),
-        timedelta(seconds=settings.patients_session_lifetime),
-    )
-    return Components(
-        settings=settings,
-        core=core,
-        clock=clock,
-        ids=ids,
-        units=UnitsOfWork(core.database, Envelopes(SOURCE, clock, ids), AuditTrail(core.keys.audit)),
-        vault=Vault(core.kms, clock),
-        sessions=Sessions(lifetimes, ids, generate_token),
-        challenges=Challenges(core.keys.mail, generate_token),
-        emails=EmailQueue(core.keys.mail, ids),
-        throttle=Throttle(core.database, core.keys.throttle, clock),
-    )
-
-
-def _passwords(settings: PatientsSettings) -> AbstractAsyncContextManager[Passwords]:
-    return open_passwords(
-        memory=settings.patients_password_memory,
-        threads=settings.patients_password_threads,
-        queue=settings.patients_password_queue,
-    )
 
 
 def _identity(components: Components, ring: KeyRing, passwords: Passwords) -> Identity:

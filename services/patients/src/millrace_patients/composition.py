@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from millrace_feeds.clock import Clock
 from millrace_patients.crypto.kms import Kms
-from millrace_patients.crypto.kms_factory import open_kms
+from millrace_patients.crypto.kms_aws import open_aws_kms
+from millrace_patients.crypto.kms_local import LocalKms, decode_master_key, ensure_master_key, read_master_key
 from millrace_patients.crypto.service_keys import ServiceKeys, load_service_keys
 from millrace_patients.settings import PatientsSettings
 from millrace_patients.signing.model import RotationPolicy
@@ -27,10 +28,27 @@ class Core:
 
 
 @asynccontextmanager
+async def open_kms(settings: PatientsSettings) -> AsyncIterator[Kms]:
+    """Open the configured KMS; raise `MasterKeyError` if there is no master key."""
+    if settings.patients_kms_key_id is not None:
+        async with open_aws_kms(settings.patients_kms_key_id) as kms:
+            yield kms
+        return
+    configured = [decode_master_key(key.get_secret_value()) for key in settings.patients_master_keys]
+    yield LocalKms(configured or [read_master_key(settings.patients_master_key_file)])
+
+
+def provide_master_key(settings: PatientsSettings) -> None:
+    """Create the local master key file if the settings use it and it does not exist."""
+    if settings.patients_kms_key_id is None and not settings.patients_master_keys:
+        ensure_master_key(settings.patients_master_key_file)
+
+
+@asynccontextmanager
 async def open_core(settings: PatientsSettings) -> AsyncIterator[Core]:
     """Open the database and the KMS and load the service keys.
 
-    Raises `MasterKeyError` or `NoRootKeyError` if `millrace init` has not run.
+    Raise `MasterKeyError` or `NoRootKeyError` if `millrace init` has not run.
     """
     async with (
         open_service_database(settings, settings.patients_database_url, name="patients") as database,
@@ -40,7 +58,7 @@ async def open_core(settings: PatientsSettings) -> AsyncIterator[Core]:
 
 
 async def open_key_ring(settings: PatientsSettings, core: Core, clock: Clock) -> KeyRing:
-    """Return the signing keys: the configured ones, else those that the service creates and rotates."""
+    """Return the keys that sign access tokens: configured ones, else those that the service creates and rotates."""
     if settings.patients_signing_keys is not None:
         return ConfiguredKeyRing(settings.patients_signing_keys.get_secret_value())
     rotation = RotationPolicy(

@@ -35,7 +35,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Patients:
-    """Services of patients."""
+    """Services of patients, and what their internal routes use."""
 
     patients: PatientService
     exporter: Exporter

@@ -12,9 +12,8 @@ from sqlalchemy import func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
 from millrace_patients.audit.model import Purpose
-from millrace_patients.dependencies import InPatients, Patients
+from millrace_patients.dependencies import InPatients, Patients, problems
 from millrace_patients.email_queue.service import QueuedEmail
-from millrace_patients.http import problems
 from millrace_patients.patient.repository import list_states_after
 from millrace_patients.wire import State, patient_event
 from millrace_platform.resources import Schema
@@ -24,7 +23,7 @@ router = APIRouter(prefix="/internal/patients", tags=["internal"])
 
 REPLAY_PAGE = 5000
 POLL_SECONDS = 0.5
-"""Interval between queries while a request waits for email."""
+"""Interval between queries while a request waits for an email to be queued."""
 
 
 class QueuedEmailResource(Schema):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from millrace_patients.crypto.kms_factory import open_kms, provide_master_key
+from millrace_patients.composition import open_kms, provide_master_key
 from millrace_patients.crypto.service_keys import ensure_root_key
 from millrace_patients.settings import PatientsSettings
 from millrace_platform.database import open_database

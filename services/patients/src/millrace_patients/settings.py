@@ -20,7 +20,7 @@ class PatientsSettings(PlatformSettings):
     patients_kms_key_id: str | None = None
     """AWS KMS key that wraps data keys; None for the local master keys."""
     patients_master_keys: tuple[SecretStr, ...] = ()
-    """Master keys, base64 of 32 bytes each, as a JSON list: the first wraps, all unwrap."""
+    """Master keys, base64 of 32 bytes each, as a JSON list: the first wraps data keys, all unwrap them."""
     patients_master_key_file: Path = Path(".millrace/patients-master-key")
     """File of the local master key if no other is configured; `millrace init` creates it."""
 

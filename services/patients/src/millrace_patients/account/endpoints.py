@@ -16,8 +16,7 @@ from millrace_patients.account.schemas import (
     Tokens,
 )
 from millrace_patients.challenge.service import ChallengeKind
-from millrace_patients.dependencies import InIdentity, InSource
-from millrace_patients.http import problems
+from millrace_patients.dependencies import InIdentity, InSource, problems
 from millrace_platform.authentication import InPrincipal, Principal, Role, require
 from millrace_platform.responses import NO_STORE
 

@@ -9,8 +9,9 @@ from millrace_platform.authentication import Role
 
 PASSWORD_MINIMUM = 12
 PASSWORD_MAXIMUM = 256
-"""Length in characters. NIST SP 800-63B requires at least 64 and no composition rules; the limit bounds the hashing."""
+"""Maximum length in characters, to bound the time of hashing. NIST SP 800-63B requires that 64 are accepted."""
 DISTINCT_MINIMUM = 5
+"""Minimum number of different characters in a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def normalize_email(text: str) -> str:
 
 
 def normalize_password(text: str) -> str:
-    """Return the password in NFKC, the same for every keyboard (NIST SP 800-63B, section 3.1.1.2)."""
+    """Return the password in Unicode form NFKC, the same for every keyboard (NIST SP 800-63B, section 3.1.1.2)."""
     return unicodedata.normalize("NFKC", text)
 
 

@@ -10,13 +10,14 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from millrace_patients.account.model import normalize_password
+from millrace_patients.settings import PatientsSettings
 from millrace_platform.errors import Unavailable
 
 T = TypeVar("T")
 
 
 class Passwords:
-    """Hashes and verifies passwords. At most `queue` requests are pending; more get a 503 problem."""
+    """Hashes and verifies passwords. At most `queue` calls are pending; further ones raise a 503 problem."""
 
     def __init__(self, hasher: PasswordHasher, executor: ThreadPoolExecutor, queue: int) -> None:
         self._hasher = hasher
@@ -31,7 +32,7 @@ class Passwords:
         return await self._run_in_thread(lambda: self._hasher.hash(text))
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Return whether the password matches the hash; without a hash, return False after the same work."""
+        """Return whether the password matches the hash; if that is None, return False after the same work."""
         text = normalize_password(password)
         matches = await self._run_in_thread(lambda: self._is_match(stored or self._dummy_hash, text))
         return matches and stored is not None
@@ -57,8 +58,9 @@ class Passwords:
 
 
 @asynccontextmanager
-async def open_passwords(*, memory: int, threads: int, queue: int) -> AsyncIterator[Passwords]:
-    """Open a `Passwords` with `memory` KiB for each of `threads` concurrent hashes; wait for pending hashes on exit."""
+async def open_passwords(settings: PatientsSettings) -> AsyncIterator[Passwords]:
+    """Yield a `Passwords` with the settings' memory, threads and queue; wait for pending hashes at the end."""
+    memory = settings.patients_password_memory
     hasher = PasswordHasher(time_cost=3, memory_cost=memory, parallelism=min(4, memory // 8))
-    with ThreadPoolExecutor(threads, thread_name_prefix="argon2") as executor:
-        yield Passwords(hasher, executor, queue)
+    with ThreadPoolExecutor(settings.patients_password_threads, thread_name_prefix="argon2") as executor:
+        yield Passwords(hasher, executor, settings.patients_password_queue)

@@ -30,7 +30,7 @@ _EMAIL_KINDS = {
     (ChallengeKind.PASSWORD_RESET, ChallengeKind.PASSWORD_RESET): EmailKind.RESET_PASSWORD,
     (ChallengeKind.PASSWORD_RESET, ChallengeKind.SIGN_UP): EmailKind.NO_ACCOUNT,
 }
-"""Email to send by (requested kind, possible kind): only accounts reset passwords, only new addresses sign up."""
+"""Email to send, by (requested kind, kind possible for the address): sign-up without an account, else a reset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,7 @@ class Registration:
 
     async def _insert_account(self, work: UnitOfWork, challenge: Challenge, hashed: str) -> UUID:
         account = Account(self.ids(), (Role.PATIENT,), (), hashed)
-        await self.vault.create(work.session, account.id, work.now)
-        key = await self.vault.find_for_update(work.session, account.id)
+        key = await self.vault.create(work.session, account.id, work.now)
         if key is None:
             raise _invalid_token()
         sealed = key.seal(challenge.email.encode(), EMAIL_LABEL)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_patients.account.model import Account
@@ -13,22 +13,22 @@ from millrace_platform.authentication import Role
 from millrace_platform.database import ReadSession, Session
 
 EMAIL_LABEL = "email"
-"""Label under which the email address is sealed."""
+"""Label with which `PersonKey` encrypts the account's email address."""
 
 
 async def find_by_email_index(session: ReadSession, index: bytes) -> Account | None:
     """Return the account with this email index; None if there is none."""
-    return await _one(session, _query(account.c.email_index == index))
+    return await _find(session, account.c.email_index == index)
 
 
 async def find(session: ReadSession, identifier: UUID) -> Account | None:
     """Return the account; None if unknown or erased."""
-    return await _one(session, _query(account.c.id == identifier))
+    return await _find(session, account.c.id == identifier)
 
 
 async def find_for_update(session: Session, identifier: UUID) -> Account | None:
     """Return the account and lock its row; None if unknown or erased."""
-    return await _one(session, _query(account.c.id == identifier).with_for_update())
+    return await _find(session, account.c.id == identifier, for_update=True)
 
 
 async def add(session: Session, added_account: Account, index: bytes, sealed_email: bytes, now: datetime) -> bool:
@@ -53,14 +53,14 @@ async def set_password(session: Session, identifier: UUID, password_hash: str) -
 async def set_roles(
     session: Session, identifier: UUID, roles: tuple[Role, ...], practice_ids: tuple[UUID, ...]
 ) -> Account | None:
-    """Return the changed account; None if unknown or erased."""
+    """Replace the account's roles and practices and return it; None if unknown or erased."""
     changed = update(account).where(account.c.id == identifier, account.c.email_index.is_not(None))
     statement = changed.values(roles=list(roles), practice_ids=list(practice_ids)).returning(account)
     return _account((await session.execute(statement)).one_or_none())
 
 
 async def erase(session: Session, identifier: UUID) -> bytes | None:
-    """Remove the account's personal data and return its former email index; None if there was none."""
+    """Remove the account's personal data and return its former email index; None if unknown or already erased."""
     query = select(account.c.email_index).where(account.c.id == identifier).with_for_update()
     index: bytes | None = await session.scalar(query)
     no_data = {"email_index": None, "sealed_email": None, "password_hash": None}
@@ -68,12 +68,9 @@ async def erase(session: Session, identifier: UUID) -> bytes | None:
     return index
 
 
-def _query(condition: ColumnElement[bool]) -> Select[Any]:
-    return select(account).where(condition, account.c.email_index.is_not(None))
-
-
-async def _one(session: ReadSession, query: Select[Any]) -> Account | None:
-    return _account((await session.execute(query)).one_or_none())
+async def _find(session: ReadSession, condition: ColumnElement[bool], *, for_update: bool = False) -> Account | None:
+    query = select(account).where(condition, account.c.email_index.is_not(None))
+    return _account((await session.execute(query.with_for_update() if for_update else query)).one_or_none())
 
 
 def _account(row: Any) -> Account | None:

@@ -53,7 +53,7 @@ class Credentials(Body):
 
 
 class RefreshBody(Body):
-    """Refresh token to exchange, or whose session to end."""
+    """Refresh token, to exchange it for new tokens or to end its session."""
 
     refresh_token: Token
 

@@ -18,7 +18,7 @@ from millrace_platform.errors import Problem
 
 @dataclass(frozen=True, slots=True)
 class SignInResult:
-    """Issued tokens. `device_token` is None after a refresh."""
+    """Issued tokens. `expires_in` is the access token's lifetime in seconds; `device_token` is None after a refresh."""
 
     subject: UUID
     expires_in: int

@@ -62,7 +62,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Entry at its position in a chain; `seq` counts from 1 in each chain."""
+    """Audit entry at its position in a chain; `seq` counts from 1 in each chain."""
 
     chain: int
     seq: int
@@ -74,7 +74,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Position and digest of the last entry of a chain; `seq` is 0 for an empty chain."""
+    """Position and digest of the last entry of a chain; `seq` is 0 if the chain is empty."""
 
     chain: int
     seq: int
@@ -82,6 +82,7 @@ class Head:
 
 
 def select_chain(person_id: UUID) -> int:
+    """Return the number of the chain that contains all entries about a person."""
     return person_id.bytes[-1] % CHAINS
 
 

@@ -1,12 +1,10 @@
-"""Issues and redeems challenges."""
+"""Issues and redeems challenges: single-use tokens that are emailed to prove access to a mailbox."""
 
 import hashlib
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeAlias
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select
@@ -16,11 +14,7 @@ from millrace_patients.schema import challenge
 from millrace_platform.database import ReadSession, Session
 
 LIFETIME = timedelta(hours=1)
-"""Lifetime of a token. Equal to the throttle's window, so a mailbox that reached its limit of emails has a valid token.
-"""
-
-TokenFactory: TypeAlias = Callable[[], str]
-"""Function that returns a new secret; replaced in tests."""
+"""Lifetime of an emailed token: as long as the limit of emails applies, so a limited mailbox has a valid token."""
 
 
 def generate_token() -> str:
@@ -51,16 +45,15 @@ class Challenge:
 class Challenges:
     """Stores challenges by the hash of their token. `key` encrypts the email addresses."""
 
-    def __init__(self, key: bytes, tokens: TokenFactory) -> None:
+    def __init__(self, key: bytes) -> None:
         self._key = key
-        self._tokens = tokens
 
     async def issue(self, session: Session, issued: Challenge, now: datetime) -> str:
         """Store a challenge and return its token.
 
         Earlier tokens stay valid, so requests by a stranger don't invalidate those of the mailbox owner.
         """
-        token = self._tokens()
+        token = generate_token()
         digest = hash_token(token)
         await session.execute(
             insert(challenge).values(

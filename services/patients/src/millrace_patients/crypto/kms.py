@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 EncryptionContext: TypeAlias = Mapping[str, str]
-"""Encryption context: ids that are bound to a wrapped key. KMS logs them in its own audit trail."""
+"""Ids that are bound to a wrapped key: unwrapping requires the same ones. AWS KMS logs them in its own audit trail."""
 
 DATA_KEY_BYTES = 32
 
 
 class UnwrapError(Exception):
-    """Raised if a key was wrapped by another master key or for another context."""
+    """Raised by `Kms.unwrap` if a key was wrapped by another master key or for another context."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,9 @@ class AwsKms:
 
 
 @asynccontextmanager
-async def open_aws_kms(key_id: str, settings: AwsSettings | None = None) -> AsyncIterator[AwsKms]:
-    """Open AWS KMS with the given settings, by default those of the environment."""
-    settings = settings or AwsSettings()
+async def open_aws_kms(key_id: str) -> AsyncIterator[AwsKms]:
+    """Open AWS KMS with the AWS settings of the environment."""
+    settings = AwsSettings()
     async with get_session().create_client(
         "kms", region_name=settings.region_name, endpoint_url=settings.endpoint_url, config=settings.config()
     ) as client:

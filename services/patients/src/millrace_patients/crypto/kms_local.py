@@ -1,6 +1,4 @@
-"""KMS inside the process, for a single machine: master keys come from the environment or a file only its owner can
-read.
-"""
+"""Key management inside the process, with master keys from the environment or from a file only its owner can read."""
 
 import base64
 import hashlib
@@ -17,7 +15,7 @@ ID_BYTES = 8
 
 
 class MasterKeyError(Exception):
-    """Raised without a usable master key; the message says what to do."""
+    """Raised if there is no usable master key; the message says what to do."""
 
 
 class LocalKms:
@@ -74,7 +72,7 @@ def read_master_key(path: Path) -> bytes:
 
 
 def ensure_master_key(path: Path) -> None:
-    """Create a key file unless it exists; only one of concurrent calls creates it."""
+    """Create a file with a random master key unless it exists; only one of concurrent calls creates it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

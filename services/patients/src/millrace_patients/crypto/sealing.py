@@ -12,7 +12,7 @@ NONCE_BYTES = 12
 
 
 class UnsealError(Exception):
-    """Raised if bytes were sealed with another key or label, or were modified."""
+    """Raised by `unseal` if bytes were sealed with another key or label, or were modified."""
 
 
 def seal(key: bytes, plain: bytes, label: str) -> bytes:

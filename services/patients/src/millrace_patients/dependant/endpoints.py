@@ -26,9 +26,7 @@ class DependantList(RecordList[DependantResource]):
 
 
 router = record_routes(
-    "dependants",
-    singular="dependant",
-    plural="dependants",
+    "dependant",
     records=lambda patients: patients.dependants,
     body=DependantBody,
     resource=DependantResource,

@@ -60,7 +60,7 @@ class EmailQueue:
         self._ids = ids
 
     async def enqueue(self, work: UnitOfWork, kind: EmailKind, challenge: Challenge, token: str) -> None:
-        """Add an email with a challenge's token to the address that the challenge is for."""
+        """Add an email with the challenge's token, addressed to the mailbox that the challenge is for."""
         identifier = self._ids()
         sealed = seal(self._key, msgspec.json.encode(_Content(challenge.email, token)), _label(identifier))
         await work.session.execute(

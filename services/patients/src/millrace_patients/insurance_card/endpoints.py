@@ -39,9 +39,7 @@ class InsuranceCardList(RecordList[InsuranceCardResource]):
 
 
 router = record_routes(
-    "insurance-cards",
-    singular="insurance card",
-    plural="insurance cards",
+    "insurance card",
     records=lambda patients: patients.insurance_cards,
     body=InsuranceCardBody,
     resource=InsuranceCardResource,

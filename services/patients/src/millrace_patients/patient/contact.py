@@ -1,4 +1,4 @@
-"""Contact lookup for the service that sends messages."""
+"""Lookup of patients' email addresses and names for the service that sends messages."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

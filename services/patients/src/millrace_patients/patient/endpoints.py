@@ -6,8 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from millrace_patients.access import InCaller
-from millrace_patients.dependencies import InPatients
-from millrace_patients.http import CHANGE, READ
+from millrace_patients.dependencies import CHANGE, READ, InPatients
 from millrace_patients.patient.schemas import AccessList, AccessResource, Export, ProfileBody, ProfileResource
 from millrace_patients.record.model import Record
 from millrace_platform.preconditions import OptionalIfMatch

@@ -1,7 +1,6 @@
 """Export of all data stored about a person."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -63,22 +62,13 @@ async def _load_account(work: UnitOfWork, key: PersonKey) -> AccountExport | Non
     row = (await work.session.execute(query)).one_or_none()
     if row is None:
         return None
-    created_at: datetime = row.created_at
+    email = key.unseal(row.sealed_email, EMAIL_LABEL).decode()
+    query = select(session_table).where(session_table.c.account_id == key.owner).order_by(session_table.c.id)
+    found = await work.session.execute(query)
+    sessions = [SessionExport.model_validate(each, from_attributes=True) for each in found]
     return AccountExport(
-        email=key.unseal(row.sealed_email, EMAIL_LABEL).decode(),
-        roles=row.roles,
-        practices=row.practice_ids,
-        created_at=created_at,
-        sessions=await _load_sessions(work, key.owner),
+        email=email, roles=row.roles, practices=row.practice_ids, created_at=row.created_at, sessions=sessions
     )
-
-
-async def _load_sessions(work: UnitOfWork, owner: UUID) -> list[SessionExport]:
-    query = select(session_table).where(session_table.c.account_id == owner).order_by(session_table.c.id)
-    return [
-        SessionExport(id=row.id, created_at=row.created_at, expires_at=row.expires_at, revoked_at=row.revoked_at)
-        for row in await work.session.execute(query)
-    ]
 
 
 def _with_id_and_version(record: Record) -> dict[str, Any]:

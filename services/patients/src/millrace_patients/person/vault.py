@@ -42,12 +42,13 @@ class Vault:
         self._kms = kms
         self._unwrapped: TTLCache[bytes, bytes] = TTLCache(CACHE_SIZE, CACHE_SECONDS, timer=clock.monotonic)
 
-    async def create(self, session: Session, owner: UUID, now: datetime) -> bool:
-        """Create a person with a new data key; return False if the id exists or was erased."""
+    async def create(self, session: Session, owner: UUID, now: datetime) -> PersonKey | None:
+        """Create a person and return its new data key; None if the id exists or was erased."""
         generated = await self._kms.generate(_context(owner))
         row = {"id": owner, "wrapped_key": generated.wrapped, "created_at": now}
         statement = insert(person).values(row).on_conflict_do_nothing().returning(person.c.id)
-        return (await session.execute(statement)).first() is not None
+        is_new = (await session.execute(statement)).first() is not None
+        return PersonKey(owner, generated.plain) if is_new else None
 
     async def find(self, session: ReadSession, owner: UUID) -> PersonKey | None:
         """Return the person's data key; None for an unknown or erased person."""

@@ -7,8 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from millrace_patients.access import InCaller
-from millrace_patients.dependencies import InPatients, Patients
-from millrace_patients.http import CHANGE, CREATE, READ
+from millrace_patients.dependencies import CHANGE, CREATE, READ, InPatients, Patients
 from millrace_patients.record.model import Record
 from millrace_patients.record.schemas import RecordBody, RecordList, RecordResource
 from millrace_patients.record.service import RecordService
@@ -19,20 +18,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def record_routes(
-    path: str,
-    *,
     singular: str,
-    plural: str,
+    *,
     records: Callable[[Patients], RecordService],
     body: type[RecordBody],
     resource: type[RecordResource],
     list_schema: type[RecordList[Any]],
 ) -> APIRouter:
-    """Return the routes of one kind of record below a patient's `path`.
+    """Return the routes of one kind of record of a patient.
 
-    `singular` and `plural` name the kind in summaries and operation ids, e.g. `insurance card`.
+    `singular` names the kind, e.g. `insurance card`; the path, summaries and operation ids follow from it.
     """
-    one, many = singular.replace(" ", "_"), plural.replace(" ", "_")
+    plural = f"{singular}s"
+    one, path = singular.replace(" ", "_"), plural.replace(" ", "-")
     router = APIRouter(prefix=f"/v1/patients/{{patient_id}}/{path}", tags=[plural])
 
     def with_body_schema(endpoint: F) -> F:
@@ -45,7 +43,7 @@ def record_routes(
         return resource.of(record)
 
     @router.get(
-        "", name=f"list_{many}", summary=f"List a patient's {plural}", responses=READ, response_model=list_schema
+        "", name=f"list_{one}s", summary=f"List a patient's {plural}", responses=READ, response_model=list_schema
     )
     async def list_records(
         patients: InPatients, caller: InCaller, patient_id: UUID, response: Response

@@ -34,11 +34,7 @@ async def count(session: ReadSession, key: PersonKey, kind: RecordKind) -> int:
 async def add(session: Session, key: PersonKey, kind: RecordKind, added: Record) -> None:
     await session.execute(
         insert(record).values(
-            id=added.id,
-            patient_id=key.owner,
-            kind=kind.value,
-            version=added.version,
-            sealed=_seal(key, kind, added),
+            id=added.id, patient_id=key.owner, kind=kind.value, version=added.version, sealed=_seal(key, kind, added)
         )
     )
 

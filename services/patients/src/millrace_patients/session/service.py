@@ -6,21 +6,13 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Update, delete, insert, select, update
 
-from millrace_patients.challenge.service import TokenFactory, hash_token
+from millrace_patients.challenge.service import generate_token, hash_token
 from millrace_patients.schema import refresh_token, session_table
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.ids import Ids
 
 SESSIONS_LIMIT = 20
 """Maximum number of live sessions of an account; starting one more ends the oldest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """Lifetimes. `token`: how long an unused refresh token is valid; `session`: when a new sign-in is required."""
-
-    token: timedelta
-    session: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +27,7 @@ class LiveSession:
 
 @dataclass(frozen=True, slots=True)
 class RefreshableSession:
-    """Session with its next refresh token."""
+    """Session with its next refresh token, in plain text."""
 
     session: LiveSession
     token: str = field(repr=False)
@@ -44,18 +36,19 @@ class RefreshableSession:
 class Sessions:
     """Starts, refreshes and ends sessions.
 
-    A refresh token that is used twice was stolen by one of its two users, so its session ends.
+    An unused refresh token is valid for `token_lifetime`; a new sign-in is required after `session_lifetime`. A refresh
+    token that is used twice was stolen by one of its two users, so its session ends.
     """
 
-    def __init__(self, lifetimes: Lifetimes, ids: Ids, tokens: TokenFactory) -> None:
-        self._lifetimes = lifetimes
+    def __init__(self, ids: Ids, *, token_lifetime: timedelta, session_lifetime: timedelta) -> None:
         self._ids = ids
-        self._tokens = tokens
+        self._token_lifetime = token_lifetime
+        self._session_lifetime = session_lifetime
 
     async def begin(self, session: Session, account_id: UUID, now: datetime) -> RefreshableSession:
         """Start a session. The caller must have locked the account's row."""
         await self._end_surplus_sessions(session, account_id, now)
-        started = LiveSession(self._ids(), account_id, now, now + self._lifetimes.session)
+        started = LiveSession(self._ids(), account_id, now, now + self._session_lifetime)
         await session.execute(
             insert(session_table).values(
                 id=started.id, account_id=account_id, created_at=now, expires_at=started.expires_at
@@ -104,8 +97,8 @@ class Sessions:
         return await _find_live(session, identifier, now) is not None
 
     async def _issue_refresh_token(self, session: Session, live: LiveSession, now: datetime) -> RefreshableSession:
-        token = self._tokens()
-        expires = min(now + self._lifetimes.token, live.expires_at)
+        token = generate_token()
+        expires = min(now + self._token_lifetime, live.expires_at)
         await session.execute(
             insert(refresh_token).values(hash=hash_token(token), session_id=live.id, expires_at=expires)
         )

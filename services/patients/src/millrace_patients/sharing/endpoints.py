@@ -6,8 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from millrace_patients.access import InCaller
-from millrace_patients.dependencies import InPatients
-from millrace_patients.http import problems
+from millrace_patients.dependencies import InPatients, problems
 from millrace_platform.resources import Schema
 from millrace_platform.responses import NO_STORE
 

@@ -16,7 +16,7 @@ PUBLIC = {"Cache-Control": "public, max-age=300"}
 
 @router.get("/openid-configuration", summary="Get the issuer's metadata")
 async def get_issuer_configuration(identity: InIdentity) -> Response:
-    """Return the issuer's metadata. There are no OAuth endpoints: `/v1/auth` replaces them."""
+    """Return the issuer's metadata. It names no OAuth endpoints, because clients sign in under `/v1/auth`."""
     issuer = identity.issuer.issuer
     document: dict[str, Any] = {
         "issuer": issuer,

@@ -1,8 +1,11 @@
-"""Schedule of signing keys, without I/O."""
+"""Schedule by which signing keys are created, used and withdrawn, without I/O."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
+
+K = TypeVar("K", bound="KeyAge")
 
 MARGIN = 300.0
 """Seconds for which a key stays published after its last token has expired."""
@@ -32,12 +35,12 @@ class RotationPolicy:
         """Return whether it is time to create a new key."""
         return not keys or now >= max(key.created_at for key in keys) + self.period
 
-    def select_signer(self, keys: Sequence[KeyAge], now: float) -> KeyAge:
+    def select_signer(self, keys: Sequence[K], now: float) -> K:
         """Return the key to sign with: the newest that has been published long enough, else the oldest."""
         ready = [key for key in keys if key.created_at + self.ahead <= now]
         return max(ready, key=_age) if ready else min(keys, key=_age)
 
-    def expired_keys(self, keys: Sequence[KeyAge], now: float) -> Iterator[KeyAge]:
+    def expired_keys(self, keys: Sequence[K], now: float) -> Iterator[K]:
         """Yield the keys whose last token has expired."""
         for key, successor in pairwise(sorted(keys, key=_age)):
             if now >= successor.created_at + self.ahead + self.token + MARGIN:

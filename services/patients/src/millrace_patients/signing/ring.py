@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Row, delete, func, insert, select
 
 from millrace_feeds.clock import Clock
 from millrace_patients.crypto.sealing import seal, unseal
@@ -30,11 +30,10 @@ class SigningKeysError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class SigningKey:
-    """Private key with its id."""
+class SigningKey(KeyAge):
+    """Private key with its id and creation time, which is 0 for a configured key."""
 
-    kid: str
-    private: RSAKey = field(repr=False)
+    private: RSAKey = field(repr=False, compare=False)
 
     def public(self) -> dict[str, Any]:
         """Return the public key as a JSON Web Key, a member of a key set."""
@@ -43,7 +42,10 @@ class SigningKey:
 
 
 class KeyRing(Protocol):
-    """Signing keys and the public keys to publish. `run` refreshes them until it is cancelled."""
+    """Keys of access tokens: the one that signs now, and all whose public parts are published to verifiers.
+
+    `run` refreshes them until it is cancelled.
+    """
 
     def signing_key(self) -> SigningKey: ...
 
@@ -81,40 +83,39 @@ def _parse_key(entry: dict[str, Any]) -> SigningKey:
     key = RSAKey.import_key(entry)
     if not key.is_private or key.raw_value.key_size < MODULUS_BITS:
         raise ValueError("not a private key, or too short")
-    return SigningKey(str(entry.get("kid") or key.thumbprint()), key)
+    return SigningKey(str(entry.get("kid") or key.thumbprint()), 0.0, key)
 
 
 class DatabaseKeyRing:
-    """Keys sealed in the database; each instance reloads them every minute, well within `RotationPolicy.ahead`."""
+    """Keys encrypted in the database. Each instance reloads them every minute: a new key signs only later."""
 
     def __init__(self, database: Database, key: bytes, rotation: RotationPolicy, clock: Clock) -> None:
         self._database = database
         self._key = key
         self._rotation = rotation
         self._clock = clock
-        self._keys: dict[str, SigningKey] = {}
-        self._ages: list[KeyAge] = []
+        self._keys: list[SigningKey] = []
 
     def signing_key(self) -> SigningKey:
-        return self._keys[self._rotation.select_signer(self._ages, self._clock.time()).kid]
+        return self._rotation.select_signer(self._keys, self._clock.time())
 
     def published(self) -> Sequence[SigningKey]:
-        expired = {key.kid for key in self._rotation.expired_keys(self._ages, self._clock.time())}
-        return [key for kid, key in self._keys.items() if kid not in expired]
+        expired = set(self._rotation.expired_keys(self._keys, self._clock.time()))
+        return [key for key in self._keys if key not in expired]
 
     async def refresh(self) -> None:
         """Load the keys, create one if it is time, and delete expired ones. Call it before the first use."""
         async with self._database.transaction() as session:
             await session.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
-            ages = await _read_ages(session)
+            keys = await self._read_keys(session)
             now = self._clock.time()
-            if self._rotation.is_due(ages, now):
+            if self._rotation.is_due(keys, now):
                 await self._create_key(session, now)
-            expired = [key.kid for key in self._rotation.expired_keys(ages, now)]
+            expired = [key.kid for key in self._rotation.expired_keys(keys, now)]
             if expired:
                 await session.execute(delete(signing_key).where(signing_key.c.kid.in_(expired)))
-            keys, ages = await self._read_keys(session)
-        self._keys, self._ages = keys, ages
+            keys = await self._read_keys(session)
+        self._keys = keys
 
     async def run(self) -> None:
         while True:
@@ -132,18 +133,14 @@ class DatabaseKeyRing:
         await session.execute(insert(signing_key).values(kid=kid, sealed=sealed, created_at=now))
         _log.info("signing key created", extra={"kid": kid})
 
-    async def _read_keys(self, session: ReadSession) -> tuple[dict[str, SigningKey], list[KeyAge]]:
-        rows = (await session.execute(select(signing_key).order_by(signing_key.c.created_at))).all()
-        keys = {row.kid: self._keys.get(row.kid) or self._open(row.kid, row.sealed) for row in rows}
-        return keys, [KeyAge(row.kid, row.created_at) for row in rows]
+    async def _read_keys(self, session: ReadSession) -> list[SigningKey]:
+        loaded = {key.kid: key for key in self._keys}
+        rows = await session.execute(select(signing_key).order_by(signing_key.c.created_at))
+        return [loaded.get(row.kid) or self._open(row) for row in rows]
 
-    def _open(self, kid: str, sealed: bytes) -> SigningKey:
-        return SigningKey(kid, RSAKey.import_key(unseal(self._key, sealed, _label(kid))))
-
-
-async def _read_ages(session: ReadSession) -> list[KeyAge]:
-    rows = await session.execute(select(signing_key.c.kid, signing_key.c.created_at))
-    return [KeyAge(row.kid, row.created_at) for row in rows]
+    def _open(self, row: Row[*tuple[Any, ...]]) -> SigningKey:
+        private = RSAKey.import_key(unseal(self._key, row.sealed, _label(row.kid)))
+        return SigningKey(row.kid, row.created_at, private)
 
 
 def _label(kid: str) -> str:

@@ -54,7 +54,7 @@ class TokenIssuer:
 
 @dataclass(frozen=True, slots=True)
 class KeyRingSource:
-    """Provides the keys to verify tokens inside the service that issues them."""
+    """Provides the published keys to the verifier inside the service that issues the tokens."""
 
     ring: KeyRing
 

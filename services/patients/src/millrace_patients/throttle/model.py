@@ -40,11 +40,9 @@ DEVICE = DelayPolicy(allowance=10, base=1.0, cap=900.0)
 SOURCE = DelayPolicy(allowance=30, base=1.0, cap=60.0)
 """Policy for a source at all accounts. Many people may share one address, so it is slowed down but never blocked."""
 EMAIL = DelayPolicy(allowance=3, base=WINDOW, cap=WINDOW)
-"""Limit of emails to one address in an hour.
-
-Their tokens are valid as long, so requests by strangers leave the owner a valid token.
-"""
+"""Limit of emails to one address in an hour. Their tokens are valid as long, so the owner always has a valid one."""
 EMAIL_SOURCE = DelayPolicy(allowance=20, base=30.0, cap=WINDOW)
+"""Limit of emails that one source requests, to any addresses."""
 
 
 def account_policy(from_anywhere: AttemptCount) -> DelayPolicy:

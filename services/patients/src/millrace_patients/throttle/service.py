@@ -26,7 +26,7 @@ from millrace_platform.errors import TooManyRequests
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Keys under which one password attempt is counted. `source` and `account` are None for a known device."""
+    """Keys of the counts that one password attempt increases. `source` and `account` are None for a known device."""
 
     own: bytes
     """Key of the source at the account, or of the known device; its count is reset after a success."""
@@ -47,7 +47,7 @@ class Throttle:
         self._clock = clock
 
     def create_attempt(self, account: bytes, source: str, device: bytes | None) -> Attempt:
-        """Return the keys to count an attempt under.
+        """Return the keys of the counts that an attempt increases.
 
         `account` is the email index of an address, which need not have an account; `device` is None for an unknown
         device.
