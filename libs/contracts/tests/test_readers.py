@@ -15,11 +15,8 @@ from millrace_contracts.registry import CONTRACTS, LOCATION, PROVIDER, Contract
 from .strategies import entities
 
 FIRST_PROVIDER = {"npi": "1234567893", "last_name": "Ruiz", "first_name": "Maria", "taxonomy": "207Q00000X"}
-"""The first fields of version 1 of the entity; no later field may be required."""
-FIRST_LOCATION = {
-    "id": "l-1",
-    "address": {"line1": "1 Main St", "city": "Boston", "state": "MA", "zip": "02108"},
-}
+"""Fields of the first provider events of version 1; fields added later must not be required."""
+FIRST_LOCATION = {"id": "l-1", "address": {"line1": "1 Main St", "city": "Boston", "state": "MA", "zip": "02108"}}
 
 
 def encoded(*parts: dict[str, Any]) -> bytes:

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from millrace_contracts.entities import Address, Availability, Opening, Position, Provider, ProviderLocation
 from millrace_readmodel import cards
 from millrace_readmodel.audit import Audit, Difference
+from millrace_readmodel.cached_generation import CachedGeneration
 from millrace_readmodel.items import Item, PlanItem, build_collection, plan_from_item, week_item
 from millrace_readmodel.openings import WeekItem
 
@@ -74,6 +75,34 @@ class MemoryTruth:
         for pk in list(self.stored):
             if self.stored[pk]:
                 await handle([list(self.stored[pk].values())])
+
+
+class DelayedTruth(MemoryTruth):
+    """Shares the items of another source of truth; awaits `after_read` before it returns the collections it read."""
+
+    def __init__(self, truth: MemoryTruth, after_read: Callable[[list[cards.ItemCollection]], Awaitable[None]]) -> None:
+        super().__init__()
+        self.stored = truth.stored
+        self._after_read = after_read
+
+    async def collections(self, npis: Collection[str]) -> list[cards.ItemCollection]:
+        found = await super().collections(npis)
+        await self._after_read(found)
+        return found
+
+
+class RecordingObserver:
+    """Records the generations that were prepared and the changed keys that belong to no key space."""
+
+    def __init__(self) -> None:
+        self.prepared: list[int] = []
+        self.changes: list[bytes | None] = []
+
+    async def prepare(self, generation: CachedGeneration) -> None:
+        self.prepared.append(generation.number)
+
+    def on_change(self, generation: CachedGeneration, key: bytes | None) -> None:
+        self.changes.append(key)
 
 
 class Make:

@@ -34,6 +34,15 @@ async def partition(redis: Any, generation: int) -> str:
     return str(keys[0].decode())
 
 
+def run(command: str, key: str, *arguments: Any) -> Any:
+    """Return a function that runs a Redis command on a key, in which it inserts the generation's number."""
+
+    async def corrupt(redis: Any, generation: int, card: bytes) -> None:
+        await redis.execute_command(command, key.format(generation=generation), *arguments)
+
+    return corrupt
+
+
 async def lose_card(redis: Any, generation: int, card: bytes) -> None:
     await redis.delete(card)
 
@@ -82,7 +91,7 @@ async def tear_row(redis: Any, generation: int, card: bytes) -> None:
 
 
 async def locate_openings(redis: Any, generation: int, number: int = 0) -> tuple[str, int]:
-    """Return the key of the openings and the offset of the entry of a provider's row."""
+    """Return the Redis key that contains a provider's openings, and their offset in bytes."""
     key = await partition(redis, generation)
     ids = np.frombuffer(await redis.get(key), layout.ROW)["id"].tolist()
     row = layout.row_id(Make().location_id((NPI, OTHER)[number]))
@@ -112,42 +121,6 @@ async def tear_openings(redis: Any, generation: int, card: bytes) -> None:
     await redis.append((await locate_openings(redis, generation))[0], b"torn")
 
 
-async def lose_name(redis: Any, generation: int, card: bytes) -> None:
-    await redis.delete(layout.name_key(generation, "ada"))
-
-
-async def orphan_name(redis: Any, generation: int, card: bytes) -> None:
-    await redis.set(layout.name_key(generation, "unknown"), np.zeros(1, layout.NAME_ENTRY).tobytes())
-
-
-async def lose_word(redis: Any, generation: int, card: bytes) -> None:
-    await redis.srem(layout.words_key(generation), "ada")
-
-
-async def orphan_word(redis: Any, generation: int, card: bytes) -> None:
-    await redis.sadd(layout.words_key(generation), "unknown")
-
-
-async def lose_plan(redis: Any, generation: int, card: bytes) -> None:
-    await redis.hdel(layout.plans_key(generation), "A")
-
-
-async def orphan_plan(redis: Any, generation: int, card: bytes) -> None:
-    await redis.hset(layout.plans_key(generation), "B", b"\1\0\0\0\0\0\0\0{}")
-
-
-async def garble_plan(redis: Any, generation: int, card: bytes) -> None:
-    await redis.hset(layout.plans_key(generation), "A", b"\1\0\0\0\0\0\0\0{}")
-
-
-async def mislead_index(redis: Any, generation: int, card: bytes) -> None:
-    await redis.hset(layout.plan_set_index_key(generation), layout.plan_set_digest(("A",)), 0)
-
-
-async def swap_plan_set(redis: Any, generation: int, card: bytes) -> None:
-    await redis.lset(layout.plan_sets_key(generation), 1, "Z")
-
-
 @pytest.mark.parametrize(
     ("corrupt", "store", "kind"),
     [
@@ -167,15 +140,19 @@ async def swap_plan_set(redis: Any, generation: int, card: bytes) -> None:
         (move_openings, "openings", DifferenceKind.CONTENT),
         (orphan_openings, "openings", DifferenceKind.EXTRA),
         (tear_openings, "openings", DifferenceKind.CONTENT),
-        (lose_name, "names", DifferenceKind.MISSING),
-        (orphan_name, "names", DifferenceKind.EXTRA),
-        (lose_word, "words", DifferenceKind.MISSING),
-        (orphan_word, "words", DifferenceKind.EXTRA),
-        (lose_plan, "plans", DifferenceKind.MISSING),
-        (orphan_plan, "plans", DifferenceKind.EXTRA),
-        (garble_plan, "plans", DifferenceKind.CONTENT),
-        (mislead_index, "plan sets", DifferenceKind.CONTENT),
-        (swap_plan_set, "plan sets", DifferenceKind.MISSING),
+        (run("DEL", "{generation}:n:ada"), "names", DifferenceKind.MISSING),
+        (run("SET", "{generation}:n:unknown", bytes(layout.NAME_ENTRY.itemsize)), "names", DifferenceKind.EXTRA),
+        (run("SREM", "{generation}:words", "ada"), "words", DifferenceKind.MISSING),
+        (run("SADD", "{generation}:words", "unknown"), "words", DifferenceKind.EXTRA),
+        (run("HDEL", "{generation}:plans", "A"), "plans", DifferenceKind.MISSING),
+        (run("HSET", "{generation}:plans", "B", b"\1\0\0\0\0\0\0\0{}"), "plans", DifferenceKind.EXTRA),
+        (run("HSET", "{generation}:plans", "A", b"\1\0\0\0\0\0\0\0{}"), "plans", DifferenceKind.CONTENT),
+        (
+            run("HSET", "{generation}:plan-set-index", layout.plan_set_digest(("A",)), 0),
+            "plan sets",
+            DifferenceKind.CONTENT,
+        ),
+        (run("LSET", "{generation}:plan-sets", 1, "Z"), "plan sets", DifferenceKind.MISSING),
     ],
 )
 async def test_audit_reports_each_corruption(

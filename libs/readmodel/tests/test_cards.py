@@ -217,7 +217,7 @@ variants = st.none() | st.builds(
 
 
 class ModelState:
-    """Rows and name entries after applied changes."""
+    """Rows and name entries of the read model, to which a test applies changes."""
 
     def __init__(self) -> None:
         self.rows: set[tuple[Partition, bytes]] = set()

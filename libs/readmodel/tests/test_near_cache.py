@@ -1,17 +1,25 @@
-"""Rules of the near cache, with a fake server whose replies the test sets."""
+"""Rules of the in-process cache, with a fake server whose replies the test sets."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from millrace_readmodel.cached_generation import CachedGeneration, Counters, GenerationReplacedError, KeySpace
+from millrace_readmodel.cached_generation import (
+    KEYS_PER_PRELOAD,
+    CachedGeneration,
+    Counters,
+    GenerationReplacedError,
+    KeySpace,
+)
 from millrace_readmodel.lru import LruCache
 from millrace_readmodel.tracking import UnavailableError
 
+from .conftest import RecordingObserver
+
 
 class Server:
-    """Records commands; the test sets their replies."""
+    """Records commands; the test replies to them in order."""
 
     def __init__(self) -> None:
         self.commands: list[tuple[Any, ...]] = []
@@ -27,15 +35,12 @@ class Server:
         while len(self.commands) < n:  # noqa: ASYNC110 # a turn of the loop is all it takes
             await asyncio.sleep(0)
 
-
-class GenerationObserver:
-    def __init__(self) -> None:
-        self.changes: list[bytes | None] = []
-
-    async def prepare(self, generation: CachedGeneration) -> None: ...
-
-    def on_change(self, generation: CachedGeneration, key: bytes | None) -> None:
-        self.changes.append(key)
+    async def reply(self, *result: Any) -> tuple[Any, ...]:
+        """Wait for the first command without a reply, reply to it, and return it."""
+        number = sum(reply.done() for reply in self.replies)
+        await self.wait_for_commands(number + 1)
+        self.replies[number].set_result(list(result))
+        return self.commands[number]
 
 
 def read(_key: bytes, value: bytes | None) -> str:
@@ -46,6 +51,7 @@ def read(_key: bytes, value: bytes | None) -> str:
 
 WORDS: KeySpace[str] = KeySpace(b"w:", 100, read, len)
 MORE: KeySpace[str] = KeySpace(b"m:", 100, read, len)
+THINGS: KeySpace[str] = KeySpace(b"t:", 8, read, len, preloaded=True, enumerated=True)
 
 
 @pytest.fixture
@@ -54,13 +60,13 @@ def server() -> Server:
 
 
 @pytest.fixture
-def observer() -> GenerationObserver:
-    return GenerationObserver()
+def observer() -> RecordingObserver:
+    return RecordingObserver()
 
 
 @pytest.fixture
-def generation(server: Server, observer: GenerationObserver) -> CachedGeneration:
-    made = CachedGeneration(7, (WORDS, MORE), server.send, Counters(), observer)
+def generation(server: Server, observer: RecordingObserver) -> CachedGeneration:
+    made = CachedGeneration(7, (WORDS, MORE, THINGS), server.send, Counters(), observer)
     made.is_tracked = True
     return made
 
@@ -70,9 +76,8 @@ async def test_misses_of_one_turn_share_a_command_that_ends_with_the_pointer(
 ) -> None:
     first = asyncio.create_task(generation.load(WORDS, [b"7:w:a", b"7:w:b"]))
     second = asyncio.create_task(generation.load(MORE, [b"7:m:c"]))
-    await server.wait_for_commands(1)
-    assert server.commands == [("MGET", b"7:w:a", b"7:w:b", b"7:m:c", "rm:generation")]
-    server.replies[0].set_result([b"A", b"B", None, b"7"])
+    command = await server.reply(b"A", b"B", None, b"7")
+    assert command == ("MGET", b"7:w:a", b"7:w:b", b"7:m:c", "rm:generation")
     assert await first == {b"7:w:a": "A", b"7:w:b": "B"}
     assert await second == {b"7:m:c": "absent"}
 
@@ -84,15 +89,14 @@ async def test_concurrent_loads_share_a_fetch_despite_cancellation(
     await server.wait_for_commands(1)
     tasks[0].cancel()
     await asyncio.wait([tasks[0]])
-    server.replies[0].set_result([b"A", b"7"])
+    await server.reply(b"A", b"7")
     assert await asyncio.gather(*tasks[1:]) == [{b"7:w:a": "A"}] * 2
     assert len(server.commands) == 1
 
 
 async def test_value_is_cached_until_it_changes(generation: CachedGeneration, server: Server) -> None:
     loading = asyncio.create_task(generation.load(WORDS, [b"7:w:a"]))
-    await server.wait_for_commands(1)
-    server.replies[0].set_result([b"A", b"7"])
+    await server.reply(b"A", b"7")
     await loading
     assert generation.cache(WORDS).get(b"7:w:a") == "A"
     generation.on_invalidation([b"7:w:a"])
@@ -105,10 +109,10 @@ async def test_value_changed_during_fetch_is_not_cached(generation: CachedGenera
     generation.on_invalidation([b"7:w:a"])
     late = asyncio.create_task(generation.load(WORDS, [b"7:w:a"]))
     await server.wait_for_commands(2)
-    server.replies[0].set_result([b"old", b"7"])
+    await server.reply(b"old", b"7")
     assert await early == {b"7:w:a": "old"}
     assert generation.cache(WORDS).get(b"7:w:a") is None
-    server.replies[1].set_result([b"new", b"7"])
+    await server.reply(b"new", b"7")
     assert await late == {b"7:w:a": "new"}
     assert generation.cache(WORDS).get(b"7:w:a") == "new"
 
@@ -117,7 +121,7 @@ async def test_nothing_is_cached_without_tracking(generation: CachedGeneration, 
     loading = asyncio.create_task(generation.load(WORDS, [b"7:w:a"]))
     await server.wait_for_commands(1)
     generation.on_disconnect()
-    server.replies[0].set_result([b"A", b"7"])
+    await server.reply(b"A", b"7")
     assert await loading == {b"7:w:a": "A"}
     assert len(generation.cache(WORDS)) == 0
     assert generation.ended.is_set()
@@ -128,8 +132,7 @@ async def test_values_of_replaced_generation_are_not_used(
     generation: CachedGeneration, server: Server, pointer: bytes | None
 ) -> None:
     loading = asyncio.create_task(generation.load(WORDS, [b"7:w:a"]))
-    await server.wait_for_commands(1)
-    server.replies[0].set_result([None, pointer])
+    await server.reply(None, pointer)
     with pytest.raises(GenerationReplacedError):
         await loading
     assert len(generation.cache(WORDS)) == 0
@@ -138,8 +141,7 @@ async def test_values_of_replaced_generation_are_not_used(
 async def test_invalid_value_fails_only_its_own_load(generation: CachedGeneration, server: Server) -> None:
     bad = asyncio.create_task(generation.load(WORDS, [b"7:w:bad"]))
     good = asyncio.create_task(generation.load(WORDS, [b"7:w:good"]))
-    await server.wait_for_commands(1)
-    server.replies[0].set_result([b"unreadable", b"G", b"7"])
+    await server.reply(b"unreadable", b"G", b"7")
     assert await good == {b"7:w:good": "G"}
     with pytest.raises(ValueError, match="unreadable"):
         await bad
@@ -152,8 +154,7 @@ async def test_lost_connection_fails_load_and_next_load_retries(generation: Cach
     with pytest.raises(UnavailableError):
         await loading
     again = asyncio.create_task(generation.load(WORDS, [b"7:w:a"]))
-    await server.wait_for_commands(2)
-    server.replies[1].set_result([b"A", b"7"])
+    await server.reply(b"A", b"7")
     assert await again == {b"7:w:a": "A"}
 
 
@@ -167,7 +168,7 @@ async def test_long_load_is_split_into_commands(generation: CachedGeneration, se
 
 
 async def test_changes_of_other_keys_reach_the_observer(
-    generation: CachedGeneration, observer: GenerationObserver
+    generation: CachedGeneration, observer: RecordingObserver
 ) -> None:
     generation.on_invalidation([b"7:words", b"7:w:a"])
     assert observer.changes == [b"7:words"]
@@ -181,62 +182,44 @@ def test_changed_pointer_ends_the_generation(generation: CachedGeneration, keys:
     assert generation.ended.is_set()
 
 
-THINGS: KeySpace[str] = KeySpace(b"t:", 8, read, len, preloaded=True, enumerated=True)
-
-
-@pytest.fixture
-def preloading(server: Server, observer: GenerationObserver) -> CachedGeneration:
-    made = CachedGeneration(7, (THINGS,), server.send, Counters(), observer)
-    made.is_tracked = True
-    return made
-
-
 async def test_key_missing_from_enumeration_is_absent_without_fetch(
-    preloading: CachedGeneration, server: Server
+    generation: CachedGeneration, server: Server
 ) -> None:
-    preload = asyncio.create_task(preloading.preload(THINGS))
-    await server.wait_for_commands(1)
-    assert server.commands[0][:4] == ("SCAN", b"0", "MATCH", b"7:t:*")
-    server.replies[0].set_result([b"9", [b"7:t:a"]])
+    preload = asyncio.create_task(generation.preload(THINGS))
+    assert (await server.reply(b"9", [b"7:t:a"]))[:4] == ("SCAN", b"0", "MATCH", b"7:t:*")
     await server.wait_for_commands(2)
     assert server.commands[1] == ("MGET", b"7:t:a", "rm:generation")
-    preloading.on_invalidation([b"7:t:new"])
-    server.replies[1].set_result([b"A", b"7"])
-    await server.wait_for_commands(3)
-    server.replies[2].set_result([b"0", []])
+    generation.on_invalidation([b"7:t:new"])
+    await server.reply(b"A", b"7")
+    await server.reply(b"0", [])
     await preload
-    assert await preloading.load(THINGS, [b"7:t:a", b"7:t:none"]) == {b"7:t:a": "A", b"7:t:none": "absent"}
-    for number, key in enumerate((b"7:t:new", b"7:t:later"), 3):
-        preloading.on_invalidation([key])
-        created = asyncio.create_task(preloading.load(THINGS, [key]))
-        await server.wait_for_commands(number + 1)
-        server.replies[number].set_result([b"L", b"7"])
+    assert await generation.load(THINGS, [b"7:t:a", b"7:t:none"]) == {b"7:t:a": "A", b"7:t:none": "absent"}
+    for key in (b"7:t:new", b"7:t:later"):
+        generation.on_invalidation([key])
+        created = asyncio.create_task(generation.load(THINGS, [key]))
+        await server.reply(b"L", b"7")
         assert await created == {key: "L"}
 
 
-async def test_preload_stops_when_cache_is_full(preloading: CachedGeneration, server: Server) -> None:
-    preload = asyncio.create_task(preloading.preload(THINGS))
-    await server.wait_for_commands(1)
-    server.replies[0].set_result([b"5", [b"7:t:%02d" % i for i in range(40)]])
-    await server.wait_for_commands(2)
-    server.replies[1].set_result([*(b"X" for _ in server.commands[1][1:-1]), b"7"])
-    await server.wait_for_commands(3)
-    server.replies[2].set_result([b"0", [b"7:t:last"]])
+async def test_preload_stops_when_cache_is_full(generation: CachedGeneration, server: Server) -> None:
+    preload = asyncio.create_task(generation.preload(THINGS))
+    await server.reply(b"5", [b"7:t:%02d" % i for i in range(40)])
+    await server.reply(*[b"X"] * KEYS_PER_PRELOAD, b"7")
+    await server.reply(b"0", [b"7:t:last"])
     await preload
-    assert preloading.cache(THINGS).bytes == 8
+    assert generation.cache(THINGS).bytes == 8
     assert [command[0] for command in server.commands] == ["SCAN", "MGET", "SCAN"]
 
 
-async def test_preload_of_ended_generation_enumerates_nothing(preloading: CachedGeneration, server: Server) -> None:
-    preload = asyncio.create_task(preloading.preload(THINGS))
+async def test_preload_of_ended_generation_enumerates_nothing(generation: CachedGeneration, server: Server) -> None:
+    preload = asyncio.create_task(generation.preload(THINGS))
     await server.wait_for_commands(1)
-    preloading.on_invalidation(None)
-    server.replies[0].set_result([b"0", []])
+    generation.on_invalidation(None)
+    await server.reply(b"0", [])
     await preload
-    wait_for_commands = asyncio.create_task(preloading.load(THINGS, [b"7:t:a"]))
-    await server.wait_for_commands(2)
-    server.replies[1].set_result([b"A", b"7"])
-    assert await wait_for_commands == {b"7:t:a": "A"}
+    loading = asyncio.create_task(generation.load(THINGS, [b"7:t:a"]))
+    await server.reply(b"A", b"7")
+    assert await loading == {b"7:t:a": "A"}
 
 
 def test_least_recently_used_values_are_evicted() -> None:
@@ -250,8 +233,11 @@ def test_least_recently_used_values_are_evicted() -> None:
     assert (cache.bytes, len(cache), cache.evictions) == (5, 3, 1)
 
 
-def test_value_larger_than_capacity_is_not_stored() -> None:
+def test_value_larger_than_capacity_is_not_cached_and_evicts_nothing() -> None:
     cache: LruCache[str, str] = LruCache(3, len)
+    cache.put("a", "aa")
+    cache.put("b", "bbbb")
+    assert (cache.get("a"), cache.get("b"), cache.bytes, cache.evictions) == ("aa", None, 2, 0)
     cache.put("a", "aaaa")
     assert (cache.get("a"), cache.bytes) == (None, 0)
 
@@ -264,5 +250,5 @@ async def test_fetches_beyond_the_limit_fail_immediately(
     await server.wait_for_commands(1)
     with pytest.raises(UnavailableError):
         await generation.load(WORDS, [b"7:w:b"])
-    server.replies[0].set_result([b"A", b"7"])
+    await server.reply(b"A", b"7")
     await waiting

@@ -7,30 +7,20 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from millrace_readmodel.cached_generation import CachedGeneration, GenerationReplacedError, KeySpace
+from millrace_readmodel.cached_generation import GenerationReplacedError, KeySpace
 from millrace_readmodel.layout import GENERATION_KEY
 from millrace_readmodel.near_cache import NearCache, NoGenerationError
 from millrace_readmodel.tracking import Limits, UnavailableError, connect
+
+from .conftest import RecordingObserver
 
 VALUES: KeySpace[bytes] = KeySpace(b"v:", 10_000, lambda _, load_value: load_value or b"absent", len)
 LIMITS = Limits(timeout=2.0)
 
 
-class GenerationObserver:
-    def __init__(self) -> None:
-        self.prepared: list[int] = []
-        self.changes: list[bytes | None] = []
-
-    async def prepare(self, generation: CachedGeneration) -> None:
-        self.prepared.append(generation.number)
-
-    def on_change(self, generation: CachedGeneration, key: bytes | None) -> None:
-        self.changes.append(key)
-
-
 @asynccontextmanager
-async def run_near_cache(url: str, observer: GenerationObserver | None = None) -> AsyncIterator[NearCache]:
-    near = NearCache(url, (VALUES,), observer or GenerationObserver(), limits=LIMITS)
+async def run_near_cache(url: str, observer: RecordingObserver | None = None) -> AsyncIterator[NearCache]:
+    near = NearCache(url, (VALUES,), observer or RecordingObserver(), limits=LIMITS)
     task = asyncio.create_task(near.run())
     try:
         yield near
@@ -43,13 +33,6 @@ async def wait_until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 # the condition has no event
             await asyncio.sleep(0.002)
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = Redis.from_url(redis_url)
-    yield client
-    await client.aclose()
 
 
 async def load_value(near: NearCache, key: bytes) -> bytes:
@@ -141,7 +124,7 @@ async def test_lost_reading_connection_reconnects(redis_url: str, redis: Redis) 
 
 async def test_switch_replaces_the_generation(redis_url: str, redis: Redis) -> None:
     await redis.mset({"1:v:a": "one", "2:v:a": "two", GENERATION_KEY: 1})
-    observer = GenerationObserver()
+    observer = RecordingObserver()
     async with run_near_cache(redis_url, observer) as near:
         await wait_until(lambda: near.current is not None)
         first = near.current
@@ -177,7 +160,7 @@ async def test_missing_generation_is_reported(redis_url: str, redis: Redis) -> N
 
 async def test_observer_receives_other_keys_of_the_generation_only(redis_url: str, redis: Redis) -> None:
     await redis.set(GENERATION_KEY, 1)
-    observer = GenerationObserver()
+    observer = RecordingObserver()
     async with run_near_cache(redis_url, observer) as near:
         await wait_until(lambda: near.current is not None)
         await redis.sadd("2:words", "elsewhere")

@@ -1,4 +1,4 @@
-"""Entries of openings compared with an oracle on plain openings."""
+"""Encoded openings compared with a simple computation on plain openings."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -57,16 +57,14 @@ class PlainOpening:
 
 def make_week(week: int, version: int, openings: list[PlainOpening], zone: int) -> WeekSummary:
     ordered = sorted((each for each in openings if each.week == week), key=lambda each: (each.day, each.minute))
-    made = Availability(
-        provider_location_id="location",
-        npi="1",
-        week="-",
-        time_zone=zones.TIME_ZONES[zone],
-        openings=tuple(
-            Opening(start=each.start(zone), minutes=20, modes=each.modes, patients=each.patients) for each in ordered
-        ),
-    )
-    return summarize_week(WeekItem("1", "location", week, version, msgspec.json.encode(made).decode()), zone)
+    made = [Opening(start=each.start(zone), minutes=20, modes=each.modes, patients=each.patients) for each in ordered]
+    return summarize_openings(week, version, made, zone)
+
+
+def summarize_openings(week: int, version: int, openings: list[Opening], zone: int) -> WeekSummary:
+    name = zones.TIME_ZONES[zone]
+    made = Availability(provider_location_id="x", npi="1", week="-", time_zone=name, openings=tuple(openings))
+    return summarize_week(WeekItem("1", "x", week, version, msgspec.json.encode(made).decode()), zone)
 
 
 def make_entry(openings: list[PlainOpening], zone: int, since: int = TODAY, version: int = 1) -> bytes:
@@ -75,7 +73,7 @@ def make_entry(openings: list[PlainOpening], zone: int, since: int = TODAY, vers
 
 
 def decode(value: bytes) -> dict[str, Any]:
-    """Decode the content of an entry by day."""
+    """Decode an openings entry: (day, plane) pairs with openings, counts by day, and first times."""
     found = unpack_entry(value)
     days = range(found.since, found.since + DAYS)
     return {
@@ -88,7 +86,7 @@ def decode(value: bytes) -> dict[str, Any]:
 
 
 def expected_content(openings: list[PlainOpening], since: int) -> dict[str, Any]:
-    """Compute the same content from the openings."""
+    """Compute from plain openings what `decode` must return for their entry."""
     planes = {
         (each.day, 4 * part_of(each.minute) + 2 * (mode == "video") + (patient == "new"))
         for each in openings
@@ -141,7 +139,7 @@ def test_merged_week_equals_a_new_entry(data: st.DataObject, openings: list[Plai
 
 @given(st.lists(plain, max_size=30), st.lists(st.integers(1, 70_000), min_size=2, max_size=8, unique=True))
 def test_newest_week_wins_in_any_order(openings: list[PlainOpening], versions: list[int]) -> None:
-    """Holds for versions less than 32,768 apart."""
+    """Versions are stored modulo 65,535, so they must be less than 32,768 apart."""
     versions = [versions[0] + each % 30_000 for each in versions]
     zone, week = ZONES[0], zones.week_of_day(TODAY + 9)
     value = build_entry(ROW, zone, TODAY, [])
@@ -181,16 +179,7 @@ def test_repeated_hour_counts_twice_and_is_first_once() -> None:
     zone = zones.zone_number("America/New_York")
     starts = ("2026-11-01T01:30:00-04:00", "2026-11-01T01:10:00-05:00")
     day = zones.day_number(date(2026, 11, 1))
-    made = Availability(
-        provider_location_id="location",
-        npi="1",
-        week="-",
-        time_zone="America/New_York",
-        openings=tuple(Opening(start=start, minutes=10) for start in starts),
-    )
-    week = summarize_week(
-        WeekItem("1", "location", zones.week_of_day(day), 1, msgspec.json.encode(made).decode()), zone
-    )
+    week = summarize_openings(zones.week_of_day(day), 1, [Opening(start=start, minutes=10) for start in starts], zone)
     assert sum(week.counts) == 2
     assert week.firsts == [(day, 90)]
 

@@ -33,7 +33,7 @@ async def writer(redis: Any, truth: Any) -> ReadModelWriter:
 
 
 async def read_first_times(redis: Any, make: Any, number: int = 0, generation: int = 1) -> list[tuple[int, int]] | None:
-    """Return first times as days from Monday and minutes; None for unknown openings."""
+    """Return a location's earliest openings as (days after Monday, minute of the day); None if unknown."""
     row = layout.row_id(make.location_id(NPI, number))
     card = decode_card(await redis.get(layout.card_key(generation, row)))
     assert card is not None
@@ -42,7 +42,7 @@ async def read_first_times(redis: Any, make: Any, number: int = 0, generation: i
 
 
 async def put(truth: Any, writer: ReadModelWriter, *items: Any) -> None:
-    """Write items as the projector does: openings as weeks, others by their provider."""
+    """Write items to the source of truth, then to the read model as the projector does."""
     await truth.put(items)
     weeks = [week_item(item) for item in items if item.sk.startswith("AVAILABILITY#")]
     others = {item.pk for item in items if not item.sk.startswith("AVAILABILITY#")}
@@ -89,10 +89,8 @@ async def test_openings_before_their_card_are_not_lost(
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
 async def test_openings_follow_their_row_and_others_stay(
-    redis: Any, truth: Any, make: Any, differences: Any, gone: int
+    redis: Any, truth: Any, make: Any, writer: ReadModelWriter, differences: Any, *, gone: int
 ) -> None:
-    await bulk.load(redis, 1, [])
-    writer = ReadModelWriter(redis, truth, now=lambda: NOW)
     locations = [make.location(NPI, 1, number=number) for number in range(3)]
     weeks = [make.week(NPI, 1, f"2026-11-2{4 + number}T09:00:00-05:00", number=number) for number in range(3)]
     await put(truth, writer, make.provider(NPI, 1), *locations, *weeks)
@@ -121,7 +119,7 @@ async def test_next_day_begins_a_new_entry(redis: Any, truth: Any, make: Any) ->
 async def test_booking_during_rebuild_is_in_the_new_generation(
     redis: Any, truth: Any, make: Any, writer: ReadModelWriter, differences: Any
 ) -> None:
-    """The booking occurs between the scan of its provider and the switch."""
+    """A booking after the rebuild has scanned its provider, but before the switch."""
     await redis.set(layout.GENERATION_KEY, 1)
     await put(truth, writer, make.provider(NPI, 1), make.location(NPI, 1), make.week(NPI, 1, MORNING, EVENING))
     read_model = ReadModel(redis, writer, request_rebuild=lambda: None)

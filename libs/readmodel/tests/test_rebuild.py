@@ -147,7 +147,7 @@ async def test_lock_is_renewed_during_rebuild(redis: Any, filled: Any) -> None:
 
 
 async def test_projection_follows_changing_pointers(redis: Any, truth: Any) -> None:
-    """The rebuild advances one step during each write."""
+    """While the projector writes, the rebuild advances by one step: loading, catching up, switched."""
     steps: list[dict[str, str | None]] = [
         {layout.BUILDING_KEY: "2 loading"},
         {layout.BUILDING_KEY: "2 catching-up"},

@@ -21,7 +21,7 @@ def removal(number: int, version: int) -> bytes:
 
 
 async def put(redis: Any, *, rows: bytes = b"", removals: bytes = b"", force: bool = False) -> dict[int, int]:
-    """Run the script and return the versions by row."""
+    """Run the script that puts and removes rows; return the versions of all rows by id."""
     await scripts.run(redis, [Call(scripts.ROWS, (KEY, OPENINGS_KEY), (int(force), rows, removals))])
     data = await redis.get(KEY) or b""
     return {int.from_bytes(data[at : at + 8], "little"): data[at + 8] for at in range(0, len(data), 40)}

@@ -1,4 +1,4 @@
-"""Connections to a peer that the test implements."""
+"""Connections for the near cache, to a server that the test implements."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -52,7 +52,7 @@ async def test_replies_arrive_in_command_order() -> None:
 
 async def test_unresponsive_peer_is_disconnected() -> None:
     async with run_peer(read_silently) as url:
-        connection = await connect(url, Limits(timeout=0.05))
+        connection = await connect(url, Limits(timeout=0.3))
         with pytest.raises(UnavailableError):
             await connection.send("GET", "a")
         assert connection.closed.is_set()
@@ -60,7 +60,7 @@ async def test_unresponsive_peer_is_disconnected() -> None:
 
 async def test_vanished_idle_peer_is_detected() -> None:
     async with run_peer(read_silently) as url:
-        connection = await connect(url, Limits(timeout=0.05))
+        connection = await connect(url, Limits(timeout=0.3))
         await asyncio.wait_for(connection.closed.wait(), 10)
 
 

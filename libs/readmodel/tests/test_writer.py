@@ -11,6 +11,8 @@ from millrace_readmodel.cards import card_version
 from millrace_readmodel.scripts import ContentionError
 from millrace_readmodel.writer import REMOVAL_SECONDS, ReadModelWriter
 
+from .conftest import DelayedTruth
+
 NPI = "1000000004"
 
 
@@ -66,39 +68,23 @@ async def test_removal_of_last_card_removes_its_keys(
     assert 0 < await redis.ttl(card) <= REMOVAL_SECONDS
 
 
-class SlowTruth:
-    """Delays the result of the first read of `truth` until `may_return` is set."""
-
-    def __init__(self, truth: Any) -> None:
-        self._truth = truth
-        self.has_read = asyncio.Event()
-        self.may_return = asyncio.Event()
-
-    async def collections(self, npis: Any) -> Any:
-        found = await self._truth.collections(npis)
-        self.has_read.set()
-        await self.may_return.wait()
-        return found
-
-    async def plans(self, plan_ids: Any) -> Any:
-        return await self._truth.plans(plan_ids)
-
-    async def openings(self, locations: Any) -> Any:
-        return await self._truth.openings(locations)
-
-
 async def test_slow_writer_does_not_restore_removed_card(
     redis: Any, truth: Any, make: Any, writer: ReadModelWriter, differences: Any
 ) -> None:
     location = make.location(NPI, 1)
     await truth.put([make.provider(NPI, 1), location])
-    slow = SlowTruth(truth)
+    has_read, may_return = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: Any) -> None:
+        has_read.set()
+        await may_return.wait()
+
     async with asyncio.TaskGroup() as group:
-        group.create_task(ReadModelWriter(redis, slow).write_providers(1, [NPI]))
-        await slow.has_read.wait()
+        group.create_task(ReadModelWriter(redis, DelayedTruth(truth, wait)).write_providers(1, [NPI]))
+        await has_read.wait()
         await truth.put([make.deleted(location, 2)])
         await writer.write_providers(1, [NPI])
-        slow.may_return.set()
+        may_return.set()
     assert await differences(truth, 1) == []
 
 
@@ -168,29 +154,17 @@ async def test_batch_reads_the_truth_once(truth: Any, make: Any, writer: ReadMod
     assert await differences(truth, 1) == []
 
 
-async def test_writer_that_always_loses_raises_contention(redis: Any, truth: Any, make: Any) -> None:
-    await bulk.load(redis, 1, [])
-    rival = ReadModelWriter(redis, truth)
-
-    class RacingTruth:
-        """Changes after each read of the slow writer, and the rival writes the change."""
-
-        async def collections(self, npis: Any) -> Any:
-            found = await truth.collections(npis)
-            version = found[0].versions + 1
-            await truth.put([make.provider(NPI, version), make.location(NPI, version)])
-            await rival.write_providers(1, npis)
-            return found
-
-        async def plans(self, plan_ids: Any) -> Any:
-            return await truth.plans(plan_ids)
-
-        async def openings(self, locations: Any) -> Any:
-            return await truth.openings(locations)
+async def test_writer_that_always_loses_raises_contention(
+    redis: Any, truth: Any, make: Any, writer: ReadModelWriter
+) -> None:
+    async def write_newer(found: Any) -> None:
+        version = found[0].versions + 1
+        await truth.put([make.provider(NPI, version), make.location(NPI, version)])
+        await writer.write_providers(1, [NPI])
 
     await truth.put([make.provider(NPI, 1), make.location(NPI, 1)])
     with pytest.raises(ContentionError, match=NPI):
-        await ReadModelWriter(redis, RacingTruth(), attempts=3).write_providers(1, [NPI])
+        await ReadModelWriter(redis, DelayedTruth(truth, write_newer), attempts=3).write_providers(1, [NPI])
 
 
 async def test_plans_follow_the_truth(

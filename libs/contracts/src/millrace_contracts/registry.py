@@ -80,7 +80,7 @@ CONTRACTS: dict[str, Contract[Entity]] = {
 
 
 def get_contract(envelope: Envelope) -> Contract[Entity]:
-    """Return the contract of an envelope's data; raise `ContractError` for an unknown entity or schema version."""
+    """Return the contract of an event's entity; raise `ContractError` for an unknown entity or schema version."""
     contract = CONTRACTS.get(envelope.entity)
     if contract is None:
         raise ContractError(f"subject: unknown entity {envelope.entity!r}")
@@ -92,7 +92,7 @@ def get_contract(envelope: Envelope) -> Contract[Entity]:
 
 
 def decode_entity(envelope: Envelope) -> Entity | None:
-    """Decode the entity, None for a deletion; raise `ContractError`, also if subject and data don't match."""
+    """Return an event's entity, None for a deletion; raise `ContractError`, also if subject and data don't match."""
     contract = get_contract(envelope)
     if envelope.is_deletion:
         return None

@@ -77,7 +77,7 @@ class Audit:
         self.checked: Counter[str] = Counter()
 
     async def start(self) -> None:
-        """Read the plan sets and report those whose number in the index (digest to number) is wrong."""
+        """Read the distinct sets of accepted plans; report those for which the index (digest to number) is wrong."""
         listed = await self._redis.lrange(layout.plan_sets_key(self._generation), 0, -1)
         sets = [tuple(plans.decode().split()) for plans in cast(list[bytes], listed)]
         index = cast(dict[bytes, bytes], await self._redis.hgetall(layout.plan_set_index_key(self._generation)))
@@ -94,7 +94,7 @@ class Audit:
         self.checked["plan sets"] = len(sets)
 
     async def check(self, partitions: list[list[Item]]) -> None:
-        """Compare cards and openings with these items, one list per partition key; collect the rest for `finish`."""
+        """Compare cards and openings with these items (a list per partition key); collect the rest for `finish`."""
         expected: list[StoredCard] = []
         weeks: dict[int, Sequence[WeekItem]] = {}
         for items in partitions:
@@ -157,7 +157,7 @@ class Audit:
             self._record("cards", DifferenceKind.CONTENT, subject, ", ".join(fields) or "the bytes")
 
     async def _check_openings(self, cards: Sequence[StoredCard], weeks: Mapping[int, Sequence[WeekItem]]) -> None:
-        """Compare openings entries with the source of truth, each from the first day that it covers."""
+        """Report stored openings that differ from the source of truth, from the first day that they cover."""
         found = await read_entries(self._redis, self._generation, {card.row: partition_of(card) for card in cards})
         for card in cards:
             self.checked["openings"] += 1

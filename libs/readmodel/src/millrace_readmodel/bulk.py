@@ -1,7 +1,7 @@
 """Load a whole generation of the read model in bulk, before it is served."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, TypeVar
@@ -117,28 +117,16 @@ class BulkLoader:
 
 
 async def load(
-    redis: Redis,
-    generation: int,
-    cards: Iterable[Card] | AsyncIterable[list[Card]],
-    openings: Callable[[Card], bytes] = lambda _: EMPTY_ENTRY,
+    redis: Redis, generation: int, cards: Iterable[Card], openings: Callable[[Card], bytes] = lambda _: EMPTY_ENTRY
 ) -> LoadCounts:
-    """Write a generation that has no keys yet from cards or batches of cards; return counts of the entries written.
+    """Write a generation that has no keys yet from these cards; return counts of the entries written.
 
     `openings` returns the openings entry (`layout.OPENINGS`) of a card.
     """
     loader = BulkLoader(redis, generation)
-    async for batch in _to_batches(cards):
+    for batch in batches(cards, CARDS_PER_BATCH):
         await loader.add(batch, {card.id: openings(card) for card in batch})
     return await loader.close()
-
-
-async def _to_batches(cards: Iterable[Card] | AsyncIterable[list[Card]]) -> AsyncIterator[list[Card]]:
-    if isinstance(cards, AsyncIterable):
-        async for batch in cards:
-            yield batch
-    else:
-        for batch in batches(cards, CARDS_PER_BATCH):
-            yield batch
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

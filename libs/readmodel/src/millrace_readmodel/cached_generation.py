@@ -7,7 +7,7 @@ Rules, in the order in which they matter:
 - A reader uses one `CachedGeneration` from its first to its last key. Each fetch reads the generation pointer *after*
   its keys in the same command, so values of a generation that was replaced meanwhile are never used.
 - The existing keys of a key space can be enumerated (`CachedGeneration.preload`); others are absent without a fetch.
-- All misses of one turn of the event loop are fetched in one command, and concurrent loads of a key share one fetch.
+- All misses of one event loop iteration are fetched in one command, and concurrent loads of a key share one fetch.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ PRELOAD_SHARE: Final = 0.9
 
 
 class GenerationReplacedError(Exception):
-    """Another generation is served now. Discard the values read so far and start again with the new generation."""
+    """Another generation (copy of the read model) is served now: discard the values read so far and start again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +178,12 @@ class CachedGeneration:
                 missing.append(key)
             else:
                 values[key] = value
-        return values | await self._fetch(key_space, missing) if missing else values
-
-    async def _fetch(self, key_space: KeySpace[V], keys: list[bytes]) -> dict[bytes, V]:
-        load = _PendingLoad(len(keys))
-        for key in keys:
-            self._fetch_once(key_space, key).loads.append(load)
-        return await load.future
+        if missing:
+            load = _PendingLoad(len(missing))
+            for key in missing:
+                self._fetch_once(key_space, key).loads.append(load)
+            values |= await load.future
+        return values
 
     def _is_absent(self, key_space: KeySpace[Any], key: bytes) -> bool:
         return key_space.prefix in self._enumerated and key not in self._existing[key_space.prefix]

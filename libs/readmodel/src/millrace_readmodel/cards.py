@@ -220,7 +220,7 @@ _decoder = msgspec.msgpack.Decoder(StoredCard)
 
 
 def encode_card(card: StoredCard, *, after: bytes | None = None) -> bytes:
-    """Return the value to store for a card (stamp, then msgpack) in place of the value `after`; None if there is none.
+    """Return the value to store for a card: a stamp, then msgpack. `after` is the value it replaces, None without one.
 
     The stamp (8 bytes, little endian) contains the version and, in its low 16 bits, the number of rewrites of that
     version. Every write changes it, so comparing stamps detects every concurrent write.
@@ -229,7 +229,7 @@ def encode_card(card: StoredCard, *, after: bytes | None = None) -> bytes:
 
 
 def encode_removal(version: int, *, after: bytes | None = None) -> bytes:
-    """Return the value that temporarily replaces the card `after`: only a stamp with the version of the removal."""
+    """Return the value, only a stamp with the version, that replaces a removed card's `after` for some minutes."""
     return _stamp(version, after)
 
 
@@ -241,29 +241,29 @@ def _stamp(version: int, after: bytes | None) -> bytes:
 
 
 def card_stamp(value: bytes | None) -> bytes:
-    """Return the stamp at the start of a stored card; empty bytes for None."""
+    """Return the stamp (8 bytes, new in every write) at the start of a stored card; empty bytes for None."""
     return value[: _STAMP.size] if value else b""
 
 
 def card_version(value: bytes | None) -> int:
-    """Return the version in a stored card or removal; 0 for None."""
+    """Return the version in the value of a card or of a removed card; 0 for None."""
     return int(_STAMP.unpack_from(value)[0]) >> _REWRITE_BITS if value else 0
 
 
 def card_content(value: bytes | None) -> bytes:
-    """Return a stored card without its stamp; empty bytes for None or a removal."""
+    """Return the value of a card without its 8-byte stamp; empty bytes for None or a removed card."""
     return value[_STAMP.size :] if value else b""
 
 
 def decode_card(value: bytes | None) -> StoredCard | None:
-    """Decode a stored card; return None for None or a removal. Raises `msgspec.DecodeError`."""
+    """Decode a card's value; return None without a value or for a removed card. Raises `msgspec.DecodeError`."""
     if value is None or len(value) <= _STAMP.size:
         return None
     return _decoder.decode(memoryview(value)[_STAMP.size :])
 
 
 def encode_row(card: StoredCard) -> bytes:
-    """Return the card's row in its partition: the bytes of one `layout.ROW`."""
+    """Return the row (bytes of one `layout.ROW`) by which searches filter and sort the card."""
     return _ROW.pack(
         card.row,
         card.version,
@@ -299,9 +299,4 @@ def _digits(phone: str | None) -> int | str | None:
 
 
 def _language_bits(codes: Sequence[str]) -> int:
-    bits = 0
-    for code in codes:
-        known = find_language(code)
-        if known is not None:
-            bits |= 1 << known.ordinal
-    return bits
+    return sum({1 << known.ordinal for code in codes if (known := find_language(code)) is not None})

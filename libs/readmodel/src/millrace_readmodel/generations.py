@@ -9,7 +9,7 @@ generation is complete.
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, cast
@@ -39,7 +39,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pointers:
-    """Numbers of the served generation and of the one being built; None if there is none."""
+    """Numbers of the served generation (copy of the read model) and of the one being built; None without one."""
 
     served: int | None
     building: int | None
@@ -66,9 +66,9 @@ async def read_pointers(redis: Redis) -> Pointers:
 
 
 def next_generation(now: Pointers, choose: Callable[[range], int] = random.choice) -> int:
-    """Return the number to give to a new generation.
+    """Return the number for a new generation: one more than the highest in use.
 
-    It is random in an empty read model, so that a writer to a lost generation doesn't write to the new one.
+    Random in an empty read model, so that a writer to a lost generation doesn't write to the new one.
     """
     if now.is_empty:
         return choose(INITIAL_NUMBERS)
@@ -84,14 +84,12 @@ class ReadModel:
         writer: ReadModelWriter,
         *,
         request_rebuild: Callable[[], None],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         timeout: float = GENERATION_TIMEOUT,
     ) -> None:
         """`request_rebuild` is called while there is no generation; it must return immediately."""
         self._redis = redis
         self._writer = writer
         self._request_rebuild = request_rebuild
-        self._sleep = sleep
         self._timeout = timeout
 
     async def apply(self, aggregates: Collection[str], weeks: Sequence[WeekItem] = ()) -> None:
@@ -128,7 +126,7 @@ class ReadModel:
                     f"no generation of the read model appeared within {self._timeout:g} s; run a rebuild"
                 )
             self._request_rebuild()
-            await self._sleep(GENERATION_POLL)
+            await asyncio.sleep(GENERATION_POLL)
             waited += GENERATION_POLL
         return now
 

@@ -133,7 +133,7 @@ def week_item(item: Item) -> WeekItem:
 
 
 def item_expiry(item: Item) -> int | None:
-    """Return when the item expires (Unix seconds): openings `WEEKS_RETAINED` after their week, others never (None)."""
+    """Return when an item expires (Unix seconds): openings `WEEKS_RETAINED` after their week; None for other items."""
     if not item.sk.startswith(AVAILABILITY_PREFIX):
         return None
     day = date_from_day(first_day_of_week(week_item(item).week + 1 + WEEKS_RETAINED))
@@ -152,5 +152,5 @@ def plan_from_item(item: Item) -> PlanItem:
 
 
 def encode_plan(plan: PlanItem) -> bytes:
-    """Return the value of a plan in the read model: version (8 bytes, little endian), then JSON; empty if deleted."""
+    """Return a plan's value in the read model: version (8 bytes, little endian), then JSON; empty if deleted."""
     return b"" if plan.data is None else plan.version.to_bytes(8, "little") + plan.data

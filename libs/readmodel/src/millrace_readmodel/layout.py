@@ -49,7 +49,7 @@ NAME_ENTRY: Final = np.dtype(
     ]
 )
 DAYS: Final = 64
-"""Days that an entry covers: the booking horizon of 60 days, rounded up to 64 bits."""
+"""Days that an openings entry covers: the booking horizon of 60 days, rounded up to 64 bits."""
 WEEKS: Final = 10
 """Largest number of ISO weeks that `DAYS` consecutive days touch."""
 VISIT_KINDS: Final = 4
@@ -62,15 +62,12 @@ MAX_COUNT: Final = (1 << COUNT_BITS) - 1
 """Largest number of openings recorded for a day, which also stands for all larger numbers."""
 FIRSTS: Final = 6
 FIRST_DAYS: Final = 32
-"""Number of days in which first times (the earliest openings) are recorded."""
+"""Number of days in which an openings entry records the earliest openings."""
 NO_FIRST: Final = 0xFFFF
 OPENINGS: Final = np.dtype(
     [
         ("check", "<u2"),  # the lower 16 bits of the row's id
-        (
-            "since",
-            "<u2",
-        ),  # first local day covered, in days since 1970-01-01; 0: openings unknown
+        ("since", "<u2"),  # first local day covered, in days since 1970-01-01; 0: openings unknown
         ("zone", "u1"),  # number of the time zone (`zones.TIME_ZONES`)
         ("counts", "V15"),  # number of openings on each of 24 days, 5 bits each; day d is at d % 24
         ("versions", "<u2", (WEEKS,)),  # version of each week, week w at w % 10: 1 + version % 65,535; 0: none
@@ -81,7 +78,7 @@ OPENINGS: Final = np.dtype(
 Rows = npt.NDArray[np.void]
 
 GENERATION_KEY: Final = "rm:generation"
-"""Key of the number of the served generation."""
+"""Redis key of the number of the generation (copy of the read model) that searches read."""
 BUILDING_KEY: Final = "rm:building"
 """Key of the generation being built, as `<number> <phase>` (see `generations`); absent when no rebuild runs."""
 REBUILD_LOCK_KEY: Final = "rm:rebuild-lock"

@@ -1,7 +1,7 @@
 """LRU cache of the near cache, bounded by bytes.
 
-Unlike `cachetools.LRUCache` it counts hits and evictions, and evicts a value larger than its capacity (with all others)
-instead of raising an error; a hit takes about 0.2 instead of 0.3 µs.
+Unlike `cachetools.LRUCache` it counts hits and evictions, and ignores a value larger than its capacity instead of
+raising an error; a hit takes about 0.2 instead of 0.3 µs.
 """
 
 from collections import OrderedDict
@@ -13,7 +13,10 @@ V = TypeVar("V")
 
 
 class LruCache(Generic[K, V]):
-    """Evicts the least recently used values when the sum of their sizes (bytes, from `size`) exceeds the capacity."""
+    """Evicts the least recently used values when the sum of their sizes (bytes, from `size`) exceeds the capacity.
+
+    A single value larger than the capacity is not cached.
+    """
 
     __slots__ = ("_entries", "_size", "bytes", "capacity", "evictions", "hits")
 
@@ -37,18 +40,20 @@ class LruCache(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         self.pop(key)
+        size = self._size(value)
+        if size > self.capacity:
+            return
         self._entries[key] = value
-        self.bytes += self._size(value)
+        self.bytes += size
         while self.bytes > self.capacity:
             _, evicted = self._entries.popitem(last=False)
             self.bytes -= self._size(evicted)
             self.evictions += 1
 
-    def pop(self, key: K) -> V | None:
+    def pop(self, key: K) -> None:
         value = self._entries.pop(key, None)
         if value is not None:
             self.bytes -= self._size(value)
-        return value
 
     def clear(self) -> None:
         self._entries.clear()

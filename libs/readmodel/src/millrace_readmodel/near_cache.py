@@ -97,7 +97,7 @@ class NearCache:
                 connection.close()
 
     async def _preload_until_end(self, generation: CachedGeneration) -> None:
-        """Preload the generation in the background until it ends."""
+        """Preload the generation in the background; return when it ends."""
         preload = asyncio.create_task(self._preload_all(generation))
         try:
             await generation.ended.wait()
@@ -106,16 +106,14 @@ class NearCache:
 
     async def _preload_all(self, generation: CachedGeneration) -> None:
         for key_space in (key_space for key_space in self._key_spaces if key_space.preloaded or key_space.enumerated):
-            while not await self._try_preload(generation, key_space):  # noqa: ASYNC110 # retries; there is no event to wait for
-                await asyncio.sleep(LONGEST_PAUSE)
+            is_loaded = False
+            while not is_loaded:
+                try:
+                    await generation.preload(key_space)
+                    is_loaded = True
+                except (UnavailableError, GenerationReplacedError):
+                    await asyncio.sleep(LONGEST_PAUSE)
         generation.is_preloaded = True
-
-    async def _try_preload(self, generation: CachedGeneration, key_space: KeySpace[Any]) -> bool:
-        try:
-            await generation.preload(key_space)
-        except (UnavailableError, GenerationReplacedError):
-            return False
-        return True
 
     async def _track_served(self) -> tuple[CachedGeneration, Connection]:
         """Track the served generation's keys and the pointer, then check that it is still the served one."""

@@ -126,7 +126,7 @@ def _kind_bits(opening: Opening) -> int:
 
 @dataclass(slots=True)
 class Entry:
-    """An unpacked entry. `counts` contains `COUNT_BITS` bits for each day d, at index d % COUNTED_DAYS."""
+    """Unpacked openings of one row. `counts` has `COUNT_BITS` bits for each day d, at index d % COUNTED_DAYS."""
 
     check: int
     since: int
@@ -137,14 +137,14 @@ class Entry:
     firsts: list[Time] = field(default_factory=list)
 
     def pack(self) -> bytes:
-        """Return the bytes of the entry."""
+        """Return the fixed-width bytes of the openings (`layout.OPENINGS`)."""
         firsts = [(day - self.since) << 11 | minute for day, minute in self.firsts]
         firsts += [NO_FIRST] * (FIRSTS - len(firsts))
         counts = self.counts.to_bytes(15, "little")
         return _ENTRY.pack(self.check, self.since, self.zone, counts, *self.versions, *self.planes, *firsts)
 
     def put(self, week: WeekSummary) -> None:
-        """Replace the week's plane bits, counts and version, but not the first times."""
+        """Replace the bits, counts and version of this week, but not the first times."""
         start = zones.first_day_of_week(week.number)
         for day, bits, count in zip(range(start, start + 7), week.bits, week.counts, strict=True):
             if self.since <= day < self.since + DAYS:
@@ -183,7 +183,7 @@ class Entry:
 
 
 def build_entry(row: int, zone: int, since: int, weeks: Iterable[WeekSummary]) -> bytes:
-    """Return a row's entry from day `since` on, built from all weeks; weeks that it doesn't cover are ignored."""
+    """Return a row's openings entry from day `since` on, built from `weeks`; ignore those that it doesn't cover."""
     entry = Entry(row & 0xFFFF, since, zone)
     times: list[Time] = []
     for week in weeks:
@@ -195,7 +195,7 @@ def build_entry(row: int, zone: int, since: int, weeks: Iterable[WeekSummary]) -
 
 
 def unpack_entry(value: bytes) -> Entry:
-    """Unpack the bytes of one entry."""
+    """Unpack the bytes of one openings entry (`layout.OPENINGS`)."""
     check, since, zone, counts, *numbers = _ENTRY.unpack(value)
     firsts = [(since + (first >> 11), first & 0x7FF) for first in numbers[WEEKS + PLANES :] if first != NO_FIRST]
     versions, planes = numbers[:WEEKS], numbers[WEEKS : WEEKS + PLANES]
@@ -203,17 +203,17 @@ def unpack_entry(value: bytes) -> Entry:
 
 
 def unpack_summary(value: bytes) -> tuple[int, int, int, list[Time]]:
-    """Return (since, zone, counts, firsts), the parts of an entry that search results show."""
+    """Return (since, zone, counts, firsts), the parts of an openings entry that search results show."""
     since, zone, counts, *firsts = _SUMMARY.unpack(value)
     times = [(since + (first >> 11), first & 0x7FF) for first in firsts if first != NO_FIRST]
     return since, zone, int.from_bytes(counts, "little"), times
 
 
 def merge_weeks(value: bytes, row: int, zone: int, today: int, weeks: Iterable[WeekSummary]) -> bytes | None:
-    """Return the entry with these weeks merged; a newer version in the entry remains.
+    """Return an openings entry with these weeks merged; weeks of which it has a newer version stay unchanged.
 
-    Returns None if all weeks must be read instead: for an empty entry, for one of another row, first day or zone, and
-    if a time that became one of the first times is not in the entry.
+    Returns None if the entry must be built from all weeks instead: if it is empty, of another row, first day or zone,
+    and if a time that became one of the first times is not in it.
     """
     entry = unpack_entry(value)
     # A writer whose clock is ahead may have written an entry that begins tomorrow.

@@ -17,7 +17,7 @@ from millrace_readmodel import layout, scripts
 from millrace_readmodel.cards import StoredCard, decode_card
 from millrace_readmodel.changes import Partition, partition_of
 from millrace_readmodel.openings import EMPTY_ENTRY, WeekItem, build_entry, merge_weeks, summarize_week
-from millrace_readmodel.scripts import Call, ContentionError
+from millrace_readmodel.scripts import Call
 from millrace_readmodel.zones import day_number, local_time, zone_number
 
 ATTEMPTS: Final = 12
@@ -31,7 +31,7 @@ class OpeningsSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A row and the `weeks` to merge into its openings; if None, all weeks are read from the source of truth."""
+    """A provider-location and the `weeks` to merge into its openings; None: all, read from the source of truth."""
 
     npi: str
     location_id: str
@@ -65,40 +65,38 @@ class OpeningsWriter:
         self._attempts = attempts
 
     async def merge(self, generation: int, weeks: Iterable[WeekItem]) -> set[str]:
-        """Merge these weeks; return the NPIs of provider-locations without a card, for the caller to write."""
-        pending: dict[str, list[WeekItem]] = defaultdict(list)
+        """Merge these weeks of openings; return the NPIs of providers with missing cards, for the caller to write."""
+        by_location: dict[str, list[WeekItem]] = defaultdict(list)
         for week in weeks:
-            pending[week.location_id].append(week)
+            by_location[week.location_id].append(week)
         absent: set[str] = set()
-        for _ in range(self._attempts):
-            if not pending:
-                return absent
-            cards = await self._read_cards(generation, list(pending))
-            absent |= {weeks[0].npi for each, weeks in pending.items() if each not in cards}
-            lost = await self._attempt(generation, [target_for(card, pending[each]) for each, card in cards.items()])
-            pending = {each.location_id: pending[each.location_id] for each in lost}
-        if pending:
-            raise ContentionError(f"openings of {len(pending)} provider-locations, {next(iter(pending))} among them")
+
+        async def write(pending: Collection[str]) -> Collection[str]:
+            cards = await self._read_cards(generation, pending)
+            absent.update(by_location[each][0].npi for each in pending if each not in cards)
+            targets = [target_for(card, by_location[each]) for each, card in cards.items()]
+            return await self._attempt(generation, targets)
+
+        await scripts.write_until_done(by_location, write, attempts=self._attempts, kind="locations (openings)")
         return absent
 
     async def refresh(self, generation: int, targets: Sequence[Target]) -> None:
         """Rewrite openings from the source of truth; skip rows that another writer has moved or removed."""
-        pending = list(targets)
-        for _ in range(self._attempts):
-            if not pending:
-                return
-            pending = await self._attempt(generation, pending, retry_missing=False)
-        if pending:
-            raise ContentionError(f"openings of {len(pending)} provider-locations, {pending[0].location_id} among them")
+        by_location = {target.location_id: target for target in targets}
 
-    async def _read_cards(self, generation: int, ids: Sequence[str]) -> dict[str, StoredCard]:
+        async def write(pending: Collection[str]) -> Collection[str]:
+            return await self._attempt(generation, [by_location[each] for each in pending], retry_missing=False)
+
+        await scripts.write_until_done(by_location, write, attempts=self._attempts, kind="locations (openings)")
+
+    async def _read_cards(self, generation: int, ids: Collection[str]) -> dict[str, StoredCard]:
         found = await self._redis.mget([layout.card_key(generation, layout.row_id(each)) for each in ids])
         values = cast(list[bytes | None], found)
         cards = zip(ids, map(decode_card, values), strict=True)
         return {each: card for each, card in cards if card is not None}
 
-    async def _attempt(self, generation: int, targets: Sequence[Target], *, retry_missing: bool = True) -> list[Target]:
-        """Try the write once; return the targets to retry, including those without a row if `retry_missing`."""
+    async def _attempt(self, generation: int, targets: Sequence[Target], *, retry_missing: bool = True) -> list[str]:
+        """Try the write once; return the location ids to retry, including those without a row if `retry_missing`."""
         entries = await read_entries(self._redis, generation, {each.row: each.partition for each in targets})
         present = [each for each in targets if entries[each.row] is not None]
         entries_to_write = await self._new_entries(present, entries)
@@ -112,8 +110,8 @@ class OpeningsWriter:
             for each in changed
         ]
         written = await scripts.run(self._redis, calls)
-        lost = [each for each, done in zip(changed, written, strict=True) if not done]
-        return lost + [each for each in targets if retry_missing and entries[each.row] is None]
+        lost = [each.location_id for each, done in zip(changed, written, strict=True) if not done]
+        return lost + [each.location_id for each in targets if retry_missing and entries[each.row] is None]
 
     async def _new_entries(self, targets: Sequence[Target], entries: Mapping[int, bytes | None]) -> dict[int, bytes]:
         """Return the new entry of each row."""

@@ -13,14 +13,14 @@ CACHED_PLAN_SETS: Final = 50_000
 
 
 class PlanSets:
-    """Finds or assigns the numbers of plan sets in a generation, and caches them."""
+    """Numbers each distinct set of accepted plans in a generation, and caches these numbers."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._numbers: LRUCache[tuple[int, tuple[str, ...]], int] = LRUCache(CACHED_PLAN_SETS)
 
     async def numbers(self, generation: int, plan_sets: Collection[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
-        """Return the number of each plan set in the generation; add sets that it lacks. The empty set is 0."""
+        """Return the number of each set of plan ids in the generation; add sets that it lacks. The empty set is 0."""
         numbers: dict[tuple[str, ...], int] = {(): 0}
         unknown = []
         for plans in plan_sets:

@@ -16,7 +16,7 @@ from millrace_readmodel import layout
 from millrace_readmodel.bulk import BulkLoader, LoadCounts
 from millrace_readmodel.cards import Card, build_cards
 from millrace_readmodel.generations import Phase, next_generation, read_pointers, remove_stale_generations
-from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, Item, PlanItem, build_collection, plan_from_item
+from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, Item, build_collection, plan_from_item
 from millrace_readmodel.openings_writer import build_entry_from_items
 from millrace_readmodel.writer import ReadModelWriter
 from millrace_readmodel.zones import day_number, local_time, zone_number
@@ -87,8 +87,6 @@ class Rebuild:
         wait_for_truth: Callable[[], Awaitable[None]] = no_wait,
         segments: int = 1,
         grace: float = GRACE_SECONDS,
-        token: str | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -100,8 +98,7 @@ class Rebuild:
         self._wait_for_truth = wait_for_truth
         self._segments = segments
         self._grace = grace
-        self._token = token or secrets.token_hex(16)
-        self._monotonic = monotonic
+        self._token = secrets.token_hex(16)
         self._sleep = sleep
         self._items = 0
 
@@ -123,7 +120,7 @@ class Rebuild:
             return rebuilt
 
     async def _build(self, generation: int) -> RebuildResult:
-        started = self._monotonic()
+        started = time.monotonic()
         await self._run_as_holder(RESET)
         await remove_stale_generations(self._redis)
         await self._run_as_holder(SET_BUILDING, f"{generation} {Phase.LOADING.value}")
@@ -134,8 +131,7 @@ class Rebuild:
         await self._run_as_holder(SET_BUILDING, f"{generation} {Phase.CATCHING_UP.value}")
         caught_up = await self._drain(generation)
         await self._run_as_holder(SWITCH, str(generation))
-        seconds = self._monotonic() - started
-        return RebuildResult(generation, loaded, self._items, caught_up, seconds)
+        return RebuildResult(generation, loaded, self._items, caught_up, time.monotonic() - started)
 
     async def _load(self, generation: int) -> LoadCounts:
         loader = BulkLoader(self._redis, generation)
@@ -144,7 +140,8 @@ class Rebuild:
             self._items += sum(map(len, partitions))
             cards, openings = _build_cards(partitions, self._now())
             await loader.add(cards, openings)
-            await loader.add_plans(_build_plans(partitions))
+            plans = [plan_from_item(items[0]) for items in partitions if items[0].pk.startswith(PLAN_PREFIX)]
+            await loader.add_plans(plans)
             self._report(Progress("loading", loader.count, self._items))
 
         await self._truth.scan(handle, segments=self._segments)
@@ -167,9 +164,9 @@ class Rebuild:
             raise LockLostError("the rebuild lock was lost; check for another running rebuild and start again")
 
 
-async def remove_unfinished_rebuild(redis: Redis, *, token: str | None = None) -> int:
+async def remove_unfinished_rebuild(redis: Redis) -> int:
     """Delete the keys of an unfinished rebuild; return their number. Raises `RebuildRunningError` during a rebuild."""
-    async with hold_rebuild_lock(redis, token or secrets.token_hex(16)):
+    async with hold_rebuild_lock(redis, secrets.token_hex(16)):
         await redis.delete(layout.BUILDING_KEY)
         return await remove_stale_generations(redis)
 
@@ -183,7 +180,10 @@ async def is_rebuild_running(redis: Redis) -> bool:
 async def hold_rebuild_lock(
     redis: Redis, token: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> AsyncIterator[None]:
-    """Hold the lock for one rebuild at a time. Raises `RebuildRunningError`, and `LockLostError` in the block."""
+    """Hold the lock that allows one rebuild at a time, and renew it.
+
+    Raises `RebuildRunningError` on entry, and `LockLostError` in the block if the lock expires.
+    """
     if not await redis.set(layout.REBUILD_LOCK_KEY, token, nx=True, px=LOCK_MILLISECONDS):
         raise RebuildRunningError("another rebuild is running; wait until it has finished")
     try:
@@ -224,7 +224,3 @@ def _build_cards(partitions: list[list[Item]], now: float) -> tuple[list[Card], 
                     layout.row_id(card.id), zone, day_number(local_time(now, zone)), weeks
                 )
     return cards, openings
-
-
-def _build_plans(partitions: list[list[Item]]) -> list[PlanItem]:
-    return [plan_from_item(items[0]) for items in partitions if items[0].pk.startswith(PLAN_PREFIX)]

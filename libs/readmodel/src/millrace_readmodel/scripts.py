@@ -5,9 +5,9 @@ a cluster slot; a name word and the set of words do not, nor do the plan set ind
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ResponseError
@@ -16,7 +16,7 @@ from millrace_readmodel.layout import NAME_ENTRY, OPENINGS, ROW
 
 
 class ContentionError(Exception):
-    """Other writers were faster on every attempt. Try again later."""
+    """Concurrent writers changed the same data during every attempt. Try again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +192,7 @@ return number
 )
 
 SCRIPTS: Final = (ROWS, GET_OPENINGS, PUT_OPENINGS, NAMES, CARD, PLAN, INTERN)
+T = TypeVar("T")
 Key = str | bytes
 Argument = str | bytes | int
 
@@ -225,6 +226,21 @@ async def run(redis: Redis, calls: Sequence[Call]) -> list[Any]:
         if isinstance(result, ResponseError):
             raise result
     return results
+
+
+async def write_until_done(
+    items: Collection[T], write: Callable[[Collection[T]], Awaitable[Collection[T]]], *, attempts: int, kind: str
+) -> None:
+    """Call `write` with the items, then with those that it returns to be written again, until none is left.
+
+    Raises `ContentionError` if some are left after `attempts`; `kind` names them in its message.
+    """
+    for _ in range(attempts):
+        if not items:
+            return
+        items = await write(items)
+    if items:
+        raise ContentionError(f"{len(items)} {kind}, {next(iter(items))} among them")
 
 
 async def load(redis: Redis) -> None:

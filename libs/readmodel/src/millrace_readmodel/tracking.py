@@ -161,10 +161,7 @@ async def _open(url: str, options: Any, limits: Limits, listener: Listener | Non
         return connection
     context = ssl.create_default_context() if url.startswith("rediss://") else None
     _, connection = await loop.create_connection(
-        lambda: Connection(limits, listener),
-        options.get("host", "localhost"),
-        options.get("port", 6379),
-        ssl=context,
+        lambda: Connection(limits, listener), options.get("host", "localhost"), options.get("port", 6379), ssl=context
     )
     return connection
 

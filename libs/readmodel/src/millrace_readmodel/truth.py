@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -49,18 +49,9 @@ class Truth:
     Methods raise botocore's `ClientError` or `BotoCoreError` if the table is unavailable.
     """
 
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        table: str,
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
         self._table = table
-        self._sleep = sleep
-        self._jitter = jitter
         self._in_flight = asyncio.Semaphore(IN_FLIGHT)
 
     async def put(self, items: Iterable[Item]) -> int:
@@ -177,7 +168,7 @@ class Truth:
                 if not items:
                     return 0
             else:
-                await self._sleep(FIRST_PAUSE * 2**attempt * (0.5 + self._jitter() / 2))
+                await asyncio.sleep(FIRST_PAUSE * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 # jitter, not a secret
         raise TruthBusyError(f"{self._table}: {len(items)} writes were rejected {ATTEMPTS} times; try again later")
 
     async def _try_put(self, items: Sequence[Item]) -> list[str] | None:
@@ -222,10 +213,7 @@ async def create_table(client: "DynamoDBClient", table: str) -> None:
                 {"AttributeName": "pk", "AttributeType": "S"},
                 {"AttributeName": "sk", "AttributeType": "S"},
             ],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
             BillingMode="PAY_PER_REQUEST",
         )
     await client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
@@ -259,15 +247,11 @@ def _items(page: Any) -> list[Item]:
     ]
 
 
-async def _gather(work: Iterable[Awaitable[T]]) -> list[T]:
+async def _gather(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Run all concurrently and return their results in order; the first error cancels the others and is raised."""
-
-    async def one(each: Awaitable[T]) -> T:
-        return await each
-
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(each)) for each in work]
+            tasks = [group.create_task(each) for each in work]
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]

@@ -34,7 +34,7 @@ from millrace_readmodel.items import PLAN_PREFIX, PROVIDER_PREFIX, PlanItem, enc
 from millrace_readmodel.openings import WeekItem
 from millrace_readmodel.openings_writer import OpeningsWriter, Target, target_for
 from millrace_readmodel.plan_sets import PlanSets
-from millrace_readmodel.scripts import Call, ContentionError
+from millrace_readmodel.scripts import Call
 
 ATTEMPTS: Final = 12
 REMOVAL_SECONDS: Final = 600
@@ -108,33 +108,29 @@ class ReadModelWriter:
     async def write_providers(self, generation: int, npis: Collection[str]) -> None:
         """Write all cards of the providers with these NPIs and remove their obsolete cards."""
         tried: dict[str, _Attempts] = defaultdict(_Attempts)
-        pending = dict.fromkeys(npis)
-        for _ in range(self._attempts):
-            if not pending:
-                return
+
+        async def write(pending: Collection[str]) -> Collection[str]:
             collections = await self._source.collections(pending)
-            pending = dict.fromkeys(await self._attempt(generation, collections, tried))
-        if pending:
-            raise ContentionError(f"{len(pending)} providers, {next(iter(pending))} among them")
+            return dict.fromkeys(await self._attempt(generation, collections, tried))
+
+        await scripts.write_until_done(dict.fromkeys(npis), write, attempts=self._attempts, kind="providers")
 
     async def write_plans(self, generation: int, plan_ids: Collection[str]) -> None:
         """Write the insurance plans with these ids and remove the deleted ones."""
         key = layout.plans_key(generation)
-        pending = list(dict.fromkeys(plan_ids))
-        for _ in range(self._attempts):
-            if not pending:
-                return
+
+        async def write(pending: Collection[str]) -> Collection[str]:
             # Read the stored plan first, so that its replacement is at least as new.
-            old = await self._redis.hmget(key, pending)
+            old = await self._redis.hmget(key, list(pending))
             plans = await self._source.plans(pending)
             calls = [
                 Call(scripts.PLAN, (key,), (plan.id, (before or b"")[:8], encode_plan(plan)))
                 for plan, before in zip(plans, old, strict=True)
             ]
             written = await scripts.run(self._redis, calls)
-            pending = [plan_id for plan_id, done in zip(pending, written, strict=True) if not done]
-        if pending:
-            raise ContentionError(f"{len(pending)} plans, {pending[0]} among them")
+            return [plan_id for plan_id, done in zip(pending, written, strict=True) if not done]
+
+        await scripts.write_until_done(dict.fromkeys(plan_ids), write, attempts=self._attempts, kind="plans")
 
     async def _attempt(
         self, generation: int, collections: Sequence[cards.ItemCollection], tried: dict[str, _Attempts]

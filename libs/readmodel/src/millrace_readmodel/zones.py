@@ -52,7 +52,7 @@ TIME_ZONES: Final = (
 _NUMBERS: Final = {name: number for number, name in enumerate(TIME_ZONES)}
 EPOCH: Final = date(1970, 1, 1)
 DAYS_TO_THURSDAY: Final = 3
-"""1970-01-01 was a Thursday; weeks begin on Mondays."""
+"""Days from Monday to 1970-01-01, a Thursday: ISO weeks begin on Mondays."""
 
 
 def zone_number(name: str) -> int:
