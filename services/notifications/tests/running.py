@@ -223,14 +223,7 @@ def _wire(database: Database, clock: ManualClock, seed: int) -> Harness:
     ids, random, stats = Uuid7(clock), Random(seed), Stats()
     mailer, patients, poster = MemoryMailer(), FakePatients(), FakePoster()
     scheduler = EmailScheduler(clock, ids)
-    shared: dict[str, Any] = {
-        "mailer": mailer,
-        "url": URL,
-        "clock": clock,
-        "ids": ids,
-        "random": random,
-        "stats": stats,
-    }
+    rate_limit = TokenBucket(1000, clock)
     return Harness(
         database=database,
         clock=clock,
@@ -239,7 +232,7 @@ def _wire(database: Database, clock: ManualClock, seed: int) -> Harness:
         mailer=mailer,
         patients=patients,
         poster=poster,
-        sender=EmailSender(database=database, contacts=patients, rate_limit=TokenBucket(1000, clock), **shared),
+        sender=EmailSender(database, patients, mailer, rate_limit, URL, clock, ids, random, stats),
         dispatcher=Dispatcher(database, poster, SECRETS, False, clock, ids, random, stats),
-        account_emails=AccountEmailForwarder(database=database, queue=patients, interval=1.0, **shared),
+        account_emails=AccountEmailForwarder(database, patients, mailer, URL, 1.0, clock, ids, random, stats),
     )

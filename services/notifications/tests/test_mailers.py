@@ -118,7 +118,10 @@ class TestSesErrors:
         assert raised.value.__cause__ is None
 
     async def test_timeout_is_temporary(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(AwsSettings, "config", lambda _: AioConfig(read_timeout=0.5))
+        def config(_: AwsSettings, attempts: int) -> AioConfig:
+            return AioConfig(read_timeout=0.5, retries={"total_max_attempts": attempts})
+
+        monkeypatch.setattr(AwsSettings, "config", config)
         async with fake_ses(200, "-", silent=True) as ses:
             with pytest.raises(EmailUnavailableError, match="ReadTimeoutError"):
                 await ses.send(new_email())

@@ -15,7 +15,7 @@ from millrace_feeds.provision import create_dead_letters_table, create_stream
 from millrace_feeds.transport import OutgoingRecord
 from millrace_feeds.wiring import open_transport
 from millrace_notifications.main import create
-from millrace_notifications.patients_client import PatientsUnavailableError, open_patients
+from millrace_notifications.patients_client import PatientsClient, PatientsUnavailableError, open_patients
 from millrace_notifications.provision import init
 from millrace_platform.testing import ManualClock, run_app
 
@@ -91,45 +91,42 @@ async def test_booking_on_the_feed_sends_an_email(
 
 
 class TestPatientsClient:
-    async def test_contact_is_decoded(self) -> None:
-        async with (
-            run_receiver(body=CONTACT % (ANA.encode(), b"ada")) as server,
-            open_patients(url(server)) as patients,
-        ):
-            contact = await patients.find_contact(ANA)
-            assert contact is not None
-            assert (contact.email, contact.given_name) == ("ada@example.org", "Ada")
-            assert "ada" not in repr(contact)
+    @pytest.fixture
+    async def server(self) -> AsyncIterator[Receiver]:
+        """Run a server that returns the contact of `ANA` to every request."""
+        async with run_receiver(body=CONTACT % (ANA.encode(), b"ada")) as server:
+            yield server
 
-    async def test_concurrent_lookups_share_a_request(self) -> None:
-        async with (
-            run_receiver(body=CONTACT % (ANA.encode(), b"ada")) as server,
-            open_patients(url(server)) as patients,
-        ):
-            found = await asyncio.gather(*map(patients.find_contact, (ANA, BEA, ANA)))
-            assert [each is not None for each in found] == [True, False, True]
-            assert [each.body for each in server.requests] == [
-                b'{"patient_ids":["%s","%s"]}' % (ANA.encode(), BEA.encode())
-            ]
-            await patients.find_contact(ANA)
-            assert len(server.requests) == 2
+    @pytest.fixture
+    async def patients(self, server: Receiver) -> AsyncIterator[PatientsClient]:
+        async with open_patients(url(server)) as patients:
+            yield patients
 
-    async def test_cancelled_lookup_wakes_other_waiters(self) -> None:
-        async with (
-            run_receiver(body=CONTACT % (ANA.encode(), b"ada")) as server,
-            open_patients(url(server)) as patients,
-        ):
-            first, second = (asyncio.create_task(patients.find_contact(each)) for each in (ANA, BEA))
-            await asyncio.sleep(0)
-            first.cancel()
-            with pytest.raises(PatientsUnavailableError):
-                await second
-            assert await patients.find_contact(ANA) is not None
+    async def test_contact_is_decoded(self, patients: PatientsClient) -> None:
+        contact = await patients.find_contact(ANA)
+        assert contact is not None
+        assert (contact.email, contact.given_name) == ("ada@example.org", "Ada")
+        assert "ada" not in repr(contact)
 
-    async def test_invalid_id_has_no_contact(self) -> None:
-        async with run_receiver() as server, open_patients(url(server)) as patients:
-            assert await patients.find_contact("a/../b") is None
-            assert server.requests == []
+    async def test_concurrent_lookups_share_a_request(self, patients: PatientsClient, server: Receiver) -> None:
+        found = await asyncio.gather(*map(patients.find_contact, (ANA, BEA, ANA)))
+        assert [each is not None for each in found] == [True, False, True]
+        (request,) = server.requests
+        assert request.body == b'{"patient_ids":["%s","%s"]}' % (ANA.encode(), BEA.encode())
+        await patients.find_contact(ANA)
+        assert len(server.requests) == 2
+
+    async def test_cancelled_lookup_wakes_other_waiters(self, patients: PatientsClient) -> None:
+        first, second = (asyncio.create_task(patients.find_contact(each)) for each in (ANA, BEA))
+        await asyncio.sleep(0)
+        first.cancel()
+        with pytest.raises(PatientsUnavailableError):
+            await second
+        assert await patients.find_contact(ANA) is not None
+
+    async def test_invalid_id_has_no_contact(self, patients: PatientsClient, server: Receiver) -> None:
+        assert await patients.find_contact("a/../b") is None
+        assert server.requests == []
 
     @pytest.mark.parametrize(("head", "body"), [("HTTP/1.1 503 No\r\n", b""), ("HTTP/1.1 200 OK\r\n", b'{"email": 1}')])
     async def test_invalid_responses_mean_unavailable(self, head: str, body: bytes) -> None:

@@ -13,7 +13,7 @@ class WebhookKeyError(Exception):
 
 
 def load_secrets(settings: NotificationsSettings) -> Secrets:
-    """Load the keys from the settings or the local file. Raises `WebhookKeyError`."""
+    """Return secrets with the keys of the settings, else with that of the local file. Raises `WebhookKeyError`."""
     keys = [key.get_secret_value() for key in settings.notifications_webhook_keys]
     return Secrets.of([_decode(text) for text in keys or [_read(settings.notifications_webhook_key_file)]])
 

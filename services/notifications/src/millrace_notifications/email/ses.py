@@ -67,8 +67,7 @@ async def open_ses(
 async def open_ses_client(aws: AwsSettings | None = None) -> "AsyncIterator[SESV2Client]":
     """Open an SES client without retries."""
     aws = aws or AwsSettings()
-    config = aws.config(attempts=1)
     async with get_session().create_client(
-        "sesv2", region_name=aws.region_name, endpoint_url=aws.endpoint_url, config=config
+        "sesv2", region_name=aws.region_name, endpoint_url=aws.endpoint_url, config=aws.config(attempts=1)
     ) as client:
         yield client

@@ -86,7 +86,7 @@ class EndpointWithSecret(EndpointResource):
 
 
 class RotationBody(Body):
-    """Body of a rotation: how long messages are signed with the replaced secret too."""
+    """How long messages are signed with the replaced secret too, after a rotation."""
 
     overlap: Annotated[
         int,
