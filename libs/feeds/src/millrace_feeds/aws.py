@@ -41,10 +41,12 @@ class AwsSettings:
             user_agent="millrace",
         )
 
-    @property
-    def verify(self) -> bool | None:
-        """Return botocore's `verify` option: False for plain HTTP, to save loading root certificates, else None."""
-        return False if (self.endpoint_url or "").startswith("http://") else None
+    def client_options(self, attempts: int = 2) -> dict[str, Any]:
+        """Return the keyword arguments of botocore's `create_client`; `attempts` includes the first one."""
+        # Plain HTTP needs no root certificates, which take long to load.
+        verify = False if (self.endpoint_url or "").startswith("http://") else None
+        names = {"region_name": self.region_name, "endpoint_url": self.endpoint_url}
+        return {**names, "verify": verify, "config": self.config(attempts)}
 
     @property
     def region_name(self) -> str | None:
@@ -73,26 +75,14 @@ def _parse_timestamp(value: Any) -> datetime:
 @asynccontextmanager
 async def kinesis_client(settings: AwsSettings | None = None) -> "AsyncIterator[KinesisClient]":
     """Open a Kinesis client that never retries: only the publisher can repeat a put and keep each key's order."""
-    settings = settings or AwsSettings()
-    async with _session().create_client(
-        "kinesis",
-        region_name=settings.region_name,
-        endpoint_url=settings.endpoint_url,
-        verify=settings.verify,
-        config=settings.config(attempts=1),
-    ) as client:
+    options = (settings or AwsSettings()).client_options(attempts=1)
+    async with _session().create_client("kinesis", **options) as client:
         yield client
 
 
 @asynccontextmanager
 async def dynamodb_client(settings: AwsSettings | None = None) -> "AsyncIterator[DynamoDBClient]":
     """Open a DynamoDB client that retries a failed request once; callers add retries with their own backoff."""
-    settings = settings or AwsSettings()
-    async with _session().create_client(
-        "dynamodb",
-        region_name=settings.region_name,
-        endpoint_url=settings.endpoint_url,
-        verify=settings.verify,
-        config=settings.config(),
-    ) as client:
+    options = (settings or AwsSettings()).client_options()
+    async with _session().create_client("dynamodb", **options) as client:
         yield client

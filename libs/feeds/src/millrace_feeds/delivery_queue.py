@@ -74,7 +74,7 @@ class DeliveryQueue:
 
     @property
     def free_capacity(self) -> int:
-        """The number of records that may be added. A finished record counts until all before it are finished."""
+        """The number of records that may be added. A finished record still counts while an earlier one isn't."""
         return self._max_in_flight - len(self._unfinished)
 
     @property

@@ -138,7 +138,7 @@ class Forwarder:
 
 
 def sort_by_version(rows: Sequence[OutboxRow]) -> list[OutboxRow]:
-    """Return the rows with those of each key sorted by version; every position keeps its key."""
+    """Return the rows with each key's rows sorted by version, in the positions of the list that the key had before."""
     by_key: dict[str, list[OutboxRow]] = {}
     for row in rows:
         by_key.setdefault(row.key, []).append(row)

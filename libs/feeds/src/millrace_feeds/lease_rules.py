@@ -111,7 +111,7 @@ def take_over(lease: Lease, worker: str) -> Lease:
 
 
 def request_handover(lease: Lease, worker: str) -> Lease:
-    """Return the lease as `worker` writes it to request it; the holder then finishes its calls and releases it."""
+    """Return the lease as `worker` writes it to request a handover; the holder finishes its calls and releases it."""
     return replace(
         lease,
         owner=worker,

@@ -18,7 +18,7 @@ _refused = _meter.create_counter("millrace.outbox.refused", "{row}", "Outbox row
 
 
 class ConsumerMetrics:
-    """Counts what one consumer does, for its status and as OpenTelemetry metrics."""
+    """Counts a consumer's records and failed calls, for its status and as OpenTelemetry metrics."""
 
     def __init__(self, application: str, stream: str, clock: Clock) -> None:
         self.handled = 0

@@ -15,7 +15,7 @@ SHARD_END = "SHARD_END"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record that was read. `sequence` is its position in the shard, `arrived` its arrival in Unix seconds."""
+    """A record read from a stream. `sequence` is its position in the shard, `arrived` its arrival in Unix seconds."""
 
     stream: str
     shard_id: str
@@ -53,7 +53,7 @@ class ShardIterator:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The result of one read. `next` is None at the end of a closed shard; `behind_ms` is the lag behind the newest."""
+    """The result of one read. `next` is None at the end of a closed shard; `behind_ms`: lag behind the newest one."""
 
     records: tuple[Record, ...]
     next: ShardIterator | None

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 UNKNOWN = "unknown"
 IPV6_NETWORK = 64
-"""Prefix length of the network that stands for a client, as providers assign one to each customer (RFC 6177)."""
+"""Prefix length of the IPv6 network that counts as one client, as each customer of a provider has one (RFC 6177)."""
 ADDRESS_LIMIT = 64
 """Longest text that is parsed as an address, in characters."""
 

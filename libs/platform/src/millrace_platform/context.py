@@ -14,7 +14,7 @@ EFFECTIVE_ROUTE = "effective_route_context"
 
 
 def is_probe(path: str) -> bool:
-    """Return whether monitoring polls this path or route; its requests are not traced and logged only as debug."""
+    """Return whether monitoring polls this path or route; such requests aren't traced, and are logged only as debug."""
     return path in ("/healthz", "/readyz") or (path.startswith("/internal/") and path.endswith("/status"))
 
 

@@ -176,19 +176,19 @@ class _PooledConnection:
     until: float
 
     def is_usable(self) -> bool:
-        """Return whether it is open and not too old. A cancelled statement or a lost socket has closed it."""
+        """Return whether the connection is open and not too old; a cancelled statement or a lost socket closes it."""
         return not (
             self.driver.is_closed() or self.connection.invalidated or asyncio.get_running_loop().time() >= self.until
         )
 
     async def close(self) -> None:
-        """Close it; a connection that fails to close is broken already."""
+        """Close the connection; ignore errors, as a connection that fails to close is broken already."""
         with suppress(DBAPIError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             await self.connection.aclose()
 
 
 class _Lease(AbstractAsyncContextManager[Connection]):
-    """Acquires a connection for a block and releases it; a class, as a generator takes twice as long per request."""
+    """Acquires a pooled connection for a block; not a generator, as one takes twice as long per request."""
 
     __slots__ = ("_connection", "_database")
 

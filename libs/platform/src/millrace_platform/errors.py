@@ -99,7 +99,10 @@ class BadRequest(_StandardProblem):
 
 
 class Unauthenticated(_StandardProblem):
-    """No valid access token. `error`: code of RFC 6750 or 9470, None without a token; `parameters` are added to it."""
+    """The request has no valid access token; the response has a `WWW-Authenticate: Bearer` challenge.
+
+    The challenge contains `error`, a code of RFC 6750 or 9470 (None if no token was sent), and `parameters`.
+    """
 
     STATUS = 401
 

@@ -64,7 +64,7 @@ _DELETE_OF_OWNER = text("DELETE FROM idempotency WHERE owner = :owner").bindpara
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """A response in the form it is stored and sent in, so that a repetition gets the same bytes."""
+    """A response as stored in an idempotency record and as sent, so that a repeated request gets the same bytes."""
 
     status: int
     body: bytes = b""
@@ -120,7 +120,7 @@ async def execute_once(
 async def execute_statement_once(
     key: IdempotencyKey, look_up: Callable[[], Awaitable[Any]], act: Callable[[Any], Awaitable[StoredResponse]]
 ) -> StoredResponse:
-    """Run an effect of a single statement at most once per key; return its response or the key's stored one.
+    """Run an effect that is a single SQL statement at most once per key; return its response or the key's stored one.
 
     `look_up` returns the row of a `select_record_or` statement. If that has no record, `act` gets the row and runs one
     statement with `insert_record_cte`. A concurrent repetition waits for that statement and gets its response.

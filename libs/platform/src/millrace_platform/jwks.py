@@ -35,7 +35,7 @@ class KeyCacheSettings:
     stale_for: float = 86_400.0
     """Maximum age of cached keys since the last successful fetch."""
     minimum_interval: float = 10.0
-    """Minimum time between two fetches, so that tokens with made-up key ids cause no further ones."""
+    """Minimum time between two fetches, so that tokens with invented key ids can't cause a fetch each."""
     timeout: float = 3.0
 
 

@@ -17,7 +17,7 @@ def open_service_database(settings: PlatformSettings, url: str, *, name: str) ->
 
 @asynccontextmanager
 async def open_relay(settings: PlatformSettings, infrastructure: Infrastructure, url: str) -> AsyncIterator[Relay]:
-    """Yield a relay, which publishes the outbox of the database at `url` to the stream of changes once it is run."""
+    """Yield a relay; its `run` publishes the outbox of the database at `url` to the stream of changes."""
     async with infrastructure.open_transport(settings) as transport:
         publisher = Publisher(transport=transport, stream=settings.changes_stream)
         yield Relay(database_url=url, publisher=publisher, clock=infrastructure.clock)

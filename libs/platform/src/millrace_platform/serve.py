@@ -21,7 +21,7 @@ from millrace_platform.settings import PlatformSettings
 from millrace_platform.telemetry import telemetry
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than the load balancer's idle timeout (60 s), so that it never uses a connection that we just closed."""
+"""Idle time of a connection until we close it; longer than the load balancer's 60 s, so that it closes first."""
 DRAIN_SECONDS = 25
 """Seconds in which running requests must complete after SIGTERM."""
 DEADLINE_SECONDS = 29.0
