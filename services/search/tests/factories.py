@@ -18,7 +18,7 @@ NEW_YORK = (40.7506, -73.9972)
 
 
 def make_openings_entry(card: Card, *starts: str, today: date, **fields: Any) -> bytes:
-    """Return the entry of a card's openings at these times (RFC 3339); `fields` are others of `entities.Opening`."""
+    """Return the encoded openings of a card at these times (RFC 3339); `fields` are others of `Opening`."""
     zone = zone_number(card.time_zone)
     by_week: dict[int, list[Opening]] = {}
     for start in sorted(starts):

@@ -31,7 +31,7 @@ class Row:
 
 
 def pack_rows(rows: list[Row]) -> bytes:
-    """Encode rows as the string of a partition."""
+    """Encode rows as the bytes of a partition in the read model."""
     array = np.zeros(len(rows), dtype=ROW)
     for name in ROW.names or ():
         array[name] = [getattr(row, name) for row in rows]
@@ -63,7 +63,7 @@ def passes_filter(row: Row, query: Query, name: str) -> bool:
 
 
 def find_candidates(rows: list[Row], query: Query) -> list[Row]:
-    """Return the rows in the circle that match plan and name, which no facet varies."""
+    """Return the rows in the circle that match plan and name, the conditions that apply to all facets."""
     return [
         row
         for row in rows
@@ -83,7 +83,7 @@ def find_matches(rows: list[Row], query: Query, *, without: str | None = None) -
 
 
 def sort_value(row: Row, query: Query) -> float:
-    """Return the sort value; lower comes first."""
+    """Return the value by which a row is ordered in the query; lower comes first."""
     chord = 2 * math.sin(distance(row, query) / EARTH_RADIUS_MI / 2)
     if query.sort == "distance":
         return chord**2

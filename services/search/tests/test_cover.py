@@ -1,4 +1,4 @@
-"""Covers are complete and small."""
+"""The H3 cells that cover a circle: none is missing, few are unnecessary."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Matching and rendering of openings, compared with an oracle."""
+"""Matching of openings, compared with a simple implementation, and their rendering as JSON."""
 
 import json
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ TODAY = zones.day_number(date(2026, 11, 24))
 
 @dataclass(frozen=True)
 class Row:
-    """A row with openings (day, part, kind)."""
+    """A provider-location whose openings are (day, part of the day, visit kind)."""
 
     zone: int
     since: int
@@ -49,7 +49,7 @@ class Row:
 
 
 def find_matching(row: Row, filters: OpeningsFilter, moment: datetime) -> list[int]:
-    """Return 3 * day + part of all requested openings."""
+    """Return `3 * day + part of the day` of each opening that the filters request, sorted."""
     now = zones.local_time(moment.timestamp(), row.zone)
     today, current = zones.day_number(now), part_of(60 * now.hour + now.minute)
     return sorted(

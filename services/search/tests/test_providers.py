@@ -51,7 +51,7 @@ OFFICE = ProviderLocation(
 
 
 class MemoryTruth:
-    """Collections by NPI; unavailable if `is_down`. Also the clock of the pages."""
+    """A source of truth in memory, unavailable if `is_down`, and the clock of the service."""
 
     def __init__(self) -> None:
         self.is_down = False

@@ -1,4 +1,4 @@
-"""The query engine compared with the oracle."""
+"""The query engine compared with a slow, simple implementation."""
 
 from collections import Counter
 from dataclasses import replace
@@ -89,7 +89,7 @@ def test_query_matches_the_oracle(table: list[Row], query: Query, cut: int, by_n
 
 
 def read_pages(area_bytes: list[bytes], query: Query) -> list[ResultPage]:
-    """Read all pages, each from the next of the areas; the last area serves all further pages."""
+    """Read all pages; the n-th page from the n-th state of the index (encoded rows), or the last state."""
     found: list[ResultPage] = []
     shown: list[int] = []
     while not found or found[-1].more:

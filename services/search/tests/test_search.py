@@ -25,9 +25,20 @@ def make_npis(*numbers: int) -> list[str]:
 
 
 def offset_of(field: str) -> int:
-    """Return the offset of a field in a row."""
+    """Return the offset in bytes of a field in a row of a partition."""
     assert layout.ROW.fields is not None
     return layout.ROW.fields[field][1]
+
+
+async def wait_for_results(search_app: SearchApp, *numbers: int, **parameters: Any) -> None:
+    """Wait until the search returns exactly the providers with these serial numbers, in order."""
+
+    async def has_results() -> bool:
+        place = {"near": "10001"} | ({} if "name" in parameters else {"specialty": "dermatology"})
+        response = await search_app.http.get("/v1/search", params=place | parameters)
+        return response.status_code == 200 and result_npis(response.json()) == make_npis(*numbers)
+
+    await wait_until(has_results)
 
 
 async def test_result_contains_the_whole_card(search_app: SearchApp) -> None:
@@ -270,13 +281,8 @@ async def test_change_is_visible_immediately(search_app: SearchApp) -> None:
     await search_app.serve([make_card(1)])
     assert result_npis(await search_app.search(sex="F")) == []
     (partition,) = [key.decode() async for key in search_app.redis.scan_iter("1:p:*")]
-    offset = offset_of("sex")
-    await search_app.redis.setrange(partition, offset, "\1")
-
-    async def is_visible() -> bool:
-        return result_npis(await search_app.search(sex="F")) == make_npis(1)
-
-    await wait_until(is_visible)
+    await search_app.redis.setrange(partition, offset_of("sex"), "\1")
+    await wait_for_results(search_app, 1, sex="F")
 
 
 async def search_stats(search_app: SearchApp) -> dict[str, int]:
@@ -291,18 +297,13 @@ async def test_row_without_matching_card_is_omitted_and_counted(search_app: Sear
     values = [await search_app.get_value(key) for key in keys[1:]]
     await search_app.redis.delete(keys[0])
     # The second card has another version, the third belongs to another partition.
-
     first, second, _ = map(decode_card, values)
     assert first is not None
     assert second is not None
     newer = msgspec.structs.replace(first, version=2)
     moved = msgspec.structs.replace(second, lat=34.05, lon=-118.24)
     await search_app.redis.mset({keys[1]: encode_card(newer), keys[2]: encode_card(moved)})
-
-    async def has_only_valid_result() -> bool:
-        return result_npis(await search_app.search()) == make_npis(4)
-
-    await wait_until(has_only_valid_result)
+    await wait_for_results(search_app, 4)
     assert (await search_stats(search_app))["left_out"] >= 3
 
 
@@ -311,16 +312,8 @@ async def test_new_plan_sets_are_read_on_demand(search_app: SearchApp) -> None:
     assert result_npis(await search_app.search(plan="P1")) == make_npis(1)
     await search_app.redis.rpush(layout.plan_sets_key(1), "P1 P2")
     (partition,) = [key async for key in search_app.redis.scan_iter("1:p:*")]
-    offset = offset_of("plan_set")
-    await search_app.redis.setrange(partition, offset, (2).to_bytes(4, "little"))
-
-    async def is_visible() -> bool:
-        response = await search_app.http.get(
-            "/v1/search", params={"near": "10001", "specialty": "dermatology", "plan": "P2"}
-        )
-        return response.status_code == 200 and result_npis(response.json()) == make_npis(1)
-
-    await wait_until(is_visible)
+    await search_app.redis.setrange(partition, offset_of("plan_set"), (2).to_bytes(4, "little"))
+    await wait_for_results(search_app, 1, plan="P2")
 
 
 async def test_new_name_is_found(search_app: SearchApp) -> None:
@@ -329,11 +322,7 @@ async def test_new_name_is_found(search_app: SearchApp) -> None:
     await search_app.redis.set(layout.name_key(1, "byron"), entry)
     assert result_npis(await search_app.search(name="byron")) == make_npis(1)  # a complete word needs no vocabulary
     await search_app.redis.sadd(layout.words_key(1), "byron")
-
-    async def is_completed() -> bool:
-        return result_npis(await search_app.search(name="byr")) == make_npis(1)
-
-    await wait_until(is_completed)
+    await wait_for_results(search_app, 1, name="byr")
 
 
 async def test_status_contains_generation_and_caches(search_app: SearchApp) -> None:

@@ -69,41 +69,35 @@ class Area:
 
     @property
     def ids(self) -> Ids:
-        part: Ids = self.keys[0]
-        return part
+        return self.keys[0, :]
 
     @property
     def traits(self) -> Ids:
         """Facet values and specialty of each row as 64 bits, at the positions in `LANGUAGE_BITS`, `SEX_BITS` etc."""
-        part: Ids = self.keys[2]
-        return part
+        return self.keys[2, :]
 
     @property
     def vectors(self) -> Floats:
         """Unit vectors of the positions, shape (3, n)."""
-        part: Floats = self.measures[:3]
-        return part
+        return self.measures[:3]
 
     @property
     def merits(self) -> Floats:
         """Part of each row's relevance that doesn't depend on the query (`ranking.merit`); higher is better."""
-        part: Floats = self.measures[3]
-        return part
+        return self.measures[3, :]
 
     @property
     def plan_sets(self) -> Ints:
-        part: Ints = self.numbers[0]
-        return part
+        return self.numbers[0, :]
 
     @property
     def ratings(self) -> Ints:
         """Rating of each row in thousandths of a star; 0 without a rating."""
-        part: Ints = self.numbers[1]
-        return part
+        return self.numbers[1, :]
 
 
 def build_area(value: bytes) -> Area:
-    """Build an area from the concatenated rows of its partitions; raise `ValueError` for an incomplete row."""
+    """Decode the concatenated rows of partitions into an area; raise `ValueError` for an incomplete row."""
     rows = np.frombuffer(value, dtype=ROW)
     n = len(rows)
     keys, measures, numbers = np.empty((3, n), np.uint64), np.empty((4, n)), np.empty((2, n), np.intp)

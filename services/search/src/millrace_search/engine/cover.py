@@ -21,7 +21,7 @@ SLACK: Final = 1.005
 MARGIN_MI: Final = 0.1
 """Miles added to the radius, because cell sides are arcs and rows contain positions as float32."""
 CACHED_COVERS: Final = 65_536
-"""More than there are ZIP codes; 400 bytes each."""
+"""Number of cached results, of 400 bytes each: more than there are ZIP codes."""
 CACHED_NEIGHBORHOODS: Final = 2_048
 
 

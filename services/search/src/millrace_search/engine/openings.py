@@ -106,7 +106,7 @@ class OpeningsMatcher:
     local_times: LocalTimes
 
     def has_opening(self, rows: Ints) -> Bools:
-        """Return for each row (index in the area) whether it has a requested opening."""
+        """Return for each of these rows (indices in the area) whether it has a requested opening."""
         found = np.zeros(len(rows), dtype=np.uint64)
         days = self._requested_days(rows)
         for part in self.filter.parts:

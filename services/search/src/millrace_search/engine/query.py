@@ -1,4 +1,4 @@
-"""Run a query on an area: filter, count facets, order, and cut a page."""
+"""Run a query on the decoded rows of an area: filter, count facets, order, and cut a page."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -26,7 +26,7 @@ from millrace_search.engine.ranking import Sort, by_rating, by_relevance, by_soo
 from millrace_search.engine.sphere import Circle, Floats, squared_chord, squared_chords
 
 ID_BYTES: Final = 5
-"""Number of low bytes of each id that cursors contain."""
+"""Cursors contain this many low bytes of the ids of results."""
 PRESELECT_THRESHOLD: Final = 100
 """Number of rows beyond the page from which selecting the page's rows before sorting is faster."""
 ID_MASK: Final = np.uint64((1 << 8 * ID_BYTES) - 1)

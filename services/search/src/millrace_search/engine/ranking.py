@@ -28,11 +28,7 @@ _NEAREST_LAST: Final = 1000.0
 
 
 def merit(
-    ratings: npt.NDArray[np.intp],
-    reviews: npt.NDArray[np.uint16],
-    new_patients: npt.NDArray[np.uint8],
-    *,
-    out: Floats,
+    ratings: npt.NDArray[np.intp], reviews: npt.NDArray[np.uint16], new_patients: npt.NDArray[np.uint8], *, out: Floats
 ) -> None:
     """Write the part of relevance that doesn't depend on the query to `out`: `0.40 * quality + 0.15 * accepting`.
 

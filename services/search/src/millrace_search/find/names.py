@@ -1,7 +1,6 @@
 """Find rows by the words of a provider name."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -9,7 +8,6 @@ import numpy as np
 
 from millrace_readmodel.cached_generation import CachedGeneration
 from millrace_readmodel.layout import cell_at, name_key
-from millrace_search.engine.area import Ids
 from millrace_search.engine.sphere import Circle, squared_chord, squared_chords, unit_vectors
 from millrace_search.index.key_spaces import Entries, SearchKeySpaces
 from millrace_search.index.vocabulary import Vocabulary
@@ -22,22 +20,10 @@ _ROUNDING_DEGREES: Final = 2e-5
 """Largest rounding error of a position stored as float32, in degrees (2 m)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NameMatches:
-    """Rows whose name matches all words of a query, as one entry (`layout.NAME_ENTRY`) per row."""
-
-    entries: Entries
-
-    @property
-    def ids(self) -> Ids:
-        """Sorted ids of the rows."""
-        return self.entries["id"].copy()
-
-
 async def match_names(
     generation: CachedGeneration, key_spaces: SearchKeySpaces, vocabulary: Vocabulary, words: Sequence[str]
-) -> NameMatches:
-    """Return the rows whose name contains, for each of `words`, a word that begins with it.
+) -> Entries:
+    """Return the entries, by id, of the rows whose name contains, for each of `words`, a word that begins with it.
 
     Raises `Unprocessable` if too many words match, and the errors of `CachedGeneration.load`.
     """
@@ -49,7 +35,7 @@ async def match_names(
     common = entries[0]
     for other in entries[1:]:
         common = common[np.isin(common["id"], other["id"])]
-    return NameMatches(common)
+    return common
 
 
 def _keys(generation: int, vocabulary: Vocabulary, word: str) -> list[bytes]:
@@ -63,12 +49,11 @@ def _distinct(entries: Entries) -> Entries:
     return entries[firsts]
 
 
-def find_partitions(found: NameMatches, circle: Circle) -> list[tuple[int, str]]:
-    """Return the sorted partitions (specialty ordinal, cell) that contain any of these rows within the circle.
+def find_partitions(entries: Entries, circle: Circle) -> list[tuple[int, str]]:
+    """Return the sorted partitions (specialty ordinal, H3 cell) that contain any of these rows within the circle.
 
     Raises `Unprocessable` for too many partitions.
     """
-    entries = found.entries
     chords = squared_chords(unit_vectors(entries["lat"], entries["lon"]), circle.lat, circle.lon)
     inside = entries[chords <= squared_chord(circle.radius_mi)]
     partitions = {

@@ -1,6 +1,7 @@
 """Parse the query string of a search."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,7 @@ from millrace_reference.languages import all_languages, find_language, find_lang
 from millrace_reference.places import find_nearest_zips, find_place
 from millrace_reference.specialties import all_specialties, find_specialty, find_specialty_by_taxonomy
 from millrace_reference.text import find_closest, split_words
-from millrace_reference.visit_reasons import all_visit_reasons, find_visit_reason
+from millrace_reference.visit_reasons import VisitReason, all_visit_reasons, find_visit_reason
 from millrace_search.engine import cursor as cursors
 from millrace_search.engine.openings import OpeningsFilter
 from millrace_search.engine.query import PagePosition, Query
@@ -107,43 +108,34 @@ def _find_specialties(text: str | None, reason: str | None) -> tuple[int, ...]:
     chosen = None if text is None else _find_specialty(text)
     if reason is None:
         return () if chosen is None else (chosen,)
-    ordinals = _find_specialties_for(reason)
+    slugs = _find_visit_reason(reason).specialties
+    ordinals = tuple(each.ordinal for slug in slugs if (each := find_specialty(slug)))
     if chosen is None:
         return ordinals
     if chosen not in ordinals:
-        raise unknown_value(
-            "specialty",
-            "Providers of this specialty don't see patients for this visit reason.",
-            _find_slugs_for(reason),
-        )
+        raise unknown_value("specialty", "Providers of this specialty don't see patients for this visit reason.", slugs)
     return (chosen,)
 
 
 def _find_specialty(text: str) -> int:
     known = find_specialty(text) or find_specialty(text.lower()) or find_specialty_by_taxonomy(text.upper())
     if known is None:
-        raise unknown_value("specialty", "Unknown specialty.", find_closest_specialties(text))
+        slugs = {name: each.slug for each in all_specialties() for name in (*each.synonyms, each.name, each.slug)}
+        raise unknown_value("specialty", "Unknown specialty.", _find_nearest(text, slugs))
     return known.ordinal
 
 
-def find_closest_specialties(text: str) -> tuple[str, ...]:
-    """Return up to three slugs whose slug, name or synonym is most similar to `text`."""
-    slugs = {name: each.slug for each in all_specialties() for name in (*each.synonyms, each.name, each.slug)}
-    return tuple(dict.fromkeys(slugs[found] for found in find_closest(text, slugs, n=5)))[:3]
-
-
-def _find_specialties_for(reason: str) -> tuple[int, ...]:
-    found = (find_specialty(slug) for slug in _find_slugs_for(reason))
-    return tuple(each.ordinal for each in found if each is not None)
-
-
-def _find_slugs_for(reason: str) -> tuple[str, ...]:
-    known = find_visit_reason(reason) or find_visit_reason(reason.lower())
+def _find_visit_reason(text: str) -> VisitReason:
+    known = find_visit_reason(text) or find_visit_reason(text.lower())
     if known is None:
         slugs = {name: each.slug for each in all_visit_reasons() for name in (each.name, each.slug)}
-        nearest = dict.fromkeys(slugs[found] for found in find_closest(reason, slugs, n=5))
-        raise unknown_value("visit_reason", "Unknown visit reason.", tuple(nearest)[:3])
-    return known.specialties
+        raise unknown_value("visit_reason", "Unknown visit reason.", _find_nearest(text, slugs))
+    return known
+
+
+def _find_nearest(text: str, values: Mapping[str, str]) -> list[str]:
+    """Return up to three of the values whose names, the keys of `values`, are most similar to the text."""
+    return list(dict.fromkeys(values[name] for name in find_closest(text, values, n=5)))[:3]
 
 
 def _find_language(text: str | None) -> int | None:
@@ -152,8 +144,7 @@ def _find_language(text: str | None) -> int | None:
     known = find_language(text.lower()) or find_language_by_name(text)
     if known is None:
         codes = {name: each.code for each in all_languages() for name in (each.name, each.code)}
-        nearest = dict.fromkeys(codes[found] for found in find_closest(text, codes))
-        raise unknown_value("language", "Unknown language.", tuple(nearest))
+        raise unknown_value("language", "Unknown language.", _find_nearest(text, codes))
     return known.ordinal
 
 

@@ -1,4 +1,4 @@
-"""Encode search responses by joining rendered cards with the values specific to a query."""
+"""Encode search responses: join cards rendered as JSON with the values that depend on the query."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -31,7 +31,10 @@ def encode_response(
     cursor: str | None,
 ) -> bytes:
     """Return the JSON of a response. `results` contains (card, squared chord to the center, openings as JSON)."""
-    end = b"}" if plan is None else b',"accepted_plan":' + _encode_plan(plan) + b"}"
+    end = b"}"
+    if plan is not None:
+        accepted = {"id": plan.id, "name": plan.name, "issuer": plan.issuer}
+        end = b',"accepted_plan":' + msgspec.json.encode(accepted) + b"}"
     cards = b",".join(
         [
             b'%b,"openings":%b,"distance_mi":%.2f%b' % (card.body, openings, miles(chord), end)
@@ -50,11 +53,6 @@ def encode_response(
 def _text(value: str | None) -> bytes:
     """Return a JSON string of characters that need no escape, or null."""
     return b"null" if value is None else b'"%b"' % value.encode()
-
-
-def _encode_plan(plan: Plan) -> bytes:
-    """Return an insurance plan as JSON."""
-    return msgspec.json.encode({"id": plan.id, "name": plan.name, "issuer": plan.issuer})
 
 
 def _facets(facets: Facets) -> str:

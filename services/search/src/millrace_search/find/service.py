@@ -1,4 +1,4 @@
-"""Answer searches from the read model."""
+"""Search providers in the read model."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ from millrace_search.find.parameters import SearchRequest
 from millrace_search.find.response import encode_response
 from millrace_search.index.as_of import AsOfPoller
 from millrace_search.index.cards import RenderedCard
-from millrace_search.index.key_spaces import SearchKeySpaces
+from millrace_search.index.key_spaces import Entries, SearchKeySpaces
 from millrace_search.index.lexicon import Lexicon, Lexicons
 from millrace_search.index.openings import TICK_SECONDS, UNKNOWN, belongs_to_row, entry_at, locate_row, render_openings
 from millrace_search.index.plans import Plan
@@ -50,7 +50,7 @@ class SearchStats:
 
     searches: int = 0
     moved: int = 0
-    """Attempts that ended because the generation was replaced."""
+    """Attempts that ended because another generation of the read model was served meanwhile."""
     reread: int = 0
     """Pages that were read again because a card did not match its row."""
     left_out: int = 0
@@ -78,7 +78,7 @@ class _CachedOpenings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scope:
-    """Partitions that a search reads, with their rows, and the sorted ids that match its name (None without a name)."""
+    """Partitions (strings of rows) that a search reads; sorted row ids that match its name (None without one)."""
 
     partitions: AbstractSet[PartitionId]
     keys: tuple[bytes, ...]
@@ -91,7 +91,7 @@ class _Scope:
 
 
 class SearchService:
-    """Answers searches from the read model. Raises `Unavailable` and, for an unknown plan or name, `Unprocessable`."""
+    """Searches providers in the read model. Raises `Unavailable` and, for an unknown plan or name, `Unprocessable`."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class SearchService:
         *,
         areas: int,
     ) -> None:
-        """`areas` limits the bytes of cached areas, and separately those of their openings."""
+        """`areas` is the size in bytes of the cache for decoded rows, and of that for their openings."""
         self.now = clock.time
         self.stats = SearchStats()
         self._near = near
@@ -169,24 +169,21 @@ class SearchService:
         return _Outcome(scope, page, cards, entries, plan, int(self.now() // TICK_SECONDS))
 
     async def _resolve_scope(self, generation: CachedGeneration, search: SearchRequest) -> _Scope:
-        if not search.words:
-            partition_ids, keys = _partition_keys(
-                generation.number, search.specialties, cover_circle(search.query.circle)
-            )
-            return _Scope(partition_ids, keys, await self._load_area(generation, keys))
-        lexicon = await self._lexicons.get(generation)
-        name_search = match_names(generation, self._key_spaces, lexicon.vocabulary, search.words)
-        if search.specialties:
-            partition_ids, keys = _partition_keys(
-                generation.number, search.specialties, cover_circle(search.query.circle)
-            )
-            matches, area = await asyncio.gather(name_search, self._load_area(generation, keys))
-        else:
-            matches = await name_search
-            partition_ids = frozenset(find_partitions(matches, search.query.circle))
+        circle = search.query.circle
+        if not search.specialties:
+            matches = await self._match_names(generation, search)
+            partition_ids = frozenset(find_partitions(matches, circle))
             keys = _keys(generation.number, partition_ids)
-            area = await self._load_area(generation, keys)
-        return _Scope(partition_ids, keys, area, matches.ids)
+            return _Scope(partition_ids, keys, await self._load_area(generation, keys), matches["id"].copy())
+        partition_ids, keys = _partition_keys(generation.number, search.specialties, cover_circle(circle))
+        if not search.words:
+            return _Scope(partition_ids, keys, await self._load_area(generation, keys))
+        matches, area = await asyncio.gather(self._match_names(generation, search), self._load_area(generation, keys))
+        return _Scope(partition_ids, keys, area, matches["id"].copy())
+
+    async def _match_names(self, generation: CachedGeneration, search: SearchRequest) -> Entries:
+        lexicon = await self._lexicons.get(generation)
+        return await match_names(generation, self._key_spaces, lexicon.vocabulary, search.words)
 
     async def _load_openings(self, generation: CachedGeneration, scope: _Scope) -> AreaOpenings:
         """Return the openings of all rows of the area."""

@@ -1,4 +1,4 @@
-"""Poll the time up to which the read model is projected."""
+"""Poll the time up to which the read model contains all changes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ SECONDS: Final = 0.5
 
 
 class AsOfPoller:
-    """Polls the time up to which all shards are projected."""
+    """Polls the time up to which the read model contains the changes of all shards of the feed."""
 
     def __init__(self, send: Callable[..., Awaitable[Any]]) -> None:
         self._send = send
@@ -26,12 +26,8 @@ class AsOfPoller:
         """Poll the time until cancelled."""
         while True:
             try:
-                self.text = _oldest((await self._send("HGETALL", AS_OF_KEY))[1::2])
+                moments = (await self._send("HGETALL", AS_OF_KEY))[1::2]
+                self.text = rfc3339(min(map(float, moments))) if moments else None
             except (UnavailableError, hiredis.HiredisError):
                 self.text = None
             await asyncio.sleep(SECONDS)
-
-
-def _oldest(moments: list[bytes]) -> str | None:
-    """Return the earliest of these Unix times as RFC 3339; None without any."""
-    return rfc3339(min(map(float, moments))) if moments else None

@@ -29,6 +29,10 @@ class RenderedCard:
     def nbytes(self) -> int:
         return 350 + len(self.body)
 
+    def decode(self) -> Any:
+        """Return the search result as decoded JSON, without the values that depend on the query."""
+        return msgspec.json.decode(self.body + b"}")
+
 
 ABSENT: Final = RenderedCard(version=0, specialty=0, cell="", body=b"")
 """Stands for a missing card; matches no row, as no row has version 0."""
@@ -42,36 +46,6 @@ def render_card(_key: bytes, value: bytes | None) -> RenderedCard:
     return RenderedCard(
         version=card.version, specialty=card.specialty, cell=card.cell, body=_encoder.encode(_card_fields(card))[:-1]
     )
-
-
-class ProviderSummary(msgspec.Struct, frozen=True):
-    """NPI and name of a card's provider."""
-
-    npi: str
-    name: str
-
-
-class CityState(msgspec.Struct, frozen=True):
-    city: str
-    state: str
-
-
-class _LocationSummary(msgspec.Struct, frozen=True):
-    address: CityState
-
-
-class _CardSummary(msgspec.Struct, frozen=True):
-    provider: ProviderSummary
-    location: _LocationSummary
-
-
-_summary_decoder = msgspec.json.Decoder(_CardSummary)
-
-
-def decode_summary(card: RenderedCard) -> tuple[ProviderSummary, CityState]:
-    """Return the provider and the city in a rendered card."""
-    found = _summary_decoder.decode(card.body + b"}")
-    return found.provider, found.location.address
 
 
 def _card_fields(card: StoredCard) -> dict[str, Any]:

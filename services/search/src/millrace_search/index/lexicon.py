@@ -28,7 +28,7 @@ SETS_PER_READ: Final = 2_000
 
 
 class Lexicon:
-    """Vocabulary, plan sets and plans of one generation. Methods that read raise `UnavailableError`."""
+    """Words of names, plan sets and plans of one generation. Methods that read raise `UnavailableError`."""
 
     def __init__(self, generation: CachedGeneration) -> None:
         self.vocabulary = Vocabulary()
@@ -110,7 +110,7 @@ class Lexicon:
 
 
 class Lexicons:
-    """Provides the lexicons of the generations in use and refreshes them."""
+    """Loads a `Lexicon` for each generation of the read model in use, and refreshes it."""
 
     def __init__(self) -> None:
         self._lexicons: dict[CachedGeneration, Lexicon] = {}
@@ -119,9 +119,9 @@ class Lexicons:
         self._changed = asyncio.Event()
 
     async def get(self, generation: CachedGeneration) -> Lexicon:
-        """Return the lexicon of a generation; raise `UnavailableError`.
+        """Return the cached lexicon of a generation; without one, load it. Concurrent calls share one load.
 
-        Reads it for an untracked generation; concurrent calls share one read.
+        Raises `UnavailableError`.
         """
         lexicon = self._lexicons.get(generation)
         if lexicon is not None:
@@ -134,7 +134,7 @@ class Lexicons:
         return await asyncio.shield(task)
 
     async def prepare(self, generation: CachedGeneration) -> None:
-        """Load the lexicon of a tracked generation and cache it while changes are reported."""
+        """Load the lexicon of a generation whose changes the server reports, and cache it until these reports end."""
         lexicon = self._lexicons[generation] = Lexicon(generation)
         try:
             await lexicon.load()
@@ -143,7 +143,7 @@ class Lexicons:
             raise
 
     def on_change(self, generation: CachedGeneration, key: bytes | None) -> None:
-        """Schedule the refresh of a changed key. None: discard the lexicon, as changes are no longer reported."""
+        """Schedule the refresh of a changed key; for None (changes are no longer reported) discard the lexicon."""
         if key is None:
             self._lexicons.pop(generation, None)
             return

@@ -32,7 +32,7 @@ def locate_row(row: int, ends: Sequence[int]) -> tuple[int, int]:
 
 
 def entry_at(column: bytes, index: int) -> bytes:
-    """Return the entry at this index of a partition's openings; empty bytes beyond their end."""
+    """Return the openings entry at this index of a partition's openings; empty bytes beyond their end."""
     return column[index * _WIDTH : (index + 1) * _WIDTH]
 
 
@@ -43,7 +43,7 @@ def belongs_to_row(entry: bytes, row: int) -> bool:
 
 @functools.lru_cache(maxsize=65_536)
 def render_openings(entry: bytes, tick: int) -> bytes:
-    """Return the JSON of an entry at a moment (in units of `TICK_SECONDS`): counts from today on and first times.
+    """Return the openings of an entry as JSON at a moment (in units of `TICK_SECONDS`): daily counts and first times.
 
     Returns null for unknown openings; counts are null for days that the entry doesn't cover.
     """

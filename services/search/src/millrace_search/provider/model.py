@@ -16,7 +16,7 @@ _DIGEST_BYTES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class ProviderView:
-    """A provider with its item collection, at one moment."""
+    """A provider with its locations, openings and reviews at one moment."""
 
     provider: Provider
     collection: ItemCollection
@@ -25,7 +25,7 @@ class ProviderView:
 
     @property
     def version(self) -> int:
-        """Version of the response: differs after every change of an item, and when openings pass."""
+        """Version for the ETag: differs after every change of an item, and when openings pass."""
         shown = [openings for each in self.collection.locations if (openings := self.openings(each)) != UNKNOWN]
         if not shown:
             return self.collection.versions
@@ -33,7 +33,7 @@ class ProviderView:
         return self.collection.versions << 8 * _DIGEST_BYTES | int.from_bytes(digest, "little")
 
     def openings(self, location: ProviderLocation) -> bytes:
-        """Return the openings of a location as JSON (`schemas.Openings`), or `UNKNOWN`."""
+        """Return the openings of a location as the JSON of `schemas.Openings`, or `UNKNOWN`."""
         weeks = self.collection.weeks.get(location.id, ())
         zone = zone_number(location.time_zone or "UTC")
         today = day_number(local_time(self.tick * TICK_SECONDS, zone))

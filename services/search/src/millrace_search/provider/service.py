@@ -14,7 +14,7 @@ from millrace_search.schemas import invalid_parameter
 
 
 class CollectionSource(Protocol):
-    """Reads item collections from the source of truth; implemented by `truth.Truth`."""
+    """Reads all items of a provider from the source of truth; implemented by `truth.Truth`."""
 
     async def collection(self, npi: str) -> ItemCollection: ...
 

@@ -1,13 +1,11 @@
 """HTTP endpoint for operators; the load balancer doesn't expose its path."""
 
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, fields
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from millrace_readmodel.cached_generation import CachedGeneration
-from millrace_readmodel.lru import LruCache
 from millrace_readmodel.near_cache import NearCache
 from millrace_search.find.service import SearchService
 from millrace_search.index.as_of import AsOfPoller
@@ -55,19 +53,10 @@ async def get_search_status(request: Request) -> SearchStatus:
 
 
 def _caches(generation: CachedGeneration, key_spaces: SearchKeySpaces) -> dict[str, CacheStats]:
+    caches = {field.name: generation.cache(getattr(key_spaces, field.name)) for field in fields(key_spaces)}
     return {
-        "partitions": _cache_stats(generation.cache(key_spaces.partitions)),
-        "names": _cache_stats(generation.cache(key_spaces.names)),
-        "cards": _cache_stats(generation.cache(key_spaces.cards)),
-        "openings": _cache_stats(generation.cache(key_spaces.openings)),
+        name: CacheStats(
+            entries=len(cache), bytes=cache.bytes, capacity=cache.capacity, hits=cache.hits, evictions=cache.evictions
+        )
+        for name, cache in caches.items()
     }
-
-
-def _cache_stats(store: LruCache[bytes, Any]) -> CacheStats:
-    return CacheStats(
-        entries=len(store),
-        bytes=store.bytes,
-        capacity=store.capacity,
-        hits=store.hits,
-        evictions=store.evictions,
-    )

@@ -1,14 +1,12 @@
 """Look up items by prefixes of the words in their names, allowing one typo per word."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Generic, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
 
 from millrace_search.index.vocabulary import Vocabulary
 
 T = TypeVar("T")
-EXACT: Final = 0
-ONE_TYPO: Final = 1
 
 
 class Catalog(Generic[T]):
@@ -34,24 +32,17 @@ class Catalog(Generic[T]):
         """
         if not words:
             return []
-        best: dict[int, int] | None = None
-        for word in words:
-            costs = self._costs(word)
-            if best is None:
-                best = costs
-            else:
-                best = {number: best[number] + costs[number] for number in best.keys() & costs.keys()}
-        ranked = sorted((best or {}).items(), key=self._rank(words[0]))
-        return [self._items[number] for number, _ in ranked[:limit]]
+        typos = [self._count_typos(word) for word in words]
 
-    def _rank(self, first: str) -> Callable[[tuple[int, int]], tuple[int, bool, int]]:
-        def rank(found: tuple[int, int]) -> tuple[int, bool, int]:
-            number, cost = found
-            return cost, not any(each.startswith(first) for each in self._firsts[number]), number
+        def rank(number: int) -> tuple[int, bool, int]:
+            is_first = any(each.startswith(words[0]) for each in self._firsts[number])
+            return sum(each[number] for each in typos), not is_first, number
 
-        return rank
+        found = set(typos[0]).intersection(*typos)
+        return [self._items[number] for number in sorted(found, key=rank)[:limit]]
 
-    def _costs(self, word: str) -> dict[int, int]:
+    def _count_typos(self, word: str) -> dict[int, int]:
+        """Return the number of typos (0 or 1) by the number of each item that has a word with this prefix."""
         exact = {number for each in self._vocabulary.completions(word) for number in self._holders[each]}
         near = {number for each in set(self._vocabulary.fuzzy_completions(word)) for number in self._holders[each]}
-        return dict.fromkeys(near, ONE_TYPO) | dict.fromkeys(exact, EXACT)
+        return dict.fromkeys(near, 1) | dict.fromkeys(exact, 0)

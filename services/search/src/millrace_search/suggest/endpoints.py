@@ -14,10 +14,7 @@ router = APIRouter(tags=["search"])
 @router.get("/v1/suggest", summary="List suggestions", responses=problems(422, 503))
 async def list_suggestions(
     request: Request,
-    q: Annotated[
-        str,
-        Query(min_length=1, max_length=100, description="The text typed so far.", examples=["derm"]),
-    ],
+    q: Annotated[str, Query(min_length=1, max_length=100, description="The text typed so far.", examples=["derm"])],
     limit: Annotated[int, Query(ge=1, le=10, description="Maximum number of suggestions of each type.")] = 5,
 ) -> SuggestionsResponse:
     """Suggest specialties, visit reasons, providers and plans by prefixes of their words.

@@ -14,7 +14,7 @@ from millrace_reference.specialties import Specialty, all_specialties, find_spec
 from millrace_reference.text import split_words
 from millrace_reference.visit_reasons import VisitReason, all_visit_reasons
 from millrace_search.engine.area import Ids
-from millrace_search.index.cards import RenderedCard, decode_summary
+from millrace_search.index.cards import RenderedCard
 from millrace_search.index.key_spaces import Entries, SearchKeySpaces
 from millrace_search.index.lexicon import Lexicons
 from millrace_search.index.plans import Plan, Plans
@@ -25,7 +25,7 @@ from millrace_search.suggest.model import ProviderMatch, Suggestions
 
 MAX_WORDS: Final = 6
 MIN_NAME_LETTERS: Final = 2
-"""Number of letters that the longest word needs, so that providers are suggested."""
+"""Providers are suggested only if the longest word has at least this many letters."""
 WORDS_PER_PREFIX: Final = 48
 """Number of completions read for each prefix, the shortest first; reading them takes a few ms."""
 CANDIDATES: Final = 4
@@ -89,7 +89,7 @@ class SuggestionService:
         return list(reversed(once.values()))[:limit]
 
     async def _find_rows(self, generation: CachedGeneration, word_groups: Sequence[Sequence[str]]) -> Ids:
-        """Return ids of rows whose name contains a word of each group; rows with the likeliest last word come first."""
+        """Return ids of rows whose name contains a word of each group, in the order of the words in the last group."""
         keys = [[name_key(generation.number, word).encode() for word in each] for each in word_groups]
         if not all(keys):
             return np.empty(0, dtype=np.uint64)
@@ -120,6 +120,7 @@ def _likeliest(word: str, completions: Iterator[str]) -> list[str]:
 
 
 def _to_match(card: RenderedCard) -> ProviderMatch:
-    provider, place = decode_summary(card)
+    result = card.decode()
+    provider, address = result["provider"], result["location"]["address"]
     specialty = find_specialty_by_ordinal(card.specialty)
-    return ProviderMatch(provider.npi, provider.name, specialty, place.city, place.state)
+    return ProviderMatch(provider["npi"], provider["name"], specialty, address["city"], address["state"])
