@@ -90,8 +90,7 @@ def migration(service: str) -> str:
     if service == "patients":
         return "import asyncio, millrace_patients.migrate as m; asyncio.run(m.init())"
     url = f"os.environ['MILLRACE_{service.upper()}_DATABASE_URL']"
-    module = f"millrace_{service}.{'provision' if service == 'reviews' else 'migrate'}"
-    return f"import asyncio, os, {module} as m; asyncio.run(m.migrate({url}))"
+    return f"import asyncio, os, millrace_{service}.migrate as m; asyncio.run(m.migrate({url}))"
 
 
 @dataclass

@@ -20,7 +20,7 @@ from millrace_feeds.transport import OutgoingRecord
 from millrace_platform.database import Database, open_database
 from millrace_platform.testing import ENTITIES, ManualClock, MemoryFeeds, access_token, run_app
 from millrace_reviews.main import create
-from millrace_reviews.provision import migrate
+from millrace_reviews.migrate import migrate
 from millrace_reviews.settings import ReviewsSettings
 
 DAY = 86_400.0

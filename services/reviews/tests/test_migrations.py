@@ -1,6 +1,6 @@
 """Migrations create the tables of the schema."""
 
-from millrace_reviews.provision import migrate
+from millrace_reviews.migrate import migrate
 from millrace_reviews.schema import metadata
 from tests.support.migrations import schema_differences
 

@@ -1,16 +1,12 @@
 """Conversion of entities of the contracts to the types of this service."""
 
-from datetime import datetime
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from millrace_contracts.envelope import ContractError
 
 T = TypeVar("T")
-
-AwareTime: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A time with offset, converted from RFC 3339."""
 
 
 def convert(fields: dict[str, Any], type_: type[T]) -> T:

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, TypeAlias
 
-from millrace_notifications.wire import AwareTime
+import msgspec
+
+AwareTime: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with offset, converted from RFC 3339."""
 
 
 class ChangeType(StrEnum):

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 
 from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.appointment import repository
-from millrace_notifications.appointment.model import Appointment, AppointmentState, detect_changes
+from millrace_notifications.appointment.model import Appointment, AppointmentState, AwareTime, detect_changes
 from millrace_notifications.delivery.fan_out import FanOut, PracticeEvent
 from millrace_notifications.provider_location.model import ProviderLocation
 from millrace_notifications.provider_location.repository import load_provider_locations
 from millrace_notifications.scheduled_email.model import EmailPlan
 from millrace_notifications.scheduled_email.rules import plan_emails
 from millrace_notifications.scheduled_email.service import EmailScheduler
-from millrace_notifications.wire import AwareTime
 from millrace_platform.database import Session
 
 ProviderLocations = Mapping[str, ProviderLocation]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from millrace_notifications.wire import AwareTime
+from millrace_notifications.appointment.model import AwareTime
 
 
 class EmailKind(StrEnum):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from millrace_notifications.appointment.model import AwareTime
 from millrace_notifications.scheduled_email.model import EmailKind, EmailPlan, NewEmail, TemplateData
-from millrace_notifications.wire import AwareTime
 
 
 @dataclass(frozen=True, slots=True)
