@@ -113,7 +113,7 @@ def find_stale_snapshots(code: Mapping[str, Schema], stored: Mapping[str, Schema
 
 
 def write_snapshots(code: Mapping[str, Schema], directory: Path = DIRECTORY) -> list[str]:
-    """Write all snapshots, or none if there are problems; return the problems."""
+    """Write a snapshot of each schema, or none if any changed incompatibly; return the incompatible changes."""
     problems = list(find_incompatible_changes(load_snapshots(directory), code))
     if not problems:
         directory.mkdir(exist_ok=True)

@@ -75,7 +75,10 @@ async def create_dead_letters_table(client: "DynamoDBClient", table: str) -> Non
 
 
 async def init() -> None:
-    """Create both streams and the table of dead letters; names come from environment variables."""
+    """Create the streams of raw and of refined events and the table of dead letters.
+
+    Their names come from environment variables.
+    """
     environment = os.environ
     shards = int(environment.get("MILLRACE_STREAM_SHARDS", "2"))
     settings = AwsSettings()

@@ -77,7 +77,7 @@ def part_of(minute: int) -> int:
 
 
 def visit_kinds(modes: Iterable[str], patients: Iterable[str]) -> list[int]:
-    """Return the numbers `2 * mode + patient` of all combinations of these `MODES` and `PATIENTS`."""
+    """Return the numbers of all combinations of modes and patients: 2 * index in `MODES` + index in `PATIENTS`."""
     patient_numbers = [PATIENTS.index(patient) for patient in patients]
     return [2 * MODES.index(mode) + patient for mode in modes for patient in patient_numbers]
 

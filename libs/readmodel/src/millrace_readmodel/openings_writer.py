@@ -45,7 +45,7 @@ class Target:
 
 
 def target_for(card: StoredCard, weeks: Sequence[WeekItem] | None = None) -> Target:
-    """Return the target that writes these weeks (None: all) to the row of a card."""
+    """Return the instruction to write these weeks, or all known ones for None, to the openings of a card's row."""
     return Target(card.npi, card.id, zone_number(card.time_zone), partition_of(card), weeks)
 
 

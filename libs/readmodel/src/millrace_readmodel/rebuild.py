@@ -61,7 +61,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class RebuildResult:
-    """Result of a rebuild: `seconds` until the new generation was served, `caught_up` aggregates changed meanwhile."""
+    """Result of a rebuild.
+
+    `seconds` passed until the new generation was served; `caught_up` counts the aggregates that changed meanwhile.
+    """
 
     generation: int
     loaded: LoadCounts

@@ -1,4 +1,4 @@
-"""Normalize entities: pure, deterministic and idempotent (`refine(refine(x)) == refine(x)`)."""
+"""Normalize the names, addresses, phones and codes of directory entities: pure, deterministic and idempotent (`refine(refine(x)) == refine(x)`)."""
 
 import re
 from collections.abc import Callable

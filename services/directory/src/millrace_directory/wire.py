@@ -28,7 +28,7 @@ E = TypeVar("E", bound=Entity)
 
 
 class Row(Protocol):
-    """A row that a kind's `query` returns, by column name: SQLAlchemy's `RowMapping`, asyncpg's `Record`, or a dict."""
+    """A database row of an entity, by column name: SQLAlchemy's `RowMapping`, asyncpg's `Record`, or a dict."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 

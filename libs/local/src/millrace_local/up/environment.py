@@ -84,7 +84,7 @@ def service_variables(service: str, ports: Ports, shared: Mapping[str, str]) -> 
     """Return the environment of one service: the shared one, its own listener, and its consumer name.
 
     The name can stay the same over restarts: the supervisor restarts a service only when the previous process has
-    exited, and the lock of the home excludes a second platform.
+    exited, and a lock on the platform's state directory excludes a second platform.
     """
     return {
         **shared,

@@ -178,7 +178,7 @@ class AppointmentService:
 
 @contextmanager
 def _rule_problems() -> Iterator[None]:
-    """Convert each `AppointmentRuleError` to a problem."""
+    """Context manager: raise each `AppointmentRuleError` of the block as the problem to respond with."""
     try:
         yield
     except WrongStateError as error:

@@ -245,7 +245,8 @@ def find_bookable_times(
 ) -> BookableTimes:
     """Return the times of a timetable that can be booked.
 
-    Notice, horizon and `within` restrict them; `now` is in seconds since the epoch.
+    The timetable's minimum notice and booking horizon restrict them, and `within` does. `now` is in seconds since the
+    epoch.
     """
     calendar = timetable.calendar
     if calendar is None:

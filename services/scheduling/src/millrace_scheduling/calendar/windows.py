@@ -1,6 +1,6 @@
-"""Convert the local hours and blocks of a calendar to windows of time. Pure.
+"""Convert the local opening hours of a calendar and its blocked times to windows of time. Pure.
 
-A moment is open if the local time at that moment is within the hours: local times that a time zone skips don't exist,
+A moment is open if the local time at that moment is within the hours and not blocked: local times that a time zone skips don't exist,
 and local times that it repeats are open twice. A window is (begin, end) in minutes since the epoch.
 """
 
