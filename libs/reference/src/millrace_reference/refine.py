@@ -1,4 +1,7 @@
-"""Normalize the names, addresses, phones and codes of directory entities: pure, deterministic and idempotent (`refine(refine(x)) == refine(x)`)."""
+"""Normalize names, addresses, phones and codes of directory entities.
+
+Pure, deterministic and idempotent: `refine(refine(x)) == refine(x)`.
+"""
 
 import re
 from collections.abc import Callable

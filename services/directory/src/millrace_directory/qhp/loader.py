@@ -41,7 +41,10 @@ class QhpImport:
 
 
 async def import_qhp(parameters: QhpImport, progress: ImportProgress) -> ImportStats:
-    """Import the files of plans and of providers; a second import changes only what differs. Raise `ImportFailedError` if it can't continue."""
+    """Import the files of plans and of providers; a second import changes only what differs.
+
+    Raises `ImportFailedError` if it can't continue.
+    """
     stats = ImportStats()
     plans, rejects = await asyncio.to_thread(_read_plans, parameters.plans)
     async with import_session(parameters.database_url, parameters.clock, parameters.ids) as session:

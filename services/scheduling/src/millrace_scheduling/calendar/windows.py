@@ -1,7 +1,7 @@
 """Convert the local opening hours of a calendar and its blocked times to windows of time. Pure.
 
-A moment is open if the local time at that moment is within the hours and not blocked: local times that a time zone skips don't exist,
-and local times that it repeats are open twice. A window is (begin, end) in minutes since the epoch.
+A moment is open if the local time at that moment is within the hours and not blocked: local times that a time zone
+skips don't exist, and local times that it repeats are open twice. A window is (begin, end) in minutes since the epoch.
 """
 
 from collections.abc import Iterable, Iterator
