@@ -54,7 +54,7 @@ def _visit_types(random: Random) -> tuple[VisitType, ...]:
 
 @cache
 def demo_segments(pattern: int, zone: str, seed: int, day: date) -> tuple[Segment, ...]:
-    """Return the slots (segments of the day) of the demo pattern with this index. Cached, as many provider-locations share them."""
+    """Return the slots (segments of the day) of the demo pattern with this index; cached, as many share it."""
     return tuple(compute_segments(demo_calendar(pattern, zone, seed), day))
 
 
