@@ -66,13 +66,15 @@ class OpeningsPublisher:
 
     async def _publish_changes(self, work: UnitOfWork, marks: Sequence[DirtyMark]) -> None:
         npi_of = {identifier: mark.npi for mark in marks for identifier in mark.provider_location_ids}
-        weeks = _touched_weeks(marks, work.now)
+        # Later than the transaction's time, which may be before the change that a mark reports.
+        now = self.units.now()
+        weeks = _touched_weeks(marks, now)
         if not weeks:
             return
         # Load reservations only after taking the lock; later commits leave their own dirty mark.
         published = await repository.lock_weeks(work.session, sorted(weeks))
-        current = await load_weeks(work.session, list(published), work.now)
-        changed = await _find_changes(published, current, work.now.timestamp())
+        current = await load_weeks(work.session, list(published), now)
+        changed = await _find_changes(published, current, now.timestamp())
         if changed:
             work.record(
                 *(openings_event(npi_of[p], p, week, published[p, week].version + 1, data) for p, week, data in changed)
