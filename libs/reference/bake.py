@@ -1,9 +1,9 @@
 """Generate the package's data files at development time: `python libs/reference/bake.py NUCC_TAXONOMY_CSV`.
 
 Reads the NUCC taxonomy (columns Code, Grouping, Classification, Specialization), the curated lists beside this script,
-and the development dependency `zipcodes`; writes `taxonomy.csv`, `specialties.csv`, `places.csv.gz` and the demo's
-`people.csv.gz` into the package. The output is deterministic. Existing specialties keep their ordinals, because rows of
-the read model contain them; new ones get the next numbers.
+and the development dependency `zipcodes`; writes `taxonomy.csv`, `specialties.csv` and the demo's `people.csv.gz` into
+the package. `bake_places.py` generates `places.csv.gz`. The output is deterministic. Existing specialties keep their
+ordinals, because rows of the read model contain them; new ones get the next numbers.
 """
 
 import argparse
@@ -33,8 +33,6 @@ GROUPING_WORDS = {
     "Other Service Providers": "Other",
     "Allopathic & Osteopathic Physicians": "Physician",
 }
-# The zipcodes package has a town in place of a time zone.
-ZONE_FIXES = {"Napakiak": "America/Anchorage"}
 
 Row = Mapping[str, str]
 
@@ -120,16 +118,6 @@ def list_all() -> list[dict[str, Any]]:
     return list(zipcodes.list_all())  # type: ignore[no-untyped-call] # the stub is incomplete
 
 
-def bake_places() -> None:
-    """Write the places without military ZIP codes, which have no location."""
-    rows = [
-        (r["zip_code"], r["lat"], r["long"], r["city"], r["state"], ZONE_FIXES.get(r["timezone"], r["timezone"]))
-        for r in sorted(list_all(), key=lambda record: str(record["zip_code"]))
-        if r["zip_code_type"] != "MILITARY"
-    ]
-    write_gzip(DATA / "places.csv.gz", render(("zip", "lat", "lon", "city", "state", "time_zone"), rows))
-
-
 def count_nearby(points: Sequence[tuple[float, float]]) -> list[int]:
     """Count for each point (degrees) the points in the 3 by 3 cells of a tenth of a degree around it."""
     fields = Counter((round(lat * 10), round(lon * 10)) for lat, lon in points)
@@ -174,7 +162,6 @@ def main() -> None:
     taxonomy = read_csv(parser.parse_args().taxonomy)
     bake_taxonomy(taxonomy)
     bake_specialties(taxonomy)
-    bake_places()
     bake_people()
 
 

@@ -1,5 +1,10 @@
 """The reference data is complete and consistent, and lookups accept names that people use."""
 
+import csv
+import math
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from millrace_reference.languages import all_languages, find_language, find_language_by_name
@@ -16,6 +21,12 @@ from millrace_reference.specialties import (
 )
 from millrace_reference.text import find_closest, fold, split_words
 from millrace_reference.visit_reasons import all_visit_reasons, find_visit_reason
+
+
+def read_hospitals() -> list[dict[str, str]]:
+    """Return hospitals with ZIP code, position (to about a mile) and time zone, from sources of their own."""
+    with Path(__file__).with_name("hospitals.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_every_taxonomy_code_has_one_specialty() -> None:
@@ -105,6 +116,36 @@ def test_places() -> None:
     assert find_place("09001") is None  # military
     assert len(all_places()) > 41_000
     assert all(each.time_zone.partition("/")[0] in {"America", "Pacific"} for each in all_places().values())
+    # No position is missing, and few ZIP codes share one: a city's ZIP codes aren't all at its center.
+    positions = Counter((each.lat, each.lon) for each in all_places().values())
+    assert (0.0, 0.0) not in positions
+    assert sum(count for count in positions.values() if count > 1) < 2_000
+
+
+@pytest.mark.parametrize("hospital", read_hospitals(), ids=lambda hospital: hospital["hospital"])
+def test_hospitals_are_within_three_miles(hospital: dict[str, str]) -> None:
+    place = find_place(hospital["zip"])
+    assert place is not None
+    north = 69.1 * (place.lat - float(hospital["lat"]))
+    east = 69.1 * (place.lon - float(hospital["lon"])) * math.cos(math.radians(place.lat))
+    assert math.hypot(north, east) <= 3.0
+    assert place.time_zone == hospital["time_zone"]
+
+
+@pytest.mark.parametrize(
+    ("zip5", "time_zone"),
+    [
+        ("89883", "America/Denver"),  # West Wendover is the only town of Nevada in Mountain time
+        ("83522", "America/Los_Angeles"),  # northern Idaho is in Pacific time
+        ("86045", "America/Denver"),  # the Navajo Nation has daylight saving time, the rest of Arizona has none
+        ("36867", "America/New_York"),  # Phenix City, Alabama, uses the time of Columbus, Georgia
+        ("99634", "America/Anchorage"),
+    ],
+)
+def test_time_zone_of_town(zip5: str, time_zone: str) -> None:
+    place = find_place(zip5)
+    assert place is not None
+    assert place.time_zone == time_zone
 
 
 @pytest.mark.parametrize(("text", "expected"), [("10023x", "10023"), ("01003", "01003"), ("1003", "10030"), ("", None)])

@@ -1,4 +1,4 @@
-"""ZIP codes with centroid, city, state and time zone. Military ZIP codes have no location and are not included."""
+"""ZIP codes with position, city, state and time zone. Military ZIP codes have no location and are not included."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from millrace_reference.tables import read_rows
 
 
 class Place(NamedTuple):
-    """A ZIP code's centroid in WGS 84 degrees, its city and state, and its IANA time zone."""
+    """A ZIP code: its position in WGS 84 degrees (an institution's own, or the middle of its area), city and state."""
 
     zip: str
     lat: float
@@ -19,6 +19,7 @@ class Place(NamedTuple):
     city: str
     state: str
     time_zone: str
+    """IANA name."""
 
 
 @cache
