@@ -97,6 +97,18 @@ class TestAccountEnumeration:
         kinds = ("account_exists", "verify_email") if "sign-up" in path else ("reset_password", "no_account")
         assert mailed == [("known@example.org", kinds[0]), ("nobody@example.org", kinds[1])]
 
+    async def test_address_that_cannot_receive_email_is_rejected(self, service: Service) -> None:
+        response = await service.post("/v1/auth/sign-up", {"email": "a<b@c>"})
+        assert response.status_code == 422
+        (error,) = response.json()["errors"]
+        assert error["field"] == "email"
+        assert error["remedy"] == "Give an address such as ada@example.org."
+        assert "a<b" not in response.text
+
+    async def test_internationalized_domain_is_encoded_and_never_folded(self, service: Service) -> None:
+        await service.post("/v1/auth/sign-up", {"email": "Ada@Straße.de"})
+        assert (await service.queued_emails())[-1]["to"] == "ada@xn--strae-oqa.de"
+
     async def test_wrong_password_and_unknown_account_have_the_same_response(self, service: Service) -> None:
         await service.sign_up("known@example.org")
         await service.post("/v1/auth/sign-up", {"email": "unverified@example.org"})

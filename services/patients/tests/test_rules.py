@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from email_validator import EmailNotValidError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -263,5 +264,23 @@ def test_device_token_is_valid_for_its_account_only() -> None:
         assert verify_device_token(key, account, sent_token) is None
 
 
-def test_spellings_of_an_address_are_normalized() -> None:
-    assert normalize_email(" Zoe\u0308@EXAMPLE.org") == normalize_email("zo\u00eb@example.ORG")
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        (" Ada@EXAMPLE.org ", "ada@example.org"),
+        # Another domain than strasse.de: a folding would send its emails to strangers.
+        ("ada@Straße.de", "ada@xn--strae-oqa.de"),
+        ("ada@пример.рф", "ada@xn--e1afmkfd.xn--p1ai"),
+        ("ada+tag@example.org", "ada+tag@example.org"),
+    ],
+)
+def test_email_address_is_normalized(text: str, canonical: str) -> None:
+    assert normalize_email(text) == normalize_email(canonical) == canonical
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ada", "ada@", "@example.org", "a<b@c>", "x;y@z", "a..b@example.org", "zoë@example.org", "a@b\nc.de"]
+)
+def test_text_that_cannot_receive_email_is_rejected(text: str) -> None:
+    with pytest.raises(EmailNotValidError):
+        normalize_email(text)

@@ -37,8 +37,12 @@ def grant(
     ] = "",
 ) -> None:
     """Replace an account's roles; use it to create the first administrator."""
+    try:
+        address = normalize_email(email)
+    except ValueError:
+        raise typer.BadParameter("This is not an email address. Give one such as ada@example.org.") from None
     with report_errors():
-        account = asyncio.run(_grant(email, tuple(sorted(set(role))), tuple(sorted(set(practice or [])))))
+        account = asyncio.run(_grant(address, tuple(sorted(set(role))), tuple(sorted(set(practice or [])))))
     typer.echo(f"{account.id}: {', '.join(account.roles)}")
 
 
@@ -46,7 +50,7 @@ async def _grant(email: str, roles: tuple[Role, ...], practices: tuple[UUID, ...
     clock = SystemClock()
     async with open_core(PatientsSettings()) as core:
         async with core.database.read() as session:
-            found = await repository.find_by_email_index(session, core.keys.index_email(normalize_email(email)))
+            found = await repository.find_by_email_index(session, core.keys.index_email(email))
         if found is None:
             typer.echo("There is no account with this email address.", err=True)
             raise typer.Exit(1)

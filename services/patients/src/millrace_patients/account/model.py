@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from email_validator import validate_email
+
 from millrace_platform.authentication import Role
 
 PASSWORD_MINIMUM = 12
@@ -25,12 +27,15 @@ class Account:
 
 
 def normalize_email(text: str) -> str:
-    """Return the canonical form of an address: NFC, stripped, in lower case.
+    """Return the canonical form of an email address: the local part in lower case, the domain as an A-label (IDNA).
 
-    Mail providers ignore the case of the local part, though RFC 5321, section 2.4, allows it to matter. If spellings
-    were distinct accounts, a stranger could register another spelling and receive the owner's emails.
+    Raises `EmailNotValidError`, a `ValueError`, for anything that can't receive email; Amazon SES doesn't send to local
+    parts beyond ASCII. Mail providers ignore the case of the local part, though RFC 5321, section 2.4, allows it to
+    matter. If spellings were distinct accounts, a stranger could register another spelling and receive the owner's
+    emails. Other foldings would do the reverse, and send one domain's emails to another.
     """
-    return unicodedata.normalize("NFC", text).strip().casefold()
+    valid = validate_email(text.strip(), check_deliverability=False, allow_smtputf8=False)
+    return f"{valid.local_part.lower()}@{valid.ascii_domain}"
 
 
 def normalize_password(text: str) -> str:

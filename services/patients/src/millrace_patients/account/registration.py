@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from millrace_patients.account import repository
-from millrace_patients.account.model import Account, find_weaknesses, normalize_email
+from millrace_patients.account.model import Account, find_weaknesses
 from millrace_patients.account.passwords import Passwords
 from millrace_patients.account.repository import EMAIL_LABEL
 from millrace_patients.audit.model import Action, AuditEntry, Purpose
@@ -48,18 +48,17 @@ class Registration:
     ids: Ids
 
     async def request_token(self, requested: ChallengeKind, email: str, source: str) -> None:
-        """Email a token for the requested kind, or for the other kind if only that is possible for the address.
+        """Email a token of the requested kind, or of the other kind if only that is possible for the canonical address.
 
         Send nothing if the address has reached its limit of emails. Problems: 429 for a source with many requests.
         """
-        address = normalize_email(email)
-        index = self.keys.index_email(address)
+        index = self.keys.index_email(email)
         if not await self.throttle.count_email(index, source):
             return
         async with self.units.begin() as work:
             account = await repository.find_by_email_index(work.session, index)
             kind = ChallengeKind.SIGN_UP if account is None else ChallengeKind.PASSWORD_RESET
-            challenge = Challenge(kind, index, address, None if account is None else account.id)
+            challenge = Challenge(kind, index, email, None if account is None else account.id)
             token = await self.challenges.issue(work.session, challenge, work.now)
             await self.emails.enqueue(work, _EMAIL_KINDS[requested, kind], challenge, token)
 

@@ -3,18 +3,31 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from pydantic_core import PydanticCustomError
 
-from millrace_patients.account.model import PASSWORD_MAXIMUM, PASSWORD_MINIMUM, Account
+from millrace_patients.account.model import PASSWORD_MAXIMUM, PASSWORD_MINIMUM, Account, normalize_email
 from millrace_platform.authentication import Role
 from millrace_platform.resources import Body, Schema
 
+
+def _canonical_email(text: str) -> str:
+    try:
+        return normalize_email(text)
+    except ValueError:
+        message = "This is not an email address that can receive email."
+        raise PydanticCustomError("email", message, {"remedy": "Give an address such as ada@example.org."}) from None
+
+
 EmailAddress = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, min_length=3, max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"
+    StringConstraints(max_length=254),
+    AfterValidator(_canonical_email),
+    Field(
+        description="Address of an existing mailbox; it is verified by email.",
+        examples=["ada@example.org"],
+        json_schema_extra={"format": "email"},
     ),
-    Field(description="Address of an existing mailbox; it is verified by email.", examples=["ada@example.org"]),
 ]
 NewPassword = Annotated[
     SecretStr,

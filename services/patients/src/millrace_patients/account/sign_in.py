@@ -5,7 +5,7 @@ from uuid import UUID
 
 from millrace_patients.account import repository
 from millrace_patients.account.device import create_device_token, verify_device_token
-from millrace_patients.account.model import Account, normalize_email
+from millrace_patients.account.model import Account
 from millrace_patients.account.passwords import Passwords
 from millrace_patients.crypto.service_keys import ServiceKeys
 from millrace_patients.session.service import RefreshableSession, Sessions
@@ -39,12 +39,12 @@ class SignInService:
     issuer: TokenIssuer
 
     async def sign_in(self, email: str, password: str, *, source: str, device: str | None) -> SignInResult:
-        """Return new tokens.
+        """Return new tokens for the canonical address of an account.
 
         Problems: 401, the same for a wrong password and for an address without an account; 429 if earlier attempts
         require a wait.
         """
-        index = self.keys.index_email(normalize_email(email))
+        index = self.keys.index_email(email)
         device_id = verify_device_token(self.keys.device, index, device)
         attempt = self.throttle.create_attempt(index, source, device_id)
         await self.throttle.count_attempt(attempt)
