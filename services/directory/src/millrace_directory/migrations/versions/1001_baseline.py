@@ -4,7 +4,7 @@ from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
 
-revision = "1000"
+revision = "1001"
 down_revision = None
 
 TABLES = """

@@ -5,7 +5,7 @@ from alembic import op
 from millrace_feeds.outbox import OUTBOX_DDL
 from millrace_platform.idempotency import IDEMPOTENCY_DDL
 
-revision = "1000"
+revision = "1001"
 down_revision = None
 
 TABLES = """

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "1000"
+revision = "1001"
 down_revision = None
 
 TABLES = """
