@@ -1,9 +1,9 @@
 """Check the wording rules of CONTRIBUTING.md that a program can check, and print one line for each violation.
 
-Checked in every Python file: words in docstrings, comments and names that have a standard term instead; participles as
-class names; functions named `is_...` that return an exception; docstrings that begin with a pronoun. Checked in the
-history: the length of commit subjects. Exceptions stand in the tables below, each with its reason. Exits with 1 if
-anything is found.
+Checked in every Python file: words in docstrings, comments, messages and names that have a standard term instead;
+participles as class names; functions named `is_...` that return an exception; docstrings that begin with a pronoun.
+Checked in every Markdown file: the same words. Checked in the history: the length of commit subjects. Exceptions stand
+in the tables below, each with its reason. Exits with 1 if anything is found.
 """
 
 import ast
@@ -26,6 +26,7 @@ RULES_SINCE = "771cae6bb37b2d9b7897a72ab5ff2963fd028bc9"
 WORDS = {
     "anew": "again",
     "keeper": "the name of what it does",
+    "kept": "stored, cached, retained, met",
     "lapse": "expire",
     "lapsed": "expired",
     "lapses": "expires",
@@ -39,7 +40,7 @@ WORDS = {
     "somebody": "a caller, patient, client, ...",
     "nobody": "no caller, patient, client, ...",
 }
-"""Words that aren't used in docstrings and comments, and what to say instead."""
+"""Words that aren't used in docstrings, comments, texts and documents, and what to say instead."""
 
 NAMES = {
     "anew": "again",
@@ -70,6 +71,7 @@ NAME_EXCEPTIONS = {
 FILE_EXCEPTIONS: dict[tuple[str, str], str] = {
     (".ci/check_language.py", "*"): "lists the words",
     ("tests/bench/*", "figures"): "a benchmark's figures are what it measured",
+    ("services/scheduling/*", "lapsed"): "a state of waitlist offers in the published events",
 }
 """(file pattern, word or rule) -> reason."""
 
@@ -96,7 +98,7 @@ class Violation:
 
 
 def check_text(file: str, line: int, text: str) -> Iterator[Violation]:
-    """Check the words of a docstring or a comment that begins at `line`."""
+    """Check the words of a text that begins at `line`."""
     for offset, each in enumerate(text.splitlines()):
         for word in re.findall(r"[A-Za-z]+", re.sub(r"`[^`]*`", "", each)):
             if (instead := WORDS.get(word.lower())) is not None:
@@ -114,12 +116,11 @@ def check_name(file: str, line: int, name: str) -> Iterator[Violation]:
 
 
 def check_docstring(file: str, text: str, line: int) -> Iterator[Violation]:
-    """Check the beginning and the words of a docstring."""
+    """Check the beginning of a docstring."""
     if PRONOUNS.match(text):
         yield Violation(
             file, line, "pronoun", f'docstring begins with "{text.split(maxsplit=1)[0]}": begin with a verb or a noun'
         )
-    yield from check_text(file, line, text)
 
 
 def docstrings(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -136,6 +137,14 @@ def comments(source: str) -> Iterator[tuple[str, int]]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.string, token.start[0]
+
+
+def texts(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Yield strings of several words, such as messages, with their first line; docstrings are among them."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if " " in text.strip():
+                yield text, node.lineno
 
 
 def names(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -202,15 +211,25 @@ def check_files() -> Iterator[Violation]:
         yield from check_classes_and_functions(file, tree, exceptions)
         for text, line in docstrings(tree):
             yield from check_docstring(file, text, line)
-        for text, line in comments(sources[file]):
+        for text, line in (*texts(tree), *comments(sources[file])):
             yield from check_text(file, line, text)
         for name, line in names(tree):
             yield from check_name(file, line, name)
 
 
+def check_documents() -> Iterator[Violation]:
+    """Check every Markdown file that git knows, without its blocks of code."""
+    command = ["git", "ls-files", "*.md"]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)  # noqa: S603
+    for file in filter(lambda file: (REPOSITORY / file).is_file(), listed.stdout.splitlines()):
+        source = (REPOSITORY / file).read_text("utf-8")
+        prose = re.sub(r"```.*?```", lambda block: "\n" * block[0].count("\n"), source, flags=re.DOTALL)
+        yield from check_text(file, 1, prose)
+
+
 def main() -> int:
     """Print the violations; return the exit code."""
-    violations = [each for each in (*check_files(), *check_subjects()) if not each.is_excepted()]
+    violations = [each for each in (*check_files(), *check_documents(), *check_subjects()) if not each.is_excepted()]
     sys.stdout.writelines(f"{each}\n" for each in violations)
     return 1 if violations else 0
 

@@ -18,7 +18,7 @@ DYNAMODB = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=local/20200101/us-east-1/dynamodb/aws4_request",
 }
 TABLE = {
-    "TableName": "kept",
+    "TableName": "stored",
     "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
     "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
     "BillingMode": "PAY_PER_REQUEST",
@@ -38,11 +38,11 @@ def test_postgres_retains_committed_data(tmp_path: Path) -> None:
     server.prepare()
     with running(server.spec(), tmp_path / "log"):
         run_aside(lambda: server.create_database("directory"))
-        run_aside(lambda: execute(server.dsn("directory"), "CREATE TABLE kept AS SELECT 42 AS answer"))
+        run_aside(lambda: execute(server.dsn("directory"), "CREATE TABLE stored AS SELECT 42 AS answer"))
     server.prepare()
     with running(server.spec(), tmp_path / "log"):
         run_aside(lambda: server.create_database("directory"))
-        assert run_aside(lambda: execute(server.dsn("directory"), "SELECT answer FROM kept")) == 42
+        assert run_aside(lambda: execute(server.dsn("directory"), "SELECT answer FROM stored")) == 42
         assert run_aside(lambda: execute(server.dsn(), "SHOW synchronous_commit")) == "on"
 
 
@@ -82,7 +82,7 @@ def test_aws_retains_its_state_over_a_clean_stop(tmp_path: Path, pytestconfig: p
     with running(server.spec(), tmp_path / "log"):
         dynamodb(server, "CreateTable", TABLE)
     with running(server.spec(), tmp_path / "log"):
-        assert tables(server) == ["kept"]
+        assert tables(server) == ["stored"]
 
 
 def test_aws_listens_on_loopback_without_docker(aws_endpoint: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ revision = "1001"
 down_revision = None
 
 TABLES = """
--- Text keys have the collation "C": lists and snapshots are sorted by their bytes, whatever the locale of the database.
+-- Text keys have the collation "C": lists and snapshots are sorted by their bytes, regardless of the database's locale.
 -- A row with deleted_at is a tombstone, so that the version of an entity never falls.
 CREATE TABLE practice (
     id uuid CONSTRAINT practice_pkey PRIMARY KEY,
