@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import Column, Integer, MetaData, Table, Text, func, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from millrace_platform.database import Database, ReadSession, open_database, sqlalchemy_url
 from millrace_platform.database_tracing import trace_statements
@@ -110,6 +111,20 @@ async def test_connections_are_reused_until_they_are_old(
         async with database.connection() as connection:
             pids.add(connection.driver.get_server_pid())
     assert len(pids) == expected
+
+
+async def test_connection_that_does_not_close_is_aborted(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(_connection: AsyncConnection) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("millrace_platform.database.CONNECTION_SECONDS", 0.0)
+    monkeypatch.setattr("millrace_platform.database.CLOSE_SECONDS", 0.01)
+    async with open_database(postgres_dsn, name="test", pool_size=1, seconds=5) as database:
+        async with database.connection() as connection:
+            old = connection.driver
+        monkeypatch.setattr(AsyncConnection, "aclose", hang)
+        await database.check()
+        assert old.is_closed()
 
 
 async def test_database_rejects_writes_of_read_session(database: Database) -> None:

@@ -27,6 +27,7 @@ Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 CONNECTION_SECONDS: Final = 1800.0
 """Age at which a connection is replaced, so that services follow a database that moved to another address."""
+CLOSE_SECONDS: Final = 2.0
 
 
 class ReadSession:
@@ -182,9 +183,13 @@ class _PooledConnection:
         )
 
     async def close(self) -> None:
-        """Close the connection; ignore errors, as a connection that fails to close is broken already."""
+        """Close the connection; abort it if it is broken or doesn't close within `CLOSE_SECONDS`."""
         with suppress(DBAPIError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-            await self.connection.aclose()
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self.connection.aclose()
+            finally:
+                self.driver.terminate()
 
 
 class _Lease(AbstractAsyncContextManager[Connection]):
