@@ -25,7 +25,7 @@ async def hanging() -> None:
 
 
 async def get(path: str, *, checks: Mapping[str, Check], tasks: Mapping[str, Task] | None = None) -> httpx.Response:
-    app = create_app_with(ServiceRuntime(tasks=tasks or {}, checks=checks), check_timeout=0.01)
+    app = create_app_with(ServiceRuntime(tasks=tasks or {}, checks=checks), check_timeout=0.01, start_timeout=0.01)
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://s") as client:
         await app.state.background.join(timeout=5)
@@ -61,3 +61,17 @@ async def test_not_ready_before_the_lifespan() -> None:
     transport = httpx.ASGITransport(create_app_with(ServiceRuntime()))
     async with httpx.AsyncClient(transport=transport, base_url="http://s") as client:
         assert (await client.get("/readyz")).json()["detail"] == "lifespan: starting"
+
+
+async def test_service_starts_to_listen_when_all_checks_pass() -> None:
+    calls = 0
+
+    async def passing_at_the_third_call() -> None:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise ConnectionError
+
+    app = create_app_with(ServiceRuntime(checks={"redis": passing_at_the_third_call}))
+    async with app.router.lifespan_context(app):
+        assert calls == 3

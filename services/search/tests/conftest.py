@@ -1,9 +1,11 @@
 """A fixture with the running search service and its own Redis."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -16,9 +18,11 @@ from millrace_readmodel import layout
 from millrace_readmodel.bulk import load
 from millrace_readmodel.cards import Card
 from millrace_readmodel.openings import EMPTY_ENTRY
+from millrace_readmodel.truth import Truth
 from millrace_search.main import create
 
 GENERATION = 1
+OpenSearchApp = Callable[[], AbstractAsyncContextManager["SearchApp"]]
 
 
 @dataclass
@@ -73,10 +77,24 @@ class SearchApp:
 
 
 @pytest.fixture
-async def search_app(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SearchApp]:
+async def open_search_app(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> OpenSearchApp:
+    """Start the service on the fixture's Redis: `async with open_search_app() as search_app`."""
     monkeypatch.setenv("MILLRACE_REDIS_URL", redis_url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
-    app = create()
-    async with Redis.from_url(redis_url) as redis, run_app(app, timeout=20) as http:
-        yield SearchApp(app, http, redis)
+    # Tests that need the truth replace it; the start waits until it responds.
+    monkeypatch.setattr(Truth, "check", AsyncMock())
+
+    @asynccontextmanager
+    async def start() -> AsyncIterator[SearchApp]:
+        app = create()
+        async with Redis.from_url(redis_url) as redis, run_app(app, timeout=20) as http:
+            yield SearchApp(app, http, redis)
+
+    return start
+
+
+@pytest.fixture
+async def search_app(open_search_app: OpenSearchApp) -> AsyncIterator[SearchApp]:
+    async with open_search_app() as search_app:
+        yield search_app

@@ -62,7 +62,7 @@ def create_app(
     readiness = Readiness(background, check_timeout=settings.check_timeout)
     app = ServiceApplication(
         title=title,
-        lifespan=_lifespan(start, background, readiness),
+        lifespan=_lifespan(start, background, readiness, settings.start_timeout),
         middleware=_middleware(settings, unavailable_on, ids or Uuid7(), routers),
         generate_unique_id_function=operation_id,
         redirect_slashes=False,
@@ -83,7 +83,7 @@ def create_app(
 
 
 def _lifespan(
-    start: Start, background: Background, readiness: Readiness
+    start: Start, background: Background, readiness: Readiness, start_timeout: float
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -94,6 +94,8 @@ def _lifespan(
             supporting.start(running.supporting)
             background.start(running.tasks)
             readiness.open(running.checks)
+            # The server listens after this: a load balancer may send requests from its first moment on.
+            await readiness.wait_until_ready(start_timeout)
             try:
                 yield
             finally:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -17,6 +18,9 @@ Check = Callable[[], Awaitable[None]]
 """Checks a dependency; raises any exception if it is not available."""
 
 OK = "ok"
+FIRST_PAUSE = 0.02
+LONGEST_PAUSE = 0.5
+"""Seconds between two runs of the checks at the start; the pause doubles from the first to the longest."""
 
 _log = logging.getLogger("millrace.health")
 
@@ -31,6 +35,26 @@ class Readiness:
 
     def open(self, checks: Mapping[str, Check]) -> None:
         self._checks = dict(checks)
+
+    async def wait_until_ready(self, seconds: float) -> None:
+        """Return once all checks succeed or a background task failed, after `seconds` at the latest.
+
+        A store may become available later: `/readyz` reports which one is missing.
+        """
+        pause = FIRST_PAUSE
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._background.failed is None and not await self._all_succeed():
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _all_succeed(self) -> bool:
+        try:
+            await asyncio.gather(*(check() for check in (self._checks or {}).values()))
+        except Exception as error:  # expected while connections open; `/readyz` logs those that last
+            _log.debug("not ready yet", exc_info=error)
+            return False
+        return True
 
     async def report(self) -> dict[str, str]:
         """Run all checks at once; return the result of each: `ok`, `failed` or `timed out`. Details are only logged."""

@@ -53,6 +53,8 @@ class PlatformSettings(BaseSettings):
     """Timeout of one request, from its head to the end of its response."""
     check_timeout: Seconds = 2.0
     """Timeout of each readiness check."""
+    start_timeout: Seconds = 5.0
+    """Longest wait for all readiness checks to succeed before the service listens."""
     body_limit: int = Field(1_048_576, ge=0)
     head_limit: int = Field(32_768, ge=1_024)
     """Maximum size of the target and all header names and values of a request."""

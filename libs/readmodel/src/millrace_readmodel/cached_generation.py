@@ -307,7 +307,7 @@ class CachedGeneration:
     def _receive(self, fetches: Sequence[_Fetch], reply: "asyncio.Future[Any]") -> None:
         error = reply.exception()
         if error is not None:
-            self._fail(fetches, UnavailableError(str(error)))
+            self._fail(fetches, error if isinstance(error, UnavailableError) else UnavailableError(str(error)))
             return
         *values, pointer = reply.result()
         if pointer != b"%d" % self.number:

@@ -56,6 +56,10 @@ class NearCache:
         """Send a command; raise `UnavailableError` if disconnected. The reply may raise hiredis' errors."""
         return self._link.send(*command)
 
+    async def wait_until_connected(self) -> None:
+        """Return once Valkey/Redis is connected; raise `DisconnectedError` if it isn't within the limits' timeout."""
+        await self._link.wait_until_connected()
+
     async def check(self) -> None:
         """Raise `UnavailableError` if Valkey/Redis doesn't respond or the served generation is not tracked."""
         try:

@@ -25,6 +25,10 @@ class UnavailableError(Exception):
     """The read model can't be read now: not connected, no reply in time, or no generation is served."""
 
 
+class DisconnectedError(UnavailableError):
+    """The connection is closed or was lost before the reply; the command may succeed on the next connection."""
+
+
 class Listener(Protocol):
     """Receives the reports of a tracked connection, on the event loop; must not block."""
 
@@ -76,7 +80,7 @@ class Connection(asyncio.Protocol):
         while self._pending:
             _, future = self._pending.popleft()
             if not future.done():
-                future.set_exception(UnavailableError("connection lost"))
+                future.set_exception(DisconnectedError("connection lost"))
                 future.exception()  # marks it as retrieved: its waiter may have been cancelled
 
     def data_received(self, data: bytes) -> None:
@@ -106,7 +110,7 @@ class Connection(asyncio.Protocol):
     def send(self, *command: bytes | str | int) -> "asyncio.Future[Any]":
         """Write a command and return a future of its reply; raise `UnavailableError` if it can't be sent."""
         if self._transport is None or self._transport.is_closing():
-            raise UnavailableError("not connected")
+            raise DisconnectedError("not connected")
         if len(self._pending) >= self._limits.pending:
             raise UnavailableError("too many commands in fetch")
         future = asyncio.get_running_loop().create_future()
@@ -181,12 +185,24 @@ class ReconnectingConnection:
         self._url = url
         self._limits = limits
         self._connection: Connection | None = None
+        self._opened = asyncio.Event()
+        self._lost_at = time.monotonic()
 
     def send(self, *command: bytes | str | int) -> "asyncio.Future[Any]":
         """Write a command and return a future of its reply; raise `UnavailableError` if it can't be sent."""
         if self._connection is None:
-            raise UnavailableError("not connected")
+            raise DisconnectedError("not connected")
         return self._connection.send(*command)
+
+    async def wait_until_connected(self) -> None:
+        """Return once a connection is open; raise `DisconnectedError` when none was for the timeout of the limits."""
+        while self._connection is None or self._connection.closed.is_set():
+            self._opened.clear()
+            try:
+                async with asyncio.timeout(self._lost_at + self._limits.timeout - time.monotonic()):
+                    await self._opened.wait()
+            except TimeoutError:
+                raise DisconnectedError("not connected") from None
 
     async def run(self) -> None:
         """Keep the connection open until cancelled."""
@@ -199,8 +215,10 @@ class ReconnectingConnection:
                 pause = min(2 * pause, 1.0)
                 continue
             pause = 0.05
+            self._opened.set()
             try:
                 await self._connection.closed.wait()
             finally:
+                self._lost_at = time.monotonic()
                 self._connection.close()
                 self._connection = None

@@ -6,16 +6,16 @@ from typing import Final, TypeVar
 from millrace_platform.errors import Unavailable
 from millrace_readmodel.cached_generation import CachedGeneration, GenerationReplacedError
 from millrace_readmodel.near_cache import NearCache
-from millrace_readmodel.tracking import UnavailableError
+from millrace_readmodel.tracking import DisconnectedError, UnavailableError
 
 ATTEMPTS: Final = 3
 T = TypeVar("T")
 
 
 async def read_generation(near: NearCache, read: Callable[[CachedGeneration], Awaitable[T]]) -> T:
-    """Return the result of `read` for the served generation; call it again if another generation replaces that one.
+    """Return the result of `read` for the served generation; call it again after a replacement or a lost connection.
 
-    Raises `Unavailable` after three replacements, or if the read model can't be read; and the other errors of `read`.
+    Raises `Unavailable` after three attempts, or if the read model can't be read; and the other errors of `read`.
     """
     generation = near.current
     try:
@@ -23,7 +23,10 @@ async def read_generation(near: NearCache, read: Callable[[CachedGeneration], Aw
             try:
                 return await read(generation or await near.open_untracked())
             except GenerationReplacedError:
-                generation = None
+                pass
+            except DisconnectedError:
+                await near.wait_until_connected()
+            generation = None
     except UnavailableError as error:
         raise Unavailable("The search index is unavailable. Try again later.") from error
     raise Unavailable("The search index is being replaced. Try again later.")
