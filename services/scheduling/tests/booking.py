@@ -32,6 +32,9 @@ class Client:
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self.service.client.get(path, headers={**self.headers, **headers})
 
+    async def put(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        return await self.service.client.put(path, json=body, headers={**self.headers, **headers})
+
     async def delete(self, path: str) -> httpx.Response:
         return await self.service.client.delete(path, headers=self.headers)
 

@@ -9,7 +9,7 @@ import pytest
 from millrace_feeds.testing import wait_until
 
 from .booking import HALF_PAST_NINE, NINE, TEN, Client, bookable_location, free_starts, key, new_patient, staff_client
-from .running import ADMIN, UNKNOWN, Service, bearer
+from .running import ADMIN, CALENDAR, UNKNOWN, Service, bearer
 
 START_OF_NINE = 1_795_096_800.0
 """2026-11-19T14:00:00Z."""
@@ -141,6 +141,21 @@ async def test_move_releases_the_old_time_and_reserves_the_new_one(service: Serv
     assert (event["start"], event["moved_from"]) == (TEN, NINE)
 
 
+async def test_move_to_its_own_start_changes_nothing(service: Service) -> None:
+    location, ada = await bookable_location(service), new_patient(service)
+    appointment = await ada.book(location)
+    confirmed = (await ada.act(appointment, "confirm")).json()
+    moved = await ada.act(appointment, "reschedule", {"start": NINE})
+    assert (moved.status_code, moved.headers["ETag"], moved.json()) == (200, '"2"', confirmed)
+    await ada.act(appointment, "reschedule", {"start": TEN})
+    await published_data(service, appointment, 3)
+    versions = [e.entityversion for e in service.published() if e.subject == f"appointment/{appointment['id']}"]
+    assert versions == [1, 2, 3]
+    await ada.act(appointment, "cancel", {"reason": "other"})
+    refused = await ada.act(appointment, "reschedule", {"start": TEN})
+    assert refused.json()["type"] == "urn:millrace:problem:wrong-state"
+
+
 async def test_move_to_a_taken_time_changes_nothing(service: Service) -> None:
     location, ada = await bookable_location(service), new_patient(service)
     await new_patient(service).book(location, TEN)
@@ -150,6 +165,15 @@ async def test_move_to_a_taken_time_changes_nothing(service: Service) -> None:
     assert refused.json()["alternatives"]
     assert (await ada.get(f"/v1/appointments/{appointment['id']}")).json() == appointment
     assert (await new_patient(service).hold(location)).status_code == 409
+
+
+async def test_move_is_refused_once_the_calendar_has_no_such_visits(service: Service) -> None:
+    location, ada = await bookable_location(service), new_patient(service)
+    appointment = await ada.book(location)
+    video_only = {**CALENDAR, "visit_types": [{"id": "call", "name": "Call", "minutes": 30, "modes": ["video"]}]}
+    await staff_client(service).put(f"/v1/calendars/{location}", video_only, **{"If-Match": '"1"'})
+    refused = await ada.act(appointment, "reschedule", {"start": TEN})
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:millrace:problem:conflict")
 
 
 async def test_move_may_overlap_only_its_own_time(service: Service) -> None:

@@ -1,6 +1,7 @@
 """Holds through the API."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -86,11 +87,45 @@ async def test_invalid_requests_are_refused(service: Service) -> None:
     location, ada = await bookable_location(service), new_patient(service)
     assert (await ada.hold(UNKNOWN)).status_code == 404
     assert (await ada.hold(await service.add_provider_location())).status_code == 409
-    video = await ada.hold(location, mode="video")
-    assert (video.status_code, video.json()["errors"][0]["field"]) == (422, "visit_reason")
+    for reason in ("total-nonsense", "Annual-Physical", "x" * 101):
+        unknown = await ada.hold(location, visit_reason=reason)
+        assert (unknown.status_code, unknown.json()["errors"][0]["field"]) == (422, "visit_reason"), reason
     for start in ("2026-11-19T09:00:00", "tomorrow", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
         assert (await ada.hold(location, start)).json()["errors"][0]["field"] == "start"
     assert (await staff_client(service).hold(location)).status_code == 403
+
+
+ACNE_IN_PERSON = {"id": "acne", "name": "Acne", "minutes": 30, "visit_reasons": ["acne"]}
+FOLLOW_UP = {"id": "follow", "name": "Follow-up", "minutes": 30, "modes": ["video"], "patients": ["existing"]}
+
+
+@pytest.mark.parametrize(
+    ("visit_types", "request_", "fields"),
+    [
+        pytest.param(CALENDAR["visit_types"], {"mode": "video"}, ["mode"], id="no reason"),
+        pytest.param(CALENDAR["visit_types"], {"mode": "video", "visit_reason": "acne"}, ["mode"], id="any reason"),
+        pytest.param([ACNE_IN_PERSON], {"visit_reason": "annual-physical"}, ["visit_reason"], id="wrong reason"),
+        pytest.param([FOLLOW_UP], {"mode": "video"}, ["patient"], id="wrong kind of patient"),
+        pytest.param([FOLLOW_UP], {}, ["mode", "patient", "visit_reason"], id="several wrong"),
+        pytest.param(
+            [ACNE_IN_PERSON, {**FOLLOW_UP, "visit_reasons": ["eczema"]}],
+            {"mode": "video", "visit_reason": "acne", "patient": "existing"},
+            ["mode", "visit_reason"],
+            id="either would do",
+        ),
+    ],
+)
+async def test_refusal_names_the_fields_that_no_visit_type_fits(
+    service: Service, visit_types: list[Any], request_: dict[str, Any], fields: list[str]
+) -> None:
+    location = await bookable_location(service, visit_types=visit_types)
+    refused = await new_patient(service).hold(location, **request_)
+    errors = refused.json()["errors"]
+    assert (refused.status_code, [each["field"] for each in errors]) == (422, fields)
+    if len(fields) < 3:
+        named = [value for value in ("in_person", "existing", "acne", "eczema") if value in errors[0]["remedy"]]
+        changed = {**request_, fields[0]: named[0]}
+        assert (await new_patient(service).hold(location, **changed)).status_code == 201
 
 
 async def test_buffers_are_reserved_too(service: Service) -> None:

@@ -1,8 +1,11 @@
 """Problems of bookings, beyond those of the platform."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from millrace_platform.errors import FieldError, NotFound, Problem, Unprocessable
+
+MAX_SUGGESTIONS = 5
+_CRITERIA = {"mode": "in this mode", "patient": "for this kind of patient", "visit_reason": "for this reason"}
 
 
 def slot_taken(alternatives: Sequence[str], detail: str = "The time was booked in the meantime.") -> Problem:
@@ -33,14 +36,25 @@ def hold_used(appointment_id: object) -> Problem:
     )
 
 
-def no_visit_type() -> Unprocessable:
-    """Return a 422: no visit type of the calendar has the requested reason, kind of patient and mode."""
-    wrong = FieldError(
-        field="visit_reason",
-        detail="The provider-location has no visits for this reason, kind of patient and mode.",
-        remedy="Request its availability with the same values: the response lists what can be booked.",
-    )
-    return Unprocessable(errors=[wrong])
+def no_visit_type(possible: Mapping[str, Sequence[str]]) -> Unprocessable:
+    """Return a 422: no visit type of the calendar has the requested reason, kind of patient and mode.
+
+    `possible` are, for each field whose change alone would help, its values that would; without any, all three fields
+    are named.
+    """
+    wrong = [
+        FieldError(
+            field=name,
+            detail=f"The provider-location has no such visits {_CRITERIA[name]}.",
+            remedy=f"Give another value, e.g. {', '.join(values[:MAX_SUGGESTIONS])}.",
+        )
+        for name, values in possible.items()
+    ]
+    if not wrong:
+        detail = "The provider-location has no visits for this mode, kind of patient and reason."
+        remedy = "Request its availability without them: the response lists what can be booked."
+        wrong = [FieldError(field=name, detail=detail, remedy=remedy) for name in _CRITERIA]
+    return Unprocessable(errors=wrong)
 
 
 def not_found(kind: str, identifier: object) -> NotFound:

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from millrace_platform.authentication import Principal
-from millrace_platform.errors import Conflict
+from millrace_platform.errors import Conflict, Unprocessable
 from millrace_platform.idempotency import IdempotencyKey, StoredResponse
 from millrace_platform.ids import Ids
 from millrace_platform.preconditions import Tags
@@ -33,13 +33,15 @@ class ReschedulingService:
     async def move_to_start(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, start: datetime
     ) -> StoredResponse:
-        """Move to a free start at the same provider-location.
+        """Move to a free start at the same provider-location; a move to the appointment's own start changes nothing.
 
         Problems: 404, 409 with alternative times, 412, and those of the idempotency key.
         """
 
         async def change(work: UnitOfWork, row: AppointmentRow, party: Party) -> Appointment:
             row.appointment.require_movable(party, work.now, row.notice)
+            if start == row.appointment.visit.start:
+                return row.appointment
             visit, reservation_id = await self._reserve(work, row.appointment, start)
             return row.appointment.move(visit, reservation_id, work.now)
 
@@ -73,14 +75,20 @@ class ReschedulingService:
     async def _reserve(self, work: UnitOfWork, appointment: Appointment, start: datetime) -> tuple[Visit, UUID]:
         """Reserve the new time, which may overlap the old one, and release the old one.
 
-        Returns the new visit and the id of its reservation. Problems: 404, 409 with alternative times, 422.
+        Returns the new visit and the id of its reservation. Problems: 404, 409 with alternatives if any.
         """
         before = appointment.visit
         request = VisitRequest(
             before.provider_location_id, start, before.visit_reason, before.patient_kind, before.mode
         )
         context = await holds.find_context(work.session, before.provider_location_id, start)
-        visit, occupied = await resolve_request(work.session, request, context, work.now)
+        try:
+            visit, occupied = await resolve_request(work.session, request, context, work.now)
+        except Unprocessable:
+            # The calendar was changed since the booking; its fields aren't those of this request.
+            raise Conflict(
+                "The provider-location has no such visits any more. Cancel the appointment and book another visit."
+            ) from None
         if appointment.patient_id is None:
             raise not_found("appointment", appointment.id)
         owner = Owner(appointment.patient_id, appointment.dependant_id)

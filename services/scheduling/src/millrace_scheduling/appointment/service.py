@@ -44,7 +44,10 @@ from millrace_scheduling.provider_location import repository as provider_locatio
 from millrace_scheduling.reservation import repository as reservations
 
 Change = Callable[[UnitOfWork, AppointmentRow, Party], Awaitable[Appointment]]
-"""Function that changes a locked appointment for a caller acting as the given party, and returns its next version."""
+"""Function that changes a locked appointment for a caller acting as the given party.
+
+It returns the next version, or the appointment itself if the request changes nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,10 @@ class AppointmentService:
     async def change(
         self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, change: Change
     ) -> StoredResponse:
-        """Apply `change` under the row's lock; store the next version, its event and the idempotency record."""
+        """Apply `change` under the row's lock; store the next version, its event and the idempotency record.
+
+        If `change` returns the same version, only the idempotency record is stored.
+        """
 
         async def effect(work: UnitOfWork) -> StoredResponse:
             found = await repository.find_for_update(work.session, appointment_id)
@@ -169,8 +175,9 @@ class AppointmentService:
                 match.require(row.appointment.version)
             with _rule_problems():
                 after = await change(work, row, party)
-            await repository.save(work.session, after)
-            work.record(appointment_event(after))
+            if after.version != row.appointment.version:
+                await repository.save(work.session, after)
+                work.record(appointment_event(after))
             return appointment_response(after)
 
         return await execute_once(self.units.begin, caller.subject, key, self.units.now(), effect)

@@ -44,8 +44,9 @@ def _require_time_zone(name: str) -> str:
 
 def _require_visit_reason(slug: str) -> str:
     if find_visit_reason(slug) is None:
-        near = ", ".join(find_closest(slug, [each.slug for each in all_visit_reasons()]))
-        raise _invalid("visit_reason", "Unknown visit reason.", f"GET /v1/visit-reasons lists them. Similar: {near}")
+        near = find_closest(slug, [each.slug for each in all_visit_reasons()])
+        similar = f" Similar: {', '.join(near)}." if near else ""
+        raise _invalid("visit_reason", "Unknown visit reason.", f"GET /v1/visit-reasons lists them.{similar}")
     return slug
 
 

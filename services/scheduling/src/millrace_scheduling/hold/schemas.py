@@ -8,12 +8,13 @@ from pydantic import AwareDatetime, Field
 
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_platform.resources import Body, Schema
+from millrace_scheduling.calendar.schemas import VisitReasonSlug
 from millrace_scheduling.hold.model import Hold
 from millrace_scheduling.hold.visit_request import VisitRequest
 from millrace_scheduling.reservation.model import Visit
 from millrace_scheduling.zones import get_zone
 
-Reason = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, examples=["annual-physical"])]
+Reason = Annotated[VisitReasonSlug, Field(max_length=100, examples=["annual-physical"])]
 """A slug of the directory's visit reasons."""
 
 Start = Annotated[

@@ -53,8 +53,8 @@ async def resolve_request(
         raise slot_taken([], "The provider takes no bookings here.")
     try:
         return resolve_visit(request, context.provider_location, context.calendar, context.segments, now)
-    except NoVisitTypeError:
-        raise no_visit_type() from None
+    except NoVisitTypeError as error:
+        raise no_visit_type(error.possible) from None
     except NotOfferedError as error:
         raise await slot_taken_with_alternatives(
             session, request, context.calendar.time_zone, now, str(error)

@@ -1,13 +1,19 @@
 """Resolves a requested visit to the visit type and the time to reserve for it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_scheduling.availability.explanation import Reason, explain_start
-from millrace_scheduling.availability.model import VisitCriteria, find_visit_type, matching_visit_types
+from millrace_scheduling.availability.model import (
+    MODES,
+    PATIENTS,
+    VisitCriteria,
+    find_visit_type,
+    matching_visit_types,
+)
 from millrace_scheduling.calendar.model import Calendar, VisitType
 from millrace_scheduling.calendar.slots import Segment
 from millrace_scheduling.provider_location.model import ProviderLocation
@@ -31,7 +37,15 @@ class VisitRequest:
 
 
 class NoVisitTypeError(Exception):
-    """The calendar has no visit type for the request, at any time."""
+    """The calendar has no visit type for the request, at any time.
+
+    `possible` has, for each criterion that prevents it alone, the values with which there would be one. It is empty if
+    no change of a single criterion suffices.
+    """
+
+    def __init__(self, possible: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("no visit type")
+        self.possible = possible
 
 
 class NotOfferedError(Exception):
@@ -53,7 +67,7 @@ def resolve_visit(
     visit_type = find_visit_type(calendar, segments, minute, request.criteria, moment)
     if visit_type is None:
         if not matching_visit_types(calendar, request.criteria):
-            raise NoVisitTypeError
+            raise NoVisitTypeError(find_possible_values(calendar, request.criteria))
         _, why = explain_start(calendar, minute, request.criteria, (), moment)
         raise NotOfferedError(" ".join(each.detail for each in why))
     if request.start.second or request.start.microsecond:
@@ -71,6 +85,17 @@ def resolve_visit(
         patient_kind=request.patient,
     )
     return visit, occupied_range(visit_type, request.start)
+
+
+def find_possible_values(calendar: Calendar, criteria: VisitCriteria) -> dict[str, tuple[str, ...]]:
+    """Return, for each criterion whose change alone leads to a visit type of the calendar, the values that do."""
+    reasons = sorted({reason for each in calendar.visit_types for reason in each.visit_reasons})
+    candidates: Mapping[str, Sequence[str]] = {"mode": MODES, "patient": PATIENTS, "visit_reason": reasons}
+    found = {
+        name: tuple(value for value in values if matching_visit_types(calendar, criteria._replace(**{name: value})))
+        for name, values in candidates.items()
+    }
+    return {name: values for name, values in found.items() if values}
 
 
 def occupied_range(visit_type: VisitType, start: datetime) -> TimeRange:

@@ -43,7 +43,7 @@ async def join_waitlist(waitlist: InWaitlist, caller: InPatient, key: InIdempote
 async def list_waitlist_entries(waitlist: InWaitlist, caller: InPatient, response: Response) -> EntryList:
     """Return the caller's entries, with the offered time if there is one."""
     response.headers.update(NO_STORE)
-    return EntryList(items=[EntryResource.of(entry, offer) for entry, offer in await waitlist.list_own(caller)])
+    return EntryList(items=[EntryResource.of_listed(each) for each in await waitlist.list_own(caller)])
 
 
 @router.delete("/{entry_id}", summary="Leave a waitlist", status_code=204, responses=problems(401, 403, 404, 422))

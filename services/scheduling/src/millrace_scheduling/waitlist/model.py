@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from millrace_contracts.entities import Mode, PatientKind
@@ -73,6 +73,14 @@ class Offer:
     def with_state(self, state: OfferState) -> "Offer":
         """Return the offer's next version with the given state."""
         return replace(self, version=self.version + 1, state=state)
+
+
+class ListedEntry(NamedTuple):
+    """An active entry with its open offer, None if it has none, and the time zone of its provider-location."""
+
+    entry: Entry
+    offer: Offer | None
+    time_zone: str
 
 
 def select_candidates(free: Iterable[datetime], offered_before: frozenset[datetime], limit: int) -> list[datetime]:

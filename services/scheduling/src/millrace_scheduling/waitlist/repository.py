@@ -10,7 +10,7 @@ from millrace_platform.statements import fetch, fetch_first
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.provider_location.repository import provider_location_from_row
 from millrace_scheduling.statement import NamedStatement
-from millrace_scheduling.waitlist.model import Entry, EntryState, Offer, OfferState
+from millrace_scheduling.waitlist.model import Entry, EntryState, ListedEntry, Offer, OfferState
 
 WAITLIST_LOCK: Final = 0x6D696C6C_77616974
 """Advisory lock ("millwait"): only one process at a time makes offers, so that earlier entries come first."""
@@ -34,7 +34,8 @@ VALUES (:id, :provider_location_id, :patient_id, :dependant_id, :visit_reason, :
 _LOCK_PATIENT: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))"
 _COUNT: Final = "SELECT count(*) FROM waitlist_entries WHERE patient_id = $1 AND state <> 'done'"
 _LIST: Final = f"""
-SELECT {_ENTRY}, {_OFFER} FROM waitlist_entries e
+SELECT {_ENTRY}, {_OFFER}, p.time_zone FROM waitlist_entries e
+JOIN provider_locations p ON p.id = e.provider_location_id
 LEFT JOIN waitlist_offers o ON o.entry_id = e.id AND o.state = 'offered'
 WHERE e.patient_id = $1 AND e.state <> 'done' ORDER BY e.id LIMIT $2
 """
@@ -98,10 +99,13 @@ async def add_entry(session: Session, entry: Entry) -> None:
     await fetch_first(session, *_ADD_ENTRY.bind(**asdict(entry)))
 
 
-async def list_entries(session: Session, patient_id: UUID, limit: int) -> list[tuple[Entry, Offer | None]]:
+async def list_entries(session: Session, patient_id: UUID, limit: int) -> list[ListedEntry]:
     """Return a patient's active entries, each with its open offer or None."""
     rows = await fetch(session, _LIST, patient_id, limit)
-    return [(_entry_from(row), None if row["offer_id"] is None else _offer_from(row)) for row in rows]
+    return [
+        ListedEntry(_entry_from(row), None if row["offer_id"] is None else _offer_from(row), row["time_zone"])
+        for row in rows
+    ]
 
 
 async def find_for_update(session: Session, entry_id: UUID, patient_id: UUID) -> Entry | None:

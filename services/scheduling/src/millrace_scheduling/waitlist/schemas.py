@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_platform.resources import Body, Schema
 from millrace_scheduling.hold.schemas import Reason
-from millrace_scheduling.waitlist.model import Entry, EntryState, Offer
+from millrace_scheduling.waitlist.model import Entry, EntryState, ListedEntry, Offer
+from millrace_scheduling.zones import get_zone
 
 FirstDay = Annotated[date, Field(alias="from", description="The first day, in the time zone of the provider-location.")]
 
@@ -47,9 +48,20 @@ class OfferResource(Schema):
     """A time that is held until `expires_at`. Book it with POST /v1/appointments."""
 
     hold_id: UUID
-    start: datetime
+    start: datetime = Field(description="With the UTC offset of the provider-location at that time.")
+    time_zone: str = Field(examples=["America/New_York"])
     minutes: int
     expires_at: datetime
+
+    @classmethod
+    def of(cls, offer: Offer, time_zone: str) -> "OfferResource":
+        return cls(
+            hold_id=offer.reservation_id,
+            start=offer.start.astimezone(get_zone(time_zone)),
+            time_zone=time_zone,
+            minutes=offer.minutes,
+            expires_at=offer.expires_at,
+        )
 
 
 class EntryResource(Schema):
@@ -70,7 +82,7 @@ class EntryResource(Schema):
     created_at: datetime
 
     @classmethod
-    def of(cls, entry: Entry, offer: Offer | None) -> "EntryResource":
+    def of(cls, entry: Entry, offer: OfferResource | None = None) -> "EntryResource":
         return cls(
             id=entry.id,
             provider_location_id=entry.provider_location_id,
@@ -81,13 +93,14 @@ class EntryResource(Schema):
             from_=entry.first_day,
             to=entry.last_day,
             state=entry.state,
-            offer=None
-            if offer is None
-            else OfferResource(
-                hold_id=offer.reservation_id, start=offer.start, minutes=offer.minutes, expires_at=offer.expires_at
-            ),
+            offer=offer,
             created_at=entry.created_at,
         )
+
+    @classmethod
+    def of_listed(cls, listed: ListedEntry) -> "EntryResource":
+        offer = None if listed.offer is None else OfferResource.of(listed.offer, listed.time_zone)
+        return cls.of(listed.entry, offer)
 
 
 class EntryList(Schema):

@@ -13,7 +13,7 @@ from millrace_scheduling.problems import not_found
 from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.waitlist import repository
-from millrace_scheduling.waitlist.model import ENTRIES_PER_PATIENT, MAX_DAYS, Entry, EntryState, Offer, OfferState
+from millrace_scheduling.waitlist.model import ENTRIES_PER_PATIENT, MAX_DAYS, Entry, EntryState, ListedEntry, OfferState
 from millrace_scheduling.waitlist.repository import OfferRow
 from millrace_scheduling.waitlist.schemas import EntryResource, JoinBody
 from millrace_scheduling.waitlist.wire import offer_event
@@ -43,7 +43,7 @@ class WaitlistService:
 
         return await execute_once(self.units.begin, caller.subject, key, self.units.now(), effect)
 
-    async def list_own(self, caller: Principal) -> list[tuple[Entry, Offer | None]]:
+    async def list_own(self, caller: Principal) -> list[ListedEntry]:
         """Return the caller's entries, each with its open offer or None."""
         async with self.units.begin() as work:
             return await repository.list_entries(work.session, caller.subject, ENTRIES_PER_PATIENT)
@@ -109,4 +109,4 @@ def _response(entry: Entry) -> StoredResponse:
         "Cache-Control": "no-store",
         "Location": f"/v1/waitlist/{entry.id}",
     }
-    return StoredResponse(201, EntryResource.of(entry, None).model_dump_json().encode(), headers)
+    return StoredResponse(201, EntryResource.of(entry).model_dump_json().encode(), headers)
