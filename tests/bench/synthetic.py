@@ -19,6 +19,7 @@ from millrace_readmodel.cards import Card, ItemCollection, build_cards
 from millrace_readmodel.layout import DAYS, VISIT_KINDS, row_id
 from millrace_readmodel.openings import WeekSummary, build_entry, part_of
 from millrace_readmodel.zones import day_number, first_day_of_week, week_of_day, zone_number
+from millrace_reference.addresses import location_id
 from millrace_reference.npi import npi_check_digit
 from millrace_reference.specialties import Specialty, all_specialties
 
@@ -218,7 +219,7 @@ def _location(provider: Provider, place: Zip, plans: tuple[str, ...], noise: int
         state=place.state,
         zip=place.code,
     )
-    location = entities.location_id(
+    location = location_id(
         line1=address.line1, line2=address.line2, city=address.city, state=address.state, zip5=address.zip
     )
     practice = noise // 29 % PRACTICES

@@ -19,8 +19,14 @@ from millrace_reference.npi import npi_check_digit
 
 FAMILY_MEDICINE = "207Q00000X"
 DERMATOLOGY = "207N00000X"
-CHICAGO = {"line1": "1200 N Lake Shore Dr", "line2": None, "city": "Chicago", "state": "IL", "zip": "60610"}
-OAKLAND = {"line1": "411 30th St", "line2": "Suite 2", "city": "Oakland", "state": "CA", "zip": "94609"}
+CHICAGO: dict[str, Any] = {
+    "line1": "1200 N Lake Shore Dr",
+    "line2": None,
+    "city": "Chicago",
+    "state": "IL",
+    "zip": "60610",
+}
+OAKLAND: dict[str, Any] = {"line1": "411 30th St", "line2": "Suite 2", "city": "Oakland", "state": "CA", "zip": "94609"}
 
 
 def npi(number: int) -> str:

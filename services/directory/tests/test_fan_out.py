@@ -9,8 +9,10 @@ from millrace_contracts.entities import Location, ProviderLocation
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import decode_entity
 
-from .running import CHICAGO, FAMILY_MEDICINE, OAKLAND, Directory, npi, running_directory
+from .running import CHICAGO, FAMILY_MEDICINE, Directory, npi, running_directory
 
+NORTH, DRIVE = "1200 North Lake Shore Dr", "1200 N Lake Shore Drive"
+RESPELLED = {**CHICAGO, "line1": DRIVE}
 PLANS = ("12345IL0010001", "12345IL0010002")
 
 
@@ -38,15 +40,15 @@ async def test_renaming_a_practice_updates_its_locations_and_provider_locations(
         assert last.type.endswith(".updated")
 
 
-async def test_moving_a_location_updates_its_provider_locations(directory: Directory) -> None:
+async def test_new_spelling_and_practice_of_a_location_update_its_provider_locations(directory: Directory) -> None:
     _, location, subjects = await _create_providers(directory, 3)
-    response = await directory.put(f"locations/{location}", {"address": OAKLAND}, 1)
+    response = await directory.put(f"locations/{location}", {"address": RESPELLED}, 1)
     assert response.json()["version"] == 2
     events = await directory.published()
     for subject in subjects:
         entity = decode_entity(_last(events, subject))
         assert isinstance(entity, ProviderLocation)
-        assert (entity.address.city, entity.practice_id, entity.practice_name) == ("Oakland", None, None)
+        assert (entity.address.line1, entity.practice_id, entity.practice_name) == (RESPELLED["line1"], None, None)
 
 
 async def test_changes_that_dependents_do_not_show_publish_one_event(directory: Directory) -> None:
@@ -81,10 +83,10 @@ async def test_deleting_a_plan_removes_it_from_provider_locations(directory: Dir
     assert last.entityversion == 3
 
 
-async def test_moving_a_location_ignores_deleted_provider_locations(directory: Directory) -> None:
+async def test_changing_a_location_ignores_deleted_provider_locations(directory: Directory) -> None:
     _, location, (first, second) = await _create_providers(directory, 2)
     await directory.delete(f"provider-locations/{first.rpartition('/')[2]}", 1)
-    await directory.put(f"locations/{location}", {"address": OAKLAND}, 1)
+    await directory.put(f"locations/{location}", {"address": RESPELLED}, 1)
     events = await directory.published()
     assert (_last(events, first).entityversion, _last(events, first).is_deletion) == (2, True)
     assert _last(events, second).entityversion == 2
@@ -98,7 +100,7 @@ async def test_dependents_are_published_in_chunks(directory: Directory, monkeypa
     assert [_last(events, subject).entityversion for subject in subjects] == [2] * 5
 
 
-async def test_provider_locations_created_during_a_move_get_the_new_address(directory: Directory) -> None:
+async def test_provider_locations_created_during_a_change_get_the_new_spelling(directory: Directory) -> None:
     """The last event of each provider-location has the last state of the location, in any order of transactions."""
     created = await directory.create_provider_location()
     for number in range(2, 10):
@@ -106,15 +108,15 @@ async def test_provider_locations_created_during_a_move_get_the_new_address(dire
     location = f"locations/{created['location_id']}"
     practice = f"practices/{created['practice_id']}"
 
-    async def move(city: str) -> None:
-        address = {**CHICAGO, "city": city}
+    async def respell(line1: str) -> None:
+        address = {**CHICAGO, "line1": line1}
         headers = {"If-Match": "*"}
         await directory.http.patch(f"/v1/directory/{location}", json={"address": address}, headers=headers)
-        await directory.http.patch(f"/v1/directory/{practice}", json={"name": f"Lakeside {city}"}, headers=headers)
+        await directory.http.patch(f"/v1/directory/{practice}", json={"name": f"Lakeside {line1}"}, headers=headers)
 
     at = {"location_id": created["location_id"], "taxonomy": FAMILY_MEDICINE}
     creations = [directory.create("provider-locations", npi=npi(number), **at) for number in range(2, 10)]
-    await asyncio.gather(*creations[:4], move("Evanston"), *creations[4:], move("Cicero"))
+    await asyncio.gather(*creations[:4], respell(NORTH), *creations[4:], respell(DRIVE))
     final = await directory.get(location)
     events = await directory.published()
     subjects = {envelope.subject for envelope in events if envelope.entity == "provider-location"}
@@ -122,7 +124,7 @@ async def test_provider_locations_created_during_a_move_get_the_new_address(dire
     for subject in subjects:
         entity = decode_entity(_last(events, subject))
         assert isinstance(entity, ProviderLocation)
-        assert (entity.address.city, entity.practice_name) == (final["address"]["city"], final["practice_name"])
+        assert (entity.address.line1, entity.practice_name) == (final["address"]["line1"], final["practice_name"])
 
 
 async def test_events_of_a_key_are_in_version_order(directory: Directory) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from millrace_directory.http import merge
 from millrace_directory.insurance_plan.model import InsurancePlan, PlanDeleted
-from millrace_directory.location.model import Location, LocationMoved
+from millrace_directory.location.model import Location, LocationChanged, id_of_address
 from millrace_directory.model import DomainEvent, State
 from millrace_directory.practice.model import Practice, PracticeRenamed
 from millrace_directory.provider.model import Provider, ProviderDeleted
@@ -16,7 +16,15 @@ from millrace_directory.provider_location.model import ProviderLocation
 
 ID = UUID(int=7)
 PRACTICE = Practice(id=ID, name="Lakeside Family Medicine", npi="1234567893", phone="(312) 555-0142")
-LOCATION = Location(id=ID, line1="1200 N Lake Shore Dr", city="Chicago", state="IL", zip="60610")
+ADDRESS: dict[str, Any] = {
+    "line1": "1200 N Lake Shore Dr",
+    "line2": None,
+    "city": "Chicago",
+    "state": "IL",
+    "zip": "60610",
+}
+LOCATION_ID = id_of_address(**ADDRESS)
+LOCATION = Location(id=LOCATION_ID, **ADDRESS)
 PROVIDER = Provider(npi="1234567893", last_name="Ruiz", first_name="Maria", taxonomy="207Q00000X")
 PROVIDER_LOCATION = ProviderLocation(id=ID, npi="1234567893", location_id=ID, taxonomy="207Q00000X")
 PLAN = InsurancePlan(id="12345IL0010001", name="Lakeshore Silver PPO")
@@ -32,6 +40,8 @@ def test_valid_states_have_no_violations(state: State) -> None:
     [
         (replace(PRACTICE, npi="1234567890"), ["npi"]),
         (replace(PRACTICE, phone="12"), ["phone"]),
+        (replace(LOCATION, id=ID), ["id"]),
+        (replace(LOCATION, line2="Suite 4"), ["id"]),
         (replace(LOCATION, state="ZZ"), ["address.state"]),
         (replace(LOCATION, zip="00000"), ["address.zip"]),
         (replace(LOCATION, state="ZZ", zip="00000-1234"), ["address.state", "address.zip"]),
@@ -58,8 +68,8 @@ def test_unknown_zip_code_suggests_similar_ones() -> None:
     [
         (PRACTICE, replace(PRACTICE, name="Lakeside Clinic"), [PracticeRenamed(ID)]),
         (PRACTICE, replace(PRACTICE, phone=None), []),
-        (LOCATION, replace(LOCATION, line2="Suite 4"), [LocationMoved(ID)]),
-        (LOCATION, replace(LOCATION, practice_id=ID), [LocationMoved(ID)]),
+        (LOCATION, replace(LOCATION, line1="1200 North Lake Shore Drive"), [LocationChanged(LOCATION_ID)]),
+        (LOCATION, replace(LOCATION, practice_id=ID), [LocationChanged(LOCATION_ID)]),
         (LOCATION, replace(LOCATION, phone="3125550142"), []),
         (LOCATION, None, []),
         (PROVIDER, replace(PROVIDER, last_name="O'Connell"), []),

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from millrace_contracts.entities import location_id, practice_id, provider_location_id
+from millrace_contracts.entities import practice_id, provider_location_id
+from millrace_directory.location.model import id_of_address
 
 from .running import CHICAGO, DERMATOLOGY, FAMILY_MEDICINE, OAKLAND, Directory, fields, npi
 
@@ -53,16 +54,39 @@ async def test_putting_the_current_resource_changes_nothing(directory: Directory
 async def test_identifiers_are_derived_as_in_imports(directory: Directory) -> None:
     practice = await directory.create("practices", name="Lakeside", npi=npi(5))
     created = await directory.create_provider_location(practice=None)
-    location = location_id(line1="1200 N Lake Shore Dr", line2=None, city="Chicago", state="IL", zip5="60610")
+    location = str(id_of_address(**CHICAGO))
     assert practice["id"] == practice_id(npi(5))
     assert created["location_id"] == location
     assert created["id"] == provider_location_id(npi(1), location)
 
 
-async def test_clients_can_choose_ids_of_practices_and_locations(directory: Directory) -> None:
-    one, other = str(uuid4()), str(uuid4())
+async def test_administrators_can_choose_ids_of_practices(directory: Directory) -> None:
+    one = str(uuid4())
     assert (await directory.create("practices", id=one, name="Lakeside"))["id"] == one
-    assert (await directory.create("locations", id=other, address=CHICAGO))["id"] == other
+
+
+async def test_location_has_the_id_of_its_address_only(directory: Directory) -> None:
+    here = await directory.create("locations", address=CHICAGO)
+    there = str(id_of_address(**OAKLAND))
+    for other in (there, str(uuid4()), here["id"]):
+        response = await directory.http.post(
+            "/v1/directory/locations", json={"id": other, "address": {**CHICAGO, "line1": "1 N Lake Shore Dr"}}
+        )
+        assert (response.status_code, fields(response)) == (422, ["id"])
+    assert (await directory.create("locations", id=there, address=OAKLAND))["id"] == there
+
+
+async def test_address_of_a_location_can_only_be_spelled_differently(directory: Directory) -> None:
+    location = await directory.create("locations", address=CHICAGO)
+    path = f"locations/{location['id']}"
+    for body in ({"address": OAKLAND}, {"address": {**CHICAGO, "line2": "Suite 4"}}):
+        moved = await directory.put(path, body, 1)
+        assert (moved.status_code, fields(moved)) == (422, ["id"])
+        assert "POST" in moved.json()["errors"][0]["remedy"]
+    spelled = await directory.put(path, {"address": {**CHICAGO, "line1": "1200 North Lake Shore Drive"}}, 1)
+    assert (spelled.status_code, spelled.json()["version"]) == (200, 2)
+    again = await directory.http.post("/v1/directory/locations", json={"address": CHICAGO})
+    assert again.status_code == 409
 
 
 @pytest.mark.parametrize("collection", ["practices", "locations", "providers", "provider-locations", "insurance-plans"])
@@ -128,10 +152,10 @@ async def test_merge_patch_changes_only_its_members(directory: Directory) -> Non
     url = f"/v1/directory/locations/{created['location_id']}"
     headers = {"If-Match": '"1"', "Content-Type": "application/merge-patch+json"}
     response = await directory.http.patch(
-        url, content='{"address": {"line2": "Suite 4"}, "practice_id": null}', headers=headers
+        url, content='{"address": {"line1": "1200 North Lake Shore Dr"}, "practice_id": null}', headers=headers
     )
     assert response.status_code == 200
-    assert response.json()["address"] == {**CHICAGO, "line2": "Suite 4"}
+    assert response.json()["address"] == {**CHICAGO, "line1": "1200 North Lake Shore Dr"}
     assert (response.json()["practice_id"], response.json()["practice_name"]) == (None, None)
 
     invalid = await directory.http.patch(url, json={"address": {"zip": None}}, headers={"If-Match": '"2"'})

@@ -41,7 +41,11 @@ def new_plan_id() -> str:
 
 
 def address() -> dict[str, Any]:
-    return {"line1": f"{next(_numbers)} N Lake Shore Dr", "city": "Chicago", "state": "IL", "zip": "60610"}
+    return address_at(f"{next(_numbers)} N Lake Shore Dr")
+
+
+def address_at(line1: str) -> dict[str, Any]:
+    return {"line1": line1, "city": "Chicago", "state": "IL", "zip": "60610"}
 
 
 def practice(world: World) -> Thing:
@@ -53,8 +57,14 @@ def spare_practice(world: World) -> Thing:
 
 
 def location(world: World) -> Thing:
+    return Thing({"location_id": addressed_location(world).ids["location_id"]})
+
+
+def addressed_location(world: World) -> Thing:
+    """Create a location; the ids include its practice and the first line of its address, which never change."""
     body = {"address": address(), "practice_id": world.practice}
-    return Thing({"location_id": world.create("directory", "/v1/directory/locations", body)["id"]})
+    created = world.create("directory", "/v1/directory/locations", body)
+    return Thing({"location_id": created["id"], "practice_id": world.practice, "line1": created["address"]["line1"]})
 
 
 def provider(world: World) -> Thing:
@@ -127,8 +137,8 @@ ROWS: dict[str, Row] = {
     "GET /v1/directory/locations/{location_id}": Row(READ, location),
     "PUT /v1/directory/locations/{location_id}": Row(
         changes(200),
-        lambda world: Thing({**location(world).ids, "practice_id": world.practice}),
-        body=location_body,
+        addressed_location,
+        body=lambda ids: {"address": address_at(ids["line1"]), "practice_id": ids["practice_id"]},
         headers=ANY_VERSION,
         tenants=frozenset({"location_id"}),
     ),

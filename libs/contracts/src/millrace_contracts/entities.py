@@ -199,29 +199,24 @@ class Patient(Entity, frozen=True, kw_only=True):
     state: Literal["active", "erased"]
 
 
-def location_id(*, line1: str, line2: str | None, city: str, state: str, zip5: str) -> str:
-    """Return the id of the location at an address (UUIDv5); case and repeated spaces make no difference."""
-    parts = (line1, line2 or "", city, state, zip5)
-    return _uuid5("location|" + "|".join(" ".join(part.upper().split()) for part in parts))
-
-
 def provider_location_id(npi: str, location: str) -> str:
     """Return the id of a provider at a location (UUIDv5)."""
-    return _uuid5(f"provider-location|{npi}|{location}")
+    return derived_id("provider-location", npi, location)
 
 
 def practice_id(npi: str) -> str:
     """Return the id of the practice with an organizational NPI (UUIDv5)."""
-    return _uuid5(f"practice|{npi}")
+    return derived_id("practice", npi)
 
 
 _NAMESPACE_HASH = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
 
 
-def _uuid5(name: str) -> str:
-    # Faster than `str(uuid.uuid5(NAMESPACE, name))`: imports compute one or two ids for each row.
+def derived_id(kind: str, *values: str) -> str:
+    """Return the id of the entity of this kind that these values identify (UUIDv5)."""
+    # Faster than `str(uuid.uuid5(NAMESPACE, …))`: imports compute one or two ids for each row.
     sha1 = _NAMESPACE_HASH.copy()
-    sha1.update(name.encode())
+    sha1.update("|".join((kind, *values)).encode())
     digits = sha1.hexdigest()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

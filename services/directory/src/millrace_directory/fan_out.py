@@ -14,7 +14,7 @@ from asyncpg import Connection
 
 from millrace_directory.feed import Change, record_change
 from millrace_directory.insurance_plan.model import PlanDeleted
-from millrace_directory.location.model import LocationMoved
+from millrace_directory.location.model import LocationChanged
 from millrace_directory.location.repository import LOCATIONS
 from millrace_directory.model import Action, DomainEvent, Key
 from millrace_directory.practice.model import PracticeRenamed
@@ -77,7 +77,7 @@ async def _changes(connection: Connection, event: DomainEvent, now: datetime) ->
     match event:
         case PracticeRenamed(UUID() as key):
             return await update_locations_of_practices(connection, [key])
-        case LocationMoved(UUID() as key):
+        case LocationChanged(UUID() as key):
             return [await update_provider_locations_at(connection, [key])]
         case ProviderDeleted(str() as key):
             return [await delete_provider_locations_of(connection, [key], now)]

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from millrace_contracts.entities import Location, ProviderLocation, location_id, practice_id, provider_location_id
+from millrace_contracts.entities import Location, ProviderLocation, practice_id, provider_location_id
 from millrace_directory.bulk_import import session
 from millrace_directory.bulk_import.errors import ImportDatabaseError, ImportRunningError, UnusableFileError
 from millrace_directory.bulk_import.publisher import EventPublisher
@@ -21,6 +21,7 @@ from millrace_directory.nppes.records import TWO_PRIMARY
 from millrace_directory.provider_location.repository import PROVIDER_LOCATIONS
 from millrace_feeds.clock import SystemClock
 from millrace_platform.ids import Uuid7
+from millrace_reference.addresses import location_id
 from services.directory.tests.running import npi
 
 from .support import (

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from millrace_contracts.entities import location_id, practice_id, provider_location_id
+from millrace_contracts.entities import practice_id, provider_location_id
 from millrace_directory.bulk_import.rejects import RejectedRowError
 from millrace_directory.rules import STATES
+from millrace_reference.addresses import location_id
 from millrace_reference.places import find_place
 
 _ABSENT = frozenset({"<UNAVAIL>", "--"})
@@ -72,8 +73,8 @@ def optional(value: str) -> str | None:
     return text(value) or None
 
 
-# Cached, because consecutive rows often have the same address: those of one practice.
-@lru_cache(8_192)
+# Cached: many rows have the same address, those of one practice or hospital, and normalizing it takes longest.
+@lru_cache(65_536)
 def location_row(line1: str, line2: str, city: str, state: str, zip_code: str) -> LocationRow:
     """Return the row of an address in the United States or a territory; raise `RejectedRowError` for others."""
     digits = zip_code.replace("-", "").strip()

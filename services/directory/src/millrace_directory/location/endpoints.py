@@ -44,8 +44,8 @@ async def list_directory_locations(
 async def create_directory_location(
     request: Request, directory: InDirectory, permissions: InStaff, body: LocationBody
 ) -> Response:
-    """Create a location. Without an `id`, the id is derived from the address, so that an address exists only once."""
-    return created_response(request, await directory.locations.create(permissions, body.state(body.derived_id())))
+    """Create a location. Its id is derived from the address, so that all spellings of an address are one location."""
+    return created_response(request, await directory.locations.create(permissions, body.state()))
 
 
 @router.get("/{location_id}", summary="Get a location", response_model=LocationResource, responses=READ)
@@ -58,7 +58,10 @@ async def get_directory_location(directory: InDirectory, location_id: UUID, know
 async def replace_directory_location(
     directory: InDirectory, permissions: InStaff, location_id: UUID, match: IfMatch, body: LocationBody
 ) -> Response:
-    """Replace the whole state of a location. A new address or practice also changes its provider-locations."""
+    """Replace the whole state of a location. Its address can only be spelled differently: another one has another id.
+
+    A new spelling or practice also changes its provider-locations.
+    """
     return changed_response(
         await directory.locations.replace(permissions, location_id, match, lambda _: body.state(location_id))
     )

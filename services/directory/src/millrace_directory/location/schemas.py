@@ -5,8 +5,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from millrace_contracts.entities import location_id
-from millrace_directory.location.model import Location
+from millrace_directory.location.model import Location, id_of_address
 from millrace_directory.schemas import Body
 from millrace_platform.resources import Phone, Schema, Text, Version
 
@@ -34,15 +33,14 @@ class LocationBody(_Fields, Body):
 
     read_only = Body.read_only | {"practice_name"}
 
-    id: UUID | None = Field(None, description="Default: derived from the address.")
+    id: UUID | None = Field(None, description="Always that of the address: omit it, or send that one.")
 
-    def derived_id(self) -> UUID:
-        """Return the id that imports derive from the address."""
-        address = self.address.model_dump()
-        return UUID(location_id(zip5=address.pop("zip")[:5], **address))
-
-    def state(self, key: UUID) -> Location:
-        return Location(id=self.id or key, practice_id=self.practice_id, phone=self.phone, **self.address.model_dump())
+    def state(self, key: UUID | None = None) -> Location:
+        """Return the state under the id of the body, else under `key`, else under that of the address."""
+        values = self.address.model_dump()
+        return Location(
+            id=self.id or key or id_of_address(**values), practice_id=self.practice_id, phone=self.phone, **values
+        )
 
 
 class LocationResource(_Fields):
