@@ -171,6 +171,7 @@ def test_npi_check_digit() -> None:
 
 def test_fold_and_words() -> None:
     assert fold("O'Connell-Ruíz") == fold("o’connell  RUIZ") == "oconnell ruiz"
+    assert fold("D´Angelo") == fold("D‘Angelo") == fold("D\u00adAngelo") == "dangelo"
     assert split_words("Dr. Łukasz Straße") == ("dr", "lukasz", "strasse")
     assert fold("M.D.") == "md"
 

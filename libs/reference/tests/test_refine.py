@@ -43,6 +43,8 @@ PROVIDER_LOCATION = ProviderLocation(
     ("normalize", "raw", "clean"),
     [
         (normalize_person_name, "O'CONNELL-RUIZ", "O'Connell-Ruiz"),
+        (normalize_person_name, "D’ANGELO", "D’Angelo"),
+        (normalize_person_name, "O`BRIEN-D‘AMICO", "O`Brien-D‘Amico"),
         (normalize_person_name, "DE LA CRUZ", "de la Cruz"),
         (normalize_person_name, "MCDONALD III", "McDonald III"),
         (normalize_person_name, "MCELROY", "McElroy"),
@@ -65,12 +67,14 @@ PROVIDER_LOCATION = ProviderLocation(
         (normalize_city_name, "DE KALB", "De Kalb"),
         (normalize_city_name, "MCALLEN", "McAllen"),
         (normalize_city_name, "COEUR D'ALENE", "Coeur d'Alene"),
+        (normalize_city_name, "COEUR D’ALENE", "Coeur d’Alene"),
         (
             normalize_organization_name,
             "HUDSON DERMATOLOGY & LASER CENTER, P.C.",
             "Hudson Dermatology & Laser Center, P.C.",
         ),
         (normalize_organization_name, "WOMEN'S HEALTH OF THE VALLEY, LLC", "Women's Health of the Valley, LLC"),
+        (normalize_organization_name, "WOMEN’S HEALTH OF O’FALLON", "Women’s Health of O’Fallon"),
         (normalize_organization_name, "1ST CHOICE ENT PLLC", "1st Choice ENT PLLC"),
         (normalize_credentials, "M.D.", "MD"),
         (normalize_credentials, "MD, PHD", "MD, PhD"),

@@ -11,8 +11,8 @@ from millrace_readmodel.cards import Card
 from millrace_readmodel.layout import row_id
 from millrace_readmodel.openings import WeekItem, build_entry, summarize_week
 from millrace_readmodel.zones import day_and_minute, day_number, week_of_day, zone_number
+from millrace_reference.names import index_words
 from millrace_reference.npi import npi_check_digit
-from millrace_reference.text import split_words
 
 NEW_YORK = (40.7506, -73.9972)
 
@@ -46,14 +46,18 @@ def make_npi(number: int) -> str:
 
 
 def make_card(number: int, **changes: Any) -> Card:
-    """Return the card of the provider with a serial number, at a location in Manhattan."""
+    """Return the card of the provider with a serial number, at a location in Manhattan.
+
+    The first word of `name` is the first name.
+    """
     name = changes.get("name", f"Ada Lovelace{number}")
+    first_name, _, last_name = name.partition(",")[0].partition(" ")
     made = Card(
         version=1,
         id=entities.provider_location_id(make_npi(number), "somewhere"),
         npi=make_npi(number),
         name=name,
-        words=tuple(dict.fromkeys(split_words(name))),
+        words=index_words(first_name, None, last_name),
         taxonomy="207N00000X",
         specialty="dermatology",
         address=Address(line1="350 5th Ave", city="New York", state="NY", zip="10118"),

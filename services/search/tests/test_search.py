@@ -189,6 +189,55 @@ async def test_name_matches_word_prefixes(
     assert sorted(result_npis(await search_app.search(name=name, specialty=specialty))) == make_npis(*expected)
 
 
+NAMES = (
+    "Lia D'Angelo",
+    "Mia D’Angelo",
+    "Nia D Angelo",
+    "Owen Mac Arthur",
+    "Pia van der Berg",
+    "Quinn Lee-Chan",
+    "Ray Lee",
+)
+
+
+@pytest.mark.parametrize("specialty", [None, "dermatology"])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("D'Angelo", [1, 2, 3]),
+        ("D’Angelo", [1, 2, 3]),
+        ("D Angelo", [1, 2, 3]),
+        ("Dangelo", [1, 2, 3]),
+        ("dangelo nia", [3]),
+        ("Nia Dangelo", [3]),
+        ("MacArthur", [4]),
+        ("Mac Arthur", [4]),
+        ("Vanderberg", [5]),
+        ("Vander Berg, Pia", [5]),
+        ("van", [5]),
+        ("Lee Chan", [6]),
+        ("leechan", [6]),
+        ("Prof. Lee", [6, 7]),
+        ("Lee, DO", [6, 7]),
+        ("lee do", [6, 7]),
+        ("Dr. Ray Lee, MD, PhD", [7]),
+    ],
+)
+async def test_name_matches_however_it_is_written(
+    search_app: SearchApp, name: str, expected: list[int], specialty: str | None
+) -> None:
+    await search_app.serve([make_card(number, name=each) for number, each in enumerate(NAMES, 1)])
+    assert sorted(result_npis(await search_app.search(name=name, specialty=specialty))) == make_npis(*expected)
+
+
+async def test_word_counts_as_a_name_if_it_is_one_in_the_circle(search_app: SearchApp) -> None:
+    far = {"lat": 34.05, "lon": -118.24}
+    cards = [make_card(1, name="Anna Do"), make_card(2, name="Anna Lee, DO"), make_card(3, name="Kim Lee")]
+    await search_app.serve([*cards, make_card(4, name="Do Lee", **far)])
+    assert result_npis(await search_app.search(name="anna do")) == make_npis(1)
+    assert sorted(result_npis(await search_app.search(name="lee do"))) == make_npis(2, 3)
+
+
 async def test_name_is_searched_in_all_specialties(search_app: SearchApp) -> None:
     await search_app.serve(
         [make_card(1, name="Ada King", specialty="urology"), make_card(2, name="Ada King"), make_card(3)]
@@ -237,7 +286,7 @@ async def test_place_outside_the_country_has_no_results(search_app: SearchApp) -
         ({"specialty": "dermatology", "cursor": "abc"}, "cursor", "next"),
         ({"specialty": "dermatology", "colour": "red"}, "colour", "Remove it"),
         ({"name": "..."}, "name", "name"),
-        ({"name": "a b c d e f g"}, "name", "6"),
+        ({"name": "a b c d e f g h i j k l m n o p q"}, "name", "16 words"),
     ],
 )
 async def test_invalid_parameters_are_rejected_with_a_remedy(
@@ -261,6 +310,7 @@ async def test_cursor_of_another_search_is_rejected(search_app: SearchApp) -> No
 async def test_prefix_of_too_many_words_is_rejected(search_app: SearchApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("millrace_search.find.names.MAX_WORDS", 3)
     await search_app.serve([make_card(number) for number in range(1, 6)])
+    assert sorted(result_npis(await search_app.search(name="love lovelace3"))) == make_npis(3)
     error = await search_app.search_error(name="love")
     assert (error["field"], error["remedy"]) == ("name", "Give more letters of the name.")
 

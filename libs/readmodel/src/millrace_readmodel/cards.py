@@ -16,8 +16,8 @@ from millrace_readmodel import layout
 from millrace_readmodel.openings import WeekItem
 from millrace_readmodel.zones import TIME_ZONES, zone_number
 from millrace_reference.languages import find_language
+from millrace_reference.names import index_words
 from millrace_reference.specialties import find_specialty
-from millrace_reference.text import split_words
 
 SEXES: Final = {"F": 1, "M": 2, "X": 3}
 _STAMP: Final = struct.Struct("<Q")
@@ -37,7 +37,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     npi: str
     name: str
     words: tuple[str, ...]
-    """Distinct words of the name without case and accents, for the name index."""
+    """Distinct words of the name index (`reference.names.index_words`)."""
     taxonomy: str
     specialty: str
     address: Address
@@ -150,8 +150,9 @@ def build_cards(collection: ItemCollection) -> list[Card]:
     if provider is None:
         return []
     name = provider.display_name or f"{provider.first_name} {provider.last_name}"
-    full_name = f"{provider.first_name} {provider.middle_name or ''} {provider.last_name}"
-    name_words = tuple(dict.fromkeys(split_words(full_name)))
+    words = index_words(
+        provider.first_name, provider.middle_name, provider.last_name, provider.suffix, provider.credential
+    )
     reviews = collection.reviews if collection.reviews and collection.reviews.count > 0 else None
     return [
         Card(
@@ -159,7 +160,7 @@ def build_cards(collection: ItemCollection) -> list[Card]:
             id=location.id,
             npi=provider.npi,
             name=name,
-            words=name_words,
+            words=words,
             taxonomy=location.taxonomy,
             specialty=location.specialty,
             address=location.address,

@@ -9,9 +9,13 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
+from millrace_reference.text import APOSTROPHES
+
 _CACHED = 65_536
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff]")
 _PIECES = re.compile(r"([\s\-/&(),;]+)")
+_APOSTROPHE = re.compile(f"([{APOSTROPHES}])")
+_CITY_ELISION = re.compile(f"D[{APOSTROPHES}]")
 _ORDINAL = re.compile(r"\d+(?:ST|ND|RD|TH)\Z")
 _INITIALS = re.compile(r"(?:[A-Z]\.)+[A-Z]?\Z")
 _ROMAN = frozenset({"II", "III", "IV", "VI", "VII", "VIII", "IX"})
@@ -57,9 +61,9 @@ def _capitalize(word: str) -> str:
         return "Mac" + upper[3] + upper[4:].lower()
     if upper.startswith("MC") and len(upper) > 3 and upper[2].isalpha():
         return "Mc" + upper[2] + upper[3:].lower()
-    head, apostrophe, tail = upper.partition("'")
-    if apostrophe and len(head) <= 2 and len(tail) > 1:
-        return head[:1] + head[1:].lower() + "'" + _capitalize(tail)
+    head, *rest = _APOSTROPHE.split(upper, maxsplit=1)
+    if rest and len(head) <= 2 and len(rest[1]) > 1:
+        return head[:1] + head[1:].lower() + rest[0] + _capitalize(rest[1])
     return upper[:1] + upper[1:].lower()
 
 
@@ -98,8 +102,8 @@ def _address_word(word: str, index: int, _last: int) -> str:
 def _city_word(word: str, index: int, last: int) -> str:
     if index and index < last and word.lower() in _PARTICLES | _SMALL_WORDS:
         return word.lower()
-    if index and word.startswith("D'"):
-        return "d'" + _capitalize(word[2:])
+    if index and _CITY_ELISION.match(word):
+        return "d" + word[1] + _capitalize(word[2:])
     return _capitalize(word)
 
 

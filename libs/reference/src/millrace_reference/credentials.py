@@ -22,6 +22,11 @@ def _canonical(part: str) -> str | None:
     return _known_forms().get(_MARKS.sub("", part).upper())
 
 
+def is_credential(text: str) -> bool:
+    """Return whether the text is one known credential in any spelling, e.g. `M.D.` or `pa-c`."""
+    return _canonical(text) is not None
+
+
 def _split_forms(part: str) -> list[str]:
     """Return the credentials in a part of the text without separators; an unknown text counts as a credential."""
     known = _canonical(part)

@@ -4,8 +4,11 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Final
 
-_APOSTROPHES = re.compile(r"['’ʼ`´.]")
+APOSTROPHES: Final = "'’‘‛ʼʻʹʾʿˈ′＇`´"
+"""Characters that people and registers write as an apostrophe."""
+_REMOVED = re.compile(f"[{APOSTROPHES}.]")
 _SEPARATORS = re.compile(r"[^\w]+|_+")
 # Letters without a combining mark in Unicode that most people type as plain letters.
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
@@ -14,12 +17,18 @@ _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", 
 def fold(text: str) -> str:
     """Convert to lower case without accents: `O'Connell-Ruiz` → `oconnell ruiz`.
 
-    Removes apostrophes and dots; replaces each run of other punctuation by one space.
+    Removes apostrophes, dots and invisible characters; replaces each run of other punctuation by one space.
     """
+    text = _REMOVED.sub("", text)  # before the decomposition, which makes a space of `´`
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text.casefold())
-        text = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold().translate(_PLAIN)
-    return _SEPARATORS.sub(" ", _APOSTROPHES.sub("", text.lower())).strip()
+        text = "".join(c for c in decomposed if not _is_invisible(c)).casefold().translate(_PLAIN)
+    return _SEPARATORS.sub(" ", text.lower()).strip()
+
+
+def _is_invisible(character: str) -> bool:
+    """Return whether it is an accent of the letter before it, or a format character such as a soft hyphen."""
+    return unicodedata.combining(character) != 0 or unicodedata.category(character) == "Cf"
 
 
 def split_words(text: str) -> tuple[str, ...]:

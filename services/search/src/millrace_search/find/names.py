@@ -1,15 +1,18 @@
-"""Find rows by the words of a provider name."""
+"""Find rows by a typed provider name, and the partitions that contain them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from millrace_readmodel.cached_generation import CachedGeneration
-from millrace_readmodel.layout import cell_at, name_key
+from millrace_readmodel.layout import cell_at
+from millrace_reference.names import PARTICLES, Run, TypedName, runs
+from millrace_search.engine.area import Bools
 from millrace_search.engine.sphere import Circle, squared_chord, squared_chords, unit_vectors
 from millrace_search.index.key_spaces import Entries, SearchKeySpaces
+from millrace_search.index.names import match_name
 from millrace_search.index.vocabulary import Vocabulary
 from millrace_search.schemas import invalid_parameter
 
@@ -21,32 +24,56 @@ _ROUNDING_DEGREES: Final = 2e-5
 
 
 async def match_names(
-    generation: CachedGeneration, key_spaces: SearchKeySpaces, vocabulary: Vocabulary, words: Sequence[str]
+    generation: CachedGeneration, key_spaces: SearchKeySpaces, vocabulary: Vocabulary, name: TypedName, circle: Circle
 ) -> Entries:
-    """Return the entries, by id, of the rows whose name contains, for each of `words`, a word that begins with it.
+    """Return the entries of the rows whose name matches a typed name.
 
+    Words that are either a credential or a name count only if they are whole words of a matching name in the circle.
     Raises `Unprocessable` if too many words match, and the errors of `CachedGeneration.load`.
     """
-    keys = [_keys(generation.number, vocabulary, word) for word in words]
-    if sum(map(len, keys)) > MAX_WORDS:
+    matches = await _match(generation, key_spaces, vocabulary, name)
+    if name.uncertain and not _is_inside(matches, circle).any():
+        return await _match(generation, key_spaces, vocabulary, name.without_uncertain())
+    return matches
+
+
+async def _match(
+    generation: CachedGeneration, key_spaces: SearchKeySpaces, vocabulary: Vocabulary, name: TypedName
+) -> Entries:
+    parts = [runs(part, name.uncertain) for part in name.parts]
+    words = _choose_words(vocabulary, {run for part in parts for run in part.values()})
+    matches = await match_name(generation, key_spaces, parts, words)
+    if matches is None:
         raise invalid_parameter("name", "Too many providers match.", "Give more letters of the name.")
-    found = await generation.load(key_spaces.names, (key for each in keys for key in each))
-    entries = [_distinct(np.concatenate([found[key] for key in each])) for each in keys]
-    common = entries[0]
-    for other in entries[1:]:
-        common = common[np.isin(common["id"], other["id"])]
-    return common
+    return matches
 
 
-def _keys(generation: int, vocabulary: Vocabulary, word: str) -> list[bytes]:
-    """Return the Redis keys of the word, which may not be in the vocabulary yet, and of its completions."""
-    completions = islice(vocabulary.completions(word), MAX_WORDS + 1)
-    return [name_key(generation, each).encode() for each in dict.fromkeys((word, *completions))]
+def _choose_words(vocabulary: Vocabulary, wanted: Iterable[Run]) -> dict[Run, list[str] | None]:
+    """Return up to `MAX_WORDS` words in all that match each run; None for a run that matches too many words.
+
+    A particle that begins too many words matches only itself.
+    """
+    found = {run: _find_words(vocabulary, run) for run in wanted}
+    chosen: dict[Run, list[str] | None] = {}
+    remaining = MAX_WORDS
+    for run, words in sorted(found.items(), key=lambda item: len(item[1])):
+        if len(words) <= remaining:
+            chosen[run] = words
+            remaining -= len(words)
+        else:
+            chosen[run] = [run.text] if run.text in PARTICLES else None
+    return chosen
 
 
-def _distinct(entries: Entries) -> Entries:
-    _, firsts = np.unique(entries["id"], return_index=True)
-    return entries[firsts]
+def _find_words(vocabulary: Vocabulary, run: Run) -> list[str]:
+    """Return the text of the run, which may not be in the vocabulary yet, and its completions."""
+    completions = islice(vocabulary.completions(run.text), MAX_WORDS + 1) if run.is_prefix else ()
+    return list(dict.fromkeys((run.text, *completions)))
+
+
+def _is_inside(entries: Entries, circle: Circle) -> Bools:
+    chords = squared_chords(unit_vectors(entries["lat"], entries["lon"]), circle.lat, circle.lon)
+    return np.asarray(chords <= squared_chord(circle.radius_mi))
 
 
 def find_partitions(entries: Entries, circle: Circle) -> list[tuple[int, str]]:
@@ -54,8 +81,7 @@ def find_partitions(entries: Entries, circle: Circle) -> list[tuple[int, str]]:
 
     Raises `Unprocessable` for too many partitions.
     """
-    chords = squared_chords(unit_vectors(entries["lat"], entries["lon"]), circle.lat, circle.lon)
-    inside = entries[chords <= squared_chord(circle.radius_mi)]
+    inside = entries[_is_inside(entries, circle)]
     partitions = {
         (int(specialty), cell)
         for lat, lon, specialty in {(float(e["lat"]), float(e["lon"]), e["specialty"]) for e in inside}

@@ -9,9 +9,10 @@ import msgspec
 
 from millrace_readmodel.cards import SEXES
 from millrace_reference.languages import all_languages, find_language, find_language_by_name
+from millrace_reference.names import TypedName, parse_name
 from millrace_reference.places import find_nearest_zips, find_place
 from millrace_reference.specialties import all_specialties, find_specialty, find_specialty_by_taxonomy
-from millrace_reference.text import find_closest, split_words
+from millrace_reference.text import find_closest
 from millrace_reference.visit_reasons import VisitReason, all_visit_reasons, find_visit_reason
 from millrace_search.engine import cursor as cursors
 from millrace_search.engine.openings import OpeningsFilter
@@ -21,7 +22,7 @@ from millrace_search.find.availability import parse_openings_filter
 from millrace_search.find.schemas import SearchParameters
 from millrace_search.schemas import invalid_parameter, unknown_value
 
-NAME_WORDS: Final = 6
+NAME_WORDS: Final = 16
 _ZIP: Final = re.compile(r"(\d{5})(?:-\d{4})?", re.ASCII)
 _NEW_PATIENTS: Final = {None: None, False: 1, True: 2}
 
@@ -32,8 +33,8 @@ class SearchRequest:
 
     specialties: tuple[int, ...]
     """Ordinals of the specialties; empty for a search by name in all specialties."""
-    words: tuple[str, ...]
-    """Words of the name without case and accents."""
+    name: TypedName
+    """The typed name; without words if none was given."""
     plan: str | None
     query: Query
     """The query except plan, name and openings, whose resolution needs the read model."""
@@ -64,7 +65,9 @@ def parse_search(parameters: SearchParameters, now: float) -> SearchRequest:
     )
     place = circle.lat, circle.lon, circle.radius_mi
     openings_filter, filter_key = parse_openings_filter(parameters, now)
-    key = msgspec.msgpack.encode((place, specialties, name, parameters.plan, filters, filter_key, parameters.sort))
+    key = msgspec.msgpack.encode(
+        (place, specialties, name.parts, parameters.plan, filters, filter_key, parameters.sort)
+    )
     after, shown = _decode_cursor(parameters.cursor, key)
     language, sex, new_patients, min_rating = filters
     query = Query(
@@ -148,15 +151,15 @@ def _find_language(text: str | None) -> int | None:
     return known.ordinal
 
 
-def _parse_name(name: str | None) -> tuple[str, ...]:
-    if name is None:
-        return ()
-    found = tuple(dict.fromkeys(split_words(name)))
-    if not found:
+def _parse_name(text: str | None) -> TypedName:
+    if text is None:
+        return TypedName(())
+    name = parse_name(text)
+    if not name:
         raise invalid_parameter("name", "The name contains no word.", "Give the beginning of a name.")
-    if len(found) > NAME_WORDS:
-        raise invalid_parameter("name", "The name contains too many words.", f"Give at most {NAME_WORDS}.")
-    return found
+    if len(name) > NAME_WORDS:
+        raise invalid_parameter("name", "The name contains too many words.", f"Give at most {NAME_WORDS} words.")
+    return name
 
 
 def _decode_cursor(cursor: str | None, key: bytes) -> tuple[PagePosition | None, tuple[int, ...]]:

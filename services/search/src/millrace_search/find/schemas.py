@@ -76,9 +76,12 @@ class SearchParameters(BaseModel):
         Short | None, Field(description="Slug of a visit reason.", examples=["annual-physical"])
     ] = None
     name: Annotated[
-        Short | None,
+        str | None,
         Field(
-            description="Each word must be the beginning of a word in the provider's name; ignores case and accents."
+            min_length=1,
+            max_length=300,
+            description="Each word must be the beginning of a word in the provider's name; ignores case, accents, "
+            "apostrophes, whether words are joined, titles and credentials.",
         ),
     ] = None
     radius_mi: Annotated[float, Field(gt=0, le=100, description="Miles around `near`.")] = 10.0

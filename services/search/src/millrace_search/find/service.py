@@ -176,14 +176,14 @@ class SearchService:
             keys = _keys(generation.number, partition_ids)
             return _Scope(partition_ids, keys, await self._load_area(generation, keys), matches["id"].copy())
         partition_ids, keys = _partition_keys(generation.number, search.specialties, cover_circle(circle))
-        if not search.words:
+        if not search.name:
             return _Scope(partition_ids, keys, await self._load_area(generation, keys))
         matches, area = await asyncio.gather(self._match_names(generation, search), self._load_area(generation, keys))
         return _Scope(partition_ids, keys, area, matches["id"].copy())
 
     async def _match_names(self, generation: CachedGeneration, search: SearchRequest) -> Entries:
         lexicon = await self._lexicons.get(generation)
-        return await match_names(generation, self._key_spaces, lexicon.vocabulary, search.words)
+        return await match_names(generation, self._key_spaces, lexicon.vocabulary, search.name, search.query.circle)
 
     async def _load_openings(self, generation: CachedGeneration, scope: _Scope) -> AreaOpenings:
         """Return the openings of all rows of the area."""

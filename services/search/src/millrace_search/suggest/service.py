@@ -1,22 +1,24 @@
 """Suggest completions of typed text."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
-from itertools import chain, islice
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from millrace_readmodel.cached_generation import CachedGeneration
-from millrace_readmodel.layout import card_key, name_key
+from millrace_readmodel.layout import card_key
 from millrace_readmodel.near_cache import NearCache
+from millrace_reference.names import Run, TypedName, parse_name, runs
 from millrace_reference.specialties import Specialty, all_specialties, find_specialty_by_ordinal
 from millrace_reference.text import split_words
 from millrace_reference.visit_reasons import VisitReason, all_visit_reasons
 from millrace_search.engine.area import Ids
 from millrace_search.index.cards import RenderedCard
-from millrace_search.index.key_spaces import Entries, SearchKeySpaces
+from millrace_search.index.key_spaces import SearchKeySpaces
 from millrace_search.index.lexicon import Lexicons
+from millrace_search.index.names import RunsOfPart, match_name
 from millrace_search.index.plans import Plan, Plans
 from millrace_search.index.served import read_generation
 from millrace_search.index.vocabulary import Vocabulary
@@ -57,16 +59,16 @@ class SuggestionService:
 
     async def suggest(self, text: str, limit: int) -> Suggestions:
         """Return at most `limit` suggestions of each type for the typed text."""
-        prefixes = split_words(text)[:MAX_WORDS]
-        return await read_generation(self._near, partial(self._suggest, prefixes=prefixes, limit=limit))
+        return await read_generation(self._near, partial(self._suggest, text=text, limit=limit))
 
-    async def _suggest(self, generation: CachedGeneration, prefixes: Sequence[str], limit: int) -> Suggestions:
+    async def _suggest(self, generation: CachedGeneration, text: str, limit: int) -> Suggestions:
         lexicon = await self._lexicons.get(generation)
+        prefixes = split_words(text)[:MAX_WORDS]
         return Suggestions(
             specialties=specialty_catalog().find(prefixes, limit),
             visit_reasons=visit_reason_catalog().find(prefixes, limit),
             plans=self._plan_catalog(lexicon.plans).find(prefixes, limit),
-            providers=await self._find_providers(generation, lexicon.vocabulary, prefixes, limit),
+            providers=await self._find_providers(generation, lexicon.vocabulary, parse_name(text), limit),
         )
 
     def _plan_catalog(self, plans: Plans) -> Catalog[Plan]:
@@ -75,42 +77,46 @@ class SuggestionService:
         return self._plans[1]
 
     async def _find_providers(
-        self, generation: CachedGeneration, vocabulary: Vocabulary, prefixes: Sequence[str], limit: int
+        self, generation: CachedGeneration, vocabulary: Vocabulary, name: TypedName, limit: int
     ) -> list[ProviderMatch]:
-        if max(map(len, prefixes), default=0) < MIN_NAME_LETTERS:
+        """Return providers with all words of the name, then those without the words that may be credentials."""
+        found = await self._find_named(generation, vocabulary, name, limit)
+        if name.uncertain:
+            found += await self._find_named(generation, vocabulary, name.without_uncertain(), limit)
+        once: dict[str, ProviderMatch] = {}
+        for each in found:
+            once.setdefault(each.npi, each)
+        return list(once.values())[:limit]
+
+    async def _find_named(
+        self, generation: CachedGeneration, vocabulary: Vocabulary, name: TypedName, limit: int
+    ) -> list[ProviderMatch]:
+        if max((len(word) for part in name.parts for word in part), default=0) < MIN_NAME_LETTERS:
             return []
-        rows = await self._find_rows(generation, [_exact_completions(vocabulary, word) for word in prefixes])
+        parts = [runs(part[:MAX_WORDS]) for part in name.parts[:MAX_WORDS]]
+        rows = await self._find_rows(generation, parts, partial(_exact_completions, vocabulary))
         if not len(rows):
-            rows = await self._find_rows(generation, [_fuzzy_completions(vocabulary, word) for word in prefixes])
+            rows = await self._find_rows(generation, parts, partial(_fuzzy_completions, vocabulary))
         keys = [card_key(generation.number, row) for row in rows[: CANDIDATES * limit].tolist()]
         cards = await generation.load(self._key_spaces.cards, keys)
-        found = [_to_match(cards[key]) for key in keys if cards[key].version]
-        once = {each.npi: each for each in reversed(found)}
-        return list(reversed(once.values()))[:limit]
+        return [_to_match(cards[key]) for key in keys if cards[key].version]
 
-    async def _find_rows(self, generation: CachedGeneration, word_groups: Sequence[Sequence[str]]) -> Ids:
-        """Return ids of rows whose name contains a word of each group, in the order of the words in the last group."""
-        keys = [[name_key(generation.number, word).encode() for word in each] for each in word_groups]
-        if not all(keys):
-            return np.empty(0, dtype=np.uint64)
-        found = await generation.load(self._key_spaces.names, chain.from_iterable(keys))
-        *others, last = ([found[key] for key in each] for each in keys)
-        ids = _join_ids(last)
-        for other in others:
-            ids = ids[np.isin(ids, _join_ids(other))]
-        return ids
+    async def _find_rows(
+        self, generation: CachedGeneration, parts: Sequence[RunsOfPart], complete: Callable[[Run], list[str]]
+    ) -> Ids:
+        """Return ids of rows whose name matches each part, in the order of the completions of the last run."""
+        words = {run: complete(run) for part in parts for run in part.values()}
+        matches = await match_name(generation, self._key_spaces, parts, words)
+        return np.empty(0, dtype=np.uint64) if matches is None else matches["id"]
 
 
-def _join_ids(entries: Iterable[Entries]) -> Ids:
-    return np.concatenate([each["id"] for each in entries])
+def _exact_completions(vocabulary: Vocabulary, run: Run) -> list[str]:
+    return _likeliest(run.text, vocabulary.completions(run.text)) if run.is_prefix else [run.text]
 
 
-def _exact_completions(vocabulary: Vocabulary, word: str) -> list[str]:
-    return _likeliest(word, vocabulary.completions(word))
-
-
-def _fuzzy_completions(vocabulary: Vocabulary, word: str) -> list[str]:
-    return _exact_completions(vocabulary, word) or _likeliest(word, vocabulary.fuzzy_completions(word))
+def _fuzzy_completions(vocabulary: Vocabulary, run: Run) -> list[str]:
+    exact = _exact_completions(vocabulary, run)
+    return exact if exact or not run.is_prefix else _likeliest(run.text, vocabulary.fuzzy_completions(run.text))
 
 
 def _likeliest(word: str, completions: Iterator[str]) -> list[str]:
