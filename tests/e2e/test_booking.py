@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.people import Person, patient, sign_up, staff
 from tests.support.platform import Platform, wait_for
+from tests.support.visits import begin_visit
 
 PROPAGATION_SECONDS = 20.0
 """Limit on a busy machine; the freshness benchmark measures the usual time."""
@@ -79,6 +80,9 @@ def test_patient_signs_up_books_moves_and_reviews_a_visit(
     assert f"UID:{booked['id']}" in calendar
     assert "SEQUENCE:1" in calendar
 
+    early = practice.ask("POST", f"{path}/arrived", 409).json()
+    assert early["type"] == "urn:millrace:problem:too-early"
+    begin_visit(platform, booked["id"])
     practice.ask("POST", f"{path}/arrived", 200)
     completed = practice.ask("POST", f"{path}/completed", 200).json()
     assert completed["state"] == "completed"

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from millrace_local import cli, plugins
+from millrace_local.up.platform import Options
 from millrace_platform.migrations import IncompatibleDatabaseError
 
 
@@ -126,3 +128,20 @@ def test_invalid_port_is_refused(tmp_path: Path) -> None:
         2,
         "MILLRACE_PORT is not a port number: 'http'. Use a number from 1 to 65535.\n",
     )
+
+
+@pytest.mark.parametrize("shift", ["3d", "-3d", "+3", "+3w", "+400d", "tomorrow", ""])
+def test_invalid_shift_of_the_clock_is_refused(shift: str) -> None:
+    code, output = call("up", f"--clock={shift}")
+    assert code == 2
+    assert "--clock" in output
+
+
+@pytest.mark.parametrize(("text", "hours"), [("+0d", 0), ("+90m", 1.5), ("+36h", 36), ("+3d", 72)])
+def test_shift_of_the_clock_is_given_in_minutes_hours_or_days(
+    text: str, hours: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Options] = []
+    monkeypatch.setattr(cli, "run", lambda options: started.append(options) or 0)
+    assert call("up", "--clock", text)[0] == 0
+    assert started[0].clock_ahead == timedelta(hours=hours)

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from millrace_feeds.clock import rfc3339
 from millrace_platform.pagination import Cursors
 
 from .running import DAY, NPI, OTHER_NPI, PRACTICE, STARS, UNKNOWN, Service
@@ -196,6 +197,14 @@ class TestRead:
         rest = await service.client.get(listed.links["next"]["url"], headers=ada.headers)
         assert [*listed.json()["items"], *rest.json()["items"]] == created[::-1]
         assert {each["state"] for each in created} == {"published", "pending"}
+
+    async def test_visit_can_be_reviewed_from_its_start_on(self, service: Service) -> None:
+        ada = service.caller()
+        visit = await service.appointment(ada, start=rfc3339(service.clock.time() + 60))
+        early = await service.try_review(ada, visit.id)
+        assert (early.status_code, early.json()["errors"][0]["field"]) == (422, "appointment_id")
+        service.clock.now += 60
+        assert (await service.try_review(ada, visit.id)).status_code == 201
 
     async def test_visit_month_is_local_to_the_practice(self, service: Service) -> None:
         ada = service.caller()

@@ -74,10 +74,23 @@ def test_patient_deadline_is_exact_to_the_second(notice: timedelta) -> None:
     BOOKED.require_movable(Party.PRACTICE, late, notice)
 
 
-def test_no_show_is_possible_from_the_start_of_the_visit() -> None:
-    with pytest.raises(TooEarlyError):
-        BOOKED.mark_missed(START - timedelta(seconds=1))
-    assert BOOKED.mark_missed(START).state is State.NO_SHOW
+@pytest.mark.parametrize(
+    ("action", "state", "earliest"),
+    [
+        (Action.ARRIVE, State.BOOKED, START - timedelta(hours=2)),
+        (Action.COMPLETE, State.ARRIVED, START),
+        (Action.MISS, State.BOOKED, START),
+    ],
+)
+def test_staff_record_what_happened_from_a_fixed_time_on(action: Action, state: State, earliest: datetime) -> None:
+    appointment = replace(BOOKED, state=state)
+    report = {Action.ARRIVE: Appointment.mark_arrived, Action.COMPLETE: Appointment.complete}.get(
+        action, Appointment.mark_missed
+    )
+    with pytest.raises(TooEarlyError) as caught:
+        report(appointment, earliest - timedelta(seconds=1))
+    assert caught.value.earliest == earliest
+    assert report(appointment, earliest).state is TRANSITIONS[state][action]
 
 
 def test_sequence_rises_with_moves_and_cancellation_only() -> None:

@@ -79,12 +79,18 @@ async def test_visit_from_confirmation_to_completion(service: Service) -> None:
     assert (await ada.act(appointment, "confirm")).json()["state"] == "confirmed"
     assert (await ada.act(appointment, "arrived")).status_code == 403
     assert (await staff.act(appointment, "completed")).json()["type"] == "urn:millrace:problem:wrong-state"
+    early = await staff.act(appointment, "arrived")
+    assert (early.status_code, early.json()["type"]) == (409, "urn:millrace:problem:too-early")
+    assert "2026-11-19T07:00:00-05:00" in early.json()["detail"]
+    service.clock.now = START_OF_NINE - 2 * 3600
     assert (await staff.act(appointment, "arrived")).json()["state"] == "arrived"
+    assert (await staff.act(appointment, "completed")).json()["type"] == "urn:millrace:problem:too-early"
+    service.clock.now = START_OF_NINE
     completed = await staff.act(appointment, "completed")
     assert completed.json()["state"] == "completed"
     assert (await staff.act(appointment, "cancel", {"reason": "other"})).status_code == 409
     event = await published_data(service, appointment, 4)
-    assert (event["state"], event["completed_at"]) == ("completed", "2026-11-18T11:06:40.000Z")
+    assert (event["state"], event["completed_at"]) == ("completed", "2026-11-19T14:00:00.000Z")
 
 
 async def test_no_show_before_the_visit_is_refused(service: Service) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from millrace_scheduling.appointment.model import ARRIVAL_LEAD
 from millrace_scheduling.hold.model import HOLD_LIFETIME, HOLDS_PER_PATIENT
 
 from .booking import Client, bookable_location, free_starts, key, new_patient, staff_client
@@ -180,13 +181,13 @@ def state_machine(service: Service, portal: BlockingPortal) -> type[RuleBasedSta
             possible = {
                 "confirm": booked.state == "booked",
                 "cancel": booked.state in ACTIVE_STATES and self.model.now <= begins,
-                "arrived": booked.state in ACTIVE_STATES,
-                "completed": booked.state == "arrived",
+                "arrived": booked.state in ACTIVE_STATES and self.model.now >= begins - ARRIVAL_LEAD.total_seconds(),
+                "completed": booked.state == "arrived" and self.model.now >= begins,
                 "no_show": booked.state in ACTIVE_STATES and self.model.now >= begins,
             }
             return {"confirm": "confirmed", "cancel": "cancelled"}.get(action, action) if possible[action] else None
 
-        @rule(seconds=st.sampled_from([30, 120, 290, 310, 96_000]))
+        @rule(seconds=st.sampled_from([30, 120, 290, 310, 5_000, 96_000]))
         def wait(self, seconds: int) -> None:
             # Stop in the middle of the booked day, so that some slots are still ahead.
             self.model.now = min(self.model.now + seconds, (OPENS + 3 * VISIT).timestamp() + 1)

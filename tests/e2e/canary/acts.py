@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from tests.e2e.canary.scene import Scene
 from tests.support.platform import wait_for
+from tests.support.visits import begin_visit
 
 FREE_DAYS = 20
 """Days ahead on which the demo data have no appointments."""
@@ -89,6 +90,7 @@ def join_waitlist(scene: Scene) -> None:
 
 def review_visit(scene: Scene) -> None:
     visit = book(scene, 24 * FREE_DAYS + 24)
+    begin_visit(scene.platform, visit)
     for step in ("arrived", "completed"):
         scene.do(scene.staff, f"/v1/appointments/{visit}/{step}")
     body = {"appointment_id": visit, "overall": 5, "bedside_manner": 5, "wait_time": 5, "text": "Listened."}

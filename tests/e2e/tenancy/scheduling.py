@@ -71,6 +71,10 @@ def unchanged_appointment(world: World) -> Thing:
     return Thing({"appointment_id": world.once("appointment", lambda: visits.book_appointment(world))})
 
 
+def begun(world: World) -> Thing:
+    return Thing({"appointment_id": visits.begin(world)})
+
+
 def arrived(world: World) -> Thing:
     return Thing({"appointment_id": visits.arrive(world)})
 
@@ -132,10 +136,9 @@ ROWS: dict[str, Row] = {
     f"POST {APPOINTMENT_PATH}/reschedule": Row(
         parties(200), move, body=lambda ids: {"start": ids["start"]}, tenants=APPOINTMENT
     ),
-    f"POST {APPOINTMENT_PATH}/arrived": Row(reports(200), appointment),
+    f"POST {APPOINTMENT_PATH}/arrived": Row(reports(200), begun),
     f"POST {APPOINTMENT_PATH}/completed": Row(reports(200), arrived),
-    # A visit that hasn't begun can't be missed, and none can be booked in the past.
-    f"POST {APPOINTMENT_PATH}/no_show": Row(reports(409), unchanged_appointment),
+    f"POST {APPOINTMENT_PATH}/no_show": Row(reports(200), begun),
     "POST /v1/appointments/feeds": Row(
         practice(201), provider_location, body=lambda ids: {"provider_location_id": ids["provider_location_id"]}
     ),

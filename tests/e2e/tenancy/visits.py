@@ -9,6 +9,7 @@ from tests.e2e.tenancy import directory
 from tests.e2e.tenancy.rows import Actor, Ids, World, new_idempotency_key
 from tests.support.accounts import Account
 from tests.support.platform import wait_for
+from tests.support.visits import begin_visit
 
 FEED_SECONDS = 30.0
 """Seconds within which one service must have consumed an event of another."""
@@ -70,8 +71,15 @@ def book_appointment(world: World) -> str:
     return str(world.create_as(patient, "scheduling", "/v1/appointments", body)["id"])
 
 
+def begin(world: World) -> str:
+    """Return the id of a new appointment of PATIENT whose visit has begun."""
+    appointment = book_appointment(world)
+    begin_visit(world.platform, appointment)
+    return appointment
+
+
 def arrive(world: World) -> str:
-    return _report(world, book_appointment(world), "arrived")
+    return _report(world, begin(world), "arrived")
 
 
 def complete(world: World) -> str:

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from importlib.metadata import EntryPoint
 from typing import Annotated, cast
 
@@ -20,6 +22,7 @@ from millrace_local.up.supervisor import CommandError
 
 DEFAULT_PORT = 8080
 DEMO_PROVIDERS = 5000
+MAX_SHIFT = timedelta(days=365)
 
 errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
@@ -70,13 +73,27 @@ def up(
     demo_providers: Annotated[
         int, typer.Option(min=0, help="Generated providers for a new home; 0 leaves it empty.")
     ] = DEMO_PROVIDERS,
+    clock: Annotated[
+        str, typer.Option(help="Run all services at a later time, e.g. +3d or +36h, to try out what happens then.")
+    ] = "+0d",
 ) -> None:
     """Run the whole platform on this machine until Ctrl-C.
 
     MILLRACE_HOME (.millrace) is the directory of its state, MILLRACE_PORT (8080) its port on 127.0.0.1.
     """
     home = Home.from_environment(os.environ)
-    raise typer.Exit(run(Options(home, _port(), demo_providers, os.environ)))
+    raise typer.Exit(run(Options(home, _port(), demo_providers, os.environ, _parse_shift(clock))))
+
+
+def _parse_shift(text: str) -> timedelta:
+    """Return the shift of the clocks, e.g. 3 days for `+3d`; raise `typer.BadParameter`."""
+    match = re.fullmatch(r"\+(\d{1,4})([mhd])", text, re.ASCII)
+    if match is None:
+        raise typer.BadParameter("--clock isn't a shift. Give minutes, hours or days, e.g. +90m, +36h or +3d.")
+    shift = int(match[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[match[2]]
+    if shift > MAX_SHIFT:
+        raise typer.BadParameter(f"--clock is too far ahead. Give at most +{MAX_SHIFT.days}d.")
+    return shift
 
 
 def init(names: Annotated[list[str] | None, typer.Argument(help="Packages; default: all.")] = None) -> None:

@@ -1,5 +1,7 @@
 """The environment of a local platform's processes."""
 
+import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,11 +10,13 @@ from millrace_local.process import launch_environment
 from millrace_local.routes import SERVICES
 from millrace_local.up.environment import (
     Ports,
+    clock_variables,
     identity_variables,
     notifications_variables,
     platform_variables,
     service_variables,
 )
+from millrace_platform.settings import PlatformSettings
 
 PORTS = Ports(
     20001,
@@ -44,6 +48,17 @@ def test_addresses_are_fixed_and_names_are_the_users() -> None:
     assert variables["MILLRACE_CHANGES_STREAM"] == "mine"
     assert variables["MILLRACE_SEARCH_URL"] == "http://127.0.0.1:20007"
     assert not {"MILLRACE_HOME", "PATH"} & set(variables)
+
+
+def test_clocks_are_shifted_by_the_option_only() -> None:
+    mine = {"MILLRACE_CLOCK_AHEAD": "86400", "MILLRACE_SUPERVISOR_PID": "1"}
+    assert not mine.keys() & platform_variables(PORTS, {}, mine).keys()
+    assert clock_variables(timedelta(0), 7) == {}
+    variables = clock_variables(timedelta(days=3), os.getpid())
+    settings = PlatformSettings.model_validate(
+        {"aws_endpoint_url": "http://127.0.0.1:20003", **{name.lower()[9:]: each for name, each in variables.items()}}
+    )
+    assert settings.clock_ahead == 3 * 86_400
 
 
 def test_loopback_bypasses_proxies() -> None:

@@ -65,3 +65,12 @@ class Infrastructure:
     open_verifier: Callable[[PlatformSettings, Clock], AbstractAsyncContextManager[TokenVerifier]] = (
         authentication.open_verifier
     )
+
+    @classmethod
+    def of(cls, settings: PlatformSettings) -> "Infrastructure":
+        """Return the infrastructure of a process with these settings.
+
+        Only the service's own clock is shifted by `clock_ahead`: the feeds compare times with those of AWS, and ids
+        must also increase when the clock isn't shifted any more.
+        """
+        return cls(clock=settings.clock())

@@ -1,9 +1,15 @@
 """Settings that all services share, read from the environment when a process starts."""
 
-from typing import Annotated, Literal
+import os
+from ipaddress import ip_address
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from millrace_feeds.clock import SystemClock
 
 Seconds = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -46,6 +52,11 @@ class PlatformSettings(BaseSettings):
     """Name of this process in the leases of streams; None: a new name at each start. A fixed name resumes its leases at
     once; use it only where no second process can have the same name."""
 
+    clock_ahead: float = Field(0.0, ge=0)
+    """Seconds by which the clock is ahead of the machine's; refused unless `millrace up --clock` set it."""
+    supervisor_pid: int | None = None
+    """Process id of the `millrace up` that started this process."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 
@@ -64,3 +75,41 @@ class PlatformSettings(BaseSettings):
 
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     """Base address of an OTLP/HTTP collector; None disables telemetry."""
+
+    @model_validator(mode="after")
+    def _require_local_clock(self) -> Self:
+        """Refuse a shifted clock unless this process and its AWS emulator belong to a running `millrace up`.
+
+        On AWS there is no endpoint, and in Compose neither the endpoint nor the listener is on the loopback interface.
+        """
+        endpoint = urlsplit(self.aws_endpoint_url or "").hostname
+        is_local = _is_loopback(endpoint) and _is_loopback(self.listen_host) and _is_running(self.supervisor_pid)
+        if self.clock_ahead and not is_local:
+            raise PydanticCustomError(
+                "local_clock",
+                "MILLRACE_CLOCK_AHEAD is refused: only `millrace up --clock` may shift the clock. Unset it.",
+            )
+        return self
+
+    def clock(self) -> SystemClock:
+        """Return the clock of this process."""
+        return SystemClock(self.clock_ahead)
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _is_running(process: int | None) -> bool:
+    if process is None:
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

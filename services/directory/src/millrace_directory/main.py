@@ -25,5 +25,5 @@ def create(settings: DirectorySettings | None = None, infrastructure: Infrastruc
         name="directory",
         title="Millrace directory",
         routers=[*(module.router for module in AGGREGATES), insurance_plans.public, reference.router, internal.router],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure()),
+        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings)),
     )

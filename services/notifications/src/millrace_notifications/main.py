@@ -25,5 +25,5 @@ def create(
         name="notifications",
         title="Millrace notifications",
         routers=[module.router for module in (webhooks, deliveries, internal)],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure(), open_mailer),
+        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings), open_mailer),
     )

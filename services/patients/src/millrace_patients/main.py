@@ -29,5 +29,5 @@ def create(settings: PatientsSettings | None = None, infrastructure: Infrastruct
         name="patients",
         title="Millrace patients",
         routers=[module.router for module in modules],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure()),
+        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings)),
     )

@@ -64,7 +64,8 @@ def rebuild(
 
 async def _rebuild(settings: ProjectorSettings, segments: int, report: Any) -> RebuildResult:
     async with open_stores(settings, name="millrace-rebuild") as stores:
-        return await Rebuild(stores.redis, stores.truth, stores.writer, report=report, segments=segments).run()
+        rebuild = Rebuild(stores.redis, stores.truth, stores.writer, report=report, segments=segments, now=stores.now)
+        return await rebuild.run()
 
 
 def _settings() -> ProjectorSettings:

@@ -20,6 +20,6 @@ def create(settings: ProjectorSettings | None = None, infrastructure: Infrastruc
         name="projector",
         title="Millrace projector",
         routers=[router],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure()),
+        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings)),
         unavailable_on=REDIS_UNAVAILABLE,
     )

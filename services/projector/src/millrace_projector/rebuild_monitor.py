@@ -78,7 +78,12 @@ class RebuildMonitor:
     async def _rebuild(self) -> None:
         stores = self.stores
         rebuild = Rebuild(
-            stores.redis, stores.truth, stores.writer, segments=self.segments, wait_for_truth=self.wait_for_truth
+            stores.redis,
+            stores.truth,
+            stores.writer,
+            segments=self.segments,
+            wait_for_truth=self.wait_for_truth,
+            now=stores.now,
         )
         self.last_rebuild = await rebuild.run()
         logger.info(

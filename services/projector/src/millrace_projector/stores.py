@@ -1,6 +1,6 @@
 """Open the source of truth (DynamoDB) and the read model (Redis)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -15,11 +15,15 @@ from millrace_readmodel.writer import ReadModelWriter
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Clients of the stores that the projector writes. `redis` returns bytes, not text."""
+    """Clients of the stores that the projector writes. `redis` returns bytes, not text.
+
+    `now` returns Unix seconds, by which the writer and rebuilds select the days of openings.
+    """
 
     truth: Truth
     redis: Redis
     writer: ReadModelWriter
+    now: Callable[[], float]
 
 
 @asynccontextmanager
@@ -31,6 +35,7 @@ async def open_stores(settings: ProjectorSettings, *, name: str) -> AsyncIterato
         )
         try:
             truth = Truth(client, settings.truth_table)
-            yield Stores(truth, redis, ReadModelWriter(redis, truth))
+            now = settings.clock().time
+            yield Stores(truth, redis, ReadModelWriter(redis, truth, now=now), now)
         finally:
             await redis.aclose()

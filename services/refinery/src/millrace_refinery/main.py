@@ -19,5 +19,5 @@ def create(settings: RefinerySettings | None = None, infrastructure: Infrastruct
         name="refinery",
         title="Millrace refinery",
         routers=[router],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure()),
+        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings)),
     )

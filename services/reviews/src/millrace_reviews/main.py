@@ -24,5 +24,5 @@ def create(settings: ReviewsSettings | None = None, infrastructure: Infrastructu
         name="reviews",
         title="Millrace reviews",
         routers=[module.router for module in MODULES],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure()),
+        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings)),
     )

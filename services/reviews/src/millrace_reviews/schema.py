@@ -46,6 +46,7 @@ visit = Table(
     Column("npi", Text, nullable=False),
     Column("provider_location_id", Text, nullable=False),
     Column("practice_id", Text, index=True),
+    Column("start", DateTime(timezone=True), nullable=False),
     Column("month", Text, nullable=False, index=True),
     Column("completed_at", DateTime(timezone=True)),
 )

@@ -35,5 +35,7 @@ def create(
         name="scheduling",
         title="Millrace scheduling",
         routers=ROUTERS,
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure(), guard or ReservationGuard()),
+        start=partial(
+            bootstrap.start, settings, infrastructure or Infrastructure.of(settings), guard or ReservationGuard()
+        ),
     )

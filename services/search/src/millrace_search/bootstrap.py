@@ -4,7 +4,6 @@ from contextlib import AsyncExitStack
 
 from fastapi import FastAPI
 
-from millrace_feeds.clock import SystemClock
 from millrace_platform.application import ServiceRuntime
 from millrace_readmodel.dynamodb import truth_client
 from millrace_readmodel.near_cache import NearCache
@@ -38,10 +37,10 @@ async def start(settings: SearchSettings, app: FastAPI, stack: AsyncExitStack) -
     app.state.near_cache = near
     app.state.as_of = as_of
     app.state.searches = SearchService(
-        near, key_spaces, lexicons, as_of, SystemClock(), areas=settings.search_area_cache
+        near, key_spaces, lexicons, as_of, settings.clock(), areas=settings.search_area_cache
     )
     app.state.suggester = SuggestionService(near, key_spaces, lexicons)
-    app.state.providers = ProviderService(truth, SystemClock())
+    app.state.providers = ProviderService(truth, settings.clock())
 
     return ServiceRuntime(
         supporting={"near cache": near.run, "lexicon": lexicons.run, "as of": as_of.run},

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from millrace_local.ports import LOOPBACK, free_ports
@@ -11,7 +12,7 @@ from millrace_local.servers import ministack, redis
 # Prefixes of the user's settings that commands in other terminals need too.
 _PASSED_ON = ("MILLRACE_", "OTEL_")
 # Settings of the platform as a whole, not for its processes.
-_OURS = ("MILLRACE_HOME", "MILLRACE_PORT")
+_OURS = ("MILLRACE_HOME", "MILLRACE_PORT", "MILLRACE_CLOCK_AHEAD", "MILLRACE_SUPERVISOR_PID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,16 @@ def identity_variables(ports: Ports, port: int, master_key: Path) -> dict[str, s
         "MILLRACE_AUTH_ISSUER": issuer,
         "MILLRACE_AUTH_JWKS_URL": f"{ports.service_url('patients')}/v1/auth/.well-known/jwks.json",
         "MILLRACE_PATIENTS_MASTER_KEY_FILE": str(master_key),
+    }
+
+
+def clock_variables(ahead: timedelta, supervisor_pid: int) -> dict[str, str]:
+    """Return the shift of all services' clocks and the id of `millrace up`, which they require; nothing without one."""
+    if not ahead:
+        return {}
+    return {
+        "MILLRACE_CLOCK_AHEAD": f"{ahead.total_seconds():.0f}",
+        "MILLRACE_SUPERVISOR_PID": str(supervisor_pid),
     }
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from millrace_local.home import Home
 from millrace_local.ports import LOOPBACK
@@ -19,6 +20,7 @@ from millrace_local.up.child import Child, Clock
 from millrace_local.up.demo import Demo
 from millrace_local.up.environment import (
     Ports,
+    clock_variables,
     identity_variables,
     notifications_variables,
     platform_variables,
@@ -36,12 +38,16 @@ SERVICE_STOP_SECONDS = 30.0  # a service takes up to 25 s to finish its work
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of `millrace up`. `environment` contains the user's environment variables."""
+    """The options of `millrace up`. `environment` contains the user's environment variables.
+
+    All services' clocks are `clock_ahead` ahead of the machine's.
+    """
 
     home: Home
     port: int
     demo_providers: int
     environment: Mapping[str, str]
+    clock_ahead: timedelta = timedelta(0)
 
 
 class Platform:
@@ -80,12 +86,16 @@ class Platform:
         if self._aws_is_behind:
             await self._replay()
         if self._demo.is_pending:
-            await self._demo.add_calendars(self._variables, self._clock, time.time)
+            await self._demo.add_calendars(self._variables, self._clock, self._wall_clock)
             self._demo.done()
         elif self._demo.providers > 0:
             await self._wait_for_read_model()
         self._options.home.write_variables(self._variables)
         self._output.say(summary(self._options, self._clock() - began))
+
+    def _wall_clock(self) -> float:
+        """Return the time of the services' clocks in Unix seconds."""
+        return time.time() + self._options.clock_ahead.total_seconds()
 
     async def _wait_for_read_model(self) -> None:
         """Wait for the read model, which each start rebuilds because Redis isn't persistent.
@@ -120,6 +130,7 @@ class Platform:
         self._variables = {
             **platform_variables(self._ports, database_urls, self._options.environment),
             **identity_variables(self._ports, self._options.port, self._options.home.master_key),
+            **clock_variables(self._options.clock_ahead, os.getpid()),
             **notifications_variables(self._options.port, self._options.home.webhook_key),
         }
         self._aws.marker.touch()
@@ -196,6 +207,8 @@ def summary(options: Options, seconds: float) -> str:
     """Return the text that a user sees when the platform is ready."""
     url = f"http://{LOOPBACK}:{options.port}"
     search = f"{url}/v1/search?specialty=family-medicine&near=10001&radius_mi=25"
+    shift = options.clock_ahead
+    clock = (f"  its clock     {datetime.now(UTC) + shift:%Y-%m-%d %H:%M} UTC, {shift} ahead",) if shift else ()
     return "\n".join(
         (
             "",
@@ -206,6 +219,7 @@ def summary(options: Options, seconds: float) -> str:
             f"  a search      curl '{search}'",
             "  a booking     docs/tutorial/first-booking.md",
             f"  its state     {os.fspath(options.home.root)}",
+            *clock,
             "",
             "Ctrl-C stops everything.",
             "",

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import typer
 
-from millrace_feeds.clock import SystemClock
 from millrace_patients.account import repository
 from millrace_patients.account.model import Account, normalize_email
 from millrace_patients.account.roles import RoleService
@@ -47,13 +46,13 @@ def grant(
 
 
 async def _grant(email: str, roles: tuple[Role, ...], practices: tuple[UUID, ...]) -> Account:
-    clock = SystemClock()
-    async with open_core(PatientsSettings()) as core:
+    settings = PatientsSettings()
+    async with open_core(settings) as core:
         async with core.database.read() as session:
             found = await repository.find_by_email_index(session, core.keys.index_email(email))
         if found is None:
             typer.echo("There is no account with this email address.", err=True)
             raise typer.Exit(1)
-        envelopes = Envelopes(SOURCE, clock, Uuid7(clock))
+        envelopes = Envelopes(SOURCE, settings.clock(), Uuid7())
         units = UnitsOfWork(core.database, envelopes, AuditTrail(core.keys.audit))
         return await RoleService(units).set(None, found.id, roles, practices)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from millrace_feeds.clock import SystemClock, utc_now
+from millrace_feeds.clock import utc_now
 from millrace_patients.account.model import find_inconsistency
 from millrace_patients.commands import report_errors
 from millrace_patients.composition import create_issuer, open_core, open_key_ring
@@ -38,8 +38,7 @@ def token(
 
 
 async def _token(settings: PatientsSettings, roles: tuple[Role, ...], practices: tuple[UUID, ...]) -> str:
-    clock = SystemClock()
-    ids = Uuid7(clock)
+    clock, ids = settings.clock(), Uuid7()
     async with open_core(settings) as core:
         issuer = create_issuer(settings, await open_key_ring(settings, core, clock), clock, ids)
         now = utc_now(clock)

@@ -40,11 +40,13 @@ class Reviews:
     async def create(self, caller: Principal, appointment_id: UUID, content: Content) -> Review:
         """Create a review.
 
-        Problems: 404 for another patient's appointment, 409 if the visit was reviewed, 422 unless the visit was
-        completed, at most `window` ago.
+        Problems: 404 for another patient's appointment, 409 if the visit was reviewed, 422 unless the visit has begun
+        and was completed at most `window` ago.
         """
         async with self.units.begin() as work:
             visit = await self._get_own_visit(work, caller, str(appointment_id))
+            if not visit.has_begun(work.now):
+                raise _not_reviewable("The visit hasn't begun.", "Review the visit after it took place.")
             self._check_window(visit.completed_at, work.now)
             status = ReviewStatus.submit(screen(content.text))
             identifier = self.ids()

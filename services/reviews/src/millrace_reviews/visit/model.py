@@ -16,7 +16,7 @@ class Obstacle(Enum):
 class Visit:
     """One version of an appointment, with the fields that reviews need.
 
-    `patient_id` is None once the patient has been erased; `month` is the local month of the visit (`2026-11`);
+    `patient_id` is None once the patient has been erased; `start` is in UTC, `month` is its local month (`2026-11`);
     `completed_at` is None until the visit is completed.
     """
 
@@ -26,8 +26,12 @@ class Visit:
     npi: str
     provider_location_id: str
     practice_id: str | None
+    start: datetime
     month: str
     completed_at: datetime | None
+
+    def has_begun(self, now: datetime) -> bool:
+        return now >= self.start
 
 
 def find_obstacle(completed_at: datetime | None, now: datetime, window: timedelta) -> Obstacle | None:

@@ -12,7 +12,7 @@ def parse_visit(appointment: Appointment, envelope: Envelope) -> Visit:
 
     A completed appointment without `completed_at` was completed at the time of its event.
     """
-    completed_at = None
+    start, completed_at = _parse_time("start", appointment.start), None
     if appointment.state == "completed":
         completed_at = _parse_time("completed_at", appointment.completed_at or envelope.time).astimezone(UTC)
     return Visit(
@@ -22,8 +22,9 @@ def parse_visit(appointment: Appointment, envelope: Envelope) -> Visit:
         npi=appointment.npi,
         provider_location_id=appointment.provider_location_id,
         practice_id=appointment.practice_id,
+        start=start.astimezone(UTC),
         # The offset is local to the practice, and so is the month.
-        month=f"{_parse_time('start', appointment.start):%Y-%m}",
+        month=f"{start:%Y-%m}",
         completed_at=completed_at,
     )
 

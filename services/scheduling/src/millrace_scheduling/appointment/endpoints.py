@@ -173,7 +173,7 @@ async def reschedule_appointment(
 async def mark_appointment_arrived(
     appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
-    """Record, as the practice, that the patient arrived."""
+    """Record, as the practice, that the patient arrived. Possible from two hours before the visit's start on."""
     return (await appointments.report(caller, key, appointment_id, match, Action.ARRIVE)).response()
 
 
@@ -186,7 +186,10 @@ async def mark_appointment_arrived(
 async def mark_appointment_completed(
     appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
-    """Record, as the practice, that the visit of an arrived patient is over. The patient can then review it."""
+    """Record, as the practice, that the visit of an arrived patient is over. The patient can then review it.
+
+    Possible from the visit's start on.
+    """
     return (await appointments.report(caller, key, appointment_id, match, Action.COMPLETE)).response()
 
 
@@ -196,5 +199,5 @@ async def mark_appointment_completed(
 async def mark_appointment_no_show(
     appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
 ) -> Response:
-    """Record, as the practice, that the patient didn't come. Possible only after the visit's start."""
+    """Record, as the practice, that the patient didn't come. Possible from the visit's start on."""
     return (await appointments.report(caller, key, appointment_id, match, Action.MISS)).response()

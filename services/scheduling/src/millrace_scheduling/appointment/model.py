@@ -61,6 +61,8 @@ TRANSITIONS: Final[Mapping[State, Mapping[Action, State]]] = {
 }
 
 PRACTICE_ONLY: Final = frozenset({Action.ARRIVE, Action.COMPLETE, Action.MISS})
+ARRIVAL_LEAD: Final = timedelta(hours=2)
+"""How long before the start of a visit the arrival of its patient can be recorded."""
 OCCUPYING_STATES: Final = frozenset({State.BOOKED, State.CONFIRMED, State.ARRIVED, State.COMPLETED, State.NO_SHOW})
 """States in which the provider's time is reserved."""
 
@@ -96,7 +98,11 @@ class TooLateError(AppointmentRuleError):
 
 
 class TooEarlyError(AppointmentRuleError):
-    """The visit hasn't begun, so the patient can't have missed it."""
+    """The action is possible from `earliest` on only."""
+
+    def __init__(self, earliest: datetime) -> None:
+        super().__init__("before the visit")
+        self.earliest = earliest
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,19 +172,16 @@ class Appointment:
         )
 
     def mark_arrived(self, now: datetime) -> "Appointment":
-        """Record that the patient arrived. Raises `WrongStateError`."""
-        return self._apply(Action.ARRIVE, now)
+        """Record that the patient arrived. Raises `WrongStateError`, `TooEarlyError` before the `ARRIVAL_LEAD`."""
+        return self._apply_from(self.visit.start - ARRIVAL_LEAD, Action.ARRIVE, now)
 
     def complete(self, now: datetime) -> "Appointment":
-        """Record that the visit is over. Raises `WrongStateError`."""
-        return replace(self._apply(Action.COMPLETE, now), completed_at=now)
+        """Record that the visit is over. Raises `WrongStateError`, and `TooEarlyError` before the visit's start."""
+        return replace(self._apply_from(self.visit.start, Action.COMPLETE, now), completed_at=now)
 
     def mark_missed(self, now: datetime) -> "Appointment":
         """Record a no-show. Raises `WrongStateError`, and `TooEarlyError` before the visit's start."""
-        after = self._apply(Action.MISS, now)
-        if now < self.visit.start:
-            raise TooEarlyError
-        return after
+        return self._apply_from(self.visit.start, Action.MISS, now)
 
     def erase_patient(self, now: datetime) -> "Appointment":
         """Remove the patient's id, and cancel the appointment if it can still be cancelled."""
@@ -198,6 +201,12 @@ class Appointment:
         deadline = self.visit.start - notice
         if by is Party.PATIENT and now > deadline:
             raise TooLateError(deadline)
+
+    def _apply_from(self, earliest: datetime, action: Action, now: datetime) -> "Appointment":
+        after = self._apply(action, now)
+        if now < earliest:
+            raise TooEarlyError(earliest)
+        return after
 
     def _apply(self, action: Action, now: datetime) -> "Appointment":
         return replace(self, version=self.version + 1, state=self._next_state(action), updated_at=now)

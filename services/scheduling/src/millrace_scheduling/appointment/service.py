@@ -38,6 +38,7 @@ from millrace_scheduling.appointment.schemas import AppointmentResource
 from millrace_scheduling.appointment.wire import appointment_event
 from millrace_scheduling.hold import repository as holds
 from millrace_scheduling.hold.repository import HoldRow
+from millrace_scheduling.hold.schemas import local_text
 from millrace_scheduling.hold.service import WaitlistOffers
 from millrace_scheduling.problems import hold_expired, hold_used, not_found
 from millrace_scheduling.provider_location import repository as provider_locations
@@ -173,7 +174,7 @@ class AppointmentService:
             row, party = _require_access(caller, appointment_id, found)
             if match is not None:
                 match.require(row.appointment.version)
-            with _rule_problems():
+            with _rule_problems(row.appointment.visit.time_zone):
                 after = await change(work, row, party)
             if after.version != row.appointment.version:
                 await repository.save(work.session, after)
@@ -184,18 +185,22 @@ class AppointmentService:
 
 
 @contextmanager
-def _rule_problems() -> Iterator[None]:
-    """Context manager: raise each `AppointmentRuleError` of the block as the problem to respond with."""
+def _rule_problems(time_zone: str) -> Iterator[None]:
+    """Context manager: raise each `AppointmentRuleError` of the block as the problem to respond with.
+
+    Times in problems are in the local time of `time_zone`.
+    """
     try:
         yield
     except WrongStateError as error:
         possible = ", ".join(error.possible) or "none"
         raise _rule_problem("wrong-state", f"It is {error.state}. Possible actions: {possible}.") from None
     except TooLateError as error:
-        deadline = error.deadline.isoformat()
-        raise _rule_problem("too-late", f"Call the practice: it takes changes until {deadline}.") from None
-    except TooEarlyError:
-        raise _rule_problem("too-early", "The visit hasn't begun. Wait for its start.") from None
+        deadline = local_text(error.deadline, time_zone)
+        raise _rule_problem("too-late", f"Patients can change it until {deadline}. Call the practice.") from None
+    except TooEarlyError as error:
+        earliest = local_text(error.earliest, time_zone)
+        raise _rule_problem("too-early", f"This can be recorded from {earliest} on. Send it again then.") from None
 
 
 def _rule_problem(slug: str, detail: str) -> Problem:

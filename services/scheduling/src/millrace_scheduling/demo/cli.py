@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from millrace_feeds.clock import SystemClock
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
@@ -36,11 +35,11 @@ def demo(
 
 async def _load(limit: int, seed: int, wait: float) -> int:
     settings = SchedulingSettings()
-    console, clock = Console(stderr=True), SystemClock()
+    console, clock = Console(stderr=True), settings.clock()
     async with open_database(
         settings.scheduling_database_url, name="millrace-calendars", pool_size=1, seconds=STATEMENT_TIMEOUT
     ) as database:
-        units = UnitsOfWork(database, Envelopes(SOURCE, clock, Uuid7(clock)))
+        units = UnitsOfWork(database, Envelopes(SOURCE, clock, Uuid7()))
         with console.status("Creating calendars") as status:
             return await load_demo(
                 units, limit=limit, seed=seed, wait=wait, on_progress=lambda n: status.update(f"{n:,} calendars")

@@ -4,7 +4,7 @@ from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
 
-revision = "1001"
+revision = "1002"
 down_revision = None
 
 TABLES = """
@@ -31,6 +31,7 @@ CREATE TABLE visit (
     npi text NOT NULL,
     provider_location_id text NOT NULL,
     practice_id text,
+    start timestamptz NOT NULL,
     month text NOT NULL,
     completed_at timestamptz
 );
