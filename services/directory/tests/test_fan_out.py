@@ -75,10 +75,12 @@ async def test_deleting_a_plan_removes_it_from_provider_locations(directory: Dir
         await directory.create("insurance-plans", id=plan, name=plan)
     created = await directory.create_provider_location()
     path = f"provider-locations/{created['id']}"
-    await directory.put(path, {**created, "accepted_plans": PLANS}, 1)
+    years = {plan: [2027, 2026] for plan in PLANS}
+    await directory.put(path, {**created, "accepted_plans": PLANS, "accepted_plan_years": years}, 1)
     await directory.delete(f"insurance-plans/{PLANS[0]}", 1)
     shown = await directory.get(path)
     assert (shown["accepted_plans"], shown["version"]) == ([PLANS[1]], 3)
+    assert shown["accepted_plan_years"] == {PLANS[1]: [2026, 2027]}
     last = _last(await directory.published(), f"provider-location/{created['npi']}/{created['id']}")
     assert last.entityversion == 3
 

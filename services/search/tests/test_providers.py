@@ -99,6 +99,18 @@ async def test_page_contains_the_whole_collection(search_app: SearchApp, truth: 
     assert listed.headers["ETag"] == '"6"'
 
 
+async def test_page_lists_the_plans_of_the_current_year(search_app: SearchApp, truth: MemoryTruth) -> None:
+    path = f"/v1/providers/{make_npi(1)}"
+    years = {"P1": (2025,), "P2": (2026,), "P3": (2026, 2027)}
+    office = msgspec.structs.replace(OFFICE, accepted_plans=("P1", "P2", "P3", "P4"), accepted_plan_years=years)
+    truth.stored[make_npi(1)] = replace(truth.stored[make_npi(1)], locations=[office])
+    first = await search_app.http.get(path)
+    assert first.json()["locations"][0]["accepted_plans"] == ["P2", "P3", "P4"]
+    truth.now = datetime(2027, 1, 1, tzinfo=UTC)
+    second = await search_app.http.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert second.json()["locations"][0]["accepted_plans"] == ["P3", "P4"]
+
+
 async def test_locations_contain_the_next_openings(search_app: SearchApp, truth: MemoryTruth) -> None:
     starts = ("2026-11-23T09:30:00-05:00", "2026-11-23T10:00:00-05:00", "2026-11-25T09:00:00-05:00")
     entity = Availability(

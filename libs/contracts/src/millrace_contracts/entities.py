@@ -96,6 +96,8 @@ class ProviderLocation(Entity, frozen=True, kw_only=True):
     phone: str | None = None
     accepted_plans: tuple[str, ...] = ()
     """Insurance plan ids, sorted."""
+    accepted_plan_years: dict[str, tuple[int, ...]] = {}
+    """The years in which a plan of `accepted_plans` is accepted, sorted; a plan without an entry is in all years."""
     new_patients: bool | None = None
     """Whether the provider accepts new patients; null if unknown."""
     position: Position | None = None

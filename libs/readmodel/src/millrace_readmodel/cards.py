@@ -14,6 +14,7 @@ import msgspec
 from millrace_contracts.entities import Address, Provider, ProviderLocation, ReviewSummary
 from millrace_readmodel import layout
 from millrace_readmodel.openings import WeekItem
+from millrace_readmodel.plan_years import plan_set
 from millrace_readmodel.zones import TIME_ZONES, zone_number
 from millrace_reference.languages import find_language
 from millrace_reference.names import index_words
@@ -47,6 +48,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     sex: str | None
     languages: tuple[str, ...]
     plans: tuple[str, ...]
+    """The plan set: see `plan_years.plan_set`."""
     new_patients: bool | None
     rating: float | None
     reviews: int
@@ -169,7 +171,7 @@ def build_cards(collection: ItemCollection) -> list[Card]:
             time_zone=location.time_zone or "UTC",
             sex=provider.sex,
             languages=provider.languages,
-            plans=location.accepted_plans,
+            plans=plan_set(location),
             new_patients=location.new_patients,
             rating=reviews.overall if reviews else None,
             reviews=reviews.count if reviews else 0,

@@ -112,6 +112,9 @@ def _refine_provider_location(provider_location: ProviderLocation) -> ProviderLo
         provider_location,
         **_shared_fields(provider_location),
         accepted_plans=_sorted_set(provider_location.accepted_plans),
+        accepted_plan_years={
+            plan: tuple(sorted(set(years))) for plan, years in sorted(provider_location.accepted_plan_years.items())
+        },
         specialty=_specialty_slug(provider_location.taxonomy),
     )
 

@@ -42,7 +42,10 @@ _UPDATE_LOCATIONS = update_live("location", "practice_id = ANY($1)")
 _UPDATE_PROVIDER_LOCATIONS = update_live("provider_location", "location_id = ANY($1)")
 _DELETE_PROVIDER_LOCATIONS = update_live("provider_location", "npi = ANY($1)", "deleted_at = $2")
 _REMOVE_PLAN = update_live(
-    "provider_location", "$1 = ANY(accepted_plans)", "accepted_plans = array_remove(accepted_plans, $1)"
+    "provider_location",
+    "$1 = ANY(accepted_plans)",
+    "accepted_plans = array_remove(accepted_plans, $1), accepted_plan_years = "
+    "ARRAY(SELECT each FROM unnest(accepted_plan_years) AS each WHERE split_part(each, ':', 1) <> $1)",
 )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from millrace_directory.insurance_plan.model import FIRST_YEAR, LAST_YEAR
 from millrace_platform import resources
 
 PlanId = Annotated[
@@ -13,6 +14,7 @@ PlanId = Annotated[
         description="HIOS plan id (14 characters), or your own identifier of letters, digits, `.`, `_` and `-`.",
     ),
 ]
+Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
 Taxonomy = Annotated[str, Field(pattern=r"^[0-9A-Z]{10}$", description="NUCC provider taxonomy code.")]
 
 

@@ -146,6 +146,7 @@ WITH differing AS (
         version = p.version + 1, taxonomy = excluded.taxonomy, phone = excluded.phone,
         new_patients = CASE WHEN p.deleted_at IS NULL THEN p.new_patients END,
         accepted_plans = CASE WHEN p.deleted_at IS NULL THEN p.accepted_plans ELSE '{{}}' END,
+        accepted_plan_years = CASE WHEN p.deleted_at IS NULL THEN p.accepted_plan_years ELSE '{{}}' END,
         deleted_at = NULL
     RETURNING p.id
 )

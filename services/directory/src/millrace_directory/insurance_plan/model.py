@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from millrace_directory.model import DomainEvent, State
+
+FIRST_YEAR: Final = 2000
+LAST_YEAR: Final = 2100
 
 
 @dataclass(frozen=True, slots=True)

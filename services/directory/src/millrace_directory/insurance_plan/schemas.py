@@ -1,14 +1,10 @@
 """Insurance plans as REST resources."""
 
-from typing import Annotated
-
 from pydantic import Field
 
 from millrace_directory.insurance_plan.model import InsurancePlan
-from millrace_directory.schemas import Body, PlanId
+from millrace_directory.schemas import Body, PlanId, Year
 from millrace_platform.resources import Schema, Text, Version
-
-Year = Annotated[int, Field(ge=2000, le=2100)]
 
 
 class _Fields(Schema):

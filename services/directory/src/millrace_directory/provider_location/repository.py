@@ -7,7 +7,7 @@ from sqlalchemy import FromClause, Select
 from millrace_contracts import entities
 from millrace_contracts.registry import PROVIDER_LOCATION
 from millrace_directory.location.repository import address, practice_id
-from millrace_directory.provider_location.model import ProviderLocation
+from millrace_directory.provider_location.model import ProviderLocation, split_plan_years
 from millrace_directory.repository import Repository
 from millrace_directory.tables import location, practice, provider_location
 from millrace_directory.wire import Kind, Row, select_versioned
@@ -24,6 +24,7 @@ def _entity(row: Row) -> entities.ProviderLocation:
         practice_name=row["practice_name"],
         phone=row["phone"],
         accepted_plans=tuple(row["accepted_plans"]),
+        accepted_plan_years=split_plan_years(row["accepted_plan_years"]),
         new_patients=row["new_patients"],
     )
 

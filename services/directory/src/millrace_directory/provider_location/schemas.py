@@ -1,13 +1,14 @@
 """Provider-locations as REST resources."""
 
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field, StrictBool
 
 from millrace_contracts.entities import provider_location_id
 from millrace_directory.location.schemas import AddressBody
-from millrace_directory.provider_location.model import ProviderLocation
-from millrace_directory.schemas import Body, PlanId, Taxonomy
+from millrace_directory.provider_location.model import ProviderLocation, join_plan_years
+from millrace_directory.schemas import Body, PlanId, Taxonomy, Year
 from millrace_platform.resources import Npi, Phone, Schema, Version
 
 
@@ -22,6 +23,12 @@ class _Fields(Schema):
     accepted_plans: list[PlanId] = Field(
         [], max_length=2_000, description="Ids of insurance plans.", examples=[["12345IL0010001"]]
     )
+    accepted_plan_years: dict[PlanId, Annotated[list[Year], Field(min_length=1, max_length=50)]] = Field(
+        {},
+        max_length=2_000,
+        description="The years in which an accepted plan is accepted; a plan without an entry is in all years.",
+        examples=[{"12345IL0010001": [2026]}],
+    )
 
 
 class ProviderLocationBody(_Fields, Body):
@@ -31,8 +38,10 @@ class ProviderLocationBody(_Fields, Body):
 
     def state(self) -> ProviderLocation:
         key = UUID(provider_location_id(self.npi, str(self.location_id)))
-        values = self.model_dump(exclude={"accepted_plans"})
-        return ProviderLocation(id=key, **values, accepted_plans=tuple(sorted(set(self.accepted_plans))))
+        values = self.model_dump(exclude={"accepted_plans", "accepted_plan_years"})
+        plans = sorted(set(self.accepted_plans))
+        years = join_plan_years({plan: self.accepted_plan_years.get(plan, []) for plan in plans})
+        return ProviderLocation(id=key, **values, accepted_plans=tuple(plans), accepted_plan_years=years)
 
 
 class ProviderLocationResource(_Fields):

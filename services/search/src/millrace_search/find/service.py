@@ -17,6 +17,7 @@ from millrace_feeds.clock import Clock
 from millrace_readmodel.cached_generation import CachedGeneration, GenerationReplacedError, KeySpace
 from millrace_readmodel.layout import ROW, card_prefix, openings_key_for, partition_key
 from millrace_readmodel.near_cache import NearCache
+from millrace_readmodel.plan_years import plan_year
 from millrace_reference.text import find_closest
 from millrace_search.engine import cursor as cursors
 from millrace_search.engine.area import Area, Bools, Ids, build_area
@@ -226,7 +227,7 @@ class SearchService:
         return cast(list[V], values)
 
     async def _find_plan(self, lexicon: Lexicon, plan_id: str, area: Area) -> tuple[Plan, Bools]:
-        """Return the plan, and for each plan set number in the area whether the set contains the plan."""
+        """Return the plan, and for each plan set number in the area whether the set contains the plan this year."""
         highest = area.highest_plan_set
         if highest >= len(lexicon.plan_sets):
             await lexicon.refresh_plan_sets()
@@ -234,7 +235,7 @@ class SearchService:
         if plan is None and plan_id not in lexicon.plan_sets:
             neighbors = lexicon.plans.neighbors(plan_id, NEIGHBORS)
             raise unknown_value("plan", "Unknown plan.", find_closest(plan_id, neighbors))
-        accepting = lexicon.plan_sets.accepting(plan_id)
+        accepting = lexicon.plan_sets.accepting(plan_id, plan_year(self.now()))
         if highest >= len(accepting):
             accepting = np.concatenate((accepting, np.zeros(highest + 1 - len(accepting), dtype=np.bool_)))
         return plan or Plan(plan_id, plan_id, None, ()), accepting

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from cachetools import LRUCache
 
 from millrace_contracts.entities import InsurancePlan
+from millrace_readmodel.plan_years import split_member
 from millrace_reference.text import split_words
 
 LOOKUPS: Final = 256
@@ -23,9 +24,9 @@ class PlanSets:
     """Maps plans to the plan sets that contain them. Sets are only added; a number never changes its meaning."""
 
     def __init__(self) -> None:
-        self._sets_by_plan: dict[str, array[int]] = {}
+        self._sets_by_plan: dict[str, dict[int | None, array[int]]] = {}
         self._size = 0
-        self._lookups: LRUCache[str, npt.NDArray[np.bool_]] = LRUCache(LOOKUPS)
+        self._lookups: LRUCache[tuple[str, int], npt.NDArray[np.bool_]] = LRUCache(LOOKUPS)
 
     def __len__(self) -> int:
         return self._size
@@ -34,20 +35,24 @@ class PlanSets:
         return plan_id in self._sets_by_plan
 
     def extend(self, sets: Iterable[bytes]) -> None:
-        """Append plan sets, each given as plan ids joined by spaces."""
-        for plans in sets:
-            for plan_id in plans.decode().split():
-                self._sets_by_plan.setdefault(plan_id, array("I")).append(self._size)
+        """Append plan sets, each given as its members (`plan_years.plan_set`) joined by spaces."""
+        for members in sets:
+            for member in members.decode().split():
+                plan_id, year = split_member(member)
+                self._sets_by_plan.setdefault(plan_id, {}).setdefault(year, array("I")).append(self._size)
             self._size += 1
         self._lookups.clear()
 
-    def accepting(self, plan_id: str) -> npt.NDArray[np.bool_]:
-        """Return an array that states for each plan set number whether the set contains the plan."""
-        lookup = self._lookups.get(plan_id)
+    def accepting(self, plan_id: str, year: int) -> npt.NDArray[np.bool_]:
+        """Return an array that states for each plan set number whether the set contains the plan in this year."""
+        lookup = self._lookups.get((plan_id, year))
         if lookup is None:
             lookup = np.zeros(max(self._size, 1), dtype=np.bool_)
-            lookup[np.frombuffer(self._sets_by_plan.get(plan_id, array("I")), dtype=np.uintc)] = True
-            self._lookups[plan_id] = lookup
+            by_year = self._sets_by_plan.get(plan_id, {})
+            for numbers in (by_year.get(None), by_year.get(year)):
+                if numbers is not None:
+                    lookup[np.frombuffer(numbers, dtype=np.uintc)] = True
+            self._lookups[plan_id, year] = lookup
         return lookup
 
 

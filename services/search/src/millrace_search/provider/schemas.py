@@ -37,7 +37,7 @@ class ProviderLocation(BaseModel):
     time_zone: str | None = Field(description="IANA name.", examples=["America/New_York"])
     phone: str | None
     practice: NamedPractice | None
-    accepted_plans: list[str] = Field(description="Insurance plan ids.")
+    accepted_plans: list[str] = Field(description="Ids of the insurance plans that are accepted this year.")
     new_patients: bool | None
     openings: Openings | None = Field(description="null if unknown.")
 
@@ -88,10 +88,11 @@ def to_page(page: ProviderView) -> ProviderPage:
 
 def to_locations(page: ProviderView) -> list[ProviderLocation]:
     """Convert the locations of a provider to responses."""
-    return [_location(each, page.openings(each)) for each in page.collection.locations]
+    return [_location(page, each) for each in page.collection.locations]
 
 
-def _location(location: entities.ProviderLocation, openings: bytes) -> ProviderLocation:
+def _location(page: ProviderView, location: entities.ProviderLocation) -> ProviderLocation:
+    openings = page.openings(location)
     practice = NamedPractice(id=location.practice_id, name=location.practice_name) if location.practice_id else None
     return ProviderLocation(
         id=location.id,
@@ -103,7 +104,7 @@ def _location(location: entities.ProviderLocation, openings: bytes) -> ProviderL
         time_zone=location.time_zone,
         phone=location.phone,
         practice=practice,
-        accepted_plans=list(location.accepted_plans),
+        accepted_plans=page.accepted_plans(location),
         new_patients=location.new_patients,
         openings=None if openings == UNKNOWN else Openings.model_validate_json(openings),
     )

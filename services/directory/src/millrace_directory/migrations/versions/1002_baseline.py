@@ -4,7 +4,7 @@ from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
 
-revision = "1001"
+revision = "1002"
 down_revision = None
 
 TABLES = """
@@ -57,6 +57,7 @@ CREATE TABLE provider_location (
     phone text,
     new_patients boolean,
     accepted_plans text[] NOT NULL DEFAULT '{}',
+    accepted_plan_years text[] NOT NULL DEFAULT '{}',
     deleted_at timestamptz,
     -- A provider practices at a location once.
     CONSTRAINT provider_location_npi_location_id_key UNIQUE (npi, location_id)
