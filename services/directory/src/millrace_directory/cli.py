@@ -22,7 +22,16 @@ from millrace_platform.telemetry import telemetry
 app = typer.Typer(help="Import files into the directory.", no_args_is_help=True)
 
 Import = Callable[[ImportProgress], Coroutine[Any, Any, ImportStats]]
-Rejects = Annotated[Path | None, typer.Option("--rejects", help="Write rejected rows to this CSV: line, NPI, reason.")]
+Rejects = Annotated[
+    Path | None,
+    typer.Option(
+        "--rejects",
+        help="List rejected rows in this CSV, by default in FILE.rejects.csv in the working directory.",
+        show_default=False,
+    ),
+]
+NOTHING_USED = 3
+"""Exit code if no row of the files could be used."""
 
 
 @app.command("nppes")
@@ -34,7 +43,7 @@ def nppes(
     """Import an NPPES dissemination file; an interrupted import of the same file continues where it stopped."""
     settings = DirectorySettings()
     parameters = NppesImport(settings.directory_database_url, file, rejects, limit, SystemClock(), fast_ids())
-    _run(settings, file, rejects, lambda progress: import_nppes(parameters, progress))
+    _run(settings, file, lambda progress: import_nppes(parameters, progress))
 
 
 @app.command("qhp")
@@ -46,10 +55,10 @@ def qhp(
     """Import insurance plans and their providers, in the format of the CMS QHP provider directory."""
     settings = DirectorySettings()
     parameters = QhpImport(settings.directory_database_url, providers, plans, rejects, SystemClock(), fast_ids())
-    _run(settings, providers, rejects, lambda progress: import_qhp(parameters, progress))
+    _run(settings, providers, lambda progress: import_qhp(parameters, progress))
 
 
-def _run(settings: DirectorySettings, file: Path, rejects: Path | None, run_import: Import) -> None:
+def _run(settings: DirectorySettings, file: Path, run_import: Import) -> None:
     console = Console(stderr=True)
     began = time.monotonic()
     try:
@@ -57,9 +66,14 @@ def _run(settings: DirectorySettings, file: Path, rejects: Path | None, run_impo
         with telemetry(settings, service="millrace-import"), ProgressBar(console, size) as progress:
             stats = asyncio.run(run_import(progress))
     except ImportFailedError as error:
+        if error.stats is not None and error.stats.rows:
+            error.stats.print_summary(Console(), seconds=time.monotonic() - began)
         console.print(str(error), markup=False, soft_wrap=True)
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as interrupt:
         console.print("Import interrupted. Run the same command again to continue.")
         raise typer.Exit(130) from interrupt
-    stats.print_summary(Console(), seconds=time.monotonic() - began, rejects=None if rejects is None else str(rejects))
+    stats.print_summary(Console(), seconds=time.monotonic() - began)
+    if not stats.used.total():
+        console.print("Nothing was imported: no row could be used.")
+        raise typer.Exit(NOTHING_USED)

@@ -16,7 +16,7 @@ from millrace_contracts.registry import decode_entity
 from millrace_directory.bulk_import.stats import ImportStats
 from millrace_directory.nppes.loader import NppesImport, import_nppes
 from millrace_directory.qhp.loader import QhpImport, import_qhp
-from millrace_feeds.clock import SystemClock
+from millrace_feeds.clock import Clock, SystemClock
 from millrace_platform.ids import Uuid7
 from millrace_reference.nppes import COLUMNS, address_columns
 from services.directory.tests.running import npi
@@ -71,6 +71,14 @@ def content(rows: Iterable[Mapping[str, str]], columns: Sequence[str] = COLUMNS)
     return buffer.getvalue()
 
 
+def read_rejects(file: Path) -> list[Row]:
+    """Return the rows of a rejects file by column; none if there is no file."""
+    if not file.exists():
+        return []
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
 @dataclass
 class FakeProgress:
     """Records the start of an import; `after_chunk` is called after each chunk."""
@@ -111,11 +119,14 @@ class Directory:
         chunk_rows: int = 5_000,
         small_bytes: int = 1 << 30,
     ) -> ImportStats:
-        parameters = NppesImport(self.dsn, file, rejects, None, SystemClock(), Uuid7(), chunk_rows, small_bytes)
+        listed = rejects or self.home / "rejects.csv"
+        parameters = NppesImport(self.dsn, file, listed, None, SystemClock(), Uuid7(), chunk_rows, small_bytes)
         return await import_nppes(parameters, progress or FakeProgress())
 
-    async def import_qhp(self, providers: Path, plans: Path, rejects: Path | None = None) -> ImportStats:
-        return await import_qhp(QhpImport(self.dsn, providers, plans, rejects, SystemClock(), Uuid7()), FakeProgress())
+    async def import_qhp(self, providers: Path, plans: Path, clock: Clock | None = None) -> ImportStats:
+        rejects = self.home / "rejects.csv"
+        parameters = QhpImport(self.dsn, providers, plans, rejects, clock or SystemClock(), Uuid7())
+        return await import_qhp(parameters, FakeProgress())
 
     async def published(self) -> list[Envelope]:
         """Return the events published since the last call, in order."""

@@ -1,7 +1,7 @@
 """`millrace import` at the command line."""
 
 import asyncio
-import csv
+import gzip
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,12 @@ from typer.testing import CliRunner
 
 from millrace_directory.cli import app
 
-from .support import Directory, content, individual
+from .support import Directory, content, individual, read_rejects
 
 
 @pytest.fixture
-def runner(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+def runner(directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MILLRACE_DIRECTORY_DATABASE_URL", directory.dsn)
     return CliRunner()
 
@@ -32,7 +33,37 @@ async def test_summary_lists_rejects_by_reason(runner: CliRunner, tmp_path: Path
     assert "individuals" in output
     assert "wrong NPI check digit" in output
     assert "2 rows in" in output
-    assert [row["npi"] for row in csv.DictReader(rejects.open())] == ["1000000138"]
+    assert f"listed in {rejects}" in output
+    assert [row["identifier"] for row in read_rejects(rejects)] == ["1000000138"]
+
+
+async def test_rejects_are_listed_in_the_working_directory_by_default(runner: CliRunner, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    file = tmp_path / "elsewhere" / "file.csv"
+    file.write_text(content([individual(1), individual(2) | {"NPI": "1000000138"}]))
+    code, output, _ = await invoke(runner, "nppes", str(file))
+    assert code == 0
+    assert f"listed in {tmp_path / 'file.csv.rejects.csv'}" in output
+    assert len(read_rejects(tmp_path / "file.csv.rejects.csv")) == 1
+
+
+async def test_file_without_usable_rows_exits_with_3(runner: CliRunner, tmp_path: Path) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text(content([individual(2) | {"NPI": "1000000138"}]))
+    code, output, errors = await invoke(runner, "nppes", str(file))
+    assert code == 3
+    assert "wrong NPI check digit" in output
+    assert errors.strip() == "Nothing was imported: no row could be used."
+
+
+async def test_damaged_file_exits_with_2_and_counts_the_rows_before(runner: CliRunner, tmp_path: Path) -> None:
+    file = tmp_path / "file.csv.gz"
+    packed = gzip.compress(content(individual(number) for number in range(1, 500)).encode())
+    file.write_bytes(packed[: len(packed) // 2])
+    code, output, errors = await invoke(runner, "nppes", str(file))
+    assert code == 2
+    assert "individuals" in output
+    assert "damaged after line" in errors
 
 
 @pytest.mark.parametrize("text", ["", "id,name\n1,2\n"])

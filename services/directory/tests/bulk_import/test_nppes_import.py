@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import functools
+import gzip
 from pathlib import Path
 from uuid import RFC_4122, UUID
 
@@ -14,9 +15,12 @@ from millrace_contracts.entities import Location, ProviderLocation, practice_id,
 from millrace_directory.bulk_import import session
 from millrace_directory.bulk_import.errors import ImportDatabaseError, ImportRunningError, UnusableFileError
 from millrace_directory.bulk_import.publisher import EventPublisher
+from millrace_directory.bulk_import.rejects import printable
 from millrace_directory.bulk_import.session import COUNTED_DIGITS, LOCK_KEY, fast_ids
+from millrace_directory.bulk_import.texts import NOT_UTF8, NUL
 from millrace_directory.feed import Change, directory_envelopes
 from millrace_directory.model import Action
+from millrace_directory.nppes.csv_rows import AFTER_QUOTE, LONG_LINE
 from millrace_directory.nppes.records import TWO_PRIMARY
 from millrace_directory.provider_location.repository import PROVIDER_LOCATIONS
 from millrace_feeds.clock import SystemClock
@@ -37,6 +41,7 @@ from .support import (
     deactivated,
     individual,
     organization,
+    read_rejects,
 )
 
 CODE, SWITCH = "Healthcare Provider Taxonomy Code_", "Healthcare Provider Primary Taxonomy Switch_"
@@ -68,11 +73,11 @@ async def test_import_stores_usable_rows_and_lists_rejects(directory: Directory,
     assert stats.used == {"individuals": 7, "organizations": 1, "deactivations": 1}
     assert stats.warnings == {TWO_PRIMARY: 1}
     assert list(csv.reader(rejects.open())) == [
-        ["line", "npi", "reason"],
-        ["7", npi(6), "practice address outside the country"],
-        ["8", npi(7), "no ZIP code"],
-        ["10", npi(9), "unknown taxonomy code"],
-        ["14", "1000000138", "wrong NPI check digit"],
+        ["file", "line", "record", "identifier", "field", "value", "reason"],
+        ["nppes.csv", "7", "", npi(6), COUNTRY, "CA", "practice address outside the country"],
+        ["nppes.csv", "8", "", npi(7), "Provider Business Practice Location Address Postal Code", "", "no ZIP code"],
+        ["nppes.csv", "10", "", npi(9), CODE + "1", "999Z99999X", "unknown taxonomy code"],
+        ["nppes.csv", "14", "", "1000000138", "NPI", "1000000138", "wrong NPI check digit"],
     ]
     stored = {row["npi"]: row["taxonomy"] for row in await directory.connection.fetch("SELECT * FROM provider")}
     assert set(stored) == {npi(number) for number in (1, 2, 3, 4, 5, 8, 10)}
@@ -288,7 +293,7 @@ async def test_interrupted_import_continues(directory: Directory, tmp_path: Path
     stats = await load(progress=progress)
     assert progress.start_lines == [5]
     assert (stats.used["individuals"], stats.rejected.total()) == (4, 3)
-    assert [row[0] for row in csv.reader(rejects.open())] == ["line", "3", "5", "7"]
+    assert [row["line"] for row in read_rejects(rejects)] == ["3", "5", "7"]
     assert [event.entityversion for event in await directory.published()] == [1] * 9
     again = FakeProgress()
     await directory.import_nppes(file, rejects=rejects, progress=again)
@@ -298,11 +303,64 @@ async def test_interrupted_import_continues(directory: Directory, tmp_path: Path
 
 @pytest.mark.parametrize("small_bytes", [0, 1 << 30], ids=["process", "thread"])
 async def test_rows_before_a_damage_are_imported(directory: Directory, tmp_path: Path, small_bytes: int) -> None:
+    file = tmp_path / "file.csv.gz"
+    packed = gzip.compress(content(individual(number) for number in range(1, 500)).encode())
+    file.write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(UnusableFileError, match="damaged after line") as caught:
+        await directory.import_nppes(file, small_bytes=small_bytes)
+    assert caught.value.stats is not None
+    imported = (await directory.one("SELECT count(*) FROM provider"))["count"]
+    assert caught.value.stats.used == {"individuals": imported}
+    assert imported > 50
+
+
+async def test_faulty_rows_are_listed_and_the_rest_is_imported(directory: Directory, tmp_path: Path) -> None:
+    file, rejects = tmp_path / "file.csv", tmp_path / "rejects.csv"
+    rows = [line.encode() for line in content(map(individual, range(1, 8))).splitlines(keepends=True)]
+    rows[2] = rows[2].replace(b"MARIA", b"JOS\xc9")
+    rows[3] = rows[3].replace(b"MARIA", b"MAR\0IA")
+    rows[4] = rows[4].replace(b'"MARIA"', b'"MARIA')
+    rows[5] = b"x" * (2 << 20) + b"\n"
+    file.write_bytes(b"".join(rows))
+    stats = await directory.import_nppes(file, rejects=rejects)
+    assert stats.used == {"individuals": 3}
+    first = "Provider First Name"
+    assert [tuple(row.values())[1:] for row in read_rejects(rejects)] == [
+        ("3", "", npi(2), first, "JOS\\xc9", NOT_UTF8),
+        ("4", "", npi(3), first, "MAR\\x00IA", NUL),
+        ("5", "", npi(4), first, printable(rows[4].decode()[len('"1000000046","1","","","","RUIZ",') :]), AFTER_QUOTE),
+        ("6", "", "x" * 200 + "…", "", "x" * 200 + "…", LONG_LINE),
+    ]
+
+
+async def test_interrupted_import_continues_its_list_of_rejects(directory: Directory, tmp_path: Path) -> None:
+    file, first, second = tmp_path / "file.csv", tmp_path / "first.csv", tmp_path / "second.csv"
+    bad = individual(1) | {"NPI": "1000000138"}
+    file.write_text(content([individual(1), bad, individual(2), bad]))
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await directory.import_nppes(file, rejects=first, chunk_rows=2, progress=FakeProgress(stop))
+    await directory.import_nppes(file, rejects=second)
+    assert [row["line"] for row in read_rejects(second)] == ["3", "5"]
+
+
+async def test_list_of_rejects_is_removed_when_there_are_none(directory: Directory, tmp_path: Path) -> None:
+    rejects = tmp_path / "rejects.csv"
+    await directory.import_rows(individual(1) | {"NPI": ""}, rejects=rejects)
+    assert len(read_rejects(rejects)) == 1
+    await directory.import_rows(individual(1), rejects=rejects)
+    assert not rejects.exists()
+
+
+async def test_list_of_rejects_never_replaces_the_input(directory: Directory, tmp_path: Path) -> None:
     file = tmp_path / "file.csv"
-    file.write_text(content([individual(1), individual(2)]) + '"' + "x" * (2 << 20))
-    with pytest.raises(UnusableFileError, match="longer than"):
-        await directory.import_nppes(file, chunk_rows=1, small_bytes=small_bytes)
-    assert (await directory.one("SELECT count(*) FROM provider"))["count"] == 2
+    file.write_text(content([individual(1)]))
+    with pytest.raises(UnusableFileError, match="--rejects"):
+        await directory.import_nppes(file, rejects=tmp_path / "." / "file.csv")
+    assert file.read_text() == content([individual(1)])
 
 
 async def test_only_one_import_runs_at_a_time(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Import of QHP files: plans, and the providers who accept them."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,23 +7,27 @@ from typing import Any
 
 import pytest
 
-from millrace_contracts.entities import InsurancePlan, practice_id
+from millrace_contracts.entities import InsurancePlan, ProviderLocation, practice_id
+from millrace_contracts.registry import decode_entity
 from millrace_directory.bulk_import.errors import ImportDatabaseError, UnusableFileError
 from millrace_directory.bulk_import.rejects import RejectedRowError
 from millrace_directory.bulk_import.stats import ImportStats
+from millrace_directory.bulk_import.texts import LONE_SURROGATE, NOT_UTF8, NUL, TOO_LONG
+from millrace_directory.qhp.json_array import NOT_JSON
 from millrace_directory.qhp.records import (
     UNKNOWN_ACCEPTING,
     UNKNOWN_LANGUAGE,
     UNKNOWN_PLAN,
     UNUSABLE_ADDRESS,
     Individual,
+    merge_plans,
     read_plan,
     read_provider,
 )
 from millrace_reference.demo.files import write_demo
 from services.directory.tests.running import npi
 
-from .support import DERMATOLOGY, Directory, address, deactivated, individual, organization
+from .support import DERMATOLOGY, Directory, address, deactivated, individual, organization, read_rejects
 
 GOLD, SILVER = "12345XX9876543", "12345XX9876542"
 HERE = {"address": "635 W 165TH ST", "city": "New York", "state": "NY", "zip": "10032", "phone": "2125551212"}
@@ -44,7 +47,7 @@ def plan(key: str = GOLD, **changes: Any) -> Record:
     }
 
 
-def person(number: int, plans: Sequence[str] = (GOLD,), **changes: Any) -> Record:
+def person(number: int, accepted_plans: Sequence[str] = (GOLD,), **changes: Any) -> Record:
     tiers = ("PREFERRED", "NON-PREFERRED")
     return {
         "npi": npi(number),
@@ -54,7 +57,9 @@ def person(number: int, plans: Sequence[str] = (GOLD,), **changes: Any) -> Recor
         "specialty": ["Dermatology", "Oncology"],
         "accepting": "accepting",
         "plans": [
-            {"plan_id_type": "HIOS-PLAN-ID", "plan_id": key, "network_tier": tier} for key in plans for tier in tiers
+            {"plan_id_type": "HIOS-PLAN-ID", "plan_id": key, "network_tier": tier}
+            for key in accepted_plans
+            for tier in tiers
         ],
         **changes,
     }
@@ -70,11 +75,13 @@ async def load(
     files = directory.home / "providers.json", directory.home / "plans.json"
     for file, records in zip(files, (providers, plans), strict=True):
         file.write_text(json.dumps(records, indent=1))
-    return await directory.import_qhp(*files, directory.home / "rejects.csv")
+    return await directory.import_qhp(*files)
 
 
-def rejected(directory: Directory) -> list[list[str]]:
-    return list(csv.reader((directory.home / "rejects.csv").open()))[1:]
+def rejected(directory: Directory) -> list[tuple[str, ...]]:
+    """Return record number, identifier, field, value and reason of each reject."""
+    names = ("record", "identifier", "field", "value", "reason")
+    return [tuple(row[name] for name in names) for row in read_rejects(directory.home / "rejects.csv")]
 
 
 async def accepted(directory: Directory, number: int) -> dict[str, tuple[list[str], bool | None]]:
@@ -90,7 +97,9 @@ async def accepted(directory: Directory, number: int) -> dict[str, tuple[list[st
 async def test_plans_are_imported(directory: Directory) -> None:
     stats = await load(directory, [], [plan(), plan(SILVER, plan_id_type="OTHER"), plan("")])
     assert stats.used == {"insurance plans": 2}
-    assert stats.rejected == {"plan: no plan id": 1}
+    assert stats.rejected == {"no plan id": 1}
+    (reject,) = read_rejects(directory.home / "rejects.csv")
+    assert (reject["file"], reject["record"], reject["field"]) == ("plans.json", "3", "plan_id")
     gold, other = sorted(
         (entity for entity in await directory.entities("insurance-plan") if isinstance(entity, InsurancePlan)),
         key=lambda entity: entity.id,
@@ -149,7 +158,7 @@ async def test_missing_fields_change_nothing(directory: Directory) -> None:
 async def test_unknown_providers_are_created(directory: Directory) -> None:
     stats = await load(directory, [person(1, addresses=[HERE, THERE, ABROAD]), person(2, specialty=["Wizardry"])])
     assert stats.warnings == {UNUSABLE_ADDRESS: 1}
-    assert rejected(directory) == [["2", npi(2), "unknown specialty"]]
+    assert rejected(directory) == [("2", npi(2), "specialty", "Wizardry", "unknown specialty")]
     stored = await directory.one("SELECT * FROM provider")
     assert (stored["last_name"], stored["middle_name"], stored["taxonomy"]) == ("Nostrand", "Van", DERMATOLOGY)
     assert set(await accepted(directory, 1)) == {"635 W 165TH ST", "12 MAIN ST"}
@@ -162,7 +171,7 @@ async def test_unknown_providers_are_created(directory: Directory) -> None:
 async def test_facilities_are_imported_as_practices(directory: Directory) -> None:
     stats = await load(directory, [facility(5), facility(6, addresses=[ABROAD])])
     assert stats.used["organizations"] == 1
-    assert rejected(directory) == [["2", npi(6), "no usable address"]]
+    assert [(row[1], row[2], row[4]) for row in rejected(directory)] == [(npi(6), "addresses", "no usable address")]
     assert str(await directory.practice_at("635 W 165TH ST")) == practice_id(npi(5))
     await directory.published()
     await load(directory, [facility(5, facility_name="Another Name")])
@@ -179,7 +188,7 @@ async def test_deleted_provider_is_not_restored(directory: Directory) -> None:
     await directory.import_rows(individual(1))
     await directory.import_rows(deactivated(1))
     await load(directory, [person(1)])
-    assert rejected(directory) == [["1", npi(1), "NPI was deleted from the directory"]]
+    assert rejected(directory) == [("1", npi(1), "npi", npi(1), "NPI was deleted from the directory")]
 
 
 async def test_invalid_row_ends_the_import_until_it_is_corrected(directory: Directory) -> None:
@@ -204,14 +213,141 @@ async def test_irregular_records_cause_warnings_or_rejects(directory: Directory)
             person(2) | {"npi": "1234567892"},
             person(2, type="ROBOT"),
             "not an object",
-            person(2, addresses="nowhere", name=[], specialty=3) | {"plans": None},
+            person(2) | {"plans": None, "name": None, "languages": None, "specialty": None},
+            person(3, addresses="nowhere"),
         ],
     )
     assert stats.warnings == {UNKNOWN_PLAN: 1, UNKNOWN_LANGUAGE: 1, UNKNOWN_ACCEPTING: 1}
-    assert [row[2] for row in rejected(directory)] == [
-        "another record of the same NPI", "wrong NPI check digit", "unknown type", "not an object",
-    ]  # fmt: skip
+    assert rejected(directory) == [
+        ("2", npi(1), "npi", npi(1), "another record of the same NPI"),
+        ("3", "1234567892", "npi", "1234567892", "wrong NPI check digit"),
+        ("4", npi(2), "type", "ROBOT", "unknown type"),
+        ("5", "", "", "not an object", "not an object"),
+        ("7", npi(3), "addresses", "nowhere", "not a list"),
+    ]
     assert await accepted(directory, 1) == {"635 W 165TH ST": ([GOLD], None)}
+
+
+OUT_OF_RANGE = "year out of range (2000 to 2100)"
+FAULTS: list[tuple[Record, str, str, str]] = [
+    ({"accepting": ["accepting"]}, "accepting", '["accepting"]', "not a text"),
+    ({"accepting": True}, "accepting", "true", "not a text"),
+    ({"name": "Nostrand"}, "name", "Nostrand", "not an object"),
+    ({"name": {"first": "Pat\0", "last": "Nostrand"}}, "name.first", "Pat\\x00", NUL),
+    ({"name": {"first": "Pat", "last": "\ud800X"}}, "name.last", "\\ud800X", LONE_SURROGATE),
+    ({"name": {"first": "Pat", "last": "X" * 300}}, "name.last", "X" * 200 + "…", TOO_LONG),
+    ({"addresses": [HERE, "nowhere"]}, "addresses[1]", "nowhere", "not an object"),
+    ({"addresses": [{**HERE, "zip": 10032}]}, "addresses[0].zip", "10032", "not a text"),
+    ({"addresses": [{**HERE, "phone": {}}]}, "addresses[0].phone", "{}", "not a text"),
+    ({"specialty": "Dermatology"}, "specialty", "Dermatology", "not a list"),
+    ({"specialty": ["Dermatology", 3]}, "specialty[1]", "3", "not a text"),
+    ({"languages": {"en": 1}}, "languages", '{"en": 1}', "not a list"),
+    ({"plans": [[]]}, "plans[0]", "[]", "not an object"),
+    ({"plans": [{"plan_id": GOLD, "years": 2026}]}, "plans[0].years", "2026", "not a list"),
+    (
+        {"plans": [{"plan_id": GOLD, "years": [202612]}]},
+        "plans[0].years[0]",
+        "202612",
+        OUT_OF_RANGE,
+    ),
+    ({"plans": [{"plan_id": GOLD, "years": [True]}]}, "plans[0].years[0]", "true", "not a year"),
+    ({"plans": [{"plan_id": GOLD, "years": ["next"]}]}, "plans[0].years[0]", "next", "not a year"),
+    ({"plans": [{"plan_id": GOLD, "years": [2026.5]}]}, "plans[0].years[0]", "2026.5", "not a year"),
+    (
+        {"plans": [{"plan_id": GOLD, "years": [10**400]}]},
+        "plans[0].years[0]",
+        "1" + "0" * 199 + "…",
+        OUT_OF_RANGE,
+    ),
+    ({"type": ["INDIVIDUAL"]}, "type", '["INDIVIDUAL"]', "not a text"),
+]
+
+
+async def test_faulty_record_is_rejected_and_the_rest_is_imported(directory: Directory) -> None:
+    faulty = [person(number, **changes) for number, (changes, *_) in enumerate(FAULTS, 2)]
+    stats = await load(directory, [person(1), *faulty, {"npi": 7}, person(99)])
+    assert stats.used["individuals"] == 2
+    assert rejected(directory) == [
+        *((str(number), npi(number), *expected) for number, (_, *expected) in enumerate(FAULTS, 2)),
+        (str(len(FAULTS) + 2), "7", "npi", "7", "not a text"),
+    ]
+
+
+async def test_faulty_plan_is_rejected_and_the_rest_is_imported(directory: Directory) -> None:
+    faults: list[tuple[Record, str, str]] = [
+        ({"years": [202612]}, "years[0]", OUT_OF_RANGE),
+        ({"years": "2026"}, "years", "not a list"),
+        ({"marketing_name": "\0"}, "marketing_name", NUL),
+        ({"network": "PREFERRED"}, "network", "not a list"),
+        ({"network": [{"network_tier": 1}]}, "network[0].network_tier", "not a text"),
+        ({"plan_id_type": []}, "plan_id_type", "not a text"),
+    ]
+    stats = await load(directory, [], [*(plan(**changes) for changes, *_ in faults), plan(SILVER)])
+    assert stats.used == {"insurance plans": 1}
+    assert [(row[2], row[4]) for row in rejected(directory)] == [(field, reason) for _, field, reason in faults]
+
+
+async def test_records_that_are_not_json_are_listed_by_line(directory: Directory) -> None:
+    providers, plans = directory.home / "providers.json", directory.home / "plans.json"
+    plans.write_text(json.dumps([plan()]))
+    lines = [json.dumps(person(number)) for number in range(1, 5)]
+    lines[1] = lines[1].replace('"Nostrand"', '"Nostrand')
+    lines[2] = lines[2].replace("Nostrand", "Müller")
+    providers.write_bytes(("[\n" + ",\n".join(lines) + "\n]").encode("latin-1"))
+    stats = await directory.import_qhp(providers, plans)
+    assert stats.used["individuals"] == 2
+    names = ("line", "identifier", "field", "reason")
+    found = [tuple(row[name] for name in names) for row in read_rejects(directory.home / "rejects.csv")]
+    assert found == [("3", npi(2), "", NOT_JSON), ("4", npi(3), "name.last", NOT_UTF8)]
+    assert read_rejects(directory.home / "rejects.csv")[1]["value"] == "M\\xfcller"
+
+
+async def test_swapped_files_are_refused(directory: Directory) -> None:
+    providers, plans = directory.home / "providers.json", directory.home / "plans.json"
+    providers.write_text(json.dumps([person(1)]))
+    plans.write_text(json.dumps([plan()]))
+    for files, text in (
+        ((plans, providers), "providers.json contains providers, and .*plans.json contains plans"),
+        ((plans, plans), "plans.json contains plans"),
+        ((providers, providers), "providers.json contains providers"),
+    ):
+        with pytest.raises(UnusableFileError, match=f"{text}.* first"):
+            await directory.import_qhp(*files)
+    assert await directory.published() == []
+
+
+async def test_records_before_the_end_of_a_cut_file_are_imported(directory: Directory) -> None:
+    providers, plans = directory.home / "providers.json", directory.home / "plans.json"
+    providers.write_text(json.dumps([person(1), person(2)])[:-40])
+    plans.write_text(json.dumps([plan()]))
+    with pytest.raises(UnusableFileError, match="cut short") as caught:
+        await directory.import_qhp(providers, plans)
+    assert caught.value.stats is not None
+    assert caught.value.stats.used == {"insurance plans": 1, "individuals": 1}
+    assert set(await accepted(directory, 1)) == {"635 W 165TH ST"}
+
+
+async def test_years_of_plans_are_stored(directory: Directory) -> None:
+    years = [{"plan_id": GOLD, "years": [2027]}, {"plan_id": GOLD, "years": ["2026"]}, {"plan_id": SILVER}]
+    await load(directory, [person(1, plans=years)], [plan(years=[2026]), plan(years=["2027"]), plan(SILVER)])
+    events = await directory.published()
+    plans = [entity for event in events if isinstance(entity := decode_entity(event), InsurancePlan)]
+    assert {each.id: each.years for each in plans} == {GOLD: (2026, 2027), SILVER: (2026, 2027)}
+    (entity,) = [entity for event in events[-1:] if isinstance(entity := decode_entity(event), ProviderLocation)]
+    assert entity.accepted_plans == (SILVER, GOLD)
+    assert entity.accepted_plan_years == {GOLD: (2026, 2027)}
+    await load(directory, [person(1, plans=[{"plan_id": GOLD, "years": [2028]}])])
+    (entity,) = [each for each in await directory.entities("provider-location") if isinstance(each, ProviderLocation)]
+    assert (entity.accepted_plans, entity.accepted_plan_years) == ((GOLD,), {GOLD: (2028,)})
+    await load(directory, [person(1, [GOLD])])
+    (entity,) = [each for each in await directory.entities("provider-location") if isinstance(each, ProviderLocation)]
+    assert entity.accepted_plan_years == {}
+
+
+def test_record_of_the_latest_year_names_a_plan() -> None:
+    new, old = read_plan(plan(marketing_name="New", years=[2027])), read_plan(plan(marketing_name="Old", years=[2026]))
+    for merged in (merge_plans(new, old), merge_plans(old, new)):
+        assert (merged.name, merged.years) == ("New", [2026, 2027])
 
 
 async def test_deleted_plan_is_unknown(directory: Directory) -> None:
@@ -237,14 +373,16 @@ async def test_demo_files_are_imported_completely(directory: Directory, tmp_path
 
 
 async def test_file_without_an_array_is_rejected(directory: Directory) -> None:
-    (directory.home / "plans.json").write_text("{}")
-    with pytest.raises(UnusableFileError, match="not a JSON array"):
-        await directory.import_qhp(directory.home / "none.json", directory.home / "plans.json")
+    providers, plans = directory.home / "providers.json", directory.home / "plans.json"
+    providers.write_text("[]")
+    plans.write_text("{}")
+    with pytest.raises(UnusableFileError, match=r"plans\.json is not a JSON array"):
+        await directory.import_qhp(providers, plans)
 
 
 @pytest.mark.parametrize(
     ("record", "reason"),
-    [(plan(marketing_name=None), "no name"), (plan(plan_id=7), "no plan id"), ([], "not an object")],
+    [(plan(marketing_name=None), "no name"), (plan("A B"), "not a plan id"), ([], "not an object")],
 )
 def test_unusable_plans_are_rejected(record: object, reason: str) -> None:
     with pytest.raises(RejectedRowError, match=reason):

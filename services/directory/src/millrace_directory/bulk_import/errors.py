@@ -1,10 +1,16 @@
 """Errors that end an import. The text of each is one line for the command line."""
 
+from millrace_directory.bulk_import.stats import ImportStats
+
 
 class ImportFailedError(Exception):
-    """Raised if an import can't continue. `exit_code` is that of the command."""
+    """Raised if an import can't continue. `exit_code` is that of the command.
+
+    `stats` counts the rows that were imported before; it is None if the import didn't begin.
+    """
 
     exit_code = 1
+    stats: ImportStats | None = None
 
 
 class UnusableFileError(ImportFailedError):

@@ -76,20 +76,24 @@ def optional(value: str) -> str | None:
 # Cached: many rows have the same address, those of one practice or hospital, and normalizing it takes longest.
 @lru_cache(65_536)
 def location_row(line1: str, line2: str, city: str, state: str, zip_code: str) -> LocationRow:
-    """Return the row of an address in the United States or a territory; raise `RejectedRowError` for others."""
+    """Return the row of an address in the United States or a territory; raise `RejectedRowError` for others.
+
+    The `field` of the error is the name of the parameter, `zip` for the ZIP code.
+    """
     digits = zip_code.replace("-", "").strip()
     if not digits:
-        raise RejectedRowError("no ZIP code")
+        raise RejectedRowError("no ZIP code", "zip", zip_code)
     if len(digits) not in _ZIP_LENGTHS or not (digits.isascii() and digits.isdigit()):
-        raise RejectedRowError("not a ZIP code")
-    line1, city, state = text(line1), text(city), text(state).upper()
+        raise RejectedRowError("not a ZIP code", "zip", zip_code)
+    line1, city, given_state = text(line1), text(city), state
+    state = text(given_state).upper()
     if not line1 or not city:
-        raise RejectedRowError("no practice address")
+        raise RejectedRowError("no practice address", "city" if line1 else "line1")
     if state not in STATES:
-        raise RejectedRowError("unknown state")
+        raise RejectedRowError("unknown state", "state", given_state)
     zip5 = digits[:5]
     if find_place(zip5) is None:
-        raise RejectedRowError("unknown ZIP code")
+        raise RejectedRowError("unknown ZIP code", "zip", zip_code)
     second = optional(line2)
     key = location_id(line1=line1, line2=second, city=city, state=state, zip5=zip5)
     return LocationRow(key, line1, second, city, state, digits)

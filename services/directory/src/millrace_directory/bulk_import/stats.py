@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console
@@ -9,15 +10,23 @@ from rich.table import Table
 
 INDIVIDUALS, ORGANIZATIONS, DEACTIVATIONS, PLANS = "individuals", "organizations", "deactivations", "insurance plans"
 
+MAX_LISTED = 1_000_000
+"""Maximum number of rejected rows in the rejects file (about 100 MB); all are counted."""
+_COUNTS = ("used", "rejected", "warnings", "events")
+
 
 @dataclass(slots=True)
 class ImportStats:
-    """Counts of an import: used rows by kind, rejected rows by reason, warnings by text, events by `entity action`."""
+    """Counts of an import: used rows by kind, rejected rows by reason, warnings by text, events by `entity action`.
+
+    `rejects` is the file that lists the rejected rows.
+    """
 
     used: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
+    rejects: Path | None = None
 
     def add(self, other: Self) -> None:
         self.used += other.used
@@ -30,13 +39,16 @@ class ImportStats:
         return self.used.total() + self.rejected.total()
 
     def as_json(self) -> dict[str, dict[str, int]]:
-        return {name: dict(getattr(self, name)) for name in self.__slots__}
+        return {name: dict(getattr(self, name)) for name in _COUNTS}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:
-        return cls(**{name: Counter(stored.get(name, {})) for name in ("used", "rejected", "warnings", "events")})
+        stats = cls()
+        for name in _COUNTS:
+            setattr(stats, name, Counter(stored.get(name, {})))
+        return stats
 
-    def print_summary(self, console: Console, *, seconds: float, rejects: str | None) -> None:
+    def print_summary(self, console: Console, *, seconds: float) -> None:
         """Print the counts as a table, the number of rows per second, and the path of the rejects file."""
         table = Table(title=None, show_header=True, header_style="bold")
         table.add_column("What")
@@ -50,5 +62,6 @@ class ImportStats:
         console.print(table)
         rate = f", {self.rows / seconds:,.0f} rows/s" if seconds > 0 else ""
         console.print(f"{self.rows:,} rows in {seconds:,.1f} s{rate}")
-        if rejects is not None and self.rejected:
-            console.print(f"Rejected rows are listed in {rejects}")
+        if self.rejected:
+            listed = "Rejected rows are" if self.rejected.total() <= MAX_LISTED else f"The first {MAX_LISTED:,} are"
+            console.print(f"{listed} listed in {self.rejects}", markup=False, soft_wrap=True)

@@ -1,7 +1,7 @@
 """Reads the rows of an NPPES file in chunks. Each chunk has the position of its end, where an import can continue."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -11,10 +11,12 @@ import msgspec
 from millrace_directory.bulk_import.errors import UnusableFileError
 from millrace_directory.bulk_import.rejects import Reject, RejectedRowError
 from millrace_directory.bulk_import.stats import DEACTIVATIONS, INDIVIDUALS, ORGANIZATIONS, ImportStats
-from millrace_directory.nppes.records import Deactivation, Individual, Layout, Organization, Record
+from millrace_directory.nppes.csv_rows import CsvRows
+from millrace_directory.nppes.records import IDENTIFIER, Deactivation, Individual, Layout, Organization, Record
 from millrace_directory.nppes.source import LineSource
 
 CHUNK_ROWS = 5_000
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(slots=True)
@@ -80,50 +82,56 @@ class ChunkReader:
         self._source = source
         self._size = size
         self._left = limit
-        self._layout, self._lines = _read_header(source)
+        self._layout = read_layout(source)
+        self._rows = CsvRows(source, self._layout.header, IDENTIFIER)
+        self._damage: UnusableFileError | None = None
 
     def skip_to(self, offset: int, line: int) -> None:
         self._source.skip_to(offset, line)
-        self._lines = iter(self._source)
 
     def next(self) -> Chunk | None:
         """Return the next chunk, None after the last one; raise `UnusableFileError` if the file is damaged."""
+        if self._damage is not None:
+            raise self._damage
         size = self._size if self._left is None else min(self._size, self._left)
         chunk = Chunk()
-        self._read(chunk, size)
+        try:
+            self._read(chunk, size)
+        except UnusableFileError as error:
+            self._damage = error
+            if not chunk.stats.rows:
+                raise
         if self._left is not None:
             self._left -= chunk.stats.rows
         chunk.offset, chunk.line, chunk.consumed = self._source.offset, self._source.line, self._source.consumed
         return chunk if chunk.stats.rows else None
 
     def _read(self, chunk: Chunk, size: int) -> None:
-        if size == 0:
-            return
-        read, left = self._layout.read, size
-        # The CSV reader doesn't read lines ahead, so the source's position is that after the row.
-        for row in csv.reader(self._lines):
+        rows, read = self._rows, self._layout.read
+        for _ in range(size):
             try:
-                chunk.add(read(row))
+                chunk.add(read(next(rows)))
             except RejectedRowError as error:
-                chunk.reject(Reject(self._source.line, row[0] if row else "", str(error)))
-            left -= 1
-            if left == 0:
+                chunk.reject(Reject.of(error, self._source.name, rows.line, rows.identifier))
+            except StopIteration:
                 return
 
 
-def _read_header(source: LineSource) -> tuple[Layout, Iterator[str]]:
-    lines = iter(source)
+def read_layout(source: LineSource) -> Layout:
+    """Read the header of an NPPES file; raise `UnusableFileError` if it isn't one."""
+    line = source.read_line()
+    if not line:
+        raise UnusableFileError(f"{source.name} is empty: it should begin with the header of an NPPES file.")
+    if line.startswith(_UTF16):
+        raise UnusableFileError(f"{source.name} is in UTF-16. Convert it to UTF-8.")
     try:
-        header = next(csv.reader(lines))
-    except StopIteration:
-        raise UnusableFileError("The file is empty: it should begin with the header of an NPPES file.") from None
+        header = next(csv.reader([line.decode("utf-8-sig", "replace")], strict=True))
     except csv.Error as error:
         raise UnusableFileError(f"The header isn't that of an NPPES file: {error}.") from error
-    header[:1] = [name.removeprefix("\ufeff").strip('"') for name in header[:1]]
-    return Layout(header), lines
+    return Layout(header)
 
 
 def check_header(file: Path) -> None:
     """Raise `UnusableFileError` unless the file begins with the header of an NPPES file."""
     with LineSource(file) as source:
-        _read_header(source)
+        read_layout(source)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from asyncpg import Connection
 
+from millrace_directory.bulk_import.errors import ImportFailedError
 from millrace_directory.bulk_import.progress import ImportProgress
 from millrace_directory.bulk_import.publisher import EventPublisher
-from millrace_directory.bulk_import.rejects import RejectsFile
+from millrace_directory.bulk_import.rejects import RejectsFile, check_rejects_path
 from millrace_directory.bulk_import.session import ImportSession, import_session
 from millrace_directory.bulk_import.stats import ImportStats
 from millrace_directory.bulk_import.writer import RowWriter
@@ -31,6 +32,7 @@ class NppesImport:
     database_url: str
     file: Path
     rejects: Path | None
+    """Where rejected rows are listed; None for that of `rejects_path`."""
     limit: int | None
     clock: Clock
     ids: EventIds
@@ -43,6 +45,8 @@ async def import_nppes(parameters: NppesImport, progress: ImportProgress) -> Imp
 
     Raise `ImportFailedError`. Committed chunks stay, and the next import of the same file continues after them.
     """
+    if parameters.rejects is not None:
+        check_rejects_path(parameters.rejects, [parameters.file])
     check_header(parameters.file)
     async with open_parser(parameters.file, small_bytes=parameters.small_bytes) as parser:
         digest = await asyncio.to_thread(digest_of, parameters.file, progress.show_identifying)
@@ -50,9 +54,15 @@ async def import_nppes(parameters: NppesImport, progress: ImportProgress) -> Imp
             run = await ImportRun.resume_or_start(session.connection, digest, parameters.file, parameters.rejects)
             progress.show_start(run.line)
             file_range = FileRange(parameters.file, run.offset, run.line, parameters.limit, parameters.chunk_rows)
-            with RejectsFile(parameters.rejects, run.rejects_bytes) as rejects:
-                async with parser(file_range) as next_chunk:
-                    await _Loader(parameters, session, run, rejects, progress).load(next_chunk)
+            try:
+                with run.rejects_file() as rejects:
+                    async with parser(file_range) as next_chunk:
+                        await _Loader(parameters, session, run, rejects, progress).load(next_chunk)
+            except ImportFailedError as error:
+                error.stats = run.stats
+                raise
+            finally:
+                run.stats.rejects = run.rejects
             return run.stats
 
 

@@ -1,6 +1,7 @@
 """Converts rows of the NPPES dissemination file to providers, practices and deactivated NPIs, without I/O."""
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
@@ -17,6 +18,7 @@ from millrace_directory.bulk_import.rows import (
     provider_location_row,
     text,
 )
+from millrace_directory.bulk_import.texts import find_fault, is_surely_clean
 from millrace_reference.npi import is_valid_npi
 from millrace_reference.nppes import TAXONOMIES, address_columns
 from millrace_reference.specialties import find_specialty_by_taxonomy
@@ -30,18 +32,27 @@ _COUNTRIES = frozenset({"", "US", "PR", "GU", "VI", "AS", "MP", "UM"})
 _SEXES = frozenset({"F", "M", "X"})
 _INDIVIDUAL, _ORGANIZATION = "1", "2"
 
+IDENTIFIER: Final = "NPI"
+_KIND, _ORGANIZATION_NAME = "Entity Type Code", "Provider Organization Name (Legal Business Name)"
+_LAST_NAME, _FIRST_NAME = "Provider Last Name (Legal Name)", "Provider First Name"
+_DEACTIVATED, _REACTIVATED = "NPI Deactivation Date", "NPI Reactivation Date"
+_ADDRESS = address_columns("Practice Location")[:-1]  # without the fax number
+_COUNTRY = _ADDRESS[-2]
+_ADDRESS_COLUMNS = dict(zip(("line1", "line2", "city", "state", "zip"), _ADDRESS, strict=False))
+"""Columns by the names that `location_row` has for them."""
+
 _FIELDS = (
-    "NPI",
-    "Entity Type Code",
-    "Provider Organization Name (Legal Business Name)",
-    "Provider Last Name (Legal Name)",
-    "Provider First Name",
+    IDENTIFIER,
+    _KIND,
+    _ORGANIZATION_NAME,
+    _LAST_NAME,
+    _FIRST_NAME,
     "Provider Middle Name",
     "Provider Name Suffix Text",
     "Provider Credential Text",
-    *address_columns("Practice Location")[:-1],  # without the fax number
-    "NPI Deactivation Date",
-    "NPI Reactivation Date",
+    *_ADDRESS,
+    _DEACTIVATED,
+    _REACTIVATED,
     "Provider Sex Code",
 )
 _OLD_NAMES = {"Provider Sex Code": "Provider Gender Code"}
@@ -90,35 +101,37 @@ class Layout:
             raise UnusableFileError(
                 f"The header isn't that of an NPPES file: {len(missing)} columns are missing, first {missing[0]!r}."
             )
-        self.width = len(header)
+        self.header = header
         self._fields = itemgetter(*(at[name] for name in _FIELDS))
         self._codes = itemgetter(*(at[name] for name in _CODES))
         self._switches = itemgetter(*(at[name] for name in _SWITCHES))
 
     def read(self, row: Sequence[str]) -> Record:
-        """Return the converted row; raise `RejectedRowError` if it is unusable."""
-        if len(row) != self.width:
-            raise RejectedRowError("wrong number of fields")
-        npi, kind, organization, *person, line1, line2, city, state, zip_code, country, phone, off, on, sex = (
-            self._fields(row)
-        )
+        """Return the converted row, which has the fields of the header; raise `RejectedRowError` if it is unusable."""
+        fields = self._fields(row)
+        if not is_surely_clean("".join(fields)):
+            fields = _clean_fields(fields)
+        npi, kind, organization, *person, line1, line2, city, state, zip_code, country, phone, off, on, sex = fields
         if not is_valid_npi(npi):
-            raise RejectedRowError("wrong NPI check digit")
-        if is_deactivated(off, on):
+            raise RejectedRowError("wrong NPI check digit", IDENTIFIER, npi)
+        if off and is_deactivated(off, on):
             return Deactivation(npi)
         if kind not in (_INDIVIDUAL, _ORGANIZATION):
-            raise RejectedRowError("no entity type")
+            raise RejectedRowError("no entity type", _KIND, kind)
         if text(country).upper() not in _COUNTRIES:
-            raise RejectedRowError("practice address outside the country")
-        location = location_row(line1, line2, city, state, zip_code)
+            raise RejectedRowError("practice address outside the country", _COUNTRY, country)
+        try:
+            location = location_row(line1, line2, city, state, zip_code)
+        except RejectedRowError as error:
+            raise RejectedRowError(error.reason, _ADDRESS_COLUMNS[error.field], error.value) from None
         if kind == _ORGANIZATION:
             name = text(organization)
             if not name:
-                raise RejectedRowError("no name")
+                raise RejectedRowError("no name", _ORGANIZATION_NAME, organization)
             return Organization(practice_row(npi, name, optional(phone), location.id), location)
         last, first, middle, suffix, credential = map(optional, person)
         if last is None or first is None:
-            raise RejectedRowError("no name")
+            raise RejectedRowError("no name", _LAST_NAME if last is None else _FIRST_NAME)
         taxonomy, taxonomies, warnings = primary_taxonomy(self._codes(row), self._switches(row))
         known_sex = sex if sex in _SEXES else None
         provider = ProviderRow(npi, last, first, middle, suffix, credential, known_sex, taxonomy, taxonomies)
@@ -126,18 +139,29 @@ class Layout:
         return Individual(provider, location, provider_location, warnings)
 
 
+def _clean_fields(fields: Sequence[str]) -> Sequence[str]:
+    """Return the fields with spaces for line breaks; raise `RejectedRowError` for a text that can't be imported."""
+    for name, value in zip(_FIELDS, fields, strict=True):
+        if (fault := find_fault(value)) is not None:
+            raise RejectedRowError(fault, name, value)
+    return [" ".join(value.split()) for value in fields]
+
+
 def is_deactivated(off: str, on: str) -> bool:
     """Return whether an NPI was deactivated on the date `off` and not reactivated (`on`) then or later.
 
-    Dates are MM/DD/YYYY, or empty for none.
+    Dates are MM/DD/YYYY, or empty for none; raise `RejectedRowError` for others.
     """
-    return bool(off) and (not on or _sortable(on) < _sortable(off))
+    deactivated = _date(_DEACTIVATED, off) if off else None
+    reactivated = _date(_REACTIVATED, on) if on else None
+    return deactivated is not None and (reactivated is None or reactivated < deactivated)
 
 
-def _sortable(date: str) -> tuple[str, ...]:
-    month, _, rest = date.partition("/")
-    day, _, year = rest.partition("/")
-    return year, month, day
+def _date(column: str, value: str) -> date:
+    try:
+        return datetime.strptime(value.strip(), "%m/%d/%Y").date()  # noqa: DTZ007 # a day has no time zone
+    except ValueError:
+        raise RejectedRowError("not a date (MM/DD/YYYY)", column, value) from None
 
 
 def _used_indexes(codes: tuple[str, ...]) -> Sequence[int]:
@@ -154,7 +178,7 @@ def primary_taxonomy(codes: tuple[str, ...], switches: tuple[str, ...]) -> tuple
     """
     used = [(codes[index], switches[index]) for index in _used_indexes(codes)]
     if not used:
-        raise RejectedRowError("no taxonomy code")
+        raise RejectedRowError("no taxonomy code", _CODES[0])
     warnings = []
     primaries = [code for code, switch in used if switch == "Y"]
     if len(primaries) > 1:
@@ -163,7 +187,7 @@ def primary_taxonomy(codes: tuple[str, ...], switches: tuple[str, ...]) -> tuple
         warnings.append(NO_PRIMARY)
     primary = primaries[0] if primaries else used[0][0]
     if find_specialty_by_taxonomy(primary) is None:
-        raise RejectedRowError("unknown taxonomy code")
+        raise RejectedRowError("unknown taxonomy code", _CODES[codes.index(primary)], primary)
     if len(used) == 1:
         return primary, [primary], warnings
     known = [code for code, _ in used if find_specialty_by_taxonomy(code) is not None]

@@ -7,6 +7,7 @@ from typing import Self
 
 from asyncpg import Connection
 
+from millrace_directory.bulk_import.rejects import RejectsFile, rejects_path
 from millrace_directory.bulk_import.stats import ImportStats
 
 _FIND = """
@@ -29,28 +30,40 @@ class ImportRun:
 
     digest: str
     file: Path
-    rejects: Path | None
+    rejects: Path
     offset: int = 0
     line: int = 0
     stats: ImportStats = field(default_factory=ImportStats)
     rejects_bytes: int = 0
+    """Length of the rejects file after the committed rows."""
+    committed_rejects: Path | None = None
+    """The rejects file of the interrupted import."""
 
     @classmethod
     async def resume_or_start(cls, connection: Connection, digest: str, file: Path, rejects: Path | None) -> Self:
-        """Return the progress of the interrupted import of this file; if there is none, that of a new import."""
+        """Return the progress of the interrupted import of this file; if there is none, that of a new import.
+
+        Without `rejects`, the rejects file is that of the interrupted import or that of `rejects_path`.
+        """
         row = await connection.fetchrow(_FIND, digest)
         if row is None:
-            return cls(digest, file, rejects)
-        same_rejects = rejects is not None and row["rejects_file"] == str(rejects)
+            return cls(digest, file, rejects_path(rejects, file))
+        committed = Path(row["rejects_file"])
         return cls(
             digest,
             file,
-            rejects,
+            rejects_path(rejects or committed, file),
             offset=row["byte_position"],
             line=row["line"],
             stats=ImportStats.from_json(json.loads(row["counts"])),
-            rejects_bytes=row["rejects_bytes"] if same_rejects else 0,
+            rejects_bytes=row["rejects_bytes"],
+            committed_rejects=committed,
         )
+
+    def rejects_file(self) -> RejectsFile:
+        """Return the file for rejects, with those of the interrupted import."""
+        committed = None if self.committed_rejects is None else (self.committed_rejects, self.rejects_bytes)
+        return RejectsFile(self.rejects, listed=self.stats.rejected.total(), committed=committed)
 
     async def save(self, connection: Connection, *, finished: bool) -> None:
         """Store the progress in the connection's transaction."""
@@ -61,7 +74,7 @@ class ImportRun:
             self.offset,
             self.line,
             json.dumps(self.stats.as_json()),
-            None if self.rejects is None else str(self.rejects),
+            str(self.rejects),
             self.rejects_bytes,
             finished,
         )

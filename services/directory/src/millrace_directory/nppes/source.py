@@ -6,7 +6,7 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Self, cast
@@ -16,7 +16,7 @@ from millrace_directory.bulk_import.errors import UnusableFileError
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _BLOCK = 1 << 20
-_LONGEST_LINE = 1 << 20
+LONGEST_LINE = 1 << 20
 _MEMBER = re.compile(r"(?:.*/)?npidata_pfile_(?!.*fileheader).*\.csv", re.IGNORECASE)
 _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 """Errors that a damaged file causes; zipfile raises `RuntimeError` for a password or an unknown method."""
@@ -38,22 +38,30 @@ def digest_of(path: Path, progress: Callable[[int], None]) -> str:
     return digest.hexdigest()
 
 
-class LineSource:
-    """Iterates over the text lines of a file. `offset` and `line` count the unpacked bytes and lines so far.
+class LongLine(bytes):
+    """The first `LONGEST_LINE` bytes of a longer line; `size` is the number of bytes of the whole line."""
 
-    In a zip as CMS publishes it, the member `npidata_pfile_….csv` is read, not the one with only the header. Bytes that
-    aren't UTF-8 become U+FFFD; NUL bytes, which PostgreSQL doesn't accept in text, are removed. Raises
+    size: int
+
+
+class LineSource:
+    """Reads the lines of a file. `offset` and `line` count the unpacked bytes and lines so far.
+
+    In a zip as CMS publishes it, the member `npidata_pfile_….csv` is read, not the one with only the header. Raises
     `UnusableFileError`.
     """
 
     def __init__(self, path: Path) -> None:
         self.offset = 0
         self.line = 0
+        self.name = path.name
+        """Name of the file, in a zip that of the member."""
         self._path = path
         self._stack = ExitStack()
         self._raw: IO[bytes]
         self._stream: IO[bytes]
         self._seekable = False
+        self._unread: list[bytes] = []
 
     def __enter__(self) -> Self:
         try:
@@ -75,7 +83,8 @@ class LineSource:
             return cast(IO[bytes], self._stack.enter_context(gzip.GzipFile(fileobj=self._raw)))
         if head == _ZIP:
             archive = self._stack.enter_context(zipfile.ZipFile(self._raw))
-            return self._stack.enter_context(archive.open(self._member(archive)))
+            self.name = self._member(archive)
+            return self._stack.enter_context(archive.open(self.name))
         self._seekable = True
         return self._raw
 
@@ -92,27 +101,49 @@ class LineSource:
         """The number of bytes read from the disk, for a progress bar."""
         return self._raw.tell()
 
-    def __iter__(self) -> Iterator[str]:
-        while line := self._read(_LONGEST_LINE):
-            if len(line) == _LONGEST_LINE:
-                raise UnusableFileError(f"{self._path}: line {self.line + 1} is longer than {_LONGEST_LINE:,} bytes.")
-            self.offset += len(line)
+    def read_line(self) -> bytes:
+        """Return the next line with its end, a `LongLine` if it is too long, or an empty text after the last line."""
+        line = self._unread.pop() if self._unread else self._read()
+        if line:
+            self.offset += _size(line)
             self.line += 1
-            text = line.decode("utf-8", "replace")
-            yield text.replace("\0", "") if "\0" in text else text
+        return line
 
-    def _read(self, limit: int) -> bytes:
+    def unread(self, line: bytes) -> None:
+        """Return the last line, so that `read_line` returns it again; several lines are returned last one first."""
+        self.offset -= _size(line)
+        self.line -= 1
+        self._unread.append(line)
+
+    def _read(self) -> bytes:
         try:
-            return self._stream.readline(limit)
+            line = self._stream.readline(LONGEST_LINE)
+            if len(line) < LONGEST_LINE or line.endswith(b"\n"):
+                return line
+            return self._long_line(line)
         except _DAMAGE as error:
             raise UnusableFileError(f"{self._path} is damaged after line {self.line:,}: {error}.") from error
+
+    def _long_line(self, beginning: bytes) -> LongLine:
+        line = LongLine(beginning)
+        line.size = len(beginning)
+        while rest := self._stream.readline(LONGEST_LINE):
+            line.size += len(rest)
+            if rest.endswith(b"\n"):
+                break
+        return line
 
     def skip_to(self, offset: int, line: int) -> None:
         """Continue after a position, which `offset` and `line` had when this file was read before."""
         if self._seekable:
             self._stream.seek(offset)
         else:
-            left = offset - self.offset
+            left = offset - self.offset - sum(map(_size, self._unread))
             while left > 0 and (block := self._stream.read(min(left, _BLOCK))):
                 left -= len(block)
+        self._unread.clear()
         self.offset, self.line = offset, line
+
+
+def _size(line: bytes) -> int:
+    return line.size if isinstance(line, LongLine) else len(line)

@@ -1,13 +1,20 @@
 """Reads the provider records of a QHP file in chunks, each NPI once."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
+from millrace_directory.bulk_import.errors import UnusableFileError
 from millrace_directory.bulk_import.rejects import Reject, RejectedRowError
-from millrace_directory.qhp.records import Facility, Individual, read_provider
+from millrace_directory.qhp.json_array import Element, JsonArray
+from millrace_directory.qhp.records import Facility, Individual, identifier, read_provider
+
+R = TypeVar("R")
 
 CHUNK_RECORDS = 2_000
 _FIRST_NPI, _NPIS = 100_000_000, 200_000_000  # NPIs begin with 1 or 2; the tenth digit is a check digit
+_IDENTIFIER = re.compile(r'"(?:npi|plan_id)"\s*:\s*"([A-Za-z0-9._-]{1,64})"')
 
 
 class NpiSet:
@@ -24,12 +31,20 @@ class NpiSet:
         return new
 
 
+class Place(NamedTuple):
+    """The file of a record, the line in which it begins, and its number."""
+
+    file: str
+    line: int
+    number: int
+
+
 @dataclass(slots=True)
 class QhpChunk:
-    """Converted provider records of a chunk, keyed by record number in the file; each NPI occurs once."""
+    """Converted provider records of a chunk by their places in the file; each NPI occurs once."""
 
-    individuals: dict[int, Individual] = field(default_factory=dict)
-    facilities: dict[int, Facility] = field(default_factory=dict)
+    individuals: dict[Place, Individual] = field(default_factory=dict)
+    facilities: dict[Place, Facility] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -42,26 +57,51 @@ class QhpChunk:
         return len(self.individuals) + len(self.facilities) + len(self.rejects)
 
 
-def chunks_of(records: Iterable[object]) -> Iterator[QhpChunk]:
-    """Yield the provider records in chunks; reject further records of an NPI. `Reject.line` is the record's number."""
+def chunks_of(records: JsonArray) -> Iterator[QhpChunk]:
+    """Yield the provider records in chunks; reject further records of an NPI.
+
+    If the file is damaged, the records before the damage are yielded before `UnusableFileError` is raised.
+    """
     seen = NpiSet()
     chunk = QhpChunk()
-    for number, record in enumerate(records, 1):
-        try:
-            read = read_provider(record)
-            if not seen.add(read.npi):
-                raise RejectedRowError("another record of the same NPI")
-        except RejectedRowError as error:
-            npi = record.get("npi") if isinstance(record, dict) else None
-            chunk.rejects.append(Reject(number, str(npi or ""), str(error)))
-        else:
-            chunk.warnings += read.warnings
-            if isinstance(read, Individual):
-                chunk.individuals[number] = read
-            else:
-                chunk.facilities[number] = read
-        if chunk.size >= CHUNK_RECORDS:
+    try:
+        for element in records:
+            _add(chunk, records.name, element, seen)
+            if chunk.size >= CHUNK_RECORDS:
+                yield chunk
+                chunk = QhpChunk()
+    except UnusableFileError:
+        if chunk.size:
             yield chunk
-            chunk = QhpChunk()
+        raise
     if chunk.size:
         yield chunk
+
+
+def _add(chunk: QhpChunk, file: str, element: Element, seen: NpiSet) -> None:
+    try:
+        read = read_element(element, read_provider)
+        if not seen.add(read.npi):
+            raise RejectedRowError("another record of the same NPI", "npi", read.npi)
+    except RejectedRowError as error:
+        chunk.rejects.append(reject_of(error, file, element))
+        return
+    chunk.warnings += read.warnings
+    place = Place(file, element.line, element.number)
+    if isinstance(read, Individual):
+        chunk.individuals[place] = read
+    else:
+        chunk.facilities[place] = read
+
+
+def read_element(element: Element, read: Callable[[object], R]) -> R:
+    """Return the converted element; raise `RejectedRowError` if it can't be read or is unusable."""
+    if element.fault is not None:
+        raise element.fault
+    return read(element.value)
+
+
+def reject_of(error: RejectedRowError, file: str, element: Element) -> Reject:
+    found = _IDENTIFIER.search(error.value) if element.fault else None
+    known = identifier(element.value) if found is None else found.group(1)
+    return Reject.of(error, file, element.line, known, element.number)

@@ -2,15 +2,23 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from asyncpg import Connection
 
+from millrace_directory.bulk_import.errors import ImportFailedError, UnusableFileError
 from millrace_directory.bulk_import.progress import ImportProgress
 from millrace_directory.bulk_import.publisher import EventPublisher
-from millrace_directory.bulk_import.rejects import Reject, RejectedRowError, RejectsFile
+from millrace_directory.bulk_import.rejects import (
+    Reject,
+    RejectedRowError,
+    RejectsFile,
+    check_rejects_path,
+    rejects_path,
+)
 from millrace_directory.bulk_import.session import ImportSession, import_session
 from millrace_directory.bulk_import.stats import INDIVIDUALS, ORGANIZATIONS, PLANS, ImportStats
 from millrace_directory.bulk_import.writer import RowWriter
@@ -18,14 +26,16 @@ from millrace_directory.feed import Change
 from millrace_directory.insurance_plan.repository import INSURANCE_PLANS
 from millrace_directory.model import Action
 from millrace_directory.qhp import statements
-from millrace_directory.qhp.chunks import QhpChunk, chunks_of
+from millrace_directory.qhp.chunks import QhpChunk, chunks_of, read_element, reject_of
 from millrace_directory.qhp.json_array import JsonArray
-from millrace_directory.qhp.records import PlanRow, read_plan
+from millrace_directory.qhp.records import PlanRow, looks_like_plan, looks_like_provider, merge_plans, read_plan
 from millrace_directory.qhp.writer import ChunkResult, QhpWriter
 from millrace_feeds.clock import Clock, utc_now
 from millrace_platform.ids import EventIds
 
 MAX_PLANS = 200_000
+CHECKED_RECORDS = 100
+"""Number of records at the beginning of a file that show its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +55,68 @@ async def import_qhp(parameters: QhpImport, progress: ImportProgress) -> ImportS
 
     Raises `ImportFailedError` if it can't continue.
     """
-    stats = ImportStats()
+    inputs = parameters.providers, parameters.plans
+    listed = rejects_path(parameters.rejects, parameters.providers)
+    check_rejects_path(listed, inputs)
+    await asyncio.to_thread(check_kinds, *inputs)
+    stats = ImportStats(rejects=listed)
     plans, rejects = await asyncio.to_thread(_read_plans, parameters.plans)
     async with import_session(parameters.database_url, parameters.clock, parameters.ids) as session:
         await session.connection.execute(statements.STAGING)
         progress.show_start(0)
-        with RejectsFile(parameters.rejects) as file:
-            loader = _Loader(parameters, session, file, stats, sorted(plans))
-            await loader.load_plans(list(plans.values()), rejects)
-            records = JsonArray(parameters.providers)
-            chunks = chunks_of(records)
-            while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-                await loader.load_providers(chunk)
-                progress.show_position(records.consumed, stats)
+        try:
+            with RejectsFile(listed) as file:
+                loader = _Loader(parameters, session, file, stats, sorted(plans))
+                await loader.load_plans(list(plans.values()), rejects)
+                records = JsonArray(parameters.providers)
+                chunks = chunks_of(records)
+                while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+                    await loader.load_providers(chunk)
+                    progress.show_position(records.consumed, stats)
+        except ImportFailedError as error:
+            error.stats = stats
+            raise
     return stats
+
+
+def check_kinds(providers: Path, plans: Path) -> None:
+    """Raise `UnusableFileError` if the first records show that a file is of the other kind, or if one can't be read."""
+    has_plans = _has_only(providers, looks_like_plan, looks_like_provider)
+    if _has_only(plans, looks_like_provider, looks_like_plan):
+        fault = f"{plans} contains providers" + (f", and {providers} contains plans" if has_plans else "")
+    elif has_plans:
+        fault = f"{providers} contains plans"
+    else:
+        return
+    raise UnusableFileError(f"{fault}. Give the file of providers first, then the file of plans.")
+
+
+def _has_only(path: Path, wrong: Callable[[object], bool], right: Callable[[object], bool]) -> bool:
+    """Return whether among the first records some are of the `wrong` kind and none of the `right` one."""
+    first: list[object] = []
+    try:
+        for element in islice(JsonArray(path), CHECKED_RECORDS):
+            first.append(element.value)  # keeps the records before a damage
+    except UnusableFileError:
+        if not first:
+            raise
+    return any(map(wrong, first)) and not any(map(right, first))
 
 
 def _read_plans(path: Path) -> tuple[dict[str, PlanRow], list[Reject]]:
     plans: dict[str, PlanRow] = {}
     rejects = []
-    for number, record in enumerate(JsonArray(path), 1):
+    elements = JsonArray(path)
+    for element in elements:
         try:
-            plan = read_plan(record)
-            if len(plans) == MAX_PLANS:
+            plan = read_element(element, read_plan)
+            known = plans.get(plan.id)
+            if known is None and len(plans) == MAX_PLANS:
                 raise RejectedRowError(f"more than {MAX_PLANS:,} plans")
         except RejectedRowError as error:
-            rejects.append(Reject(number, "", f"plan: {error}"))
+            rejects.append(reject_of(error, elements.name, element))
         else:
-            plans[plan.id] = plan
+            plans[plan.id] = plan if known is None else merge_plans(known, plan)
     return plans, rejects
 
 
@@ -95,7 +139,7 @@ class _Loader:
 
         publisher = await self.session.run("import qhp plans", batch)
         self.stats.used[PLANS] += len(plans)
-        self._count(publisher, rejects, [])
+        await self._count(publisher, rejects, [])
 
     async def load_providers(self, chunk: QhpChunk) -> None:
         results: list[ChunkResult] = []
@@ -108,10 +152,10 @@ class _Loader:
         publisher = await self.session.run("import qhp chunk", batch)
         result = results[0]
         self.stats.used += Counter({INDIVIDUALS: result.individuals, ORGANIZATIONS: result.facilities})
-        self._count(publisher, [*chunk.rejects, *result.rejects], [*chunk.warnings, *result.warnings])
+        await self._count(publisher, [*chunk.rejects, *result.rejects], [*chunk.warnings, *result.warnings])
 
-    def _count(self, publisher: EventPublisher, rejects: Sequence[Reject], warnings: Sequence[str]) -> None:
+    async def _count(self, publisher: EventPublisher, rejects: Sequence[Reject], warnings: Sequence[str]) -> None:
+        await asyncio.to_thread(self.rejects.write, rejects)
         self.stats.events += publisher.published
         self.stats.rejected.update(each.reason for each in rejects)
         self.stats.warnings.update(warnings)
-        self.rejects.write(rejects)

@@ -7,7 +7,8 @@ STAGING = (
     staging_table("staged_insurance_plan", f"{columns(PlanRow._fields)} FROM insurance_plan")
     + """
 CREATE TEMP TABLE IF NOT EXISTS staged_acceptance (
-    npi text COLLATE "C", locations uuid[], plans text[], new_patients_given boolean, new_patients boolean
+    npi text COLLATE "C", locations uuid[], plans text[], plan_years text[], new_patients_given boolean,
+    new_patients boolean
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS staged_languages (
     npi text COLLATE "C", languages text[]
@@ -41,7 +42,11 @@ WITH target AS (
     SELECT p.id, p.version,
            CASE WHEN s.new_patients_given THEN s.new_patients ELSE p.new_patients END AS new_patients,
            ARRAY(SELECT plan FROM (SELECT unnest(p.accepted_plans) UNION SELECT unnest(s.plans)) AS either (plan)
-                 WHERE plan <> ALL($1) OR plan = ANY(s.plans) ORDER BY plan COLLATE "C") AS accepted_plans
+                 WHERE plan <> ALL($1) OR plan = ANY(s.plans) ORDER BY plan COLLATE "C") AS accepted_plans,
+           ARRAY(SELECT each FROM (SELECT other FROM unnest(p.accepted_plan_years) AS other
+                                   WHERE split_part(other, ':', 1) <> ALL($1 || s.plans)
+                                   UNION SELECT unnest(s.plan_years)) AS either (each)
+                 ORDER BY each COLLATE "C") AS accepted_plan_years
     FROM staged_acceptance AS s JOIN provider_location AS p ON p.npi = s.npi AND p.deleted_at IS NULL
     WHERE p.location_id = ANY(s.locations)
        OR NOT EXISTS (SELECT FROM provider_location AS o
@@ -49,9 +54,11 @@ WITH target AS (
     ORDER BY p.id FOR NO KEY UPDATE OF p
 )
 UPDATE provider_location AS p
-SET version = p.version + 1, new_patients = target.new_patients, accepted_plans = target.accepted_plans
+SET version = p.version + 1, new_patients = target.new_patients, accepted_plans = target.accepted_plans,
+    accepted_plan_years = target.accepted_plan_years
 FROM target
 WHERE p.id = target.id
-  AND (p.new_patients, p.accepted_plans) IS DISTINCT FROM (target.new_patients, target.accepted_plans)
+  AND (p.new_patients, p.accepted_plans, p.accepted_plan_years)
+      IS DISTINCT FROM (target.new_patients, target.accepted_plans, target.accepted_plan_years)
 RETURNING p.id
 """

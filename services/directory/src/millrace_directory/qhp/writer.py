@@ -13,9 +13,10 @@ from millrace_directory.bulk_import.writer import RowWriter
 from millrace_directory.feed import Change
 from millrace_directory.model import Action
 from millrace_directory.provider.repository import PROVIDERS
+from millrace_directory.provider_location.model import join_plan_years
 from millrace_directory.provider_location.repository import PROVIDER_LOCATIONS
 from millrace_directory.qhp import statements
-from millrace_directory.qhp.chunks import QhpChunk
+from millrace_directory.qhp.chunks import Place, QhpChunk
 from millrace_directory.qhp.records import UNKNOWN_PLAN, Facility, Individual
 from millrace_directory.wire import Kind
 
@@ -53,8 +54,8 @@ class QhpWriter:
         """Create missing providers and practices, then set languages, accepted plans and acceptance of new patients."""
         lookup = await self._look_up(chunk)
         result = ChunkResult()
-        individuals = [each for number, each in chunk.individuals.items() if _is_usable(number, each, lookup, result)]
-        facilities = [each for number, each in chunk.facilities.items() if _is_usable(number, each, lookup, result)]
+        individuals = [each for place, each in chunk.individuals.items() if _is_usable(place, each, lookup, result)]
+        facilities = [each for place, each in chunk.facilities.items() if _is_usable(place, each, lookup, result)]
         result.individuals, result.facilities = len(individuals), len(facilities)
         result.warnings = [UNKNOWN_PLAN for each in individuals for plan in each.plans if plan not in lookup.plans]
         await self._create(
@@ -100,6 +101,7 @@ class QhpWriter:
                 each.npi,
                 [location.id for location, _ in each.addresses],
                 [plan for plan in each.plans if plan in plans],
+                join_plan_years({plan: years for plan, years in each.plans.items() if plan in plans}),
                 each.new_patients.given,
                 each.new_patients.value,
             )
@@ -113,16 +115,16 @@ class QhpWriter:
         await self._publisher.publish(Change(kind, [row[0] for row in rows], Action.UPDATED))
 
 
-def _is_usable(number: int, record: Individual | Facility, lookup: _Lookup, result: ChunkResult) -> bool:
+def _is_usable(place: Place, record: Individual | Facility, lookup: _Lookup, result: ChunkResult) -> bool:
     """Return whether the record can be written; add it to the rejects if not."""
     deleted = lookup.npis.get(record.npi)
     try:
         if deleted:
-            raise RejectedRowError("NPI was deleted from the directory")
+            raise RejectedRowError("NPI was deleted from the directory", "npi", record.npi)
         if deleted is None and isinstance(record, Individual):
             _check_new(record)
     except RejectedRowError as error:
-        result.rejects.append(Reject(number, record.npi, str(error)))
+        result.rejects.append(Reject.of(error, place.file, place.line, record.npi, place.number))
         return False
     return True
 
@@ -130,11 +132,11 @@ def _is_usable(number: int, record: Individual | Facility, lookup: _Lookup, resu
 def _check_new(individual: Individual) -> None:
     """Raise `RejectedRowError` if an individual who isn't in the directory can't be created from the record."""
     if individual.last_name is None or individual.first_name is None:
-        raise RejectedRowError("no name")
+        raise RejectedRowError("no name", "name.first" if individual.last_name else "name.last")
     if not individual.taxonomies:
-        raise RejectedRowError("unknown specialty")
+        raise RejectedRowError("unknown specialty", "specialty", ", ".join(individual.specialties))
     if not individual.addresses:
-        raise RejectedRowError("no usable address")
+        raise RejectedRowError("no usable address", "addresses")
 
 
 def _provider_row(individual: Individual) -> ProviderRow:
