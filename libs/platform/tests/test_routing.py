@@ -15,6 +15,7 @@ from millrace_platform.errors import Forbidden
 from millrace_platform.ids import Uuid7
 from millrace_platform.middleware import ErrorHandling, RequestContext, RequestLimits
 from millrace_platform.problems import install_problem_handlers
+from millrace_platform.query import QueryCheck
 from millrace_platform.routing import TypedRoute, TypedRouter, TypedRoutes
 
 JSON = {"Content-Type": "application/json"}
@@ -59,9 +60,14 @@ def create_router(typed: bool, prefix: str = "") -> APIRouter:
 
 def create_client(router: APIRouter) -> httpx.AsyncClient:
     bounds = Middleware(RequestLimits, header_count=100, head_size=10_000, body_size=1_000, seconds=5.0, concurrency=10)
-    app = FastAPI(middleware=[Middleware(ErrorHandling), bounds, Middleware(TypedRoutes, routers=[router])])
+    check_query = QueryCheck()
+    app = FastAPI(
+        middleware=[Middleware(ErrorHandling), bounds, Middleware(TypedRoutes, routers=[router])],
+        dependencies=[Depends(check_query)],
+    )
     install_problem_handlers(app)
     app.include_router(router)
+    check_query.add_routes(app.routes)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
@@ -92,6 +98,12 @@ async def send_to_both(method: str, path: str, **request: Any) -> list[httpx.Res
         ("GET", "/other?limit=11", {}, b"", 422),
         ("GET", "/other?kind=1&limit=7&kind=2", {}, b"", 200),
         ("GET", "/other?kind=1&kind=b", {}, b"", 422),
+        ("GET", "/other?limit=11&sort=a", {}, b"", 422),
+        ("GET", "/other?limit=1&limit=2", {}, b"", 422),
+        ("POST", "/things?count=1", {"X-Caller": "jo", **JSON}, b'{"count": 1}', 422),
+        ("POST", "/things?count=1", JSON, b'{"count": "x"}', 422),
+        ("POST", "/things?count=1", JSON, b'{"count": ', 422),
+        ("POST", "/things?count=1", {"Content-Type": "text/plain"}, b'{"count": 1}', 422),
         ("DELETE", "/other", {}, b"", 405),
     ],
 )

@@ -81,7 +81,7 @@ async def test_each_invalid_setting_is_reported_on_its_own_line() -> None:
 async def test_request_is_logged_without_path_query_and_headers() -> None:
     async with run_service() as service:
         headers = "user-agent: Jane\r\nx-request-id: r-1\r\n"
-        status, _ = await service.request("GET", "/v1/items/jane.doe?limit=7&name=jane", headers)
+        status, _ = await service.request("GET", "/v1/items/jane.doe?limit=7", headers)
         assert status == 200
         logged = await service.wait_for_log("request")
     assert logged.pop("duration_ms") >= 0

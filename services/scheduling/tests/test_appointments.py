@@ -236,6 +236,10 @@ async def test_lists_are_paged_in_order_of_start(service: Service) -> None:
     assert len((await staff_client(service).get(query)).json()["items"]) == 4
     day = f"{query}&from=2026-11-20T00:00:00-05:00&to=2026-11-21T00:00:00-05:00".replace("+", "%2B")
     assert (await staff_client(service).get(day)).json()["items"] == [other]
+    until = "/v1/appointments?to=2026-11-19T09:30:00-05:00"
+    assert [each["start"] for each in (await ada.get(until)).json()["items"]] == [NINE]
+    reversed_range = await ada.get(f"{until}&from=2026-11-19T09:30:00-05:00")
+    assert (reversed_range.status_code, reversed_range.json()["errors"][0]["field"]) == (422, "to")
     assert (await ada.get(query)).status_code == 404
 
 

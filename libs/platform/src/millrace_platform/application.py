@@ -5,15 +5,16 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 
 from millrace_platform.background import Background, Task
 from millrace_platform.health import Check, Readiness, install_health
 from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.middleware import ErrorHandling, RequestContext, RequestLimits
-from millrace_platform.openapi import ServiceApplication, operation_id, require_unique_operation_ids
+from millrace_platform.openapi import ServiceApplication, operation_id, problems, require_unique_operation_ids
 from millrace_platform.problems import install_problem_handlers
+from millrace_platform.query import QueryCheck
 from millrace_platform.routing import TypedRoutes
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.tracing import RequestMeter, Tracing
@@ -54,16 +55,20 @@ def create_app(
 ) -> FastAPI:
     """Create a service's application with `/healthz`, `/readyz`, problem responses, request limits and its tasks.
 
-    `name` identifies the service in logs and telemetry. If a request raises one of the exception types
+    A query parameter that the endpoint doesn't declare, or that is repeated without being a list, is a 422. `name`
+    identifies the service in logs and telemetry. If a request raises one of the exception types
     `unavailable_on`, which mean that a store can't be reached, the response is 503. `start` opens the connections when
     the server starts the application.
     """
     background = Background()
     readiness = Readiness(background, check_timeout=settings.check_timeout)
+    check_query = QueryCheck()
     app = ServiceApplication(
         title=title,
         lifespan=_lifespan(start, background, readiness, settings.start_timeout),
         middleware=_middleware(settings, unavailable_on, ids or Uuid7(), routers),
+        dependencies=[Depends(check_query)],
+        responses=problems(422),
         generate_unique_id_function=operation_id,
         redirect_slashes=False,
         docs_url=None,
@@ -78,6 +83,7 @@ def create_app(
     install_health(app, readiness)
     for router in routers:
         app.include_router(router)
+    check_query.add_routes(app.routes)
     require_unique_operation_ids(app)
     return app
 

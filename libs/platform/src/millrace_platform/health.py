@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from millrace_platform.background import Background
@@ -78,20 +78,23 @@ class Readiness:
 
 
 def install_health(app: FastAPI, readiness: Readiness) -> None:
-    """Add `/healthz` and `/readyz`; they are not part of the API's OpenAPI document."""
+    """Add `/healthz` and `/readyz`; they are not part of the API's OpenAPI document.
 
-    async def healthz() -> Response:
+    A probe may add any query, for example against caches.
+    """
+
+    async def healthz(_request: Request) -> Response:
         return _json({"status": OK})
 
-    async def readyz() -> Response:
+    async def readyz(_request: Request) -> Response:
         report = await readiness.report()
         bad = [name for name, state in report.items() if state != OK]
         if bad:
             return problem_response(Unavailable("; ".join(f"{name}: {report[name]}" for name in bad)))
         return _json({"status": "ready", "checks": report})
 
-    app.add_api_route("/healthz", healthz, include_in_schema=False)
-    app.add_api_route("/readyz", readyz, include_in_schema=False)
+    app.add_route("/healthz", healthz, include_in_schema=False)
+    app.add_route("/readyz", readyz, include_in_schema=False)
 
 
 def _json(members: dict[str, Any]) -> Response:

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from fastapi import APIRouter, Request, Response, params
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from millrace_platform.errors import problem_of_status
 from millrace_platform.problems import invalid_request, is_json, unreadable_body
+from millrace_platform.query import AcceptedQuery, is_list
 
 Errors: TypeAlias = list[Mapping[str, Any]]
 """Validation errors of Pydantic; each location begins with the part of the request, `query` or `body`."""
@@ -23,8 +25,7 @@ class TypedRouter(APIRouter):
 
     Endpoints are `async def endpoint(...) -> Response` without path parameters. A parameter is a `Request`, a model as
     `Query()`, an optional string as `Header()`, a model as the JSON body, or a dependency with such parameters except a
-    body; anything else raises `TypeError` when the route is added. If a query parameter that isn't a list is repeated,
-    the last value counts.
+    body; anything else raises `TypeError` when the route is added.
     """
 
     def __init__(self, *, prefix: str = "", tags: list[str] | None = None) -> None:
@@ -34,7 +35,9 @@ class TypedRouter(APIRouter):
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Add the endpoint to FastAPI's OpenAPI document and to the typed routes."""
         super().add_api_route(path, endpoint, **options)
-        route = TypedRoute(self.prefix + path, endpoint)
+        described = self.routes[-1]
+        assert isinstance(described, APIRoute)  # noqa: S101 # what `add_api_route` adds
+        route = TypedRoute(self.prefix + path, endpoint, AcceptedQuery.of(described.dependant))
         self.typed_routes |= {(method, route.path_format): route for method in options["methods"]}
 
 
@@ -59,11 +62,12 @@ class TypedRoute:
     """An ASGI application that calls an endpoint with the parameters read from a request.
 
     Logs and spans read `path_format` from the scope's route. Raises the problem that FastAPI's route would respond
-    with if the request is invalid.
+    with if the request is invalid or its query isn't accepted.
     """
 
-    def __init__(self, path: str, endpoint: Callable[..., Any]) -> None:
+    def __init__(self, path: str, endpoint: Callable[..., Any], accepted: AcceptedQuery) -> None:
         self.path_format = path
+        self._accepted = accepted
         self._endpoint = endpoint
         self._parameters = _Parameters(endpoint)
         if "{" in path:
@@ -80,6 +84,7 @@ class TypedRoute:
         for name, model in self._parameters.bodies.items():
             content = await _read_body(request)
             values[name] = _parse_body(request, model, content, body_errors)
+        self._accepted.check(request.query_params)
         errors: Errors = []
         await self._parameters.read(request, values, errors)
         errors += body_errors
@@ -182,7 +187,7 @@ def _reader(name: str, annotation: Any) -> Reader:
 
 
 def _query_reader(model: type[BaseModel]) -> Reader:
-    lists = [field.alias or name for name, field in model.model_fields.items() if get_origin(field.annotation) is list]
+    lists = [field.alias or name for name, field in model.model_fields.items() if is_list(field.annotation)]
 
     def read(request: Request, errors: Errors) -> BaseModel | None:
         values = request.query_params

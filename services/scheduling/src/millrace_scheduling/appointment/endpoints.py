@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from millrace_platform.authentication import InPrincipal
+from millrace_platform.errors import FieldError, Unprocessable
 from millrace_platform.idempotency import InIdempotencyKey
 from millrace_platform.openapi import problems
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
@@ -72,15 +73,16 @@ async def list_appointments(
         UUID | None, Query(description="Return its appointments, for its staff; without it, the caller's own.")
     ] = None,
     from_: Annotated[Start, Query(alias="from", description="Return those that start then or later.")] = BEGINNING,
-    to: Annotated[Start, Query(description="Return those that start before; with provider_location only.")] = END,
+    to: Annotated[Start, Query(description="Return those that start before; later than `from`.")] = END,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> AppointmentPage:
     """Return appointments, ordered by start."""
+    _require_order(from_, to)
     filters = [str(provider_location), from_.isoformat(), to.isoformat()]
     after: Position = position_before(from_) if cursor is None else _cursors.read(cursor, filters=filters)
     if provider_location is None:
-        found = await appointments.list_own(caller, after, limit + 1)
+        found = await appointments.list_own(caller, after, to, limit + 1)
     else:
         found = await appointments.list_at_provider_location(caller, provider_location, after, to, limit + 1)
     page, following = found[:limit], None
@@ -201,3 +203,9 @@ async def mark_appointment_no_show(
 ) -> Response:
     """Record, as the practice, that the patient didn't come. Possible from the visit's start on."""
     return (await appointments.report(caller, key, appointment_id, match, Action.MISS)).response()
+
+
+def _require_order(first: datetime, end: datetime) -> None:
+    if end <= first:
+        detail, remedy = "The range ends before it begins.", "Give a time after `from`."
+        raise Unprocessable(errors=[FieldError(field="to", detail=detail, remedy=remedy)])

@@ -27,8 +27,7 @@ SELECT a.id, a.version, a.state, a.reservation_id, a.patient_id, a.dependant_id,
 FROM appointments a JOIN provider_locations p ON p.id = a.provider_location_id
 LEFT JOIN calendars c ON c.provider_location_id = a.provider_location_id
 """
-_AFTER_POSITION: Final = "(a.start, a.id) > ($2, $3)"
-_IN_ORDER: Final = "ORDER BY a.start, a.id LIMIT $4"
+_IN_RANGE: Final = "AND (a.start, a.id) > ($2, $3) AND a.start < $5 ORDER BY a.start, a.id LIMIT $4"
 # One statement turns a hold into an appointment: its row lock on the reservation orders booking and expiry.
 _BOOK: Final = NamedStatement(
     f"""
@@ -132,17 +131,18 @@ async def save(session: Session, appointment: Appointment) -> None:
         raise RuntimeError("the appointment was changed without its lock")
 
 
-async def list_for_patient(session: Session, patient_id: UUID, after: Position, limit: int) -> list[Appointment]:
-    """Return a patient's appointments after a position, ordered by start."""
-    clauses = f"WHERE a.patient_id = $1 AND {_AFTER_POSITION} {_IN_ORDER}"
-    return await list_where(session, clauses, patient_id, *after, limit)
+async def list_for_patient(
+    session: Session, patient_id: UUID, after: Position, before: datetime, limit: int
+) -> list[Appointment]:
+    """Return a patient's appointments after a position that start before a moment, ordered by start."""
+    return await list_where(session, f"WHERE a.patient_id = $1 {_IN_RANGE}", patient_id, *after, limit, before)
 
 
 async def list_at_provider_location(
     session: Session, provider_location_id: UUID, after: Position, before: datetime, limit: int
 ) -> list[Appointment]:
     """Return a provider-location's appointments after a position that start before a moment, ordered by start."""
-    clauses = f"WHERE a.provider_location_id = $1 AND {_AFTER_POSITION} AND a.start < $5 {_IN_ORDER}"
+    clauses = f"WHERE a.provider_location_id = $1 {_IN_RANGE}"
     return await list_where(session, clauses, provider_location_id, *after, limit, before)
 
 

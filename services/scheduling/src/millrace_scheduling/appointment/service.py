@@ -105,10 +105,10 @@ class AppointmentService:
             row, _ = _require_access(caller, appointment_id, await repository.find(work.session, appointment_id))
         return row.appointment
 
-    async def list_own(self, caller: Principal, after: Position, limit: int) -> list[Appointment]:
-        """Return the appointments after a position of which the caller is the patient, ordered by start."""
+    async def list_own(self, caller: Principal, after: Position, before: datetime, limit: int) -> list[Appointment]:
+        """Return the appointments of which the caller is the patient, after a position and before a time, by start."""
         async with self.units.begin() as work:
-            return await repository.list_for_patient(work.session, caller.subject, after, limit)
+            return await repository.list_for_patient(work.session, caller.subject, after, before, limit)
 
     async def list_at_provider_location(
         self, caller: Principal, provider_location_id: UUID, after: Position, before: datetime, limit: int

@@ -39,7 +39,7 @@ class VisitParameters(Schema):
 class AvailabilityParameters(VisitParameters):
     """Query parameters of a search for openings."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     provider_location: ProviderLocationIds
     from_: Annotated[
@@ -53,7 +53,7 @@ class AvailabilityParameters(VisitParameters):
 class ExplainParameters(VisitParameters):
     """Query parameters of an explanation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     provider_location: UUID
     start: Annotated[AwareDatetime, AfterValidator(require_near)]

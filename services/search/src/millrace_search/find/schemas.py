@@ -63,7 +63,7 @@ EXAMPLE: Final[dict[str, Any]] = {
 class SearchParameters(BaseModel):
     """Query parameters of a search."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     near: Annotated[
         Short,
