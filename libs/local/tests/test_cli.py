@@ -142,6 +142,11 @@ def test_shift_of_the_clock_is_given_in_minutes_hours_or_days(
     text: str, hours: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Options] = []
-    monkeypatch.setattr(cli, "run", lambda options: started.append(options) or 0)
+
+    def run(options: Options) -> int:
+        started.append(options)
+        return 0
+
+    monkeypatch.setattr(cli, "run", run)
     assert call("up", "--clock", text)[0] == 0
     assert started[0].clock_ahead == timedelta(hours=hours)

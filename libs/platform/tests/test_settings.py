@@ -39,7 +39,7 @@ def test_clock_of_a_service_is_ahead_but_its_ids_are_not() -> None:
     ],
 )
 def test_shifted_clock_is_refused_outside_of_a_local_platform(changes: dict[str, Any]) -> None:
-    local = {"clock_ahead": 3 * DAY, "supervisor_pid": os.getppid(), "aws_endpoint_url": EMULATOR}
+    local: dict[str, Any] = {"clock_ahead": 3 * DAY, "supervisor_pid": os.getppid(), "aws_endpoint_url": EMULATOR}
     PlatformSettings(**local)
     with pytest.raises(ValidationError, match=r"(?i)clock_ahead"):
         PlatformSettings(**{**local, **changes})

@@ -74,7 +74,7 @@ def test_tokens_name_the_edge_and_keys_come_from_patients() -> None:
 
 def test_emails_are_visible_and_link_to_the_edge() -> None:
     variables = notifications_variables(8080, Path("/home/key"))
-    assert variables["MILLRACE_NOTIFICATIONS_PUBLIC_URL"] == "http://127.0.0.1:8080"
+    assert variables["MILLRACE_PUBLIC_URL"] == "http://127.0.0.1:8080"
     assert variables["MILLRACE_NOTIFICATIONS_SHOW_MAILS"] == "true"
     assert variables["MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE"] == "/home/key"
 

@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Annotated, Final, TypeAlias
 
 from fastapi import Depends, Header
 
@@ -12,8 +14,8 @@ _TAG = re.compile(r'[ \t]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
 _ANY = "*"
 
 
-def etag(version: int) -> str:
-    """Return the strong entity tag of a version, e.g. `"7"`."""
+def etag(version: int | str) -> str:
+    """Return the strong entity tag of a version, e.g. `"7"`, or of a digest of the content."""
     return f'"{version}"'
 
 
@@ -24,11 +26,11 @@ class Tags:
     tags: frozenset[str] | None
     weak: frozenset[str] = frozenset()
 
-    def match_strongly(self, version: int) -> bool:
+    def match_strongly(self, version: int | str) -> bool:
         """Return whether a strong tag, or `*`, matches the version, as If-Match requires; weak tags match nothing."""
         return self.tags is None or str(version) in self.tags
 
-    def match_weakly(self, version: int) -> bool:
+    def match_weakly(self, version: int | str) -> bool:
         """Return whether a tag, strong or weak, or `*` matches; proxies that compress a body may make its tag weak."""
         return self.match_strongly(version) or str(version) in self.weak
 
@@ -36,6 +38,9 @@ class Tags:
         """Raise problem 412 unless the version matches strongly."""
         if not self.match_strongly(version):
             raise PreconditionFailed("The resource has changed. Read it again and send its new ETag as If-Match.")
+
+
+NO_TAGS: Final = Tags(frozenset())
 
 
 def parse_tags(text: str) -> Tags:
@@ -74,6 +79,31 @@ async def _if_match(match: Annotated[Tags | None, Depends(_optional_if_match)]) 
     return match
 
 
+def is_known(known: Tags, known_since: datetime | None, version: int | str, modified_at: datetime) -> bool:
+    """Return whether the client has this version; If-Modified-Since counts only without an If-None-Match."""
+    if known != NO_TAGS:
+        return known.match_weakly(version)
+    return known_since is not None and modified_at.replace(microsecond=0) <= known_since
+
+
+async def _if_modified_since(
+    if_modified_since: Annotated[
+        str | None, Header(description="Last-Modified of the version that the client has.")
+    ] = None,
+) -> datetime | None:
+    """Parse If-Modified-Since; treat an invalid date as a missing one (RFC 9110, section 13.1.3)."""
+    try:
+        moment = parsedate_to_datetime(if_modified_since or "")
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def last_modified(moment: datetime) -> str:
+    """Return the value of Last-Modified, which has whole seconds."""
+    return format_datetime(moment.astimezone(UTC).replace(microsecond=0), usegmt=True)
+
+
 async def _if_none_match(
     if_none_match: Annotated[str | None, Header(description="ETag of the version that the client has.")] = None,
 ) -> Tags:
@@ -81,7 +111,7 @@ async def _if_none_match(
     try:
         return parse_tags(if_none_match or "")
     except ValueError:
-        return Tags(frozenset())
+        return NO_TAGS
 
 
 IfMatch: TypeAlias = Annotated[Tags, Depends(_if_match)]
@@ -90,3 +120,5 @@ OptionalIfMatch: TypeAlias = Annotated[Tags | None, Depends(_optional_if_match)]
 """Endpoint parameter with the tags of If-Match, None if the header is missing; 422 if it is invalid."""
 IfNoneMatch: TypeAlias = Annotated[Tags, Depends(_if_none_match)]
 """Endpoint parameter with the tags of If-None-Match; the endpoint responds 304 if one matches weakly."""
+IfModifiedSince: TypeAlias = Annotated[datetime | None, Depends(_if_modified_since)]
+"""Endpoint parameter with If-Modified-Since; ignore it if the request has an If-None-Match."""

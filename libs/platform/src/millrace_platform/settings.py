@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -13,6 +13,7 @@ from millrace_feeds.clock import SystemClock
 
 Seconds = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s?#/])?$")]
 
 
 class PlatformSettings(BaseSettings):
@@ -51,6 +52,9 @@ class PlatformSettings(BaseSettings):
     worker: str | None = None
     """Name of this process in the leases of streams; None: a new name at each start. A fixed name resumes its leases at
     once; use it only where no second process can have the same name."""
+
+    public_url: BaseUrl = "http://127.0.0.1:8080"
+    """URL of the website, with which links in emails and calendars begin, without a slash at the end."""
 
     clock_ahead: float = Field(0.0, ge=0)
     """Seconds by which the clock is ahead of the machine's; refused unless `millrace up --clock` set it."""

@@ -72,7 +72,7 @@ async def start(
         APPLICATION, settings.entities_stream, settings.notifications_leases_table, READS_PER_SECOND, is_retryable
     )
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, handler))
-    url, interval = settings.notifications_public_url, settings.notifications_mail_poll
+    url, interval = settings.public_url, settings.notifications_mail_poll
     rate_limit = TokenBucket(settings.notifications_mails_per_second, clock)
     sender = EmailSender(database, patients, mailer, rate_limit, url, clock, ids, random, stats)
     forwarder = AccountEmailForwarder(database, patients, mailer, url, interval, clock, ids, random, stats)

@@ -1,13 +1,10 @@
 """Settings of the service; their environment variables begin with `MILLRACE_NOTIFICATIONS_`."""
 
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import Field, SecretStr
 
 from millrace_platform.settings import PlatformSettings, Seconds
-
-BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s?#/])?$")]
 
 
 class NotificationsSettings(PlatformSettings):
@@ -22,8 +19,6 @@ class NotificationsSettings(PlatformSettings):
     """`From` address of all emails. Its domain or the address must be a verified identity in SES."""
     notifications_configuration_set: str | None = None
     """Name of the SES configuration set for bounces, complaints and statistics."""
-    notifications_public_url: BaseUrl = "http://127.0.0.1:8080"
-    """URL of the website that links in emails begin with, without a slash at the end."""
     notifications_show_mails: bool = False
     """Whether `/internal/notifications/outbox` shows the last sent emails. For development only."""
     notifications_mail_poll: Seconds = 1.0

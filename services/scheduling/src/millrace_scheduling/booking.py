@@ -56,6 +56,6 @@ async def create_booking_services(
         appointments=appointment_service,
         rescheduling=ReschedulingService(appointment_service, ids, guard.reserve),
         waitlist=waitlist,
-        feeds=CalendarFeedService(units, ids),
+        feeds=CalendarFeedService(units, ids, settings.public_url),
         addresses=AddressHasher(key, settings.scheduling_proxy_hops),
     )

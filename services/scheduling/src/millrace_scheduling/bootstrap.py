@@ -18,6 +18,7 @@ from millrace_scheduling.dependencies import Scheduling
 from millrace_scheduling.entity_handlers import (
     CompositeHandler,
     PatientErasureHandler,
+    ProviderHandler,
     ProviderLocationHandler,
     is_outage,
 )
@@ -48,7 +49,11 @@ async def start(
     calendars = CalendarService(units)
     app.state.booking = booking = await create_booking_services(settings, units, ids, guard)
     handler = CompositeHandler(
-        (ProviderLocationHandler(units, calendars), PatientErasureHandler(units, booking.waitlist))
+        (
+            ProviderLocationHandler(units, calendars),
+            ProviderHandler(units),
+            PatientErasureHandler(units, booking.waitlist),
+        )
     )
     subscription = Subscription(
         APPLICATION, settings.entities_stream, settings.scheduling_leases_table, READS_PER_SECOND, is_outage

@@ -1,4 +1,4 @@
-"""Handlers of the `entities` feed: one copies provider-locations, one erases the data of patients."""
+"""Handlers of the `entities` feed: they copy provider-locations and providers, and erase the data of patients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +19,9 @@ from millrace_scheduling.appointment.model import OCCUPYING_STATES
 from millrace_scheduling.appointment.wire import appointment_event
 from millrace_scheduling.calendar.service import CalendarService
 from millrace_scheduling.calendar_feed import repository as feeds
+from millrace_scheduling.provider import repository as providers
+from millrace_scheduling.provider.wire import KEY_PREFIX as PROVIDER_KEY_PREFIX
+from millrace_scheduling.provider.wire import provider_from
 from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.provider_location.wire import KEY_PREFIX as PROVIDER_LOCATION_KEY_PREFIX
 from millrace_scheduling.provider_location.wire import provider_location_from
@@ -64,9 +67,24 @@ class ProviderLocationHandler:
         if not latest:
             return
         async with self.units.begin() as work:
-            for each in await provider_locations.save_newer(work.session, list(latest.values())):
+            for each in await provider_locations.save_newer(work.session, list(latest.values()), work.now):
                 if each.is_deleted:
                     await self.calendars.delete_with_provider_location(work, each)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderHandler:
+    """Feed handler that copies the names of providers to the database; ignores all other entities."""
+
+    units: UnitsOfWork
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Store newer versions. Idempotent. Raises `InvalidRecord`."""
+        found = [provider_from(record) for record in records if record.key.startswith(PROVIDER_KEY_PREFIX)]
+        if found:
+            async with self.units.begin() as work:
+                latest = {each.npi: each for each in sorted(found, key=lambda each: each.version)}
+                await providers.save_newer(work.session, list(latest.values()), work.now)
 
 
 @dataclass(frozen=True, slots=True)

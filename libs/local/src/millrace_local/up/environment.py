@@ -84,7 +84,7 @@ def clock_variables(ahead: timedelta, supervisor_pid: int) -> dict[str, str]:
 def notifications_variables(port: int, webhook_key: Path) -> dict[str, str]:
     """Return settings for a development machine: links to the edge's `port`, visible emails, webhooks to loopback."""
     return {
-        "MILLRACE_NOTIFICATIONS_PUBLIC_URL": f"http://{LOOPBACK}:{port}",
+        "MILLRACE_PUBLIC_URL": f"http://{LOOPBACK}:{port}",
         "MILLRACE_NOTIFICATIONS_SHOW_MAILS": "true",
         "MILLRACE_NOTIFICATIONS_WEBHOOK_LOOPBACK": "true",
         "MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE": str(webhook_key),

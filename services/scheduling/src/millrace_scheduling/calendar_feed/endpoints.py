@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from millrace_platform.authentication import InPrincipal
 from millrace_platform.openapi import problems
+from millrace_platform.preconditions import IfModifiedSince, IfNoneMatch, etag, is_known, last_modified
 from millrace_platform.responses import NO_STORE
 from millrace_scheduling.appointment.endpoints import InAppointments
-from millrace_scheduling.calendar_feed.document import MEDIA_TYPE, render_document
+from millrace_scheduling.calendar_feed.document import MEDIA_TYPE
 from millrace_scheduling.calendar_feed.schemas import (
     CalendarFeedBody,
     CalendarFeedList,
@@ -66,12 +67,21 @@ async def revoke_calendar_feed(feeds: InCalendarFeeds, caller: InPrincipal, feed
     "/feeds/{secret}.ics",
     summary="Read a calendar feed",
     response_class=Response,
-    responses={**_ICALENDAR, **problems(404, 422)},
+    responses={**_ICALENDAR, 304: {"description": "The client has this version."}, **problems(404, 422)},
 )
-async def read_calendar_feed(feeds: InCalendarFeeds, secret: InSecret) -> Response:
+async def read_calendar_feed(
+    feeds: InCalendarFeeds, secret: InSecret, known: IfNoneMatch, known_since: IfModifiedSince
+) -> Response:
     """Return the appointments of the last 30 days and all future ones, including cancelled ones, as iCalendar."""
-    headers = {"Cache-Control": "private, max-age=300"}
-    return Response(await feeds.render(secret), media_type=MEDIA_TYPE, headers=headers)
+    feed = await feeds.render(secret)
+    headers = {
+        "Cache-Control": "private, max-age=300",
+        "ETag": etag(feed.digest),
+        "Last-Modified": last_modified(feed.modified_at),
+    }
+    if is_known(known, known_since, feed.digest, feed.modified_at):
+        return Response(status_code=304, headers=headers)
+    return Response(feed.content, media_type=MEDIA_TYPE, headers=headers)
 
 
 @router.get(
@@ -80,8 +90,11 @@ async def read_calendar_feed(feeds: InCalendarFeeds, secret: InSecret) -> Respon
     response_class=Response,
     responses={**_ICALENDAR, **problems(401, 404, 422)},
 )
-async def get_appointment_calendar(appointments: InAppointments, caller: InPrincipal, appointment_id: UUID) -> Response:
+async def get_appointment_calendar(
+    appointments: InAppointments, feeds: InCalendarFeeds, caller: InPrincipal, appointment_id: UUID
+) -> Response:
     """Return an appointment as iCalendar, for its patient and the staff of its practice."""
     appointment = await appointments.get(caller, appointment_id)
     headers = {**NO_STORE, "Content-Disposition": 'attachment; filename="appointment.ics"'}
-    return Response(render_document([appointment]), media_type=MEDIA_TYPE, headers=headers)
+    content = await feeds.render_appointment(caller, appointment)
+    return Response(content, media_type=MEDIA_TYPE, headers=headers)

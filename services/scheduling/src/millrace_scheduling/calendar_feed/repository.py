@@ -1,17 +1,20 @@
 """The table of calendar feeds, its rows, and the appointments that feeds list."""
 
+from collections.abc import Collection
 from dataclasses import astuple
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import CheckConstraint, Column, DateTime, Index, LargeBinary, Table, Text, UniqueConstraint, Uuid
 
 from millrace_platform.database import Session
 from millrace_platform.statements import fetch, fetch_first
 from millrace_scheduling.appointment.model import Appointment
 from millrace_scheduling.appointment.repository import list_where
-from millrace_scheduling.calendar_feed.model import CalendarFeed
+from millrace_scheduling.calendar.model import VisitType
+from millrace_scheduling.calendar_feed.model import CalendarFeed, LocationDetails
 from millrace_scheduling.tables import metadata
 
 calendar_feeds = Table(
@@ -39,6 +42,13 @@ _FIND = f"SELECT {_COLUMNS} FROM calendar_feeds WHERE id = $1"
 _LIST = f"SELECT {_COLUMNS} FROM calendar_feeds WHERE created_by = $1 ORDER BY id LIMIT $2"
 _DELETE = "DELETE FROM calendar_feeds WHERE id = $1"
 _DELETE_OF_PATIENT = "DELETE FROM calendar_feeds WHERE patient_id = $1 OR created_by = $1"
+_DETAILS: Final = """
+SELECT p.id, p.address, pr.name AS provider_name, greatest(p.copied_at, pr.copied_at) AS changed_at,
+    (c.document -> 'visit_types')::text AS visit_types
+FROM provider_locations p LEFT JOIN providers pr ON pr.npi = p.npi
+LEFT JOIN calendars c ON c.provider_location_id = p.id
+WHERE p.id = ANY ($1)
+"""
 _APPOINTMENTS: Final = (
     "WHERE {condition} AND a.start >= $1 AND ($3::uuid IS NULL OR p.practice_id = $3) ORDER BY a.start, a.id LIMIT 2000"
 )
@@ -80,6 +90,21 @@ async def list_appointments(session: Session, feed: CalendarFeed, since: datetim
     else:
         key, condition = feed.npi, "a.npi = $2"
     return await list_where(session, _APPOINTMENTS.format(condition=condition), since, key, feed.practice_id)
+
+
+async def find_details(session: Session, provider_location_ids: Collection[UUID]) -> dict[UUID, LocationDetails]:
+    """Return what this service knows of the provider-locations, by id."""
+    return {row["id"]: _details_from(row) for row in await fetch(session, _DETAILS, list(provider_location_ids))}
+
+
+def _details_from(row: Any) -> LocationDetails:
+    visit_types = [] if row["visit_types"] is None else msgspec.json.decode(row["visit_types"], type=list[VisitType])
+    return LocationDetails(
+        provider_name=row["provider_name"],
+        address=row["address"],
+        visit_types={each.id: each.name for each in visit_types},
+        changed_at=row["changed_at"],
+    )
 
 
 def _feed_from(row: Any) -> CalendarFeed | None:

@@ -2,8 +2,9 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -12,9 +13,10 @@ from millrace_platform.errors import Conflict, Forbidden
 from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.access import can_manage
+from millrace_scheduling.appointment.model import Appointment
 from millrace_scheduling.calendar_feed import repository
 from millrace_scheduling.calendar_feed.document import render_document
-from millrace_scheduling.calendar_feed.model import CalendarFeed
+from millrace_scheduling.calendar_feed.model import CalendarFeed, LocationDetails, Reader
 from millrace_scheduling.problems import not_found
 from millrace_scheduling.provider_location import repository as provider_locations
 
@@ -24,11 +26,24 @@ FEEDS_PER_USER: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
+class RenderedFeed:
+    """An iCalendar document, a digest of it, and when an appointment, a name or an address in it last changed."""
+
+    content: bytes
+    digest: str
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CalendarFeedService:
-    """Creates, revokes and renders calendar feeds. Of a feed's secret address only a digest is stored."""
+    """Creates, revokes and renders calendar feeds. Of a feed's secret address only a digest is stored.
+
+    `public_url` is the address of the website, with which links begin.
+    """
 
     units: UnitsOfWork
     ids: Ids
+    public_url: str
 
     async def create(
         self, caller: Principal, provider_location_id: UUID | None, npi: str | None
@@ -55,14 +70,31 @@ class CalendarFeedService:
                 raise not_found("calendar feed", feed_id)
             await repository.delete(work.session, feed_id)
 
-    async def render(self, secret: str) -> bytes:
+    async def render(self, secret: str) -> RenderedFeed:
         """Return the iCalendar document of the feed with this secret. Problems: 404."""
         async with self.units.begin() as work:
             feed = await repository.find_by_secret(work.session, _digest(secret))
             if feed is None:
                 raise not_found("calendar feed", "at this address")
             appointments = await repository.list_appointments(work.session, feed, work.now - PAST)
-        return render_document(appointments, name="Appointments")
+            details = await self._find_details(work, appointments)
+        reader = Reader.STAFF if feed.patient_id is None else Reader.PATIENT
+        content = render_document(appointments, details, reader, self.public_url, name="Appointments")
+        changes = (each.changed_at for each in details.values() if each.changed_at is not None)
+        modified_at = max([feed.created_at, *(each.updated_at for each in appointments), *changes])
+        return RenderedFeed(content, hashlib.sha256(content).hexdigest()[:32], modified_at)
+
+    async def render_appointment(self, caller: Principal, appointment: Appointment) -> bytes:
+        """Return the iCalendar document of one appointment that the caller may see."""
+        async with self.units.begin() as work:
+            details = await self._find_details(work, [appointment])
+        reader = Reader.PATIENT if caller.subject == appointment.patient_id else Reader.STAFF
+        return render_document([appointment], details, reader, self.public_url)
+
+    async def _find_details(
+        self, work: UnitOfWork, appointments: Sequence[Appointment]
+    ) -> Mapping[UUID, LocationDetails]:
+        return await repository.find_details(work.session, {each.visit.provider_location_id for each in appointments})
 
     async def _new_feed(
         self, work: UnitOfWork, caller: Principal, provider_location_id: UUID | None, npi: str | None

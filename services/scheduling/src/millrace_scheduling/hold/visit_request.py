@@ -90,9 +90,13 @@ def resolve_visit(
 def find_possible_values(calendar: Calendar, criteria: VisitCriteria) -> dict[str, tuple[str, ...]]:
     """Return, for each criterion whose change alone leads to a visit type of the calendar, the values that do."""
     reasons = sorted({reason for each in calendar.visit_types for reason in each.visit_reasons})
-    candidates: Mapping[str, Sequence[str]] = {"mode": MODES, "patient": PATIENTS, "visit_reason": reasons}
+    candidates: Mapping[str, Mapping[str, VisitCriteria]] = {
+        "mode": {each: criteria._replace(mode=each) for each in MODES},
+        "patient": {each: criteria._replace(patient=each) for each in PATIENTS},
+        "visit_reason": {each: criteria._replace(visit_reason=each) for each in reasons},
+    }
     found = {
-        name: tuple(value for value in values if matching_visit_types(calendar, criteria._replace(**{name: value})))
+        name: tuple(value for value, changed in values.items() if matching_visit_types(calendar, changed))
         for name, values in candidates.items()
     }
     return {name: values for name, values in found.items() if values}

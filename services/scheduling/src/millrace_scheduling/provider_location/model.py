@@ -6,7 +6,10 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class ProviderLocation:
-    """A provider at one location. `version` is that of the consumed entity; deleted ones keep their row for it."""
+    """A provider at one location. `version` is that of the consumed entity; deleted ones keep their row for it.
+
+    `address` is the practice's name and the postal address in one line, None if it isn't known.
+    """
 
     id: UUID
     npi: str
@@ -14,3 +17,4 @@ class ProviderLocation:
     time_zone: str
     version: int
     is_deleted: bool = False
+    address: str | None = None

@@ -1,11 +1,12 @@
 """The table of provider-locations and its rows."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Table, Text, Uuid, select
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Table, Text, Uuid, and_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
@@ -21,8 +22,13 @@ provider_locations = Table(
     Column("time_zone", Text, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("is_deleted", Boolean, nullable=False),
+    Column("address", Text),
+    Column("copied_at", DateTime(timezone=True)),
     CheckConstraint("version > 0", name="version"),
 )
+"""`address` and `copied_at`, when the copy last changed, are null until an event or a replay fills them."""
+
+_COLUMNS = [provider_locations.c[each.name] for each in fields(ProviderLocation)]
 
 
 def provider_location_from_row(row: Any) -> ProviderLocation:
@@ -34,7 +40,7 @@ def provider_location_from_row(row: Any) -> ProviderLocation:
 
 async def find(session: ReadSession, identifier: UUID) -> ProviderLocation | None:
     """Return the provider-location; None if it is unknown or deleted."""
-    query = select(provider_locations).where(provider_locations.c.id == identifier, ~provider_locations.c.is_deleted)
+    query = select(*_COLUMNS).where(provider_locations.c.id == identifier, ~provider_locations.c.is_deleted)
     row = (await session.execute(query)).mappings().one_or_none()
     return None if row is None else ProviderLocation(**row)
 
@@ -42,19 +48,22 @@ async def find(session: ReadSession, identifier: UUID) -> ProviderLocation | Non
 async def list_by_npi(session: ReadSession, npi: str) -> list[ProviderLocation]:
     """Return the provider-locations of a provider that aren't deleted, by id."""
     query = (
-        select(provider_locations)
+        select(*_COLUMNS)
         .where(provider_locations.c.npi == npi, ~provider_locations.c.is_deleted)
         .order_by(provider_locations.c.id)
     )
     return [ProviderLocation(**row) for row in (await session.execute(query)).mappings()]
 
 
-async def save_newer(session: Session, consumed: Sequence[ProviderLocation]) -> list[ProviderLocation]:
-    """Insert or update provider-locations newer than their rows; return these. Each id may occur only once."""
+async def save_newer(session: Session, consumed: Sequence[ProviderLocation], now: datetime) -> list[ProviderLocation]:
+    """Insert or update provider-locations newer than their rows; return these. Each id may occur only once.
+
+    A replay of the row's own version fills what the row doesn't have yet.
+    """
     if not consumed:
         return []
     # Sorted, so that two consumers can't deadlock while a lease changes hands.
-    rows = [asdict(each) for each in sorted(consumed, key=lambda each: each.id)]
+    rows = [{**asdict(each), "copied_at": now} for each in sorted(consumed, key=lambda each: each.id)]
     statement = insert(provider_locations)
     upsert = statement.on_conflict_do_update(
         index_elements=[provider_locations.c.id],
@@ -63,8 +72,16 @@ async def save_newer(session: Session, consumed: Sequence[ProviderLocation]) -> 
             "time_zone": statement.excluded.time_zone,
             "version": statement.excluded.version,
             "is_deleted": statement.excluded.is_deleted,
+            "address": statement.excluded.address,
+            "copied_at": statement.excluded.copied_at,
         },
-        where=provider_locations.c.version < statement.excluded.version,
+        where=or_(
+            provider_locations.c.version < statement.excluded.version,
+            and_(
+                provider_locations.c.version == statement.excluded.version,
+                provider_locations.c.address.is_distinct_from(statement.excluded.address),
+            ),
+        ),
     )
     saved = set((await session.execute(upsert.returning(provider_locations.c.id), rows)).scalars())
     return [each for each in consumed if each.id in saved]

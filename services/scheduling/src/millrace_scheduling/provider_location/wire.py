@@ -30,4 +30,10 @@ def _from_envelope(envelope: Envelope) -> ProviderLocation:
         raise ContractError(f"subject: {envelope.subject!r} isn't a provider-location")
     practice = None if entity.practice_id is None else UUID(entity.practice_id)
     zone = entity.time_zone or DEFAULT_TIME_ZONE
-    return ProviderLocation(UUID(entity.id), entity.npi, practice, zone, envelope.entityversion)
+    address = _format_address(entity.practice_name, entity.address)
+    return ProviderLocation(UUID(entity.id), entity.npi, practice, zone, envelope.entityversion, address=address)
+
+
+def _format_address(practice_name: str | None, address: entities.Address) -> str:
+    parts = (practice_name, address.line1, address.line2, address.city, f"{address.state} {address.zip}")
+    return ", ".join(part for part in parts if part)

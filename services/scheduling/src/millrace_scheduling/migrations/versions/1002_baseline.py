@@ -5,7 +5,7 @@ from alembic import op
 from millrace_feeds.outbox import OUTBOX_DDL
 from millrace_platform.idempotency import IDEMPOTENCY_DDL
 
-revision = "1001"
+revision = "1002"
 down_revision = None
 
 TABLES = """
@@ -16,9 +16,20 @@ CREATE TABLE provider_locations (
     practice_id uuid,
     time_zone text NOT NULL,
     version bigint NOT NULL CONSTRAINT provider_locations_version_check CHECK (version > 0),
-    is_deleted boolean NOT NULL
+    is_deleted boolean NOT NULL,
+    -- The practice's name and the postal address in one line. Null, as copied_at, until an event or a replay fills it.
+    address text,
+    copied_at timestamptz
 );
 CREATE INDEX provider_locations_npi_idx ON provider_locations (npi);
+
+-- The names of providers, copied from the change feed; null for deleted ones.
+CREATE TABLE providers (
+    npi text CONSTRAINT providers_pkey PRIMARY KEY,
+    name text,
+    version bigint NOT NULL CONSTRAINT providers_version_check CHECK (version > 0),
+    copied_at timestamptz NOT NULL
+);
 
 -- A deleted calendar stays without a document, so that its version never falls. Slots exist up to materialized_to.
 CREATE TABLE calendars (

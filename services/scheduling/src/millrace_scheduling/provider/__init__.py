@@ -1,0 +1,1 @@
+"""This service's copy of the names of providers, consumed from the `entities` feed."""
