@@ -1,6 +1,7 @@
 """Searches over HTTP."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -355,6 +356,17 @@ async def test_row_without_matching_card_is_omitted_and_counted(search_app: Sear
     await search_app.redis.mset({keys[1]: encode_card(newer), keys[2]: encode_card(moved)})
     await wait_for_results(search_app, 4)
     assert (await search_stats(search_app))["left_out"] >= 3
+
+
+@pytest.mark.parametrize(("year", "expected"), [(2025, [1, 2]), (2026, [1, 3]), (2027, [1, 3]), (2028, [1])])
+async def test_plan_is_found_in_the_years_of_its_acceptance(
+    search_app: SearchApp, year: int, expected: list[int]
+) -> None:
+    await search_app.serve(
+        [make_card(1, plans=("P1",)), make_card(2, plans=("P1:2025",)), make_card(3, plans=("P1:2026", "P1:2027"))]
+    )
+    search_app.set_time(datetime(year, 7, 1, tzinfo=UTC))
+    assert sorted(result_npis(await search_app.search(plan="P1"))) == make_npis(*expected)
 
 
 async def test_new_plan_sets_are_read_on_demand(search_app: SearchApp) -> None:

@@ -33,7 +33,7 @@ async def test_summary_lists_rejects_by_reason(runner: CliRunner, tmp_path: Path
     assert "individuals" in output
     assert "wrong NPI check digit" in output
     assert "2 rows in" in output
-    assert f"listed in {rejects}" in output
+    assert f"Rejects are listed in {rejects}" in output
     assert [row["identifier"] for row in read_rejects(rejects)] == ["1000000138"]
 
 

@@ -81,7 +81,8 @@ async def load(
 def rejected(directory: Directory) -> list[tuple[str, ...]]:
     """Return record number, identifier, field, value and reason of each reject."""
     names = ("record", "identifier", "field", "value", "reason")
-    return [tuple(row[name] for name in names) for row in read_rejects(directory.home / "rejects.csv")]
+    rows = read_rejects(directory.home / "rejects.csv")
+    return [tuple(row[name] for name in names) for row in rows if not row["reason"].endswith("ignored")]
 
 
 async def accepted(directory: Directory, number: int) -> dict[str, tuple[list[str], bool | None]]:
@@ -348,6 +349,20 @@ def test_record_of_the_latest_year_names_a_plan() -> None:
     new, old = read_plan(plan(marketing_name="New", years=[2027])), read_plan(plan(marketing_name="Old", years=[2026]))
     for merged in (merge_plans(new, old), merge_plans(old, new)):
         assert (merged.name, merged.years) == ("New", [2026, 2027])
+
+
+async def test_ignored_values_are_listed(directory: Directory) -> None:
+    languages = ["English", "Klingon"]
+    changes = {"languages": languages, "accepting": "perhaps", "addresses": [HERE, ABROAD]}
+    await load(directory, [person(1, ["NONE", GOLD], **changes)])
+    names = ("identifier", "field", "value", "reason")
+    rows = read_rejects(directory.home / "rejects.csv")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        (npi(1), "addresses[1].zip", "H4A3J1", UNUSABLE_ADDRESS),
+        (npi(1), "accepting", "perhaps", UNKNOWN_ACCEPTING),
+        (npi(1), "languages[1]", "Klingon", UNKNOWN_LANGUAGE),
+        (npi(1), "plans", "NONE", UNKNOWN_PLAN),
+    ]
 
 
 async def test_deleted_plan_is_unknown(directory: Directory) -> None:

@@ -62,6 +62,6 @@ class ImportStats:
         console.print(table)
         rate = f", {self.rows / seconds:,.0f} rows/s" if seconds > 0 else ""
         console.print(f"{self.rows:,} rows in {seconds:,.1f} s{rate}")
-        if self.rejected:
-            listed = "Rejected rows are" if self.rejected.total() <= MAX_LISTED else f"The first {MAX_LISTED:,} are"
+        if self.rejects is not None and self.rejects.exists():
+            listed = "Rejects are" if self.rejected.total() <= MAX_LISTED else f"The first {MAX_LISTED:,} rejects are"
             console.print(f"{listed} listed in {self.rejects}", markup=False, soft_wrap=True)

@@ -38,6 +38,9 @@ class Place(NamedTuple):
     line: int
     number: int
 
+    def reject(self, error: RejectedRowError, npi: str) -> Reject:
+        return Reject.of(error, self.file, self.line, npi, self.number)
+
 
 @dataclass(slots=True)
 class QhpChunk:
@@ -46,7 +49,8 @@ class QhpChunk:
     individuals: dict[Place, Individual] = field(default_factory=dict)
     facilities: dict[Place, Facility] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Reject] = field(default_factory=list)
+    """Values that are ignored in used records."""
 
     @property
     def records(self) -> list[Individual | Facility]:
@@ -86,7 +90,7 @@ def _add(chunk: QhpChunk, file: str, element: Element, seen: NpiSet) -> None:
     except RejectedRowError as error:
         chunk.rejects.append(reject_of(error, file, element))
         return
-    chunk.warnings += read.warnings
+    chunk.warnings += [reject_of(warning, file, element) for warning in read.warnings]
     place = Place(file, element.line, element.number)
     if isinstance(read, Individual):
         chunk.individuals[place] = read

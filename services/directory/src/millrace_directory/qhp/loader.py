@@ -154,8 +154,8 @@ class _Loader:
         self.stats.used += Counter({INDIVIDUALS: result.individuals, ORGANIZATIONS: result.facilities})
         await self._count(publisher, [*chunk.rejects, *result.rejects], [*chunk.warnings, *result.warnings])
 
-    async def _count(self, publisher: EventPublisher, rejects: Sequence[Reject], warnings: Sequence[str]) -> None:
-        await asyncio.to_thread(self.rejects.write, rejects)
+    async def _count(self, publisher: EventPublisher, rejects: Sequence[Reject], warnings: Sequence[Reject]) -> None:
+        await asyncio.to_thread(self.rejects.write, [*rejects, *warnings])
         self.stats.events += publisher.published
         self.stats.rejected.update(each.reason for each in rejects)
-        self.stats.warnings.update(warnings)
+        self.stats.warnings.update(each.reason for each in warnings)

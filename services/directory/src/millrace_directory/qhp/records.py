@@ -26,6 +26,8 @@ UNKNOWN_PLAN: Final = "unknown plan: ignored"
 _HIOS = "HIOS-PLAN-ID"
 _ISSUER_DIGITS = 5
 _PLAN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ADDRESS_FIELDS = {"line1": "address", "line2": "address_2", "city": "city", "state": "state", "zip": "zip"}
+"""Fields by the names that `location_row` has for them."""
 _YEAR = re.compile(r"[0-9]{4}")
 _ACCEPTING: Mapping[str, bool | None] = {"accepting": True, "not accepting": False, "accepting in some locations": None}
 Object = Mapping[str, Any]
@@ -71,7 +73,7 @@ class Individual:
     """The years of each accepted plan; none if the plan is accepted without a limit to years."""
     new_patients: NewPatients
     languages: Sequence[str] | None
-    warnings: Sequence[str] = ()
+    warnings: Sequence[RejectedRowError] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Facility:
     npi: str
     name: str
     addresses: Sequence[Address]
-    warnings: Sequence[str] = ()
+    warnings: Sequence[RejectedRowError] = ()
 
 
 @dataclass(slots=True)
@@ -93,7 +95,8 @@ class _RecordReader:
 
     record: Object
     path: str = ""
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[RejectedRowError] = field(default_factory=list)
+    """Values that are ignored, while the record is used."""
 
     def string(self, name: str) -> str:
         """Return a text without space around it; an empty text if it is absent."""
@@ -118,12 +121,14 @@ class _RecordReader:
         """Return the usable addresses without duplicates; warn of the others."""
         found: dict[str, Address] = {}
         for each in self.objects("addresses"):
-            parts = [each.string(name) for name in ("address", "address_2", "city", "state", "zip")]
+            parts = [each.string(name) for name in _ADDRESS_FIELDS.values()]
             phone = optional(each.string("phone"))
             try:
                 row = location_row(*parts)
-            except RejectedRowError:
-                self.warnings.append(UNUSABLE_ADDRESS)
+            except RejectedRowError as error:
+                self.warnings.append(
+                    RejectedRowError(UNUSABLE_ADDRESS, f"{each.path}{_ADDRESS_FIELDS[error.field]}", error.value)
+                )
             else:
                 found.setdefault(row.id, (row, phone))
         return list(found.values())
@@ -132,7 +137,11 @@ class _RecordReader:
         if self.record.get("languages") is None:
             return None
         named = [(find_language_by_name(name), name) for name in self.strings("languages")]
-        self.warnings += [UNKNOWN_LANGUAGE for language, _ in named if language is None]
+        self.warnings += [
+            RejectedRowError(UNKNOWN_LANGUAGE, f"languages[{index}]", name)
+            for index, (language, name) in enumerate(named)
+            if language is None
+        ]
         return sorted({language.code for language, _ in named if language is not None}) or None
 
     def new_patients(self) -> NewPatients:
@@ -140,7 +149,7 @@ class _RecordReader:
         if not value:
             return NewPatients(given=False, value=None)
         if value not in _ACCEPTING:
-            self.warnings.append(UNKNOWN_ACCEPTING)
+            self.warnings.append(RejectedRowError(UNKNOWN_ACCEPTING, "accepting", value))
             return NewPatients(given=False, value=None)
         return NewPatients(given=True, value=_ACCEPTING[value])
 

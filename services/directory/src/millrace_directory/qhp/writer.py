@@ -28,7 +28,7 @@ class ChunkResult:
     individuals: int = 0
     facilities: int = 0
     rejects: list[Reject] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Reject] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,14 @@ class QhpWriter:
         result = ChunkResult()
         individuals = [each for place, each in chunk.individuals.items() if _is_usable(place, each, lookup, result)]
         facilities = [each for place, each in chunk.facilities.items() if _is_usable(place, each, lookup, result)]
+        used = {each.npi for each in individuals}
         result.individuals, result.facilities = len(individuals), len(facilities)
-        result.warnings = [UNKNOWN_PLAN for each in individuals for plan in each.plans if plan not in lookup.plans]
+        result.warnings = [
+            place.reject(RejectedRowError(UNKNOWN_PLAN, "plans", plan), each.npi)
+            for place, each in chunk.individuals.items()
+            for plan in each.plans
+            if plan not in lookup.plans and each.npi in used
+        ]
         await self._create(
             [each for each in individuals if each.npi not in lookup.npis],
             [each for each in facilities if each.npi not in lookup.npis],
@@ -124,7 +130,7 @@ def _is_usable(place: Place, record: Individual | Facility, lookup: _Lookup, res
         if deleted is None and isinstance(record, Individual):
             _check_new(record)
     except RejectedRowError as error:
-        result.rejects.append(Reject.of(error, place.file, place.line, record.npi, place.number))
+        result.rejects.append(place.reject(error, record.npi))
         return False
     return True
 
