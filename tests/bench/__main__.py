@@ -19,7 +19,7 @@ from typing import Final
 
 from millrace_local.servers import ministack
 from tests.bench import availability, booked, bookings, feeds, freshness, importing, rebuild, routes, search
-from tests.bench.servers import database, empty_redis
+from tests.bench.servers import database, empty_valkey
 from tests.support.platform import Platform, running_platform, wait_for
 
 RESULTS: Final = Path(__file__).with_name("results")
@@ -98,7 +98,7 @@ def import_rate() -> Outcome:
 def rebuild_time() -> Outcome:
     """Measure a rebuild of the read model from a truth of a million provider-locations."""
     os.environ.update(ministack.CREDENTIALS)  # the stand-in gets signed requests too
-    with empty_redis() as url:
+    with empty_valkey() as url:
         measured = asyncio.run(rebuild.rebuild_time(REBUILT, url))
     return Outcome(
         (

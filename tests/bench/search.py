@@ -1,6 +1,6 @@
 """Search at 10,000, 100,000 and 1,000,000 provider-locations, compared with an endpoint that does nothing.
 
-`python -m tests.bench.search [--sizes 10000,100000,1000000] [--seconds 4]` starts its own Redis, loads synthetic read
+`python -m tests.bench.search [--sizes 10000,100000,1000000] [--seconds 4]` starts its own Valkey, loads synthetic read
 models, and for each starts `python -m millrace_search`, then the empty endpoint (`search_floor`), with one worker each.
 Loads are a closed loop over 1, 4 and 16 connections, and an open loop at half of the highest rate of these. Everything
 stays on loopback.
@@ -31,7 +31,7 @@ from millrace_readmodel.bulk import load
 from millrace_readmodel.layout import AS_OF_KEY, GENERATION_KEY
 from tests.bench import synthetic
 from tests.bench.search_load import Load, Report, measure
-from tests.bench.servers import empty_redis, started
+from tests.bench.servers import empty_valkey, started
 from tests.support.platform import wait_for
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
@@ -89,7 +89,7 @@ class Results:
 
 def bench(sizes: Sequence[int] = SIZES, seconds: float = 4.0) -> Results:
     """Measure all sizes; takes about 10 times `seconds` per size, and a minute each to load and fill 1,000,000."""
-    with empty_redis() as url:
+    with empty_valkey() as url:
         return Results([_measure_size(url, size, seconds) for size in sizes])
 
 

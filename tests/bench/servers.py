@@ -7,7 +7,7 @@ from pathlib import Path
 
 from millrace_local.ports import free_port
 from millrace_local.process import ProcessSpec
-from millrace_local.servers import postgres, redis
+from millrace_local.servers import postgres, valkey
 from millrace_local.testing import run_aside, running
 
 
@@ -23,11 +23,11 @@ def database(name: str) -> Iterator[str]:
 
 
 @contextmanager
-def empty_redis() -> Iterator[str]:
-    """Start a Redis without data; yield its URL."""
+def empty_valkey() -> Iterator[str]:
+    """Start a Valkey without data; yield its URL."""
     port = free_port()
-    with tempfile.TemporaryDirectory() as directory, started(redis.spec(Path(directory), port)):
-        yield redis.url(port)
+    with tempfile.TemporaryDirectory() as directory, started(valkey.spec(Path(directory), port)):
+        yield valkey.url(port)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def assert_consistent(platform: Platform, demo: Path) -> None:
         pytest.param(r"init_and_run directory", signal.SIGKILL, id="relay"),
         pytest.param(r"init_and_run refinery", signal.SIGKILL, id="refinery"),
         pytest.param(r"init_and_run projector", signal.SIGKILL, id="projector"),
-        pytest.param(r"redis-server", signal.SIGKILL, id="redis-loses-its-memory"),
+        pytest.param(r"valkey-server", signal.SIGKILL, id="valkey-loses-its-memory"),
         pytest.param(r"ministack", signal.SIGTERM, id="ministack-restarts-with-its-state"),
         pytest.param(r"ministack", signal.SIGKILL, id="ministack-loses-its-state"),
     ],

@@ -45,10 +45,10 @@ def deployed(
     cloud: Cloud,
     exports: dict[str, str],
     embedded_postgres: Postgres,
-    embedded_redis_port: int,
+    embedded_valkey_port: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
     """Run every service on the resources that the templates create."""
-    urls = make_cache_users(embedded_redis_port)
+    urls = make_cache_users(embedded_valkey_port)
     with deployment(cloud, exports, embedded_postgres, urls, tmp_path_factory.mktemp("services")) as running_services:
         yield running_services

@@ -5,6 +5,7 @@ import os
 import asyncpg
 import httpx
 import pytest
+from redis.asyncio import Redis
 
 from millrace_local.process import exchange_probe
 from millrace_local.testing import UniqueName
@@ -28,9 +29,15 @@ async def test_database_is_not_shared_between_tests(postgres_dsn: str) -> None:
 
 
 @pytest.mark.parametrize("round_", [1, 2])
-async def test_redis_is_empty(redis_url: str, round_: int) -> None:
+async def test_valkey_is_empty(redis_url: str, round_: int) -> None:
     port = int(redis_url.split(":")[2].split("/", maxsplit=1)[0])
     assert await exchange_probe(port, b"SET a b NX\r\n", b"+OK\r\n")()
+
+
+async def test_valkey_is_not_older_than_in_production(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as client:
+        found = await client.info("server")
+    assert int(str(found["valkey_version"]).split(".", maxsplit=1)[0]) >= 8
 
 
 async def test_aws_responds(aws_endpoint: str, unique_name: UniqueName) -> None:

@@ -21,7 +21,7 @@ class Home:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.postgres = root / "postgres"
-        self.redis = root / "redis"
+        self.valkey = root / "valkey"
         self.aws = root / "aws"
         self.ministack = root / "ministack"
         self.master_key = root / "patients-master-key"

@@ -26,7 +26,8 @@ class ProcessSpec:
     """How to start, probe and stop one process.
 
     `stop_signal` requests a stop; the kernel also sends it when the supervisor dies. A process that runs on is killed
-    after `stop_seconds`. `unprivileged`: if started by root, run as another user. The probe `ready` never raises.
+    after `stop_seconds`. `unprivileged`: if started by root, run as another user. Lines of output that contain one of
+    `hidden` aren't shown. The probe `ready` never raises.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ProcessSpec:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
     unprivileged: bool = False
+    hidden: tuple[str, ...] = ()
 
     def launch_command(self) -> list[str]:
         """Return the command line that starts the process as a child of the current one."""

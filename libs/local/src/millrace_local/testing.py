@@ -22,7 +22,7 @@ import pytest
 
 from millrace_local.ports import free_port
 from millrace_local.process import ProcessSpec, exchange_probe, launch_environment
-from millrace_local.servers import ministack, postgres, redis
+from millrace_local.servers import ministack, postgres, valkey
 
 T = TypeVar("T")
 START_SECONDS = 60.0
@@ -110,20 +110,20 @@ def postgres_dsn(embedded_postgres: postgres.Postgres, unique_name: UniqueName) 
 
 
 @pytest.fixture(scope="session")
-def embedded_redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Start a Redis for the session; yield its port."""
-    directory = tmp_path_factory.mktemp("redis")
+def embedded_valkey_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Start a Valkey for the session; yield its port."""
+    directory = tmp_path_factory.mktemp("valkey")
     port = free_port()
-    with running(redis.spec(directory, port), directory / "log"):
+    with running(valkey.spec(directory, port), directory / "log"):
         yield port
 
 
 @pytest.fixture
-def redis_url(embedded_redis_port: int) -> str:
-    """Return the URL of an empty Redis."""
-    if not run_aside(exchange_probe(embedded_redis_port, b"FLUSHALL\r\n", b"+OK\r\n")):
-        raise RuntimeError("the embedded Redis does not respond")
-    return redis.url(embedded_redis_port)
+def redis_url(embedded_valkey_port: int) -> str:
+    """Return the URL of an empty Valkey."""
+    if not run_aside(exchange_probe(embedded_valkey_port, b"FLUSHALL\r\n", b"+OK\r\n")):
+        raise RuntimeError("the embedded Valkey does not respond")
+    return valkey.url(embedded_valkey_port)
 
 
 @pytest.fixture(scope="session")

@@ -96,4 +96,4 @@ def test_no_variable_points_to_a_real_account(monkeypatch: pytest.MonkeyPatch) -
 
 def test_ports_are_free_and_distinct() -> None:
     ports = Ports.choose()
-    assert len({ports.postgres, ports.redis, ports.aws, *ports.services.values()}) == 3 + len(SERVICES)
+    assert len({ports.postgres, ports.valkey, ports.aws, *ports.services.values()}) == 3 + len(SERVICES)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +39,13 @@ async def test_child_becomes_ready_and_stops(stage: Stage) -> None:
     assert not is_running(process)
     assert child.exit_code == 0
     assert stage.shown() == ["one │ hello", "one │ leaving"]
+
+
+async def test_hidden_lines_are_not_shown(stage: Stage) -> None:
+    (child,) = stage.supervisor.start(replace(stage.dummy("one"), hidden=("hell",)))
+    await asyncio.wait_for(all_ready([child]), SECONDS)
+    await stage.supervisor.stop()
+    assert stage.shown() == ["one │ leaving"]
 
 
 async def test_killed_child_is_restarted_with_a_message(stage: Stage) -> None:

@@ -162,8 +162,8 @@ def test_lost_ministack_state_is_replayed(environment: Mapping[str, str]) -> Non
         up.until_ready()
         os.kill(up.child("ministack_main.py"), signal.SIGKILL)
         up.until(lambda: "asked for /internal/directory/replay" in up.log.read_text())
-        os.kill(up.child("redis-server"), signal.SIGKILL)
-        up.until(lambda: "redis is ready again" in up.log.read_text())
+        os.kill(up.child("valkey-server"), signal.SIGKILL)
+        up.until(lambda: "valkey is ready again" in up.log.read_text())
     assert up.log.read_text().count("asked for /internal/directory/replay") == 1
 
 
@@ -171,7 +171,7 @@ def test_killed_platform_leaves_no_process_and_starts_again(environment: Mapping
     with started(environment) as up:
         up.until_ready()
         children = up.children()
-        assert len(children) == len(SERVICES) + len(("postgres", "redis", "ministack", "edge"))
+        assert len(children) == len(SERVICES) + len(("postgres", "valkey", "ministack", "edge"))
         up.process.kill()
         up.process.wait(SECONDS)
         up.until(lambda: not any(map(command_line, children)))

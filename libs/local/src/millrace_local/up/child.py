@@ -56,19 +56,26 @@ class ChildProcess:
     process: Process
     pipe: int
 
-    async def show(self, name: str, output: Output) -> None:
-        """Write the process's lines to `output` until all its writers closed the pipe; close our end. Call it once."""
+    async def show(self, name: str, output: Output, hidden: Sequence[str] = ()) -> None:
+        """Write the process's lines to `output` until all its writers closed the pipe; close our end. Call it once.
+
+        Lines that contain one of the texts `hidden` are left out.
+        """
         reader = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(self.pipe, "rb", buffering=0)
         )
         splitter = LineSplitter()
+
+        def write(lines: Sequence[str]) -> None:
+            for line in lines:
+                if not any(text in line for text in hidden):
+                    output.line(name, line)
+
         try:
             while chunk := await reader.read(CHUNK):
-                for line in splitter.feed(chunk):
-                    output.line(name, line)
-            for line in splitter.flush():
-                output.line(name, line)
+                write(splitter.feed(chunk))
+            write(splitter.flush())
         finally:
             transport.close()
 
@@ -164,7 +171,7 @@ class Child:
         process = self._process = child_process.process
         if self._stopping.is_set():  # `stop` was called while it was being spawned
             process.send_signal(self.spec.stop_signal)
-        showing = asyncio.create_task(child_process.show(self.spec.name, self._output))
+        showing = asyncio.create_task(child_process.show(self.spec.name, self._output, self.spec.hidden))
         watching = asyncio.create_task(self._watch(process, again))
         try:
             code = await process.wait()

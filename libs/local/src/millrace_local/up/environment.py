@@ -7,7 +7,7 @@ from pathlib import Path
 
 from millrace_local.ports import LOOPBACK, free_ports
 from millrace_local.routes import SERVICES
-from millrace_local.servers import ministack, redis
+from millrace_local.servers import ministack, valkey
 
 # Prefixes of the user's settings that commands in other terminals need too.
 _PASSED_ON = ("MILLRACE_", "OTEL_")
@@ -20,15 +20,15 @@ class Ports:
     """The loopback ports of one run; restarted processes use the same ones."""
 
     postgres: int
-    redis: int
+    valkey: int
     aws: int
     services: Mapping[str, int]
 
     @classmethod
     def choose(cls) -> "Ports":
         """Choose free ports."""
-        postgres, redis_, aws, *services = free_ports(3 + len(SERVICES))
-        return cls(postgres, redis_, aws, dict(zip(SERVICES, services, strict=True)))
+        postgres, valkey_, aws, *services = free_ports(3 + len(SERVICES))
+        return cls(postgres, valkey_, aws, dict(zip(SERVICES, services, strict=True)))
 
     def service_url(self, service: str) -> str:
         """Return the base URL of a service's own listener."""
@@ -56,7 +56,7 @@ def platform_variables(
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
         **{f"MILLRACE_{service.upper()}_DATABASE_URL": url for service, url in database_urls.items()},
-        "MILLRACE_REDIS_URL": redis.url(ports.redis),
+        "MILLRACE_REDIS_URL": valkey.url(ports.valkey),
         **{f"MILLRACE_{service.upper()}_URL": ports.service_url(service) for service in SERVICES},
     }
 

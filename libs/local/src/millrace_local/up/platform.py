@@ -13,7 +13,7 @@ from millrace_local.home import Home
 from millrace_local.ports import LOOPBACK
 from millrace_local.process import ProcessSpec, http_probe
 from millrace_local.routes import DATABASES, SERVICES
-from millrace_local.servers import redis
+from millrace_local.servers import valkey
 from millrace_local.servers.ministack import Ministack, is_installed
 from millrace_local.servers.postgres import Postgres
 from millrace_local.up.child import Child, Clock
@@ -98,7 +98,7 @@ class Platform:
         return time.time() + self._options.clock_ahead.total_seconds()
 
     async def _wait_for_read_model(self) -> None:
-        """Wait for the read model, which each start rebuilds because Redis isn't persistent.
+        """Wait for the read model, which each start rebuilds because Valkey isn't persistent.
 
         Return without it if it makes no progress for a while, because the rest of the platform works without it.
         """
@@ -136,7 +136,7 @@ class Platform:
         self._aws.marker.touch()
         self._stores = self._supervisor.start(
             self._postgres.spec(),
-            redis.spec(self._options.home.redis, self._ports.redis),
+            valkey.spec(self._options.home.valkey, self._ports.valkey),
             self._aws.spec(),
             restore={"ministack": self._restore_aws},
         )

@@ -22,7 +22,7 @@ from millrace_local.up.supervisor import CommandError, Supervisor
 
 BACKLOG = 1024
 EARLIER_PLATFORM_SECONDS = 45.0
-NAMES = ("postgres", "redis", "ministack", "init", "demo", "import", "calendars", *SERVICES, "edge")
+NAMES = ("postgres", "valkey", "ministack", "init", "demo", "import", "calendars", *SERVICES, "edge")
 EXPECTED_ERRORS = (StartError, CommandError, NotDrainedError, InitialisationError, InstallationError)
 """Errors that end a start with one line; any other error is a bug and shows its traceback."""
 
