@@ -5,13 +5,16 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from millrace_platform.application import ServiceRuntime, create_app
+from millrace_platform.context import LongRequest, request_notes
 from millrace_platform.errors import Conflict
 from millrace_platform.middleware import extend_deadline
 from millrace_platform.settings import PlatformSettings
@@ -80,6 +83,26 @@ async def forever() -> None:
 async def short_deadline(request: Request) -> None:
     extend_deadline(request.scope, 0)
     await asyncio.Event().wait()
+
+
+@router.get("/poll")
+async def poll(request: Request) -> None:
+    request_notes(request.scope).long = LongRequest.POLL
+
+
+@router.get("/poll-down")
+async def poll_down(request: Request) -> None:
+    request_notes(request.scope).long = LongRequest.POLL
+    raise StoreDownError
+
+
+@router.get("/stream")
+async def stream(request: Request) -> StreamingResponse:
+    async def parts() -> AsyncIterator[str]:
+        extend_deadline(request.scope, 60)
+        yield "part"
+
+    return StreamingResponse(parts())
 
 
 @router.post("/log")

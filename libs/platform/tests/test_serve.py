@@ -95,6 +95,7 @@ async def test_request_is_logged_without_path_query_and_headers() -> None:
         "method": "GET",
         "route": "/v1/items/{key}",
         "status": 200,
+        "caller": "anonymous",
     }
 
 

@@ -69,6 +69,18 @@ async def test_requests_are_counted_by_route() -> None:
     assert counts == {("GET", "/v1/items/{key}"): 2, ("HEAD", "/v1/items/{key}"): 1}
 
 
+async def test_long_requests_have_a_metric_of_their_own_unless_they_fail() -> None:
+    collector = await export_telemetry_of(*(("GET", f"/v1/{each}") for each in ("poll", "stream", "poll-down")))
+    measured = {metric.name: metric.histogram.data_points for metric in collector.metrics()}
+    long = {
+        values(point.attributes)["http.route"]: values(point.attributes)["millrace.request.kind"]
+        for point in measured["millrace.http.long.duration"]
+    }
+    ordinary = [values(point.attributes)["http.route"] for point in measured["http.server.request.duration"]]
+    assert long == {"/v1/poll": "poll", "/v1/stream": "stream"}
+    assert ordinary == ["/v1/poll-down"]
+
+
 async def test_log_lines_have_the_trace_id() -> None:
     collector = await export_telemetry_of(("POST", "/v1/log"))
     (line,) = [entry for entry in collector.logs() if entry.body.string_value == "something happened"]

@@ -23,6 +23,7 @@ from joserfc.jwk import RSAKey
 from joserfc.util import to_bytes, urlsafe_b64decode
 
 from millrace_feeds.clock import Clock
+from millrace_platform.context import request_notes
 from millrace_platform.errors import Forbidden, Unauthenticated
 from millrace_platform.jwks import open_key_cache
 from millrace_platform.settings import PlatformSettings
@@ -243,11 +244,13 @@ async def principal(
         raise Unauthenticated("No access token was sent. Sign in and send it as `Authorization: Bearer …`.")
     verifier: TokenVerifier = request.app.state.verifier
     try:
-        return await verifier.verify(credentials.credentials)
+        caller = await verifier.verify(credentials.credentials)
     except InvalidTokenError as error:
         raise Unauthenticated(
             "The access token is invalid or expired. Sign in again.", error="invalid_token"
         ) from error
+    request_notes(request.scope).caller = ",".join(sorted(caller.roles))
+    return caller
 
 
 InPrincipal: TypeAlias = Annotated[Principal, Depends(principal)]

@@ -1,6 +1,9 @@
-"""Provide the current request's id and route to logs, problems and telemetry."""
+"""Provide the current request's id, route, caller and kind to logs, problems and telemetry."""
 
+import re
 from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from starlette.types import Scope
@@ -12,10 +15,57 @@ UNMATCHED = "(unmatched)"
 EFFECTIVE_ROUTE = "effective_route_context"
 """FastAPI's key in `scope["fastapi"]`."""
 
+_NOTES = "millrace.notes"
+_INTERNAL = "/internal/"
+_SERVICE_AGENT = re.compile(rb"millrace-([a-z]{1,32})")
+
+
+class LongRequest(StrEnum):
+    """A kind of request that is meant to last: its duration says nothing about the service's speed."""
+
+    POLL = "poll"
+    STREAM = "stream"
+
+
+@dataclass(slots=True)
+class RequestNotes:
+    """Facts about one request that only its endpoint and dependencies know.
+
+    `caller` is the role of an authenticated caller, never a person; `long` is None for an ordinary request.
+    """
+
+    caller: str | None = None
+    long: LongRequest | None = None
+
+
+def request_notes(scope: Scope) -> RequestNotes:
+    """Return the request's notes, the same ones for all copies of its scope that middleware makes."""
+    notes: RequestNotes = scope.setdefault(_NOTES, RequestNotes())
+    return notes
+
+
+def caller(scope: Scope) -> str:
+    """Return who sent the request: a role, on internal paths the calling service, else `anonymous`.
+
+    A service names itself by `service_agent`; only our own network reaches internal paths.
+    """
+    if (role := request_notes(scope).caller) is not None:
+        return role
+    if scope["path"].startswith(_INTERNAL):
+        for name, value in scope["headers"]:
+            if name == b"user-agent" and (match := _SERVICE_AGENT.fullmatch(value)):
+                return match[1].decode()
+    return "anonymous"
+
+
+def service_agent(service: str) -> dict[str, str]:
+    """Return the header by which a service or command names itself to other services."""
+    return {"User-Agent": f"millrace-{service}"}
+
 
 def is_probe(path: str) -> bool:
     """Return whether monitoring polls this path or route; such requests aren't traced, and are logged only as debug."""
-    return path in ("/healthz", "/readyz") or (path.startswith("/internal/") and path.endswith("/status"))
+    return path in ("/healthz", "/readyz") or (path.startswith(_INTERNAL) and path.endswith("/status"))
 
 
 def route_template(scope: Scope) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -21,20 +22,34 @@ OK = "ok"
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
 """Seconds between two runs of the checks at the start; the pause doubles from the first to the longest."""
+FAILED = "failed"
+TIMED_OUT = "timed out"
+START_SECONDS = 60.0
+"""Time in which a check may fail until its first success without a warning: its dependency may be starting too."""
 
 _log = logging.getLogger("millrace.health")
 
 
 class Readiness:
-    """Reports whether the service is ready: after `open`, while all checks succeed and no background task failed."""
+    """Reports whether the service is ready: after `open`, while all checks succeed and no background task failed.
 
-    def __init__(self, background: Background, *, check_timeout: float) -> None:
+    Logs a check when its result changes, not each time.
+    """
+
+    def __init__(
+        self, background: Background, *, check_timeout: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._background = background
         self._timeout = check_timeout
+        self._clock = clock
+        self._opened = 0.0
+        self._succeeded: set[str] = set()
+        self._logged: dict[str, tuple[str, bool]] = {}
         self._checks: Mapping[str, Check] | None = None
 
     def open(self, checks: Mapping[str, Check]) -> None:
         self._checks = dict(checks)
+        self._opened = self._clock()
 
     async def wait_until_ready(self, seconds: float) -> None:
         """Return once all checks succeed or a background task failed, after `seconds` at the latest.
@@ -68,13 +83,30 @@ class Readiness:
         try:
             async with asyncio.timeout(self._timeout):
                 await check()
-        except TimeoutError:
-            _log.warning("check timed out", extra={"check": name})
-            return "timed out"
+        except TimeoutError as error:
+            self._note(name, TIMED_OUT, error)
+            return TIMED_OUT
         except Exception as error:
-            _log.warning("check failed", extra={"check": name}, exc_info=error)
-            return "failed"
+            self._note(name, FAILED, error)
+            return FAILED
+        self._note(name, OK, None)
         return OK
+
+    def _note(self, name: str, result: str, error: Exception | None) -> None:
+        """Log the check's result unless it is as logged before; a first success isn't logged."""
+        if error is None:
+            self._succeeded.add(name)
+            if self._logged.pop(name, None) is not None:
+                _log.info("check succeeded", extra={"check": name})
+            return
+        is_starting = name not in self._succeeded and self._clock() - self._opened < START_SECONDS
+        if self._logged.get(name) == (result, is_starting):
+            return
+        self._logged[name] = result, is_starting
+        if is_starting:
+            _log.info("waiting for a check", extra={"check": name})
+        else:
+            _log.warning(f"check {result}", extra={"check": name}, exc_info=error if result == FAILED else None)
 
 
 def install_health(app: FastAPI, readiness: Readiness) -> None:

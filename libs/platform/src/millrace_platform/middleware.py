@@ -13,11 +13,11 @@ import time
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from millrace_platform.context import is_probe, request_id, route_template
+from millrace_platform.context import LongRequest, caller, is_probe, request_id, request_notes, route_template
 from millrace_platform.errors import BadRequest, Problem, TimedOut, Unavailable, problem_of_status
 from millrace_platform.ids import Ids
 from millrace_platform.problems import problem_response
-from millrace_platform.tracing import RequestMeter
+from millrace_platform.tracing import SERVER_ERROR, RequestMeter
 
 REQUEST_ID_HEADER = b"x-request-id"
 _DEADLINE = "millrace.deadline"
@@ -47,6 +47,7 @@ class RequestContext:
             outer_scope, scope = scope, {**scope, "method": "GET", "fastapi": scope.setdefault("fastapi", {})}
         current = _accepted_id(scope) or str(self._ids())
         header = (REQUEST_ID_HEADER, current.encode())
+        request_notes(scope)  # before the scope is copied
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -69,13 +70,20 @@ class RequestContext:
 
     def _note(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = route_template(scope)
+        # A failed request is one of the ordinary ones, by which failures are counted.
+        long = request_notes(scope).long if status < SERVER_ERROR else None
         if self._meter is not None:
-            self._meter.record(method=method, route=route, status=status, seconds=seconds)
-        level = logging.DEBUG if is_probe(route) else logging.INFO
+            self._meter.record(method=method, route=route, status=status, seconds=seconds, long=long)
+        level = logging.DEBUG if is_probe(route) or long is LongRequest.POLL else logging.INFO
         if _requests.isEnabledFor(level):
             # Logger.log would look up the caller's file and line, which takes longer than all the rest.
             record = logging.LogRecord(_requests.name, level, "", 0, "request", None, None)
-            record.__dict__.update(method=method, route=route, status=status, duration_ms=round(seconds * 1000, 3))
+            duration = round(seconds * 1000, 3)
+            record.__dict__.update(
+                method=method, route=route, status=status, duration_ms=duration, caller=caller(scope)
+            )
+            if long is not None:
+                record.__dict__["long"] = long
             _requests.handle(record)
 
 
@@ -131,7 +139,11 @@ class ErrorHandling:
 
 
 def extend_deadline(scope: Scope, seconds: float) -> None:
-    """Move the request's deadline to `seconds` from now. Streaming endpoints call it before each part they send."""
+    """Move the request's deadline to `seconds` from now. Streaming endpoints call it before each part they send.
+
+    The request counts as a stream from then on.
+    """
+    request_notes(scope).long = LongRequest.STREAM
     deadline: asyncio.Timeout | None = scope.get(_DEADLINE)
     if deadline is not None and not deadline.expired():
         deadline.reschedule(asyncio.get_running_loop().time() + seconds)

@@ -9,10 +9,13 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AnyValue
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from millrace_platform.context import is_probe, route_template
+from millrace_platform.context import LongRequest, is_probe, route_template
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Bounds of the duration histogram in seconds; finer than the default, as a search takes a few milliseconds."""
+
+LONG_BUCKETS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+"""Bounds of the histogram of long requests in seconds."""
 
 SERVER_ERROR = 500
 
@@ -74,7 +77,10 @@ def _set_status(span: Span, status: int) -> None:
 
 
 class RequestMeter:
-    """Records the metric `http.server.request.duration` of OpenTelemetry's semantic conventions."""
+    """Records the metric `http.server.request.duration` of OpenTelemetry's semantic conventions.
+
+    Long polls and streams, which last as long as they are meant to, have a metric of their own.
+    """
 
     def __init__(self) -> None:
         self._duration = metrics.get_meter("millrace.http").create_histogram(
@@ -83,12 +89,21 @@ class RequestMeter:
             description="Duration of HTTP server requests.",
             explicit_bucket_boundaries_advisory=BUCKETS,
         )
+        self._long_duration = metrics.get_meter("millrace.http").create_histogram(
+            "millrace.http.long.duration",
+            unit="s",
+            description="Duration of long polls that waited and of streams.",
+            explicit_bucket_boundaries_advisory=LONG_BUCKETS,
+        )
 
-    def record(self, *, method: str, route: str, status: int, seconds: float) -> None:
-        """Record the duration of one completed request."""
+    def record(self, *, method: str, route: str, status: int, seconds: float, long: LongRequest | None) -> None:
+        """Record the duration of one completed request; `long` is its kind if it was meant to last."""
         attributes: dict[str, AnyValue] = {
             "http.request.method": method,
             "http.route": route,
             "http.response.status_code": status,
         }
-        self._duration.record(seconds, attributes)
+        if long is None:
+            self._duration.record(seconds, attributes)
+        else:
+            self._long_duration.record(seconds, {**attributes, "millrace.request.kind": long.value})

@@ -10,6 +10,8 @@ from uuid import UUID
 import httpx
 import msgspec
 
+from millrace_platform.context import service_agent
+
 PURPOSE = "HOPERAT"
 """Purpose of use that requests for contacts state: healthcare operations (HL7 PurposeOfUse)."""
 TIMEOUT = httpx.Timeout(5.0)
@@ -161,5 +163,6 @@ def _is_uuid(text: str) -> bool:
 @asynccontextmanager
 async def open_patients(base_url: str) -> AsyncIterator[PatientsClient]:
     """Open a client of `patients` at the given URL."""
-    async with httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, limits=CONNECTIONS) as client:
+    agent = service_agent("notifications")
+    async with httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, limits=CONNECTIONS, headers=agent) as client:
         yield PatientsClient(client)

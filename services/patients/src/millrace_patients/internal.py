@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import Field
 from sqlalchemy import func, select, table
 
@@ -16,6 +16,7 @@ from millrace_patients.dependencies import InPatients, Patients, problems
 from millrace_patients.email_queue.service import QueuedEmail
 from millrace_patients.patient.repository import list_states_after
 from millrace_patients.wire import State, patient_event
+from millrace_platform.context import LongRequest, request_notes
 from millrace_platform.resources import Schema
 from millrace_platform.responses import NO_STORE, json_response
 
@@ -74,6 +75,7 @@ class ReplayResult(Schema):
 
 @router.get("/outbox", summary="List queued emails", responses=problems(422))
 async def list_queued_emails(
+    request: Request,
     patients: InPatients,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=200)] = 100,
@@ -84,12 +86,15 @@ async def list_queued_emails(
     Delete each email after sending it; unsent emails are removed after a day.
     """
     response.headers.update(NO_STORE)
-    waiting = await _wait_for_emails(patients, limit, wait)
+    waiting = await _wait_for_emails(request, patients, limit, wait)
     return QueuedEmailList.model_validate({"items": waiting}, from_attributes=True)
 
 
-async def _wait_for_emails(patients: Patients, limit: int, wait: float) -> list[QueuedEmail]:
-    """Return queued emails, waiting up to `wait` seconds for the first; query at least once."""
+async def _wait_for_emails(request: Request, patients: Patients, limit: int, wait: float) -> list[QueuedEmail]:
+    """Return queued emails, waiting up to `wait` seconds for the first; query at least once.
+
+    A request that waits counts as a long poll.
+    """
     loop = asyncio.get_running_loop()
     until = loop.time() + wait
     while True:
@@ -98,6 +103,7 @@ async def _wait_for_emails(patients: Patients, limit: int, wait: float) -> list[
         left = until - loop.time()
         if found or left <= 0:
             return found
+        request_notes(request.scope).long = LongRequest.POLL
         await asyncio.sleep(min(POLL_SECONDS, left))
 
 

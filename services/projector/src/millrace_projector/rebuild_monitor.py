@@ -36,6 +36,7 @@ class RebuildMonitor:
     segments: int
     wait_for_truth: Callable[[], Awaitable[None]] = no_wait
     last_rebuild: RebuildResult | None = field(default=None, init=False)
+    _has_seen_read_model: bool = field(default=False, init=False)
     _check_requested: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def request_check(self) -> None:
@@ -70,10 +71,15 @@ class RebuildMonitor:
         self._check_requested.clear()
         pointers = await read_pointers(self.stores.redis)
         if pointers.served is None:
-            logger.warning("no read model; rebuilding it from the truth")
+            # Each start of a local platform finds none, because Valkey isn't persistent there.
+            if self._has_seen_read_model:
+                logger.warning("the read model is lost; rebuilding it from the truth")
+            else:
+                logger.info("no read model yet; building it from the truth")
             await self._rebuild()
         elif pointers.building is not None and not await is_rebuild_running(self.stores.redis):
             await self._clean_up()
+        self._has_seen_read_model = True
 
     async def _rebuild(self) -> None:
         stores = self.stores

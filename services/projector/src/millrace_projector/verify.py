@@ -8,6 +8,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from redis.exceptions import RedisError
 
+from millrace_platform.context import service_agent
 from millrace_projector.settings import ProjectorSettings
 from millrace_projector.stores import Stores, open_stores
 from millrace_projector.verification import Findings, Verification
@@ -36,7 +37,9 @@ async def verify(settings: ProjectorSettings, *, wait: float = 0.0, limit: int =
     `UNAVAILABLE_ERRORS` if the last attempt fails.
     """
     deadline = asyncio.get_running_loop().time() + wait
-    open_directory = httpx.AsyncClient(base_url=settings.directory_url, timeout=SNAPSHOT_TIMEOUT)
+    open_directory = httpx.AsyncClient(
+        base_url=settings.directory_url, timeout=SNAPSHOT_TIMEOUT, headers=service_agent("verify")
+    )
     async with open_stores(settings, name="millrace-verify") as stores, open_directory as directory:
         while True:
             is_last = asyncio.get_running_loop().time() >= deadline

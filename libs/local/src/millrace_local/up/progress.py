@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from millrace_local.up.child import Clock
+from millrace_platform.context import service_agent
 
 IMPORTER = "directory"
 """The service that runs imports."""
@@ -18,6 +19,7 @@ CALENDAR_STAGES = (IMPORTER, "refinery", "scheduling")
 # Longer than a record can be between two stages without either of them counting it.
 SETTLED_SECONDS = 1.5
 POLL_SECONDS = 0.25
+AGENT = service_agent("up")
 REQUEST_SECONDS = 5.0
 STANDSTILL_SECONDS = 120.0
 
@@ -90,7 +92,7 @@ async def _statuses(
 ) -> AsyncGenerator[Mapping[str, Any], None]:
     """Yield the services' status pages repeatedly. Raise NotDrainedError after STANDSTILL_SECONDS without progress."""
     most, moved = -1.0, clock()
-    async with httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False, headers=AGENT) as client:
         while clock() - moved <= STANDSTILL_SECONDS:
             pages = await asyncio.gather(*(_status(client, variables, stage) for stage in stages))
             statuses = dict(zip(stages, pages, strict=True))

@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping
 
 import httpx
 
+from millrace_platform.context import service_agent
+
 PUBLISHERS = ("directory", "patients", "reviews", "scheduling")
 """Services that publish to `changes`: each replays its data at `POST /internal/<service>/replay`."""
 
+AGENT = service_agent("up")
 REQUEST_SECONDS = 30.0
 PAUSE_SECONDS = 0.5
 RETRY_SECONDS = 2.0
@@ -25,7 +28,7 @@ async def replay_everything(urls: Mapping[str, str], say: Callable[[str], None])
 
 async def _replay_until_done(service: str, url: str, say: Callable[[str], None]) -> None:
     """Retry until the replay is complete, because the service may be starting or be killed meanwhile."""
-    async with httpx.AsyncClient(base_url=url, timeout=REQUEST_SECONDS, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=REQUEST_SECONDS, trust_env=False, headers=AGENT) as client:
         while True:
             try:
                 if await _replay(client, service):
