@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import os
 import signal
-from asyncio.subprocess import DEVNULL, STDOUT, Process
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from asyncio.subprocess import DEVNULL, STDOUT
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from millrace_local.process import ProcessSpec, launch_environment
 from millrace_local.up.lifecycle import Lifecycle, Phase, RestartPolicy
 from millrace_local.up.output import LineSplitter, Output
+from millrace_local.up.programs import ForkServer, RunningProcess
 
 CHUNK = 65536
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.5  # between two probes
@@ -25,19 +26,24 @@ class StartError(RuntimeError):
     """A process never became ready; the text names the process and how it ended."""
 
 
-async def spawn(command: Sequence[str], environment: Mapping[str, str], descriptors: Sequence[int]) -> "ChildProcess":
-    """Start `command` in its own process group, with both outputs in one pipe."""
+async def spawn(spec: ProcessSpec, descriptors: Sequence[int], fork_server: ForkServer | None = None) -> "ChildProcess":
+    """Start the process in its own process group, with both outputs in one pipe; by the fork server if it can."""
     ours, theirs = os.pipe()
+    environment = launch_environment(spec.environment)
+    process: RunningProcess | None = None
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env=environment,
-            stdin=DEVNULL,
-            stdout=theirs,
-            stderr=STDOUT,
-            start_new_session=True,
-            pass_fds=tuple(descriptors),
-        )
+        if fork_server is not None and not spec.unprivileged:
+            process = await fork_server.start(spec.command, spec.stop_signal, environment, theirs, descriptors)
+        if process is None:
+            process = await asyncio.create_subprocess_exec(
+                *spec.launch_command(),
+                env=environment,
+                stdin=DEVNULL,
+                stdout=theirs,
+                stderr=STDOUT,
+                start_new_session=True,
+                pass_fds=tuple(descriptors),
+            )
     except BaseException:
         os.close(ours)
         raise
@@ -53,7 +59,7 @@ class ChildProcess:
     The pipe isn't asyncio's own, because `Process.wait` would wait until every process that inherited it closes it.
     """
 
-    process: Process
+    process: RunningProcess
     pipe: int
 
     async def show(self, name: str, output: Output, hidden: Sequence[str] = ()) -> None:
@@ -80,7 +86,7 @@ class ChildProcess:
             transport.close()
 
 
-async def end(process: Process, stop_signal: signal.Signals, seconds: float) -> bool:
+async def end(process: RunningProcess, stop_signal: signal.Signals, seconds: float) -> bool:
     """Stop `process`; kill its group if it takes longer than `seconds`. Return False if it had to be killed."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(stop_signal)
@@ -94,7 +100,7 @@ async def end(process: Process, stop_signal: signal.Signals, seconds: float) -> 
     return True
 
 
-def kill_group(process: Process) -> None:
+def kill_group(process: RunningProcess) -> None:
     """Kill the process group that `process` leads, if any of it is alive."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -120,6 +126,7 @@ class Child:
         policy: RestartPolicy,
         descriptors: Sequence[int] = (),
         restore: RestoreHook = nothing_to_restore,
+        fork_server: ForkServer | None = None,
     ) -> None:
         self.spec = spec
         self.life = Lifecycle(Phase.STARTING, clock())
@@ -129,7 +136,8 @@ class Child:
         self._policy = policy
         self._descriptors = descriptors
         self._restore = restore
-        self._process: Process | None = None
+        self._fork_server = fork_server
+        self._process: RunningProcess | None = None
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self.exit_code: int | None = None
@@ -166,8 +174,7 @@ class Child:
     async def _run_once(self) -> None:
         again = self.life.was_ready
         self.life = self.life.starts(self._clock())
-        environment = launch_environment(self.spec.environment)
-        child_process = await spawn(self.spec.launch_command(), environment, self._descriptors)
+        child_process = await spawn(self.spec, self._descriptors, self._fork_server)
         process = self._process = child_process.process
         if self._stopping.is_set():  # `stop` was called while it was being spawned
             process.send_signal(self.spec.stop_signal)
@@ -187,7 +194,7 @@ class Child:
         policy = replace(self._policy, attempts=1) if code == os.EX_CONFIG else self._policy
         self.life = self.life.exits(self._clock(), policy)
 
-    async def _watch(self, process: Process, again: bool) -> None:
+    async def _watch(self, process: RunningProcess, again: bool) -> None:
         try:
             await asyncio.wait_for(self._until_probe_succeeds(), self._policy.start)
         except TimeoutError:

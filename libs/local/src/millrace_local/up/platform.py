@@ -78,6 +78,7 @@ class Platform:
         """
         began = self._clock()
         self._options.home.variables.unlink(missing_ok=True)
+        await self._supervisor.fork_server.open()
         if not self._postgres.data.exists():
             self._demo.request()
         self._aws_is_behind = self._aws.marker.exists()
@@ -90,6 +91,7 @@ class Platform:
             self._demo.done()
         elif self._demo.providers > 0:
             await self._wait_for_read_model()
+        await self._supervisor.fork_server.close()
         self._options.home.write_variables(self._variables)
         self._output.say(summary(self._options, self._clock() - began))
 

@@ -5,10 +5,11 @@ import contextlib
 import signal
 from collections.abc import Mapping, Sequence
 
-from millrace_local.process import ProcessSpec, launch_command, launch_environment
+from millrace_local.process import ProcessSpec
 from millrace_local.up.child import OUTPUT_SECONDS, Child, Clock, RestoreHook, end, ending, nothing_to_restore, spawn
 from millrace_local.up.lifecycle import RestartPolicy
 from millrace_local.up.output import Output
+from millrace_local.up.programs import ForkServer
 
 COMMAND_STOP_SECONDS = 10.0
 
@@ -27,6 +28,7 @@ class Supervisor:
         self._clock = clock
         self._policy = policy or RestartPolicy()
         self._descriptors = descriptors
+        self.fork_server = ForkServer()
         self._layers: list[list[Child]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -46,6 +48,7 @@ class Supervisor:
                 policy=self._policy,
                 descriptors=(*self._descriptors, *descriptors),
                 restore=(restore or {}).get(spec.name, nothing_to_restore),
+                fork_server=self.fork_server,
             )
             for spec in specs
         ]
@@ -62,8 +65,8 @@ class Supervisor:
 
     async def command(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Run a command and show its output. Raise CommandError if it fails. Cancellation stops the command."""
-        command = launch_command(arguments, signal.SIGTERM)
-        child_process = await spawn(command, launch_environment(environment), self._descriptors)
+        spec = ProcessSpec(name, tuple(arguments), never_ready, environment, stop_signal=signal.SIGTERM)
+        child_process = await spawn(spec, self._descriptors, self.fork_server)
         process = child_process.process
         showing = asyncio.create_task(child_process.show(name, self._output))
         try:
@@ -78,6 +81,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop all children, the last layer first."""
+        await self.fork_server.close()
         while self._layers:
             await asyncio.gather(*(child.stop() for child in self._layers[-1]))
             self._layers.pop()
@@ -95,6 +99,11 @@ class Supervisor:
             error = task.exception()
             if error is not None and not self._failure.done():
                 self._failure.set_exception(error)
+
+
+async def never_ready() -> bool:
+    """Return False: the probe of a command, which is over when it exits."""
+    return False
 
 
 async def all_ready(children: Sequence[Child]) -> None:
