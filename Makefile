@@ -86,6 +86,7 @@ $(INSTALLED): requirements.lock pyproject.toml $(PROJECTS)
 # Compile once: where bytecode can't be written, each of a dozen processes would compile at its start.
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes --requirement requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix --editable ,$(PACKAGES))
+	@$(BIN)/python -m millrace_local.servers.ministack
 	@touch $@
 
 .PHONY: lock

@@ -17,7 +17,7 @@ from millrace_local.servers import ministack
 from millrace_platform.database import open_database
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
-from millrace_scheduling.demo.loader import load_demo
+from millrace_scheduling.demo.loader import Selection, load_demo
 from millrace_scheduling.migrate import migrate
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.provider_location.repository import save_newer
@@ -54,7 +54,7 @@ async def fill(database_url: str) -> float:
         async with units.begin() as work:
             await save_newer(work.session, provider_locations)
         before = clock.monotonic()
-        await load_demo(units, limit=PROVIDER_LOCATIONS, seed=1, wait=0, on_progress=lambda _: None)
+        await load_demo(units, Selection(limit=PROVIDER_LOCATIONS), seed=1, wait=0, on_progress=lambda _: None)
         return clock.monotonic() - before
 
 

@@ -18,11 +18,11 @@ SERVICES = (
 
 
 @pytest.fixture(scope="session")
-def cloud(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Start the emulator; `cloud.deploy` creates stacks in it."""
     directory = tmp_path_factory.mktemp("cloud")
     port = free_port()
-    server = ministack.Ministack(pytestconfig.rootpath / ".millrace" / "ministack", directory, port, services=SERVICES)
+    server = ministack.Ministack(ministack.environment_directory(), directory, port, services=SERVICES)
     server.prepare()
     with running(server.spec(), directory / "log"):
         yield Cloud(server.endpoint, port)

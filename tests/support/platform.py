@@ -161,7 +161,7 @@ class Platform:
 def running_platform(
     home: Path, *, demo_providers: int, environment: Mapping[str, str] | None = None
 ) -> Iterator[Platform]:
-    """Start a platform with demo providers, wait until it is ready, and stop it at the end as Ctrl-C does."""
+    """Start a platform, wait until it has all demo providers, and stop it at the end as Ctrl-C does."""
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
     log = home / "up.log"
@@ -183,10 +183,10 @@ def running_platform(
 
     def ready() -> bool:
         assert process.poll() is None, f"millrace up ended with {process.returncode}:\n{platform.tail()}"
-        return platform.is_healthy()
+        return platform.is_healthy() and not (home / "demo.pending").exists()
 
     try:
-        wait_for(ready, seconds=START_SECONDS, what="a ready platform")
+        wait_for(ready, seconds=START_SECONDS, what="a platform with all demo data")
         yield platform
     finally:
         process.send_signal(signal.SIGTERM)

@@ -1,20 +1,21 @@
 """The log line of a request: who called, and which requests have none."""
 
 import logging
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
 from millrace_platform.application import ServiceRuntime
-from millrace_platform.authentication import Principal, Role, require
+from millrace_platform.authentication import Principal, Role, Verifier, require
 from millrace_platform.context import service_agent
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.testing import run_app
 
 from . import sample_service
 from .conftest import create_app_with
-from .test_authentication import Verifier, clock, issuer, token, verifier
+from .test_authentication import clock, issuer, token, verifier
 
 __all__ = ["clock", "issuer", "verifier"]
 
@@ -41,7 +42,12 @@ def app(verifier: Verifier) -> FastAPI:
 
 
 async def lines(
-    app: FastAPI, caplog: pytest.LogCaptureFixture, path: str, level: int = logging.INFO, **headers: str
+    app: FastAPI,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    *,
+    level: int = logging.INFO,
+    headers: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     caplog.set_level(level, "millrace.request")
     async with run_app(app) as client:
@@ -51,17 +57,17 @@ async def lines(
 
 async def test_line_names_the_role_and_not_the_person(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
     sent = token(groups=["staff", "admin"])
-    (line,) = await lines(app, caplog, "/v1/mine", Authorization=f"Bearer {sent}")
+    (line,) = await lines(app, caplog, "/v1/mine", headers={"Authorization": f"Bearer {sent}"})
     assert (line["status"], line["caller"]) == (200, "admin,staff")
 
 
 async def test_refused_caller_is_named_by_role(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
-    (line,) = await lines(app, caplog, "/v1/mine", Authorization=f"Bearer {token()}")
+    (line,) = await lines(app, caplog, "/v1/mine", headers={"Authorization": f"Bearer {token()}"})
     assert (line["status"], line["caller"]) == (403, "patient")
 
 
 async def test_line_names_the_calling_service(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
-    (line,) = await lines(app, caplog, "/internal/sample/work", **service_agent("notifications"))
+    (line,) = await lines(app, caplog, "/internal/sample/work", headers=service_agent("notifications"))
     assert line["caller"] == "notifications"
 
 
@@ -72,13 +78,13 @@ async def test_line_names_the_calling_service(app: FastAPI, caplog: pytest.LogCa
 async def test_other_user_agents_are_not_logged(
     app: FastAPI, caplog: pytest.LogCaptureFixture, path: str, agent: str
 ) -> None:
-    (line,) = await lines(app, caplog, path, **{"User-Agent": agent})
+    (line,) = await lines(app, caplog, path, headers={"User-Agent": agent})
     assert line["caller"] == "anonymous"
 
 
 async def test_long_poll_is_logged_for_debugging_only(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
     assert await lines(app, caplog, "/v1/poll") == []
-    (line,) = await lines(app, caplog, "/v1/poll", logging.DEBUG)
+    (line,) = await lines(app, caplog, "/v1/poll", level=logging.DEBUG)
     assert line["long"] == "poll"
 
 

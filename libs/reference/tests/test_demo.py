@@ -11,12 +11,14 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from millrace_contracts.entities import Address, Provider, ProviderLocation
+from millrace_reference.demo.areas import all_areas, split_among_areas
 from millrace_reference.demo.cli import demo
 from millrace_reference.demo.files import write_demo
 from millrace_reference.demo.plans import all_plans
 from millrace_reference.languages import find_language_by_name
 from millrace_reference.npi import is_valid_npi
 from millrace_reference.nppes import COLUMNS, address_columns
+from millrace_reference.places import find_place
 from millrace_reference.refine import refine
 
 COUNT = 3_000
@@ -82,11 +84,46 @@ def test_practices_are_shared(rows: list[dict[str, str]], individuals: list[dict
     assert at_address.most_common(1)[0][1] > 5
 
 
-def test_places_follow_the_population(individuals: list[dict[str, str]]) -> None:
-    states = Counter(row["Provider Business Practice Location Address State Name"] for row in individuals)
-    assert len(states) > 40
-    assert 0.2 < sum(states[state] for state in ("CA", "TX", "FL", "NY")) / COUNT < 0.5
-    assert states["WY"] < states["CA"] / 5
+def test_every_area_and_time_zone_of_the_states_is_dense(individuals: list[dict[str, str]]) -> None:
+    zips = [row[address_columns("Practice Location")[4]][:5] for row in individuals]
+    places = [place for zip_code in zips if (place := find_place(zip_code)) is not None]
+    assert len(places) == COUNT
+    zones = Counter(place.time_zone for place in places)
+    assert {
+        "America/Puerto_Rico",
+        "America/New_York",
+        "America/Chicago",
+        "America/Denver",
+        "America/Phoenix",
+        "America/Los_Angeles",
+        "America/Anchorage",
+        "Pacific/Honolulu",
+    } <= zones.keys()
+    assert min(zones.values()) > COUNT / 30
+    assert len(all_areas()) == 12
+
+
+@pytest.mark.parametrize("count", [0, 1, 11, 12, 5_000, 99_999])
+def test_areas_share_all_providers_and_the_first_has_some(count: int) -> None:
+    numbers = [number for _, number in split_among_areas(count)]
+    assert (sum(numbers), len(numbers)) == (count, 12)
+    assert min(numbers) >= 0
+    assert (numbers[0] > 0) is (count > 0)
+
+
+def test_each_area_has_files_of_its_own(tmp_path: Path) -> None:
+    write_demo(tmp_path, providers=60, seed=7, progress=lambda _: None, by_area=True)
+    directories = sorted(tmp_path.iterdir())
+    assert [each.name for each in directories] == [f"{n:02}-{area.slug}" for n, area in enumerate(all_areas(), 1)]
+    npis = [row["npi"] for each in directories for row in json.loads((each / "qhp-providers.json").read_bytes())]
+    assert len(set(npis)) == len(npis) == 60
+
+
+def test_issuers_of_all_plans_are_named(written: Path) -> None:
+    with (written / "qhp-issuers.csv").open(newline="", encoding="utf-8") as file:
+        names = {row["IssuerId"]: row["IssuerMarketPlaceMarketingName"] for row in csv.DictReader(file)}
+    assert {plan.id[:5] for plan in all_plans()} == names.keys()
+    assert "Alder Health" in names.values()
 
 
 def test_accepted_plans_exist_in_few_sets(qhp: list[dict[str, Any]], written: Path) -> None:

@@ -23,7 +23,6 @@ class Home:
         self.postgres = root / "postgres"
         self.valkey = root / "valkey"
         self.aws = root / "aws"
-        self.ministack = root / "ministack"
         self.master_key = root / "patients-master-key"
         """The master key of personal data, created by `init`; without it the patients' database can't be read."""
         self.webhook_key = root / "notifications-webhook-key"

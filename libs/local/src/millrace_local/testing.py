@@ -127,11 +127,10 @@ def redis_url(embedded_valkey_port: int) -> str:
 
 
 @pytest.fixture(scope="session")
-def aws_endpoint(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a ministack for the session and set the AWS variables; yield its URL."""
     directory = tmp_path_factory.mktemp("ministack")
-    environment = pytestconfig.rootpath / ".millrace" / "ministack"
-    server = ministack.Ministack(environment, directory, free_port())
+    server = ministack.Ministack(ministack.environment_directory(), directory, free_port())
     server.prepare()
     with running(server.spec(), directory / "log"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", server.endpoint)

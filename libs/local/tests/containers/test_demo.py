@@ -11,6 +11,11 @@ from millrace_local.home import Home
 from millrace_local.up.supervisor import CommandError
 
 
+def generate(directory: Path) -> None:
+    for area in ("01-new-york", "02-los-angeles"):
+        (directory / area).mkdir(parents=True)
+
+
 class Commands:
     """Records commands; the command `broken` fails."""
 
@@ -22,9 +27,12 @@ class Commands:
         self.run.append(" ".join(arguments[:2]))
         if arguments[0] == self.broken:
             raise CommandError(arguments[0])
+        if arguments[0] == "demo":
+            generate(Path(arguments[-1]))
 
 
-LOADED = ["demo --providers", "import nppes", "import qhp", "calendars demo"]
+AREA = ["import nppes", "import qhp", "calendars demo"]
+LOADED = ["demo --providers", *AREA, *AREA]
 
 
 @pytest.fixture
@@ -32,8 +40,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     async def at_once(*_: object) -> None:
         await asyncio.sleep(0)
 
-    monkeypatch.setattr("millrace_local.up.demo.until_drained", at_once)
-    monkeypatch.setattr("millrace_local.up.demo.until_served", at_once)
+    monkeypatch.setattr("millrace_local.containers.demo.until_drained", at_once)
+    monkeypatch.setattr("millrace_local.containers.demo.until_served", at_once)
     return Home(tmp_path)
 
 
@@ -51,7 +59,7 @@ async def test_demo_data_are_loaded_once(home: Home) -> None:
 async def test_interrupted_load_is_repeated(home: Home) -> None:
     with pytest.raises(CommandError):
         await load(home, 5, Commands(broken="calendars"))
-    assert await load(home, 5, Commands()) == LOADED
+    assert await load(home, 5, Commands()) == [*AREA, *AREA]
 
 
 async def test_declined_demo_data_are_never_loaded(home: Home) -> None:

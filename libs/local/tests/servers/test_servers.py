@@ -75,9 +75,8 @@ def dynamodb(server: ministack.Ministack, action: str, body: Mapping[str, object
     return answer
 
 
-def test_aws_retains_its_state_over_a_clean_stop(tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    environment = pytestconfig.rootpath / ".millrace" / "ministack"
-    server = ministack.Ministack(environment, tmp_path / "aws", free_port())
+def test_aws_retains_its_state_over_a_clean_stop(tmp_path: Path) -> None:
+    server = ministack.Ministack(ministack.environment_directory(), tmp_path / "aws", free_port())
     server.prepare()
     with running(server.spec(), tmp_path / "log"):
         dynamodb(server, "CreateTable", TABLE)

@@ -56,3 +56,23 @@ def test_stalled_terminal_drops_lines_without_blocking() -> None:
     stream.goes_on.set()
     shown.close(10)
     assert output.QUEUE_LIMIT <= stream.getvalue().count("x") <= output.QUEUE_LIMIT + 1
+
+
+def test_progress_stays_below_the_lines_of_an_interactive_terminal() -> None:
+    stream = io.StringIO()
+    written = Output(stream, ["a"], colour=False, interactive=True)
+    written.progress(0.5, "new york: plans")
+    written.line("a", "one")
+    written.progress(1.0, "")
+    written.say("complete")
+    written.close()
+    bar = "[###############...............]  50%  new york: plans"
+    assert stream.getvalue() == f"{bar}\r\x1b[Ka │ one\n{bar}\r\x1b[Kcomplete\n"
+
+
+def test_progress_is_not_written_to_a_file() -> None:
+    stream = io.StringIO()
+    written = Output(stream, [], colour=False)
+    written.progress(0.5, "new york: plans")
+    written.close()
+    assert stream.getvalue() == ""

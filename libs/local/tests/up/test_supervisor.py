@@ -1,6 +1,7 @@
 """Starting, restarting, stopping and killing children."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -46,6 +47,14 @@ async def test_hidden_lines_are_not_shown(stage: Stage) -> None:
     await asyncio.wait_for(all_ready([child]), SECONDS)
     await stage.supervisor.stop()
     assert stage.shown() == ["one │ leaving"]
+
+
+@pytest.mark.parametrize(("code", "shown"), [(0, []), (3, ["task │ said"])])
+async def test_output_of_a_quiet_command_is_shown_if_it_fails(stage: Stage, code: int, shown: list[str]) -> None:
+    program = (sys.executable, "-I", "-S", "-c", f"print('said'); raise SystemExit({code})")
+    with contextlib.suppress(CommandError):
+        await asyncio.wait_for(stage.supervisor.command("task", program, {}, quiet=True), SECONDS)
+    assert stage.shown() == shown
 
 
 async def test_killed_child_is_restarted_with_a_message(stage: Stage) -> None:

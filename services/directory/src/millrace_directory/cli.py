@@ -14,6 +14,7 @@ from millrace_directory.bulk_import.progress import ImportProgress, ProgressBar
 from millrace_directory.bulk_import.session import fast_ids
 from millrace_directory.bulk_import.stats import ImportStats
 from millrace_directory.nppes.loader import NppesImport, import_nppes
+from millrace_directory.qhp.issuers import read_issuers
 from millrace_directory.qhp.loader import QhpImport, import_qhp
 from millrace_directory.settings import DirectorySettings
 from millrace_feeds.clock import SystemClock
@@ -51,11 +52,19 @@ def qhp(
     providers: Annotated[Path, typer.Argument(help="A providers.json of the QHP provider directory.")],
     plans: Annotated[Path, typer.Argument(help="The plans.json that belongs to it.")],
     rejects: Rejects = None,
+    issuers: Annotated[
+        Path | None, typer.Option("--issuers", help="A CSV of CMS plan attributes, which name the plans' issuers.")
+    ] = None,
 ) -> None:
     """Import insurance plans and their providers, in the format of the CMS QHP provider directory."""
     settings = DirectorySettings()
-    parameters = QhpImport(settings.directory_database_url, providers, plans, rejects, SystemClock(), fast_ids())
-    _run(settings, providers, lambda progress: import_qhp(parameters, progress))
+
+    async def run_import(progress: ImportProgress) -> ImportStats:
+        names = {} if issuers is None else await asyncio.to_thread(read_issuers, issuers)
+        url = settings.directory_database_url
+        return await import_qhp(QhpImport(url, providers, plans, rejects, SystemClock(), fast_ids(), names), progress)
+
+    _run(settings, providers, run_import)
 
 
 def _run(settings: DirectorySettings, file: Path, run_import: Import) -> None:

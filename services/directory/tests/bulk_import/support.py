@@ -123,9 +123,11 @@ class Directory:
         parameters = NppesImport(self.dsn, file, listed, None, SystemClock(), Uuid7(), chunk_rows, small_bytes)
         return await import_nppes(parameters, progress or FakeProgress())
 
-    async def import_qhp(self, providers: Path, plans: Path, clock: Clock | None = None) -> ImportStats:
+    async def import_qhp(
+        self, providers: Path, plans: Path, clock: Clock | None = None, issuers: Mapping[str, str] | None = None
+    ) -> ImportStats:
         rejects = self.home / "rejects.csv"
-        parameters = QhpImport(self.dsn, providers, plans, rejects, clock or SystemClock(), Uuid7())
+        parameters = QhpImport(self.dsn, providers, plans, rejects, clock or SystemClock(), Uuid7(), issuers or {})
         return await import_qhp(parameters, FakeProgress())
 
     async def published(self) -> list[Envelope]:

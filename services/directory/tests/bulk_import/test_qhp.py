@@ -13,6 +13,7 @@ from millrace_directory.bulk_import.errors import ImportDatabaseError, UnusableF
 from millrace_directory.bulk_import.rejects import RejectedRowError
 from millrace_directory.bulk_import.stats import ImportStats
 from millrace_directory.bulk_import.texts import LONE_SURROGATE, NOT_UTF8, NUL, TOO_LONG
+from millrace_directory.qhp.issuers import read_issuers
 from millrace_directory.qhp.json_array import NOT_JSON
 from millrace_directory.qhp.records import (
     UNKNOWN_ACCEPTING,
@@ -70,12 +71,15 @@ def facility(number: int, **changes: Any) -> Record:
 
 
 async def load(
-    directory: Directory, providers: Sequence[Any], plans: Sequence[Any] = (plan(), plan(SILVER))
+    directory: Directory,
+    providers: Sequence[Any],
+    plans: Sequence[Any] = (plan(), plan(SILVER)),
+    issuers: Mapping[str, str] | None = None,
 ) -> ImportStats:
     files = directory.home / "providers.json", directory.home / "plans.json"
     for file, records in zip(files, (providers, plans), strict=True):
         file.write_text(json.dumps(records, indent=1))
-    return await directory.import_qhp(*files)
+    return await directory.import_qhp(*files, issuers=issuers)
 
 
 def rejected(directory: Directory) -> list[tuple[str, ...]]:
@@ -385,6 +389,24 @@ async def test_demo_files_are_imported_completely(directory: Directory, tmp_path
     assert counted["count"] > 200
     for again in (await directory.import_nppes(tmp_path / "nppes.csv"), await directory.import_qhp(providers, plans)):
         assert not again.events
+
+
+async def test_issuers_are_named_by_their_file(directory: Directory, tmp_path: Path) -> None:
+    (tmp_path / "issuers.csv").write_text(
+        "BusinessYear,IssuerId,IssuerMarketPlaceMarketingName\n2026,12345,Lakeshore Health\n2027,12345,Renamed\n"
+    )
+    names = read_issuers(tmp_path / "issuers.csv")
+    assert names == {"12345": "Lakeshore Health"}
+    await load(directory, [], [plan(GOLD), plan("54321XX9876543")], issuers=names)
+    found = await directory.connection.fetch("SELECT issuer FROM insurance_plan ORDER BY issuer")
+    assert [row["issuer"] for row in found] == ["54321", "Lakeshore Health"]
+
+
+@pytest.mark.parametrize("content", [b"IssuerId,Name\n1,A\n", b"IssuerMarketPlaceMarketingName\nA\n", b"\xff\xfe"])
+def test_unusable_file_of_issuers_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "issuers.csv").write_bytes(content)
+    with pytest.raises(UnusableFileError, match="IssuerMarketPlaceMarketingName"):
+        read_issuers(tmp_path / "issuers.csv")
 
 
 async def test_file_without_an_array_is_rejected(directory: Directory) -> None:

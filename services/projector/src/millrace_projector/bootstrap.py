@@ -26,7 +26,8 @@ async def start(
     """Open the stores; return the consumer of `entities`, the rebuild monitor and the as-of writer as tasks."""
     stores = await stack.enter_async_context(open_stores(settings, name=APPLICATION))
     as_of = AsOfTracker()
-    first_load = FirstLoad(stores.truth.is_empty, as_of, infrastructure.clock, FirstLoadTimeouts())
+    timeouts = FirstLoadTimeouts(idle=settings.projector_first_load_idle)
+    first_load = FirstLoad(stores.truth.is_empty, as_of, infrastructure.clock, timeouts)
     monitor = RebuildMonitor(
         stores,
         interval=settings.projector_keep_interval,

@@ -17,5 +17,7 @@ class ProjectorSettings(PlatformSettings):
     """Number of segments of the source of truth that a rebuild reads in parallel; AWS recommends one for each 2 GB."""
     projector_as_of_interval: Seconds = 0.5
     """Interval between two updates of the as-of times, up to which the read model is complete."""
+    projector_first_load_idle: Seconds = 3.0
+    """Time without a record after which the first load of an empty platform counts as complete (decision 0015)."""
     projector_keep_interval: Seconds = 1.0
     """Interval between two checks that the read model exists."""

@@ -11,7 +11,7 @@ import typer
 from millrace_local.cli import DEMO_PROVIDERS, run_command
 from millrace_local.home import Home
 from millrace_local.up.demo import Command, Demo
-from millrace_local.up.progress import NotDrainedError
+from millrace_local.up.progress import CALENDAR_STAGES, NotDrainedError, until_drained, until_served
 from millrace_local.up.supervisor import CommandError
 
 
@@ -39,7 +39,15 @@ async def load(home: Home, providers: int, variables: Mapping[str, str], run: Co
     if providers:
         demo = Demo(providers, home.demo, home.demo_pending, run)
         await demo.make()
-        await demo.load()
-        await demo.add_calendars(variables, asyncio.get_running_loop().time, time.time)
+        for area in demo.remaining():
+            await demo.load(area, show)
+        clock = asyncio.get_running_loop().time
+        await until_drained(variables, CALENDAR_STAGES, clock)
+        await until_served(variables, time.time(), clock)
         demo.done()
     home.demo_decided.touch()
+
+
+def show(done: float, text: str) -> None:
+    """Print the progress of the load."""
+    typer.echo(f"{done:4.0%}  {text}")

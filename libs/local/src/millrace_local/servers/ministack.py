@@ -1,4 +1,7 @@
-"""AWS on loopback: ministack, in its own environment because it pins another version of botocore."""
+"""AWS on loopback: ministack, in its own environment because it pins another version of botocore.
+
+`python -m millrace_local.servers.ministack` installs it.
+"""
 
 import fcntl
 import hashlib
@@ -81,6 +84,11 @@ class Ministack:
         )
 
 
+def environment_directory() -> Path:
+    """Return the directory of ministack's Python environment: part of ours, so that all homes share it."""
+    return Path(sys.prefix) / "ministack"
+
+
 def is_installed(environment: Path) -> bool:
     """Return whether ministack's Python environment has the packages of the lock file."""
     stamp = environment / "installed.sha256"
@@ -99,7 +107,8 @@ def install(environment: Path) -> None:
             return
         _uv("venv", "--quiet", "--clear", "--no-project", "--python", sys.executable, str(environment))
         python = str(environment / "bin" / "python")
-        _uv("pip", "install", "--quiet", "--require-hashes", "--python", python, "--requirement", str(LOCK))
+        hashed = ("--require-hashes", "--requirement", str(LOCK))
+        _uv("pip", "install", "--quiet", "--compile-bytecode", "--python", python, *hashed)
         (environment / "installed.sha256").write_text(_locked())
 
 
@@ -122,3 +131,7 @@ def _uv(*arguments: str) -> None:
         raise InstallationError(f"uv {arguments[0]} did not end within {INSTALL_SECONDS:.0f} s") from error
     if done.returncode != 0:
         raise InstallationError(done.stderr.decode(errors="replace").strip())
+
+
+if __name__ == "__main__":
+    install(environment_directory())

@@ -63,25 +63,27 @@ class ChildProcess:
     pipe: int
 
     async def show(self, name: str, output: Output, hidden: Sequence[str] = ()) -> None:
-        """Write the process's lines to `output` until all its writers closed the pipe; close our end. Call it once.
+        """Write the process's lines to `output`, except those that contain one of `hidden`; else like `read_lines`."""
 
-        Lines that contain one of the texts `hidden` are left out.
-        """
+        def show_line(line: str) -> None:
+            if not any(text in line for text in hidden):
+                output.line(name, line)
+
+        await self.read_lines(show_line)
+
+    async def read_lines(self, use: Callable[[str], None]) -> None:
+        """Call `use` with each line until all writers closed the pipe; close our end. Call it once."""
         reader = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(self.pipe, "rb", buffering=0)
         )
         splitter = LineSplitter()
-
-        def write(lines: Sequence[str]) -> None:
-            for line in lines:
-                if not any(text in line for text in hidden):
-                    output.line(name, line)
-
         try:
             while chunk := await reader.read(CHUNK):
-                write(splitter.feed(chunk))
-            write(splitter.flush())
+                for line in splitter.feed(chunk):
+                    use(line)
+            for line in splitter.flush():
+                use(line)
         finally:
             transport.close()
 

@@ -47,6 +47,8 @@ def platform_variables(
     no_proxy = ",".join(filter(None, (environment.get("NO_PROXY"), LOOPBACK, "localhost")))
     return {
         "MILLRACE_LOG_FORMAT": "text",
+        # The first area of the demo is small; what comes later is written one by one.
+        "MILLRACE_PROJECTOR_FIRST_LOAD_IDLE": "0.5",
         **chosen,
         **ministack.CREDENTIALS,
         "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{ports.aws}",

@@ -14,7 +14,7 @@ from millrace_local.ports import LOOPBACK
 from millrace_local.process import ProcessSpec, http_probe
 from millrace_local.routes import DATABASES, SERVICES
 from millrace_local.servers import valkey
-from millrace_local.servers.ministack import Ministack, is_installed
+from millrace_local.servers.ministack import Ministack, environment_directory, is_installed
 from millrace_local.servers.postgres import Postgres
 from millrace_local.up.child import Child, Clock
 from millrace_local.up.demo import Demo
@@ -27,12 +27,24 @@ from millrace_local.up.environment import (
     service_variables,
 )
 from millrace_local.up.output import Output
-from millrace_local.up.progress import IMPORTER, SEARCH_STAGES, NotDrainedError, until_served
+from millrace_local.up.progress import (
+    CALENDAR_STAGES,
+    IMPORTER,
+    NotDrainedError,
+    until_drained,
+    until_found,
+    until_served,
+)
 from millrace_local.up.recovery import PUBLISHERS, RETRY_SECONDS, replay_everything
 from millrace_local.up.supervisor import CommandError, Supervisor, all_ready
 
 ALSO_PROVISIONED: Mapping[str, Sequence[str]] = {"refinery": ("feeds",)}
 """Packages that a service provisions in addition to its own: consumers create the streams that they read and write."""
+EARLY = (IMPORTER, "refinery", "scheduling", "projector")
+"""Services that a first start needs first: those that import data and pass it on to searches and calendars."""
+EXAMPLE_SEARCH = "specialty=family-medicine&near=10001&radius_mi=25"
+REPORT_SECONDS = 5.0
+"""Interval at which a start that waits says for what."""
 SERVICE_STOP_SECONDS = 30.0  # a service takes up to 25 s to finish its work
 
 
@@ -65,8 +77,8 @@ class Platform:
         self._clock = clock
         self._ports = ports
         self._postgres = Postgres(home.postgres, ports.postgres)
-        self._aws = Ministack(home.ministack, home.aws, ports.aws)
-        self._demo = Demo(options.demo_providers, home.demo, home.demo_pending, self._command)
+        self._aws = Ministack(environment_directory(), home.aws, ports.aws)
+        self._demo = Demo(options.demo_providers, home.demo, home.demo_pending, self._quiet_command)
         self._variables: dict[str, str] = {}
         self._stores: list[Child] = []
         self._aws_is_behind = False
@@ -86,12 +98,8 @@ class Platform:
         await self._start_services()
         if self._aws_is_behind:
             await self._replay()
-        if self._demo.is_pending:
-            await self._demo.add_calendars(self._variables, self._clock, self._wall_clock)
-            self._demo.done()
-        elif self._demo.providers > 0:
+        if self._demo.providers > 0:
             await self._wait_for_read_model()
-        await self._supervisor.fork_server.close()
         self._options.home.write_variables(self._variables)
         self._output.say(summary(self._options, self._clock() - began))
 
@@ -99,13 +107,41 @@ class Platform:
         """Return the time of the services' clocks in Unix seconds."""
         return time.time() + self._options.clock_ahead.total_seconds()
 
+    async def complete(self) -> None:
+        """Load the rest of the demo data while the platform is used; return when all of it is found by searches.
+
+        An error of the load is shown and ends it; the next start continues it.
+        """
+        try:
+            if self._demo.is_pending:
+                await self._load_remaining_areas()
+        except (CommandError, NotDrainedError) as error:
+            self._output.say(f"the demo data is not complete: {error}; the next start continues loading it")
+        finally:
+            self._output.progress(1.0, "")
+            await self._supervisor.fork_server.close()
+
+    async def _load_remaining_areas(self) -> None:
+        self._output.say("loading the rest of the demo data in the background")
+        for area in self._demo.remaining():
+            await self._demo.load(area, self._output.progress)
+            await until_served(self._variables, self._wall_clock(), self._clock)
+            self._output.say(f"demo data of {area.name} is loaded ({area.number} of {area.count} areas)")
+        await until_drained(self._variables, CALENDAR_STAGES, self._clock)
+        await until_served(self._variables, self._wall_clock(), self._clock)
+        self._demo.done()
+        self._output.say("the demo data is complete")
+
     async def _wait_for_read_model(self) -> None:
         """Wait for the read model, which each start rebuilds because Valkey isn't persistent.
 
-        Return without it if it makes no progress for a while, because the rest of the platform works without it.
+        If demo data are being loaded, also wait until a search finds some. Return without it if it makes no progress
+        for a while, because the rest of the platform works without it.
         """
         try:
             await until_served(self._variables, 0.0, self._clock)
+            if self._demo.is_pending:
+                await until_found(self._variables, EXAMPLE_SEARCH, self._clock)
         except NotDrainedError:
             self._output.say("the read model is not complete yet; searches will work once it is")
 
@@ -117,8 +153,9 @@ class Platform:
             self._aws.marker.unlink(missing_ok=True)
 
     async def _start_servers(self) -> None:
+        self._output.say("starting PostgreSQL, Valkey and the AWS emulator")
         if self._demo.is_pending:
-            self._output.say(f"a new home: generating {self._demo.providers} providers")
+            self._output.say(f"generating {self._demo.providers:,} providers for this home")
         async with asyncio.TaskGroup() as group:
             if self._demo.is_pending:
                 group.create_task(self._demo.make())
@@ -126,7 +163,7 @@ class Platform:
 
     async def _start_stores(self) -> None:
         if not is_installed(self._aws.environment):
-            self._output.say("installing ministack for this home")
+            self._output.say("installing the AWS emulator, once")
         await asyncio.gather(asyncio.to_thread(self._postgres.prepare), asyncio.to_thread(self._aws.prepare))
         database_urls = {name: self._postgres.dsn(name) for name in DATABASES}
         self._variables = {
@@ -144,18 +181,37 @@ class Platform:
         )
         await all_ready([each for each in self._stores if each.spec.name == "postgres"])
         await asyncio.gather(*(self._postgres.create_database(name) for name in DATABASES))
-        await all_ready(self._stores)
+        await self._until_ready(self._stores)
 
     async def _start_services(self) -> None:
         """Start the services; each provisions its own resources and waits for missing streams."""
-        early = self._supervisor.start(*(self._service(name) for name in SEARCH_STAGES))
+        self._output.say("starting the services")
+        early = self._supervisor.start(*(self._service(name) for name in EARLY))
         if self._demo.is_pending:
-            await all_ready([each for each in early if each.spec.name == IMPORTER])
-        late = self._supervisor.start(*(self._service(name) for name in SERVICES if name not in SEARCH_STAGES))
+            await self._until_ready([each for each in early if each.spec.name == IMPORTER])
+        late = self._supervisor.start(*(self._service(name) for name in SERVICES if name not in EARLY))
         edge = self._supervisor.start(self._edge(), descriptors=(self._listener.fileno(),))
-        if self._demo.is_pending:
-            await self._demo.load()
-        await all_ready([*early, *late, *edge])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._until_ready([*early, *late, *edge]))
+            if self._demo.is_pending:
+                group.create_task(self._load_first_area())
+
+    async def _load_first_area(self) -> None:
+        """Load the first metropolitan area, in which the examples search, unless an earlier start did."""
+        remaining = self._demo.remaining()
+        if remaining and remaining[0].number == 1:
+            self._output.say(f"importing the first of {remaining[0].count} metropolitan areas: {remaining[0].name}")
+            await self._demo.load(remaining[0], self._output.progress)
+
+    async def _until_ready(self, children: Sequence[Child]) -> None:
+        """Wait until all these processes are ready; say regularly which ones aren't."""
+        waiting = asyncio.create_task(all_ready(children))
+        try:
+            while not (await asyncio.wait({waiting}, timeout=REPORT_SECONDS))[0]:
+                names = [child.spec.name for child in children if not child.ready.is_set()]
+                self._output.say(f"waiting for {', '.join(names)}")
+        finally:
+            waiting.cancel()
 
     def _service(self, name: str) -> ProcessSpec:
         return ProcessSpec(
@@ -179,9 +235,15 @@ class Platform:
         )
 
     async def _command(self, *arguments: str) -> None:
+        await self._run_command(*arguments, quiet=False)
+
+    async def _quiet_command(self, *arguments: str) -> None:
+        await self._run_command(*arguments, quiet=True)
+
+    async def _run_command(self, *arguments: str, quiet: bool) -> None:
         command = (sys.executable, "-m", "millrace_local", *arguments)
         home = {"MILLRACE_HOME": str(self._options.home.root)}
-        await self._supervisor.command(arguments[0], command, {**self._variables, **home})
+        await self._supervisor.command(arguments[0], command, {**self._variables, **home}, quiet=quiet)
 
     async def _restore_aws(self, clean: bool) -> None:
         """Create streams and tables again after a restart of the AWS emulator; unless it stopped cleanly, replay all
@@ -208,7 +270,7 @@ class Platform:
 def summary(options: Options, seconds: float) -> str:
     """Return the text that a user sees when the platform is ready."""
     url = f"http://{LOOPBACK}:{options.port}"
-    search = f"{url}/v1/search?specialty=family-medicine&near=10001&radius_mi=25"
+    search = f"{url}/v1/search?{EXAMPLE_SEARCH}"
     shift = options.clock_ahead
     clock = (f"  its clock     {datetime.now(UTC) + shift:%Y-%m-%d %H:%M} UTC, {shift} ahead",) if shift else ()
     return "\n".join(

@@ -82,6 +82,26 @@ async def until_served(variables: Mapping[str, str], moment: float, clock: Clock
                 return
 
 
+async def until_found(variables: Mapping[str, str], query: str, clock: Clock) -> None:
+    """Wait until a search with this query finds something, or all imported data are searched. Raise NotDrainedError."""
+    url = f"{variables['MILLRACE_SEARCH_URL']}/v1/search?{query}"
+    async with (
+        httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False, headers=AGENT) as client,
+        aclosing(_statuses(variables, SEARCH_STAGES, clock)) as seen,
+    ):
+        async for statuses in seen:
+            if await _finds(client, url) or progress_if_idle(statuses) is not None:
+                return
+
+
+async def _finds(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        response = await client.get(url)
+        return response.status_code == httpx.codes.OK and bool(response.json()["results"])
+    except (httpx.HTTPError, ValueError, KeyError):
+        return False
+
+
 def _holds(read_model: Mapping[str, Any], moment: float) -> bool:
     complete = min(read_model["as_of"].values(), default=0.0)
     return read_model["generation"] is not None and complete >= moment

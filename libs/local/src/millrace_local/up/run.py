@@ -33,7 +33,8 @@ class PortTakenError(RuntimeError):
 
 def run(options: Options) -> int:
     """Run the platform until a stop signal. Return the exit code: 0 after a stop, 1 if it could not start."""
-    output = Output(sys.stdout, NAMES, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    interactive = sys.stdout.isatty()
+    output = Output(sys.stdout, NAMES, colour=interactive and "NO_COLOR" not in os.environ, interactive=interactive)
     try:
         with options.home.locked(EARLIER_PLATFORM_SECONDS) as lock, _listener(options.port) as listener:
             return asyncio.run(_supervise(options, output, listener, lock))
@@ -90,9 +91,11 @@ async def _until_stopped(platform: Platform, supervisor: Supervisor, output: Out
     starting = asyncio.create_task(platform.bring_up())
     failing = asyncio.create_task(supervisor.failed())
     stop_requested = asyncio.create_task(stopping.wait())
+    completing: asyncio.Task[None] | None = None
     try:
         await asyncio.wait({starting, failing, stop_requested}, return_when=FIRST_COMPLETED)
         if starting.done() and starting.exception() is None:
+            completing = asyncio.create_task(platform.complete())
             await asyncio.wait({failing, stop_requested}, return_when=FIRST_COMPLETED)
         if stop_requested.done():
             output.say("stopping")
@@ -100,9 +103,10 @@ async def _until_stopped(platform: Platform, supervisor: Supervisor, output: Out
         _report(failing if failing.done() else starting, output)
         return 1
     finally:
-        for task in (starting, failing, stop_requested):
+        tasks = [task for task in (starting, failing, stop_requested, completing) if task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(starting, failing, stop_requested, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _report(failed: asyncio.Task[None], output: Output) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import signal
+from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from millrace_local.process import ProcessSpec
 from millrace_local.up.child import OUTPUT_SECONDS, Child, Clock, RestoreHook, end, ending, nothing_to_restore, spawn
@@ -12,6 +14,7 @@ from millrace_local.up.output import Output
 from millrace_local.up.programs import ForkServer
 
 COMMAND_STOP_SECONDS = 10.0
+HELD_LINES = 200
 
 
 class CommandError(RuntimeError):
@@ -63,12 +66,19 @@ class Supervisor:
         """Wait until a child fails to start; raise its StartError."""
         await asyncio.shield(self._failure)
 
-    async def command(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Run a command and show its output. Raise CommandError if it fails. Cancellation stops the command."""
+    async def command(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], *, quiet: bool = False
+    ) -> None:
+        """Run a command and show its output, or, if `quiet`, the end of its output if it fails.
+
+        Raise CommandError if it fails. Cancellation stops the command.
+        """
         spec = ProcessSpec(name, tuple(arguments), never_ready, environment, stop_signal=signal.SIGTERM)
         child_process = await spawn(spec, self._descriptors, self.fork_server)
         process = child_process.process
-        showing = asyncio.create_task(child_process.show(name, self._output))
+        held = deque[str](maxlen=HELD_LINES)
+        show = held.append if quiet else partial(self._output.line, name)
+        showing = asyncio.create_task(child_process.read_lines(show))
         try:
             code = await process.wait()
             await asyncio.wait({showing}, timeout=OUTPUT_SECONDS)
@@ -77,6 +87,8 @@ class Supervisor:
             if process.returncode is None:
                 await end(process, signal.SIGTERM, COMMAND_STOP_SECONDS)
         if code != 0:
+            for line in held:
+                self._output.line(name, line)
             raise CommandError(f"{name} {ending(code)}")
 
     async def stop(self) -> None:

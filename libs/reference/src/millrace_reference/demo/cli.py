@@ -15,14 +15,19 @@ MAX_PROVIDERS = 10_000_000
 def demo(
     providers: Annotated[int, typer.Option(min=1, max=MAX_PROVIDERS, help="Number of individual providers.")] = 5_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
+    by_area: Annotated[
+        bool, typer.Option("--by-area", help="Write a directory of files for each metropolitan area.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Directory for the files; created if it doesn't exist.")] = Path("demo"),
 ) -> None:
-    """Write fictitious providers, practices and insurance plans in the formats that `millrace import` reads."""
+    """Write fictitious providers, practices and insurance plans of a dozen metropolitan areas as files to import."""
     console = Console(stderr=True)
     try:
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("Generating providers", total=providers)
-            write_demo(out, providers=providers, seed=seed, progress=lambda count: bar.advance(task, count))
+            write_demo(
+                out, providers=providers, seed=seed, progress=lambda count: bar.advance(task, count), by_area=by_area
+            )
     except OSError as error:
         console.print(f"Can't write to {out}: {error.strerror}. Choose another directory with --out.")
         raise typer.Exit(2) from error

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -9,8 +10,9 @@ from typing import Any, TextIO
 
 import msgspec
 
+from millrace_reference.demo.areas import Area, split_among_areas
 from millrace_reference.demo.people import Person, draw_person
-from millrace_reference.demo.plans import YEARS, Plan, all_plans, draw_plans_of_person, draw_plans_of_practice
+from millrace_reference.demo.plans import ISSUERS, YEARS, Plan, all_plans, draw_plans_of_person, draw_plans_of_practice
 from millrace_reference.demo.practices import Practice, draw_practice
 from millrace_reference.demo.sampling import WeightedChoice
 from millrace_reference.npi import npi_check_digit
@@ -20,6 +22,9 @@ from millrace_reference.specialties import taxonomy_name
 NPPES_FILE = "nppes.csv"
 PLANS_FILE = "qhp-plans.json"
 PROVIDERS_FILE = "qhp-providers.json"
+ISSUERS_FILE = "qhp-issuers.csv"
+ISSUER_COLUMNS = ("IssuerId", "IssuerMarketPlaceMarketingName")
+"""Columns of the CMS file of plan attributes that name a plan's issuer."""
 
 _NPIS = 100_000_000
 _STEP = 72_653_981  # coprime to the number of NPIs, so that each occurs once, in no apparent order
@@ -29,7 +34,6 @@ _ACCEPTING = WeightedChoice(
 )
 _COLUMN_INDEX = {name: index for index, name in enumerate(COLUMNS)}
 _EMPTY = ("",) * len(COLUMNS)
-_PROGRESS_STEP = 1_000
 
 Record = dict[str, str]
 
@@ -45,39 +49,82 @@ class Member:
     accepting: str | None
 
 
-def write_demo(directory: Path, *, providers: int, seed: int, progress: Callable[[int], None]) -> None:
-    """Write the NPPES file and both QHP files, equal for equal arguments. Reports added providers to `progress`."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / PLANS_FILE).write_bytes(msgspec.json.format(msgspec.json.encode([_plan_json(p) for p in all_plans()])))
+def write_demo(
+    directory: Path, *, providers: int, seed: int, progress: Callable[[int], None], by_area: bool = False
+) -> None:
+    """Write the NPPES file and the QHP files, equal for equal arguments. Reports added providers to `progress`.
+
+    With `by_area`, write such files for each metropolitan area to a directory of its own, named by number and area.
+    """
     random = Random(seed)  # noqa: S311 # not used for secrets
-    with (
-        (directory / NPPES_FILE).open("w", encoding="utf-8", newline="") as nppes,
-        (directory / PROVIDERS_FILE).open("w", encoding="utf-8") as qhp,
-    ):
-        _write_providers(random, providers, nppes, qhp, progress)
-
-
-def _write_providers(random: Random, count: int, nppes: TextIO, qhp: TextIO, progress: Callable[[int], None]) -> None:
-    table = csv.writer(nppes, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    table.writerow(COLUMNS)
-    encoder = msgspec.json.Encoder()
     npis = _generate_npis(random)
+    with ExitStack() as stack:
+        files = None if by_area else stack.enter_context(_Files.opened(directory))
+        for number, (area, count) in enumerate(split_among_areas(providers), 1):
+            if files is not None:
+                _write_area(random, npis, area, count, files=files, progress=progress)
+            elif count:
+                with _Files.opened(directory / f"{number:02}-{area.slug}") as own:
+                    _write_area(random, npis, area, count, files=own, progress=progress)
+
+
+class _Files:
+    """The files of one directory while they are written."""
+
+    def __init__(self, nppes: TextIO, qhp: TextIO) -> None:
+        self._table = csv.writer(nppes, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        self._qhp = qhp
+        self._encoder = msgspec.json.Encoder()
+        self._is_empty = True
+        self._table.writerow(COLUMNS)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, directory: Path) -> Iterator["_Files"]:
+        """Write the files of plans and issuers, and yield the others."""
+        directory.mkdir(parents=True, exist_ok=True)
+        plans = msgspec.json.encode([_plan_json(plan) for plan in all_plans()])
+        (directory / PLANS_FILE).write_bytes(msgspec.json.format(plans))
+        _write_issuers(directory / ISSUERS_FILE)
+        with (
+            (directory / NPPES_FILE).open("w", encoding="utf-8", newline="") as nppes,
+            (directory / PROVIDERS_FILE).open("w", encoding="utf-8") as qhp,
+        ):
+            files = cls(nppes, qhp)
+            yield files
+            qhp.write("[]\n" if files._is_empty else "\n]\n")
+
+    def add_practice(self, npi: str, practice: Practice) -> None:
+        self._table.writerow(_row(_organization(npi, practice)))
+
+    def add_member(self, member: Member) -> None:
+        self._table.writerow(_row(_individual(member)))
+        self._qhp.write("[\n" if self._is_empty else ",\n")
+        self._qhp.write(self._encoder.encode(_provider_json(member)).decode())
+        self._is_empty = False
+
+
+def _write_area(
+    random: Random, npis: Iterator[str], area: Area, count: int, *, files: _Files, progress: Callable[[int], None]
+) -> None:
     written = 0
     while written < count:
-        practice = draw_practice(random)
+        practice = draw_practice(random, area)
         if practice.name:
-            table.writerow(_row(_organization(next(npis), practice)))
+            files.add_practice(next(npis), practice)
         networks = draw_plans_of_practice(random, practice.address.state)
-        for _ in range(min(practice.size, count - written)):
-            member = _draw_member(random, next(npis), practice, networks)
-            table.writerow(_row(_individual(member)))
-            qhp.write(",\n" if written else "[\n")
-            qhp.write(encoder.encode(_provider_json(member)).decode())
-            written += 1
-            if written % _PROGRESS_STEP == 0:
-                progress(_PROGRESS_STEP)
-    qhp.write("\n]\n" if count else "[]\n")
-    progress(count % _PROGRESS_STEP)
+        members = min(practice.size, count - written)
+        for _ in range(members):
+            files.add_member(_draw_member(random, next(npis), practice, networks))
+        written += members
+        progress(members)
+
+
+def _write_issuers(path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(ISSUER_COLUMNS)
+        table.writerows((issuer.number, issuer.name) for issuer in ISSUERS)
 
 
 def _generate_npis(random: Random) -> Iterator[str]:

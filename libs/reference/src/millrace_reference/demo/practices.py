@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
+from millrace_reference.demo.areas import Area, populated_places
 from millrace_reference.demo.sampling import WeightedChoice
-from millrace_reference.places import Place, find_place
+from millrace_reference.places import Place
 from millrace_reference.tables import read_rows
 
 _SIZES = WeightedChoice([(1, 50), (2, 15), (3, 10), (4, 7), (5, 5), (6, 4), (8, 3), (10, 2), (15, 2), (25, 1), (40, 1)])
@@ -52,11 +53,11 @@ class Practice:
     size: int
 
 
-def draw_practice(random: Random) -> Practice:
-    """Return a random practice; its ZIP code is drawn with a probability proportional to its population."""
+def draw_practice(random: Random, area: Area) -> Practice:
+    """Return a random practice in the area; the more people live in a ZIP code, the more practices it has."""
     group = _groups().draw(random)
     size = _SIZES.draw(random)
-    place, area_code = _populated_places().draw(random)
+    place, area_code = populated_places(area).draw(random)
     named = size > 1 or random.random() < _SOLO_WITH_NAME
     return Practice(
         name=_name(random, group, place) if named else "",
@@ -65,13 +66,6 @@ def draw_practice(random: Random) -> Practice:
         group=group,
         size=size,
     )
-
-
-@cache
-def _populated_places() -> WeightedChoice[tuple[Place, str]]:
-    rows = read_rows("people.csv.gz", "millrace_reference.demo.data")
-    places = ((find_place(row["zip"]), row) for row in rows)
-    return WeightedChoice(((place, row["area_code"]), float(row["people"])) for place, row in places if place)
 
 
 @cache

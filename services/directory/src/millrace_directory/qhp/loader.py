@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -40,7 +40,7 @@ CHECKED_RECORDS = 100
 
 @dataclass(frozen=True, slots=True)
 class QhpImport:
-    """Parameters of a QHP import."""
+    """Parameters of a QHP import. `issuers` are names by number; an issuer without one is named by its number."""
 
     database_url: str
     providers: Path
@@ -48,6 +48,7 @@ class QhpImport:
     rejects: Path | None
     clock: Clock
     ids: EventIds
+    issuers: Mapping[str, str] = field(default_factory=dict)
 
 
 async def import_qhp(parameters: QhpImport, progress: ImportProgress) -> ImportStats:
@@ -60,7 +61,7 @@ async def import_qhp(parameters: QhpImport, progress: ImportProgress) -> ImportS
     check_rejects_path(listed, inputs)
     await asyncio.to_thread(check_kinds, *inputs)
     stats = ImportStats(rejects=listed)
-    plans, rejects = await asyncio.to_thread(_read_plans, parameters.plans)
+    plans, rejects = await asyncio.to_thread(_read_plans, parameters.plans, parameters.issuers)
     async with import_session(parameters.database_url, parameters.clock, parameters.ids) as session:
         await session.connection.execute(statements.STAGING)
         progress.show_start(0)
@@ -103,7 +104,7 @@ def _has_only(path: Path, wrong: Callable[[object], bool], right: Callable[[obje
     return any(map(wrong, first)) and not any(map(right, first))
 
 
-def _read_plans(path: Path) -> tuple[dict[str, PlanRow], list[Reject]]:
+def _read_plans(path: Path, issuers: Mapping[str, str]) -> tuple[dict[str, PlanRow], list[Reject]]:
     plans: dict[str, PlanRow] = {}
     rejects = []
     elements = JsonArray(path)
@@ -116,7 +117,9 @@ def _read_plans(path: Path) -> tuple[dict[str, PlanRow], list[Reject]]:
         except RejectedRowError as error:
             rejects.append(reject_of(error, elements.name, element))
         else:
-            plans[plan.id] = plan if known is None else merge_plans(known, plan)
+            merged = plan if known is None else merge_plans(known, plan)
+            name = None if merged.issuer is None else issuers.get(merged.issuer, merged.issuer)
+            plans[plan.id] = merged._replace(issuer=name)
     return plans, rejects
 
 

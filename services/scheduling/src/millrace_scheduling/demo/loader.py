@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, Select, Text, any_, func, literal, select
 
 from millrace_platform.database import Session
 from millrace_platform.database_errors import driver_errors_as_problems
@@ -50,14 +50,40 @@ class Rows:
     appointments: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-async def load_demo(
-    units: UnitsOfWork, *, limit: int, seed: int, wait: float, on_progress: Callable[[int], None]
-) -> int:
-    """Create calendars for up to `limit` provider-locations that have none; return the number of created ones.
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The provider-locations that get a calendar: those of a random `share` of the providers with the given NPIs.
 
-    Waits up to `wait` seconds for `limit` provider-locations to arrive from the feed, while more keep arriving.
+    If `npis` is None, those of all providers; if `limit` is given, at most so many.
     """
-    await _wait_for_provider_locations(units, limit, wait)
+
+    share: float = 1.0
+    npis: frozenset[str] | None = None
+    limit: int | None = None
+
+    @property
+    def expected(self) -> int | None:
+        """The least number of provider-locations that must be known before the selection; None if it is unknown."""
+        return self.limit if self.npis is None else len(self.npis)
+
+    def restrict(self, query: Select[Any]) -> Select[Any]:
+        """Return the query of provider-locations without those of other providers."""
+        if self.npis is None:
+            return query
+        return query.where(provider_locations.c.npi == any_(literal(sorted(self.npis), ARRAY(Text))))
+
+    def includes(self, npi: str, seed: int) -> bool:
+        return Random(f"{seed}/{npi}").random() < self.share  # noqa: S311 # no secret
+
+
+async def load_demo(
+    units: UnitsOfWork, selection: Selection, *, seed: int, wait: float, on_progress: Callable[[int], None]
+) -> int:
+    """Create calendars for the selected provider-locations that have none; return the number of created ones.
+
+    Waits up to `wait` seconds for the provider-locations to arrive from the feed, while more keep arriving.
+    """
+    await _wait_for_provider_locations(units, selection, wait)
     created, seen = 0, Counter[str]()
     async with units.database.read() as session:
         query = (
@@ -65,9 +91,9 @@ async def load_demo(
             .where(~provider_locations.c.is_deleted)
             .order_by(provider_locations.c.id)
         )
-        chosen = (await session.execute(query.limit(limit))).all()
+        found = (await session.execute(selection.restrict(query).limit(selection.limit))).all()
         known = set((await session.execute(select(calendars.c.provider_location_id))).scalars())
-    missing = [each for each in chosen if each.id not in known]
+    missing = [each for each in found if each.id not in known and selection.includes(each.npi, seed)]
     for at in range(0, len(missing), BATCH_SIZE):
         batch = missing[at : at + BATCH_SIZE]
         async with units.begin() as work:
@@ -77,13 +103,14 @@ async def load_demo(
     return created
 
 
-async def _wait_for_provider_locations(units: UnitsOfWork, limit: int, wait: float) -> None:
+async def _wait_for_provider_locations(units: UnitsOfWork, selection: Selection, wait: float) -> None:
     loop = asyncio.get_running_loop()
     deadline, last, unchanged = loop.time() + wait, -1, 0
     while loop.time() < deadline and unchanged < UNCHANGED_POLLS:
         async with units.database.read() as session:
-            count = await session.scalar(select(func.count()).select_from(provider_locations)) or 0
-        if count >= limit:
+            query = selection.restrict(select(func.count()).select_from(provider_locations))
+            count = await session.scalar(query) or 0
+        if selection.expected is not None and count >= selection.expected:
             return
         unchanged = unchanged + 1 if count == last and count > 0 else 0
         last = count

@@ -1,0 +1,72 @@
+"""The metropolitan areas of the demo: few and dense, in all time zones, rather than thin over the country."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from millrace_reference.demo.sampling import WeightedChoice
+from millrace_reference.places import Place, find_place
+from millrace_reference.tables import read_rows
+
+_EARTH_MILES = 3_958.8
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A metropolitan area: the ZIP codes at most `miles` around the one in its middle; `share` in percent."""
+
+    slug: str
+    name: str
+    middle: Place
+    miles: float
+    share: float
+
+
+@cache
+def all_areas() -> tuple[Area, ...]:
+    """Return the areas; the first one contains the places of the tutorials."""
+    return tuple(
+        Area(row["slug"], row["name"], _known_place(row["zip"]), float(row["miles"]), float(row["share"]))
+        for row in read_rows("areas.csv", "millrace_reference.demo.data")
+    )
+
+
+def split_among_areas(count: int) -> Iterator[tuple[Area, int]]:
+    """Yield each area with its number of providers; the sum is `count`, and the first areas get the remainder."""
+    total, shares, assigned = sum(area.share for area in all_areas()), 0.0, 0
+    for area in all_areas():
+        shares += area.share
+        until = min(count, math.ceil(count * shares / total - 1e-9))
+        yield area, until - assigned
+        assigned = until
+
+
+@cache
+def populated_places(area: Area) -> WeightedChoice[tuple[Place, str]]:
+    """Return the area's ZIP codes with their telephone area codes, to be drawn in proportion to their population."""
+    return WeightedChoice(
+        ((place, area_code), people)
+        for place, area_code, people in _all_populated_places()
+        if _miles_between(place, area.middle) <= area.miles
+    )
+
+
+@cache
+def _all_populated_places() -> tuple[tuple[Place, str, float], ...]:
+    rows = read_rows("people.csv.gz", "millrace_reference.demo.data")
+    found = ((find_place(row["zip"]), row["area_code"], float(row["people"])) for row in rows)
+    return tuple((place, area_code, people) for place, area_code, people in found if place is not None)
+
+
+def _miles_between(one: Place, other: Place) -> float:
+    """Return the distance on a sphere, by the equirectangular approximation, which suffices for an area."""
+    east = math.radians(one.lon - other.lon) * math.cos(math.radians((one.lat + other.lat) / 2))
+    return _EARTH_MILES * math.hypot(east, math.radians(one.lat - other.lat))
+
+
+def _known_place(zip_code: str) -> Place:
+    place = find_place(zip_code)
+    if place is None:
+        raise ValueError(f"areas.csv names an unknown ZIP code: {zip_code}")
+    return place
