@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from millrace_contracts.entities import Address, Provider, ProviderLocation
 from millrace_reference.demo.areas import all_areas, split_among_areas
 from millrace_reference.demo.cli import demo
-from millrace_reference.demo.files import write_demo
+from millrace_reference.demo.files import write_demo, write_demo_by_area
 from millrace_reference.demo.plans import all_plans
 from millrace_reference.languages import find_language_by_name
 from millrace_reference.npi import is_valid_npi
@@ -103,20 +103,24 @@ def test_every_area_and_time_zone_of_the_states_is_dense(individuals: list[dict[
     assert len(all_areas()) == 12
 
 
-@pytest.mark.parametrize("count", [0, 1, 11, 12, 5_000, 99_999])
-def test_areas_share_all_providers_and_the_first_has_some(count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "areas"), [(0, 1), (1, 1), (299, 1), (300, 2), (1_799, 11), (1_800, 12), (5_000, 12), (99_999, 12)]
+)
+def test_areas_share_all_providers(count: int, areas: int) -> None:
     numbers = [number for _, number in split_among_areas(count)]
-    assert (sum(numbers), len(numbers)) == (count, 12)
-    assert min(numbers) >= 0
-    assert (numbers[0] > 0) is (count > 0)
+    assert (sum(numbers), len(numbers)) == (count, areas)
+    assert min(numbers) >= count // areas // 2
 
 
-def test_each_area_has_files_of_its_own(tmp_path: Path) -> None:
-    write_demo(tmp_path, providers=60, seed=7, progress=lambda _: None, by_area=True)
-    directories = sorted(tmp_path.iterdir())
-    assert [each.name for each in directories] == [f"{n:02}-{area.slug}" for n, area in enumerate(all_areas(), 1)]
+def test_each_area_has_files_of_its_own(qhp: list[dict[str, Any]], tmp_path: Path) -> None:
+    write_demo_by_area(tmp_path / "all", providers=COUNT, seed=7, progress=lambda _: None)
+    write_demo_by_area(tmp_path / "first", providers=COUNT, seed=7, progress=lambda _: None, areas=1)
+    directories = sorted((tmp_path / "all").iterdir())
+    assert [each.name for each in directories] == [f"{n:02}-of-12-{area.slug}" for n, area in enumerate(all_areas(), 1)]
     npis = [row["npi"] for each in directories for row in json.loads((each / "qhp-providers.json").read_bytes())]
-    assert len(set(npis)) == len(npis) == 60
+    assert npis == [provider["npi"] for provider in qhp]
+    (first,) = (tmp_path / "first").iterdir()
+    assert (first / "nppes.csv").read_bytes() == (directories[0] / "nppes.csv").read_bytes()
 
 
 def test_issuers_of_all_plans_are_named(written: Path) -> None:

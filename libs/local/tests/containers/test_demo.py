@@ -11,8 +11,8 @@ from millrace_local.home import Home
 from millrace_local.up.supervisor import CommandError
 
 
-def generate(directory: Path) -> None:
-    for area in ("01-new-york", "02-los-angeles"):
+def generate(directory: Path, areas: int) -> None:
+    for area in ("01-of-02-new-york", "02-of-02-los-angeles")[:areas]:
         (directory / area).mkdir(parents=True)
 
 
@@ -28,11 +28,12 @@ class Commands:
         if arguments[0] == self.broken:
             raise CommandError(arguments[0])
         if arguments[0] == "demo":
-            generate(Path(arguments[-1]))
+            generate(Path(arguments[-1]), 1 if "--areas" in arguments else 2)
 
 
 AREA = ["import nppes", "import qhp", "calendars demo"]
-LOADED = ["demo --providers", *AREA, *AREA]
+GENERATED = "demo --providers"
+LOADED = [GENERATED, *AREA, GENERATED, *AREA]
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ async def test_demo_data_are_loaded_once(home: Home) -> None:
 async def test_interrupted_load_is_repeated(home: Home) -> None:
     with pytest.raises(CommandError):
         await load(home, 5, Commands(broken="calendars"))
-    assert await load(home, 5, Commands()) == [*AREA, *AREA]
+    assert await load(home, 5, Commands()) == LOADED
 
 
 async def test_declined_demo_data_are_never_loaded(home: Home) -> None:

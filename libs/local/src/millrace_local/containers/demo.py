@@ -38,7 +38,10 @@ async def load(home: Home, providers: int, variables: Mapping[str, str], run: Co
         return
     if providers:
         demo = Demo(providers, home.demo, home.demo_pending, run)
-        await demo.make()
+        demo.request()
+        if demo.needs_first_area:
+            await demo.load(await demo.make_first(), show)
+            await demo.make_others()
         for area in demo.remaining():
             await demo.load(area, show)
         clock = asyncio.get_running_loop().time

@@ -17,24 +17,33 @@ ShowProgress = Callable[[float, str], None]
 
 @dataclass(frozen=True, slots=True)
 class AreaFiles:
-    """The generated files of one metropolitan area, the `number`-th of `count`."""
+    """The generated files of one metropolitan area, in a directory that is named like `01-of-12-new-york`."""
 
     directory: Path
-    number: int
-    count: int
+
+    @property
+    def number(self) -> int:
+        """The area's number, from 1."""
+        return int(self.directory.name.split("-")[0])
+
+    @property
+    def count(self) -> int:
+        """The number of all areas."""
+        return int(self.directory.name.split("-")[2])
 
     @property
     def name(self) -> str:
         """The area's name, such as `new york`."""
-        return self.directory.name.partition("-")[2].replace("-", " ")
+        return " ".join(self.directory.name.split("-")[3:])
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Generated data of so many `providers`, in one directory for each metropolitan area below `directory`.
+    """Generated data of so many `providers`, loaded one metropolitan area after the other.
 
-    The file `pending` marks a home whose demo data aren't completely loaded yet. An area's directory is removed once it
-    is loaded; loading an area again changes nothing. `command` runs a `millrace` command.
+    The file `pending` marks a home whose demo data aren't completely loaded yet. The first area is generated and loaded
+    on its own. From then on, `directory` contains the files of the others until they are loaded. Loading an area again
+    changes nothing. `command` runs a `millrace` command.
     """
 
     providers: int
@@ -52,21 +61,37 @@ class Demo:
         """Return whether demo data still have to be loaded, also after an interrupted load."""
         return self.providers > 0 and self.pending.exists()
 
-    async def make(self) -> None:
-        """Generate the files unless they exist; no server needs to run. Raise what the command raises."""
+    @property
+    def needs_first_area(self) -> bool:
+        """Return whether even the first area has to be loaded."""
+        return self.is_pending and not self.directory.exists()
+
+    async def make_first(self) -> AreaFiles:
+        """Generate the first area; no server needs to run. Raise what the command raises."""
+        (found,) = await self._generate("--areas", "1")
+        return found
+
+    async def make_others(self) -> None:
+        """Generate the other areas, after the first one is loaded; do nothing if they exist. Raise as `make_first`."""
         if self.directory.exists():
             return
-        unfinished = self.directory.with_suffix(".new")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        count, seed = str(self.providers), str(SEED)
-        await self.command("demo", "--providers", count, "--seed", seed, "--by-area", "--out", str(unfinished))
-        unfinished.rename(self.directory)  # the files are either complete or missing
+        first, *_ = await self._generate()
+        shutil.rmtree(first.directory)
+        self._unfinished.rename(self.directory)  # the files are either complete or missing
 
     def remaining(self) -> Sequence[AreaFiles]:
-        """Return the areas that aren't loaded yet."""
-        found = sorted(each for each in self.directory.glob("[0-9]*-*") if each.is_dir())
-        numbers = [int(each.name.partition("-")[0]) for each in found]
-        return [AreaFiles(each, number, numbers[-1]) for each, number in zip(found, numbers, strict=True)]
+        """Return the areas that are generated but not loaded yet, except the first."""
+        return _areas(self.directory)
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.directory.with_suffix(".new")
+
+    async def _generate(self, *options: str) -> Sequence[AreaFiles]:
+        shutil.rmtree(self._unfinished, ignore_errors=True)
+        numbers = ("--providers", str(self.providers), "--seed", str(SEED))
+        await self.command("demo", *numbers, "--by-area", *options, "--out", str(self._unfinished))
+        return _areas(self._unfinished)
 
     async def load(self, area: AreaFiles, show: ShowProgress) -> None:
         """Import an area's providers and plans, and give most of them calendars. Raise what the commands raise."""
@@ -86,7 +111,8 @@ class Demo:
     def done(self) -> None:
         """Remove the files and the mark, after the data are loaded."""
         self.pending.unlink(missing_ok=True)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        for directory in (self.directory, self._unfinished):
+            shutil.rmtree(directory, ignore_errors=True)
 
     @staticmethod
     def _qhp_files(files: Path) -> Sequence[str]:
@@ -97,3 +123,7 @@ class Demo:
     def _calendar_options(files: Path) -> Sequence[str]:
         options = {"--share": CALENDAR_SHARE, "--seed": SEED, "--wait": WAIT_SECONDS, "--nppes": files / "nppes.csv"}
         return [str(word) for option in options.items() for word in option]
+
+
+def _areas(directory: Path) -> Sequence[AreaFiles]:
+    return [AreaFiles(each) for each in sorted(directory.glob("[0-9]*-of-*"))]

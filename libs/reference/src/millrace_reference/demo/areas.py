@@ -1,13 +1,16 @@
 """The metropolitan areas of the demo: few and dense, in all time zones, rather than thin over the country."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 
 from millrace_reference.demo.sampling import WeightedChoice
 from millrace_reference.places import Place, find_place
 from millrace_reference.tables import read_rows
+
+AREA_MINIMUM = 150
 
 _EARTH_MILES = 3_958.8
 
@@ -32,14 +35,15 @@ def all_areas() -> tuple[Area, ...]:
     )
 
 
-def split_among_areas(count: int) -> Iterator[tuple[Area, int]]:
-    """Yield each area with its number of providers; the sum is `count`, and the first areas get the remainder."""
-    total, shares, assigned = sum(area.share for area in all_areas()), 0.0, 0
-    for area in all_areas():
-        shares += area.share
-        until = min(count, math.ceil(count * shares / total - 1e-9))
-        yield area, until - assigned
-        assigned = until
+def split_among_areas(count: int) -> Sequence[tuple[Area, int]]:
+    """Return areas with their numbers of providers, whose sum is `count`; few providers are in the first areas only.
+
+    At least `AREA_MINIMUM` providers are in an area, unless it is the only one.
+    """
+    areas = all_areas()[: max(1, min(len(all_areas()), count // AREA_MINIMUM))]
+    total = sum(area.share for area in areas)
+    bounds = [round(count * shares / total) for shares in accumulate(area.share for area in areas)]
+    return [(area, until - since) for area, since, until in zip(areas, [0, *bounds], bounds, strict=False)]
 
 
 @cache

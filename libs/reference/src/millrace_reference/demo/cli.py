@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from millrace_reference.demo.files import write_demo
+from millrace_reference.demo.files import write_demo, write_demo_by_area
 
 MAX_PROVIDERS = 10_000_000
 
@@ -18,6 +18,7 @@ def demo(
     by_area: Annotated[
         bool, typer.Option("--by-area", help="Write a directory of files for each metropolitan area.")
     ] = False,
+    areas: Annotated[int | None, typer.Option(min=1, help="With --by-area, write only the first areas.")] = None,
     out: Annotated[Path, typer.Option(help="Directory for the files; created if it doesn't exist.")] = Path("demo"),
 ) -> None:
     """Write fictitious providers, practices and insurance plans of a dozen metropolitan areas as files to import."""
@@ -25,10 +26,15 @@ def demo(
     try:
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("Generating providers", total=providers)
-            write_demo(
-                out, providers=providers, seed=seed, progress=lambda count: bar.advance(task, count), by_area=by_area
-            )
+
+            def show(count: int) -> None:
+                bar.advance(task, count)
+
+            if by_area:
+                write_demo_by_area(out, providers=providers, seed=seed, progress=show, areas=areas)
+            else:
+                write_demo(out, providers=providers, seed=seed, progress=show)
     except OSError as error:
         console.print(f"Can't write to {out}: {error.strerror}. Choose another directory with --out.")
         raise typer.Exit(2) from error
-    console.print(f"Wrote {providers:,} providers, seed {seed}, to {out}")
+    console.print(f"Wrote {providers:,} providers, seed {seed}, to {out}" if areas is None else f"Wrote to {out}")

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -49,23 +49,28 @@ class Member:
     accepting: str | None
 
 
-def write_demo(
-    directory: Path, *, providers: int, seed: int, progress: Callable[[int], None], by_area: bool = False
-) -> None:
-    """Write the NPPES file and the QHP files, equal for equal arguments. Reports added providers to `progress`.
+def write_demo(directory: Path, *, providers: int, seed: int, progress: Callable[[int], None]) -> None:
+    """Write the NPPES file and the QHP files, equal for equal arguments. Reports added providers to `progress`."""
+    random = Random(seed)  # noqa: S311 # not used for secrets
+    npis = _generate_npis(random)
+    with _Files.opened(directory) as files:
+        for area, count in split_among_areas(providers):
+            _write_area(random, npis, area, count, files=files, progress=progress)
 
-    With `by_area`, write such files for each metropolitan area to a directory of its own, named by number and area.
+
+def write_demo_by_area(
+    directory: Path, *, providers: int, seed: int, progress: Callable[[int], None], areas: int | None = None
+) -> None:
+    """Write such files for each metropolitan area, or for the first `areas` ones, to a directory of its own.
+
+    The directories are named like `01-of-12-new-york`. All areas together have the providers of `write_demo`.
     """
     random = Random(seed)  # noqa: S311 # not used for secrets
     npis = _generate_npis(random)
-    with ExitStack() as stack:
-        files = None if by_area else stack.enter_context(_Files.opened(directory))
-        for number, (area, count) in enumerate(split_among_areas(providers), 1):
-            if files is not None:
-                _write_area(random, npis, area, count, files=files, progress=progress)
-            elif count:
-                with _Files.opened(directory / f"{number:02}-{area.slug}") as own:
-                    _write_area(random, npis, area, count, files=own, progress=progress)
+    split = split_among_areas(providers)
+    for number, (area, count) in enumerate(split[:areas], 1):
+        with _Files.opened(directory / f"{number:02}-of-{len(split):02}-{area.slug}") as files:
+            _write_area(random, npis, area, count, files=files, progress=progress)
 
 
 class _Files:
