@@ -31,6 +31,10 @@ def generate(directory: Path, areas: int) -> None:
         (directory / name).mkdir(parents=True)
 
 
+def names_in(directory: Path) -> list[str]:
+    return [each.name for each in directory.iterdir()]
+
+
 @pytest.fixture
 def commands() -> Commands:
     return Commands()
@@ -91,7 +95,7 @@ async def test_loaded_demo_leaves_no_files(demo: Demo, tmp_path: Path) -> None:
         await demo.load(area, show)
     demo.done()
     assert not demo.is_pending
-    assert list(tmp_path.iterdir()) == []
+    assert names_in(tmp_path) == []
 
 
 async def test_progress_grows_from_area_to_area(demo: Demo) -> None:
