@@ -33,7 +33,7 @@ def test_start_says_what_it_does(start: list[str]) -> None:
         "importing the demo data of new york",
         "Millrace is ready after",
         "loading the rest of the demo data in the background",
-        "demo data of chicago is loaded",
+        "demo data of los angeles is loaded",
     ):
         assert message in shown
 

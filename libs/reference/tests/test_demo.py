@@ -21,7 +21,7 @@ from millrace_reference.nppes import COLUMNS, address_columns
 from millrace_reference.places import find_place
 from millrace_reference.refine import refine
 
-COUNT = 3_000
+COUNT = 5_000
 PRACTICE = "Provider First Line Business Practice Location Address"
 
 
@@ -104,7 +104,7 @@ def test_every_area_and_time_zone_of_the_states_is_dense(individuals: list[dict[
 
 
 @pytest.mark.parametrize(
-    ("count", "areas"), [(0, 1), (1, 1), (299, 1), (300, 2), (1_799, 11), (1_800, 12), (5_000, 12), (99_999, 12)]
+    ("count", "areas"), [(0, 1), (1, 1), (799, 1), (800, 2), (4_799, 11), (4_800, 12), (5_000, 12), (99_999, 12)]
 )
 def test_areas_share_all_providers(count: int, areas: int) -> None:
     numbers = [number for _, number in split_among_areas(count)]

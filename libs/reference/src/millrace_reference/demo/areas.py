@@ -10,7 +10,7 @@ from millrace_reference.demo.sampling import WeightedChoice
 from millrace_reference.places import Place, find_place
 from millrace_reference.tables import read_rows
 
-AREA_MINIMUM = 150
+AREA_MINIMUM = 400
 
 _EARTH_MILES = 3_958.8
 
