@@ -1,10 +1,13 @@
 """Tests of account emails: fetched from `patients`, sent once, deleted there."""
 
 import asyncio
+import logging
 import uuid
+from dataclasses import replace
 
 import pytest
 
+from millrace_feeds.testing import wait_until
 from millrace_notifications.account_email.templates import fill_template
 from millrace_notifications.email.content import render_html, render_text
 from millrace_notifications.patients_client import AccountEmail, PatientsUnavailableError
@@ -50,6 +53,26 @@ async def test_sent_email_still_in_the_queue_is_only_deleted(harness: Harness) -
     assert await harness.account_emails.run_once()
     assert len(harness.mailer.sent) == 1
     assert harness.patients.emails == []
+
+
+async def test_failure_before_the_first_success_is_no_warning(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "notifications.account_email")
+    harness.patients.unavailable = True
+    running = asyncio.create_task(replace(harness.account_emails, interval=0.001).run())
+    try:
+        await wait_until(lambda: bool(caplog.records))
+        harness.patients.emails = [queued()]
+        harness.patients.unavailable = False
+        await wait_until(lambda: bool(harness.mailer.sent) and not harness.patients.emails)
+        harness.patients.unavailable = True
+        known = len(caplog.records)
+        await wait_until(lambda: len(caplog.records) > known)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert (caplog.records[0].levelname, caplog.records[-1].levelname) == ("INFO", "WARNING")
 
 
 async def test_emails_are_postponed_while_ses_is_unavailable(harness: Harness) -> None:

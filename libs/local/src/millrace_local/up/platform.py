@@ -142,8 +142,8 @@ class Platform:
         """
         try:
             await until_served(self._variables, 0.0, self._clock)
-            if self._demo.is_pending:
-                await until_found(self._variables, EXAMPLE_SEARCH, self._clock)
+            if self._demo.is_pending:  # README and tutorials search for openings
+                await until_found(self._variables, f"{EXAMPLE_SEARCH}&available_within=7d", self._clock)
         except NotDrainedError:
             self._output.say("the read model is not complete yet; searches will work once it is")
 

@@ -24,6 +24,8 @@ from millrace_platform.ids import Ids
 
 RETRY_BACKOFF = Backoff(first=2.0, ceiling=300.0)
 MAX_POLL_SECONDS = 60.0
+START_FAILURES = 5
+"""Failures (half a minute) before the first success that are no warning, because `patients` may be starting too."""
 
 _log = logging.getLogger("notifications.account_email")
 
@@ -47,7 +49,7 @@ class AccountEmailForwarder:
 
     async def run(self) -> None:
         """Poll until cancelled. On cancellation, finish the current poll within `DRAIN_SECONDS`."""
-        failures = 0
+        failures, has_succeeded = 0, False
         while True:
             poll = asyncio.ensure_future(self.run_once())
             try:
@@ -57,8 +59,11 @@ class AccountEmailForwarder:
                 poll.cancel()
                 raise
             except Exception as error:
-                _log.warning("fetching account emails failed", extra={"reason": type(error).__name__})
+                is_starting = not has_succeeded and failures < START_FAILURES
+                level = logging.INFO if is_starting else logging.WARNING
+                _log.log(level, "fetching account emails failed", extra={"reason": type(error).__name__})
                 succeeded = False
+            has_succeeded |= succeeded
             failures = 0 if succeeded else failures + 1
             await asyncio.sleep(self._pause(failures))
 
