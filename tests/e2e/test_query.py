@@ -21,23 +21,23 @@ def test_unknown_and_repeated_query_parameters_are_refused(platform: Platform, s
         operations = list(_operations(http.get("/openapi.json").raise_for_status().json()))
         assert operations
         for method, path, names in operations:
-            refusal = _refusal(http, method, path, [(UNKNOWN, "a")])
+            refusal = _refusal(http, method, f"{path}?{UNKNOWN}=a")
             assert refusal.keys() == {UNKNOWN}, f"{method} {path}"
             assert all(name in refusal[UNKNOWN] for name in names), f"{method} {path}: {refusal}"
             for name in names:
-                repeated = _refusal(http, method, path, [(name, "1"), (name, "1")])
+                repeated = _refusal(http, method, f"{path}?{name}=1&{name}=1")
                 assert repeated == {name: "Give it once."}, f"{method} {path}"
 
 
 def test_refusal_passes_the_edge(platform: Platform) -> None:
     with httpx.Client(base_url=platform.url, timeout=30) as http:
-        assert _refusal(http, "GET", "/v1/specialties", [("near", "10001")]).keys() == {"near"}
+        assert _refusal(http, "GET", "/v1/specialties?near=10001").keys() == {"near"}
 
 
-def _refusal(http: httpx.Client, method: str, path: str, query: list[tuple[str, str]]) -> dict[str, str]:
+def _refusal(http: httpx.Client, method: str, url: str) -> dict[str, str]:
     """Send a request without token and body; return the remedies of its refusal by field."""
-    response = http.request(method, path, params=httpx.QueryParams(query))
-    assert response.status_code == 422, f"{method} {path}: {response.text}"
+    response = http.request(method, url)
+    assert response.status_code == 422, f"{method} {url}: {response.text}"
     assert response.headers["Content-Type"] == "application/problem+json"
     return {error["field"]: error["remedy"] for error in response.json()["errors"]}
 

@@ -35,7 +35,8 @@ async def test_erasure_removes_the_patient_from_all_bookings(service: Service) -
         await staff_client(service).act(past, action)
     await ada.hold(location, HALF_PAST_NINE)
     await ada.post("/v1/appointments/feeds", {})
-    await ada.post("/v1/waitlist", {"provider_location_id": location, "from": "2026-11-20", "to": "2026-11-20"})
+    wish = {"provider_location_id": location, "from": "2026-11-20", "to": "2026-11-20", "mode": "video"}
+    assert (await ada.post("/v1/waitlist", wish)).status_code == 201
     others = await bob.book(location, "2026-11-19T11:00:00-05:00")
     assert await tables_with(service, ada.id) != []
     erased = Patient(id=ada.id, state="erased")

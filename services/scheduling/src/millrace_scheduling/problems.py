@@ -60,3 +60,24 @@ def no_visit_type(possible: Mapping[str, Sequence[str]]) -> Unprocessable:
 def not_found(kind: str, identifier: object) -> NotFound:
     """Return a 404, the same for a missing resource and one the caller may not see."""
     return NotFound(f"There is no {kind} {identifier}, or you have no access to it.")
+
+
+def already_waiting() -> Problem:
+    """Return a 409: the person is on the waitlist of the provider-location for some of the days."""
+    return Problem(
+        status=409,
+        type="already-waiting",
+        title="The person already waits for these days",
+        detail="Choose days that the other entry doesn't have, or leave that entry first.",
+    )
+
+
+def times_available(alternatives: Sequence[str]) -> Problem:
+    """Return a 409: there is nothing to wait for. `alternatives` are the first free starts, RFC 3339 with offset."""
+    return Problem(
+        status=409,
+        type="times-available",
+        title="A matching time is free",
+        detail="Hold one of `alternatives` instead, or wait for other days.",
+        members={"alternatives": list(alternatives)},
+    )

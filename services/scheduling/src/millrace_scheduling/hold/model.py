@@ -28,7 +28,10 @@ class AlreadyExtendedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HoldUsage:
-    """Active holds of a patient and of a client address: their numbers, and when the first of each expires."""
+    """Active holds of a patient and of a client address: their numbers, and when the first of each expires.
+
+    Holds of waitlist offers count as the patient's; they belong to no address.
+    """
 
     by_patient: int
     by_address: int

@@ -67,6 +67,9 @@ SELECT usage.*, EXISTS (SELECT FROM reserved) AS is_reserved FROM usage
 """,  # noqa: S608 # constants
     idempotency_record=partial(insert_record_cte, "reserved"),
 )
+# The lock is that of `count_active_holds`, which waits for it.
+_TRY_LOCK_PATIENT: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended($1::uuid::text, 0)) AS is_locked"
+_USAGE: Final = "SELECT by_patient, patient_until FROM count_active_holds($1, NULL, $2)"
 _EXTEND: Final = NamedStatement("UPDATE reservations SET expires_at = :expires_at, is_extended = true WHERE id = :id")
 
 
@@ -137,6 +140,18 @@ async def reserve_hold(
     row = await fetch_first(connection, *_RESERVE_HOLD.bind(**values, idempotency_record=idempotency_record))
     usage = HoldUsage(row["by_patient"], row["by_address"], row["patient_until"], row["address_until"])
     return HoldAttempt(row["is_reserved"], usage)
+
+
+async def try_lock_usage(session: Session, patient_id: UUID, now: datetime) -> HoldUsage | None:
+    """Return the patient's active holds; further ones wait until the transaction ends.
+
+    Return None if a hold of the patient is being made at this moment: it may wait for time that this transaction has
+    reserved, so that waiting for it could be a deadlock.
+    """
+    if not (await fetch_first(session, _TRY_LOCK_PATIENT, patient_id))["is_locked"]:
+        return None
+    row = await fetch_first(session, _USAGE, patient_id, now)
+    return HoldUsage(row["by_patient"], 0, row["patient_until"])
 
 
 async def find(session: Statements, hold_id: UUID, patient_id: UUID) -> HoldRow | None:

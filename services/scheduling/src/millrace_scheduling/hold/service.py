@@ -179,7 +179,8 @@ def _require_capacity(usage: HoldUsage, now: datetime) -> None:
     except TooManyHoldsError as error:
         wait = max(1, math.ceil((error.until - now).total_seconds()))
         raise TooManyRequests(
-            "Too many holds. Book or release one, or wait until one expires.", retry_after=wait
+            "Too many holds; offers of the waitlist count. Book or release one, or wait until one expires.",
+            retry_after=wait,
         ) from None
 
 

@@ -31,7 +31,7 @@ InWaitlist: TypeAlias = Annotated[WaitlistService, Depends(_service)]
     responses=problems(400, 401, 403, 404, 409, 415, 422),
 )
 async def join_waitlist(waitlist: InWaitlist, caller: InPatient, key: InIdempotencyKey, body: JoinBody) -> Response:
-    """Wait for free time at a provider-location.
+    """Wait for time at a provider-location; 409 with up to five `alternatives` while a matching time is free.
 
     When time becomes free, the first patient on the waitlist gets a hold of 15 minutes and an email. If the hold
     expires, the next patient gets one.

@@ -20,16 +20,20 @@ _OFFER: Final = (
 )
 _LOCATION: Final = "p.npi, p.practice_id, p.time_zone, p.version AS provider_location_version"
 # ruff: noqa: S608 # constants
-# A new entry has all entries of its provider checked: if it were checked alone, it could get time that has just become
-# free before the entries ahead of it.
+# Time may be freed, and its marks consumed, after the free times were read and before the entry is committed: so a new
+# entry leaves a mark, which has all entries of its provider checked, in order.
 _ADD_ENTRY: Final = NamedStatement("""
-WITH dirty_mark AS (
-    INSERT INTO dirty_waitlists (npi) SELECT npi FROM provider_locations WHERE id = :provider_location_id
+WITH entry AS (
+    INSERT INTO waitlist_entries (id, provider_location_id, patient_id, dependant_id, visit_reason, mode, patient_kind,
+        first_day, last_day, state, created_at)
+    VALUES (:id, :provider_location_id, :patient_id, :dependant_id, :visit_reason, :mode, :patient_kind, :first_day,
+        :last_day, :state, :created_at)
+    ON CONFLICT DO NOTHING
+    RETURNING provider_location_id
+), dirty_mark AS (
+    INSERT INTO dirty_waitlists (npi) SELECT npi FROM provider_locations p JOIN entry ON p.id = provider_location_id
 )
-INSERT INTO waitlist_entries (id, provider_location_id, patient_id, dependant_id, visit_reason, mode, patient_kind,
-    first_day, last_day, state, created_at)
-VALUES (:id, :provider_location_id, :patient_id, :dependant_id, :visit_reason, :mode, :patient_kind, :first_day,
-    :last_day, :state, :created_at)
+SELECT 1 FROM entry
 """)
 _LOCK_PATIENT: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))"
 _COUNT: Final = "SELECT count(*) FROM waitlist_entries WHERE patient_id = $1 AND state <> 'done'"
@@ -95,8 +99,9 @@ async def count_entries(session: Session, patient_id: UUID) -> int:
     return int((await fetch_first(session, _COUNT, patient_id))["count"])
 
 
-async def add_entry(session: Session, entry: Entry) -> None:
-    await fetch_first(session, *_ADD_ENTRY.bind(**asdict(entry)))
+async def add_entry(session: Session, entry: Entry) -> bool:
+    """Add the entry; return False if its person has another one for the provider-location on some of its days."""
+    return await fetch_first(session, *_ADD_ENTRY.bind(**asdict(entry))) is not None
 
 
 async def list_entries(session: Session, patient_id: UUID, limit: int) -> list[ListedEntry]:

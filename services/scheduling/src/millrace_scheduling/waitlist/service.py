@@ -9,15 +9,21 @@ from millrace_platform.errors import Conflict, FieldError, Unprocessable
 from millrace_platform.idempotency import IdempotencyKey, StoredResponse, execute_once
 from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
-from millrace_scheduling.problems import not_found
+from millrace_scheduling.hold.schemas import local_text
+from millrace_scheduling.problems import already_waiting, not_found, times_available
 from millrace_scheduling.provider_location import repository as provider_locations
+from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.waitlist import repository
+from millrace_scheduling.waitlist.free_times import load_free_times
 from millrace_scheduling.waitlist.model import ENTRIES_PER_PATIENT, MAX_DAYS, Entry, EntryState, ListedEntry, OfferState
 from millrace_scheduling.waitlist.repository import OfferRow
 from millrace_scheduling.waitlist.schemas import EntryResource, JoinBody
 from millrace_scheduling.waitlist.wire import offer_event
 from millrace_scheduling.zones import get_zone
+
+MAX_ALTERNATIVES = 5
+"""Free times that the refusal to join lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +36,18 @@ class WaitlistService:
     async def join(self, caller: Principal, key: IdempotencyKey, body: JoinBody) -> StoredResponse:
         """Add an entry of the caller to the waitlist.
 
-        Problems: 404, 409 if the patient has too many entries, 422, and those of the idempotency key.
+        Problems: 404, 409 if a matching time is free or the patient can't have this entry, 422, and those of the
+        idempotency key.
         """
 
         async def effect(work: UnitOfWork) -> StoredResponse:
-            await self._require_days(work, body)
+            provider_location = await _find_provider_location(work, body)
+            entry = body.to_entry(self.ids(), caller.subject, work.now)
+            await _require_no_free_time(work, entry, provider_location)
             if await repository.count_entries(work.session, caller.subject) >= ENTRIES_PER_PATIENT:
                 raise Conflict(f"You wait in {ENTRIES_PER_PATIENT} lines, which is the limit. Leave one first.")
-            entry = body.to_entry(self.ids(), caller.subject, work.now)
-            await repository.add_entry(work.session, entry)
+            if not await repository.add_entry(work.session, entry):
+                raise already_waiting()
             return _response(entry)
 
         return await execute_once(self.units.begin, caller.subject, key, self.units.now(), effect)
@@ -78,13 +87,26 @@ class WaitlistService:
             await close_offer(work, row, OfferState.LAPSED)
         await repository.delete_entries(work.session, patient_id)
 
-    async def _require_days(self, work: UnitOfWork, body: JoinBody) -> None:
-        provider_location = await provider_locations.find(work.session, body.provider_location_id)
-        if provider_location is None:
-            raise not_found("provider-location", body.provider_location_id)
-        today = work.now.astimezone(get_zone(provider_location.time_zone)).date()
-        if body.to < max(body.from_, today) or body.to > today + timedelta(MAX_DAYS):
-            raise _invalid_days(today)
+
+async def _find_provider_location(work: UnitOfWork, body: JoinBody) -> ProviderLocation:
+    """Return the provider-location to wait for. Problems: 404, 422 for days that one can't wait for."""
+    provider_location = await provider_locations.find(work.session, body.provider_location_id)
+    if provider_location is None:
+        raise not_found("provider-location", body.provider_location_id)
+    today = work.now.astimezone(get_zone(provider_location.time_zone)).date()
+    if body.to < max(body.from_, today) or body.to > today + timedelta(MAX_DAYS):
+        raise _invalid_days(today)
+    return provider_location
+
+
+async def _require_no_free_time(work: UnitOfWork, entry: Entry, provider_location: ProviderLocation) -> None:
+    """Raise the problem with the first free times if anyone could hold one that the entry would wait for."""
+    first = max(entry.first_day, work.now.date() - timedelta(1))
+    free_times = await load_free_times(work.session, provider_location, first, entry.last_day, work.now)
+    if free_times is None:
+        return
+    if starts := free_times.starts(entry, work.now)[:MAX_ALTERNATIVES]:
+        raise times_available([local_text(each, free_times.timetable.time_zone) for each in starts])
 
 
 async def close_offer(work: UnitOfWork, row: OfferRow, state: OfferState) -> None:

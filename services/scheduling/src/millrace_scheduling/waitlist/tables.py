@@ -51,8 +51,9 @@ waitlist_entries = Table(
     ),
     Index("waitlist_entries_last_day_idx", "last_day", postgresql_where=text("state = 'waiting'")),
 )
-"""Ids increase with time, so the lowest id is the first in line. The processor's next run looks for free time for the
-entries that have `is_due`."""
+"""Ids increase with time, so the lowest id is the first in line. An exclusion constraint, created by the migration,
+gives a person (the dependant, or else the patient) one entry for a day at a provider-location. The processor's next run
+looks for free time for the entries that have `is_due`."""
 
 waitlist_offers = Table(
     "waitlist_offers",
