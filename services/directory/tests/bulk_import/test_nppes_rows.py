@@ -7,6 +7,7 @@ from millrace_directory.nppes.records import (
     NO_PRIMARY,
     TWO_PRIMARY,
     UNKNOWN_SECONDARY,
+    UNKNOWN_SEX,
     Deactivation,
     Individual,
     Layout,
@@ -17,7 +18,7 @@ from millrace_directory.nppes.records import (
 from millrace_reference.nppes import COLUMNS
 from services.directory.tests.running import npi
 
-from .support import CARDIOLOGY, COUNTRY, INTERNAL, Row, address, deactivated, individual, organization
+from .support import CARDIOLOGY, COUNTRY, DERMATOLOGY, INTERNAL, Row, address, deactivated, individual, organization
 
 CODE, SWITCH = "Healthcare Provider Taxonomy Code_", "Healthcare Provider Primary Taxonomy Switch_"
 
@@ -55,9 +56,10 @@ def test_second_taxonomy_can_be_primary() -> None:
         ({CODE + "1": CARDIOLOGY, SWITCH + "1": "Y", CODE + "2": INTERNAL, SWITCH + "2": "Y"}, CARDIOLOGY, TWO_PRIMARY),
         ({CODE + "1": CARDIOLOGY, SWITCH + "1": "N", CODE + "2": INTERNAL}, CARDIOLOGY, NO_PRIMARY),
         ({CODE + "1": CARDIOLOGY, SWITCH + "1": "Y", CODE + "2": "999Z99999X"}, CARDIOLOGY, UNKNOWN_SECONDARY),
+        ({"Provider Sex Code": "Q"}, DERMATOLOGY, UNKNOWN_SEX),
     ],
 )
-def test_irregular_taxonomies_cause_warnings(slots: Row, taxonomy: str, warning: str) -> None:
+def test_irregular_codes_cause_warnings(slots: Row, taxonomy: str, warning: str) -> None:
     found = person(individual(1, slots))
     assert found.provider.taxonomy == taxonomy
     assert list(found.warnings) == [warning]

@@ -25,11 +25,13 @@ from millrace_reference.specialties import find_specialty_by_taxonomy
 
 TWO_PRIMARY: Final = "two primary taxonomies: used the first one"
 NO_PRIMARY: Final = "no primary taxonomy: used the first one"
+UNKNOWN_SEX: Final = "unknown sex code: ignored"
 UNKNOWN_SECONDARY: Final = "unknown secondary taxonomy code: ignored"
 
 # NPPES has territories of the United States as countries.
 _COUNTRIES = frozenset({"", "US", "PR", "GU", "VI", "AS", "MP", "UM"})
 _SEXES = frozenset({"F", "M", "X"})
+_UNDISCLOSED = "U"
 _INDIVIDUAL, _ORGANIZATION = "1", "2"
 
 IDENTIFIER: Final = "NPI"
@@ -134,6 +136,8 @@ class Layout:
             raise RejectedRowError("no name", _LAST_NAME if last is None else _FIRST_NAME)
         taxonomy, taxonomies, warnings = primary_taxonomy(self._codes(row), self._switches(row))
         known_sex = sex if sex in _SEXES else None
+        if sex and sex not in _SEXES and sex != _UNDISCLOSED:
+            warnings.append(UNKNOWN_SEX)
         provider = ProviderRow(npi, last, first, middle, suffix, credential, known_sex, taxonomy, taxonomies)
         provider_location = provider_location_row(npi, location.id, taxonomy, optional(phone))
         return Individual(provider, location, provider_location, warnings)
