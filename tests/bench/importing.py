@@ -34,7 +34,7 @@ async def import_rate(dsn: str, rows: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as directory:
         # There is one organization for about five individuals.
         write_demo(Path(directory), providers=max(1, rows * 5 // 6), seed=SEED, progress=lambda _: None)
-        order = NppesImport(dsn, Path(directory) / NPPES_FILE, None, None, SystemClock(), fast_ids())
+        order = NppesImport(dsn, [Path(directory) / NPPES_FILE], None, None, SystemClock(), fast_ids())
         first, seconds = await _timed(order)
         second, again = await _timed(order)
     if second.events:

@@ -1,4 +1,5 @@
-"""Columns of the NPPES data dissemination file, version 2: a CSV with 330 columns, all fields quoted.
+"""Columns of the NPPES data dissemination files, version 2: the main file, a CSV with 330 columns, all fields quoted,
+and two of its reference files.
 
 Source: CMS, "NPPES Data Dissemination – Readme", header of the V2 files.
 """
@@ -84,3 +85,28 @@ COLUMNS: Final = (
     "Certification Date",
 )
 """The column names in the order of the file."""
+
+PRACTICE_LOCATION_COLUMNS: Final = (
+    "NPI",
+    "Provider Secondary Practice Location Address - Address Line 1",
+    "Provider Secondary Practice Location Address - Address Line 2",
+    "Provider Secondary Practice Location Address - City Name",
+    "Provider Secondary Practice Location Address - State Name",
+    "Provider Secondary Practice Location Address - Postal Code",
+    "Provider Secondary Practice Location Address - Country Code (If outside U.S.)",
+    "Provider Secondary Practice Location Address - Telephone Number",
+    "Provider Secondary Practice Location Address - Telephone Extension",
+    "Provider Practice Location Address - Fax Number",
+)
+"""Columns of the Practice Location Reference File, with regular spaces around the hyphens."""
+
+OTHER_NAME_COLUMNS: Final = (
+    "NPI",
+    "Provider Other Organization Name",
+    "Provider Other Organization Name Type Code",
+    "Created Date",
+)
+"""Columns of the Other Name Reference File; the last one can be missing."""
+
+DOING_BUSINESS_AS: Final = "3"
+"""Type code of the other name under which an organization does business."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,14 +37,20 @@ NOTHING_USED = 3
 
 @app.command("nppes")
 def nppes(
-    file: Annotated[Path, typer.Argument(help="The full or a weekly file of CMS: .csv, .csv.gz, or the .zip.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The full or a weekly publication of CMS: the .zip, or npidata_pfile, pl_pfile and othername_pfile as "
+            ".csv or .csv.gz in any order."
+        ),
+    ],
     rejects: Rejects = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Read at most this number of rows.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Read at most this number of rows of the main file.")] = None,
 ) -> None:
-    """Import an NPPES dissemination file; an interrupted import of the same file continues where it stopped."""
+    """Import an NPPES publication; an interrupted import of the same files continues where it stopped."""
     settings = DirectorySettings()
-    parameters = NppesImport(settings.directory_database_url, file, rejects, limit, SystemClock(), fast_ids())
-    _run(settings, file, lambda progress: import_nppes(parameters, progress))
+    parameters = NppesImport(settings.directory_database_url, files, rejects, limit, SystemClock(), fast_ids())
+    _run(settings, files, lambda progress: import_nppes(parameters, progress))
 
 
 @app.command("qhp")
@@ -64,14 +70,14 @@ def qhp(
         url = settings.directory_database_url
         return await import_qhp(QhpImport(url, providers, plans, rejects, SystemClock(), fast_ids(), names), progress)
 
-    _run(settings, providers, run_import)
+    _run(settings, [providers], run_import)
 
 
-def _run(settings: DirectorySettings, file: Path, run_import: Import) -> None:
+def _run(settings: DirectorySettings, files: Sequence[Path], run_import: Import) -> None:
     console = Console(stderr=True)
     began = time.monotonic()
     try:
-        size = file.stat().st_size if file.exists() else 0
+        size = sum(file.stat().st_size for file in files if file.exists())
         with telemetry(settings, service="millrace-import"), ProgressBar(console, size) as progress:
             stats = asyncio.run(run_import(progress))
     except ImportFailedError as error:

@@ -112,15 +112,14 @@ class Directory:
 
     async def import_nppes(
         self,
-        file: Path,
-        *,
+        *files: Path,
         rejects: Path | None = None,
         progress: FakeProgress | None = None,
         chunk_rows: int = 5_000,
         small_bytes: int = 1 << 30,
     ) -> ImportStats:
         listed = rejects or self.home / "rejects.csv"
-        parameters = NppesImport(self.dsn, file, listed, None, SystemClock(), Uuid7(), chunk_rows, small_bytes)
+        parameters = NppesImport(self.dsn, files, listed, None, SystemClock(), Uuid7(), chunk_rows, small_bytes)
         return await import_nppes(parameters, progress or FakeProgress())
 
     async def import_qhp(

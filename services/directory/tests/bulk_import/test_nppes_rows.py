@@ -69,7 +69,7 @@ def test_irregular_codes_cause_warnings(slots: Row, taxonomy: str, warning: str)
 def test_organization_is_converted() -> None:
     found = read(organization(2))
     assert isinstance(found, Organization)
-    assert (found.practice.name, found.practice.location_id) == ("HUDSON DERMATOLOGY", found.location.id)
+    assert (found.practice.name, found.location.line1) == ("HUDSON DERMATOLOGY", "635 W 165TH ST")
 
 
 def test_spellings_of_an_address_are_one_location() -> None:

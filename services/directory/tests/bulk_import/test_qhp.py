@@ -173,6 +173,47 @@ async def test_unknown_providers_are_created(directory: Directory) -> None:
     assert len(await accepted(directory, 1)) == 2
 
 
+async def test_addresses_are_added_to_known_providers(directory: Directory) -> None:
+    await directory.import_rows(individual(1, where=address("635 West 165th Street")))
+    await directory.published()
+    records = [person(1, addresses=[HERE, THERE], specialty=["Cardiology"])]
+    await load(directory, records)
+    assert await accepted(directory, 1) == {"635 WEST 165TH STREET": ([GOLD], True), "12 MAIN ST": ([GOLD], True)}
+    added = await directory.one(
+        "SELECT taxonomy, p.phone FROM provider_location AS p JOIN location AS l ON l.id = location_id "
+        "WHERE line1 = '12 Main St'"
+    )
+    assert (added["taxonomy"], added["phone"]) == (DERMATOLOGY, "4135551212"), "the specialty that NPPES gives"
+    await directory.published()
+    await load(directory, records)
+    assert await directory.published() == []
+    await directory.import_rows(individual(1, where=address("635 West 165th Street")))
+    assert len(await accepted(directory, 1)) == 2, "the next NPPES file doesn't remove it"
+
+
+async def test_address_that_a_known_provider_left_is_not_added(directory: Directory) -> None:
+    await directory.import_rows(individual(1))
+    await directory.import_rows(individual(1, where=address("1 OTHER ST")))
+    await load(directory, [person(1)])
+    assert set(await accepted(directory, 1)) == {"1 OTHER ST"}
+
+
+async def test_known_practice_runs_all_addresses_of_a_facility(directory: Directory) -> None:
+    await directory.import_rows(organization(5), organization(7, where=address("1 OTHER ST")))
+    other = {**HERE, "address": "1 Other St"}
+    await load(directory, [facility(5, addresses=[HERE, THERE, other])])
+    assert str(await directory.practice_at("12 Main St")) == practice_id(npi(5))
+    assert str(await directory.practice_at("1 OTHER ST")) == practice_id(npi(7)), "its primary address is there"
+    await directory.published()
+    await load(directory, [facility(5, addresses=[HERE, THERE, other])])
+    assert await directory.published() == []
+
+
+async def test_new_practice_runs_all_addresses_of_a_facility(directory: Directory) -> None:
+    await load(directory, [facility(5, addresses=[HERE, THERE])])
+    assert str(await directory.practice_at("12 Main St")) == practice_id(npi(5))
+
+
 async def test_facilities_are_imported_as_practices(directory: Directory) -> None:
     stats = await load(directory, [facility(5), facility(6, addresses=[ABROAD])])
     assert stats.used["organizations"] == 1

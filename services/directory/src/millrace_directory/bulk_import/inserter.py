@@ -12,7 +12,7 @@ from asyncpg import Connection
 
 from millrace_directory.bulk_import import statements
 from millrace_directory.bulk_import.publisher import EventPublisher
-from millrace_directory.bulk_import.rows import LocationRow, PracticeRow, ProviderLocationRow, ProviderRow
+from millrace_directory.bulk_import.rows import AddressRow, LocationRow, PracticeRow, ProviderLocationRow, ProviderRow
 from millrace_directory.location.repository import LOCATIONS
 from millrace_directory.practice.repository import PRACTICES
 from millrace_directory.provider.repository import PROVIDERS
@@ -41,14 +41,23 @@ class RowInserter:
     async def insert_practices(self, rows: Iterable[PracticeRow]) -> None:
         await self._insert(PRACTICES, _PRACTICE, [{**row._asdict(), **_FIRST} for row in rows])
 
-    async def insert_locations(self, rows: Iterable[LocationRow], practices: Iterable[PracticeRow]) -> None:
+    async def insert_locations(
+        self, rows: Iterable[LocationRow], practices: Iterable[PracticeRow], addresses: Iterable[AddressRow]
+    ) -> None:
         """Insert locations, each with the practice that runs it.
 
-        `practices` are at these locations; if several are at one, the one with the lowest NPI runs it.
+        `addresses` are those of organizations. Of `practices` at a location, the one runs it that has its primary
+        address there; of several, the one with the lowest NPI.
         """
+        by_npi = {row.npi: row for row in practices}
         best = {
-            row.location_id: {"practice_id": row.id, "practice_name": row.name, "phone": row.phone}
-            for row in sorted(practices, key=lambda row: row.npi, reverse=True)
+            row.location_id: {
+                "practice_id": by_npi[row.npi].id,
+                "practice_name": by_npi[row.npi].name,
+                "phone": row.phone or by_npi[row.npi].phone,
+            }
+            for row in sorted(addresses, key=lambda row: (row.source, row.npi), reverse=True)
+            if row.npi in by_npi
         }
         inserted = [{**row._asdict(), **best.get(row.id, _NO_PRACTICE), **_FIRST} for row in rows]
         await self._insert(LOCATIONS, _LOCATION, inserted)

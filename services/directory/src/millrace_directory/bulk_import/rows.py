@@ -4,6 +4,7 @@ Identifiers are text, which the driver accepts: creating millions of UUID object
 """
 
 from collections.abc import Sequence
+from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -53,13 +54,35 @@ class ProviderLocationRow(NamedTuple):
 
 
 class PracticeRow(NamedTuple):
-    """Practice and the id of its location. Fields are columns of `staged_practice`."""
+    """Practice. Fields are columns of `practice` and of `staged_practice`."""
 
     id: str
     npi: str
     name: str
     phone: str | None
+
+
+class Source(IntEnum):
+    """The file that named an address; of several, the lowest counts."""
+
+    PRIMARY = 0
+    """The main file of NPPES."""
+    SECONDARY = 1
+    """The Practice Location Reference File of NPPES."""
+    QHP = 2
+
+
+class AddressRow(NamedTuple):
+    """An address of an NPI in a file. Fields are columns of `imported_address` and of `staged_address`.
+
+    `phone` is the number of an organization there if it isn't that of the practice.
+    """
+
+    npi: str
     location_id: str
+    is_organization: bool
+    source: int
+    phone: str | None = None
 
 
 def text(value: str) -> str:
@@ -103,5 +126,5 @@ def provider_location_row(npi: str, location: str, taxonomy: str, phone: str | N
     return ProviderLocationRow(provider_location_id(npi, location), npi, location, taxonomy, phone)
 
 
-def practice_row(npi: str, name: str, phone: str | None, location: str) -> PracticeRow:
-    return PracticeRow(practice_id(npi), npi, name, phone, location)
+def practice_row(npi: str, name: str, phone: str | None) -> PracticeRow:
+    return PracticeRow(practice_id(npi), npi, name, phone)

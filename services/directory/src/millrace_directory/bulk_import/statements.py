@@ -6,7 +6,7 @@ order of row locks.
 
 from collections.abc import Iterable, Sequence
 
-from millrace_directory.bulk_import.rows import LocationRow, ProviderLocationRow, ProviderRow
+from millrace_directory.bulk_import.rows import AddressRow, LocationRow, PracticeRow, ProviderLocationRow, ProviderRow
 from millrace_directory.fan_out import update_live
 
 
@@ -48,9 +48,8 @@ SELECT {key}, created FROM differing JOIN written USING ({key})
 
 
 STAGING = (
-    staging_table(
-        "staged_practice", "practice.id, npi, name, practice.phone, location.id AS location_id FROM practice, location"
-    )
+    staging_table("staged_practice", f"{columns(PracticeRow._fields)} FROM practice")
+    + staging_table("staged_address", f"{columns(AddressRow._fields)} FROM imported_address")
     + staging_table("staged_location", f"{columns(LocationRow._fields)} FROM location")
     + staging_table("staged_provider", f"{columns(ProviderRow._fields)} FROM provider")
     + staging_table("staged_provider_location", f"{columns(ProviderLocationRow._fields)} FROM provider_location")
@@ -67,6 +66,10 @@ KNOWN_PROVIDERS = """
 SELECT npi FROM provider WHERE npi = ANY($1)
 UNION ALL SELECT npi FROM imported_address WHERE npi = ANY($1)
 """
+
+LIVE_PRACTICES = f"""
+SELECT {columns(("id::text", *PracticeRow._fields[1:]))} FROM practice WHERE npi = ANY($1) AND deleted_at IS NULL
+"""  # noqa: S608 # made of constants
 
 # A practice is identified by its NPI: if REST created it, its id can differ from the one that an import derives.
 WRITE_PRACTICES = """
@@ -86,15 +89,19 @@ WITH differing AS (
 SELECT id, created, renamed FROM differing JOIN written USING (id)
 """
 
-# Of the organizations at an address the one with the lowest NPI runs the location, which gets its telephone number.
+# Of the organizations at an address one that has its primary address there runs the location, of several the one with
+# the lowest NPI; the location gets its telephone number.
 # OFFSET 0 prevents a plan without statistics that scans all practices for each location.
 _BEST_PRACTICE = """LEFT JOIN LATERAL (
-        SELECT p.id, p.phone
-        FROM (SELECT npi FROM imported_address WHERE is_organization AND location_id = {location}.id OFFSET 0) AS there
+        SELECT p.id, coalesce(there.phone, p.phone) AS phone
+        FROM (
+            SELECT npi, source, phone FROM imported_address
+            WHERE is_organization AND location_id = {location}.id OFFSET 0
+        ) AS there
         CROSS JOIN LATERAL (
             SELECT id, phone FROM practice WHERE npi = there.npi AND deleted_at IS NULL OFFSET 0
         ) AS p
-        ORDER BY there.npi LIMIT 1
+        ORDER BY there.source, there.npi LIMIT 1
     ) AS best ON true"""
 
 # The address is the identity of a location: a live location doesn't change if a row spells its address differently.
@@ -153,30 +160,40 @@ WITH differing AS (
 SELECT id, created FROM differing JOIN written USING (id)
 """  # noqa: S608 # made of constants
 
-MOVED_ORGANIZATIONS = """
-SELECT a.location_id::text FROM staged_practice AS s JOIN imported_address AS a ON a.npi = s.npi
-WHERE a.location_id <> s.location_id
+# $1: NPIs, $2: the sources whose addresses the staged ones replace.
+LEAVE_ADDRESSES = """
+DELETE FROM imported_address AS a
+WHERE a.npi = ANY($1) AND a.source = ANY($2)
+  AND NOT EXISTS (SELECT FROM staged_address AS s WHERE s.npi = a.npi AND s.location_id = a.location_id)
+RETURNING a.npi, a.location_id::text
 """
 
-LEAVE_OLD_ADDRESSES = update_live(
+LEAVE_PROVIDER_LOCATIONS = update_live(
     "provider_location",
     """id = ANY(ARRAY(
-        SELECT p.id FROM staged_provider_location AS s
-        JOIN imported_address AS a ON a.npi = s.npi AND a.location_id <> s.location_id
-        JOIN provider_location AS p ON p.npi = a.npi AND p.location_id = a.location_id))""",
-    "deleted_at = $1",
+        SELECT p.id FROM unnest($1::text[], $2::uuid[]) AS former (npi, location_id)
+        JOIN provider_location AS p ON p.npi = former.npi AND p.location_id = former.location_id))""",
+    "deleted_at = $3",
 )
 
-_SAVE_ADDRESSES = """
-INSERT INTO imported_address AS a (npi, location_id, is_organization)
-SELECT s.npi, s.location_id, {is_organization}
-FROM {staged} AS s LEFT JOIN imported_address AS known ON known.npi = s.npi
-WHERE known.npi IS NULL OR known.location_id <> s.location_id
-ORDER BY s.npi
-ON CONFLICT (npi) DO UPDATE SET location_id = excluded.location_id
+# $1: NPIs, $2: as above. An address that another source named too keeps the lower source.
+SAVE_ADDRESSES = """
+INSERT INTO imported_address AS a (npi, location_id, is_organization, source, phone)
+SELECT npi, location_id, is_organization, source, phone FROM (
+    SELECT s.npi, s.location_id, s.is_organization, s.phone,
+           CASE WHEN known.source = ANY($2) THEN s.source ELSE least(known.source, s.source) END AS source,
+           known.npi IS NULL OR (known.is_organization, known.phone, known.source) IS DISTINCT FROM (
+               s.is_organization, s.phone,
+               CASE WHEN known.source = ANY($2) THEN s.source ELSE least(known.source, s.source) END
+           ) AS differs
+    FROM staged_address AS s
+    LEFT JOIN imported_address AS known ON known.npi = s.npi AND known.location_id = s.location_id
+    WHERE s.npi = ANY($1)
+) AS staged
+WHERE differs ORDER BY npi, location_id
+ON CONFLICT (npi, location_id) DO UPDATE SET
+    is_organization = excluded.is_organization, source = excluded.source, phone = excluded.phone
 """
-SAVE_ORGANIZATION_ADDRESSES = _SAVE_ADDRESSES.format(is_organization="true", staged="staged_practice")
-SAVE_INDIVIDUAL_ADDRESSES = _SAVE_ADDRESSES.format(is_organization="false", staged="staged_provider_location")
 
 # A practice that no file contained stays assigned, unless it is deleted.
 ASSIGN_PRACTICES = f"""

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 INDIVIDUALS, ORGANIZATIONS, DEACTIVATIONS, PLANS = "individuals", "organizations", "deactivations", "insurance plans"
+SECONDARY_LOCATIONS, OTHER_NAMES, FORMER_NAMES = "secondary locations", "other names", "former and other names: ignored"
 
 MAX_LISTED = 1_000_000
 """Maximum number of rejected rows in the rejects file (about 100 MB); all are counted."""

@@ -1,7 +1,9 @@
 """Write imported rows to the directory, and publish the events, within the caller's transaction."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +12,14 @@ from asyncpg import Connection
 from millrace_directory.bulk_import import statements
 from millrace_directory.bulk_import.inserter import RowInserter
 from millrace_directory.bulk_import.publisher import EventPublisher
-from millrace_directory.bulk_import.rows import LocationRow, PracticeRow, ProviderLocationRow, ProviderRow
+from millrace_directory.bulk_import.rows import (
+    AddressRow,
+    LocationRow,
+    PracticeRow,
+    ProviderLocationRow,
+    ProviderRow,
+    Source,
+)
 from millrace_directory.fan_out import (
     delete_provider_locations_of,
     update_locations_of_practices,
@@ -35,37 +44,57 @@ class RowWriter:
         self._now = now
 
     async def write_organizations(
-        self, practices: Sequence[PracticeRow], locations: Iterable[LocationRow], deactivated: Sequence[str]
+        self,
+        practices: Sequence[PracticeRow],
+        addresses: Sequence[AddressRow],
+        locations: Iterable[LocationRow],
+        deactivated: Sequence[str],
+        *,
+        replaced: Sequence[Source] = (),
     ) -> None:
-        """Write practices and locations, assign practices to locations, and delete practices with deactivated NPIs."""
+        """Write practices, their addresses, and locations; assign practices to locations.
+
+        The practices' earlier addresses from the `replaced` sources are removed. Practices with deactivated NPIs are
+        deleted.
+        """
         new, known = await self._partition_practices(practices)
-        affected = {row.location_id for row in practices}
+        affected = {row.location_id for row in addresses}
         await self._change_practices(known)
         await self._inserter.insert_practices(new)
         affected |= await self._delete_practices(deactivated)
+        known_npis = {row.npi for row in known}
         if known:
-            affected |= await self._texts(statements.MOVED_ORGANIZATIONS)
-            await self._connection.execute(statements.SAVE_ORGANIZATION_ADDRESSES)
-        await self._save_new_addresses(new, organizations=True)
+            left = await self._replace_addresses(
+                [row for row in addresses if row.npi in known_npis], known_npis, replaced
+            )
+            affected |= {location_id for _, location_id in left}
+        await self._save_new_addresses([row for row in addresses if row.npi not in known_npis])
         if deactivated:
             await self._connection.execute(statements.DELETE_ADDRESSES, deactivated)
-        created = await self._write_locations({row.id: row for row in locations}, new, known)
+        staged = {row.location_id for row in addresses if row.npi in known_npis}
+        by_id: dict[str, LocationRow] = {}
+        for row in locations:
+            by_id.setdefault(row.id, row)  # of several spellings the first one is shown
+        created = await self._write_locations(by_id, new, addresses, staged)
         await self._assign_practices(affected - created)
 
     async def write_individuals(
         self,
         providers: Sequence[ProviderRow],
         provider_locations: Sequence[ProviderLocationRow],
+        addresses: Sequence[AddressRow],
         deactivated: Sequence[str],
         *,
-        save_addresses: bool,
+        replaced: Sequence[Source] = (),
     ) -> None:
         """Write providers and their provider-locations; delete the provider-locations at their former addresses.
 
-        Former addresses are those that an earlier import saved; `save_addresses` saves the present ones for later
-        imports. Providers with deactivated NPIs are deleted.
+        Former addresses are those from the `replaced` sources that `addresses` doesn't contain; it is saved for later
+        imports. Providers with deactivated NPIs are deleted. `provider_locations` may be of providers that the
+        directory contains already.
         """
-        known = await self._texts(statements.KNOWN_PROVIDERS, [row.npi for row in providers])
+        npis = {row.npi for row in providers} | {row.npi for row in provider_locations}
+        known = await self._texts(statements.KNOWN_PROVIDERS, list(npis))
         new = [row for row in provider_locations if row.npi not in known]
         await self._stage("staged_provider", [row for row in providers if row.npi in known])
         await self._stage("staged_provider_location", [row for row in provider_locations if row.npi in known])
@@ -77,14 +106,32 @@ class RowWriter:
         await self._inserter.insert_providers([row for row in providers if row.npi not in known])
         await self._delete_providers(deactivated)
         if known:
-            left = await self._keys(statements.LEAVE_OLD_ADDRESSES, self._now)
-            await self._publish(PROVIDER_LOCATIONS, Action.DELETED, left)
+            if replaced:
+                await self._leave_addresses([row for row in addresses if row.npi in known], known & npis, replaced)
             await self._write(PROVIDER_LOCATIONS, statements.WRITE_PROVIDER_LOCATIONS)
         await self._inserter.insert_provider_locations(new)
-        if save_addresses:
-            if known:
-                await self._connection.execute(statements.SAVE_INDIVIDUAL_ADDRESSES)
-            await self._save_new_addresses(new, organizations=False)
+        await self._save_new_addresses([row for row in addresses if row.npi not in known])
+
+    async def _leave_addresses(
+        self, addresses: Sequence[AddressRow], npis: AbstractSet[str], replaced: Sequence[Source]
+    ) -> None:
+        """Replace the addresses of providers, and delete the provider-locations at those that they left."""
+        if left := await self._replace_addresses(addresses, npis, replaced):
+            former = [npi for npi, _ in left], [location_id for _, location_id in left]
+            deleted = await self._keys(statements.LEAVE_PROVIDER_LOCATIONS, *former, self._now)
+            await self._publish(PROVIDER_LOCATIONS, Action.DELETED, deleted)
+
+    async def _replace_addresses(
+        self, addresses: Sequence[AddressRow], npis: AbstractSet[str], replaced: Sequence[Source]
+    ) -> list[tuple[str, str]]:
+        """Save the addresses of these NPIs in place of those from the `replaced` sources.
+
+        Return the removed ones as (NPI, location id).
+        """
+        await self._stage("staged_address", addresses)
+        left = await self._connection.fetch(statements.LEAVE_ADDRESSES, list(npis), replaced)
+        await self._connection.execute(statements.SAVE_ADDRESSES, list(npis), replaced)
+        return [(row[0], row[1]) for row in left]
 
     async def _partition_practices(self, rows: Sequence[PracticeRow]) -> tuple[list[PracticeRow], list[PracticeRow]]:
         """Return (new practices, practices that the directory or an earlier import already contains)."""
@@ -93,32 +140,36 @@ class RowWriter:
         known = [row for row in rows if row.npi in found or row.id in found]
         return [row for row in rows if row.npi not in found and row.id not in found], known
 
-    async def _save_new_addresses(
-        self, rows: Iterable[PracticeRow] | Iterable[ProviderLocationRow], *, organizations: bool
-    ) -> None:
-        """Save the addresses of rows whose NPIs no earlier import had, so that later imports can replace them."""
-        records = sorted((row.npi, row.location_id, organizations) for row in rows)
-        if records:
-            await self._connection.copy_records_to_table("imported_address", records=records)
+    async def _save_new_addresses(self, rows: Sequence[AddressRow]) -> None:
+        """Save the addresses of NPIs that no earlier import had, so that later imports can replace them."""
+        if rows:
+            await self._connection.copy_records_to_table("imported_address", records=sorted(rows, key=itemgetter(0, 1)))
 
     async def _stage(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             await self._connection.copy_records_to_table(table, records=rows)
 
     async def _write_locations(
-        self, rows: dict[str, LocationRow], new: Sequence[PracticeRow], known: Sequence[PracticeRow]
+        self,
+        rows: dict[str, LocationRow],
+        new: Sequence[PracticeRow],
+        addresses: Sequence[AddressRow],
+        with_known: AbstractSet[str],
     ) -> set[str]:
-        """Create or restore missing locations, and return their ids. Live locations don't change."""
+        """Create or restore missing locations, and return their ids. Live locations don't change.
+
+        `with_known` are the ids of the locations at which known practices are.
+        """
         live = {row["id"]: row["live"] for row in await self._connection.fetch(statements.KNOWN_LOCATIONS, list(rows))}
         # At a new location a known practice may have the lowest NPI: only the SQL statement considers it, not COPY.
-        staged = live.keys() | {row.location_id for row in known}
+        staged = live.keys() | with_known
         created: set[str] = set()
         if missing := [row for key, row in rows.items() if key in staged and not live.get(key)]:
             await self._stage("staged_location", missing)
             created = await self._texts(statements.WRITE_LOCATIONS)
             await self._publish(LOCATIONS, Action.CREATED, list(created))
         inserted = [row for key, row in rows.items() if key not in staged]
-        await self._inserter.insert_locations(inserted, new)
+        await self._inserter.insert_locations(inserted, new, addresses)
         return created.union(row.id for row in inserted)
 
     async def _change_practices(self, rows: Sequence[PracticeRow]) -> None:

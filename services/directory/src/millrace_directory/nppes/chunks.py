@@ -1,6 +1,5 @@
 """Reads the rows of an NPPES file in chunks. Each chunk has the position of its end, where an import can continue."""
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +11,11 @@ from millrace_directory.bulk_import.errors import UnusableFileError
 from millrace_directory.bulk_import.rejects import Reject, RejectedRowError
 from millrace_directory.bulk_import.stats import DEACTIVATIONS, INDIVIDUALS, ORGANIZATIONS, ImportStats
 from millrace_directory.nppes.csv_rows import CsvRows
+from millrace_directory.nppes.parts import read_header
 from millrace_directory.nppes.records import IDENTIFIER, Deactivation, Individual, Layout, Organization, Record
 from millrace_directory.nppes.source import LineSource
 
 CHUNK_ROWS = 5_000
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(slots=True)
@@ -119,16 +118,7 @@ class ChunkReader:
 
 def read_layout(source: LineSource) -> Layout:
     """Read the header of an NPPES file; raise `UnusableFileError` if it isn't one."""
-    line = source.read_line()
-    if not line:
-        raise UnusableFileError(f"{source.name} is empty: it should begin with the header of an NPPES file.")
-    if line.startswith(_UTF16):
-        raise UnusableFileError(f"{source.name} is in UTF-16. Convert it to UTF-8.")
-    try:
-        header = next(csv.reader([line.decode("utf-8-sig", "replace")], strict=True))
-    except csv.Error as error:
-        raise UnusableFileError(f"The header isn't that of an NPPES file: {error}.") from error
-    return Layout(header)
+    return Layout(read_header(source))
 
 
 def check_header(file: Path) -> None:

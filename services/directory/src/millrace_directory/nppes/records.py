@@ -20,7 +20,7 @@ from millrace_directory.bulk_import.rows import (
 )
 from millrace_directory.bulk_import.texts import find_fault, is_surely_clean
 from millrace_reference.npi import is_valid_npi
-from millrace_reference.nppes import TAXONOMIES, address_columns
+from millrace_reference.nppes import DOING_BUSINESS_AS, OTHER_NAME_COLUMNS, TAXONOMIES, address_columns
 from millrace_reference.specialties import find_specialty_by_taxonomy
 
 TWO_PRIMARY: Final = "two primary taxonomies: used the first one"
@@ -29,7 +29,7 @@ UNKNOWN_SEX: Final = "unknown sex code: ignored"
 UNKNOWN_SECONDARY: Final = "unknown secondary taxonomy code: ignored"
 
 # NPPES has territories of the United States as countries.
-_COUNTRIES = frozenset({"", "US", "PR", "GU", "VI", "AS", "MP", "UM"})
+COUNTRIES = frozenset({"", "US", "PR", "GU", "VI", "AS", "MP", "UM"})
 _SEXES = frozenset({"F", "M", "X"})
 _UNDISCLOSED = "U"
 _INDIVIDUAL, _ORGANIZATION = "1", "2"
@@ -37,6 +37,7 @@ _INDIVIDUAL, _ORGANIZATION = "1", "2"
 IDENTIFIER: Final = "NPI"
 _KIND, _ORGANIZATION_NAME = "Entity Type Code", "Provider Organization Name (Legal Business Name)"
 _LAST_NAME, _FIRST_NAME = "Provider Last Name (Legal Name)", "Provider First Name"
+_OTHER_NAME, _OTHER_NAME_TYPE = OTHER_NAME_COLUMNS[1:3]
 _DEACTIVATED, _REACTIVATED = "NPI Deactivation Date", "NPI Reactivation Date"
 _ADDRESS = address_columns("Practice Location")[:-1]  # without the fax number
 _COUNTRY = _ADDRESS[-2]
@@ -52,6 +53,8 @@ _FIELDS = (
     "Provider Middle Name",
     "Provider Name Suffix Text",
     "Provider Credential Text",
+    _OTHER_NAME,
+    _OTHER_NAME_TYPE,
     *_ADDRESS,
     _DEACTIVATED,
     _REACTIVATED,
@@ -72,10 +75,14 @@ class Individual(NamedTuple):
 
 
 class Organization(NamedTuple):
-    """Converted row of an organization: a practice and its address."""
+    """Converted row of an organization: a practice and its address.
+
+    `named` says that its name is the one under which it does business, not the legal one.
+    """
 
     practice: PracticeRow
     location: LocationRow
+    named: bool = False
 
 
 class Deactivation(NamedTuple):
@@ -110,17 +117,32 @@ class Layout:
 
     def read(self, row: Sequence[str]) -> Record:
         """Return the converted row, which has the fields of the header; raise `RejectedRowError` if it is unusable."""
-        fields = self._fields(row)
-        if not is_surely_clean("".join(fields)):
-            fields = _clean_fields(fields)
-        npi, kind, organization, *person, line1, line2, city, state, zip_code, country, phone, off, on, sex = fields
+        fields = clean_fields(_FIELDS, self._fields(row))
+        (
+            npi,
+            kind,
+            organization,
+            *person,
+            other_name,
+            other_type,
+            line1,
+            line2,
+            city,
+            state,
+            zip_code,
+            country,
+            phone,
+            off,
+            on,
+            sex,
+        ) = fields
         if not is_valid_npi(npi):
             raise RejectedRowError("wrong NPI check digit", IDENTIFIER, npi)
         if off and is_deactivated(off, on):
             return Deactivation(npi)
         if kind not in (_INDIVIDUAL, _ORGANIZATION):
             raise RejectedRowError("no entity type", _KIND, kind)
-        if text(country).upper() not in _COUNTRIES:
+        if text(country).upper() not in COUNTRIES:
             raise RejectedRowError("practice address outside the country", _COUNTRY, country)
         try:
             location = location_row(line1, line2, city, state, zip_code)
@@ -130,7 +152,8 @@ class Layout:
             name = text(organization)
             if not name:
                 raise RejectedRowError("no name", _ORGANIZATION_NAME, organization)
-            return Organization(practice_row(npi, name, optional(phone), location.id), location)
+            business = optional(other_name) if other_type == DOING_BUSINESS_AS else None
+            return Organization(practice_row(npi, business or name, optional(phone)), location, named=bool(business))
         last, first, middle, suffix, credential = map(optional, person)
         if last is None or first is None:
             raise RejectedRowError("no name", _LAST_NAME if last is None else _FIRST_NAME)
@@ -143,9 +166,14 @@ class Layout:
         return Individual(provider, location, provider_location, warnings)
 
 
-def _clean_fields(fields: Sequence[str]) -> Sequence[str]:
-    """Return the fields with spaces for line breaks; raise `RejectedRowError` for a text that can't be imported."""
-    for name, value in zip(_FIELDS, fields, strict=True):
+def clean_fields(names: Sequence[str], fields: Sequence[str]) -> Sequence[str]:
+    """Return the fields with spaces for line breaks; raise `RejectedRowError` for a text that can't be imported.
+
+    `names` are those of their columns.
+    """
+    if is_surely_clean("".join(fields)):
+        return fields
+    for name, value in zip(names, fields, strict=True):
         if (fault := find_fault(value)) is not None:
             raise RejectedRowError(fault, name, value)
     return [" ".join(value.split()) for value in fields]

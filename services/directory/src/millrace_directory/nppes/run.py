@@ -11,15 +11,17 @@ from millrace_directory.bulk_import.rejects import RejectsFile, rejects_path
 from millrace_directory.bulk_import.stats import ImportStats
 
 _FIND = """
-SELECT byte_position, line, counts, rejects_file, rejects_bytes FROM import_run
+SELECT byte_position, line, counts, rejects_file, rejects_bytes, reference_files_loaded FROM import_run
 WHERE digest = $1 AND finished_at IS NULL
 """
 _SAVE = """
-INSERT INTO import_run (digest, file, byte_position, line, counts, rejects_file, rejects_bytes, finished_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $8 THEN now() END)
+INSERT INTO import_run
+    (digest, file, byte_position, line, counts, rejects_file, rejects_bytes, reference_files_loaded, finished_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $9 THEN now() END)
 ON CONFLICT (digest) DO UPDATE SET
     file = excluded.file, byte_position = excluded.byte_position, line = excluded.line, counts = excluded.counts,
     rejects_file = excluded.rejects_file, rejects_bytes = excluded.rejects_bytes, finished_at = excluded.finished_at,
+    reference_files_loaded = excluded.reference_files_loaded,
     started_at = CASE WHEN import_run.finished_at IS NULL THEN import_run.started_at ELSE now() END
 """
 
@@ -38,15 +40,20 @@ class ImportRun:
     """Length of the rejects file after the committed rows."""
     committed_rejects: Path | None = None
     """The rejects file of the interrupted import."""
+    reference_files_loaded: bool = False
+    """Whether the rows of the reference files are in the database, after which the main file is read."""
 
     @classmethod
-    async def resume_or_start(cls, connection: Connection, digest: str, file: Path, rejects: Path | None) -> Self:
-        """Return the progress of the interrupted import of this file; if there is none, that of a new import.
+    async def resume_or_start(
+        cls, connection: Connection, digest: str, file: Path, rejects: Path | None, *, has_reference_files: bool
+    ) -> Self:
+        """Return the progress of the interrupted import of these files; if there is none, that of a new import.
 
-        Without `rejects`, the rejects file is that of the interrupted import or that of `rejects_path`.
+        An import can't be continued if another one replaced the rows of its reference files since. Without `rejects`,
+        the rejects file is that of the interrupted import or that of `rejects_path`.
         """
         row = await connection.fetchrow(_FIND, digest)
-        if row is None:
+        if row is None or (has_reference_files and not row["reference_files_loaded"]):
             return cls(digest, file, rejects_path(rejects, file))
         committed = Path(row["rejects_file"])
         return cls(
@@ -58,6 +65,7 @@ class ImportRun:
             stats=ImportStats.from_json(json.loads(row["counts"])),
             rejects_bytes=row["rejects_bytes"],
             committed_rejects=committed,
+            reference_files_loaded=row["reference_files_loaded"],
         )
 
     def rejects_file(self) -> RejectsFile:
@@ -76,5 +84,6 @@ class ImportRun:
             json.dumps(self.stats.as_json()),
             str(self.rejects),
             self.rejects_bytes,
+            self.reference_files_loaded,
             finished,
         )

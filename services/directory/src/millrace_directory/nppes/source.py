@@ -17,7 +17,7 @@ _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _BLOCK = 1 << 20
 LONGEST_LINE = 1 << 20
-_MEMBER = re.compile(r"(?:.*/)?npidata_pfile_(?!.*fileheader).*\.csv", re.IGNORECASE)
+MAIN_PREFIX = "npidata_pfile"
 _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 """Errors that a damaged file causes; zipfile raises `RuntimeError` for a password or an unknown method."""
 
@@ -38,6 +38,29 @@ def digest_of(path: Path, progress: Callable[[int], None]) -> str:
     return digest.hexdigest()
 
 
+def is_zip(path: Path) -> bool:
+    """Return whether the file begins like a zip; raise `UnusableFileError` if it can't be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == _ZIP
+    except OSError as error:
+        raise UnusableFileError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def members_of(path: Path, prefix: str) -> list[str]:
+    """Return the names of the members `<prefix>_….csv` of a zip, without those that have only a header."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _members(archive, prefix)
+    except _DAMAGE as error:
+        raise UnusableFileError(f"{path} can't be read: {error}.") from error
+
+
+def _members(archive: zipfile.ZipFile, prefix: str) -> list[str]:
+    pattern = re.compile(rf"(?:.*/)?{prefix}_(?!.*fileheader).*\.csv", re.IGNORECASE)
+    return [name for name in archive.namelist() if pattern.fullmatch(name)]
+
+
 class LongLine(bytes):
     """The first `LONGEST_LINE` bytes of a longer line; `size` is the number of bytes of the whole line."""
 
@@ -47,16 +70,17 @@ class LongLine(bytes):
 class LineSource:
     """Reads the lines of a file. `offset` and `line` count the unpacked bytes and lines so far.
 
-    In a zip as CMS publishes it, the member `npidata_pfile_….csv` is read, not the one with only the header. Raises
+    In a zip as CMS publishes it, the member `<prefix>_….csv` is read, not the one with only the header. Raises
     `UnusableFileError`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, prefix: str = MAIN_PREFIX) -> None:
         self.offset = 0
         self.line = 0
         self.name = path.name
         """Name of the file, in a zip that of the member."""
         self._path = path
+        self._prefix = prefix
         self._stack = ExitStack()
         self._raw: IO[bytes]
         self._stream: IO[bytes]
@@ -89,10 +113,10 @@ class LineSource:
         return self._raw
 
     def _member(self, archive: zipfile.ZipFile) -> str:
-        found = [name for name in archive.namelist() if _MEMBER.fullmatch(name)]
+        found = _members(archive, self._prefix)
         if len(found) != 1:
             raise UnusableFileError(
-                f"{self._path} contains {len(found)} files named npidata_pfile_….csv instead of one."
+                f"{self._path} contains {len(found)} files named {self._prefix}_….csv instead of one."
             )
         return found[0]
 

@@ -26,6 +26,22 @@ UNION ALL
 SELECT npi, deleted_at IS NOT NULL FROM practice WHERE npi = ANY($1)
 """
 
+# Addresses ($1 NPIs, $2 location ids) that known providers and practices don't have. A provider-location that was
+# deleted isn't missing: its provider left it, or the practice knows better than the file.
+MISSING_PROVIDER_LOCATIONS = """
+SELECT record.npi, record.location_id::text, provider.taxonomy
+FROM unnest($1::text[], $2::uuid[]) AS record (npi, location_id)
+JOIN provider ON provider.npi = record.npi AND provider.deleted_at IS NULL
+LEFT JOIN provider_location AS known ON known.npi = record.npi AND known.location_id = record.location_id
+WHERE known.id IS NULL
+"""
+MISSING_ADDRESSES = """
+SELECT record.npi, record.location_id::text, practice.id::text
+FROM unnest($1::text[], $2::uuid[]) AS record (npi, location_id)
+JOIN practice ON practice.npi = record.npi AND practice.deleted_at IS NULL
+LEFT JOIN imported_address AS known ON known.npi = record.npi AND known.location_id = record.location_id
+WHERE known.npi IS NULL
+"""
 WRITE_LANGUAGES = """
 UPDATE provider SET version = version + 1, languages = differing.languages
 FROM (SELECT p.npi, s.languages FROM staged_languages AS s JOIN provider AS p ON p.npi = s.npi

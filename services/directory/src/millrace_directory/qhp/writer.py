@@ -8,7 +8,15 @@ from asyncpg import Connection
 
 from millrace_directory.bulk_import.publisher import EventPublisher
 from millrace_directory.bulk_import.rejects import Reject, RejectedRowError
-from millrace_directory.bulk_import.rows import ProviderRow, practice_row, provider_location_row
+from millrace_directory.bulk_import.rows import (
+    AddressRow,
+    PracticeRow,
+    ProviderRow,
+    Source,
+    practice_row,
+    provider_location_row,
+)
+from millrace_directory.bulk_import.statements import LIVE_PRACTICES
 from millrace_directory.bulk_import.writer import RowWriter
 from millrace_directory.feed import Change
 from millrace_directory.model import Action
@@ -68,6 +76,10 @@ class QhpWriter:
             [each for each in individuals if each.npi not in lookup.npis],
             [each for each in facilities if each.npi not in lookup.npis],
         )
+        await self._add_addresses(
+            [each for each in individuals if each.npi in lookup.npis],
+            [each for each in facilities if each.npi in lookup.npis],
+        )
         await self._update(individuals, lookup.plans)
         return result
 
@@ -83,10 +95,12 @@ class QhpWriter:
         locations = [location for each in records for location, _ in each.addresses]
         if not locations:
             return
-        practices = [
-            practice_row(each.npi, each.name, each.addresses[0][1], each.addresses[0][0].id) for each in facilities
-        ]
-        await self._row_writer.write_organizations(practices, locations, [])
+        await self._row_writer.write_organizations(
+            [practice_row(each.npi, each.name, each.addresses[0][1]) for each in facilities],
+            [_facility_address(each, location.id, phone) for each in facilities for location, phone in each.addresses],
+            locations,
+            [],
+        )
         await self._row_writer.write_individuals(
             [_provider_row(each) for each in individuals],
             [
@@ -95,8 +109,40 @@ class QhpWriter:
                 for location, phone in each.addresses
             ],
             [],
-            save_addresses=False,
+            [],
         )
+
+    async def _add_addresses(self, individuals: Sequence[Individual], facilities: Sequence[Facility]) -> None:
+        """Add the addresses of the records to known providers and practices, except those that were deleted there."""
+        taxonomies = await self._missing(statements.MISSING_PROVIDER_LOCATIONS, individuals)
+        missing = await self._missing(statements.MISSING_ADDRESSES, facilities)
+        if not taxonomies and not missing:
+            return
+        added = [
+            (each, at, phone) for each in individuals for at, phone in each.addresses if (each.npi, at.id) in taxonomies
+        ]
+        run = [(each, at, phone) for each in facilities for at, phone in each.addresses if (each.npi, at.id) in missing]
+        practices = await self._connection.fetch(LIVE_PRACTICES, [each.npi for each, _, _ in run])
+        await self._row_writer.write_organizations(
+            [PracticeRow(*row) for row in practices],
+            [_facility_address(each, at.id, phone) for each, at, phone in run],
+            [at for _, at, _ in (*added, *run)],
+            [],
+        )
+        await self._row_writer.write_individuals(
+            [],
+            [provider_location_row(each.npi, at.id, taxonomies[each.npi, at.id], phone) for each, at, phone in added],
+            [],
+            [],
+        )
+
+    async def _missing(
+        self, statement: str, records: Sequence[Individual] | Sequence[Facility]
+    ) -> dict[tuple[str, str], str]:
+        """Return what a statement returns for the addresses that the directory doesn't have, by NPI and location id."""
+        pairs = [(each.npi, location.id) for each in records for location, _ in each.addresses]
+        rows = await self._connection.fetch(statement, [npi for npi, _ in pairs], [key for _, key in pairs])
+        return {(row[0], row[1]): row[2] for row in rows}
 
     async def _update(self, individuals: Sequence[Individual], plans: frozenset[str]) -> None:
         languages = ((each.npi, each.languages) for each in individuals if each.languages is not None)
@@ -133,6 +179,10 @@ def _is_usable(place: Place, record: Individual | Facility, lookup: _Lookup, res
         result.rejects.append(place.reject(error, record.npi))
         return False
     return True
+
+
+def _facility_address(facility: Facility, location_id: str, phone: str | None) -> AddressRow:
+    return AddressRow(facility.npi, location_id, is_organization=True, source=Source.QHP, phone=phone)
 
 
 def _check_new(individual: Individual) -> None:

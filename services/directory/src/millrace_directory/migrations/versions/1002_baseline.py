@@ -84,18 +84,47 @@ CREATE TABLE import_run (
     counts jsonb NOT NULL,
     rejects_file text,
     rejects_bytes bigint NOT NULL,
+    reference_files_loaded boolean NOT NULL DEFAULT false,
     started_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz
 );
 
--- The address of an NPI according to the last import: when a provider moves, the import deletes this provider-location
--- and no other. Among the organizations at one address it determines the practice of the location.
+-- The addresses of an NPI according to the last imports: when a provider leaves one, the import deletes that
+-- provider-location and no other. Among the organizations at an address they determine the practice of the location.
+-- source: 0 the main file of NPPES, 1 its secondary practice locations, 2 a QHP file. phone: only if the organization
+-- has another one there.
 CREATE TABLE imported_address (
-    npi text COLLATE "C" CONSTRAINT imported_address_pkey PRIMARY KEY,
+    npi text COLLATE "C" NOT NULL,
     location_id uuid NOT NULL,
-    is_organization boolean NOT NULL
+    is_organization boolean NOT NULL,
+    source smallint NOT NULL,
+    phone text,
+    CONSTRAINT imported_address_pkey PRIMARY KEY (npi, location_id)
 );
-CREATE INDEX imported_address_organization_idx ON imported_address (location_id, npi) WHERE is_organization;
+CREATE INDEX imported_address_organization_idx ON imported_address (location_id, source, npi) WHERE is_organization;
+
+-- The reference files of the NPPES import that is running, in the order of their lines; used says that the rows of the
+-- main file with this NPI were imported.
+CREATE TABLE nppes_practice_location (
+    npi text COLLATE "C" NOT NULL,
+    line bigint NOT NULL,
+    location_id uuid NOT NULL,
+    line1 text NOT NULL,
+    line2 text,
+    city text NOT NULL,
+    state text NOT NULL,
+    zip text NOT NULL,
+    phone text,
+    used boolean NOT NULL DEFAULT false,
+    CONSTRAINT nppes_practice_location_pkey PRIMARY KEY (npi, line)
+);
+CREATE TABLE nppes_other_name (
+    npi text COLLATE "C" NOT NULL,
+    line bigint NOT NULL,
+    name text NOT NULL,
+    used boolean NOT NULL DEFAULT false,
+    CONSTRAINT nppes_other_name_pkey PRIMARY KEY (npi, line)
+);
 """
 
 
