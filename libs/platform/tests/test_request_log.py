@@ -82,6 +82,12 @@ async def test_other_user_agents_are_not_logged(
     assert line["caller"] == "anonymous"
 
 
+async def test_probe_is_logged_for_debugging_only(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
+    assert await lines(app, caplog, "/readyz") == []
+    (line,) = await lines(app, caplog, "/readyz", level=logging.DEBUG)
+    assert line["route"] == "/readyz"
+
+
 async def test_long_poll_is_logged_for_debugging_only(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
     assert await lines(app, caplog, "/v1/poll") == []
     (line,) = await lines(app, caplog, "/v1/poll", level=logging.DEBUG)

@@ -12,6 +12,7 @@ request_id: ContextVar[str | None] = ContextVar("millrace_request_id", default=N
 """Id of the current request; None outside of requests."""
 
 UNMATCHED = "(unmatched)"
+HEALTH_PATHS = ("/healthz", "/readyz")
 EFFECTIVE_ROUTE = "effective_route_context"
 """FastAPI's key in `scope["fastapi"]`."""
 
@@ -65,7 +66,7 @@ def service_agent(service: str) -> dict[str, str]:
 
 def is_probe(path: str) -> bool:
     """Return whether monitoring polls this path or route; such requests aren't traced, and are logged only as debug."""
-    return path in ("/healthz", "/readyz") or (path.startswith(_INTERNAL) and path.endswith("/status"))
+    return path in HEALTH_PATHS or (path.startswith(_INTERNAL) and path.endswith("/status"))
 
 
 def route_template(scope: Scope) -> str:
@@ -73,6 +74,9 @@ def route_template(scope: Scope) -> str:
 
     For routes of included routers FastAPI stores the full template separately; the route only has its own part.
     """
+    if scope["path"] in HEALTH_PATHS:  # routes of Starlette, which aren't in the scope
+        path: str = scope["path"]
+        return path
     included: Any = scope.get("fastapi", {}).get(EFFECTIVE_ROUTE)
     route = included or scope.get("route")
     return getattr(route, "path_format", None) or UNMATCHED
