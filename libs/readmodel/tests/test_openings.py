@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millrace_contracts.entities import Availability, Opening
+from millrace_contracts.entities import Availability, BookableVisit, Opening
 from millrace_contracts.envelope import ContractError
 from millrace_readmodel import zones
 from millrace_readmodel.layout import COUNTED_DAYS, DAYS, FIRST_DAYS, FIRSTS, MAX_COUNT, OPENINGS
@@ -173,6 +173,17 @@ def test_merge_requires_all_weeks_for_unusable_entry(value: bytes, reason: str) 
 
 def test_merge_accepts_entry_that_begins_tomorrow() -> None:
     assert merge_weeks(make_entry([], ZONES[0], TODAY + 1), ROW, ZONES[0], TODAY, []) is not None
+
+
+def test_opening_is_found_for_exactly_the_visits_that_can_be_booked() -> None:
+    """New patients by video and existing ones in person are two visits, not four."""
+    zone, day = ZONES[0], TODAY + 3
+    start = PlainOpening(day, 600).start(zone)
+    others = (BookableVisit(minutes=30, modes=("in_person",), patients=("existing",)),)
+    opening = Opening(start=start, minutes=20, modes=("video",), patients=("new",), other_visits=others)
+    week = summarize_openings(zones.week_of_day(day), 1, [opening], zone)
+    at = day - zones.first_day_of_week(week.number)
+    assert (week.bits[at], week.counts[at]) == (1 << 0 | 1 << 3, 1)
 
 
 def test_repeated_hour_counts_twice_and_is_first_once() -> None:

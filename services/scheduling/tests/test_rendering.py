@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from millrace_scheduling.availability.model import ANY_VISIT, Run
+from millrace_scheduling.availability.model import Run
 from millrace_scheduling.availability.rendering import openings_json
+from millrace_scheduling.availability.visit_types import ANY_VISIT
 from millrace_scheduling.calendar.model import VisitType
 
 TYPES = (VisitType(id="a", name="A", minutes=30), VisitType(id="b", name="B", minutes=20))
@@ -49,7 +50,7 @@ def test_starts_are_local_times_with_offset(
         at = runs[-1].starts.stop
     rendered = json.loads(openings_json(zone, runs, TYPES, ANY_VISIT))
     expected = [
-        ((EPOCH + timedelta(minutes=start)).astimezone(ZoneInfo(zone)).isoformat(), 30 if run.mask == 1 else 20)
+        ((EPOCH + timedelta(minutes=start)).astimezone(ZoneInfo(zone)).isoformat(), 20 if run.mask == 2 else 30)
         for run in runs
         for start in run.starts
     ]

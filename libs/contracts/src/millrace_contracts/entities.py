@@ -118,15 +118,24 @@ class InsurancePlan(Entity, frozen=True, kw_only=True):
     network_tiers: tuple[str, ...] = ()
 
 
-class Opening(Entity, frozen=True, kw_only=True):
-    """A time that can be booked. `start` is RFC 3339 with offset; `minutes` the shortest visit that fits there."""
+class BookableVisit(Entity, frozen=True, kw_only=True):
+    """A visit that a hold reserves for each of `patients` in each of `modes`."""
 
-    start: str
     minutes: int
     modes: tuple[Mode, ...] = ("in_person",)
     """The possible modes of the visit, sorted."""
     patients: tuple[PatientKind, ...] = ("existing", "new")
     """The kinds of patients that may book it, sorted."""
+    visit_type: str | None = None
+    """Id of the calendar's visit type."""
+
+
+class Opening(BookableVisit, frozen=True, kw_only=True):
+    """A time that can be booked, with the visit that a hold reserves there. `start` is RFC 3339 with offset."""
+
+    start: str
+    other_visits: tuple[BookableVisit, ...] = ()
+    """The visits that a hold reserves for other patients and modes."""
 
 
 class Availability(Entity, frozen=True, kw_only=True):

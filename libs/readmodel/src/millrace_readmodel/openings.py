@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from millrace_contracts.entities import Availability, Opening
+from millrace_contracts.entities import Availability, BookableVisit, Opening
 from millrace_contracts.envelope import ContractError
 from millrace_readmodel import zones
 from millrace_readmodel.layout import (
@@ -107,7 +107,7 @@ def _summarize(item: WeekItem, openings: Sequence[Opening], zone: int) -> WeekSu
         if not start <= day < start + 7:
             continue
         part = part_of(minute)
-        bits[day - start] |= _kind_bits(opening) << VISIT_KINDS * part
+        bits[day - start] |= _opening_bits(opening) << VISIT_KINDS * part
         counts[day - start] += 1
         # Day and minute can't distinguish an hour that the clock change repeats from its first occurrence.
         if not repeated and minute < firsts.get((day, part), NO_FIRST):
@@ -116,8 +116,15 @@ def _summarize(item: WeekItem, openings: Sequence[Opening], zone: int) -> WeekSu
     return WeekSummary(item.week, item.version, bits, counts, times)
 
 
-def _kind_bits(opening: Opening) -> int:
-    key = opening.modes, opening.patients
+def _opening_bits(opening: Opening) -> int:
+    bits = _kind_bits(opening)
+    for visit in opening.other_visits:
+        bits |= _kind_bits(visit)
+    return bits
+
+
+def _kind_bits(visit: BookableVisit) -> int:
+    key = visit.modes, visit.patients
     known = _KIND_BITS.get(key)
     if known is None:
         known = _KIND_BITS[key] = sum({1 << kind for kind in visit_kinds(*key)})

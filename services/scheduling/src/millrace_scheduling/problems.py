@@ -5,17 +5,25 @@ from collections.abc import Mapping, Sequence
 from millrace_platform.errors import FieldError, NotFound, Problem, Unprocessable
 
 MAX_SUGGESTIONS = 5
-_CRITERIA = {"mode": "in this mode", "patient": "for this kind of patient", "visit_reason": "for this reason"}
+_CRITERIA = {
+    "mode": "in this mode",
+    "patient": "for this kind of patient",
+    "visit_reason": "for this reason",
+    "visit_type": "of this type",
+}
 
 
-def slot_taken(alternatives: Sequence[str], detail: str = "The time was booked in the meantime.") -> Problem:
-    """Return a 409: the time can't be booked. `alternatives` are the nearest free starts, RFC 3339 with offset."""
+def slot_taken(alternatives: Sequence[str], reasons: Mapping[str, str]) -> Problem:
+    """Return a 409: the time can't be booked. `alternatives` are the nearest free starts, RFC 3339 with offset.
+
+    `reasons` are the codes and the sentences of the explanation; there are none if the time was free a moment ago.
+    """
     return Problem(
         status=409,
         type="slot-taken",
         title="The time can't be booked",
-        detail=detail,
-        members={"alternatives": list(alternatives)},
+        detail=" ".join(reasons.values()) or "The time was booked in the meantime.",
+        members={"reasons": list(reasons), "alternatives": list(alternatives)},
     )
 
 
@@ -37,10 +45,10 @@ def hold_used(appointment_id: object) -> Problem:
 
 
 def no_visit_type(possible: Mapping[str, Sequence[str]]) -> Unprocessable:
-    """Return a 422: no visit type of the calendar has the requested reason, kind of patient and mode.
+    """Return a 422: no visit type of the calendar matches the request.
 
-    `possible` are, for each field whose change alone would help, its values that would; without any, all three fields
-    are named.
+    `possible` are, for each field whose change alone would help, its values that would; without any, all four
+    fields are named.
     """
     wrong = [
         FieldError(
@@ -51,7 +59,7 @@ def no_visit_type(possible: Mapping[str, Sequence[str]]) -> Unprocessable:
         for name, values in possible.items()
     ]
     if not wrong:
-        detail = "The provider-location has no visits for this mode, kind of patient and reason."
+        detail = "The provider-location has no visits for this mode, kind of patient, reason and visit type."
         remedy = "Request its availability without them: the response lists what can be booked."
         wrong = [FieldError(field=name, detail=detail, remedy=remedy) for name in _CRITERIA]
     return Unprocessable(errors=wrong)

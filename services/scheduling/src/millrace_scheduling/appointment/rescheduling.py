@@ -1,11 +1,11 @@
 """Rescheduling: one transaction reserves the new time and releases the old one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from millrace_platform.authentication import Principal
-from millrace_platform.errors import Conflict, Unprocessable
+from millrace_platform.errors import Conflict
 from millrace_platform.idempotency import IdempotencyKey, StoredResponse
 from millrace_platform.ids import Ids
 from millrace_platform.preconditions import Tags
@@ -13,8 +13,13 @@ from millrace_platform.unit_of_work import UnitOfWork
 from millrace_scheduling.appointment.model import Appointment, Party
 from millrace_scheduling.appointment.repository import AppointmentRow
 from millrace_scheduling.appointment.service import AppointmentService
+from millrace_scheduling.availability.model import Timetable, find_bookable_visit_type
+from millrace_scheduling.availability.repository import find_booking_context
+from millrace_scheduling.availability.service import explain
+from millrace_scheduling.availability.visit_types import matching_visit_types
 from millrace_scheduling.hold import repository as holds
-from millrace_scheduling.hold.service import require_active, resolve_request, slot_taken_with_alternatives
+from millrace_scheduling.hold.refusal import visit_refusal
+from millrace_scheduling.hold.service import require_active
 from millrace_scheduling.hold.visit_request import VisitRequest
 from millrace_scheduling.problems import not_found
 from millrace_scheduling.reservation import repository as reservations
@@ -77,28 +82,44 @@ class ReschedulingService:
 
         Returns the new visit and the id of its reservation. Problems: 404, 409 with alternatives if any.
         """
-        before = appointment.visit
-        request = VisitRequest(
-            before.provider_location_id, start, before.visit_reason, before.patient_kind, before.mode
-        )
-        context = await holds.find_context(work.session, before.provider_location_id, start)
-        try:
-            visit, occupied = await resolve_request(work.session, request, context, work.now)
-        except Unprocessable:
+        own_id, now = appointment.reservation_id, work.now
+        context = await find_booking_context(work.session, appointment.visit.provider_location_id, start, now, own_id)
+        if context is None:
+            raise not_found("provider-location", appointment.visit.provider_location_id)
+        if appointment.patient_id is None:
+            raise not_found("appointment", appointment.id)
+        timetable, occupied = context
+        request = _request_move(appointment.visit, timetable, start)
+        visit_type = find_bookable_visit_type(timetable, occupied, request.criteria, start, now.timestamp())
+        if visit_type is not None:
+            visit, visit_time = request.to_visit(timetable, visit_type)
+            owner = Owner(appointment.patient_id, appointment.dependant_id)
+            reservation = Reservation(self.ids(), owner, visit, visit_time)
+            if await self.reserve(work.session, reservation, now):
+                await reservations.release(work.session, own_id)
+                return visit, reservation.id
+            # Two appointments that move into each other's time would deadlock if both released theirs first.
+            if not await reservations.is_occupied_by_others(work.session, visit.npi, visit_time, own_id):
+                await reservations.release(work.session, own_id)
+                if await self.reserve(work.session, reservation, now):
+                    return visit, reservation.id
+        if not _has_visit_type(timetable, request):
             # The calendar was changed since the booking; its fields aren't those of this request.
             raise Conflict(
                 "The provider-location has no such visits any more. Cancel the appointment and book another visit."
-            ) from None
-        if appointment.patient_id is None:
-            raise not_found("appointment", appointment.id)
-        owner = Owner(appointment.patient_id, appointment.dependant_id)
-        reservation = Reservation(self.ids(), owner, visit, occupied)
-        if await self.reserve(work.session, reservation, work.now):
-            await reservations.release(work.session, appointment.reservation_id)
-            return visit, reservation.id
-        # Two appointments that move into each other's time would deadlock if both released theirs first.
-        if not await reservations.is_occupied_by_others(work.session, visit.npi, occupied, appointment.reservation_id):
-            await reservations.release(work.session, appointment.reservation_id)
-            if await self.reserve(work.session, reservation, work.now):
-                return visit, reservation.id
-        raise await slot_taken_with_alternatives(work.session, request, visit.time_zone, work.now)
+            )
+        _, reasons = await explain(work.session, timetable, start, request.criteria, now=now, own_id=own_id)
+        raise await visit_refusal(work.session, request, timetable, reasons, now)
+
+
+def _request_move(visit: Visit, timetable: Timetable, start: datetime) -> VisitRequest:
+    """Return a request for the same visit at another start: of the same type, if the calendar still has it."""
+    request = VisitRequest(
+        visit.provider_location_id, start, visit.visit_reason, visit.patient_kind, visit.mode, visit.visit_type
+    )
+    return request if _has_visit_type(timetable, request) else replace(request, visit_type=None)
+
+
+def _has_visit_type(timetable: Timetable, request: VisitRequest) -> bool:
+    calendar = timetable.calendar
+    return calendar is None or bool(matching_visit_types(calendar.visit_types, request.criteria))

@@ -1,13 +1,14 @@
 """Explain why a time isn't offered. Pure."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Self
 
-from millrace_scheduling.availability.model import VisitCriteria, matching_visit_types, start_bounds
+from millrace_scheduling.availability.model import Timetable, find_bookable_visit_type, start_bounds
+from millrace_scheduling.availability.visit_types import VisitCriteria, matching_visit_types
 from millrace_scheduling.calendar.model import Calendar, VisitType
-from millrace_scheduling.calendar.slots import UNLIMITED
+from millrace_scheduling.calendar.slots import UNLIMITED, OccupiedTime
 from millrace_scheduling.calendar.windows import (
     expand_blocks,
     expand_hours,
@@ -15,7 +16,7 @@ from millrace_scheduling.calendar.windows import (
     merge_windows,
     subtract_windows,
 )
-from millrace_scheduling.zones import local_day
+from millrace_scheduling.zones import local_day, to_minute
 
 
 class Reason(StrEnum):
@@ -56,19 +57,30 @@ class ReservedTime(NamedTuple):
 
 
 def explain_start(
-    calendar: Calendar, start: int, criteria: VisitCriteria, reserved: Sequence[ReservedTime], now: float
+    timetable: Timetable, start: datetime, criteria: VisitCriteria, reserved: Sequence[ReservedTime], now: float
 ) -> tuple[VisitType | None, list[Reason]]:
     """Return a visit type that matches the criteria (or None), and all reasons why it can't be booked at `start`.
 
-    The list is empty if the start, in minutes since the epoch, is offered. If several visit types match, return the one
-    with the fewest reasons.
+    The list is empty if the start can be booked, as `find_bookable_visit_type` decides; the visit type is then the one
+    to be booked. Else it is the one with the fewest reasons.
     """
-    common = [*_time_reasons(calendar, start, now), *_calendar_reasons(calendar, start)]
-    visit_types = matching_visit_types(calendar, criteria)
+    occupied = OccupiedTime((each.occupied_begin, each.occupied_end) for each in reserved)
+    visit_type = find_bookable_visit_type(timetable, occupied, criteria, start, now)
+    if visit_type is not None:
+        return visit_type, []
+    calendar, minute = timetable.calendar, to_minute(start)
+    if calendar is None:
+        return None, [Reason.NO_CALENDAR]
+    common = [*_time_reasons(calendar, minute, now), *_calendar_reasons(calendar, minute)]
+    if (start.second or start.microsecond) and Reason.OFF_GRID not in common:
+        common.append(Reason.OFF_GRID)
+    visit_types = matching_visit_types(calendar.visit_types, criteria)
     if not visit_types:
         return None, [*common, Reason.WRONG_VISIT_TYPE]
-    explained = [(each, [*common, *_visit_reasons(calendar, each, start, reserved)]) for each in visit_types]
-    return min(explained, key=lambda pair: len(pair[1]))
+    explained = [(each, [*common, *_visit_reasons(calendar, each, minute, reserved)]) for each in visit_types]
+    visit_type, reasons = min(explained, key=lambda pair: len(pair[1]))
+    # Slots are extended once a day; until then the calendar's last days can't be booked.
+    return visit_type, reasons or [Reason.HORIZON]
 
 
 def _time_reasons(calendar: Calendar, start: int, now: float) -> Iterator[Reason]:

@@ -4,63 +4,19 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
-from millrace_contracts.entities import Mode, PatientKind
-from millrace_scheduling.calendar.model import Calendar, VisitType, visit_type_for
-from millrace_scheduling.calendar.slots import UNLIMITED, OccupiedTime, Segment, find_segment, fits
+from millrace_scheduling.availability.visit_types import VisitCriteria, matching_visit_types
+from millrace_scheduling.calendar.model import Calendar, VisitType
+from millrace_scheduling.calendar.slots import UNLIMITED, OccupiedTime, Segment
 from millrace_scheduling.calendar.windows import start_of_day
-from millrace_scheduling.zones import local_day
+from millrace_scheduling.zones import local_day, to_minute
 
-PATIENTS: tuple[PatientKind, ...] = ("existing", "new")
-MODES: tuple[Mode, ...] = ("in_person", "video")
-
-
-class VisitCriteria(NamedTuple):
-    """Search criteria for visits; a criterion that is None matches every visit."""
-
-    visit_reason: str | None = None
-    patient: PatientKind | None = None
-    mode: Mode | None = None
-
-
-class OpeningDetails(NamedTuple):
-    """The visits that can be booked at a time: length of the shortest in minutes, all modes and kinds of patients."""
-
-    minutes: int
-    modes: tuple[Mode, ...]
-    patients: tuple[PatientKind, ...]
-
-
-ANY_VISIT = VisitCriteria()
 NO_OCCUPIED_TIME = OccupiedTime(())
-
-
-def matching_visit_types(calendar: Calendar, criteria: VisitCriteria) -> tuple[VisitType, ...]:
-    """Return the calendar's visit types that match the criteria, in the calendar's order."""
-    patients = PATIENTS if criteria.patient is None else (criteria.patient,)
-    modes = MODES if criteria.mode is None else (criteria.mode,)
-    if criteria.visit_reason is None:
-        return tuple(
-            each
-            for each in calendar.visit_types
-            if not set(patients).isdisjoint(each.patients) and not set(modes).isdisjoint(each.modes)
-        )
-    chosen = [visit_type_for(calendar, criteria.visit_reason, patient, mode) for patient in patients for mode in modes]
-    return tuple(each for each in calendar.visit_types if each in chosen)
-
-
-def opening_details(visit_types: Sequence[VisitType], criteria: VisitCriteria) -> OpeningDetails:
-    """Return the details of an opening at which all of these visit types can be booked."""
-    return OpeningDetails(
-        min(each.minutes for each in visit_types),
-        tuple(m for m in MODES if criteria.mode in (None, m) and any(m in each.modes for each in visit_types)),
-        tuple(p for p in PATIENTS if criteria.patient in (None, p) and any(p in each.patients for each in visit_types)),
-    )
 
 
 class StartBounds(NamedTuple):
@@ -196,25 +152,6 @@ def select_visit_types(mask: int, visit_types: Sequence[VisitType]) -> list[Visi
     return [each for bit, each in enumerate(visit_types) if mask >> bit & 1]
 
 
-def find_visit_type(
-    calendar: Calendar, segments: Sequence[Segment], start: int, criteria: VisitCriteria, now: float
-) -> VisitType | None:
-    """Return the visit type to be booked at `start`, regardless of bookings; None if the calendar offers none there.
-
-    `segments` must include those of the start's day. `explanation.explain_start` finds out why there is none.
-    """
-    within = start_bounds(calendar, now)
-    segment = find_segment(segments, calendar.grid_minutes, start)
-    if segment is None or not within.first <= start < within.before:
-        return None
-    suitable = (
-        each
-        for each in matching_visit_types(calendar, criteria)
-        if fits(each, start, segment.until, (UNLIMITED, UNLIMITED))
-    )
-    return next(suitable, None)
-
-
 @dataclass(frozen=True, slots=True)
 class Timetable:
     """A provider-location with its calendar (None if it has none) and its slots on the requested days."""
@@ -229,10 +166,12 @@ class Timetable:
 
 @dataclass(frozen=True, slots=True)
 class BookableTimes:
-    """The bookable times of a provider-location; bit n of a run's mask stands for `visit_types[n]`."""
+    """The bookable times of a provider-location; bit n of a run's mask stands for `visit_types[n]`.
 
-    timetable: Timetable
-    visit_types: Sequence[VisitType]
+    `visit_types` are those that match the criteria, in the calendar's order.
+    """
+
+    visit_types: tuple[VisitType, ...]
     runs: list[Run]
 
     def starts(self) -> Iterator[int]:
@@ -243,17 +182,32 @@ class BookableTimes:
 def find_bookable_times(
     timetable: Timetable, occupied: OccupiedTime, criteria: VisitCriteria, within: StartBounds | None, now: float
 ) -> BookableTimes:
-    """Return the times of a timetable that can be booked.
+    """Return the times of a timetable that can be booked: what is listed and published, held and explained.
 
     The timetable's minimum notice and booking horizon restrict them, and `within` does. `now` is in seconds since the
     epoch.
     """
     calendar = timetable.calendar
     if calendar is None:
-        return BookableTimes(timetable, (), [])
+        return BookableTimes((), [])
     allowed = start_bounds(calendar, now)
     if within is not None:
         allowed = StartBounds(max(allowed.first, within.first), min(allowed.before, within.before))
-    types = matching_visit_types(calendar, criteria)
+    types = matching_visit_types(calendar.visit_types, criteria)
     runs = find_free_runs(types, timetable.segments, calendar.grid_minutes, occupied, allowed)
-    return BookableTimes(timetable, types, runs)
+    return BookableTimes(types, runs)
+
+
+def find_bookable_visit_type(
+    timetable: Timetable, occupied: OccupiedTime, criteria: VisitCriteria, start: datetime, now: float
+) -> VisitType | None:
+    """Return the visit type to be booked at `start`, the first that fits; None if no visit can be booked there.
+
+    The timetable must have the slots of the start's day, and `occupied` all time within a day and a half of the start.
+    `explanation.explain_start` finds out why there is none.
+    """
+    if start.second or start.microsecond:
+        return None
+    minute = to_minute(start)
+    times = find_bookable_times(timetable, occupied, criteria, StartBounds(minute, minute + 1), now)
+    return next((each for run in times.runs for each in select_visit_types(run.mask, times.visit_types)), None)

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import msgspec
 
-from millrace_scheduling.availability.model import Run, VisitCriteria, opening_details, select_visit_types
+from millrace_scheduling.availability.model import Run, select_visit_types
+from millrace_scheduling.availability.visit_types import BookableVisit, VisitCriteria, list_bookable_visits
 from millrace_scheduling.calendar.model import MINUTES_PER_DAY, VisitType
 from millrace_scheduling.zones import EPOCH_ORDINAL, offset_periods
 
@@ -20,15 +21,14 @@ def format_offset(offset: int) -> str:
     return f"{sign}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
 
 
-def openings_json(zone: str, runs: Sequence[Run], visit_types: Sequence[VisitType], criteria: VisitCriteria) -> str:
+def openings_json(zone: str, runs: Sequence[Run], visit_types: tuple[VisitType, ...], criteria: VisitCriteria) -> str:
     """Return the runs from `find_free_runs` as a JSON list of openings (`Opening` in the contracts).
 
     Starts are in the format of RFC 3339 with the time zone's offset at that time.
     """
     if not runs:
         return "[]"
-    of_types = tuple(visit_types)
-    tails = {mask: _tail(mask, of_types, criteria) for mask in {run.mask for run in runs}}
+    tails = {mask: _tail(mask, visit_types, criteria) for mask in {run.mask for run in runs}}
     pending = iter(offset_periods(zone, runs[0].starts[0], runs[-1].starts[-1] + 1))
     ends = day_ends = -(1 << 60)
     offset, suffix, prefix = 0, "", ""
@@ -56,9 +56,16 @@ def openings_json(zone: str, runs: Sequence[Run], visit_types: Sequence[VisitTyp
 @lru_cache(maxsize=4096)
 def _tail(mask: int, visit_types: tuple[VisitType, ...], criteria: VisitCriteria) -> str:
     """Return the rest of an opening's JSON object, which follows its start."""
-    details = opening_details(select_visit_types(mask, visit_types), criteria)
-    return f'","minutes":{details.minutes},"modes":{_json(details.modes)},"patients":{_json(details.patients)}}}'
+    first, *others = list_bookable_visits(visit_types, select_visit_types(mask, visit_types), criteria)
+    rest = ",".join(f"{{{_fields(each)}}}" for each in others)
+    return f'",{_fields(first)},"other_visits":[{rest}]}}'
 
 
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+def _fields(visit: BookableVisit) -> str:
+    fields = {
+        "visit_type": visit.visit_type.id,
+        "minutes": visit.visit_type.minutes,
+        "modes": visit.modes,
+        "patients": visit.patients,
+    }
+    return msgspec.json.encode(fields).decode()[1:-1]

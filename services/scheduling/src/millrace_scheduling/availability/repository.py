@@ -1,12 +1,12 @@
 """Loads calendars with slots, and occupied time, in one or two queries for any number of provider-locations."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
-from millrace_platform.statements import Statements, fetch
+from millrace_platform.statements import Statements, fetch, fetch_first
 from millrace_scheduling.availability.explanation import ReservedTime
 from millrace_scheduling.availability.model import NO_OCCUPIED_TIME, Timetable, decode_segments
 from millrace_scheduling.calendar.model import Calendar
@@ -59,7 +59,36 @@ WHERE r.npi = ANY($1::text[]) AND {_OVERLAPS.format(first="$2::date", last="$3::
 # Arrays, because a thousand rows cost the client more time than the database.
 _OCCUPIED: Final = f"SELECT r.npi, array_agg({_BEGIN}), array_agg({_END}) {_FROM_DAYS} GROUP BY r.npi"
 _START = _minute("r.start")
-_RESERVED: Final = f"SELECT r.kind = 'hold', {_START}, {_START} + r.minutes, {_BEGIN}, {_END} {_FROM_DAYS}"
+_RESERVED: Final = f"""
+SELECT r.kind = 'hold', {_START}, {_START} + r.minutes, {_BEGIN}, {_END} {_FROM_DAYS}
+    AND r.id IS DISTINCT FROM $5::uuid
+"""  # noqa: S608 # constants
+
+
+def booking_context_query(provider_location_id: str, start: str, now: str, own_id: str = "NULL") -> str:
+    """Return the SQL of a SELECT of what decides about a visit at `start`, to be read by `booking_context_from`.
+
+    The arguments are SQL expressions. The reservation `own_id` doesn't count as occupied time.
+    """
+    # A day of the calendar's time zone may be the day before or after that of UTC. Visits with their buffers last at
+    # most a day and a half.
+    start, now = f"{start}::timestamptz", f"{now}::timestamptz"
+    day = f"timezone('UTC', {start})::date"
+    return f"""
+SELECT p.id, {_COLUMNS}, reserved.begins, reserved.ends,
+    {segments_expression("p.id", f"{day} - 1", f"{day} + 1")} AS numbers
+FROM provider_locations p LEFT JOIN calendars ON calendars.provider_location_id = p.id
+CROSS JOIN LATERAL (
+    SELECT array_agg({_BEGIN}) AS begins, array_agg({_END}) AS ends FROM reservations r
+    WHERE r.npi = p.npi AND NOT r.is_released AND (r.expires_at IS NULL OR r.expires_at > {now})
+        AND r.start > {start} - interval '36 hours' AND r.start < {start} + interval '36 hours'
+        AND r.id IS DISTINCT FROM {own_id}::uuid
+) AS reserved
+WHERE p.id = {provider_location_id} AND NOT p.is_deleted
+"""  # noqa: S608 # constants
+
+
+_BOOKING_CONTEXT: Final = booking_context_query("$1", "$2", "$3", "$4")
 
 
 async def load_timetables(
@@ -88,10 +117,30 @@ async def load_weeks(
     return {
         (row["provider_location_id"], row["week"]): (
             _timetable(row["provider_location_id"], row),
-            OccupiedTime(zip(row["begins"] or (), row["ends"] or (), strict=True)),
+            _occupied_time(row),
         )
         for row in await fetch(session, _WEEKS, *zip(*weeks, strict=True), now)
     }
+
+
+async def find_booking_context(
+    session: Statements, provider_location_id: UUID, start: datetime, now: datetime, own_id: UUID | None = None
+) -> tuple[Timetable, OccupiedTime] | None:
+    """Return what decides about a visit at `start`; None for an unknown provider-location.
+
+    The reservation `own_id` doesn't count as occupied time.
+    """
+    row = await fetch_first(session, _BOOKING_CONTEXT, provider_location_id, start, now, own_id)
+    return None if row is None else booking_context_from(row)
+
+
+def booking_context_from(row: Any) -> tuple[Timetable, OccupiedTime] | None:
+    """Convert a row of `booking_context_query`; return None if the row has no provider-location."""
+    return None if row["id"] is None else (_timetable(row["id"], row), _occupied_time(row))
+
+
+def _occupied_time(row: Any) -> OccupiedTime:
+    return OccupiedTime(zip(row["begins"] or (), row["ends"] or (), strict=True))
 
 
 def _timetable(provider_location_id: UUID, row: Any) -> Timetable:
@@ -117,6 +166,9 @@ async def load_occupied_time(
     return {npi: OccupiedTime(zip(begins, ends, strict=True)) for npi, begins, ends in rows}
 
 
-async def load_reserved_times(session: Statements, npi: str, day: date, now: datetime) -> list[ReservedTime]:
-    """Return a provider's reservations from two days before until two days after a UTC day, without expired holds."""
-    return [ReservedTime(*row) for row in await fetch(session, _RESERVED, [npi], day, day, now)]
+async def load_reserved_times(
+    session: Statements, npi: str, start: datetime, now: datetime, own_id: UUID | None = None
+) -> list[ReservedTime]:
+    """Return a provider's reservations within two days of `start`, without expired holds and without `own_id`."""
+    day = start.astimezone(UTC).date()
+    return [ReservedTime(*row) for row in await fetch(session, _RESERVED, [npi], day, day, now, own_id)]

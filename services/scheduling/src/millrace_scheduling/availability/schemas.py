@@ -9,8 +9,8 @@ from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_platform.resources import Schema
 from millrace_scheduling.availability.explanation import Reason
-from millrace_scheduling.availability.model import VisitCriteria
-from millrace_scheduling.calendar.schemas import Day, VisitReasonSlug, require_near
+from millrace_scheduling.availability.visit_types import VisitCriteria
+from millrace_scheduling.calendar.schemas import Day, Slug, VisitReasonSlug, require_near
 
 MAX_PROVIDER_LOCATIONS = 50
 MAX_DAYS = 31
@@ -31,9 +31,10 @@ class VisitParameters(Schema):
     visit_reason: Annotated[VisitReasonSlug | None, Field(max_length=100, description="Slug of a visit reason.")] = None
     patient: Annotated[PatientKind | None, Field(description="Whether the patient is new to the practice.")] = None
     mode: Annotated[Mode | None, Field(description="In person or by video.")] = None
+    visit_type: Annotated[Slug | None, Field(description="Id of a visit type of the calendars.")] = None
 
     def criteria(self) -> VisitCriteria:
-        return VisitCriteria(self.visit_reason, self.patient, self.mode)
+        return VisitCriteria(self.visit_reason, self.patient, self.mode, self.visit_type)
 
 
 class AvailabilityParameters(VisitParameters):
@@ -59,13 +60,23 @@ class ExplainParameters(VisitParameters):
     start: Annotated[AwareDatetime, AfterValidator(require_near)]
 
 
-class OpeningResource(Schema):
-    """A time that can be booked."""
+class BookableVisitResource(Schema):
+    """A visit that a hold reserves for each of `patients` in each of `modes`."""
 
-    start: Annotated[datetime, Field(description="With the offset of the location at that time.")]
-    minutes: Annotated[int, Field(description="Length of the shortest visit that fits.")]
+    visit_type: Annotated[str, Field(description="Id of the calendar's visit type.")]
+    minutes: int
     modes: list[Mode]
     patients: list[PatientKind]
+
+
+class OpeningResource(BookableVisitResource):
+    """A time that can be booked, and the visit that a hold reserves there.
+
+    `other_visits` are those that a hold reserves for other patients and modes.
+    """
+
+    start: Annotated[datetime, Field(description="With the offset of the location at that time.")]
+    other_visits: list[BookableVisitResource]
 
 
 class ProviderLocationOpenings(Schema):

@@ -10,8 +10,9 @@ from millrace_platform.database import Database
 from millrace_platform.statements import Statements
 from millrace_scheduling.availability import repository
 from millrace_scheduling.availability.explanation import Reason, explain_start
-from millrace_scheduling.availability.model import NO_OCCUPIED_TIME, Timetable, VisitCriteria, find_bookable_times
+from millrace_scheduling.availability.model import NO_OCCUPIED_TIME, Timetable, find_bookable_times
 from millrace_scheduling.availability.rendering import openings_json
+from millrace_scheduling.availability.visit_types import VisitCriteria
 from millrace_scheduling.calendar.model import VisitType
 from millrace_scheduling.calendar.slots import OccupiedTime
 from millrace_scheduling.zones import from_minute, to_minute
@@ -53,6 +54,20 @@ async def find_nearest(
     return [from_minute(start) for _, start in ordered[:limit]]
 
 
+async def explain(
+    session: Statements,
+    timetable: Timetable,
+    start: datetime,
+    criteria: VisitCriteria,
+    *,
+    now: datetime,
+    own_id: UUID | None = None,
+) -> tuple[VisitType | None, list[Reason]]:
+    """Return `explain_start` with the time that is reserved now, without the reservation `own_id`."""
+    reserved = await repository.load_reserved_times(session, timetable.npi, start, now, own_id)
+    return explain_start(timetable, start, criteria, reserved, now.timestamp())
+
+
 @dataclass(frozen=True, slots=True)
 class AvailabilityService:
     """Finds and explains public openings. Results never identify a patient."""
@@ -65,19 +80,14 @@ class AvailabilityService:
 
     async def explain(self, provider_location_id: UUID, start: datetime, criteria: VisitCriteria) -> Explanation:
         """Return the reasons why a time isn't offered. Reserves nothing, so the time may be booked a moment later."""
-        now, minute = self.now(), to_minute(start)
-        day = from_minute(minute).date()
+        now = self.now()
         async with self.database.connection() as session:
-            timetable = (await repository.load_timetables(session, [provider_location_id], day, day)).get(
-                provider_location_id
-            )
-            if timetable is None or timetable.calendar is None:
-                return Explanation(timetable, None, (Reason.NO_CALENDAR,))
-            reserved = await repository.load_reserved_times(session, timetable.npi, day, now)
-        visit_type, reasons = explain_start(timetable.calendar, minute, criteria, reserved, now.timestamp())
-        if start.second or start.microsecond:
-            reasons = [Reason.OFF_GRID, *reasons]
-        return Explanation(timetable, visit_type, tuple(dict.fromkeys(reasons)))
+            context = await repository.find_booking_context(session, provider_location_id, start, now)
+            if context is None:
+                return Explanation(None, None, (Reason.NO_CALENDAR,))
+            timetable, _ = context
+            visit_type, reasons = await explain(session, timetable, start, criteria, now=now)
+        return Explanation(timetable, visit_type, tuple(reasons))
 
     async def render(
         self, provider_location_ids: Sequence[UUID], first: date, last: date, criteria: VisitCriteria

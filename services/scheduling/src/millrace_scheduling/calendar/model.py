@@ -96,19 +96,3 @@ class VersionedCalendar:
     provider_location: ProviderLocation
     version: int
     calendar: Calendar
-
-
-def visit_type_for(calendar: Calendar, visit_reason: str | None, patient: PatientKind, mode: Mode) -> VisitType | None:
-    """Return the first visit type for the reason, the kind of patient and the mode; None if there is none.
-
-    A visit type that lists the reason takes precedence over one that serves all reasons.
-    """
-    fallback: VisitType | None = None
-    for each in calendar.visit_types:
-        if patient not in each.patients or mode not in each.modes:
-            continue
-        if visit_reason is None or visit_reason in each.visit_reasons:
-            return each
-        if not each.visit_reasons and fallback is None:
-            fallback = each
-    return fallback

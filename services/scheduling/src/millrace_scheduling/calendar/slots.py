@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from millrace_scheduling.calendar.model import Calendar, VisitType
+from millrace_scheduling.calendar.model import Calendar
 from millrace_scheduling.calendar.windows import Window, expand_blocks, expand_hours, merge_windows, subtract_windows
 
 UNLIMITED = 1 << 40
@@ -51,14 +51,6 @@ def _segment(calendar: Calendar, anchor: int, part: Window, open_time: Sequence[
     return Segment(first, end, until) if first < end else None
 
 
-def find_segment(segments: Iterable[Segment], grid: int, start: int) -> Segment | None:
-    """Return the segment that has a slot at `start`; None if no segment has."""
-    for segment in segments:
-        if segment.first <= start < segment.end and (start - segment.first) % grid == 0:
-            return segment
-    return None
-
-
 class OccupiedTime:
     """The reserved time of a provider with its buffers, as sorted lists of begins and ends in minutes.
 
@@ -71,16 +63,3 @@ class OccupiedTime:
         ordered = sorted(windows)
         self.begins = [begin for begin, _ in ordered]
         self.ends = [end for _, end in ordered]
-
-
-def fits(visit_type: VisitType, start: int, until: int, room: Window) -> bool:
-    """Return whether a visit with its buffers fits at `start`.
-
-    `until`: the end of the open time; `room`: free minutes before and after `start`.
-    """
-    before, after = room
-    return (
-        start + visit_type.minutes <= until
-        and visit_type.buffer_before <= before
-        and visit_type.minutes + visit_type.buffer_after <= after
-    )

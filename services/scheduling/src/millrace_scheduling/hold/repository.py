@@ -1,12 +1,13 @@
-"""Database access for holds, and for the booking context that a request for a hold is checked against.
+"""Database access for holds.
 
 Creating a hold takes one read and one write (decision 0039). The read returns the idempotency record of the request's
-key and, if there is none, the booking context. The write does all the rest in one statement.
+key and, if there is none, the booking context: what decides about the request. The write does all the rest in one
+statement.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
@@ -14,12 +15,8 @@ from uuid import UUID
 from millrace_platform.database import Connection, Session
 from millrace_platform.idempotency import IdempotencyKey, insert_record_cte, select_record_or
 from millrace_platform.statements import Statements, fetch_first
-from millrace_scheduling.availability.model import decode_segments
-from millrace_scheduling.availability.repository import decode_calendar_cached, segments_expression
-from millrace_scheduling.calendar.model import Calendar
-from millrace_scheduling.calendar.slots import Segment
+from millrace_scheduling.availability.repository import booking_context_query
 from millrace_scheduling.hold.model import HOLDS_PER_ADDRESS, HOLDS_PER_PATIENT, Hold, HoldUsage
-from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation.model import Reservation
 from millrace_scheduling.reservation.repository import (
     Reserve,
@@ -29,16 +26,6 @@ from millrace_scheduling.reservation.repository import (
     visit_from_row,
 )
 from millrace_scheduling.statement import NamedStatement
-
-
-def _select_context(provider_location_id: str, day: str) -> str:
-    # A day of the calendar's time zone may be the day before or after that of UTC.
-    return f"""
-SELECT p.id, p.npi, p.practice_id, p.time_zone, p.version, c.document::text AS document,
-    {segments_expression("p.id", f"{day} - 1", f"{day} + 1")} AS segments
-FROM provider_locations p LEFT JOIN calendars c ON c.provider_location_id = p.id
-WHERE p.id = {provider_location_id} AND NOT p.is_deleted
-"""  # noqa: S608 # constants
 
 
 def _select_hold(patient_id: str, hold_id: str) -> str:
@@ -51,8 +38,7 @@ WHERE r.patient_id = {patient_id} AND r.id = {hold_id}
 """  # noqa: S608 # constants
 
 
-_CONTEXT: Final = _select_context("$1", "$2::date")
-_RECORD_OR_CONTEXT: Final = select_record_or(_select_context("$3", "$4::date"))
+_RECORD_OR_CONTEXT: Final = select_record_or(booking_context_query("$3", "$4", "$5"))
 _HOLD: Final = _select_hold("$1", "$2")
 _RECORD_OR_HOLD: Final = select_record_or(_select_hold("$1", "$3"))
 # `count_active_holds` locks the patient, so that concurrent holds of one patient are counted one after the other
@@ -71,15 +57,6 @@ SELECT usage.*, EXISTS (SELECT FROM reserved) AS is_reserved FROM usage
 _TRY_LOCK_PATIENT: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended($1::uuid::text, 0)) AS is_locked"
 _USAGE: Final = "SELECT by_patient, patient_until FROM count_active_holds($1, NULL, $2)"
 _EXTEND: Final = NamedStatement("UPDATE reservations SET expires_at = :expires_at, is_extended = true WHERE id = :id")
-
-
-@dataclass(frozen=True, slots=True)
-class BookingContext:
-    """A provider-location with its calendar (None if it has none) and its slots around the requested day."""
-
-    provider_location: ProviderLocation
-    calendar: Calendar | None
-    segments: list[Segment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +87,17 @@ ReserveHold: TypeAlias = Callable[[Connection, Reservation, Sequence[object], da
 """Type of the function `reserve_hold`, so that tests can replace it."""
 
 
-async def find_context(session: Session, provider_location_id: UUID, start: datetime) -> BookingContext | None:
-    """Return the booking context around `start`; None for an unknown provider-location."""
-    row = await fetch_first(session, _CONTEXT, provider_location_id, start.astimezone(UTC).date())
-    return None if row is None else context_from_row(row)
-
-
 async def find_record_or_context(
-    connection: Connection, patient_id: UUID, key: IdempotencyKey, provider_location_id: UUID, start: datetime
+    connection: Connection,
+    patient_id: UUID,
+    key: IdempotencyKey,
+    provider_location_id: UUID,
+    start: datetime,
+    *,
+    now: datetime,
 ) -> Any:
-    """Return a row with the key's idempotency record or, if there is none, columns for `context_from_row`."""
-    day = start.astimezone(UTC).date()
-    return await fetch_first(connection, _RECORD_OR_CONTEXT, patient_id, key.key, provider_location_id, day)
+    """Return a row with the key's idempotency record or, if there is none, columns for `booking_context_from`."""
+    return await fetch_first(connection, _RECORD_OR_CONTEXT, patient_id, key.key, provider_location_id, start, now)
 
 
 async def find_record_or_hold(connection: Connection, patient_id: UUID, key: IdempotencyKey, hold_id: UUID) -> Any:
@@ -167,15 +143,6 @@ async def find_for_update(session: Session, hold_id: UUID, patient_id: UUID) -> 
 async def save_extension(session: Session, hold: Hold) -> None:
     """Store the new expiry of a hold that is locked."""
     await fetch_first(session, *_EXTEND.bind(id=hold.id, expires_at=hold.expires_at))
-
-
-def context_from_row(row: Any) -> BookingContext | None:
-    """Convert a row to the booking context; return None if the row has no provider-location."""
-    if row["id"] is None:
-        return None
-    provider_location = ProviderLocation(row["id"], row["npi"], row["practice_id"], row["time_zone"], row["version"])
-    calendar = None if row["document"] is None else decode_calendar_cached(row["document"])
-    return BookingContext(provider_location, calendar, decode_segments(row["segments"] or ()))
 
 
 def hold_from_row(row: Any) -> HoldRow | None:

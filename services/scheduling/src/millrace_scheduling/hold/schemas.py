@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_platform.resources import Body, Schema
-from millrace_scheduling.calendar.schemas import VisitReasonSlug
+from millrace_scheduling.calendar.schemas import Slug, VisitReasonSlug
 from millrace_scheduling.hold.model import Hold
 from millrace_scheduling.hold.visit_request import VisitRequest
 from millrace_scheduling.reservation.model import Visit
@@ -29,17 +29,23 @@ Start = Annotated[
 
 
 class HoldBody(Body):
-    """The time to hold and its visit. `dependant_id` is set if the visit is for a dependant of the patient."""
+    """The time to hold and its visit. `dependant_id` is set if the visit is for a dependant of the patient.
+
+    Without a `visit_type` the hold gets the one that availability shows for the same reason, patient and mode.
+    """
 
     provider_location_id: UUID
     start: Start
     visit_reason: Reason | None = None
     patient: PatientKind = "new"
     mode: Mode = "in_person"
+    visit_type: Annotated[Slug | None, Field(description="Id of a visit type of the calendar.")] = None
     dependant_id: UUID | None = None
 
     def visit_request(self) -> VisitRequest:
-        return VisitRequest(self.provider_location_id, self.start, self.visit_reason, self.patient, self.mode)
+        return VisitRequest(
+            self.provider_location_id, self.start, self.visit_reason, self.patient, self.mode, self.visit_type
+        )
 
 
 class VisitFields(Schema):
@@ -91,8 +97,3 @@ class HoldResource(VisitFields):
             expires_at=hold.expires_at,
             extendable=not hold.is_extended,
         )
-
-
-def local_text(start: datetime, time_zone: str) -> str:
-    """Return `start` in the format of RFC 3339, in the local time of the time zone with its UTC offset."""
-    return start.astimezone(get_zone(time_zone)).isoformat()

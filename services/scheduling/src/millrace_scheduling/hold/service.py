@@ -9,7 +9,7 @@ from uuid import UUID
 
 from millrace_platform.authentication import Principal
 from millrace_platform.database import Connection
-from millrace_platform.errors import Conflict, Problem, TooManyRequests
+from millrace_platform.errors import Conflict, TooManyRequests
 from millrace_platform.idempotency import (
     IdempotencyKey,
     StoredResponse,
@@ -18,17 +18,22 @@ from millrace_platform.idempotency import (
     record_values,
 )
 from millrace_platform.ids import Ids
-from millrace_platform.statements import Statements
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
-from millrace_scheduling.availability.service import find_nearest
+from millrace_scheduling.availability.model import find_bookable_visit_type
+from millrace_scheduling.availability.repository import booking_context_from
+from millrace_scheduling.availability.service import explain
 from millrace_scheduling.hold import repository
 from millrace_scheduling.hold.model import HOLD_LIFETIME, AlreadyExtendedError, Hold, HoldUsage, TooManyHoldsError
-from millrace_scheduling.hold.repository import BookingContext, HoldRow, ReserveHold
-from millrace_scheduling.hold.schemas import HoldResource, local_text
-from millrace_scheduling.hold.visit_request import NotOfferedError, NoVisitTypeError, VisitRequest, resolve_visit
-from millrace_scheduling.problems import hold_expired, hold_used, no_visit_type, not_found, slot_taken
+from millrace_scheduling.hold.refusal import visit_refusal
+from millrace_scheduling.hold.repository import HoldRow, ReserveHold
+from millrace_scheduling.hold.schemas import HoldResource
+from millrace_scheduling.hold.visit_request import VisitRequest
+from millrace_scheduling.problems import hold_expired, hold_used, not_found
 from millrace_scheduling.reservation import repository as reservations
-from millrace_scheduling.reservation.model import Owner, Reservation, TimeRange, Visit
+from millrace_scheduling.reservation.model import Owner, Reservation
+
+ATTEMPTS = 2
+"""How often a hold is tried: once more if the time is reserved meanwhile and another visit type still fits."""
 
 
 class WaitlistOffers(Protocol):
@@ -41,32 +46,6 @@ class WaitlistOffers(Protocol):
     async def decline_offer(self, work: UnitOfWork, offer_id: UUID) -> None:
         """Close the offer and return its entry to the waitlist: the offered hold was released."""
         ...
-
-
-async def resolve_request(
-    session: Statements, request: VisitRequest, context: BookingContext | None, now: datetime
-) -> tuple[Visit, TimeRange]:
-    """Return the requested visit and the time that it occupies. Problems: 404, 409 with alternative times, 422."""
-    if context is None:
-        raise not_found("provider-location", request.provider_location_id)
-    if context.calendar is None:
-        raise slot_taken([], "The provider takes no bookings here.")
-    try:
-        return resolve_visit(request, context.provider_location, context.calendar, context.segments, now)
-    except NoVisitTypeError as error:
-        raise no_visit_type(error.possible) from None
-    except NotOfferedError as error:
-        raise await slot_taken_with_alternatives(
-            session, request, context.calendar.time_zone, now, str(error)
-        ) from None
-
-
-async def slot_taken_with_alternatives(
-    session: Statements, request: VisitRequest, time_zone: str, now: datetime, *detail: str
-) -> Problem:
-    """Return a 409 problem with the nearest free starts, in the local time of the time zone."""
-    starts = await find_nearest(session, request.provider_location_id, request.start, request.criteria, now)
-    return slot_taken([local_text(each, time_zone) for each in starts], *detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +74,30 @@ class HoldService:
 
             async def look_up() -> Any:
                 return await repository.find_record_or_context(
-                    connection, owner.patient_id, key, request.provider_location_id, request.start
+                    connection, owner.patient_id, key, request.provider_location_id, request.start, now=now
                 )
 
             async def reserve(row: Any) -> StoredResponse:
-                context = repository.context_from_row(row)
-                visit, occupied = await resolve_request(connection, request, context, now)
-                hold = Hold(self.ids(), owner.patient_id, owner.dependant_id, visit, now + HOLD_LIFETIME)
-                reservation = Reservation(hold.id, owner, visit, occupied, hold.expires_at)
-                response = _response(201, hold)
-                idempotency_record = record_values(owner.patient_id, key, now, response)
-                if not await self._reserve(connection, reservation, idempotency_record, now):
-                    raise await slot_taken_with_alternatives(connection, request, visit.time_zone, now)
-                return response
+                context = booking_context_from(row)
+                if context is None:
+                    raise not_found("provider-location", request.provider_location_id)
+                timetable, occupied = context
+                visit_type = find_bookable_visit_type(
+                    timetable, occupied, request.criteria, request.start, now.timestamp()
+                )
+                for _ in range(ATTEMPTS):
+                    if visit_type is not None:
+                        visit, visit_time = request.to_visit(timetable, visit_type)
+                        hold = Hold(self.ids(), owner.patient_id, owner.dependant_id, visit, now + HOLD_LIFETIME)
+                        reservation = Reservation(hold.id, owner, visit, visit_time, hold.expires_at)
+                        response = _response(201, hold)
+                        idempotency_record = record_values(owner.patient_id, key, now, response)
+                        if await self._reserve(connection, reservation, idempotency_record, now):
+                            return response
+                    visit_type, reasons = await explain(connection, timetable, request.start, request.criteria, now=now)
+                    if reasons:
+                        break
+                raise await visit_refusal(connection, request, timetable, reasons, now)
 
             return await execute_statement_once(key, look_up, reserve)
 

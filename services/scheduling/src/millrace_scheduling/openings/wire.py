@@ -7,8 +7,9 @@ import msgspec
 
 from millrace_contracts.registry import AVAILABILITY
 from millrace_platform.unit_of_work import Action, Event
-from millrace_scheduling.availability.model import ANY_VISIT, StartBounds, Timetable, find_bookable_times
+from millrace_scheduling.availability.model import StartBounds, Timetable, find_bookable_times
 from millrace_scheduling.availability.rendering import openings_json
+from millrace_scheduling.availability.visit_types import ANY_VISIT
 from millrace_scheduling.calendar.slots import OccupiedTime
 from millrace_scheduling.calendar.windows import start_of_day
 from millrace_scheduling.openings.model import week_name

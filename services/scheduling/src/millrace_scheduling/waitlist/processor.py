@@ -12,9 +12,10 @@ from millrace_platform.errors import Problem
 from millrace_platform.ids import Ids
 from millrace_platform.periodic import run_periodically
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_scheduling.availability.model import find_bookable_visit_type
+from millrace_scheduling.calendar.slots import OccupiedTime
 from millrace_scheduling.hold import repository as holds
 from millrace_scheduling.hold.model import TooManyHoldsError
-from millrace_scheduling.hold.visit_request import NotOfferedError, NoVisitTypeError, resolve_visit
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.reservation.model import Owner, Reservation
@@ -131,16 +132,13 @@ class WaitlistProcessor:
 
     async def _try_start(self, work: UnitOfWork, entry: Entry, free_times: FreeTimes, start: datetime) -> Offer | None:
         """Reserve the time of an offer; return None if it can't be reserved."""
-        timetable = free_times.timetable
-        if timetable.calendar is None:
+        request, timetable = entry.request_visit(start), free_times.timetable
+        visit_type = find_bookable_visit_type(
+            timetable, OccupiedTime(free_times.occupied), request.criteria, start, work.now.timestamp()
+        )
+        if visit_type is None:
             return None
-        request = entry.request_visit(start)
-        try:
-            visit, occupied = resolve_visit(
-                request, free_times.provider_location, timetable.calendar, timetable.segments, work.now
-            )
-        except (NotOfferedError, NoVisitTypeError):
-            return None
+        visit, occupied = request.to_visit(timetable, visit_type)
         expires_at = work.now + OFFER_LIFETIME
         offer = Offer(self.ids(), 1, OfferState.OFFERED, self.ids(), start, visit.minutes, expires_at)
         owner = Owner(entry.patient_id, entry.dependant_id)

@@ -1,0 +1,30 @@
+"""The problem that says why a requested visit can't be booked, and when it can be."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from millrace_platform.errors import Problem
+from millrace_platform.statements import Statements
+from millrace_scheduling.availability.explanation import Reason
+from millrace_scheduling.availability.model import Timetable
+from millrace_scheduling.availability.service import find_nearest
+from millrace_scheduling.availability.visit_types import find_possible_values
+from millrace_scheduling.hold.visit_request import VisitRequest
+from millrace_scheduling.problems import no_visit_type, slot_taken
+from millrace_scheduling.zones import get_zone
+
+
+async def visit_refusal(
+    session: Statements, request: VisitRequest, timetable: Timetable, reasons: Sequence[Reason], now: datetime
+) -> Problem:
+    """Return a 409 problem with the reasons and the nearest free starts, in the local time of the provider-location.
+
+    If no visit type matches the request, at any time, the problem is a 422.
+    """
+    calendar = timetable.calendar
+    if calendar is not None and Reason.WRONG_VISIT_TYPE in reasons:
+        return no_visit_type(find_possible_values(calendar.visit_types, request.criteria))
+    zone = get_zone(timetable.time_zone)
+    starts = await find_nearest(session, request.provider_location_id, request.start, request.criteria, now)
+    alternatives = [each.astimezone(zone).isoformat() for each in starts]
+    return slot_taken(alternatives, {each.value: each.detail for each in reasons})
