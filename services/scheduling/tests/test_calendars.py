@@ -17,7 +17,7 @@ async def test_put_creates_and_replacing_requires_the_etag(service: Service) -> 
     assert (first.status_code, first.headers["ETag"]) == (201, '"1"')
     shown = await service.client.get(path, headers=STAFF)
     assert shown.json() == first.json()
-    assert shown.json()["time_zone"] == "America/New_York"
+    assert (shown.json()["time_zone"], shown.json()["local_time_zone"]) == (None, "America/New_York")
     changed = {**shown.json(), "grid_minutes": 15}
     assert (await service.client.put(path, json=changed, headers=STAFF)).status_code == 428
     assert (await service.client.put(path, json=changed, headers={**STAFF, "If-Match": '"9"'})).status_code == 412

@@ -107,6 +107,7 @@ FOLLOW_UP = {"id": "follow", "name": "Follow-up", "minutes": 30, "modes": ["vide
         pytest.param([ACNE_IN_PERSON], {"visit_reason": "annual-physical"}, ["visit_reason"], id="wrong reason"),
         pytest.param([FOLLOW_UP], {"mode": "video"}, ["patient"], id="wrong kind of patient"),
         pytest.param([FOLLOW_UP], {}, ["mode", "patient", "visit_reason"], id="several wrong"),
+        pytest.param([ACNE_IN_PERSON], {"visit_type": "intake"}, ["visit_type"], id="unknown visit type"),
         pytest.param(
             [ACNE_IN_PERSON, {**FOLLOW_UP, "visit_reasons": ["eczema"]}],
             {"mode": "video", "visit_reason": "acne", "patient": "existing"},
@@ -240,3 +241,61 @@ async def test_repeated_request_creates_one_hold(service: Service) -> None:
     assert {response.status_code for response in responses} == {201}
     other = await ada.hold(location, TEN, idempotency_key="again")
     assert (other.status_code, other.json()["type"]) == (422, "urn:millrace:problem:idempotency-key-reused")
+
+
+AFTERNOON = {
+    "weekly_hours": [{"weekday": "thursday", "opens": "13:00", "closes": "16:00"}],
+    "visit_types": [
+        {"id": "intake", "name": "Intake", "minutes": 45},
+        {"id": "follow-up", "name": "Follow-up", "minutes": 15},
+    ],
+    "grid_minutes": 15,
+}
+
+
+async def booked_afternoon(service: Service) -> str:
+    """Add a provider-location open from one to four and booked from 13:45 until 15:45; return its id."""
+    location = await bookable_location(service, **AFTERNOON)
+    for start in ("13:45", "14:30"):
+        await new_patient(service).book(location, at(start), visit_type="intake")
+    for start in ("15:15", "15:30"):
+        await new_patient(service).book(location, at(start), visit_type="follow-up")
+    return location
+
+
+def at(clock: str) -> str:
+    return f"2026-11-19T{clock}:00-05:00"
+
+
+async def test_time_is_held_as_the_visit_that_is_listed(service: Service) -> None:
+    location = await booked_afternoon(service)
+    query = {"provider_location": location, "from": "2026-11-19", "to": "2026-11-19"}
+    response = await service.client.get("/v1/availability", params=query)
+    listed = response.json()["provider_locations"][0]["openings"]
+    assert {each["start"]: each["visit_type"] for each in listed} == {
+        at("13:00"): "intake",
+        at("13:15"): "follow-up",
+        at("13:30"): "follow-up",
+        at("15:45"): "follow-up",
+    }
+    held = await new_patient(service).hold(location, at("13:30"))
+    assert (held.status_code, held.json()["visit_type"], held.json()["minutes"]) == (201, "follow-up", 15)
+
+
+async def test_named_visit_type_is_held_or_refused(service: Service) -> None:
+    location = await booked_afternoon(service)
+    refused = await new_patient(service).hold(location, at("13:15"), visit_type="intake")
+    assert (refused.status_code, refused.json()["reasons"]) == (409, ["booked"])
+    assert refused.json()["alternatives"][0] == at("13:00")
+    held = await new_patient(service).hold(location, at("13:00"), visit_type="follow-up")
+    assert (held.status_code, held.json()["minutes"]) == (201, 15)
+
+
+async def test_rescheduled_visit_keeps_its_type(service: Service) -> None:
+    location, ada = await booked_afternoon(service), new_patient(service)
+    intake = await ada.book(location, at("13:00"))
+    refused = await ada.act(intake, "reschedule", {"start": at("15:45")})
+    assert (refused.status_code, refused.json()["reasons"]) == (409, ["too_short"])
+    next_week = "2026-11-26T13:00:00-05:00"
+    moved = await ada.act(intake, "reschedule", {"start": next_week})
+    assert (moved.status_code, moved.json()["visit_type"], moved.json()["minutes"]) == (200, "intake", 45)

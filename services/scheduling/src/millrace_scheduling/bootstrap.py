@@ -9,6 +9,7 @@ from millrace_platform.background import Task
 from millrace_platform.persistence import open_relay, open_service_database
 from millrace_platform.service import Infrastructure, Subscription
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
+from millrace_scheduling.appointment.time_zones import publish_time_zone
 from millrace_scheduling.availability.service import AvailabilityService
 from millrace_scheduling.booking import create_booking_services
 from millrace_scheduling.calendar.extension import SlotExtension
@@ -46,7 +47,7 @@ async def start(
     database = await stack.enter_async_context(open_service_database(settings, url, name=APPLICATION))
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, url))
     units = UnitsOfWork(database, Envelopes(SOURCE, clock, ids))
-    calendars = CalendarService(units)
+    calendars = CalendarService(units, publish_time_zone)
     app.state.booking = booking = await create_booking_services(settings, units, ids, guard)
     handler = CompositeHandler(
         (

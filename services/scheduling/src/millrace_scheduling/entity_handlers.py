@@ -57,7 +57,9 @@ class ProviderLocationHandler:
     calendars: CalendarService
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Store newer versions and delete the calendars of deleted provider-locations. Idempotent."""
+        """Store newer versions; delete the calendars of deleted provider-locations, and have calendars follow locations
+        to another time zone. Idempotent.
+        """
         latest = {
             each.id: each
             for record in records
@@ -67,9 +69,18 @@ class ProviderLocationHandler:
         if not latest:
             return
         async with self.units.begin() as work:
-            for each in await provider_locations.save_newer(work.session, list(latest.values()), work.now):
+            zones_before = await provider_locations.list_time_zones_for_update(work.session, latest.keys())
+            saved = await provider_locations.save_newer(work.session, list(latest.values()), work.now)
+            for each in saved:
                 if each.is_deleted:
                     await self.calendars.delete_with_provider_location(work, each)
+            moved = [
+                each
+                for each in saved
+                if not each.is_deleted and zones_before.get(each.id, each.time_zone) != each.time_zone
+            ]
+            if moved:
+                await self.calendars.follow_locations(work, moved)
 
 
 @dataclass(frozen=True, slots=True)

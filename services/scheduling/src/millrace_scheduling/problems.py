@@ -1,6 +1,6 @@
 """Problems of bookings, beyond those of the platform."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from millrace_platform.errors import FieldError, NotFound, Problem, Unprocessable
 
@@ -44,11 +44,11 @@ def hold_used(appointment_id: object) -> Problem:
     )
 
 
-def no_visit_type(possible: Mapping[str, Sequence[str]]) -> Unprocessable:
+def no_visit_type(possible: Mapping[str, Sequence[str]], requested: Collection[str]) -> Unprocessable:
     """Return a 422: no visit type of the calendar matches the request.
 
-    `possible` are, for each field whose change alone would help, its values that would; without any, all four
-    fields are named.
+    `possible` are, for each field whose change alone would help, its values that would; without any, all
+    `requested` fields are named.
     """
     wrong = [
         FieldError(
@@ -59,9 +59,9 @@ def no_visit_type(possible: Mapping[str, Sequence[str]]) -> Unprocessable:
         for name, values in possible.items()
     ]
     if not wrong:
-        detail = "The provider-location has no visits for this mode, kind of patient, reason and visit type."
+        detail = "The provider-location has no visits for these values together."
         remedy = "Request its availability without them: the response lists what can be booked."
-        wrong = [FieldError(field=name, detail=detail, remedy=remedy) for name in _CRITERIA]
+        wrong = [FieldError(field=name, detail=detail, remedy=remedy) for name in requested]
     return Unprocessable(errors=wrong)
 
 

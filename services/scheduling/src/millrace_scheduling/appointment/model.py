@@ -171,6 +171,10 @@ class Appointment:
             after, visit=visit, reservation_id=reservation_id, moved_from=self.visit.start, sequence=self.sequence + 1
         )
 
+    def with_new_time_zone(self, now: datetime) -> "Appointment":
+        """Return the next version of an appointment that is shown in another time zone, at the same moment."""
+        return replace(self, version=self.version + 1, updated_at=now)
+
     def mark_arrived(self, now: datetime) -> "Appointment":
         """Record that the patient arrived. Raises `WrongStateError`, `TooEarlyError` before the `ARRIVAL_LEAD`."""
         return self._apply_from(self.visit.start - ARRIVAL_LEAD, Action.ARRIVE, now)

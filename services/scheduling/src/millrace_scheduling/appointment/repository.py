@@ -12,20 +12,20 @@ from millrace_platform.database import Session
 from millrace_platform.idempotency import insert_record_cte
 from millrace_platform.statements import Statements, fetch, fetch_first
 from millrace_scheduling.appointment.model import Appointment, Cancellation, Party, State
+from millrace_scheduling.calendar.repository import JOIN_CALENDAR, TIME_ZONE
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.provider_location.repository import provider_location_from_row
 from millrace_scheduling.reservation.repository import visit_from_row
 from millrace_scheduling.statement import NamedStatement
 
 # ruff: noqa: S608 # constants
-_SELECT: Final = """
+_SELECT: Final = f"""
 SELECT a.id, a.version, a.state, a.reservation_id, a.patient_id, a.dependant_id, a.provider_location_id, a.npi,
-    a.time_zone, a.start, a.minutes, a.visit_type, a.visit_reason, a.mode, a.patient_kind, a.sequence, a.moved_from,
+    {TIME_ZONE}, a.start, a.minutes, a.visit_type, a.visit_reason, a.mode, a.patient_kind, a.sequence, a.moved_from,
     a.cancelled_by, a.cancellation_reason, a.completed_at, a.created_at, a.updated_at,
     p.practice_id, p.version AS provider_location_version,
     coalesce((c.document ->> 'cancellation_cutoff')::integer, 0) AS notice
-FROM appointments a JOIN provider_locations p ON p.id = a.provider_location_id
-LEFT JOIN calendars c ON c.provider_location_id = a.provider_location_id
+FROM appointments a JOIN provider_locations p ON p.id = a.provider_location_id {JOIN_CALENDAR}
 """
 _IN_RANGE: Final = "AND (a.start, a.id) > ($2, $3) AND a.start < $5 ORDER BY a.start, a.id LIMIT $4"
 # One statement turns a hold into an appointment: its row lock on the reservation orders booking and expiry.
@@ -37,9 +37,9 @@ WITH reservation AS (
     RETURNING *
 ), appointment AS (
     INSERT INTO appointments (id, version, state, reservation_id, patient_id, dependant_id, provider_location_id, npi,
-        time_zone, start, minutes, visit_type, visit_reason, mode, patient_kind, sequence, created_at, updated_at)
+        start, minutes, visit_type, visit_reason, mode, patient_kind, sequence, created_at, updated_at)
     SELECT id, 1, 'booked', id, patient_id, dependant_id, provider_location_id, npi,
-        :time_zone, start, minutes, visit_type, visit_reason, mode, patient_kind, 0, :now, :now
+        start, minutes, visit_type, visit_reason, mode, patient_kind, 0, :now, :now
     FROM reservation
     RETURNING id
 ),
@@ -54,7 +54,7 @@ _SAVE: Final = NamedStatement("""
 UPDATE appointments SET version = :version, state = :state, reservation_id = :reservation_id, patient_id = :patient_id,
     dependant_id = :dependant_id, start = :start, minutes = :minutes, visit_type = :visit_type, sequence = :sequence,
     moved_from = :moved_from, cancelled_by = :cancelled_by, cancellation_reason = :cancellation_reason,
-    completed_at = :completed_at, updated_at = :updated_at, time_zone = :time_zone
+    completed_at = :completed_at, updated_at = :updated_at
 WHERE id = :id AND version = :version - 1 RETURNING id
 """)
 ERASURE_BATCH: Final = 1_000
@@ -89,7 +89,6 @@ async def book(
         id=appointment.id,
         patient_id=appointment.patient_id,
         now=appointment.created_at,
-        time_zone=appointment.visit.time_zone,
         idempotency_record=idempotency_record,
         outbox_row=outbox_row,
     )
@@ -125,7 +124,6 @@ async def save(session: Session, appointment: Appointment) -> None:
         cancellation_reason=None if cancellation is None else cancellation.reason,
         completed_at=appointment.completed_at,
         updated_at=appointment.updated_at,
-        time_zone=visit.time_zone,
     )
     if await fetch_first(session, *statement) is None:
         raise RuntimeError("the appointment was changed without its lock")
@@ -144,6 +142,15 @@ async def list_at_provider_location(
     """Return a provider-location's appointments after a position that start before a moment, ordered by start."""
     clauses = f"WHERE a.provider_location_id = $1 {_IN_RANGE}"
     return await list_where(session, clauses, provider_location_id, *after, limit, before)
+
+
+async def list_upcoming_for_update(
+    session: Session, provider_location_id: UUID, after: Position, limit: int
+) -> list[Appointment]:
+    """Lock and return booked and confirmed appointments at a provider-location after a position, ordered by start."""
+    clauses = """WHERE a.provider_location_id = $1 AND a.state IN ('booked', 'confirmed')
+        AND (a.start, a.id) > ($2, $3) ORDER BY a.start, a.id LIMIT $4 FOR UPDATE OF a"""
+    return await list_where(session, clauses, provider_location_id, *after, limit)
 
 
 async def list_for_erasure(session: Session, patient_id: UUID) -> list[Appointment]:

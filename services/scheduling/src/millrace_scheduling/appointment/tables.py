@@ -26,7 +26,6 @@ appointments = Table(
     Column("dependant_id", Uuid),
     Column("provider_location_id", Uuid, nullable=False),
     Column("npi", Text, nullable=False),
-    Column("time_zone", Text, nullable=False),
     Column("start", DateTime(timezone=True), nullable=False),
     Column("minutes", Integer, nullable=False),
     Column("visit_type", Text, nullable=False),

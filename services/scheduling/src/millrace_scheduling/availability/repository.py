@@ -10,7 +10,7 @@ from millrace_platform.statements import Statements, fetch, fetch_first
 from millrace_scheduling.availability.explanation import ReservedTime
 from millrace_scheduling.availability.model import NO_OCCUPIED_TIME, Timetable, decode_segments
 from millrace_scheduling.calendar.model import Calendar
-from millrace_scheduling.calendar.repository import decode_calendar
+from millrace_scheduling.calendar.repository import JOIN_CALENDAR, TIME_ZONE, decode_calendar
 from millrace_scheduling.calendar.slots import OccupiedTime
 
 
@@ -27,10 +27,10 @@ def _minute(moment: str) -> str:
     return f"extract(epoch FROM {moment})::bigint / 60"
 
 
-_COLUMNS: Final = "p.npi, p.practice_id, p.time_zone, calendars.document::text AS document"
+_COLUMNS: Final = f"p.npi, p.practice_id, {TIME_ZONE}, c.document::text AS document"
 _TIMETABLES: Final = f"""
 SELECT p.id, {_COLUMNS}, {segments_expression("p.id", "$2", "$3")} AS numbers
-FROM provider_locations p LEFT JOIN calendars ON calendars.provider_location_id = p.id
+FROM provider_locations p {JOIN_CALENDAR}
 WHERE p.id = ANY($1::uuid[]) AND NOT p.is_deleted
 """  # noqa: S608 # constants
 _BEGIN, _END = _minute("lower(r.occupied)"), _minute("upper(r.occupied)")
@@ -45,7 +45,7 @@ SELECT each.provider_location_id, each.week, {_COLUMNS}, reserved.begins, reserv
     {segments_expression("p.id", "each.week", "each.week + 6")} AS numbers
 FROM unnest($1::uuid[], $2::date[]) AS each (provider_location_id, week)
 JOIN provider_locations p ON p.id = each.provider_location_id
-LEFT JOIN calendars ON calendars.provider_location_id = p.id
+{JOIN_CALENDAR}
 CROSS JOIN LATERAL (
     SELECT array_agg({_BEGIN}) AS begins, array_agg({_END}) AS ends FROM reservations r
     WHERE r.npi = p.npi AND {_OVERLAPS.format(first="each.week", last="(each.week + 6)", now="$3")}
@@ -77,7 +77,7 @@ def booking_context_query(provider_location_id: str, start: str, now: str, own_i
     return f"""
 SELECT p.id, {_COLUMNS}, reserved.begins, reserved.ends,
     {segments_expression("p.id", f"{day} - 1", f"{day} + 1")} AS numbers
-FROM provider_locations p LEFT JOIN calendars ON calendars.provider_location_id = p.id
+FROM provider_locations p {JOIN_CALENDAR}
 CROSS JOIN LATERAL (
     SELECT array_agg({_BEGIN}) AS begins, array_agg({_END}) AS ends FROM reservations r
     WHERE r.npi = p.npi AND NOT r.is_released AND (r.expires_at IS NULL OR r.expires_at > {now})
@@ -145,9 +145,8 @@ def _occupied_time(row: Any) -> OccupiedTime:
 
 def _timetable(provider_location_id: UUID, row: Any) -> Timetable:
     calendar = None if row["document"] is None else decode_calendar_cached(row["document"])
-    zone = row["time_zone"] if calendar is None else calendar.time_zone
     segments = decode_segments(row["numbers"] or ())
-    return Timetable(provider_location_id, row["npi"], row["practice_id"], zone, calendar, segments)
+    return Timetable(provider_location_id, row["npi"], row["practice_id"], row["time_zone"], calendar, segments)
 
 
 @lru_cache(maxsize=4096)

@@ -63,10 +63,12 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     Slots are `grid_minutes` apart, counted from each opening. Open time is the weekly hours except on holidays, plus
     the extra hours, minus the blocks. Slots can be booked from `minimum_notice` minutes from now through `horizon_days`
-    days including today; patients can cancel until `cancellation_cutoff` minutes before the visit.
+    days including today; patients can cancel until `cancellation_cutoff` minutes before the visit. With
+    `follows_location`, `time_zone` is that of the location and changes with it.
     """
 
     time_zone: str
+    follows_location: bool = False
     weekly_hours: tuple[Hours, ...]
     visit_types: tuple[VisitType, ...]
     grid_minutes: int = 15

@@ -1,9 +1,9 @@
 """Database access for calendars and their slots."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -12,10 +12,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.database_errors import driver_errors_as_problems
+from millrace_platform.statements import Statements, fetch_first
 from millrace_scheduling.calendar.model import Calendar
 from millrace_scheduling.calendar.slots import compute_segments
 from millrace_scheduling.calendar.tables import calendars, slots
 
+JOIN_CALENDAR: Final = "LEFT JOIN calendars c ON c.provider_location_id = p.id"
+TIME_ZONE: Final = "coalesce(c.document ->> 'time_zone', p.time_zone) AS time_zone"
+"""SQL of the time zone in which everything at a provider-location `p` with the calendar `c` is shown and published."""
 _decoder = msgspec.json.Decoder(Calendar)
 SLOT_COLUMNS = ("provider_location_id", "day", "segments")
 _CALENDARS = select(
@@ -24,6 +28,10 @@ _CALENDARS = select(
     cast(calendars.c.document, Text).label("document"),
     calendars.c.materialized_to,
 )
+
+_TIME_ZONE_OF: Final = f"""
+SELECT {TIME_ZONE} FROM provider_locations p {JOIN_CALENDAR} WHERE p.id = $1 AND NOT p.is_deleted
+"""  # noqa: S608 # constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,33 @@ async def find(session: ReadSession, provider_location_id: UUID, *, for_update: 
     query = _CALENDARS.where(calendars.c.provider_location_id == provider_location_id)
     row = (await session.execute(query.with_for_update() if for_update else query)).one_or_none()
     return None if row is None else _calendar_row(row)
+
+
+async def find_time_zone(session: Statements, provider_location_id: UUID) -> str | None:
+    """Return the `TIME_ZONE` of a provider-location; None if it is unknown or deleted."""
+    row = await fetch_first(session, _TIME_ZONE_OF, provider_location_id)
+    return None if row is None else row["time_zone"]
+
+
+async def list_with_own_time_zone(session: Session, provider_location_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of these provider-locations whose calendars don't follow the time zone of their location."""
+    query = select(calendars.c.provider_location_id).where(
+        calendars.c.provider_location_id.in_(provider_location_ids),
+        calendars.c.document.is_not(None),
+        ~calendars.c.document["follows_location"].as_boolean(),
+    )
+    return set((await session.execute(query)).scalars())
+
+
+async def lock_followers(session: Session, provider_location_ids: Collection[UUID]) -> list[CalendarRow]:
+    """Lock and return the calendars of these provider-locations that follow the time zone of their location."""
+    query = (
+        _CALENDARS.where(calendars.c.provider_location_id.in_(provider_location_ids))
+        .where(calendars.c.document["follows_location"].as_boolean())
+        .order_by(calendars.c.provider_location_id)
+        .with_for_update()
+    )
+    return [_calendar_row(row) for row in await session.execute(query)]
 
 
 async def add(session: Session, provider_location_id: UUID, calendar: Calendar, materialized_to: date) -> bool:

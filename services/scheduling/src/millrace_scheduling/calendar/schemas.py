@@ -166,10 +166,10 @@ class VisitTypeBody(Body):
 class CalendarBody(Body):
     """A whole calendar. Changes don't affect existing bookings."""
 
-    read_only: ClassVar[frozenset[str]] = frozenset({"provider_location_id", "npi", "version"})
+    read_only: ClassVar[frozenset[str]] = frozenset({"provider_location_id", "npi", "version", "local_time_zone"})
 
     time_zone: Annotated[str, AfterValidator(_require_time_zone)] | None = Field(
-        None, description="IANA name; by default that of the location.", examples=["America/New_York"]
+        None, description="IANA name; null to follow the time zone of the location.", examples=["America/New_York"]
     )
     weekly_hours: Annotated[tuple[HoursBody, ...], Field(max_length=70)]
     visit_types: Annotated[list[VisitTypeBody], Field(min_length=1, max_length=50)]
@@ -200,14 +200,14 @@ class CalendarBody(Body):
             raise _invalid("visit_types", "Two visit types have the same id.", "Give each its own id.")
         return self
 
-    def to_model(self, time_zone: str) -> Calendar:
-        """Return the calendar; `time_zone` is used if the body has none."""
+    def to_model(self, location_time_zone: str) -> Calendar:
+        """Return the calendar, which follows the time zone of its location if the body has none."""
         converted = {
             name: tuple(each.to_model() for each in getattr(self, name))
             for name in ("weekly_hours", "visit_types", "blocks", "extra_hours")
         }
-        zone, holidays = self.time_zone or time_zone, tuple(sorted(set(self.holidays)))
-        return Calendar(**{**dict(self), **converted, "time_zone": zone, "holidays": holidays})
+        zone = {"time_zone": self.time_zone or location_time_zone, "follows_location": self.time_zone is None}
+        return Calendar(**{**dict(self), **converted, **zone, "holidays": tuple(sorted(set(self.holidays)))})
 
 
 class CalendarResource(CalendarBody):
@@ -216,6 +216,9 @@ class CalendarResource(CalendarBody):
     provider_location_id: UUID
     npi: str
     version: Version
+    local_time_zone: str = Field(
+        description="IANA name of the time zone in which all times of the calendar are.", examples=["America/New_York"]
+    )
 
     @classmethod
     def of(cls, versioned: VersionedCalendar) -> "CalendarResource":
@@ -225,7 +228,8 @@ class CalendarResource(CalendarBody):
             provider_location_id=versioned.provider_location.id,
             npi=versioned.provider_location.npi,
             version=versioned.version,
-            time_zone=calendar.time_zone,
+            time_zone=None if calendar.follows_location else calendar.time_zone,
+            local_time_zone=calendar.time_zone,
             weekly_hours=tuple(
                 HoursBody(weekday=_weekday(each), opens=_format_minute(each.opens), closes=_format_minute(each.closes))
                 for each in calendar.weekly_hours

@@ -1,9 +1,12 @@
 """Changes calendars: one transaction writes the calendar and its slots, and marks openings to be recomputed."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from millrace_platform.authentication import Principal
 from millrace_platform.database import ReadSession
@@ -13,6 +16,7 @@ from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.access import can_manage
 from millrace_scheduling.calendar import repository
 from millrace_scheduling.calendar.model import Calendar, VersionedCalendar
+from millrace_scheduling.calendar.repository import CalendarRow
 from millrace_scheduling.dirty_marks import mark_dirty
 from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.provider_location.model import ProviderLocation
@@ -20,9 +24,13 @@ from millrace_scheduling.provider_location.model import ProviderLocation
 
 @dataclass(frozen=True, slots=True)
 class CalendarService:
-    """Reads and changes calendars for admins and the practice's staff; other callers get 404."""
+    """Reads and changes calendars for admins and the practice's staff; other callers get 404.
+
+    `publish_time_zone` publishes the appointments at a provider-location again after its time zone changed.
+    """
 
     units: UnitsOfWork
+    publish_time_zone: Callable[[UnitOfWork, UUID], Awaitable[None]]
 
     async def get(self, caller: Principal, provider_location_id: UUID) -> VersionedCalendar:
         """Return the calendar of a provider-location. Problems: 404."""
@@ -46,29 +54,70 @@ class CalendarService:
         Problems: 412, and 428 if a calendar is to be replaced without `match`.
         """
         async with self.units.begin() as work:
+            location_zone = await self._lock_time_zone(work, provider_location)
+            if calendar.follows_location:
+                calendar = replace(calendar, time_zone=location_zone)
             horizon = repository.slot_horizon(calendar, work.now.date())
             is_first = await repository.add(work.session, provider_location.id, calendar, horizon)
             before = await self._get_for_update(work, provider_location)
-            if is_first:
-                await self._materialize(work, provider_location, calendar, calendar)
-                return VersionedCalendar(provider_location, before.version, calendar), True
-            if before.calendar is not None:
+            if before.calendar is not None and not is_first:
                 _require_match(match, before.version)
-            if before.calendar == calendar:
-                return VersionedCalendar(provider_location, before.version, calendar), False
-            await repository.save_next_version(work.session, provider_location.id, calendar, horizon)
-            await repository.delete_slots(work.session, provider_location.id)
-            await self._materialize(work, provider_location, calendar, before.calendar or calendar)
-            return VersionedCalendar(provider_location, before.version + 1, calendar), before.calendar is None
+                if before.calendar == calendar:
+                    return VersionedCalendar(provider_location, before.version, calendar), False
+            if is_first:
+                version, zone_before = before.version, location_zone
+                await self._materialize(work, provider_location, calendar, calendar)
+            else:
+                version = await self._replace(work, provider_location, before, calendar)
+                zone_before = location_zone if before.calendar is None else before.calendar.time_zone
+            if calendar.time_zone != zone_before:
+                await self.publish_time_zone(work, provider_location.id)
+            return VersionedCalendar(provider_location, version, calendar), is_first or before.calendar is None
+
+    async def follow_locations(self, work: UnitOfWork, moved: Sequence[ProviderLocation]) -> None:
+        """Give the time zone of locations that moved to another one to the calendars that follow them.
+
+        All that is shown and published of these provider-locations follows: slots, openings and appointments. Calendars
+        with a time zone of their own stay as they are.
+        """
+        own_zones = await repository.list_with_own_time_zone(work.session, [each.id for each in moved])
+        following = {each.id: each for each in moved if each.id not in own_zones}
+        for row in await repository.lock_followers(work.session, following.keys()):
+            provider_location = following[row.provider_location_id]
+            if row.calendar is not None:
+                calendar = replace(row.calendar, time_zone=provider_location.time_zone)
+                await self._replace(work, provider_location, row, calendar)
+        for provider_location_id in following:
+            await self.publish_time_zone(work, provider_location_id)
+
+    async def _replace(
+        self, work: UnitOfWork, provider_location: ProviderLocation, before: CalendarRow, calendar: Calendar
+    ) -> int:
+        """Store the next version of a calendar with its slots; return the version."""
+        horizon = repository.slot_horizon(calendar, work.now.date())
+        await repository.save_next_version(work.session, provider_location.id, calendar, horizon)
+        await repository.delete_slots(work.session, provider_location.id)
+        await self._materialize(work, provider_location, calendar, before.calendar or calendar)
+        return before.version + 1
+
+    async def _lock_time_zone(self, work: UnitOfWork, provider_location: ProviderLocation) -> str:
+        """Return the location's time zone, which can't change before the transaction ends. Problems: 404."""
+        zone = await provider_locations.find_time_zone_for_share(work.session, provider_location.id)
+        if zone is None:
+            raise _no_provider_location(provider_location.id)
+        return zone
 
     async def delete(self, provider_location: ProviderLocation, match: Tags) -> None:
         """Delete the calendar with its slots. Bookings stay as they are. Problems: 404, 412."""
         async with self.units.begin() as work:
+            location_zone = await self._lock_time_zone(work, provider_location)
             before = await self._get_for_update(work, provider_location)
             if before.calendar is None:
                 raise _no_calendar()
             match.require(before.version)
             await self._delete(work, provider_location, before.calendar)
+            if before.calendar.time_zone != location_zone:
+                await self.publish_time_zone(work, provider_location.id)
 
     async def delete_with_provider_location(self, work: UnitOfWork, provider_location: ProviderLocation) -> None:
         """Delete the calendar, if any, of a provider-location that was deleted."""
@@ -76,7 +125,7 @@ class CalendarService:
         if before is not None and before.calendar is not None:
             await self._delete(work, provider_location, before.calendar)
 
-    async def _get_for_update(self, work: UnitOfWork, provider_location: ProviderLocation) -> repository.CalendarRow:
+    async def _get_for_update(self, work: UnitOfWork, provider_location: ProviderLocation) -> CalendarRow:
         row = await repository.find(work.session, provider_location.id, for_update=True)
         if row is None:
             raise _no_calendar()
@@ -104,7 +153,7 @@ class CalendarService:
 async def _get_managed(session: ReadSession, caller: Principal, provider_location_id: UUID) -> ProviderLocation:
     provider_location = await provider_locations.find(session, provider_location_id)
     if provider_location is None or not can_manage(caller, provider_location):
-        raise NotFound(f"There is no provider-location {provider_location_id}, or you have no access to its calendar.")
+        raise _no_provider_location(provider_location_id)
     return provider_location
 
 
@@ -116,6 +165,10 @@ def _require_match(match: Tags | None, version: int) -> None:
 
 def _horizon(calendar: Calendar, now: datetime) -> datetime:
     return now + timedelta(calendar.horizon_days + 1)
+
+
+def _no_provider_location(provider_location_id: UUID) -> NotFound:
+    return NotFound(f"There is no provider-location {provider_location_id}, or you have no access to its calendar.")
 
 
 def _no_calendar() -> NotFound:

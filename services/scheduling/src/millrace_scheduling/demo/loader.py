@@ -35,7 +35,7 @@ RESERVATION_COLUMNS = (
     "patient_kind", "created_at",
 )  # fmt: skip
 APPOINTMENT_COLUMNS = (
-    "id", "version", "state", "reservation_id", "patient_id", "provider_location_id", "npi", "time_zone", "start",
+    "id", "version", "state", "reservation_id", "patient_id", "provider_location_id", "npi", "start",
     "minutes", "visit_type", "mode", "patient_kind", "sequence", "created_at", "updated_at",
 )  # fmt: skip
 
@@ -132,7 +132,7 @@ def _make_rows(work: UnitOfWork, batch: Sequence[Any], seed: int, seen: Counter[
         # Only the first location of a provider has bookings: those of two locations could overlap.
         if not seen[npi]:
             for booking in random_bookings(calendar, days, today, random):
-                _add_booking(rows, work, (provider_location_id, npi, zone), booking)
+                _add_booking(rows, work, (provider_location_id, npi), booking)
         seen[npi] += 1
     return rows
 
@@ -141,8 +141,8 @@ def _days(first: date, before: date) -> Iterator[date]:
     return (first + timedelta(ahead) for ahead in range((before - first).days))
 
 
-def _add_booking(rows: Rows, work: UnitOfWork, provider_location: tuple[UUID, str, str], booking: Booking) -> None:
-    (provider_location_id, npi, _), visit_type = provider_location, booking.visit_type
+def _add_booking(rows: Rows, work: UnitOfWork, provider_location: tuple[UUID, str], booking: Booking) -> None:
+    (provider_location_id, npi), visit_type = provider_location, booking.visit_type
     start, now = from_minute(booking.start), work.now
     occupied = asyncpg.Range(start, start + timedelta(minutes=visit_type.minutes))
     time = (start, visit_type.minutes)

@@ -35,6 +35,7 @@ def demo_calendar(pattern: int, zone: str, seed: int) -> Calendar:
     hours = [(day, half) for day in days for half in random.sample(_HALF_DAYS, random.choice((1, 1, 2)))]
     return Calendar(
         time_zone=zone,
+        follows_location=True,
         weekly_hours=tuple(Hours(weekday=day, opens=opens, closes=closes) for day, (opens, closes) in sorted(hours)),
         visit_types=_visit_types(random),
         grid_minutes=GRID_MINUTES,

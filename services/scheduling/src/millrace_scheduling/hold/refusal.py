@@ -9,9 +9,9 @@ from millrace_scheduling.availability.explanation import Reason
 from millrace_scheduling.availability.model import Timetable
 from millrace_scheduling.availability.service import find_nearest
 from millrace_scheduling.availability.visit_types import find_possible_values
+from millrace_scheduling.hold.schemas import local_text
 from millrace_scheduling.hold.visit_request import VisitRequest
 from millrace_scheduling.problems import no_visit_type, slot_taken
-from millrace_scheduling.zones import get_zone
 
 
 async def visit_refusal(
@@ -23,8 +23,9 @@ async def visit_refusal(
     """
     calendar = timetable.calendar
     if calendar is not None and Reason.WRONG_VISIT_TYPE in reasons:
-        return no_visit_type(find_possible_values(calendar.visit_types, request.criteria))
-    zone = get_zone(timetable.time_zone)
+        possible = find_possible_values(calendar.visit_types, request.criteria)
+        named = () if request.visit_type is None else ("visit_type",)
+        return no_visit_type(possible, ("mode", "patient", "visit_reason", *named))
     starts = await find_nearest(session, request.provider_location_id, request.start, request.criteria, now)
-    alternatives = [each.astimezone(zone).isoformat() for each in starts]
+    alternatives = [local_text(each, timetable.time_zone) for each in starts]
     return slot_taken(alternatives, {each.value: each.detail for each in reasons})

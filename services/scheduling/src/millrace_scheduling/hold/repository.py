@@ -16,6 +16,7 @@ from millrace_platform.database import Connection, Session
 from millrace_platform.idempotency import IdempotencyKey, insert_record_cte, select_record_or
 from millrace_platform.statements import Statements, fetch_first
 from millrace_scheduling.availability.repository import booking_context_query
+from millrace_scheduling.calendar.repository import JOIN_CALENDAR, TIME_ZONE
 from millrace_scheduling.hold.model import HOLDS_PER_ADDRESS, HOLDS_PER_PATIENT, Hold, HoldUsage
 from millrace_scheduling.reservation.model import Reservation
 from millrace_scheduling.reservation.repository import (
@@ -32,8 +33,8 @@ def _select_hold(patient_id: str, hold_id: str) -> str:
     return f"""
 SELECT r.id, r.patient_id, r.dependant_id, r.expires_at, r.is_extended, r.offer_id, r.is_released, r.kind,
     r.provider_location_id, r.npi, r.start, r.minutes, r.visit_type, r.visit_reason, r.mode, r.patient_kind,
-    p.practice_id, p.time_zone
-FROM reservations r JOIN provider_locations p ON p.id = r.provider_location_id
+    p.practice_id, {TIME_ZONE}
+FROM reservations r JOIN provider_locations p ON p.id = r.provider_location_id {JOIN_CALENDAR}
 WHERE r.patient_id = {patient_id} AND r.id = {hold_id}
 """  # noqa: S608 # constants
 

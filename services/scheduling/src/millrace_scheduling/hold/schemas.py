@@ -97,3 +97,8 @@ class HoldResource(VisitFields):
             expires_at=hold.expires_at,
             extendable=not hold.is_extended,
         )
+
+
+def local_text(start: datetime, time_zone: str) -> str:
+    """Return `start` in the format of RFC 3339, in the local time of the time zone with its UTC offset."""
+    return start.astimezone(get_zone(time_zone)).isoformat()

@@ -1,6 +1,6 @@
 """The table of provider-locations and its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -43,6 +43,26 @@ async def find(session: ReadSession, identifier: UUID) -> ProviderLocation | Non
     query = select(*_COLUMNS).where(provider_locations.c.id == identifier, ~provider_locations.c.is_deleted)
     row = (await session.execute(query)).mappings().one_or_none()
     return None if row is None else ProviderLocation(**row)
+
+
+async def find_time_zone_for_share(session: Session, identifier: UUID) -> str | None:
+    """Lock the provider-location against changes and return its time zone; None if it is unknown or deleted."""
+    columns = provider_locations.c
+    query = select(columns.time_zone).where(columns.id == identifier, ~columns.is_deleted).with_for_update(read=True)
+    zone: str | None = await session.scalar(query)
+    return zone
+
+
+async def list_time_zones_for_update(session: Session, identifiers: Collection[UUID]) -> dict[UUID, str]:
+    """Lock the provider-locations and return their time zones by id, without unknown and deleted ones."""
+    columns = provider_locations.c
+    query = (
+        select(columns.id, columns.time_zone)
+        .where(columns.id.in_(identifiers), ~columns.is_deleted)
+        .order_by(columns.id)
+        .with_for_update()
+    )
+    return {row.id: row.time_zone for row in await session.execute(query)}
 
 
 async def list_by_npi(session: ReadSession, npi: str) -> list[ProviderLocation]:

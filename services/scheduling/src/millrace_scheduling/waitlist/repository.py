@@ -7,6 +7,7 @@ from uuid import UUID
 
 from millrace_platform.database import Session
 from millrace_platform.statements import fetch, fetch_first
+from millrace_scheduling.calendar.repository import JOIN_CALENDAR, TIME_ZONE
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.provider_location.repository import provider_location_from_row
 from millrace_scheduling.statement import NamedStatement
@@ -18,7 +19,7 @@ _ENTRY: Final = ", ".join(f"e.{each.name}" for each in fields(Entry))
 _OFFER: Final = (
     "o.id AS offer_id, o.version, o.state AS offer_state, o.reservation_id, o.start, o.minutes, o.expires_at"
 )
-_LOCATION: Final = "p.npi, p.practice_id, p.time_zone, p.version AS provider_location_version"
+_LOCATION: Final = f"p.npi, p.practice_id, {TIME_ZONE}, p.version AS provider_location_version"
 # ruff: noqa: S608 # constants
 # Time may be freed, and its marks consumed, after the free times were read and before the entry is committed: so a new
 # entry leaves a mark, which has all entries of its provider checked, in order.
@@ -38,8 +39,8 @@ SELECT 1 FROM entry
 _LOCK_PATIENT: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 1))"
 _COUNT: Final = "SELECT count(*) FROM waitlist_entries WHERE patient_id = $1 AND state <> 'done'"
 _LIST: Final = f"""
-SELECT {_ENTRY}, {_OFFER}, p.time_zone FROM waitlist_entries e
-JOIN provider_locations p ON p.id = e.provider_location_id
+SELECT {_ENTRY}, {_OFFER}, {TIME_ZONE} FROM waitlist_entries e
+JOIN provider_locations p ON p.id = e.provider_location_id {JOIN_CALENDAR}
 LEFT JOIN waitlist_offers o ON o.entry_id = e.id AND o.state = 'offered'
 WHERE e.patient_id = $1 AND e.state <> 'done' ORDER BY e.id LIMIT $2
 """
@@ -54,7 +55,7 @@ INSERT INTO dirty_waitlists (npi) SELECT npi FROM provider_locations p JOIN entr
 _CLEAR_DUE: Final = "UPDATE waitlist_entries SET is_due = false WHERE id = $1"
 _OPEN_OFFERS: Final = f"""
 SELECT {_ENTRY}, {_OFFER}, {_LOCATION} FROM waitlist_offers o JOIN waitlist_entries e ON e.id = o.entry_id
-JOIN provider_locations p ON p.id = e.provider_location_id WHERE o.state = 'offered' AND {{condition}}
+JOIN provider_locations p ON p.id = e.provider_location_id {JOIN_CALENDAR} WHERE o.state = 'offered' AND {{condition}}
 """
 _LOCKED: Final = "ORDER BY o.id LIMIT 100 FOR UPDATE OF o, e"
 _ADD_OFFER: Final = NamedStatement("""
@@ -71,7 +72,8 @@ UPDATE waitlist_entries e SET is_due = true FROM provider_locations p
 WHERE p.id = e.provider_location_id AND p.npi = ANY ($1) AND e.state = 'waiting' AND NOT e.is_due
 """
 _LIST_DUE: Final = f"""
-SELECT {_ENTRY}, {_LOCATION} FROM waitlist_entries e JOIN provider_locations p ON p.id = e.provider_location_id
+SELECT {_ENTRY}, {_LOCATION} FROM waitlist_entries e
+JOIN provider_locations p ON p.id = e.provider_location_id {JOIN_CALENDAR}
 WHERE e.state = 'waiting' AND e.is_due ORDER BY e.provider_location_id, e.id LIMIT $1 FOR UPDATE OF e
 """
 _CLOSE_PAST: Final = "UPDATE waitlist_entries SET state = 'done' WHERE state = 'waiting' AND last_day < $1"

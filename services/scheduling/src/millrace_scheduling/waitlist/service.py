@@ -9,6 +9,7 @@ from millrace_platform.errors import Conflict, FieldError, Unprocessable
 from millrace_platform.idempotency import IdempotencyKey, StoredResponse, execute_once
 from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_scheduling.calendar.repository import find_time_zone
 from millrace_scheduling.hold.schemas import local_text
 from millrace_scheduling.problems import already_waiting, not_found, times_available
 from millrace_scheduling.provider_location import repository as provider_locations
@@ -91,9 +92,10 @@ class WaitlistService:
 async def _find_provider_location(work: UnitOfWork, body: JoinBody) -> ProviderLocation:
     """Return the provider-location to wait for. Problems: 404, 422 for days that one can't wait for."""
     provider_location = await provider_locations.find(work.session, body.provider_location_id)
-    if provider_location is None:
+    zone = await find_time_zone(work.session, body.provider_location_id)
+    if provider_location is None or zone is None:
         raise not_found("provider-location", body.provider_location_id)
-    today = work.now.astimezone(get_zone(provider_location.time_zone)).date()
+    today = work.now.astimezone(get_zone(zone)).date()
     if body.to < max(body.from_, today) or body.to > today + timedelta(MAX_DAYS):
         raise _invalid_days(today)
     return provider_location

@@ -132,7 +132,6 @@ CREATE TABLE appointments (
     dependant_id uuid,
     provider_location_id uuid NOT NULL,
     npi text NOT NULL,
-    time_zone text NOT NULL,
     start timestamptz NOT NULL,
     minutes integer NOT NULL,
     visit_type text NOT NULL,
