@@ -90,15 +90,15 @@ def _types_for(
 ) -> Sequence[VisitType]:
     """Return the visit types that may be booked for a kind of patient in a mode, in the calendar's order.
 
-    Types that list the visit reason take precedence over those that serve every reason. If a reason is given and no
-    type is named, it determines the type: the first.
+    A named type must list the visit reason or serve every reason. Without a name a reason determines the type: the
+    first that lists it, else the first that serves every reason.
     """
     types = [each for each in visit_types if patient in each.patients and mode in each.modes]
     reason = criteria.visit_reason
-    if reason is not None:
-        types = [each for each in types if reason in each.visit_reasons] or [
-            each for each in types if not each.visit_reasons
-        ]
     if criteria.visit_type is not None:
-        return [each for each in types if each.id == criteria.visit_type]
-    return types if reason is None else types[:1]
+        named = [each for each in types if each.id == criteria.visit_type]
+        return [each for each in named if reason is None or not each.visit_reasons or reason in each.visit_reasons]
+    if reason is None:
+        return types
+    listing = [each for each in types if reason in each.visit_reasons]
+    return (listing or [each for each in types if not each.visit_reasons])[:1]
