@@ -135,6 +135,8 @@ def booked_times() -> Outcome:
     """Measure the time from a booking to the search that no longer shows its opening, on a whole platform."""
     with _quiet_platform() as started:
         tokens = [started.token("patient")["Authorization"].removeprefix("Bearer ") for _ in range(BOOKING_PATIENTS)]
+        scheduling = started.variables["MILLRACE_SCHEDULING_DATABASE_URL"]
+        asyncio.run(bookings.add_patients(scheduling, map(bookings.subject_of, tokens)))
         measured = asyncio.run(booked.booked(started.variables, tokens))
     return _situations(measured, "bookings", booked.BOOKINGS_PER_SECOND)
 

@@ -52,7 +52,7 @@ async def fill(database_url: str) -> float:
     async with open_database(database_url, name="bench", pool_size=1, seconds=60) as database:
         units = UnitsOfWork(database, Envelopes("/bench", clock, Uuid7(clock)))
         async with units.begin() as work:
-            await save_newer(work.session, provider_locations)
+            await save_newer(work.session, provider_locations, work.now)
         before = clock.monotonic()
         await load_demo(units, Selection(limit=PROVIDER_LOCATIONS), seed=1, wait=0, on_progress=lambda _: None)
         return clock.monotonic() - before

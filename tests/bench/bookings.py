@@ -1,19 +1,27 @@
 """Bookings over HTTP by 32 concurrent clients, with calendars as full as in practice."""
 
+import asyncio
+import base64
 import json
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from joserfc import jws
 from joserfc.jwk import RSAKey
 
+from millrace_feeds.clock import SystemClock
+from millrace_platform.database import open_database
+from millrace_platform.ids import Uuid7
+from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
+from millrace_scheduling.patient.model import PatientCopy
+from millrace_scheduling.patient.repository import save_newer
 from tests.bench.availability import DAYS, PER_REQUEST, PROVIDER_LOCATIONS, provider_location_id, scheduling_service
 from tests.bench.booking_load import Load, Opening, Report, measure, spread
 
@@ -30,7 +38,9 @@ def bookings(database_url: str) -> Report:
     key = RSAKey.generate_key(2048, {"kid": "bench", "use": "sig", "alg": "RS256"})
     with keys_served(key) as jwks_url, scheduling_service(database_url, issuer_settings(jwks_url)) as port:
         ids = [str(provider_location_id(number)) for number in range(PROVIDER_LOCATIONS)]
-        tokens = [token(key) for _ in range(CLIENTS)]
+        patients = [uuid4() for _ in range(CLIENTS)]
+        asyncio.run(add_patients(database_url, patients))
+        tokens = [token(key, str(patient)) for patient in patients]
         offered = spread(openings(port, ids))
         return measure(Load(port=port, tokens=tokens, openings=offered, warm_up=WARM_UP, seconds=SECONDS))
 
@@ -62,6 +72,30 @@ def issuer_settings(jwks_url: str) -> dict[str, str]:
     return {"MILLRACE_AUTH_ISSUER": ISSUER, "MILLRACE_AUTH_JWKS_URL": jwks_url}
 
 
+async def add_patients(database_url: str, identifiers: Iterable[UUID]) -> None:
+    """Let patients without profiles book, as if their events had arrived in scheduling, whose database it is."""
+    clock = SystemClock()
+    async with (
+        open_database(database_url, name="bench", pool_size=1, seconds=30) as database,
+        UnitsOfWork(database, Envelopes("/bench", clock, Uuid7(clock))).begin() as work,
+    ):
+        await save_newer(work.session, [PatientCopy(each, 1, may_book=True) for each in identifiers])
+
+
+def subject_of(access_token: str) -> UUID:
+    """Return the id of the account that a token belongs to."""
+    claims = access_token.split(".")[1]
+    return UUID(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sub"])
+
+
+@contextmanager
+def everyone_may_book() -> Iterator[str]:
+    """Serve the part of `patients` that scheduling asks, by which everyone may book; yield its base URL."""
+    permissions = {"may_book": True, "missing": [], "dependant_ids": [], "insurance_card_ids": []}
+    with _served(json.dumps(permissions).encode()) as url:
+        yield url
+
+
 def token(key: RSAKey, subject: str | None = None, role: str = "patient") -> str:
     """Return an access token of a new patient, or of `subject`, as `patients` issues them."""
     now = int(time.time())
@@ -81,7 +115,13 @@ def token(key: RSAKey, subject: str | None = None, role: str = "patient") -> str
 @contextmanager
 def keys_served(key: RSAKey) -> Iterator[str]:
     """Serve a key set with this key; yield its URL."""
-    body = json.dumps({"keys": [key.as_dict(private=False)]}).encode()
+    with _served(json.dumps({"keys": [key.as_dict(private=False)]}).encode()) as url:
+        yield f"{url}/jwks.json"
+
+
+@contextmanager
+def _served(body: bytes) -> Iterator[str]:
+    """Respond to every GET with this JSON body; yield the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # http.server's name
@@ -98,7 +138,7 @@ def keys_served(key: RSAKey) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/jwks.json"
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()

@@ -30,7 +30,7 @@ from millrace_scheduling.provider_location.repository import save_newer
 from services.scheduling.tests.booking_clients import Clients, slot_at
 from services.scheduling.tests.booking_history import Slot, violations
 from tests.bench.availability import scheduling_spec
-from tests.bench.bookings import issuer_settings, keys_served, token
+from tests.bench.bookings import everyone_may_book, issuer_settings, keys_served, token
 from tests.support.platform import wait_for
 
 SERVICES = 2
@@ -83,10 +83,11 @@ def services(postgres_dsn: str, tmp_path: Path) -> Iterator[tuple[list[KillableS
     key = RSAKey.generate_key(2048, {"kid": "bench", "use": "sig", "alg": "RS256"})
     asyncio.run(migrate(postgres_dsn))
     aws_port, *ports = free_ports(SERVICES + 1)
-    with keys_served(key) as jwks_url:
+    with keys_served(key) as jwks_url, everyone_may_book() as patients_url:
+        variables = {**issuer_settings(jwks_url), "MILLRACE_PATIENTS_URL": patients_url}
         running = [
             KillableService(
-                scheduling_spec(port, aws_port, postgres_dsn, issuer_settings(jwks_url)),
+                scheduling_spec(port, aws_port, postgres_dsn, variables),
                 f"http://127.0.0.1:{port}",
                 tmp_path / f"{port}.log",
             )
@@ -127,7 +128,7 @@ async def add_calendar(dsn: str, url: str, key: RSAKey) -> list[datetime]:
         open_database(dsn, name="test", pool_size=1, seconds=30) as database,
         UnitsOfWork(database, Envelopes("/test", clock, Uuid7(clock))).begin() as work,
     ):
-        await save_newer(work.session, [PLACE])
+        await save_newer(work.session, [PLACE], work.now)
     headers = {"Authorization": f"Bearer {token(key, role='admin')}"}
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
         made = await client.put(f"/v1/calendars/{PLACE.id}", json=CALENDAR)

@@ -86,9 +86,9 @@ def migration(service: str) -> str:
 
     A service's `init` would also create DynamoDB tables, which CloudFormation creates here.
     """
-    # Its `init` creates only tables and the master key.
+    # It also creates its root key.
     if service == "patients":
-        return "import asyncio, millrace_patients.migrate as m; asyncio.run(m.init())"
+        return "import asyncio, millrace_patients.migrate as m; asyncio.run(m.prepare(m.PatientsSettings()))"
     url = f"os.environ['MILLRACE_{service.upper()}_DATABASE_URL']"
     return f"import asyncio, os, millrace_{service}.migrate as m; asyncio.run(m.migrate({url}))"
 

@@ -23,7 +23,10 @@ TABLES = (
     "truth",
     "refinery",
     "dead-letters",
-    *(f"{service}-leases" for service in ("refinery", "projector", "scheduling", "reviews", "notifications")),
+    *(
+        f"{service}-leases"
+        for service in ("refinery", "projector", "scheduling", "patients", "reviews", "notifications")
+    ),
 )
 
 

@@ -49,9 +49,7 @@ def test_patient_signs_up_books_moves_and_reviews_a_visit(
 ) -> None:
     person = sign_up(http, "ada")
     person.ask("PUT", f"/v1/patients/{person.id}", 201, json=PROFILE)
-    person.ask("PUT", f"/v1/patients/{person.id}/practices/{target.practice}", 204)
     practice = staff(platform, http, [target.practice])
-    assert practice.ask("GET", f"/v1/patients/{person.id}", 200).json()["given_name"] == "Ada"
 
     first, second = _days_with_openings(http, target)[:2]
     start, other = _bookable_starts(http, target, first)[0], _bookable_starts(http, target, second)[0]
@@ -92,6 +90,39 @@ def test_patient_signs_up_books_moves_and_reviews_a_visit(
     assert _get_card(http, target)["rating"] == 4.167
     public = http.get("/v1/reviews", params={"npi": target.npi}).json()["items"]
     assert [each["text"] for each in public] == ["Listened."]
+
+
+def test_booking_asks_for_a_profile_and_shares_it_with_the_practice(
+    platform: Platform, http: httpx.Client, target: Search
+) -> None:
+    person, practice = sign_up(http, "ida"), staff(platform, http, [target.practice])
+    own = f"/v1/patients/{person.id}"
+    start = _bookable_starts(http, target, _days_with_openings(http, target)[0])[0]
+    hold = person.ask("POST", "/v1/holds", 201, json=_visit(target, start)).json()["id"]
+    refused = person.ask("POST", "/v1/appointments", 409, json={"hold_id": hold}).json()
+    assert [each["field"] for each in refused["errors"]] == ["given_name", "family_name", "birth_date"]
+
+    person.ask("PUT", own, 201, json=PROFILE)
+    card = {"plan_id": target.parameters["plan"], "member_id": "W123456789"}
+    cards = [person.ask("POST", f"{own}/insurance-cards", 201, json=card).json()["id"] for _ in range(2)]
+    practice.ask("GET", own, 404)
+    booking = {"hold_id": hold, "insurance_card_id": cards[0]}
+    person.ask("POST", "/v1/appointments", 422, json={**booking, "insurance_card_id": person.id})
+    person.ask("POST", "/v1/appointments", 201, json=booking)
+
+    def is_shared() -> bool:
+        return practice.http.get(own, headers=practice.headers).status_code == 200
+
+    wait_for(is_shared, seconds=PROPAGATION_SECONDS, what="the profile at the practice")
+    shown = practice.ask("GET", own, 200).json()
+    assert (shown["given_name"], shown["phone"], shown["email"]) == ("Ada", PROFILE["phone"], person.email)
+    listed = practice.ask("GET", f"{own}/insurance-cards", 200).json()["items"]
+    assert [each["id"] for each in listed] == [cards[0]]
+    accesses = person.ask("GET", f"{own}/accesses", 200).json()["items"]
+    assert ("create", f"share/{target.practice}", "TREAT") in {
+        (each["deed"], each["what"], each["purpose"]) for each in accesses
+    }
+    person.ask("POST", f"/v1/appointments/{hold}/cancel", 200, json={"reason": "other"})
 
 
 def test_reserved_time_is_refused_with_alternatives(http: httpx.Client, target: Search) -> None:

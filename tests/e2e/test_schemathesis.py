@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -72,7 +71,8 @@ def patient_with_visits(platform: Platform) -> Caller:
 
 def staff(platform: Platform) -> Caller:
     """Return staff who manage webhooks, with the id of an existing one."""
-    practice = str(uuid4())
+    practices = httpx.get(f"{platform.url}/v1/directory/practices", params={"limit": 1}, timeout=30).raise_for_status()
+    practice = practices.json()["items"][0]["id"]
     account = Accounts(platform).staff("fuzzed-staff", "staff", practices=[practice])
     url = f"{platform.variables['MILLRACE_NOTIFICATIONS_URL']}/v1/webhooks"
     body = {"url": "https://hooks.example.com/millrace"}

@@ -5,8 +5,8 @@ import base64
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -21,15 +21,20 @@ from typer.testing import CliRunner
 
 from millrace_contracts.envelope import Envelope
 from millrace_feeds.testing import wait_until
+from millrace_patients.directory.model import EntryKind
 from millrace_patients.main import create
 from millrace_patients.migrate import prepare
 from millrace_patients.settings import PatientsSettings
 from millrace_platform.authentication import Role
 from millrace_platform.database import Database, open_database
+from millrace_platform.errors import Unavailable
+from millrace_platform.ids import Uuid7
 from millrace_platform.testing import ManualClock, MemoryFeeds, run_app
+from millrace_platform.unit_of_work import Envelopes, Event
 
 PASSWORD = "a quiet sentence about rivers"
 PRACTICE, OTHER_PRACTICE = "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"
+PLAN = "11512NC0100031"
 UNKNOWN = "01890a5d-ac96-774b-bcce-000000000000"
 PROFILE = {"given_name": "Ada", "family_name": "Lovelace", "birth_date": "1980-12-10"}
 
@@ -66,6 +71,27 @@ async def run_command(command: Typer, *arguments: str) -> Any:
 
 
 @dataclass
+class FakeDirectory:
+    """Fake of the directory; `asked` are the ids that were looked up, in order."""
+
+    known: set[tuple[EntryKind, str]] = field(
+        default_factory=lambda: {
+            (EntryKind.PRACTICE, PRACTICE),
+            (EntryKind.PRACTICE, OTHER_PRACTICE),
+            (EntryKind.INSURANCE_PLAN, PLAN),
+        }
+    )
+    is_available: bool = True
+    asked: list[str] = field(default_factory=list)
+
+    async def exists(self, kind: EntryKind, identifier: str) -> bool:
+        self.asked.append(identifier)
+        if not self.is_available:
+            raise Unavailable
+        return (kind, identifier) in self.known
+
+
+@dataclass
 class Account:
     """Signed-in account; `headers` carry the access token."""
 
@@ -95,6 +121,19 @@ class Service:
     feeds: MemoryFeeds
     settings: PatientsSettings
     database: Database
+    directory: FakeDirectory
+    consumed: int = 0
+
+    async def publish(self, *events: Event) -> None:
+        """Publish events on the `entities` feed and wait until they were consumed."""
+        self.consumed += len(events)
+        await self.feeds.publish(*Envelopes("/services/refinery", self.clock, Uuid7()).of(events))
+
+        async def is_consumed() -> bool:
+            status = (await self.client.get("/internal/patients/status")).json()["consumer"]
+            return bool(status["handled"] + status["parked"] >= self.consumed)
+
+        await wait_until(is_consumed)
 
     async def post(self, path: str, body: Any, *, source: str = "198.51.100.1") -> httpx.Response:
         return await self.client.post(path, json=body, headers={"X-Forwarded-For": source})
@@ -159,10 +198,10 @@ class Service:
 async def running(settings: PatientsSettings, clock: ManualClock | None = None) -> AsyncIterator[Service]:
     """Prepare the database and run the service on it."""
     await prepare(settings)
-    clock, feeds = clock or ManualClock(), MemoryFeeds()
-    app = create(settings, feeds.infrastructure(clock))
+    clock, feeds, directory = clock or ManualClock(), MemoryFeeds(), FakeDirectory()
+    app = create(settings, feeds.infrastructure(clock), lambda _url: nullcontext(directory))
     async with (
         run_app(app) as client,
         open_database(settings.patients_database_url, name="test", pool_size=2, seconds=5) as database,
     ):
-        yield Service(app, client, clock, feeds, settings, database)
+        yield Service(app, client, clock, feeds, settings, database, directory)

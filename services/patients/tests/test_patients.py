@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,10 +12,10 @@ from sqlalchemy import select
 from millrace_patients.schema import account as account_table
 from millrace_patients.schema import person, record
 
-from .running import OTHER_PRACTICE, PASSWORD, PRACTICE, PROFILE, UNKNOWN, Account, Service, running, settings_for
+from .running import OTHER_PRACTICE, PASSWORD, PLAN, PRACTICE, PROFILE, UNKNOWN, Account, Service, running, settings_for
 
 CHILD = {"given_name": "Byron", "family_name": "King", "birth_date": "2015-05-12", "relationship": "child"}
-CARD = {"plan_id": "11512NC0100031", "member_id": "W123456789"}
+CARD = {"plan_id": PLAN, "member_id": "W123456789"}
 
 
 async def create_record(service: Service, account: Account, kind: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -292,29 +293,45 @@ class TestErasure:
 
 
 async def test_feed_contains_ids_and_states_only(service: Service, ada: Account) -> None:
-    await create_record(service, ada, "dependants", CHILD)
-    headers = {**ada.headers, "If-Match": '"1"'}
-    await service.client.put(ada.path, json={**PROFILE, "phone": "312 555 0142"}, headers=headers)
+    child = (await create_record(service, ada, "dependants", CHILD))["id"]
+    card = (await create_record(service, ada, "insurance-cards", CARD))["id"]
+    for path, body in ((ada.path, {**PROFILE, "phone": "312 555 0142"}), (f"{ada.path}/dependants/{child}", CHILD)):
+        assert (
+            await service.client.put(path, json=body, headers={**ada.headers, "If-Match": '"1"'})
+        ).status_code == 200
+    await service.client.delete(f"{ada.path}/insurance-cards/{card}", headers={**ada.headers, "If-Match": '"1"'})
     await service.client.delete(ada.path, headers=ada.headers)
     published = [
         (each.type, each.subject, each.entityversion, json.loads(bytes(each.data)))
-        for each in await service.published(2)
+        for each in await service.published(5)
     ]
+
+    def state(name: str, *, dependants: Sequence[str] = (), cards: Sequence[str] = ()) -> dict[str, Any]:
+        ids = {"dependant_ids": list(dependants), "insurance_card_ids": list(cards)}
+        return {"id": ada.id, "state": name, "may_book": name == "active", **ids}
+
+    subject = f"patient/{ada.id}"
     assert published == [
-        ("millrace.patient.created", f"patient/{ada.id}", 1, {"id": ada.id, "state": "active"}),
-        ("millrace.patient.updated", f"patient/{ada.id}", 2, {"id": ada.id, "state": "erased"}),
+        ("millrace.patient.created", subject, 1, state("active")),
+        ("millrace.patient.updated", subject, 2, state("active", dependants=[child])),
+        ("millrace.patient.updated", subject, 3, state("active", dependants=[child], cards=[card])),
+        ("millrace.patient.updated", subject, 4, state("active", dependants=[child])),
+        ("millrace.patient.updated", subject, 5, state("erased")),
     ]
 
 
 async def test_replay_publishes_all_patients_with_their_versions(service: Service) -> None:
     ada, bob = await service.patient("a@example.org"), await service.patient("b@example.org")
+    child = await create_record(service, bob, "dependants", CHILD)
     await service.client.delete(ada.path, headers=ada.headers)
-    before = len(await service.published(3))
+    before = len(await service.published(4))
     assert (await service.client.post("/internal/patients/replay")).json() == {"count": 2, "next": None}
     again = (await service.published(before + 2))[before:]
+    of_bob = json.loads(next(bytes(each.data) for each in again if each.subject == f"patient/{bob.id}"))
+    assert (of_bob["may_book"], of_bob["dependant_ids"]) == (True, [child["id"]])
     assert {(each.subject, each.entityversion, each.replay) for each in again} == {
         (f"patient/{ada.id}", 2, True),
-        (f"patient/{bob.id}", 1, True),
+        (f"patient/{bob.id}", 2, True),
     }
 
 

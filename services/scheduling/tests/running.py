@@ -9,19 +9,23 @@ from uuid import UUID, uuid4, uuid5
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import select
 
-from millrace_contracts.entities import Address, ProviderLocation
+from millrace_contracts.entities import Address, Patient, ProviderLocation
 from millrace_contracts.envelope import Envelope
-from millrace_contracts.registry import PROVIDER_LOCATION
+from millrace_contracts.registry import PATIENT, PROVIDER_LOCATION
 from millrace_feeds.testing import wait_until
 from millrace_platform.authentication import InvalidTokenError, Principal, Role
 from millrace_platform.database import Database, open_database
+from millrace_platform.errors import Unavailable
 from millrace_platform.ids import Uuid7
 from millrace_platform.testing import ManualClock, MemoryFeeds, run_app
 from millrace_platform.unit_of_work import Envelopes, Event
 from millrace_scheduling.hold.repository import ReservationGuard
 from millrace_scheduling.main import create
 from millrace_scheduling.migrate import migrate
+from millrace_scheduling.patient.model import BookingPermissions
+from millrace_scheduling.patient.repository import patients
 from millrace_scheduling.settings import SchedulingSettings
 
 START = 1_795_000_000.0
@@ -88,6 +92,24 @@ def settings_for(database_url: str, **changes: Any) -> SchedulingSettings:
 
 
 @dataclass
+class FakePatients:
+    """Fake of the service `patients`: every patient may book, without records unless `permissions` says otherwise.
+
+    `asked` are the ids of the patients that were looked up, in order.
+    """
+
+    permissions: dict[UUID, BookingPermissions] = field(default_factory=dict)
+    is_available: bool = True
+    asked: list[UUID] = field(default_factory=list)
+
+    async def find_permissions(self, patient_id: UUID) -> BookingPermissions:
+        self.asked.append(patient_id)
+        if not self.is_available:
+            raise Unavailable
+        return self.permissions.get(patient_id, BookingPermissions(may_book=True))
+
+
+@dataclass
 class Service:
     """A running service and its client."""
 
@@ -97,6 +119,7 @@ class Service:
     feeds: MemoryFeeds
     settings: SchedulingSettings
     database: Database
+    patients: FakePatients
     _npis: Any = field(default_factory=lambda: itertools.count(1_000_000_001))
 
     async def add_provider_location(
@@ -121,6 +144,17 @@ class Service:
             assert response.status_code == 201, response.text
         return entity.id
 
+    async def add_patient(self, patient: Patient, version: int = 1) -> None:
+        """Publish a version of a patient and wait until it is stored."""
+        await self.publish(Event.of_entity(PATIENT, patient, action="created", version=version))
+
+        async def is_stored() -> bool:
+            async with self.database.read() as session:
+                query = select(patients.c.version).where(patients.c.id == UUID(patient.id))
+                return (await session.scalar(query) or 0) >= version
+
+        await wait_until(is_stored)
+
     async def publish(self, *events: Event) -> None:
         """Publish events on the `entities` feed."""
         envelopes = Envelopes("/services/refinery", self.clock, Uuid7()).of(events)
@@ -144,9 +178,10 @@ async def running(
     await migrate(settings.scheduling_database_url)
     clock, feeds = clock or ManualClock(START), MemoryFeeds()
     infrastructure = feeds.infrastructure(clock, open_verifier=lambda *_: nullcontext(PlainTokenVerifier(clock)))
-    app = create(settings, infrastructure, guard)
+    fake_patients = FakePatients()
+    app = create(settings, infrastructure, guard, lambda _url: nullcontext(fake_patients))
     async with (
         run_app(app) as client,
         open_database(settings.scheduling_database_url, name="test", pool_size=2, seconds=5) as database,
     ):
-        yield Service(app, client, clock, feeds, settings, database)
+        yield Service(app, client, clock, feeds, settings, database, fake_patients)

@@ -15,6 +15,7 @@ from millrace_platform.ids import Uuid7
 from millrace_scheduling.hold.model import HOLDS_PER_PATIENT
 from millrace_scheduling.openings import repository as openings
 from millrace_scheduling.openings.repository import DirtyMark
+from millrace_scheduling.patient.model import BookingPermissions
 from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.model import ENTRIES_PER_PATIENT, OFFER_LIFETIME
 from millrace_scheduling.waitlist.schemas import JoinBody
@@ -293,7 +294,9 @@ async def test_person_waits_once_for_a_day(service: Service) -> None:
     for days in ({"from": "2026-11-20", "to": "2026-11-25"}, {"from": "2026-11-19", "to": "2026-11-30"}, DAY):
         assert (await refused_join(ada, location, **days, mode="video"))["type"].endswith("already-waiting")
     await join(ada, location, **{"from": "2026-11-21", "to": "2026-11-21", "mode": "video"})
-    await join(ada, location, dependant_id=str(uuid4()), mode="video")
+    child = uuid4()
+    service.patients.permissions[UUID(ada.id)] = BookingPermissions(may_book=True, dependant_ids={child})
+    await join(ada, location, dependant_id=str(child), mode="video")
     await join(ada, (await full_location(service))[0])
     await join(new_patient(service), location)
     assert (await ada.delete(f"/v1/waitlist/{entry['id']}")).status_code == 204

@@ -21,7 +21,7 @@ def store_profile(scene: Scene) -> None:
     person = canary.of("given_name", "family_name", "birth_date")
     address = {**canary.of("line1", "line2", "city", "zip"), "state": "NY"}
     profile = {**person, **canary.of("email", "phone"), "address": address, "sex": "X", "language": "es"}
-    card = canary.of("plan_id", "member_id", "group_number", "subscriber_name")
+    card = {"plan_id": scene.plan, **canary.of("member_id", "group_number", "subscriber_name")}
     for version in ({}, {"If-Match": "*"}):
         assert scene.own("PUT", json=profile, headers=version).is_success
     dependant = scene.own("POST", "/dependants", json={**person, "relationship": "child"})
@@ -37,6 +37,7 @@ def store_profile(scene: Scene) -> None:
 
 
 def share_with_practice(scene: Scene) -> None:
+    """Share all data with the practice; the booking of a visit shares less."""
     assert scene.own("PUT", f"/practices/{scene.practice}").is_success
     for path in ("", "/dependants", "/insurance-cards"):
         assert scene.send("GET", f"/v1/patients/{scene.patient.id}{path}", scene.staff).is_success

@@ -13,7 +13,7 @@ from tests.support.platform import Platform, wait_for
 
 NO_CANARIES = frozenset(
     {"sex", "language", "state", "relationship", "roles", "practices"}
-    | {"patient_ids", "dependant_id", "device_token", "refresh_token"}
+    | {"patient_ids", "dependant_id", "plan_id", "device_token", "refresh_token"}
 )
 """Fields without a canary: enumerations, ids of other entities, and tokens, which are added when they are issued."""
 
@@ -38,7 +38,7 @@ class Canaries:
             **{name: _canary_name(name.replace("_", "")) for name in ("given_name", "family_name", "subscriber_name")},
             **{
                 name: _canary_name(name.replace("_", ""))
-                for name in ("line1", "line2", "city", "plan_id", "member_id", "group_number")
+                for name in ("line1", "line2", "city", "member_id", "group_number")
             },
             "birth_date": f"1893-0{secrets.choice('123456789')}-1{secrets.choice('0123456789')}",
             "phone": _digits(10),
@@ -64,6 +64,7 @@ class Scene:
     staff: Account
     practice: str
     provider_location: str
+    plan: str
     http: httpx.Client
     patient: Account
     refusals: list[bytes]

@@ -58,7 +58,8 @@ def scene(platform: Platform) -> Iterator[Scene]:
         # The control of the read model: a practice's name is public.
         url = f"{platform.url}/v1/directory"
         listed = http.get(f"{url}/provider-locations", params={"limit": 200}).json()["items"]
-        provider_location = next(each for each in listed if each["practice_id"] is not None)
+        provider_location = next(each for each in listed if each["practice_id"] and each["accepted_plans"])
+        plan = provider_location["accepted_plans"][0]
         practice = provider_location["practice_id"]
         staff = accounts.staff("canary-staff", "staff", practices=[practice])
         control = {"name": CONTROL}
@@ -68,7 +69,7 @@ def scene(platform: Platform) -> Iterator[Scene]:
         accounts.sign_up(email, password)
         patient = accounts.sign_in(email, password)
         canaries.secrets += [patient.headers["Authorization"].removeprefix("Bearer ").rpartition(".")[2]]
-        yield Scene(platform, canaries, staff, practice, provider_location["id"], http, patient, [])
+        yield Scene(platform, canaries, staff, practice, provider_location["id"], plan, http, patient, [])
 
 
 CONTROL = f"Control {secrets.token_hex(6)}"

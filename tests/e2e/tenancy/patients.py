@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
+from tests.e2e.tenancy import directory
 from tests.e2e.tenancy.rows import Actor, Ids, Row, Thing, World, everyone, only
 from tests.support.accounts import PROFILE
 
@@ -44,6 +45,7 @@ def dependant(world: World) -> Thing:
 
 
 def card(world: World) -> Thing:
+    _provide_plan(world)
     return _record(world, "insurance-cards", CARD)
 
 
@@ -54,12 +56,19 @@ def _record(world: World, collection: str, body: Mapping[str, Any]) -> Thing:
 
 
 def cards_dependant(world: World) -> Thing:
+    _provide_plan(world)
     ids = dependant(world).ids
     return Thing({"patient_id": ids["patient_id"], "dependant_id": ids["record_id"]})
 
 
+def _provide_plan(world: World) -> None:
+    """Create the plan that cards name, once."""
+    body = {"id": CARD["plan_id"], "name": "Lakeside Silver"}
+    world.once("plan of cards", lambda: world.create("directory", "/v1/directory/insurance-plans", body))
+
+
 def practice_to_share_with(world: World) -> Thing:
-    return Thing({**patient(world).ids, "practice_id": str(uuid4())})
+    return Thing({**patient(world).ids, **directory.spare_practice(world).ids})
 
 
 def shared_practice(world: World) -> Thing:
@@ -100,8 +109,10 @@ ROWS: dict[str, Row] = {
     f"PUT {P}/insurance-cards/{{record_id}}": Row(own(200), card, body=lambda _: CARD, headers=ANY_VERSION),
     f"DELETE {P}/insurance-cards/{{record_id}}": Row(own(204), card, headers=ANY_VERSION),
     f"GET {P}/practices": Row(own(200), patient),
-    # The service doesn't know which practices exist, so it accepts a share with an unknown one.
-    f"PUT {P}/practices/{{practice_id}}": Row(own(204), practice_to_share_with, crossing=204),
+    # A patient may share with any practice.
+    f"PUT {P}/practices/{{practice_id}}": Row(
+        own(204), practice_to_share_with, tenants=frozenset({"patient_id"}), crossing=204
+    ),
     f"DELETE {P}/practices/{{practice_id}}": Row(own(204), shared_practice),
     f"GET {ROLES}": Row(only(200, Actor.ADMIN, others=403), account),
     f"PUT {ROLES}": Row(only(200, Actor.ADMIN, others=403), account, body=lambda _: {"roles": ["patient"]}),
@@ -114,6 +125,7 @@ ROWS: dict[str, Row] = {
         unknown=200,
     ),
     "DELETE /internal/patients/outbox/{mail_id}": Row(everyone(204), unknown_email, unknown=204),
+    "GET /internal/patients/{patient_id}/booking-permissions": Row(everyone(200), patient, unknown=200),
     "POST /internal/patients/replay": Row(
         everyone(200), lambda _: Thing({"after": str(uuid4())}), query=("after",), unknown=200
     ),

@@ -182,6 +182,10 @@ class Appointment(Entity, frozen=True, kw_only=True):
     """A code defined by scheduling, never free text."""
     completed_at: str | None = None
     """RFC 3339, UTC."""
+    dependant_id: str | None = None
+    """The patient's dependant whom the visit is for; null if it is for the patient."""
+    insurance_card_id: str | None = None
+    """The insurance card that the patient named for the visit."""
 
 
 class WaitlistOffer(Entity, frozen=True, kw_only=True):
@@ -204,10 +208,16 @@ class WaitlistOffer(Entity, frozen=True, kw_only=True):
 
 
 class Patient(Entity, frozen=True, kw_only=True):
-    """A patient: an opaque id, and whether there is still anybody behind it. Never anything personal."""
+    """A patient: opaque ids, and what the patient may do. Never anything personal."""
 
     id: str
     state: Literal["active", "erased"]
+    may_book: bool = False
+    """Whether the profile has all that a booking asks for: a name, a birth date, and a phone or verified email."""
+    dependant_ids: tuple[str, ...] = ()
+    """The patient's dependants, sorted."""
+    insurance_card_ids: tuple[str, ...] = ()
+    """The insurance cards of the patient and of the dependants, sorted."""
 
 
 def provider_location_id(npi: str, location: str) -> str:

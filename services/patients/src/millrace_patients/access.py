@@ -1,8 +1,9 @@
 """Access rules for personal data, shared by all routes.
 
 Patients have full access to their own data. Staff of a practice may read the profile, dependants and insurance cards of
-patients who share with that practice. Support may read the profile that identifies a patient. Administrators may not
-read personal data. A caller without access gets the same 404 as for an unknown patient.
+patients who share with that practice: all of them, or what the visits booked there need. Support may read the profile
+that identifies a patient. Administrators may not read personal data. A caller without access gets the same 404 as for
+an unknown patient.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from fastapi import Depends, Header
 from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.person.vault import PersonKey, Vault
 from millrace_patients.session.service import Sessions
-from millrace_patients.sharing.repository import list_practice_ids
+from millrace_patients.sharing import repository as shares
+from millrace_patients.sharing.model import ALL_DATA, Scope, Share, VisibleData
 from millrace_patients.unit_of_work import UnitOfWork
 from millrace_platform.authentication import InPrincipal, Principal, Role
 from millrace_platform.errors import FieldError, NotFound, Unauthenticated, Unprocessable
@@ -83,7 +85,7 @@ class AccessControl:
         own = caller.is_patient(patient_id)
         if not own and caller.purpose is None:
             raise _purpose_missing()
-        shared = frozenset[str]() if own else await list_practice_ids(work.session, patient_id)
+        shared = frozenset[str]() if own else await _list_practice_ids(work, patient_id)
         if not has_permission(caller.principal, patient_id, shared, permission):
             raise patient_not_found()
         load_key = self.vault.find_for_update if permission is Permission.WRITE else self.vault.find
@@ -92,6 +94,17 @@ class AccessControl:
             raise patient_not_found()
         return key
 
+    async def find_visible_data(self, work: UnitOfWork, caller: Caller, patient_id: UUID) -> VisibleData:
+        """Return what an authorized caller may read: the staff of practices, what the patient shares with them."""
+        principal = caller.principal
+        if caller.is_patient(patient_id) or not principal.has(Role.STAFF):
+            return ALL_DATA
+        own = [each for each in await shares.list_all(work.session, patient_id) if _works_for(principal, each)]
+        if any(each.scope is Scope.ALL for each in own) or (not own and principal.has(Role.SUPPORT)):
+            return ALL_DATA
+        visits = await shares.list_visits(work.session, patient_id, [each.practice_id for each in own])
+        return VisibleData(is_all=False, visits=visits)
+
     async def _check_session(self, work: UnitOfWork, principal: Principal) -> None:
         # Access tokens stay valid for minutes after a sign-out, but access to personal data must end at once.
         if self.sessions is None:
@@ -99,6 +112,15 @@ class AccessControl:
         session = principal.session
         if session is None or not await self.sessions.is_live(work.session, UUID(session), work.now):
             raise Unauthenticated("The session has ended. Sign in again.", error="invalid_token")
+
+
+async def _list_practice_ids(work: UnitOfWork, patient_id: UUID) -> frozenset[str]:
+    """Return the ids of the practices a patient shares with, as text as in access tokens."""
+    return frozenset(str(each.practice_id) for each in await shares.list_all(work.session, patient_id))
+
+
+def _works_for(principal: Principal, share: Share) -> bool:
+    return str(share.practice_id) in principal.practices
 
 
 def patient_not_found() -> NotFound:

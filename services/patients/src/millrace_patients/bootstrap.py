@@ -1,11 +1,13 @@
 """The composition root: the only place that wires the patients service."""
 
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 
 from fastapi import FastAPI
 
 from millrace_feeds.clock import Clock
+from millrace_feeds.consumer import Consumer
 from millrace_feeds.relay import Relay
 from millrace_patients.access import AccessControl
 from millrace_patients.account.passwords import Passwords, open_passwords
@@ -16,7 +18,10 @@ from millrace_patients.audit.repository import AuditTrail
 from millrace_patients.challenge.service import Challenges
 from millrace_patients.composition import Core, create_issuer, open_core, open_key_ring
 from millrace_patients.dependencies import Identity, Patients
+from millrace_patients.directory.client import Directory
+from millrace_patients.directory.service import DirectoryService
 from millrace_patients.email_queue.service import EmailQueue
+from millrace_patients.feed import EntityHandler, is_outage
 from millrace_patients.insurance_card.service import InsuranceCardService
 from millrace_patients.patient.contact import ContactService
 from millrace_patients.patient.export import Exporter
@@ -26,7 +31,7 @@ from millrace_patients.record.model import RecordKind
 from millrace_patients.record.service import RecordService
 from millrace_patients.session.service import Sessions
 from millrace_patients.settings import PatientsSettings
-from millrace_patients.sharing.service import ShareService
+from millrace_patients.sharing.service import ShareService, VisitSharing
 from millrace_patients.signing.ring import KeyRing
 from millrace_patients.signing.tokens import KeyRingSource
 from millrace_patients.sweep import Sweep
@@ -37,8 +42,15 @@ from millrace_platform.application import ServiceRuntime
 from millrace_platform.authentication import Verifier, token_rules
 from millrace_platform.ids import Ids
 from millrace_platform.persistence import open_relay
-from millrace_platform.service import Infrastructure
+from millrace_platform.service import Infrastructure, Subscription
 from millrace_platform.unit_of_work import Envelopes
+
+APPLICATION = "patients"
+READS_PER_SECOND = 0.5
+"""Reads per second of each shard of `entities`; see decision 0016."""
+
+OpenDirectory = Callable[[str], AbstractAsyncContextManager[Directory]]
+"""Type of `open_directory`, so that tests can replace it."""
 
 
 class Components:
@@ -66,28 +78,41 @@ class Components:
 
 
 async def start(
-    settings: PatientsSettings, infrastructure: Infrastructure, app: FastAPI, stack: AsyncExitStack
+    settings: PatientsSettings,
+    infrastructure: Infrastructure,
+    app: FastAPI,
+    stack: AsyncExitStack,
+    *,
+    open_directory: OpenDirectory,
 ) -> ServiceRuntime:
-    """Open the database and the KMS, wire the services, and register background tasks and health checks."""
+    """Open the database, the KMS and the feeds, wire the services, and register background tasks and health checks."""
     clock = infrastructure.clock
     core = await stack.enter_async_context(open_core(settings))
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, settings.patients_database_url))
     components = Components(settings, core, clock, infrastructure.ids)
-    app.state.patients = _patients(components, relay)
-    sweep = Sweep(components.units, components.challenges, components.sessions, components.throttle, components.emails)
-    tasks = {"relay": relay.run, "sweep": sweep.run}
+    units = components.units
+    subscription = Subscription(
+        APPLICATION, settings.entities_stream, settings.patients_leases_table, READS_PER_SECOND, is_outage
+    )
+    handler = EntityHandler(units, VisitSharing(units, components.vault))
+    consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, handler))
+    directory = DirectoryService(await stack.enter_async_context(open_directory(settings.directory_url)))
+    app.state.patients = _patients(components, relay, consumer, directory)
+    sweep = Sweep(units, components.challenges, components.sessions, components.throttle, components.emails)
+    tasks = {"relay": relay.run, "consumer": consumer.run, "sweep": sweep.run}
     if components.is_issuer:
         ring = await open_key_ring(settings, core, clock)
         passwords = await stack.enter_async_context(open_passwords(settings))
-        app.state.identity = _identity(components, ring, passwords)
+        app.state.identity = _identity(components, ring, passwords, directory)
         app.state.verifier = Verifier(token_rules(settings), KeyRingSource(ring), clock)
         tasks["signing-keys"] = ring.run
     else:
         app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
+    # There is no check of the streams: while they are unavailable, patients can read and change their data.
     return ServiceRuntime(tasks=tasks, checks={"database": core.database.check})
 
 
-def _identity(components: Components, ring: KeyRing, passwords: Passwords) -> Identity:
+def _identity(components: Components, ring: KeyRing, passwords: Passwords, directory: DirectoryService) -> Identity:
     keys, units = components.core.keys, components.units
     issuer = create_issuer(components.settings, ring, components.clock, components.ids)
     return Identity(
@@ -103,12 +128,12 @@ def _identity(components: Components, ring: KeyRing, passwords: Passwords) -> Id
             ids=components.ids,
         ),
         sign_in=SignInService(units, keys, components.throttle, passwords, components.sessions, issuer),
-        roles=RoleService(units),
+        roles=RoleService(units, directory),
         issuer=issuer,
     )
 
 
-def _patients(components: Components, relay: Relay) -> Patients:
+def _patients(components: Components, relay: Relay, consumer: Consumer, directory: DirectoryService) -> Patients:
     units = components.units
     access = AccessControl(components.vault, components.sessions if components.is_issuer else None)
     return Patients(
@@ -118,9 +143,10 @@ def _patients(components: Components, relay: Relay) -> Patients:
         exporter=Exporter(units, access),
         contacts=ContactService(units, components.vault),
         dependants=RecordService(units, access, components.ids, RecordKind.DEPENDANT),
-        insurance_cards=InsuranceCardService(units, access, components.ids, RecordKind.INSURANCE_CARD),
-        sharing=ShareService(units, access),
+        insurance_cards=InsuranceCardService(units, access, components.ids, RecordKind.INSURANCE_CARD, directory),
+        sharing=ShareService(units, access, directory),
         emails=components.emails,
         units=units,
         relay=relay,
+        consumer=consumer,
     )

@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
+from millrace_feeds.consumer import Consumer
 from millrace_feeds.relay import Relay
 from millrace_patients.account.registration import Registration
 from millrace_patients.account.roles import RoleService
@@ -46,6 +47,7 @@ class Patients:
     emails: EmailQueue
     units: UnitsOfWork
     relay: Relay
+    consumer: Consumer
 
 
 def _patients(request: Request) -> Patients:
@@ -79,5 +81,5 @@ problems = partial(
 )
 
 READ = problems(401, 404, 422)
-CREATE = problems(401, 404, 409, 415, 422)
-CHANGE = problems(401, 404, 412, 415, 422, 428)
+CREATE = problems(401, 404, 409, 415, 422, 503)
+CHANGE = problems(401, 404, 412, 415, 422, 428, 503)

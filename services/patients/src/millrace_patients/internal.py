@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -14,8 +14,8 @@ from millrace_feeds.outbox import OUTBOX_TABLE
 from millrace_patients.audit.model import Purpose
 from millrace_patients.dependencies import InPatients, Patients, problems
 from millrace_patients.email_queue.service import QueuedEmail
-from millrace_patients.patient.repository import list_states_after
-from millrace_patients.wire import State, patient_event
+from millrace_patients.patient.repository import list_after
+from millrace_patients.wire import patient_event
 from millrace_platform.context import LongRequest, request_notes
 from millrace_platform.resources import Schema
 from millrace_platform.responses import NO_STORE, json_response
@@ -64,6 +64,17 @@ class ContactResources(Schema):
     """Contacts of the requested patients that have an address."""
 
     items: list[ContactResource]
+
+
+class BookingPermissions(Schema):
+    """Whether a patient may book, and the ids that the patient's bookings may name."""
+
+    may_book: bool
+    missing: list[str] = Field(
+        description="Fields of the profile that a booking asks for and the patient hasn't given."
+    )
+    dependant_ids: list[UUID]
+    insurance_card_ids: list[UUID]
 
 
 class ReplayResult(Schema):
@@ -130,20 +141,42 @@ async def find_contacts(
     return ContactResources.model_validate({"items": found}, from_attributes=True)
 
 
+@router.get("/{patient_id}/booking-permissions", summary="Get what a patient may book", responses=problems(422))
+async def get_booking_permissions(patients: InPatients, patient_id: UUID, response: Response) -> BookingPermissions:
+    """Return whether the patient may book, and for whom.
+
+    Services ask only before they refuse a booking, since the `patient` event may not have arrived yet. The response is
+    200 for an unknown patient too, who may not book.
+    """
+    response.headers.update(NO_STORE)
+    patient, missing = await patients.patients.find_booking_permissions(patient_id)
+    if patient is None:
+        return BookingPermissions(may_book=False, missing=list(missing), dependant_ids=[], insurance_card_ids=[])
+    return BookingPermissions(
+        may_book=patient.may_book,
+        missing=list(missing),
+        dependant_ids=list(patient.dependant_ids),
+        insurance_card_ids=list(patient.insurance_card_ids),
+    )
+
+
 @router.post("/replay", summary="Publish patients again", responses=problems(422))
 async def publish_patient_replay(patients: InPatients, after: UUID | None = None) -> ReplayResult:
     """Publish the current state of up to 5,000 patients with ids above `after`, marked as a replay."""
     async with patients.units.begin() as work:
-        found = await list_states_after(work.session, after, REPLAY_PAGE)
-        events = [patient_event(identifier, cast("State", state), version) for identifier, state, version in found]
-        await work.publish_replay(events)
-    return ReplayResult(count=len(found), next=found[-1][0] if len(found) == REPLAY_PAGE else None)
+        found = await list_after(work.session, after, REPLAY_PAGE)
+        await work.publish_replay([patient_event(patient) for patient in found])
+    return ReplayResult(count=len(found), next=found[-1].id if len(found) == REPLAY_PAGE else None)
 
 
-@router.get("/status", summary="Get outbox and relay statistics")
+@router.get("/status", summary="Get outbox, relay and consumer statistics")
 async def get_patients_status(patients: InPatients) -> Response:
-    """Return the backlog of unpublished events (the outbox) and the state of the relay that publishes them."""
+    """Return the backlog of unpublished events (the outbox), and the state of the relay and of the consumer."""
     async with patients.units.database.read() as session:
         backlog = await session.scalar(select(func.count()).select_from(table(OUTBOX_TABLE)))
-    stats: dict[str, Any] = {"outbox": {"backlog": backlog}, "relay": asdict(patients.relay.status())}
+    stats: dict[str, Any] = {
+        "outbox": {"backlog": backlog},
+        "relay": asdict(patients.relay.status()),
+        "consumer": asdict(patients.consumer.status()),
+    }
     return json_response(stats)

@@ -6,7 +6,9 @@ from fastapi import FastAPI
 
 from millrace_patients import bootstrap, internal
 from millrace_patients.account import endpoints as accounts
+from millrace_patients.bootstrap import OpenDirectory
 from millrace_patients.dependant import endpoints as dependants
+from millrace_patients.directory.client import open_directory
 from millrace_patients.insurance_card import endpoints as insurance_cards
 from millrace_patients.patient import endpoints as patients
 from millrace_patients.settings import PatientsSettings
@@ -20,8 +22,12 @@ IDENTITY = (accounts, signing)
 """Routes that are omitted if another issuer manages the accounts."""
 
 
-def create(settings: PatientsSettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:
-    """Create the application; nothing is opened before its lifespan begins."""
+def create(
+    settings: PatientsSettings | None = None,
+    infrastructure: Infrastructure | None = None,
+    open_directory: OpenDirectory = open_directory,
+) -> FastAPI:
+    """Create the application; nothing is opened before its lifespan begins. Tests replace infrastructure, directory."""
     settings = settings or PatientsSettings()
     modules = PATIENTS + (IDENTITY if settings.patients_identity == "local" else ())
     return create_app(
@@ -29,5 +35,7 @@ def create(settings: PatientsSettings | None = None, infrastructure: Infrastruct
         name="patients",
         title="Millrace patients",
         routers=[module.router for module in modules],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings)),
+        start=partial(
+            bootstrap.start, settings, infrastructure or Infrastructure.of(settings), open_directory=open_directory
+        ),
     )

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from millrace_feeds.aws import dynamodb_client
+from millrace_feeds.provision import create_lease_table
 from millrace_patients.composition import open_kms, provide_master_key
 from millrace_patients.crypto.service_keys import ensure_root_key
 from millrace_patients.settings import PatientsSettings
 from millrace_platform.database import open_database
 from millrace_platform.migrations import Migrations
+from millrace_platform.service import aws_settings
 
 migrate = Migrations(Path(__file__).with_name("migrations"), lock_key=0x6D696C6C_70617469).apply  # "millpati"
 
@@ -24,5 +27,8 @@ async def prepare(settings: PatientsSettings) -> None:
 
 
 async def init() -> None:
-    """Prepare the database that the environment's settings name."""
-    await prepare(PatientsSettings())
+    """Prepare the database that the environment's settings name, and create the lease table."""
+    settings = PatientsSettings()
+    await prepare(settings)
+    async with dynamodb_client(aws_settings(settings)) as client:
+        await create_lease_table(client, settings.patients_leases_table)

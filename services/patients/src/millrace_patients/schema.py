@@ -100,6 +100,7 @@ patient = sa.Table(
     sa.Column("id", sa.Uuid, sa.ForeignKey("person.id"), primary_key=True),
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
+    sa.Column("may_book", sa.Boolean, nullable=False),
     sa.CheckConstraint("version > 0", name="version"),
     sa.CheckConstraint("state IN ('active', 'erased')", name="state"),
 )
@@ -123,8 +124,34 @@ share = sa.Table(
     metadata,
     sa.Column("patient_id", sa.Uuid, sa.ForeignKey("patient.id"), primary_key=True),
     sa.Column("practice_id", sa.Uuid, primary_key=True),
+    sa.Column("scope", sa.Text, nullable=False),
     sa.Column("shared_at", sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("scope IN ('all', 'visits')", name="scope"),
 )
+
+visit_share = sa.Table(
+    "visit_share",
+    metadata,
+    sa.Column("appointment_id", sa.Uuid, primary_key=True),
+    sa.Column("practice_id", sa.Uuid, primary_key=True),
+    sa.Column("patient_id", sa.Uuid, sa.ForeignKey("patient.id"), nullable=False),
+    sa.Column("dependant_id", sa.Uuid),
+    sa.Column("insurance_card_id", sa.Uuid),
+    sa.Column("is_ended", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index("visit_share_patient_id_practice_id_idx", "patient_id", "practice_id"),
+)
+"""Visits that were shared with their practice. `is_ended` once the patient has ended the share."""
+
+directory_entry = sa.Table(
+    "directory_entry",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("is_deleted", sa.Boolean, nullable=False),
+    sa.CheckConstraint("version > 0", name="version"),
+)
+"""Practices and insurance plans, copied from the change feed."""
 
 audit_entry = sa.Table(
     "audit_entry",

@@ -13,7 +13,11 @@ DAY = 86_400.0
 class PatientsSettings(PlatformSettings):
     """Settings of accounts, keys and sessions. Times are in seconds."""
 
+    directory_url: str = "http://127.0.0.1:8001"
+    """Base URL of the service `directory`, which is asked about practices and plans that the copy doesn't have."""
+
     patients_database_url: str = Field("postgresql://127.0.0.1:5432/patients", repr=False)
+    patients_leases_table: str = "millrace-patients-leases"
     patients_identity: Literal["local", "cognito"] = "local"
     """Issuer of tokens: `local` for this service under `/v1/auth`, `cognito` for Amazon Cognito."""
 

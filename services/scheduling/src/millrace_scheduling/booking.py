@@ -15,6 +15,8 @@ from millrace_scheduling.client_address import AddressHasher
 from millrace_scheduling.hold import endpoints as holds
 from millrace_scheduling.hold.repository import ReservationGuard
 from millrace_scheduling.hold.service import HoldService
+from millrace_scheduling.patient.client import Patients
+from millrace_scheduling.patient.service import PermissionService
 from millrace_scheduling.settings import SchedulingSettings
 from millrace_scheduling.tables import address_key
 from millrace_scheduling.waitlist import endpoints as waitlist_endpoints
@@ -44,15 +46,16 @@ class BookingServices:
 
 
 async def create_booking_services(
-    settings: SchedulingSettings, units: UnitsOfWork, ids: Ids, guard: ReservationGuard
+    settings: SchedulingSettings, units: UnitsOfWork, ids: Ids, guard: ReservationGuard, patients: Patients
 ) -> BookingServices:
     """Create the services; read the key that hides client addresses from the database."""
     async with units.database.read() as session:
         key: bytes = (await session.execute(select(address_key.c.key))).scalar_one()
-    waitlist = WaitlistService(units, ids)
-    appointment_service = AppointmentService(units, waitlist)
+    permissions = PermissionService(patients)
+    waitlist = WaitlistService(units, ids, permissions)
+    appointment_service = AppointmentService(units, waitlist, permissions)
     return BookingServices(
-        holds=HoldService(units, ids, guard.reserve_hold, waitlist),
+        holds=HoldService(units, ids, guard.reserve_hold, waitlist, permissions),
         appointments=appointment_service,
         rescheduling=ReschedulingService(appointment_service, ids, guard.reserve),
         waitlist=waitlist,

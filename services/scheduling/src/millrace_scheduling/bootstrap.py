@@ -1,6 +1,7 @@
 """The composition root: the only place that wires the scheduling service."""
 
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from fastapi import FastAPI
 
@@ -18,7 +19,7 @@ from millrace_scheduling.cleanup import Cleanup
 from millrace_scheduling.dependencies import Scheduling
 from millrace_scheduling.entity_handlers import (
     CompositeHandler,
-    PatientErasureHandler,
+    PatientHandler,
     ProviderHandler,
     ProviderLocationHandler,
     is_outage,
@@ -27,6 +28,7 @@ from millrace_scheduling.hold.repository import ReservationGuard
 from millrace_scheduling.openings.notifier import OpeningsNotifier
 from millrace_scheduling.openings.service import OpeningsExpiry, OpeningsPublisher
 from millrace_scheduling.openings.stream import OpeningsStreams
+from millrace_scheduling.patient.client import Patients
 from millrace_scheduling.settings import SOURCE, SchedulingSettings
 from millrace_scheduling.waitlist.processor import WaitlistProcessor
 
@@ -34,13 +36,18 @@ APPLICATION = "scheduling"
 READS_PER_SECOND = 0.5
 """Reads per second of each shard of `entities`; see decision 0016."""
 
+OpenPatients = Callable[[str], AbstractAsyncContextManager[Patients]]
+"""Type of `open_patients`, so that tests can replace it."""
+
 
 async def start(
     settings: SchedulingSettings,
     infrastructure: Infrastructure,
-    guard: ReservationGuard,
     app: FastAPI,
     stack: AsyncExitStack,
+    *,
+    guard: ReservationGuard,
+    open_patients: OpenPatients,
 ) -> ServiceRuntime:
     """Open the database and the feeds, wire the services, and return the background tasks and health checks."""
     url, clock, ids = settings.scheduling_database_url, infrastructure.clock, infrastructure.ids
@@ -48,12 +55,13 @@ async def start(
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, url))
     units = UnitsOfWork(database, Envelopes(SOURCE, clock, ids))
     calendars = CalendarService(units, publish_time_zone)
-    app.state.booking = booking = await create_booking_services(settings, units, ids, guard)
+    patients = await stack.enter_async_context(open_patients(settings.patients_url))
+    app.state.booking = booking = await create_booking_services(settings, units, ids, guard, patients)
     handler = CompositeHandler(
         (
             ProviderLocationHandler(units, calendars),
             ProviderHandler(units),
-            PatientErasureHandler(units, booking.waitlist),
+            PatientHandler(units, booking.waitlist),
         )
     )
     subscription = Subscription(

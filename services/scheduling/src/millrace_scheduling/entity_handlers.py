@@ -1,14 +1,10 @@
-"""Handlers of the `entities` feed: they copy provider-locations and providers, and erase the data of patients."""
+"""Handlers of the `entities` feed: they copy provider-locations, providers and patients, and erase patients' data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from millrace_contracts.entities import Patient
-from millrace_contracts.envelope import ContractError, decode
-from millrace_contracts.registry import PATIENT, decode_entity
 from millrace_feeds import handler as feed_handlers
-from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.handler import Handler
 from millrace_feeds.transport import Record
 from millrace_platform import idempotency
@@ -19,6 +15,10 @@ from millrace_scheduling.appointment.model import OCCUPYING_STATES
 from millrace_scheduling.appointment.wire import appointment_event
 from millrace_scheduling.calendar.service import CalendarService
 from millrace_scheduling.calendar_feed import repository as feeds
+from millrace_scheduling.patient import repository as patients
+from millrace_scheduling.patient.model import PatientCopy
+from millrace_scheduling.patient.wire import KEY_PREFIX as PATIENT_KEY_PREFIX
+from millrace_scheduling.patient.wire import patient_from
 from millrace_scheduling.provider import repository as providers
 from millrace_scheduling.provider.wire import KEY_PREFIX as PROVIDER_KEY_PREFIX
 from millrace_scheduling.provider.wire import provider_from
@@ -27,8 +27,6 @@ from millrace_scheduling.provider_location.wire import KEY_PREFIX as PROVIDER_LO
 from millrace_scheduling.provider_location.wire import provider_location_from
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.waitlist.service import WaitlistService
-
-PATIENT_KEY_PREFIX = f"{PATIENT.name}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +97,31 @@ class ProviderHandler:
 
 
 @dataclass(frozen=True, slots=True)
-class PatientErasureHandler:
-    """Feed handler that erases the data of erased patients. Idempotent: an erased patient has no rows left."""
+class PatientHandler:
+    """Feed handler that copies what patients may book, and erases the data of erased patients. Idempotent."""
 
     units: UnitsOfWork
     waitlist: WaitlistService
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Erase the data of the patients who are erased according to the records. Raises `InvalidRecord`."""
+        """Store newer versions, and erase the data of the patients who were erased. Raises `InvalidRecord`."""
+        newest: dict[UUID, PatientCopy] = {}
+        erased: list[UUID] = []
         for record in records:
-            if record.key.startswith(PATIENT_KEY_PREFIX) and (patient_id := _erased_patient(record)) is not None:
-                async with self.units.begin() as work:
-                    await self.erase_patient(work, patient_id)
+            parsed = patient_from(record) if record.key.startswith(PATIENT_KEY_PREFIX) else None
+            if parsed is None:
+                continue
+            patient, is_erased = parsed
+            if patient.id not in newest or newest[patient.id].version < patient.version:
+                newest[patient.id] = patient
+            if is_erased:
+                erased.append(patient.id)
+        if newest:
+            async with self.units.begin() as work:
+                await patients.save_newer(work.session, list(newest.values()))
+        for patient_id in erased:
+            async with self.units.begin() as work:
+                await self.erase_patient(work, patient_id)
 
     async def erase_patient(self, work: UnitOfWork, patient_id: UUID) -> None:
         """Cancel the patient's future appointments, anonymize all of them, and delete the patient's other data."""
@@ -126,14 +137,3 @@ class PatientErasureHandler:
         await reservations.erase_patient(work.session, patient_id, ended)
         await feeds.delete_patient_feeds(work.session, patient_id)
         await idempotency.delete_owner_records(work.session, patient_id)
-
-
-def _erased_patient(record: Record) -> UUID | None:
-    """Return the id of the record's patient if their data was erased, else None. Raises `InvalidRecord`."""
-    try:
-        entity = decode_entity(decode(record.body))
-        if isinstance(entity, Patient) and entity.state == "erased":
-            return UUID(entity.id)
-    except (ContractError, ValueError) as error:
-        raise InvalidRecord(record, str(error)) from error
-    return None

@@ -6,6 +6,7 @@ import millrace_scheduling.calendar.tables
 import millrace_scheduling.calendar_feed.repository
 import millrace_scheduling.dirty_marks
 import millrace_scheduling.openings.tables
+import millrace_scheduling.patient.repository
 import millrace_scheduling.provider.repository
 import millrace_scheduling.reservation.tables
 import millrace_scheduling.waitlist.tables

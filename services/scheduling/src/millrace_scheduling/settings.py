@@ -13,6 +13,9 @@ SOURCE = "/services/scheduling"
 class SchedulingSettings(PlatformSettings):
     """Settings of the scheduling service. Durations are in seconds."""
 
+    patients_url: str = "http://127.0.0.1:8005"
+    """Base URL of the service `patients`, which is asked before a booking is refused."""
+
     scheduling_database_url: str = Field("postgresql://127.0.0.1:5432/scheduling", repr=False)
     scheduling_leases_table: str = "millrace-scheduling-leases"
 

@@ -55,4 +55,4 @@ async def _grant(email: str, roles: tuple[Role, ...], practices: tuple[UUID, ...
             raise typer.Exit(1)
         envelopes = Envelopes(SOURCE, settings.clock(), Uuid7())
         units = UnitsOfWork(core.database, envelopes, AuditTrail(core.keys.audit))
-        return await RoleService(units).set(None, found.id, roles, practices)
+        return await RoleService(units, None).set(None, found.id, roles, practices)

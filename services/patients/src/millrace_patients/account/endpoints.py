@@ -91,7 +91,7 @@ async def get_account_roles(identity: InIdentity, caller: InAdmin, account_id: U
 
 
 @router.put(
-    "/accounts/{account_id}/roles", summary="Set an account's roles", responses=problems(401, 403, 404, 415, 422)
+    "/accounts/{account_id}/roles", summary="Set an account's roles", responses=problems(401, 403, 404, 415, 422, 503)
 )
 async def set_account_roles(identity: InIdentity, caller: InAdmin, account_id: UUID, body: RolesBody) -> RolesResource:
     """Replace the roles and practices of an account, effective with its next access token.

@@ -26,6 +26,15 @@ async def find(session: ReadSession, identifier: UUID) -> Account | None:
     return await _find(session, account.c.id == identifier)
 
 
+async def has_verified_email(session: ReadSession, identifier: UUID) -> bool:
+    """Return whether there is an account: its address is verified, since its password is set with an emailed token.
+
+    There is none if another issuer manages the accounts.
+    """
+    query = select(account.c.id).where(account.c.id == identifier, account.c.sealed_email.is_not(None))
+    return await session.scalar(query) is not None
+
+
 async def find_for_update(session: Session, identifier: UUID) -> Account | None:
     """Return the account and lock its row; None if unknown or erased."""
     return await _find(session, account.c.id == identifier, for_update=True)

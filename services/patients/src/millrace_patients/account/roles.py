@@ -1,11 +1,14 @@
 """Roles of accounts, set by administrators."""
 
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from millrace_patients.account import repository
 from millrace_patients.account.model import Account, find_inconsistency
 from millrace_patients.audit.model import Action, AuditEntry, Purpose
+from millrace_patients.directory.model import practice_reference
+from millrace_patients.directory.service import DirectoryService, require_in_copy
 from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_platform.authentication import Principal, Role
 from millrace_platform.errors import FieldError, NotFound, Unprocessable
@@ -16,6 +19,8 @@ class RoleService:
     """Reads and sets roles. Each method commits before it returns. New roles take effect with the next access token."""
 
     units: UnitsOfWork
+    directory: DirectoryService | None
+    """None for commands, which run without other services."""
 
     async def get(self, caller: Principal, identifier: UUID) -> Account:
         """Return the account. Problems: 404 if it is unknown or erased."""
@@ -31,18 +36,27 @@ class RoleService:
     ) -> Account:
         """Replace roles and practices. `caller` is None for an operator at the command line.
 
-        Problems: 404 if the account is unknown or erased, 422 if roles and practices contradict each other.
+        Problems: 404 if the account is unknown or erased, 422 if roles and practices contradict each other or there is
+        no such practice, 503 if a practice can't be checked.
         """
         inconsistency = find_inconsistency(roles, practices)
         if inconsistency is not None:
             remedy = "Send the role `staff` together with its practices."
             raise Unprocessable(errors=[FieldError(field="practices", detail=inconsistency, remedy=remedy)])
+        if self.directory is not None:
+            for practice_id in practices:
+                await self.directory.run_confirmed(partial(self._require_practice, practice_id))
         async with self.units.begin() as work:
             changed = await repository.set_roles(work.session, identifier, roles, practices)
             if changed is None:
                 raise _account_not_found()
             work.audit(_entry(caller, identifier, Action.UPDATE))
         return changed
+
+    async def _require_practice(self, practice_id: UUID, *, is_confirmed: bool) -> None:
+        if not is_confirmed:
+            async with self.units.database.read() as session:
+                await require_in_copy(session, practice_reference(practice_id, field="practices"))
 
 
 def _account_not_found() -> NotFound:

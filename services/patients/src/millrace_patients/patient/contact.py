@@ -51,10 +51,11 @@ class ContactService:
 async def _find_contact(work: UnitOfWork, key: PersonKey) -> Contact | None:
     profile = await records.find(work.session, key, RecordKind.PROFILE, key.owner)
     content = {} if profile is None else profile.content
-    email = content.get("email") or await _find_account_email(work, key)
+    email = content.get("email") or await find_account_email(work, key)
     return None if email is None else Contact(key.owner, email, content.get("given_name"))
 
 
-async def _find_account_email(work: UnitOfWork, key: PersonKey) -> str | None:
+async def find_account_email(work: UnitOfWork, key: PersonKey) -> str | None:
+    """Return the verified address of the person's account; None if another issuer manages the accounts."""
     sealed = await work.session.scalar(select(account.c.sealed_email).where(account.c.id == key.owner))
     return None if sealed is None else key.unseal(sealed, EMAIL_LABEL).decode()

@@ -50,7 +50,7 @@ async def _collect(work: UnitOfWork, key: PersonKey) -> Export:
             _with_id_and_version(each) for each in await records.list_all(session, key, RecordKind.INSURANCE_CARD)
         ],
         practices=[
-            ShareExport(practice_id=each.practice_id, since=each.shared_at)
+            ShareExport(practice_id=each.practice_id, scope=each.scope, since=each.shared_at)
             for each in await shares.list_all(session, key.owner)
         ],
         accesses=[AccessResource.of(link) for link in links],

@@ -1,11 +1,14 @@
 """Reads and writes the states of patients in the database."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ARRAY, ColumnElement, Select, Uuid, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from millrace_patients.schema import patient
+from millrace_patients.patient.model import PublicPatient
+from millrace_patients.record.model import RecordKind
+from millrace_patients.schema import patient, record
 from millrace_platform.database import ReadSession, Session
 
 
@@ -14,27 +17,65 @@ async def is_active(session: ReadSession, identifier: UUID) -> bool:
     return await session.scalar(query) is not None
 
 
-async def add(session: Session, identifier: UUID) -> bool:
+async def find(session: ReadSession, identifier: UUID) -> PublicPatient | None:
+    """Return the patient, erased or not; None if the person never had a profile."""
+    row = (await session.execute(_select().where(patient.c.id == identifier))).one_or_none()
+    return None if row is None else _from(row)
+
+
+async def add(session: Session, identifier: UUID, *, may_book: bool) -> bool:
     """Insert an active patient with version 1; return False if the patient exists."""
-    row = {"id": identifier, "version": 1, "state": "active"}
+    row = {"id": identifier, "version": 1, "state": "active", "may_book": may_book}
     statement = insert(patient).values(row).on_conflict_do_nothing().returning(patient.c.id)
     return (await session.execute(statement)).first() is not None
 
 
-async def erase(session: Session, identifier: UUID) -> int | None:
-    """Mark a patient as erased and return the new version; None if there is no active patient."""
+async def set_may_book(session: Session, identifier: UUID, *, may_book: bool) -> bool:
+    """Store whether the patient may book; return False if that is stored already."""
+    statement = update(patient).where(patient.c.id == identifier, patient.c.may_book != may_book)
+    changed = await session.execute(statement.values(may_book=may_book).returning(patient.c.id))
+    return changed.first() is not None
+
+
+async def advance_version(session: Session, identifier: UUID) -> None:
+    """Give the patient its next version."""
+    await session.execute(update(patient).where(patient.c.id == identifier).values(version=patient.c.version + 1))
+
+
+async def erase(session: Session, identifier: UUID) -> bool:
+    """Mark a patient as erased and give it its next version; return False if there is no active patient."""
     statement = (
         update(patient)
         .where(patient.c.id == identifier, patient.c.state == "active")
-        .values(state="erased", version=patient.c.version + 1)
+        .values(state="erased", may_book=False, version=patient.c.version + 1)
     )
-    version: int | None = (await session.execute(statement.returning(patient.c.version))).scalar_one_or_none()
-    return version
+    return (await session.execute(statement.returning(patient.c.id))).first() is not None
 
 
-async def list_states_after(session: ReadSession, after: UUID | None, limit: int) -> list[tuple[UUID, str, int]]:
-    """Return up to `limit` tuples (id, state, version) with ids above `after`, sorted by id."""
-    query = select(patient.c.id, patient.c.state, patient.c.version).order_by(patient.c.id).limit(limit)
+async def list_after(session: ReadSession, after: UUID | None, limit: int) -> list[PublicPatient]:
+    """Return up to `limit` patients, erased ones included, with ids above `after`, sorted by id."""
+    query = _select().order_by(patient.c.id).limit(limit)
     if after is not None:
         query = query.where(patient.c.id > after)
-    return [(row.id, row.state, row.version) for row in await session.execute(query)]
+    return [_from(row) for row in await session.execute(query)]
+
+
+def _select() -> Select[Any]:
+    return select(
+        patient,
+        _record_ids(RecordKind.DEPENDANT).label("dependant_ids"),
+        _record_ids(RecordKind.INSURANCE_CARD).label("insurance_card_ids"),
+    )
+
+
+def _record_ids(kind: RecordKind) -> ColumnElement[Any]:
+    ids = select(record.c.id).where(
+        record.c.patient_id == patient.c.id, record.c.kind == kind.value, record.c.deleted_at.is_(None)
+    )
+    return func.array(ids.order_by(record.c.id).correlate(patient).scalar_subquery(), type_=ARRAY(Uuid))
+
+
+def _from(row: Any) -> PublicPatient:
+    return PublicPatient(
+        row.id, row.state, row.version, row.may_book, tuple(row.dependant_ids), tuple(row.insurance_card_ids)
+    )

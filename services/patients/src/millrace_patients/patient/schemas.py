@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from millrace_patients.audit.model import Link
 from millrace_patients.record.schemas import RecordBody, RecordResource
+from millrace_patients.sharing.model import Scope
 from millrace_platform.resources import Date, Phone, Schema, Text
 
 EARLIEST_BIRTH = date(1890, 1, 1)
@@ -98,6 +99,7 @@ class ShareExport(Schema):
     """Entry of a data export: a practice the patient shares with."""
 
     practice_id: UUID
+    scope: Scope
     since: datetime
 
 

@@ -1,6 +1,6 @@
 """Operations on patients: profile, accesses and erasure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from millrace_feeds.clock import Clock
@@ -11,6 +11,9 @@ from millrace_patients.audit.repository import list_links_of_person
 from millrace_patients.challenge.service import Challenges
 from millrace_patients.email_queue.service import EmailQueue
 from millrace_patients.patient import repository
+from millrace_patients.patient.contact import find_account_email
+from millrace_patients.patient.model import CONTACT_FIELD, PublicPatient, list_missing_fields
+from millrace_patients.patient.publication import publish_current_version, publish_next_version
 from millrace_patients.person.vault import PersonKey
 from millrace_patients.record import repository as records
 from millrace_patients.record.model import Record, RecordKind
@@ -18,7 +21,6 @@ from millrace_patients.record.service import Content
 from millrace_patients.session.service import Sessions
 from millrace_patients.sharing import repository as shares
 from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
-from millrace_patients.wire import patient_event
 from millrace_platform.authentication import require_recent
 from millrace_platform.errors import PreconditionFailed, PreconditionRequired
 from millrace_platform.preconditions import Tags
@@ -40,12 +42,20 @@ class PatientService:
     clock: Clock
 
     async def get(self, caller: Caller, patient_id: UUID) -> Record:
-        """Return the profile. Problems: 404 if there is none, or without access."""
+        """Return the profile; for others than the patient, only what they may read, and with the address for messages.
+
+        Problems: 404 if there is none, or without access.
+        """
         async with self.units.begin() as work:
             key = await self.access.authorize(work, caller, patient_id, Permission.READ_IDENTITY)
             found = await _find_profile(work, key)
             if found is None:
                 raise patient_not_found()
+            if not caller.is_patient(patient_id):
+                visible = await self.access.find_visible_data(work, caller, patient_id)
+                content = visible.profile(found.content)
+                content = {**content, "email": content["email"] or await find_account_email(work, key)}
+                found = replace(found, content=content)
             work.audit(caller.audit_entry(patient_id, Action.READ, PROFILE))
         return found
 
@@ -77,10 +87,19 @@ class PatientService:
             await self._erase_account(work, patient_id)
             await records.remove_all(work.session, patient_id, work.now)
             await shares.remove_all(work.session, patient_id)
-            version = await repository.erase(work.session, patient_id)
-            if version is not None:
-                work.record(patient_event(patient_id, "erased", version))
+            if await repository.erase(work.session, patient_id):
+                await publish_current_version(work, patient_id)
             work.audit(caller.audit_entry(patient_id, Action.ERASE, "all"))
+
+    async def find_booking_permissions(self, patient_id: UUID) -> tuple[PublicPatient | None, tuple[str, ...]]:
+        """Return the patient, None without a profile, and the fields that the profile lacks for a booking.
+
+        Reads no personal data, so the audit trail gets no entry.
+        """
+        async with self.units.database.read() as session:
+            patient = await repository.find(session, patient_id)
+            has_email = await accounts.has_verified_email(session, patient_id)
+        return patient, list_missing_fields(patient, has_verified_email=has_email)
 
     async def list_accesses(self, caller: Caller, patient_id: UUID, before: int | None, limit: int) -> list[Link]:
         """Return the accesses to the patient's data, newest first. Problems: 404 without access."""
@@ -98,8 +117,9 @@ class PatientService:
             await self.access.vault.create(work.session, patient_id, work.now)
 
     async def _create(self, work: UnitOfWork, caller: Caller, key: PersonKey, content: Content) -> Record:
-        if await repository.add(work.session, key.owner):
-            work.record(patient_event(key.owner, "active", 1))
+        may_book = await _may_book(work, key, content)
+        if await repository.add(work.session, key.owner, may_book=may_book):
+            await publish_current_version(work, key.owner)
         created = Record(key.owner, 1, content)
         await records.add(work.session, key, PROFILE, created)
         work.audit(caller.audit_entry(key.owner, Action.CREATE, PROFILE))
@@ -115,6 +135,9 @@ class PatientService:
             return before
         after = Record(key.owner, before.version + 1, content)
         await records.save(work.session, key, PROFILE, after)
+        may_book = await _may_book(work, key, content)
+        if await repository.set_may_book(work.session, key.owner, may_book=may_book):
+            await publish_next_version(work, key.owner)
         work.audit(caller.audit_entry(key.owner, Action.UPDATE, PROFILE))
         return after
 
@@ -124,6 +147,11 @@ class PatientService:
         if index is not None:
             await self.challenges.delete_for_address(work.session, index)
             await self.emails.delete_for_address(work.session, index)
+
+
+async def _may_book(work: UnitOfWork, key: PersonKey, content: Content) -> bool:
+    """Return whether a profile, which always has a name and a birth date, has the contact that a booking asks for."""
+    return content[CONTACT_FIELD] is not None or await accounts.has_verified_email(work.session, key.owner)
 
 
 async def _find_profile(work: UnitOfWork, key: PersonKey) -> Record | None:

@@ -61,6 +61,10 @@ class Vault:
         """
         return await self._unwrap(owner, await session.scalar(_select_wrapped_key(owner).with_for_update()))
 
+    async def lock(self, session: Session, owner: UUID) -> bool:
+        """Lock the person's row as `find_for_update` does; return False for an unknown or erased person."""
+        return await session.scalar(_select_wrapped_key(owner).with_for_update()) is not None
+
     async def shred(self, session: Session, owner: UUID, now: datetime) -> bool:
         """Destroy the data key after pending writes for the person; return False if there is none."""
         wrapped = await session.scalar(_select_wrapped_key(owner).with_for_update())

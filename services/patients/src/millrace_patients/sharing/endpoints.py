@@ -4,9 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter, Response
+from pydantic import Field
 
 from millrace_patients.access import InCaller
 from millrace_patients.dependencies import InPatients, problems
+from millrace_patients.sharing.model import Scope
 from millrace_platform.resources import Schema
 from millrace_platform.responses import NO_STORE
 
@@ -14,9 +16,12 @@ router = APIRouter(prefix="/v1/patients/{patient_id}/practices", tags=["shares"]
 
 
 class ShareResource(Schema):
-    """Practice whose staff may read the patient's profile, dependants and insurance cards."""
+    """Practice whose staff may read the patient's data."""
 
     practice_id: UUID
+    scope: Scope = Field(
+        description="`all`: the profile, dependants and insurance cards. `visits`: what the visits booked there need."
+    )
     since: datetime
 
 
@@ -31,12 +36,18 @@ async def list_shares(patients: InPatients, caller: InCaller, patient_id: UUID, 
     """Return the practices the patient shares with. Accessible to the patient only."""
     response.headers.update(NO_STORE)
     found = await patients.sharing.list(caller, patient_id)
-    return ShareList(items=[ShareResource(practice_id=each.practice_id, since=each.shared_at) for each in found])
+    return ShareList(
+        items=[ShareResource(practice_id=each.practice_id, scope=each.scope, since=each.shared_at) for each in found]
+    )
 
 
-@router.put("/{practice_id}", summary="Share with a practice", status_code=204, responses=problems(401, 404, 409, 422))
+@router.put(
+    "/{practice_id}", summary="Share with a practice", status_code=204, responses=problems(401, 404, 409, 422, 503)
+)
 async def add_share(patients: InPatients, caller: InCaller, patient_id: UUID, practice_id: UUID) -> None:
-    """Give a practice's staff access to the patient's data, idempotently.
+    """Give a practice's staff access to all of the patient's data, idempotently.
+
+    A booking gives the staff of its practice access to what the visit needs; this extends it.
 
     Accessible to the patient only, who must have a profile.
     """

@@ -53,13 +53,18 @@ InRescheduling: TypeAlias = Annotated[ReschedulingService, Depends(_rescheduling
     summary="Book a hold",
     status_code=201,
     response_model=AppointmentResource,
-    responses=problems(400, 401, 403, 404, 409, 415, 422),
+    responses=problems(400, 401, 403, 404, 409, 415, 422, 503),
 )
 async def create_appointment(
     appointments: InAppointments, caller: InPatient, key: InIdempotencyKey, body: BookBody
 ) -> Response:
-    """Turn a hold into an appointment, which has the id of its hold."""
-    return (await appointments.book(caller, key, body.hold_id)).response()
+    """Turn a hold into an appointment, which has the id of its hold.
+
+    The profile must have a name, a birth date, and a phone unless the account's email address is verified; else the
+    response is 409 and names what is missing. The staff of the practice may then read the name, the birth date, the
+    contact and the insurance card of the visit.
+    """
+    return (await appointments.book(caller, key, body.hold_id, body.insurance_card_id)).response()
 
 
 @router.get("", summary="List appointments", responses=problems(401, 404, 422))

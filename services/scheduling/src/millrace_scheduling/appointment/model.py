@@ -133,9 +133,10 @@ class Appointment:
     moved_from: datetime | None = None
     cancellation: Cancellation | None = None
     completed_at: datetime | None = None
+    insurance_card_id: UUID | None = None
 
     @classmethod
-    def from_hold(cls, hold: Hold, now: datetime) -> "Appointment":
+    def from_hold(cls, hold: Hold, insurance_card_id: UUID | None, now: datetime) -> "Appointment":
         """Return the new appointment that replaces a hold, with the hold's id and reserved time."""
         return cls(
             id=hold.id,
@@ -147,6 +148,7 @@ class Appointment:
             visit=hold.visit,
             created_at=now,
             updated_at=now,
+            insurance_card_id=insurance_card_id,
         )
 
     def confirm(self, now: datetime) -> "Appointment":
@@ -188,8 +190,9 @@ class Appointment:
         return self._apply_from(self.visit.start, Action.MISS, now)
 
     def erase_patient(self, now: datetime) -> "Appointment":
-        """Remove the patient's id, and cancel the appointment if it can still be cancelled."""
-        bare = replace(self, version=self.version + 1, patient_id=None, dependant_id=None, updated_at=now)
+        """Remove the ids of the patient's data, and cancel the appointment if it can still be cancelled."""
+        anonymous = replace(self, patient_id=None, dependant_id=None, insurance_card_id=None)
+        bare = replace(anonymous, version=self.version + 1, updated_at=now)
         if Action.CANCEL not in TRANSITIONS[self.state]:
             return bare
         cancellation = Cancellation(Party.PATIENT, ERASED_REASON)

@@ -20,10 +20,10 @@ from millrace_scheduling.statement import NamedStatement
 
 # ruff: noqa: S608 # constants
 _SELECT: Final = f"""
-SELECT a.id, a.version, a.state, a.reservation_id, a.patient_id, a.dependant_id, a.provider_location_id, a.npi,
-    {TIME_ZONE}, a.start, a.minutes, a.visit_type, a.visit_reason, a.mode, a.patient_kind, a.sequence, a.moved_from,
-    a.cancelled_by, a.cancellation_reason, a.completed_at, a.created_at, a.updated_at,
-    p.practice_id, p.version AS provider_location_version,
+SELECT a.id, a.version, a.state, a.reservation_id, a.patient_id, a.dependant_id, a.insurance_card_id,
+    a.provider_location_id, a.npi, {TIME_ZONE}, a.start, a.minutes, a.visit_type, a.visit_reason, a.mode,
+    a.patient_kind, a.sequence, a.moved_from, a.cancelled_by, a.cancellation_reason, a.completed_at, a.created_at,
+    a.updated_at, p.practice_id, p.version AS provider_location_version,
     coalesce((c.document ->> 'cancellation_cutoff')::integer, 0) AS notice
 FROM appointments a JOIN provider_locations p ON p.id = a.provider_location_id {JOIN_CALENDAR}
 """
@@ -36,10 +36,11 @@ WITH reservation AS (
     WHERE id = :id AND patient_id = :patient_id AND kind = 'hold' AND NOT is_released AND expires_at > :now
     RETURNING *
 ), appointment AS (
-    INSERT INTO appointments (id, version, state, reservation_id, patient_id, dependant_id, provider_location_id, npi,
-        start, minutes, visit_type, visit_reason, mode, patient_kind, sequence, created_at, updated_at)
-    SELECT id, 1, 'booked', id, patient_id, dependant_id, provider_location_id, npi,
-        start, minutes, visit_type, visit_reason, mode, patient_kind, 0, :now, :now
+    INSERT INTO appointments (id, version, state, reservation_id, patient_id, dependant_id, insurance_card_id,
+        provider_location_id, npi, start, minutes, visit_type, visit_reason, mode, patient_kind, sequence,
+        created_at, updated_at)
+    SELECT id, 1, 'booked', id, patient_id, dependant_id, :insurance_card_id::uuid,
+        provider_location_id, npi, start, minutes, visit_type, visit_reason, mode, patient_kind, 0, :now, :now
     FROM reservation
     RETURNING id
 ),
@@ -52,7 +53,8 @@ WITH reservation AS (
 )
 _SAVE: Final = NamedStatement("""
 UPDATE appointments SET version = :version, state = :state, reservation_id = :reservation_id, patient_id = :patient_id,
-    dependant_id = :dependant_id, start = :start, minutes = :minutes, visit_type = :visit_type, sequence = :sequence,
+    dependant_id = :dependant_id, insurance_card_id = :insurance_card_id, start = :start, minutes = :minutes,
+    visit_type = :visit_type, sequence = :sequence,
     moved_from = :moved_from, cancelled_by = :cancelled_by, cancellation_reason = :cancellation_reason,
     completed_at = :completed_at, updated_at = :updated_at
 WHERE id = :id AND version = :version - 1 RETURNING id
@@ -88,6 +90,7 @@ async def book(
     statement = _BOOK.bind(
         id=appointment.id,
         patient_id=appointment.patient_id,
+        insurance_card_id=appointment.insurance_card_id,
         now=appointment.created_at,
         idempotency_record=idempotency_record,
         outbox_row=outbox_row,
@@ -115,6 +118,7 @@ async def save(session: Session, appointment: Appointment) -> None:
         reservation_id=appointment.reservation_id,
         patient_id=appointment.patient_id,
         dependant_id=appointment.dependant_id,
+        insurance_card_id=appointment.insurance_card_id,
         start=visit.start,
         minutes=visit.minutes,
         visit_type=visit.visit_type,
@@ -185,6 +189,7 @@ def _appointment_from(row: Any) -> Appointment:
         reservation_id=row["reservation_id"],
         patient_id=row["patient_id"],
         dependant_id=row["dependant_id"],
+        insurance_card_id=row["insurance_card_id"],
         visit=visit_from_row(row),
         created_at=row["created_at"],
         updated_at=row["updated_at"],

@@ -14,9 +14,14 @@ from millrace_scheduling.zones import get_zone
 
 
 class BookBody(Body):
-    """The hold that becomes an appointment."""
+    """The hold that becomes an appointment.
+
+    `insurance_card_id` is the card that the practice may read for this visit; without it, the practice may read all
+    cards of the person who is visiting.
+    """
 
     hold_id: UUID
+    insurance_card_id: UUID | None = None
 
 
 class CancelBody(Body):
@@ -62,6 +67,7 @@ class AppointmentResource(VisitFields):
     state: State
     patient_id: UUID | None = Field(description="Null once the patient's data was erased.")
     dependant_id: UUID | None
+    insurance_card_id: UUID | None
     moved_from: datetime | None
     cancelled_by: Party | None
     cancellation_reason: str | None
@@ -79,6 +85,7 @@ class AppointmentResource(VisitFields):
             state=appointment.state,
             patient_id=appointment.patient_id,
             dependant_id=appointment.dependant_id,
+            insurance_card_id=appointment.insurance_card_id,
             **visit_fields(visit),
             moved_from=None if moved is None else moved.astimezone(get_zone(visit.time_zone)),
             cancelled_by=None if cancellation is None else cancellation.by,

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -37,9 +38,12 @@ from millrace_scheduling.appointment.repository import AppointmentRow, Position
 from millrace_scheduling.appointment.schemas import AppointmentResource
 from millrace_scheduling.appointment.wire import appointment_event
 from millrace_scheduling.hold import repository as holds
+from millrace_scheduling.hold.model import Hold
 from millrace_scheduling.hold.repository import HoldRow
 from millrace_scheduling.hold.schemas import local_text
 from millrace_scheduling.hold.service import WaitlistOffers
+from millrace_scheduling.patient.model import BookingRequirements
+from millrace_scheduling.patient.service import NotInCopyError, PermissionService
 from millrace_scheduling.problems import hold_expired, hold_used, not_found
 from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.reservation import repository as reservations
@@ -57,23 +61,41 @@ class AppointmentService:
 
     units: UnitsOfWork
     offers: WaitlistOffers
+    permissions: PermissionService
 
-    async def book(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> StoredResponse:
+    async def book(
+        self, caller: Principal, key: IdempotencyKey, hold_id: UUID, insurance_card_id: UUID | None
+    ) -> StoredResponse:
         """Turn a hold into an appointment.
 
-        Problems: 404, 409 if the hold expired or was booked, and those of the idempotency key.
+        Problems: 404, 409 if the hold expired or was booked, those of `PermissionService`, and of the idempotency key.
         """
-        patient_id, now = caller.subject, self.units.now()
+        attempt = partial(self._book_once, caller.subject, key, hold_id, insurance_card_id)
+        return await self.permissions.run_permitted(attempt)
+
+    async def _book_once(
+        self,
+        patient_id: UUID,
+        key: IdempotencyKey,
+        hold_id: UUID,
+        insurance_card_id: UUID | None,
+        *,
+        is_confirmed: bool,
+    ) -> StoredResponse:
+        """Book if the patient may, by the copy or by `is_confirmed`; else raise `NotInCopyError`."""
+        now = self.units.now()
         async with self.units.database.connection() as connection:
 
             async def look_up() -> Any:
-                return await holds.find_record_or_hold(connection, patient_id, key, hold_id)
+                return await holds.find_record_or_hold(connection, patient_id, key, hold_id, insurance_card_id)
 
             async def book(row: Any) -> StoredResponse:
                 hold_row = holds.hold_from_row(row)
                 if hold_row is None or not hold_row.is_active(now):
                     raise _booking_problem(hold_row, hold_id, now)
-                appointment = Appointment.from_hold(hold_row.hold, now)
+                if not (is_confirmed or row["may_book"]):
+                    raise NotInCopyError(_requirements(hold_row.hold, insurance_card_id))
+                appointment = Appointment.from_hold(hold_row.hold, insurance_card_id, now)
                 response = appointment_response(appointment, status=201)
                 idempotency_record = record_values(patient_id, key, now, response)
                 if not await self._book(connection, appointment, idempotency_record, hold_row.offer_id):
@@ -229,6 +251,16 @@ def _cancellation(party: Party, reason: str) -> Cancellation:
         )
         raise Unprocessable(errors=[wrong])
     return Cancellation(party, reason)
+
+
+def _requirements(hold: Hold, insurance_card_id: UUID | None) -> BookingRequirements:
+    return BookingRequirements(
+        hold.patient_id,
+        needs_profile=True,
+        dependant_id=hold.dependant_id,
+        dependant_field="hold_id",
+        insurance_card_id=insurance_card_id,
+    )
 
 
 def _booking_problem(row: HoldRow | None, hold_id: UUID, now: datetime) -> Problem:

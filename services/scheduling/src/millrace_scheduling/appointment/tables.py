@@ -24,6 +24,7 @@ appointments = Table(
     Column("reservation_id", Uuid, nullable=False),
     Column("patient_id", Uuid),
     Column("dependant_id", Uuid),
+    Column("insurance_card_id", Uuid),
     Column("provider_location_id", Uuid, nullable=False),
     Column("npi", Text, nullable=False),
     Column("start", DateTime(timezone=True), nullable=False),

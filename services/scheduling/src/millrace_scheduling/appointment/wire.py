@@ -37,6 +37,8 @@ def _entity(appointment: Appointment) -> Wire:
         moved_from=None if appointment.moved_from is None else _local(appointment.moved_from, visit.time_zone),
         cancelled_by=None if cancellation is None else cancellation.by.value,
         cancellation_reason=None if cancellation is None else cancellation.reason,
+        dependant_id=None if appointment.dependant_id is None else str(appointment.dependant_id),
+        insurance_card_id=None if appointment.insurance_card_id is None else str(appointment.insurance_card_id),
         completed_at=None if completed is None else rfc3339(completed.timestamp()),
     )
 

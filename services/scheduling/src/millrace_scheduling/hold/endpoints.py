@@ -31,7 +31,7 @@ InHolds: TypeAlias = Annotated[HoldService, Depends(_service)]
     summary="Hold a time",
     status_code=201,
     response_model=HoldResource,
-    responses=problems(400, 401, 403, 404, 409, 415, 422, 429),
+    responses=problems(400, 401, 403, 404, 409, 415, 422, 429, 503),
 )
 async def create_hold(
     holds: InHolds, caller: InPatient, key: InIdempotencyKey, address_hash: InAddressHash, body: HoldBody

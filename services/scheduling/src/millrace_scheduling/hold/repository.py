@@ -18,7 +18,8 @@ from millrace_platform.statements import Statements, fetch_first
 from millrace_scheduling.availability.repository import booking_context_query
 from millrace_scheduling.calendar.repository import JOIN_CALENDAR, TIME_ZONE
 from millrace_scheduling.hold.model import HOLDS_PER_ADDRESS, HOLDS_PER_PATIENT, Hold, HoldUsage
-from millrace_scheduling.reservation.model import Reservation
+from millrace_scheduling.patient import repository as patients
+from millrace_scheduling.reservation.model import Owner, Reservation
 from millrace_scheduling.reservation.repository import (
     Reserve,
     insert_reservation,
@@ -39,9 +40,15 @@ WHERE r.patient_id = {patient_id} AND r.id = {hold_id}
 """  # noqa: S608 # constants
 
 
-_RECORD_OR_CONTEXT: Final = select_record_or(booking_context_query("$3", "$4", "$5"))
+_RECORD_OR_CONTEXT: Final = select_record_or(f"""
+SELECT context.*, {patients.owns_dependant("$1", "$6::uuid")} AS owns_dependant
+FROM ({booking_context_query("$3", "$4", "$5")}) AS context
+""")  # noqa: S608 # constants
 _HOLD: Final = _select_hold("$1", "$2")
-_RECORD_OR_HOLD: Final = select_record_or(_select_hold("$1", "$3"))
+_RECORD_OR_HOLD: Final = select_record_or(f"""
+SELECT hold.*, {patients.may_book("$1", "hold.dependant_id", "$4::uuid")} AS may_book
+FROM ({_select_hold("$1", "$3")}) AS hold
+""")  # noqa: S608 # constants
 # `count_active_holds` locks the patient, so that concurrent holds of one patient are counted one after the other
 # (decision 0036).
 _RESERVE_HOLD: Final = NamedStatement(
@@ -90,20 +97,29 @@ ReserveHold: TypeAlias = Callable[[Connection, Reservation, Sequence[object], da
 
 async def find_record_or_context(
     connection: Connection,
-    patient_id: UUID,
+    owner: Owner,
     key: IdempotencyKey,
     provider_location_id: UUID,
     start: datetime,
     *,
     now: datetime,
 ) -> Any:
-    """Return a row with the key's idempotency record or, if there is none, columns for `booking_context_from`."""
-    return await fetch_first(connection, _RECORD_OR_CONTEXT, patient_id, key.key, provider_location_id, start, now)
+    """Return a row with the key's idempotency record or, if there is none, columns for `booking_context_from`.
+
+    Its column `owns_dependant` says whether the copy of the patients has the owner's dependant, if there is one.
+    """
+    arguments = (owner.patient_id, key.key, provider_location_id, start, now, owner.dependant_id)
+    return await fetch_first(connection, _RECORD_OR_CONTEXT, *arguments)
 
 
-async def find_record_or_hold(connection: Connection, patient_id: UUID, key: IdempotencyKey, hold_id: UUID) -> Any:
-    """Return a row with the key's idempotency record or, if there is none, columns for `hold_from_row`."""
-    return await fetch_first(connection, _RECORD_OR_HOLD, patient_id, key.key, hold_id)
+async def find_record_or_hold(
+    connection: Connection, patient_id: UUID, key: IdempotencyKey, hold_id: UUID, insurance_card_id: UUID | None
+) -> Any:
+    """Return a row with the key's idempotency record or, if there is none, columns for `hold_from_row`.
+
+    Its column `may_book` says whether the patient may book the hold with the card by the copy of the patients.
+    """
+    return await fetch_first(connection, _RECORD_OR_HOLD, patient_id, key.key, hold_id, insurance_card_id)
 
 
 async def reserve_hold(

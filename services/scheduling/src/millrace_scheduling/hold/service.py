@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -28,6 +29,8 @@ from millrace_scheduling.hold.refusal import visit_refusal
 from millrace_scheduling.hold.repository import HoldRow, ReserveHold
 from millrace_scheduling.hold.schemas import HoldResource
 from millrace_scheduling.hold.visit_request import VisitRequest
+from millrace_scheduling.patient.model import BookingRequirements
+from millrace_scheduling.patient.service import NotInCopyError, PermissionService
 from millrace_scheduling.problems import hold_expired, hold_used, not_found
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.reservation.model import Owner, Reservation
@@ -56,6 +59,7 @@ class HoldService:
     ids: Ids
     reserve_hold: ReserveHold
     offers: WaitlistOffers
+    permissions: PermissionService
 
     async def create(
         self,
@@ -67,20 +71,29 @@ class HoldService:
     ) -> StoredResponse:
         """Reserve the time for `HOLD_LIFETIME`.
 
-        Problems: 404, 409 with alternative times, 422, 429, and those of the idempotency key.
+        Problems: 404, 409 with alternative times, 422, 429, 503, and those of the idempotency key.
         """
-        owner, now = Owner(caller.subject, dependant_id, address_hash), self.units.now()
+        owner = Owner(caller.subject, dependant_id, address_hash)
+        return await self.permissions.run_permitted(partial(self._create_once, owner, key, request))
+
+    async def _create_once(
+        self, owner: Owner, key: IdempotencyKey, request: VisitRequest, *, is_confirmed: bool
+    ) -> StoredResponse:
+        """Reserve if the dependant is the owner's, by the copy or by `is_confirmed`; else raise `NotInCopyError`."""
+        now = self.units.now()
         async with self.units.database.connection() as connection:
 
             async def look_up() -> Any:
                 return await repository.find_record_or_context(
-                    connection, owner.patient_id, key, request.provider_location_id, request.start, now=now
+                    connection, owner, key, request.provider_location_id, request.start, now=now
                 )
 
             async def reserve(row: Any) -> StoredResponse:
                 context = booking_context_from(row)
                 if context is None:
                     raise not_found("provider-location", request.provider_location_id)
+                if not (is_confirmed or row["owns_dependant"]):
+                    raise NotInCopyError(BookingRequirements(owner.patient_id, dependant_id=owner.dependant_id))
                 timetable, occupied = context
                 visit_type = find_bookable_visit_type(
                     timetable, occupied, request.criteria, request.start, now.timestamp()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from uuid import UUID
 
 from millrace_platform.authentication import Principal
@@ -11,6 +12,9 @@ from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.calendar.repository import find_time_zone
 from millrace_scheduling.hold.schemas import local_text
+from millrace_scheduling.patient import repository as patients
+from millrace_scheduling.patient.model import BookingRequirements
+from millrace_scheduling.patient.service import NotInCopyError, PermissionService
 from millrace_scheduling.problems import already_waiting, not_found, times_available
 from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.provider_location.model import ProviderLocation
@@ -33,25 +37,34 @@ class WaitlistService:
 
     units: UnitsOfWork
     ids: Ids
+    permissions: PermissionService
 
     async def join(self, caller: Principal, key: IdempotencyKey, body: JoinBody) -> StoredResponse:
         """Add an entry of the caller to the waitlist.
 
-        Problems: 404, 409 if a matching time is free or the patient can't have this entry, 422, and those of the
+        Problems: 404, 409 if a matching time is free or the patient can't have this entry, 422, 503, and those of the
         idempotency key.
         """
+        return await self.permissions.run_permitted(partial(self._join_once, caller.subject, key, body))
+
+    async def _join_once(
+        self, patient_id: UUID, key: IdempotencyKey, body: JoinBody, *, is_confirmed: bool
+    ) -> StoredResponse:
+        """Join if the dependant is the patient's, by the copy or by `is_confirmed`; else raise `NotInCopyError`."""
 
         async def effect(work: UnitOfWork) -> StoredResponse:
             provider_location = await _find_provider_location(work, body)
-            entry = body.to_entry(self.ids(), caller.subject, work.now)
+            if not (is_confirmed or await patients.has_dependant(work.session, patient_id, body.dependant_id)):
+                raise NotInCopyError(BookingRequirements(patient_id, dependant_id=body.dependant_id))
+            entry = body.to_entry(self.ids(), patient_id, work.now)
             await _require_no_free_time(work, entry, provider_location)
-            if await repository.count_entries(work.session, caller.subject) >= ENTRIES_PER_PATIENT:
+            if await repository.count_entries(work.session, patient_id) >= ENTRIES_PER_PATIENT:
                 raise Conflict(f"You wait in {ENTRIES_PER_PATIENT} lines, which is the limit. Leave one first.")
             if not await repository.add_entry(work.session, entry):
                 raise already_waiting()
             return _response(entry)
 
-        return await execute_once(self.units.begin, caller.subject, key, self.units.now(), effect)
+        return await execute_once(self.units.begin, patient_id, key, self.units.now(), effect)
 
     async def list_own(self, caller: Principal) -> list[ListedEntry]:
         """Return the caller's entries, each with its open offer or None."""

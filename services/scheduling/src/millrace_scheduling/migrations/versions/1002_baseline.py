@@ -31,6 +31,15 @@ CREATE TABLE providers (
     copied_at timestamptz NOT NULL
 );
 
+-- Patients, copied from the change feed: what they may book. An erased patient may book nothing.
+CREATE TABLE patients (
+    id uuid CONSTRAINT patients_pkey PRIMARY KEY,
+    version bigint NOT NULL CONSTRAINT patients_version_check CHECK (version > 0),
+    may_book boolean NOT NULL,
+    dependant_ids uuid[] NOT NULL,
+    insurance_card_ids uuid[] NOT NULL
+);
+
 -- A deleted calendar stays without a document, so that its version never falls. Slots exist up to materialized_to.
 CREATE TABLE calendars (
     provider_location_id uuid CONSTRAINT calendars_pkey PRIMARY KEY
@@ -130,6 +139,7 @@ CREATE TABLE appointments (
     reservation_id uuid NOT NULL CONSTRAINT appointments_reservation_id_key UNIQUE,
     patient_id uuid,
     dependant_id uuid,
+    insurance_card_id uuid,
     provider_location_id uuid NOT NULL,
     npi text NOT NULL,
     start timestamptz NOT NULL,

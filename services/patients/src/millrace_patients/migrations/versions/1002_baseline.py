@@ -4,7 +4,7 @@ from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
 
-revision = "1001"
+revision = "1002"
 down_revision = None
 
 TABLES = """
@@ -93,7 +93,8 @@ CREATE TABLE signing_key (
 CREATE TABLE patient (
     id uuid CONSTRAINT patient_pkey PRIMARY KEY CONSTRAINT patient_id_fkey REFERENCES person (id),
     version bigint NOT NULL CONSTRAINT patient_version_check CHECK (version > 0),
-    state text NOT NULL CONSTRAINT patient_state_check CHECK (state IN ('active', 'erased'))
+    state text NOT NULL CONSTRAINT patient_state_check CHECK (state IN ('active', 'erased')),
+    may_book boolean NOT NULL
 );
 
 CREATE TABLE record (
@@ -108,11 +109,35 @@ CREATE TABLE record (
 );
 CREATE INDEX record_patient_id_kind_id_idx ON record (patient_id, kind, id);
 
+-- scope: 'all', or 'visits' for what the visits in visit_share need.
 CREATE TABLE share (
     patient_id uuid CONSTRAINT share_patient_id_fkey REFERENCES patient (id),
     practice_id uuid,
+    scope text NOT NULL CONSTRAINT share_scope_check CHECK (scope IN ('all', 'visits')),
     shared_at timestamptz NOT NULL,
     CONSTRAINT share_pkey PRIMARY KEY (patient_id, practice_id)
+);
+
+-- Visits that were shared with their practice, once each. A row stays when the patient ends the share, so that later
+-- events of the appointment don't share again.
+CREATE TABLE visit_share (
+    appointment_id uuid,
+    practice_id uuid,
+    patient_id uuid NOT NULL CONSTRAINT visit_share_patient_id_fkey REFERENCES patient (id),
+    dependant_id uuid,
+    insurance_card_id uuid,
+    is_ended boolean NOT NULL DEFAULT false,
+    CONSTRAINT visit_share_pkey PRIMARY KEY (appointment_id, practice_id)
+);
+CREATE INDEX visit_share_patient_id_practice_id_idx ON visit_share (patient_id, practice_id);
+
+-- Practices and insurance plans, copied from the change feed.
+CREATE TABLE directory_entry (
+    kind text,
+    id text,
+    version bigint NOT NULL CONSTRAINT directory_entry_version_check CHECK (version > 0),
+    is_deleted boolean NOT NULL,
+    CONSTRAINT directory_entry_pkey PRIMARY KEY (kind, id)
 );
 
 -- Entries of 16 hash chains; see decision 0023. audit_entry.digest covers the entry and the digest before it.

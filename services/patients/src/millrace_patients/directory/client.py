@@ -1,0 +1,56 @@
+"""Client of the service `directory`: looks a practice or an insurance plan up that the copy doesn't have."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+from urllib.parse import quote
+
+import httpx
+
+from millrace_patients.directory.model import EntryKind
+from millrace_platform.context import service_agent
+from millrace_platform.errors import Unavailable
+
+TIMEOUT = httpx.Timeout(2.0)
+CONNECTIONS = httpx.Limits(max_connections=20)
+_PATHS = {EntryKind.PRACTICE: "practices", EntryKind.INSURANCE_PLAN: "insurance-plans"}
+
+
+class Directory(Protocol):
+    """Protocol of the lookup; tests replace it."""
+
+    async def exists(self, kind: EntryKind, identifier: str) -> bool:
+        """Return whether the directory has the resource. Problems: 503 if it doesn't respond."""
+        ...
+
+
+class DirectoryClient:
+    """Implements `Directory` over HTTP."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def exists(self, kind: EntryKind, identifier: str) -> bool:
+        path = f"/v1/directory/{_PATHS[kind]}/{quote(identifier, safe='')}"
+        try:
+            response = await self._client.get(path)
+        except (httpx.HTTPError, OSError):
+            raise _unavailable(kind) from None
+        # 422: an id that no resource can have.
+        if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY):
+            return False
+        if not response.is_success:
+            raise _unavailable(kind)
+        return True
+
+
+@asynccontextmanager
+async def open_directory(url: str) -> AsyncIterator[DirectoryClient]:
+    """Open a client of the service at the base URL; close its connections at the end of the block."""
+    agent = service_agent("patients")
+    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=CONNECTIONS, headers=agent) as client:
+        yield DirectoryClient(client)
+
+
+def _unavailable(kind: EntryKind) -> Unavailable:
+    return Unavailable(f"The {kind.replace('-', ' ')} can't be checked for the moment. Send the request again.")

@@ -1,0 +1,55 @@
+"""Client of the service `patients`: what a patient may book."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+from uuid import UUID
+
+import httpx
+import msgspec
+
+from millrace_platform.context import service_agent
+from millrace_platform.errors import Unavailable
+from millrace_scheduling.patient.model import BookingPermissions
+
+TIMEOUT = httpx.Timeout(2.0)
+CONNECTIONS = httpx.Limits(max_connections=20)
+
+
+class Patients(Protocol):
+    """Protocol of the lookup; tests replace it."""
+
+    async def find_permissions(self, patient_id: UUID) -> BookingPermissions:
+        """Return what the patient may book. Problems: 503 if `patients` doesn't respond."""
+        ...
+
+
+class _Permissions(msgspec.Struct, frozen=True):
+    may_book: bool
+    missing: tuple[str, ...]
+    dependant_ids: frozenset[UUID]
+    insurance_card_ids: frozenset[UUID]
+
+
+class PatientsClient:
+    """Implements `Patients` over HTTP."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def find_permissions(self, patient_id: UUID) -> BookingPermissions:
+        try:
+            response = await self._client.get(f"/internal/patients/{patient_id}/booking-permissions")
+            response.raise_for_status()
+            found = msgspec.json.decode(response.content, type=_Permissions)
+        except (httpx.HTTPError, OSError, msgspec.DecodeError):
+            raise Unavailable("Your profile can't be checked for the moment. Send the request again.") from None
+        return BookingPermissions(found.may_book, found.missing, found.dependant_ids, found.insurance_card_ids)
+
+
+@asynccontextmanager
+async def open_patients(url: str) -> AsyncIterator[PatientsClient]:
+    """Open a client of the service at the base URL; close its connections at the end of the block."""
+    agent = service_agent("scheduling")
+    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=CONNECTIONS, headers=agent) as client:
+        yield PatientsClient(client)
