@@ -116,7 +116,7 @@ class Platform:
         try:
             if self._demo.is_pending:
                 await self._load_remaining_areas()
-        except (CommandError, NotDrainedError) as error:
+        except (CommandError, NotDrainedError, OSError) as error:
             self._output.say(f"the demo data is not complete: {error}; the next start continues loading it")
         finally:
             self._output.progress(1.0, "")

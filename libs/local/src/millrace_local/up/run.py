@@ -88,25 +88,27 @@ async def _supervise(options: Options, output: Output, listener: socket.socket, 
 
 
 async def _until_stopped(platform: Platform, supervisor: Supervisor, output: Output, stopping: asyncio.Event) -> int:
-    starting = asyncio.create_task(platform.bring_up())
+    working = asyncio.create_task(_bring_up_and_complete(platform))
     failing = asyncio.create_task(supervisor.failed())
     stop_requested = asyncio.create_task(stopping.wait())
-    completing: asyncio.Task[None] | None = None
     try:
-        await asyncio.wait({starting, failing, stop_requested}, return_when=FIRST_COMPLETED)
-        if starting.done() and starting.exception() is None:
-            completing = asyncio.create_task(platform.complete())
+        await asyncio.wait({working, failing, stop_requested}, return_when=FIRST_COMPLETED)
+        if working.done() and working.exception() is None:
             await asyncio.wait({failing, stop_requested}, return_when=FIRST_COMPLETED)
         if stop_requested.done():
             output.say("stopping")
             return 0
-        _report(failing if failing.done() else starting, output)
+        _report(failing if failing.done() else working, output)
         return 1
     finally:
-        tasks = [task for task in (starting, failing, stop_requested, completing) if task is not None]
-        for task in tasks:
+        for task in (working, failing, stop_requested):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(working, failing, stop_requested, return_exceptions=True)
+
+
+async def _bring_up_and_complete(platform: Platform) -> None:
+    await platform.bring_up()
+    await platform.complete()
 
 
 def _report(failed: asyncio.Task[None], output: Output) -> None:
