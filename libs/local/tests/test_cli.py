@@ -5,15 +5,17 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from millrace_local import cli, plugins
+from millrace_local.home import Home
 from millrace_local.up.platform import Options
 from millrace_platform.migrations import IncompatibleDatabaseError
 
@@ -150,3 +152,69 @@ def test_shift_of_the_clock_is_given_in_minutes_hours_or_days(
     monkeypatch.setattr(cli, "run", run)
     assert call("up", "--clock", text)[0] == 0
     assert started[0].clock_ahead == timedelta(hours=hours)
+
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the names of all commands without subcommands."""
+    subcommands = getattr(command, "commands", None)
+    if subcommands is None:
+        yield path
+    for name, each in (subcommands or {}).items():
+        yield from leaves(each, (*path, name))
+
+
+LEAVES = sorted(leaves(typer.main.get_command(cli.build(()))))
+
+
+def test_every_command_that_needs_a_platform_says_that_none_runs() -> None:
+    refused = [path for path in LEAVES if path not in {("up",), ("demo",), ("watch-emulator",)}]
+    assert {("feeds", "lag"), ("calendars", "demo"), ("audit", "verify"), ("mails",), ("init",)} <= set(refused)
+    for path in refused:
+        assert CliRunner().invoke(cli.build(path, "No platform."), path).output == "No platform.\n", path
+        assert CliRunner().invoke(cli.build(path, "No platform."), [*path, "--all", "x"]).exit_code == 2, path
+
+
+def test_every_command_shows_its_help_without_a_platform() -> None:
+    for path in LEAVES:
+        result = CliRunner().invoke(cli.build(path), [*path, "--help"])
+        assert (result.exit_code, "Usage:" in result.output) == (0, True), path
+
+
+@pytest.mark.parametrize("arguments", [("feeds", "lag"), ("accounts", "grant", "--role", "admin")])
+def test_home_without_platform_is_named_in_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run_process(*arguments, environment={"MILLRACE_HOME": str(tmp_path), "PATH": os.environ["PATH"]})
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(tmp_path) in line and "millrace up" in line
+
+
+def test_killed_platform_does_not_count_as_running(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with home.locked(timeout=1):
+        home.write_variables({"MILLRACE_REDIS_URL": "redis://127.0.0.1:1/0"})
+        assert not home.is_abandoned()
+    assert home.is_abandoned()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "word"),
+    [
+        ("MILLRACE_REDIS_URL", "redis://127.0.0.1:1/0", "reached"),
+        ("MILLRACE_PROJECTOR_SCAN_SEGMENTS", "no", "whole number"),
+    ],
+)
+def test_unusable_settings_are_one_line(tmp_path: Path, variable: str, value: str, word: str) -> None:
+    environment = {"MILLRACE_HOME": str(tmp_path), "PATH": os.environ["PATH"], variable: value}
+    environment["MILLRACE_SCHEDULING_DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
+    command = ("calendars", "demo") if word == "reached" else ("verify",)
+    done = run_process(*command, environment=environment)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert word in done.stderr
+
+
+def run_process(*arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a `millrace` command with only these variables."""
+    command = [sys.executable, "-m", "millrace_local", *arguments]
+    return subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+    )

@@ -17,6 +17,7 @@ from millrace_platform.application import ServiceRuntime, create_app
 from millrace_platform.context import LongRequest, request_notes
 from millrace_platform.errors import Conflict
 from millrace_platform.middleware import extend_deadline
+from millrace_platform.patterns import Pattern
 from millrace_platform.settings import PlatformSettings
 
 SECRET = "jane.doe@example.org"
@@ -27,7 +28,7 @@ class StoreDownError(Exception):
 
 
 class Address(BaseModel):
-    zip: Annotated[str, Field(pattern="^[0-9]{5}$")]
+    zip: Annotated[str, Pattern("^[0-9]{5}$", "Give five digits.")]
 
 
 class Item(BaseModel, extra="forbid"):

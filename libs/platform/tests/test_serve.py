@@ -111,7 +111,9 @@ async def test_malformed_http_gets_a_problem_response() -> None:
         status, rest = await read_response(reader)
     assert status == 400
     assert "content-type: application/problem+json" in rest
-    assert json.loads(rest.splitlines()[-1])["type"] == "urn:millrace:problem:bad-request"
+    members = json.loads(rest.splitlines()[-1])
+    assert members["type"] == "urn:millrace:problem:bad-request"
+    assert f"x-request-id: {members['request_id']}" in rest
 
 
 async def test_oversized_head_is_rejected_before_it_is_complete() -> None:

@@ -11,6 +11,7 @@ import pytest
 from aiobotocore.config import AioConfig
 
 from millrace_feeds.aws import AwsSettings
+from millrace_feeds.clock import SystemClock
 from millrace_notifications.email.memory import RECENT_LIMIT, MemoryMailer, RecentEmails
 from millrace_notifications.email.model import Email, EmailRejectedError, EmailUnavailableError, Mailer
 from millrace_notifications.email.ses import open_ses
@@ -62,7 +63,7 @@ async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
     for _ in range(2):
         await create_identity(SENDER, aws)
     async with open_ses(SENDER, aws=aws) as ses:
-        yield Case(RecentEmails(ses) if request.param == "recent" else ses, list_in_emulator)
+        yield Case(RecentEmails(ses, SystemClock()) if request.param == "recent" else ses, list_in_emulator)
 
 
 class TestContract:
@@ -145,7 +146,7 @@ class TestMemory:
 
     async def test_only_the_last_sent_emails_are_stored(self) -> None:
         mailer = MemoryMailer()
-        recent = RecentEmails(mailer)
+        recent = RecentEmails(mailer, SystemClock())
         for number in range(RECENT_LIMIT + 5):
             await recent.send(new_email(identifier=str(number)))
         mailer.unavailable = True

@@ -15,12 +15,15 @@ from rich.table import Table
 from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.clock import SystemClock
 from millrace_feeds.dead_letters import DeadLetter, DeadLetterStore, redrive
-from millrace_feeds.errors import FeedError
+from millrace_feeds.errors import FeedError, NotFound
 from millrace_feeds.lag import ShardLag, read_lag
 from millrace_feeds.lease_dynamodb import DynamoDBLeaseStore
 from millrace_feeds.wiring import open_dead_letters, open_transport
 
 T = TypeVar("T")
+WORKER_WIDTH = 20
+CHECKPOINT_WIDTH = 12
+"""Columns of `feeds lag`, which fits a terminal of 80 columns."""
 
 app = typer.Typer(help="Change feeds: lag and dead letters.", no_args_is_help=True)
 dlq = typer.Typer(help="Dead letters: records that could not be applied.", no_args_is_help=True)
@@ -37,20 +40,26 @@ class ConsumerGroup(NamedTuple):
     leases_table: str
 
 
+_CONSUMER_GROUPS = (
+    ("refinery", "changes"),
+    ("projector", "entities"),
+    ("scheduling", "entities"),
+    ("reviews", "entities"),
+    ("notifications", "entities"),
+)
+"""The applications that consume a stream, and the default name of the stream."""
+
+
 def consumer_groups() -> list[ConsumerGroup]:
     """Return the consumer groups whose lag is shown; environment variables can change their streams and tables."""
     environment = os.environ
     return [
         ConsumerGroup(
-            "refinery",
-            environment.get("MILLRACE_CHANGES_STREAM", "changes"),
-            environment.get("MILLRACE_REFINERY_LEASES_TABLE", "millrace-refinery-leases"),
-        ),
-        ConsumerGroup(
-            "projector",
-            environment.get("MILLRACE_ENTITIES_STREAM", "entities"),
-            environment.get("MILLRACE_PROJECTOR_LEASES_TABLE", "millrace-projector-leases"),
-        ),
+            application,
+            environment.get(f"MILLRACE_{stream.upper()}_STREAM", stream),
+            environment.get(f"MILLRACE_{application.upper()}_LEASES_TABLE", f"millrace-{application}-leases"),
+        )
+        for application, stream in _CONSUMER_GROUPS
     ]
 
 
@@ -60,12 +69,25 @@ def dead_letters_table() -> str:
 
 @app.command()
 def lag() -> None:
-    """Show each shard's checkpoint, worker and lag."""
-    table = Table("application", "stream", "shard", "worker", "checkpoint", "lag")
+    """Show each shard's worker, checkpoint and lag, of all consumer groups."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in ("application", "stream", "shard"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("worker", no_wrap=True, overflow="ellipsis", max_width=WORKER_WIDTH)
+    table.add_column("checkpoint", no_wrap=True)
+    table.add_column("lag", no_wrap=True, justify="right")
     for group, shards in _run(_read_lags()):
+        if not shards:
+            table.add_row(group.application, group.stream, "–", "–", "–", "not started")
         for shard in shards:
-            worker = shard.worker or "–"
-            table.add_row(group.application, group.stream, shard.shard_id, worker, shard.checkpoint, _format_lag(shard))
+            table.add_row(
+                group.application,
+                group.stream,
+                _format_shard(shard.shard_id),
+                shard.worker or "–",
+                _format_checkpoint(shard.checkpoint),
+                _format_lag(shard),
+            )
     Console().print(table)
 
 
@@ -84,7 +106,7 @@ def show(dead_letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Show one dead letter with its record."""
     entry = _run(_find_dead_letter(dead_letter_id))
     if entry is None:
-        _fail(f"no dead letter {dead_letter_id}")
+        _fail("There is no such dead letter. `millrace feeds dlq list` lists them.")
     table = Table(show_header=False, box=None)
     for name in ("id", "application", "stream", "shard_id", "sequence", "key", "reason", "attempts"):
         table.add_row(name.removesuffix("_id"), str(getattr(entry, name)))
@@ -132,7 +154,10 @@ async def _read_lags() -> list[tuple[ConsumerGroup, Sequence[ShardLag]]]:
         lags: list[tuple[ConsumerGroup, Sequence[ShardLag]]] = []
         for group in consumer_groups():
             leases = DynamoDBLeaseStore(client, group.leases_table)
-            lags.append((group, await read_lag(transport, group.stream, leases, clock)))
+            try:
+                lags.append((group, await read_lag(transport, group.stream, leases, clock)))
+            except NotFound:  # the lease table of a group that never ran
+                lags.append((group, ()))
         return lags
 
 
@@ -163,6 +188,16 @@ async def _ids_by_arrival(store: DeadLetterStore, application: str | None) -> li
     """Return the ids of dead letters in their records' order of arrival, so that each key's records stay in order."""
     entries = [(entry.arrived, entry.sequence, entry.id) async for entry in store.list(application)]
     return [dead_letter_id for *_, dead_letter_id in sorted(entries)]
+
+
+def _format_shard(shard_id: str) -> str:
+    """Return a shard id without the zeros of Kinesis: `shardId-000000000003` → `3`."""
+    return shard_id.removeprefix("shardId-").lstrip("0") or "0"
+
+
+def _format_checkpoint(checkpoint: str) -> str:
+    """Return the end of a sequence number, which has 56 digits."""
+    return checkpoint if len(checkpoint) <= CHECKPOINT_WIDTH else f"…{checkpoint[1 - CHECKPOINT_WIDTH :]}"
 
 
 def _format_lag(shard: ShardLag) -> str:

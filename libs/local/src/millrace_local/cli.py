@@ -4,12 +4,13 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import EntryPoint
-from typing import Annotated, cast
+from typing import Annotated, NoReturn, cast
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
 from millrace_local import provisioning
@@ -19,32 +20,94 @@ from millrace_local.provisioning import ProvisioningError, UnknownStepError
 from millrace_local.up.platform import Options
 from millrace_local.up.run import run
 from millrace_local.up.supervisor import CommandError
+from millrace_platform.errors import Problem
+from millrace_platform.validation import field_errors
 
 DEFAULT_PORT = 8080
 DEMO_PROVIDERS = 5000
 MAX_SHIFT = timedelta(days=365)
+EXIT_UNUSABLE = 2
+_WITHOUT_PLATFORM = frozenset({("up",), ("demo",), ("watch-emulator",)})
+"""The commands that need no platform, or say themselves what they need."""
+_ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
+_OTHER_VARIABLES = ("MILLRACE_HOME", "MILLRACE_PORT", "MILLRACE_LOG_")
+"""Beginnings of the variables that don't lead to a platform."""
 
 errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
 def main() -> None:
-    """Run the command line with the variables of the running platform as defaults."""
+    """Run the command line with the variables of the running platform as defaults.
+
+    Exits with 2 and one line if no platform runs, a setting is invalid, or a store can't be reached.
+    """
     arguments = sys.argv[1:]
+    home = Home.from_environment(os.environ)
     if arguments[:1] != ["up"]:  # `up` sets the variables itself
-        Home.from_environment(os.environ).load_variables(os.environ)
-    build(arguments)()
+        home.load_variables(os.environ)
+    is_usable = _is_configured(home, os.environ) or "--help" in arguments
+    try:
+        build(arguments, None if is_usable else _no_platform(home))()
+    except ValidationError as error:
+        invalid = field_errors(error.errors(include_input=False, include_url=False))[0]
+        _exit_unusable(f"MILLRACE_{invalid['field'].upper()}: {invalid['detail']} {invalid['remedy']}")
+    except Problem as error:
+        _exit_unusable(f"{error} Is the platform running?")
+    except OSError as error:  # includes TimeoutError
+        reason = " ".join(str(error).split()) or type(error).__name__
+        _exit_unusable(f"A store or service can't be reached ({reason}). Is the platform running?")
 
 
-def build(arguments: Sequence[str]) -> typer.Typer:
-    """Build the command line with the plugin that `arguments` name, or with all plugins for the help."""
-    app = typer.Typer(no_args_is_help=True, help="Millrace, an open appointment platform.", add_completion=False)
+def build(arguments: Sequence[str], refusal: str | None = None) -> typer.Typer:
+    """Build the command line with the plugin that `arguments` name, or with all plugins for the help.
+
+    Commands that need a platform print `refusal` instead, if it is given, and exit with 2.
+    """
+    app = typer.Typer(
+        no_args_is_help=True,
+        help="Millrace, an open appointment platform.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
     app.command()(up)
     app.command()(init)
     called = next((argument for argument in arguments if not argument.startswith("-")), None)
     for entry_point in plugins(COMMANDS):
         if called is None or entry_point.name == called:
             _mount(app, entry_point)
+    if refusal is not None:
+        _refuse_commands(app, refusal)
     return app
+
+
+def _is_configured(home: Home, environment: Mapping[str, str]) -> bool:
+    """Return whether variables of a platform are set: by the one that runs on this home, or by the user."""
+    names = [name for name in environment if name.startswith("MILLRACE_") and not name.startswith(_OTHER_VARIABLES)]
+    return bool(names) and not home.is_abandoned()
+
+
+def _no_platform(home: Home) -> str:
+    return f"No platform runs on {home.root}. Start one with `millrace up`, or name another home in MILLRACE_HOME."
+
+
+def _refuse_commands(app: typer.Typer, refusal: str, path: tuple[str, ...] = ()) -> None:
+    """Make the commands that need a platform print the refusal and exit with 2, whatever their arguments are."""
+
+    def refuse() -> None:
+        _exit_unusable(refusal)
+
+    for command in app.registered_commands:
+        command.name = command.name or getattr(command.callback, "__name__", "").replace("_", "-")
+        if (*path, command.name) not in _WITHOUT_PLATFORM:
+            command.callback, command.context_settings = refuse, dict(_ANY_ARGUMENTS)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _refuse_commands(group.typer_instance, refusal, (*path, str(group.name)))
+
+
+def _exit_unusable(text: str) -> NoReturn:
+    errors.print(text)
+    raise SystemExit(EXIT_UNUSABLE)
 
 
 def _mount(app: typer.Typer, entry_point: EntryPoint) -> None:
@@ -52,8 +115,8 @@ def _mount(app: typer.Typer, entry_point: EntryPoint) -> None:
     try:
         plugin = load(entry_point)
     except BrokenPluginError as error:
-        anything = {"allow_extra_args": True, "ignore_unknown_options": True}
-        app.command(entry_point.name, help=f"(broken) {error}", context_settings=anything)(_fail_with(str(error)))
+        help_text = f"(broken) {error}"
+        app.command(entry_point.name, help=help_text, context_settings=dict(_ANY_ARGUMENTS))(_fail_with(str(error)))
         return
     if isinstance(plugin, typer.Typer):
         app.add_typer(plugin, name=entry_point.name)

@@ -67,6 +67,22 @@ class Home:
             if separator:
                 environment.setdefault(name, value)
 
+    def is_abandoned(self) -> bool:
+        """Return whether a platform of this home was killed, so that its variables remain without a process."""
+        if not self.variables.exists():
+            return False
+        try:
+            descriptor = os.open(self.root / "up.lock", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False  # not the variables of a platform that `up` started, or of another user's
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
     @contextmanager
     def locked(self, timeout: float) -> Iterator[int]:
         """Lock this home against other platforms; yield the lock's descriptor, for children to inherit.

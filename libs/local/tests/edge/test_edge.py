@@ -1,6 +1,7 @@
 """The edge over HTTP, as a client and a service see it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -78,21 +79,53 @@ async def test_interrupted_response_is_interrupted_for_the_client(client: httpx.
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/internal/refinery/status", 503), ("/v1/directory/break-at-once", 502), ("/nowhere", 404)]
+    ("method", "path", "status"),
+    [
+        ("GET", "/internal/refinery/status", 503),
+        ("GET", "/v1/directory/break-at-once", 502),
+        ("GET", "/nowhere", 404),
+        ("POST", "/", 405),
+        ("DELETE", "/healthz", 405),
+        ("GET", "/docs/assets/nothing.js", 404),
+        ("POST", "/docs/assets/favicon.png", 405),
+    ],
 )
-async def test_unroutable_requests_get_problems(client: httpx.AsyncClient, path: str, status: int) -> None:
-    response = await client.get(path)
+async def test_errors_of_the_edge_are_problems(client: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+    response = await client.request(method, path)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["status"] == status
+    assert response.json()["request_id"] == response.headers["x-request-id"]
+    assert ("allow" in response.headers) == (status == 405)
+
+
+async def test_own_pages_have_head(client: httpx.AsyncClient) -> None:
+    for path in ("/", "/docs", "/openapi.json", "/docs/assets/favicon.png"):
+        head, get = await client.head(path), await client.get(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == get.headers["content-length"]
+
+
+@pytest.mark.parametrize(
+    "request_bytes", [b"NONSENSE\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"]
+)
+async def test_malformed_http_gets_a_problem(edge: Running, request_bytes: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    writer.write(request_bytes)
+    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/problem+json" in head
+    assert json.loads(body)["request_id"].encode() in head
 
 
 async def test_health_requires_start_and_every_service(client: httpx.AsyncClient, edge: Running) -> None:
     with_dead_service = await client.get("/healthz")
     edge.ready_file.unlink()
     starting = await client.get("/healthz")
-    assert (with_dead_service.status_code, with_dead_service.json()["detail"]) == (503, "not ready: refinery")
-    assert (starting.status_code, starting.json()["detail"]) == (503, "the platform is starting")
+    assert (with_dead_service.status_code, starting.status_code) == (503, 503)
+    assert with_dead_service.json()["detail"] == "These services are not ready: refinery. Try again later."
+    assert starting.json()["detail"] == "The platform is starting. Try again later."
 
 
 async def test_documentation_loads_no_external_resources(client: httpx.AsyncClient) -> None:

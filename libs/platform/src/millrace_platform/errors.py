@@ -76,6 +76,7 @@ _PROBLEM_TYPES: Mapping[int, tuple[str, str]] = {
     429: ("too-many-requests", "Too many requests"),
     431: ("header-too-large", "The request header is too large"),
     500: ("internal", "An internal error occurred"),
+    502: ("bad-gateway", "A service did not respond properly"),
     503: ("unavailable", "The service is temporarily unavailable"),
     504: ("timed-out", "The request took too long"),
 }

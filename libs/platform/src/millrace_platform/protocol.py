@@ -4,9 +4,11 @@ The application also limits heads, but only receives complete ones.
 """
 
 from http import HTTPStatus
+from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from millrace_platform.context import request_id
 from millrace_platform.errors import Problem, problem_of_status
 from millrace_platform.problems import PROBLEM_MEDIA_TYPE, problem_body
 
@@ -51,10 +53,13 @@ class HeadLimitingProtocol(HttpToolsProtocol):
         self._reject(problem_of_status(HTTPStatus.BAD_REQUEST, msg))
 
     def _reject(self, problem: Problem) -> None:
+        current = str(uuid4())  # the application, which else gives a request its id, doesn't get this one
+        token = request_id.set(current)
         body = problem_body(problem)
+        request_id.reset(token)
         head = (
             f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
-            "cache-control: no-store\r\nconnection: close\r\n\r\n"
+            f"cache-control: no-store\r\nconnection: close\r\nx-request-id: {current}\r\n\r\n"
         )
         self._rejected = True
         self.transport.write(STATUS_LINE[problem.status] + head.encode() + body)

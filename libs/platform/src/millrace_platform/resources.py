@@ -6,17 +6,24 @@ from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from millrace_platform.patterns import SINGLE_LINE, Pattern
+
 R = TypeVar("R")
 
 Text = Annotated[
     str,
-    # No control characters: names and addresses have none, and PostgreSQL rejects NUL.
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    SINGLE_LINE,
 ]
-Npi = Annotated[str, Field(pattern=r"^[0-9]{10}$", description="National Provider Identifier, ten digits.")]
+Npi = Annotated[
+    str,
+    Pattern(r"^[0-9]{10}$", "Give the ten digits of a National Provider Identifier."),
+    Field(description="National Provider Identifier, ten digits."),
+]
 Phone = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, max_length=40, pattern=r"^[0-9+(). xX#/-]+$"),
+    StringConstraints(strip_whitespace=True, max_length=40),
+    Pattern(r"^[0-9+(). xX#/-]+$", "Give area code and number in digits, such as (312) 555-0142."),
     Field(description="A telephone number in the United States, in any common format."),
 ]
 Version = Annotated[

@@ -19,6 +19,7 @@ from millrace_platform.logging import configure_logging
 from millrace_platform.protocol import HeadLimitingProtocol
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.telemetry import telemetry
+from millrace_platform.validation import field_errors
 
 KEEP_ALIVE_SECONDS = 75
 """Idle time of a connection until we close it; longer than the load balancer's 60 s, so that it closes first."""
@@ -103,8 +104,10 @@ def _create(factory: str) -> FastAPI:
     try:
         app = getattr(importlib.import_module(module), function)()
     except ValidationError as error:
-        for problem in error.errors(include_input=False, include_url=False):
-            sys.stderr.write(f"{_variable(str(problem['loc'][0]))}: {problem['msg']}\n")
+        errors = error.errors(include_input=False, include_url=False)
+        for problem, invalid in zip(errors, field_errors(errors), strict=True):
+            variable = _variable(str(problem["loc"][0]))
+            sys.stderr.write(f"{variable}: {invalid['detail']} {invalid['remedy']}\n")
         sys.exit(EXIT_USAGE)
     if not isinstance(app, FastAPI):
         raise TypeError(f"{factory} did not return a FastAPI application")

@@ -5,15 +5,19 @@ from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from millrace_feeds.clock import SystemClock
+from millrace_platform.patterns import Pattern
 
 Seconds = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s?#/])?$")]
+BaseUrl = Annotated[
+    str,
+    Pattern(r"^https?://[^\s/?#]+(/[^\s?#]*[^\s?#/])?$", "Give an http or https URL without a slash at its end."),
+]
 
 
 class PlatformSettings(BaseSettings):

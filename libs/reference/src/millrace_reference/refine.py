@@ -71,7 +71,7 @@ def normalize_zip_code(text: str) -> str | None:
 
 def _refine_provider(provider: Provider) -> Provider:
     if not is_valid_npi(provider.npi):
-        raise UnrefinableError("npi", f"{provider.npi!r} is not a valid NPI")
+        raise UnrefinableError("npi", "is not a valid NPI")
     clean = replace(
         provider,
         last_name=_required("last_name", normalize_person_name(provider.last_name)),
@@ -107,7 +107,7 @@ def _refine_location(location: Location) -> Location:
 
 def _refine_provider_location(provider_location: ProviderLocation) -> ProviderLocation:
     if not is_valid_npi(provider_location.npi):
-        raise UnrefinableError("npi", f"{provider_location.npi!r} is not a valid NPI")
+        raise UnrefinableError("npi", "is not a valid NPI")
     return replace(
         provider_location,
         **_shared_fields(provider_location),
@@ -154,10 +154,10 @@ _REFINERS: dict[type[Entity], Callable[[Any], Any]] = {
 def _refine_address(address: Address) -> tuple[Address, Place]:
     zip_clean = normalize_zip_code(address.zip)
     if zip_clean is None:
-        raise UnrefinableError("address.zip", f"{address.zip!r} is not a ZIP code")
+        raise UnrefinableError("address.zip", "is not a ZIP code")
     place = find_place(zip_clean[:5])
     if place is None:
-        raise UnrefinableError("address.zip", f"{zip_clean[:5]} is not a known ZIP code")
+        raise UnrefinableError("address.zip", "is not a known ZIP code")
     clean = Address(
         line1=_required("address.line1", normalize_address_line(address.line1)),
         line2=_optional(normalize_address_line, address.line2),
@@ -176,7 +176,7 @@ def _position_of(place: Place) -> Position:
 def _specialty_slug(taxonomy: str) -> str:
     specialty = find_specialty_by_taxonomy(taxonomy)
     if specialty is None:
-        raise UnrefinableError("taxonomy", f"{taxonomy!r} is not a NUCC code")
+        raise UnrefinableError("taxonomy", "is not a NUCC code")
     return specialty.slug
 
 

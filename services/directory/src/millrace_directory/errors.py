@@ -3,19 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-from millrace_directory.model import Key
 from millrace_directory.rules import Violation
 from millrace_directory.wire import Kind
 from millrace_platform.errors import Conflict, NotFound, PreconditionFailed, Problem, Unprocessable
 
 
-def not_found(kind: Kind[Any], key: Key) -> Problem:
-    return NotFound(f"There is no {kind.contract.name} {key}. Look it up in the list, or create it with POST.")
+def not_found(kind: Kind[Any]) -> Problem:
+    return NotFound(f"There is no such {kind.contract.name}. Look it up in the list, or create it with POST.")
 
 
-def already_exists(kind: Kind[Any], key: Key) -> Problem:
+def already_exists(kind: Kind[Any]) -> Problem:
     return Conflict(
-        f"The {kind.contract.name} {key} or one with the same identity already exists. "
+        f"A {kind.contract.name} with this id, or with the same identity, already exists. "
         "Read it with GET, and change it with PUT or PATCH."
     )
 

@@ -54,7 +54,7 @@ class State:
             if getattr(self, field) != getattr(after, field):
                 yield Violation(
                     field,
-                    f"The value is {getattr(self, field)} and can't be changed.",
+                    "The value can't be changed.",
                     "Send the current value. For another value, create a new resource and delete this one.",
                 )
 

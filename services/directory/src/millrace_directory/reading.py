@@ -36,7 +36,7 @@ class Reader(Generic[E]):
         async with self.sessions() as session:
             row = (await session.execute(self.kind.query.where(self.kind.key == key))).mappings().one_or_none()
         if row is None or row["deleted"]:
-            raise not_found(self.kind, key)
+            raise not_found(self.kind)
         return self.kind.versioned(row)
 
     async def page(self, cursor: str | None, limit: int, filters: Filters) -> Page[E]:

@@ -91,4 +91,5 @@ def _specialty(found: Specialty) -> dict[str, Any]:
 
 
 def _not_found(name: str, slug: str, slugs: list[str]) -> NotFound:
-    return NotFound(f"There is no {name} {slug!r}. Similar ones: {', '.join(find_closest(slug, slugs))}.")
+    similar = ", ".join(find_closest(slug, slugs)) or "none"
+    return NotFound(f"There is no such {name}. Similar ones: {similar}. The list without the slug has all of them.")

@@ -35,21 +35,19 @@ class Violation:
 def check_npi(field: str, npi: str) -> Iterator[Violation]:
     """Require ten digits, the last one the Luhn digit of `80840` and the first nine (45 CFR 162.406)."""
     if not is_valid_npi(npi):
-        yield Violation(field, f"{npi!r} is not an NPI: its check digit is wrong.", "Look the number up in NPPES.")
+        yield Violation(field, "Not an NPI: its check digit is wrong.", "Look the number up in NPPES.")
 
 
 def check_taxonomy(field: str, code: str) -> Iterator[Violation]:
     """Require a code of the NUCC provider taxonomy."""
     if taxonomy_name(code) is None:
-        yield Violation(
-            field, f"{code!r} is not a NUCC taxonomy code.", "Send a code that /v1/specialties lists for the specialty."
-        )
+        yield Violation(field, "Not a NUCC taxonomy code.", "Send a code that /v1/specialties lists for the specialty.")
 
 
 def check_state(field: str, state: str) -> Iterator[Violation]:
     """Require the USPS code of a state or territory."""
     if state not in STATES:
-        yield Violation(field, f"{state!r} is not a state of the United States.", "Send its two-letter USPS code.")
+        yield Violation(field, "Not a state of the United States.", "Send its two-letter USPS code.")
 
 
 def check_zip(field: str, code: str) -> Iterator[Violation]:
@@ -57,10 +55,10 @@ def check_zip(field: str, code: str) -> Iterator[Violation]:
     if find_place(code[:5]) is None:
         known = ", ".join(find_nearest_zips(code[:5]))
         remedy = f"Similar ZIP codes: {known}." if known else "Look the ZIP code up at the USPS."
-        yield Violation(field, f"{code!r} is not a known ZIP code.", remedy)
+        yield Violation(field, "Not a known ZIP code.", remedy)
 
 
 def check_phone(field: str, number: str | None) -> Iterator[Violation]:
     """Require a valid telephone number in any spelling, or None."""
     if number is not None and normalize_phone(number) is None:
-        yield Violation(field, f"{number!r} is not a valid telephone number.", "Send area code and number, or null.")
+        yield Violation(field, "Not a valid telephone number.", "Send area code and number, or null.")

@@ -6,16 +6,21 @@ from pydantic import Field
 
 from millrace_directory.insurance_plan.model import FIRST_YEAR, LAST_YEAR
 from millrace_platform import resources
+from millrace_platform.patterns import PLAN_ID, Pattern
 
 PlanId = Annotated[
     str,
+    PLAN_ID,
     Field(
-        pattern=r"^[A-Za-z0-9._-]{1,64}$",
         description="HIOS plan id (14 characters), or your own identifier of letters, digits, `.`, `_` and `-`.",
     ),
 ]
 Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
-Taxonomy = Annotated[str, Field(pattern=r"^[0-9A-Z]{10}$", description="NUCC provider taxonomy code.")]
+Taxonomy = Annotated[
+    str,
+    Pattern(r"^[0-9A-Z]{10}$", "Give a NUCC code of ten digits and capital letters, such as 207Q00000X."),
+    Field(description="NUCC provider taxonomy code."),
+]
 
 
 class Body(resources.Body):

@@ -51,7 +51,7 @@ class Service(Generic[S, E]):
             elif before.versioned.deleted and await self._can_change(work, permissions, before.state):
                 row = await self._update(work, before, state)
             if row is None:
-                raise already_exists(self._kind, state.key)
+                raise already_exists(self._kind)
             return self._record(work, row, Action.CREATED)
 
     async def replace(
@@ -116,7 +116,7 @@ class Service(Generic[S, E]):
     async def _get(self, work: UnitOfWork, permissions: Permissions, key: Key, match: Tags) -> AggregateRow[S, E]:
         row = await self._repository.find(work.session, key)
         if row is None or row.versioned.deleted or not await self._can_change(work, permissions, row.state):
-            raise not_found(self._kind, key)
+            raise not_found(self._kind)
         if not match.match_strongly(row.versioned.version):
             raise version_conflict(self._kind)
         return row
@@ -136,7 +136,7 @@ class Service(Generic[S, E]):
         try:
             return await self._repository.update(work.session, before, after, deleted_at)
         except IntegrityError as error:
-            raise already_exists(self._kind, after.key) from error
+            raise already_exists(self._kind) from error
 
     def _record(self, work: UnitOfWork, row: AggregateRow[S, E], action: Action) -> VersionedEntity[E]:
         """Publish the event of a written row with the commit; raise a 422 problem if search couldn't show it."""
@@ -144,7 +144,8 @@ class Service(Generic[S, E]):
             try:
                 refine(row.versioned.entity)
             except UnrefinableError as error:
-                violation = Violation(error.field, error.reason, "Correct it; patients can't be shown this value.")
+                detail = f"Patients can't be shown the value, which {error.reason}."
+                violation = Violation(error.field, detail, "Correct it.")
                 raise rules_broken([violation]) from error
         work.record(*events_of(self._kind, [row.versioned], action))
         return row.versioned

@@ -60,7 +60,7 @@ async def start(
     patients = await stack.enter_async_context(open_patients(settings.patients_url))
     mailer = await stack.enter_async_context(open_mailer(settings))
     # Emails are personal data, so they are stored in memory only if they may be shown.
-    recent_emails = RecentEmails(mailer) if settings.notifications_show_mails else None
+    recent_emails = RecentEmails(mailer, clock) if settings.notifications_show_mails else None
     mailer = recent_emails or mailer
     concurrency = settings.notifications_webhooks_at_once
     poster = await stack.enter_async_context(

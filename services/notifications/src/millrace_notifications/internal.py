@@ -1,6 +1,7 @@
 """Internal API for operators; the load balancer does not route to it."""
 
 from dataclasses import asdict
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -21,6 +22,7 @@ router = APIRouter(prefix="/internal/notifications", tags=["internal"])
 class SentEmail(Schema):
     """A sent email."""
 
+    sent_at: datetime
     kind: str
     to: str
     subject: str
@@ -41,8 +43,8 @@ async def list_sent_emails(notifications: InNotifications, response: Response) -
     response.headers.update(NO_STORE)
     return SentEmailList(
         items=[
-            SentEmail(kind=each.kind, to=each.to, subject=each.subject, text=each.text)
-            for each in notifications.recent_emails.list_emails()
+            SentEmail(sent_at=sent_at, kind=email.kind, to=email.to, subject=email.subject, text=email.text)
+            for email, sent_at in ((each.email, each.sent_at) for each in notifications.recent_emails.list_emails())
         ]
     )
 

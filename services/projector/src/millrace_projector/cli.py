@@ -13,6 +13,7 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from millrace_contracts.envelope import ContractError
+from millrace_platform.validation import field_errors
 from millrace_projector.settings import ProjectorSettings
 from millrace_projector.stores import open_stores
 from millrace_projector.verification import Findings
@@ -72,8 +73,8 @@ def _settings() -> ProjectorSettings:
     try:
         return ProjectorSettings()
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        _fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        first = field_errors(error.errors(include_input=False, include_url=False))[0]
+        _fail(f"{first['field']}: {first['detail']} {first['remedy']}")
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -5,11 +5,15 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from millrace_platform.patterns import Pattern
+
 TEXT_LIMIT = 4_000
 REPLY_LIMIT = 2_000
 
 # Line breaks and tabs are the only control characters allowed in text.
-_PROSE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+_PROSE = Pattern(
+    r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$", "Remove control characters; line breaks and tabs are allowed."
+)
 
 
 def _lines(text: str) -> str:
@@ -27,12 +31,11 @@ def _or_none(text: str | None) -> str | None:
 
 
 Stars = Annotated[int, Field(strict=True, ge=1, le=5, description="From 1 (worst) to 5 (best).", examples=[5])]
-Prose = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=TEXT_LIMIT, pattern=_PROSE), AfterValidator(_lines)
-]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, max_length=TEXT_LIMIT), _PROSE, AfterValidator(_lines)]
 ReplyText = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, max_length=REPLY_LIMIT, pattern=_PROSE),
+    StringConstraints(strip_whitespace=True, max_length=REPLY_LIMIT),
+    _PROSE,
     AfterValidator(_lines),
     AfterValidator(_not_empty),
 ]

@@ -65,9 +65,9 @@ def no_visit_type(possible: Mapping[str, Sequence[str]], requested: Collection[s
     return Unprocessable(errors=wrong)
 
 
-def not_found(kind: str, identifier: object) -> NotFound:
+def not_found(kind: str) -> NotFound:
     """Return a 404, the same for a missing resource and one the caller may not see."""
-    return NotFound(f"There is no {kind} {identifier}, or you have no access to it.")
+    return NotFound(f"There is no such {kind}, or you have no access to it.")
 
 
 def already_waiting() -> Problem:

@@ -73,8 +73,18 @@ def invalid_parameter(field: str, detail: str, remedy: str) -> Unprocessable:
     return Unprocessable(errors=[FieldError(field=field, detail=detail, remedy=remedy)])
 
 
+_REMEDIES: Final = {
+    "near": "Look the ZIP code up at the USPS, or give latitude and longitude.",
+    "specialty": "GET /v1/specialties lists the specialties.",
+    "visit_reason": "GET /v1/visit-reasons lists the visit reasons.",
+    "language": "Give an ISO 639-1 code such as es, or the English name of a language.",
+    "plan": "GET /v1/insurance-plans lists the plans.",
+}
+"""Remedies for a parameter without a value near the unknown one."""
+
+
 def unknown_value(field: str, detail: str, nearest: Iterable[str]) -> Unprocessable:
     """Return the problem for a parameter with an unknown value; the remedy names the nearest known values, if any."""
     candidates = " or ".join(nearest)
-    remedy = f"Did you mean {candidates}?" if candidates else "See the API description, or /v1/suggest."
+    remedy = f"Did you mean {candidates}?" if candidates else _REMEDIES[field]
     return invalid_parameter(field, detail, remedy)

@@ -12,6 +12,7 @@ import uvloop
 
 from millrace_local.edge.app import Edge
 from millrace_local.routes import SERVICES
+from millrace_platform.protocol import HeadLimitingProtocol
 
 GRACE_SECONDS = 5
 KEEP_ALIVE_SECONDS = 75
@@ -21,7 +22,7 @@ def server_config(edge: Edge) -> uvicorn.Config:
     """Return the server settings: no header fields of its own, and no trust in forwarding headers."""
     return uvicorn.Config(
         edge,
-        http="httptools",
+        http=HeadLimitingProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -7,6 +7,7 @@ import aiohttp
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from millrace_local.edge.pages import Services, create_pages, is_own
+from millrace_local.edge.problem import with_problems
 from millrace_local.edge.proxy import Proxy, open_session
 
 
@@ -33,7 +34,7 @@ class Edge:
         # A client session belongs to the running event loop, which doesn't exist earlier.
         async with open_session() as session:
             self._proxy: ASGIApp = Proxy(self._upstreams, session)
-            self._pages: ASGIApp = create_pages(Services(self._upstreams, session), self._ready_file)
+            self._pages: ASGIApp = with_problems(create_pages(Services(self._upstreams, session), self._ready_file))
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})

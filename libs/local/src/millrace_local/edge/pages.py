@@ -14,8 +14,9 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from millrace_local.edge.openapi import union
-from millrace_local.edge.problem import problem_response
 from millrace_local.servers import package_directory
+from millrace_platform.errors import Unavailable
+from millrace_platform.problems import install_problem_handlers
 
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=3.0)
 ASSETS = "/docs/assets"
@@ -60,6 +61,7 @@ class Services:
 def create_pages(services: Services, ready_file: Path | None) -> FastAPI:
     """Create the application with the edge's own pages. While `ready_file` is missing, `/healthz` returns 503."""
     pages = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    install_problem_handlers(pages)
 
     @pages.get("/", response_class=HTMLResponse)
     async def landing() -> HTMLResponse:
@@ -69,9 +71,9 @@ def create_pages(services: Services, ready_file: Path | None) -> FastAPI:
     @pages.get("/readyz")
     async def health() -> JSONResponse:
         if ready_file is not None and not await asyncio.to_thread(ready_file.exists):
-            return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, "the platform is starting")
+            raise Unavailable("The platform is starting. Try again later.")
         if missing := await services.not_ready():
-            return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, f"not ready: {', '.join(missing)}")
+            raise Unavailable(f"These services are not ready: {', '.join(missing)}. Try again later.")
         return JSONResponse({"status": "ready"})
 
     @pages.get("/openapi.json")

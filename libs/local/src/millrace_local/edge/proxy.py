@@ -13,8 +13,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from yarl import URL
 
 from millrace_local.edge.headers import end_to_end, forwarded
-from millrace_local.edge.problem import problem_response
+from millrace_local.edge.problem import problem_app
 from millrace_local.routes import service_for
+from millrace_platform.errors import NotFound, TimedOut, Unavailable, problem_of_status
 
 CONNECT_SECONDS = 2.0
 POOL_SECONDS = 5.0
@@ -126,8 +127,7 @@ class Proxy:
         """Forward one request. If the upstream's response breaks off, the client's breaks off too."""
         service = service_for(_path(scope))
         if service is None or service not in self._upstreams:
-            response = problem_response(HTTPStatus.NOT_FOUND, "no service has this path")
-            await response(scope, receive, send)
+            await problem_app(NotFound("No service has this path. See /docs."))(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send)
         try:
@@ -143,11 +143,12 @@ class Proxy:
 def _error_response(service: str, error: Exception) -> ASGIApp:
     match error:
         case TimeoutError():  # includes aiohttp's timeouts
-            return problem_response(HTTPStatus.GATEWAY_TIMEOUT, f"{service} did not respond in time")
+            return problem_app(TimedOut(f"The service {service} did not respond in time. Try again later."))
         case aiohttp.ClientConnectorError():
-            return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, f"{service} is not running")
+            return problem_app(Unavailable(f"The service {service} is not running. Try again later."))
         case _:
-            return problem_response(HTTPStatus.BAD_GATEWAY, f"{service} closed the connection before it responded")
+            detail = f"The service {service} closed the connection before it responded. Try again."
+            return problem_app(problem_of_status(HTTPStatus.BAD_GATEWAY, detail))
 
 
 def _path(scope: Scope) -> str:

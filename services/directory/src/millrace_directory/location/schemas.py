@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from millrace_directory.location.model import Location, id_of_address
 from millrace_directory.schemas import Body
+from millrace_platform.patterns import STATE, Pattern
 from millrace_platform.resources import Phone, Schema, Text, Version
 
 
@@ -18,8 +19,12 @@ class AddressBody(Schema):
     line1: Text = Field(examples=["1200 N Lake Shore Dr"])
     line2: Text | None = Field(None, examples=["Suite 4"])
     city: Text = Field(examples=["Chicago"])
-    state: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="USPS code.", examples=["IL"])]
-    zip: Annotated[str, Field(pattern=r"^[0-9]{5}(-?[0-9]{4})?$", description="ZIP or ZIP+4.", examples=["60610"])]
+    state: Annotated[str, STATE, Field(description="USPS code.", examples=["IL"])]
+    zip: Annotated[
+        str,
+        Pattern(r"^[0-9]{5}(-?[0-9]{4})?$", "Give a ZIP code of five digits, or ZIP+4 such as 60610-1234."),
+        Field(description="ZIP or ZIP+4.", examples=["60610"]),
+    ]
 
 
 class _Fields(Schema):

@@ -28,7 +28,7 @@ class LocationService(Service[Location, entities.Location]):
         if permissions.can_manage(state.practice_id) and await practices.lock_live(work.session, [state.practice_id]):
             return []
         remedy = "Create it under /v1/directory/practices first, or send null."
-        return [Violation("practice_id", f"There is no practice {state.practice_id}.", remedy)]
+        return [Violation("practice_id", "There is no such practice.", remedy)]
 
     async def obstacle(self, work: UnitOfWork, state: Location) -> str | None:
         if await provider_locations.has_live(work.session, provider_location.c.location_id == state.id):

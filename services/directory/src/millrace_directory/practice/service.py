@@ -32,7 +32,7 @@ class PracticeService(Service[Practice, entities.Practice]):
         if owner in (None, state.id):
             return []
         remedy = f"Change practice {owner}; if it was deleted, POST it again with that id."
-        return [Violation("npi", f"{state.npi} is the NPI of practice {owner}.", remedy)]
+        return [Violation("npi", "Another practice has this NPI.", remedy)]
 
     async def obstacle(self, work: UnitOfWork, state: Practice) -> str | None:
         if await locations.has_live(work.session, location.c.practice_id == state.id):

@@ -39,9 +39,7 @@ class Provider(State):
                 yield from check_taxonomy(f"taxonomies[{index}]", code)
         for index, code in enumerate(self.languages):
             if find_language(code) is None:
-                yield Violation(
-                    f"languages[{index}]", f"{code!r} is not a known language.", "Send ISO 639-1 codes such as 'es'."
-                )
+                yield Violation(f"languages[{index}]", "Not a known language.", "Send ISO 639-1 codes such as 'es'.")
 
     def domain_events(self, after: Self | None) -> Iterator[DomainEvent]:
         if after is None:

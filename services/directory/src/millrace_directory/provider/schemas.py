@@ -6,9 +6,10 @@ from pydantic import Field
 
 from millrace_directory.provider.model import Provider
 from millrace_directory.schemas import Body, Taxonomy
+from millrace_platform.patterns import LANGUAGE
 from millrace_platform.resources import Npi, Schema, Text, Version
 
-Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+Language = Annotated[str, LANGUAGE]
 
 
 class _Fields(Schema):

@@ -46,4 +46,4 @@ def _missing(field: str, name: str, collection: str, keys: Sequence[Key], live: 
     for key in keys:
         if key not in live:
             remedy = f"First create it under /v1/directory/{collection}, or send one that is listed there."
-            yield Violation(field, f"There is no {name} {key}.", remedy)
+            yield Violation(field, f"There is no such {name}.", remedy)

@@ -2,7 +2,10 @@
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
+from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.email.model import Email, EmailRejectedError, EmailUnavailableError, Mailer
 
 RECENT_LIMIT = 200
@@ -23,17 +26,26 @@ class MemoryMailer:
         self.sent.append(email)
 
 
+@dataclass(frozen=True, slots=True)
+class RecentEmail:
+    """A sent email and when it was sent."""
+
+    email: Email
+    sent_at: datetime
+
+
 class RecentEmails:
     """A `Mailer` that forwards to another one and stores the last `RECENT_LIMIT` emails in memory."""
 
-    def __init__(self, mailer: Mailer) -> None:
+    def __init__(self, mailer: Mailer, clock: Clock) -> None:
         self._mailer = mailer
-        self._recent: deque[Email] = deque(maxlen=RECENT_LIMIT)
+        self._clock = clock
+        self._recent: deque[RecentEmail] = deque(maxlen=RECENT_LIMIT)
 
     async def send(self, email: Email) -> None:
         await self._mailer.send(email)
-        self._recent.append(email)
+        self._recent.append(RecentEmail(email, utc_now(self._clock)))
 
-    def list_emails(self) -> Sequence[Email]:
+    def list_emails(self) -> Sequence[RecentEmail]:
         """Return the stored emails, oldest first."""
         return tuple(self._recent)

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from millrace_notifications.endpoint.model import MAX_OVERLAP, OVERLAP, Endpoint, EndpointConfig, EventType
+from millrace_platform.patterns import Pattern
 from millrace_platform.resources import Body, Schema, Text, Version
 
 Url = Annotated[
@@ -14,10 +15,10 @@ Url = Annotated[
     Field(
         min_length=1,
         max_length=2048,
-        pattern=r"^[^\x00-\x20\x7f]+$",
         description="An https URL on the public internet.",
         examples=["https://ehr.example.com/hooks/millrace"],
     ),
+    Pattern(r"^[^\x00-\x20\x7f]+$", "Remove spaces and control characters from the URL."),
 ]
 Events = Annotated[
     list[EventType],

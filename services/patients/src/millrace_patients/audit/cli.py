@@ -36,6 +36,8 @@ def verify_command(
 ) -> None:
     """Check every chain of the trail and print its head as a line of JSON; exit with 1 on faults.
 
+    The verdict is on standard error, apart from the heads.
+
     Store the output where the database's owner cannot write. Passed as --anchor to a later verification, it proves that
     no earlier entries were cut off.
     """
@@ -47,7 +49,10 @@ def verify_command(
     for fault in faults:
         typer.echo(fault, err=True)
     if faults:
+        typer.echo(f"The audit trail was changed: {len(faults)} faults.", err=True)
         raise typer.Exit(1)
+    entries = sum(head.seq for head in heads)
+    typer.echo(f"The audit trail is intact: {entries:,} entries in {len(heads)} chains.", err=True)
 
 
 def _read_anchors(path: Path) -> list[Head]:

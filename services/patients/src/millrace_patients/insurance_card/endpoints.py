@@ -7,13 +7,18 @@ from pydantic import Field
 
 from millrace_patients.record.endpoints import record_routes
 from millrace_patients.record.schemas import RecordBody, RecordList, RecordResource
+from millrace_platform.patterns import PLAN_ID, Pattern
 from millrace_platform.resources import Schema, Text
 
 PlanId = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="As in `/v1/insurance-plans`.", examples=["11512NC0100031"]),
+    PLAN_ID,
+    Field(description="As in `/v1/insurance-plans`.", examples=["11512NC0100031"]),
 ]
-Number = Annotated[str, Field(pattern=r"^[A-Za-z0-9 ./-]{1,40}$")]
+Number = Annotated[
+    str,
+    Pattern(r"^[A-Za-z0-9 ./-]{1,40}$", "Give 1 to 40 letters, digits, spaces, dots, slashes and hyphens."),
+]
 
 
 class InsuranceCardFields(Schema):

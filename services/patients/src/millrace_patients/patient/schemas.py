@@ -10,11 +10,12 @@ from pydantic_core import PydanticCustomError
 from millrace_patients.audit.model import Link
 from millrace_patients.record.schemas import RecordBody, RecordResource
 from millrace_patients.sharing.model import Scope
+from millrace_platform.patterns import LANGUAGE, STATE, Pattern
 from millrace_platform.resources import Date, Phone, Schema, Text
 
 EARLIEST_BIRTH = date(1890, 1, 1)
 
-Language = Annotated[str, Field(pattern=r"^[a-z]{2}$", description="ISO 639-1 code.", examples=["es"])]
+Language = Annotated[str, LANGUAGE, Field(description="ISO 639-1 code.", examples=["es"])]
 Sex = Literal["F", "M", "X"]
 
 
@@ -24,8 +25,12 @@ class AddressFields(Schema):
     line1: Text
     line2: Text | None = None
     city: Text
-    state: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["NY"])]
-    zip: Annotated[str, Field(pattern=r"^[0-9]{5}(-[0-9]{4})?$", examples=["10001"])]
+    state: Annotated[str, STATE, Field(examples=["NY"])]
+    zip: Annotated[
+        str,
+        Pattern(r"^[0-9]{5}(-[0-9]{4})?$", "Give a ZIP code of five digits, or ZIP+4 such as 10001-1234."),
+        Field(examples=["10001"]),
+    ]
 
 
 class PersonFields(Schema):
@@ -49,7 +54,10 @@ class PersonFields(Schema):
 class ProfileFields(PersonFields):
     """Profile of a patient. Messages go to `email`; the account's own address is for signing in."""
 
-    email: Annotated[str | None, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] = None
+    email: (
+        Annotated[str, Field(max_length=254), Pattern(r"^[^@\s]+@[^@\s]+$", "Give an address such as ada@example.org.")]
+        | None
+    ) = None
     phone: Phone | None = None
     address: AddressFields | None = None
     language: Language | None = None

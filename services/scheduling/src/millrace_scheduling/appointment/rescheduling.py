@@ -66,7 +66,7 @@ class ReschedulingService:
             hold_row = await holds.find_for_update(work.session, hold_id, caller.subject)
             hold = require_active(hold_row, hold_id, work.now)
             if hold.patient_id != appointment.patient_id:
-                raise not_found("hold", hold_id)
+                raise not_found("hold")
             if hold.visit.provider_location_id != appointment.visit.provider_location_id:
                 raise Conflict(
                     "The hold is at another provider-location. Cancel the appointment and book the hold instead."
@@ -85,9 +85,9 @@ class ReschedulingService:
         own_id, now = appointment.reservation_id, work.now
         context = await find_booking_context(work.session, appointment.visit.provider_location_id, start, now, own_id)
         if context is None:
-            raise not_found("provider-location", appointment.visit.provider_location_id)
+            raise not_found("provider-location")
         if appointment.patient_id is None:
-            raise not_found("appointment", appointment.id)
+            raise not_found("appointment")
         timetable, occupied = context
         request = _request_move(appointment.visit, timetable, start)
         visit_type = find_bookable_visit_type(timetable, occupied, request.criteria, start, now.timestamp())

@@ -124,7 +124,7 @@ class AppointmentService:
     async def get(self, caller: Principal, appointment_id: UUID) -> Appointment:
         """Return the appointment. Problems: 404."""
         async with self.units.begin() as work:
-            row, _ = _require_access(caller, appointment_id, await repository.find(work.session, appointment_id))
+            row, _ = _require_access(caller, await repository.find(work.session, appointment_id))
         return row.appointment
 
     async def list_own(self, caller: Principal, after: Position, before: datetime, limit: int) -> list[Appointment]:
@@ -139,7 +139,7 @@ class AppointmentService:
         async with self.units.begin() as work:
             provider_location = await provider_locations.find(work.session, provider_location_id)
             if provider_location is None or not can_manage(caller, provider_location):
-                raise not_found("provider-location", provider_location_id)
+                raise not_found("provider-location")
             return await repository.list_at_provider_location(work.session, provider_location_id, after, before, limit)
 
     async def confirm(
@@ -193,7 +193,7 @@ class AppointmentService:
 
         async def effect(work: UnitOfWork) -> StoredResponse:
             found = await repository.find_for_update(work.session, appointment_id)
-            row, party = _require_access(caller, appointment_id, found)
+            row, party = _require_access(caller, found)
             if match is not None:
                 match.require(row.appointment.version)
             with _rule_problems(row.appointment.visit.time_zone):
@@ -229,16 +229,14 @@ def _rule_problem(slug: str, detail: str) -> Problem:
     return Problem(status=409, type=slug, title="The appointment can't be changed like this", detail=detail)
 
 
-def _require_access(
-    caller: Principal, appointment_id: UUID, row: AppointmentRow | None
-) -> tuple[AppointmentRow, Party]:
+def _require_access(caller: Principal, row: AppointmentRow | None) -> tuple[AppointmentRow, Party]:
     """Return the row, and whether the caller acts as the patient or the practice. Problems: 404."""
     if row is not None:
         if caller.has(Role.PATIENT) and row.appointment.patient_id == caller.subject:
             return row, Party.PATIENT
         if can_manage(caller, row.provider_location):
             return row, Party.PRACTICE
-    raise not_found("appointment", appointment_id)
+    raise not_found("appointment")
 
 
 def _cancellation(party: Party, reason: str) -> Cancellation:
@@ -266,7 +264,7 @@ def _requirements(hold: Hold, insurance_card_id: UUID | None) -> BookingRequirem
 def _booking_problem(row: HoldRow | None, hold_id: UUID, now: datetime) -> Problem:
     """Return the problem that says why a hold can't be booked."""
     if row is None:
-        return not_found("hold", hold_id)
+        return not_found("hold")
     if row.is_booked:
         return hold_used(hold_id)
     # An active hold is here one that another request extended between the read and the booking.

@@ -52,7 +52,7 @@ async def explain_availability(
         parameters.provider_location, parameters.start, parameters.criteria()
     )
     if explanation.timetable is None:
-        raise NotFound(f"There is no provider-location {parameters.provider_location}.")
+        raise NotFound("There is no such provider-location.")
     response.headers.update(NO_STORE)
     time_zone = explanation.timetable.time_zone
     return ExplanationResource(

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from millrace_contracts.entities import Mode, PatientKind
+from millrace_platform.patterns import SINGLE_LINE, SLUG, Pattern
 from millrace_platform.resources import Body, Version
 from millrace_reference.text import find_closest
 from millrace_reference.visit_reasons import all_visit_reasons, find_visit_reason
@@ -67,7 +68,7 @@ def require_near(day: D) -> D:
 
 TimeOfDay = Annotated[
     str,
-    StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"),
+    Pattern(r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$", "Give hours and minutes from 00:00 to 24:00, such as 09:30."),
     Field(description="Local time at the location; 24:00 is the next midnight.", examples=["09:00"]),
 ]
 LocalTime = Annotated[
@@ -77,11 +78,11 @@ LocalTime = Annotated[
 ]
 Day = Annotated[date, AfterValidator(require_near)]
 VisitReasonSlug = Annotated[str, AfterValidator(_require_visit_reason)]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+Slug = Annotated[str, StringConstraints(max_length=60), SLUG]
 Name = Annotated[
     str,
-    # No control characters.
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    SINGLE_LINE,
 ]
 Minutes = Annotated[int, Field(ge=0, le=MAX_VISIT_MINUTES)]
 

@@ -104,7 +104,7 @@ class CalendarService:
         """Return the location's time zone, which can't change before the transaction ends. Problems: 404."""
         zone = await provider_locations.find_time_zone_for_share(work.session, provider_location.id)
         if zone is None:
-            raise _no_provider_location(provider_location.id)
+            raise _no_provider_location()
         return zone
 
     async def delete(self, provider_location: ProviderLocation, match: Tags) -> None:
@@ -153,7 +153,7 @@ class CalendarService:
 async def _get_managed(session: ReadSession, caller: Principal, provider_location_id: UUID) -> ProviderLocation:
     provider_location = await provider_locations.find(session, provider_location_id)
     if provider_location is None or not can_manage(caller, provider_location):
-        raise _no_provider_location(provider_location_id)
+        raise _no_provider_location()
     return provider_location
 
 
@@ -167,8 +167,8 @@ def _horizon(calendar: Calendar, now: datetime) -> datetime:
     return now + timedelta(calendar.horizon_days + 1)
 
 
-def _no_provider_location(provider_location_id: UUID) -> NotFound:
-    return NotFound(f"There is no provider-location {provider_location_id}, or you have no access to its calendar.")
+def _no_provider_location() -> NotFound:
+    return NotFound("There is no such provider-location, or you have no access to its calendar.")
 
 
 def _no_calendar() -> NotFound:

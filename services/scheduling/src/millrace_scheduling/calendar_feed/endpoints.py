@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from millrace_platform.authentication import InPrincipal
 from millrace_platform.openapi import problems
+from millrace_platform.patterns import Pattern
 from millrace_platform.preconditions import IfModifiedSince, IfNoneMatch, etag, is_known, last_modified
 from millrace_platform.responses import NO_STORE
 from millrace_scheduling.appointment.endpoints import InAppointments
@@ -22,7 +23,11 @@ from millrace_scheduling.calendar_feed.service import CalendarFeedService
 router = APIRouter(prefix="/v1/appointments", tags=["calendar feeds"])
 
 _ICALENDAR: dict[int | str, dict[str, Any]] = {200: {"content": {"text/calendar": {"schema": {"type": "string"}}}}}
-InSecret = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{43}$", description="The secret part of the address.")]
+InSecret = Annotated[
+    str,
+    Pattern(r"^[A-Za-z0-9_-]{43}$", "Use the whole address that was returned when the feed was created."),
+    Path(description="The secret part of the address."),
+]
 
 
 async def _service(request: Request) -> CalendarFeedService:

@@ -4,13 +4,16 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from millrace_platform.patterns import Pattern
 from millrace_platform.resources import Body, Schema
 from millrace_scheduling.calendar_feed.model import CalendarFeed
 
-Npi = Annotated[str, StringConstraints(pattern=r"^[12]\d{9}$")]
+Npi = Annotated[
+    str, Pattern(r"^[12][0-9]{9}$", "Give the ten digits of a National Provider Identifier, which begins with 1 or 2.")
+]
 
 
 class CalendarFeedBody(Body):

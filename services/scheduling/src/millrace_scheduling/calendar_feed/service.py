@@ -67,7 +67,7 @@ class CalendarFeedService:
         async with self.units.begin() as work:
             feed = await repository.find(work.session, feed_id)
             if feed is None or feed.created_by != caller.subject:
-                raise not_found("calendar feed", feed_id)
+                raise not_found("calendar feed")
             await repository.delete(work.session, feed_id)
 
     async def render(self, secret: str) -> RenderedFeed:
@@ -75,7 +75,7 @@ class CalendarFeedService:
         async with self.units.begin() as work:
             feed = await repository.find_by_secret(work.session, _digest(secret))
             if feed is None:
-                raise not_found("calendar feed", "at this address")
+                raise not_found("calendar feed")
             appointments = await repository.list_appointments(work.session, feed, work.now - PAST)
             details = await self._find_details(work, appointments)
         reader = Reader.STAFF if feed.patient_id is None else Reader.PATIENT
@@ -103,14 +103,14 @@ class CalendarFeedService:
         if provider_location_id is not None:
             provider_location = await provider_locations.find(work.session, provider_location_id)
             if provider_location is None or not can_manage(caller, provider_location):
-                raise not_found("provider-location", provider_location_id)
+                raise not_found("provider-location")
             return CalendarFeed(identifier, creator, work.now, provider_location_id=provider_location_id)
         if npi is not None:
             for provider_location in await provider_locations.list_by_npi(work.session, npi):
                 if can_manage(caller, provider_location):
                     practice_id = provider_location.practice_id
                     return CalendarFeed(identifier, creator, work.now, npi=npi, practice_id=practice_id)
-            raise not_found("provider", npi)
+            raise not_found("provider")
         if not caller.has(Role.PATIENT):
             raise Forbidden("Only patients have a feed of their own. Give a provider-location or an NPI.")
         return CalendarFeed(identifier, creator, work.now, patient_id=creator)

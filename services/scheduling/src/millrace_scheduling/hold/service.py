@@ -91,7 +91,7 @@ class HoldService:
             async def reserve(row: Any) -> StoredResponse:
                 context = booking_context_from(row)
                 if context is None:
-                    raise not_found("provider-location", request.provider_location_id)
+                    raise not_found("provider-location")
                 if not (is_confirmed or row["owns_dependant"]):
                     raise NotInCopyError(BookingRequirements(owner.patient_id, dependant_id=owner.dependant_id))
                 timetable, occupied = context
@@ -133,7 +133,7 @@ class HoldService:
         async with self.units.begin() as work:
             row = await repository.find(work.session, hold_id, caller.subject)
         if row is None or not row.is_active(work.now):
-            raise not_found("hold", hold_id)
+            raise not_found("hold")
         return row.hold
 
     async def extend(self, caller: Principal, key: IdempotencyKey, hold_id: UUID) -> StoredResponse:
@@ -158,7 +158,7 @@ class HoldService:
         async with self.units.begin() as work:
             row = await repository.find_for_update(work.session, hold_id, caller.subject)
             if row is None:
-                raise not_found("hold", hold_id)
+                raise not_found("hold")
             if row.is_booked:
                 raise hold_used(hold_id)
             if await reservations.release(work.session, hold_id) and row.offer_id is not None:
@@ -168,7 +168,7 @@ class HoldService:
 def require_active(row: HoldRow | None, hold_id: UUID, now: datetime) -> Hold:
     """Return the hold if it can be booked or extended. Problems: 404, 409."""
     if row is None:
-        raise not_found("hold", hold_id)
+        raise not_found("hold")
     if row.is_booked:
         raise hold_used(hold_id)
     if not row.is_active(now):

@@ -75,7 +75,7 @@ class WaitlistService:
         """Close the entry and release its offered time for the next entry. Problems: 404."""
         async with self.units.begin() as work:
             if await repository.find_for_update(work.session, entry_id, caller.subject) is None:
-                raise not_found("entry", entry_id)
+                raise not_found("entry")
             for row in await repository.list_entry_offers(work.session, entry_id):
                 await reservations.release(work.session, row.offer.reservation_id)
                 await close_offer(work, row, OfferState.LAPSED)
@@ -107,7 +107,7 @@ async def _find_provider_location(work: UnitOfWork, body: JoinBody) -> ProviderL
     provider_location = await provider_locations.find(work.session, body.provider_location_id)
     zone = await find_time_zone(work.session, body.provider_location_id)
     if provider_location is None or zone is None:
-        raise not_found("provider-location", body.provider_location_id)
+        raise not_found("provider-location")
     today = work.now.astimezone(get_zone(zone)).date()
     if body.to < max(body.from_, today) or body.to > today + timedelta(MAX_DAYS):
         raise _invalid_days(today)
