@@ -122,9 +122,9 @@ async def test_recreated_stream_is_read_from_start(platform: Platform) -> None:
         await wait_until(lambda: ("practice/a", 2) in handler.applied)
 
 
-async def run_command(*arguments: str) -> tuple[int, str]:
+async def run_command(*arguments: str, columns: int = 250) -> tuple[int, str]:
     """Run the command in a thread, because it runs an event loop of its own; return exit code and output."""
-    result = await asyncio.to_thread(CliRunner(env={"COLUMNS": "250"}).invoke, app, list(arguments))
+    result = await asyncio.to_thread(CliRunner(env={"COLUMNS": str(columns)}).invoke, app, list(arguments))
     return result.exit_code, result.output
 
 
@@ -150,11 +150,11 @@ async def test_dead_letters_are_listed_shown_and_redriven(platform: Platform) ->
 
 
 async def test_command_errors_are_one_line(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await run_command("dlq", "show", "refinery-0") == (1, "no dead letter refinery-0\n")
-    assert await run_command("dlq", "redrive", "refinery-0") == (
+    assert await run_command("dlq", "show", "refinery-0") == (
         1,
-        "no dead letter refinery-0\n0 sent again, 1 failed\n",
+        "There is no such dead letter. `millrace feeds dlq list` lists them.\n",
     )
+    assert await run_command("dlq", "redrive", "refinery-0") == (1, "no dead letter refinery-0\n")
     assert await run_command("dlq", "redrive") == (2, "give either the ids of dead letters or --all\n")
     assert await run_command("dlq", "redrive", "--all") == (0, "0 sent again, 0 failed\n")
     monkeypatch.setenv("MILLRACE_DEAD_LETTERS_TABLE", "nowhere")
@@ -169,10 +169,14 @@ async def test_lag_is_shown_by_application_and_shard(platform: Platform) -> None
     async with open_publisher(platform.changes) as publisher, running_consumer(platform, handler) as consumer:
         await publisher.publish([envelope("practice/a", 1)])
         await wait_until(lambda: bool(handler.applied) and len(consumer.status().shards) == 2)
-    code, output = await run_command("lag")
+    code, output = await run_command("lag", columns=80)
     assert code == 0
-    assert output.count("refinery") == 2
+    applications = [line.split()[0] for line in output.splitlines()[1:]]
+    assert applications == ["refinery", "refinery", "projector", "scheduling", "reviews", "notifications"]
     assert output.count("0.0 s") == 2
+    assert output.count("not started") == 4
+    assert max(map(len, output.splitlines())) <= 80
+    assert "…" not in output.splitlines()[0]
 
 
 def test_region_is_read_from_aws_region(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,9 @@ class TestMemory:
         mailer.unavailable = True
         with pytest.raises(EmailUnavailableError):
             await recent.send(new_email(identifier="x"))
-        assert [each.id for each in recent.list_emails()] == [str(number) for number in range(5, RECENT_LIMIT + 5)]
+        assert [each.email.id for each in recent.list_emails()] == [
+            str(number) for number in range(5, RECENT_LIMIT + 5)
+        ]
 
     def test_repr_of_an_email_omits_its_contents(self) -> None:
         shown: Any = repr(new_email())

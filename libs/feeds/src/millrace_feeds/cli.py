@@ -129,7 +129,8 @@ def redrive_dead_letters(
     sent, errors = _run(_redrive(dead_letter_ids or [], application))
     for error in errors:
         typer.echo(str(error), err=True)
-    typer.echo(f"{sent} sent again, {len(errors)} failed")
+    if sent or not errors:
+        typer.echo(f"{sent} sent again, {len(errors)} failed")
     if errors:
         raise typer.Exit(1)
 

@@ -91,7 +91,7 @@ def _no_platform(home: Home) -> str:
 
 
 def _refuse_commands(app: typer.Typer, refusal: str, path: tuple[str, ...] = ()) -> None:
-    """Make the commands that need a platform print the refusal and exit with 2, whatever their arguments are."""
+    """Make the commands that need a platform print the refusal and exit with 2, with any arguments."""
 
     def refuse() -> None:
         _exit_unusable(refusal)
