@@ -65,7 +65,7 @@ async def test_entries_of_other_practices_are_not_found(directory: Directory, co
             assert response.status_code == 404, path
             key = path.rpartition("/")[2]
             assert response.json()["detail"].replace(key, "…") == (
-                f"There is no {collection[:-1]} …. Look it up in the list, or create it with POST."
+                f"There is no such {collection[:-1]}. Look it up in the list, or create it with POST."
             )
     assert (await directory.get(paths(entry)[collection]))["version"] == 1
 
@@ -78,7 +78,10 @@ async def test_staff_can_create_locations_of_its_own_practice_only(directory: Di
     async def post(collection: str, **body: Any) -> Any:
         return await directory.http.post(f"/v1/directory/{collection}", json=body, headers=staff)
 
-    for practice, text in ((theirs["practice_id"], "There is no practice"), (str(uuid4()), "There is no practice")):
+    for practice, text in (
+        (theirs["practice_id"], "There is no such practice"),
+        (str(uuid4()), "There is no such practice"),
+    ):
         response = await post("locations", address=OAKLAND, practice_id=practice)
         assert (response.status_code, fields(response)) == (422, ["practice_id"])
         assert response.json()["errors"][0]["detail"].startswith(text)
