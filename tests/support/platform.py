@@ -21,7 +21,7 @@ from millrace_local.ports import free_port
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
 MILLRACE = Path(sys.executable).with_name("millrace")
-START_SECONDS = 200.0
+START_SECONDS = 170.0
 
 
 def wait_for(condition: Callable[[], T | None], *, seconds: float, what: str) -> T:
