@@ -8,7 +8,7 @@ import pytest
 from tests.support.platform import Platform
 
 COMPLETE = "the demo data is complete"
-ALARMING = re.compile(r"\[(warning|error|critical) *\]|WARNING|ERROR|Traceback|can't be loaded", re.IGNORECASE)
+ALARMING = re.compile(r"\[(warning|error|critical) *\]|WARNING|ERROR|Traceback|can't be loaded")
 
 
 @pytest.fixture(scope="module")

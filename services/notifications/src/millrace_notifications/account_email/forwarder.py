@@ -59,9 +59,10 @@ class AccountEmailForwarder:
                 poll.cancel()
                 raise
             except Exception as error:
-                is_starting = not has_succeeded and failures < START_FAILURES
-                level = logging.INFO if is_starting else logging.WARNING
-                _log.log(level, "fetching account emails failed", extra={"reason": type(error).__name__})
+                if has_succeeded or failures >= START_FAILURES:
+                    _log.warning("fetching account emails failed", extra={"reason": type(error).__name__})
+                elif failures == 0:
+                    _log.info("waiting for the service patients")
                 succeeded = False
             has_succeeded |= succeeded
             failures = 0 if succeeded else failures + 1
