@@ -208,7 +208,7 @@ def _quiet_platform() -> Iterator[Platform]:
     """Start a platform and wait until its demo data have been processed everywhere."""
     with (
         tempfile.TemporaryDirectory() as directory,
-        running_platform(Path(directory), demo_providers=FRESHNESS_PROVIDERS) as started,
+        running_platform(Path(directory), "--demo-providers", str(FRESHNESS_PROVIDERS)) as started,
     ):
         wait_for(started.is_quiet, seconds=QUIET_WITHIN, what="a quiet platform")
         yield started

@@ -11,5 +11,5 @@ from tests.support.platform import Platform, running_platform
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home: Path = tmp_path_factory.mktemp("chaos") / "home"
-    with running_platform(home, demo_providers=200) as running:
+    with running_platform(home, "--demo-providers", "200") as running:
         yield running

@@ -33,5 +33,5 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         "OTEL_BLRP_SCHEDULE_DELAY": "500",
         "OTEL_METRIC_EXPORT_INTERVAL": "2000",
     }
-    with running_platform(home, demo_providers=800, environment=variables) as running:
+    with running_platform(home, "--demo-providers", "800", environment=variables) as running:
         yield running

@@ -159,15 +159,15 @@ class Platform:
 
 @contextlib.contextmanager
 def running_platform(
-    home: Path, *, demo_providers: int, environment: Mapping[str, str] | None = None
+    home: Path, *options: str, port: int | None = None, environment: Mapping[str, str] | None = None
 ) -> Iterator[Platform]:
-    """Start a platform, wait until it has all demo providers, and stop it at the end as Ctrl-C does."""
+    """Start `millrace up` with these options, wait for all demo providers, and stop it at the end as Ctrl-C does."""
     home.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     log = home / "up.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(MILLRACE), "up", "--demo-providers", str(demo_providers)],
+            [str(MILLRACE), "up", *options],
             env={
                 **os.environ,
                 "MILLRACE_HOME": str(home),
