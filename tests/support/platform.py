@@ -159,9 +159,16 @@ class Platform:
 
 @contextlib.contextmanager
 def running_platform(
-    home: Path, *options: str, port: int | None = None, environment: Mapping[str, str] | None = None
+    home: Path,
+    *options: str,
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    with_all_demo_data: bool = True,
 ) -> Iterator[Platform]:
-    """Start `millrace up` with these options, wait for all demo providers, and stop it at the end as Ctrl-C does."""
+    """Start `millrace up` with these options, wait until it is ready, and stop it at the end as Ctrl-C does.
+
+    The demo data that are loaded after that are awaited too if `with_all_demo_data`.
+    """
     home.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     log = home / "up.log"
@@ -183,10 +190,10 @@ def running_platform(
 
     def ready() -> bool:
         assert process.poll() is None, f"millrace up ended with {process.returncode}:\n{platform.tail()}"
-        return platform.is_healthy() and not (home / "demo.pending").exists()
+        return platform.is_healthy() and not (with_all_demo_data and (home / "demo.pending").exists())
 
     try:
-        wait_for(ready, seconds=START_SECONDS, what="a platform with all demo data")
+        wait_for(ready, seconds=START_SECONDS, what="a ready platform")
         yield platform
     finally:
         process.send_signal(signal.SIGTERM)

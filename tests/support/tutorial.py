@@ -198,7 +198,7 @@ class Reader:
     def _run_platform(self, command: str) -> AbstractContextManager[Platform]:
         program, *options = command.replace("make up", ".venv/bin/millrace up").split()
         assert program == ".venv/bin/millrace", f"not the platform: {command}"
-        return running_platform(self.directory / ".millrace", *options[1:], port=self.port)
+        return running_platform(self.directory / ".millrace", *options[1:], port=self.port, with_all_demo_data=False)
 
     def differences(self) -> list[str]:
         """Return each command whose output differs from the page's, with both."""
