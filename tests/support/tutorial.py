@@ -43,7 +43,7 @@ VARYING = (
     (re.compile(r"127\.0\.0\.1:\d+"), "<address>"),
     (re.compile(r"\d[\d.,]*"), "<number>"),
 )
-"""What differs between two runs of the same commands, with what takes its place in a comparison."""
+"""Patterns of texts that differ between two runs of the same commands, each with its replacement in a comparison."""
 VARYING_MEMBERS = frozenset({"name", "city", "line1", "line2", "zip", "phone", "sex", "rating", "text"})
 """Members of JSON objects whose text depends on the demo data; only their type is compared."""
 
