@@ -220,6 +220,29 @@ async def test_concurrent_swap_of_two_appointments_changes_neither(service: Serv
     assert (await ada.get(f"/v1/appointments/{mine['id']}")).json()["start"] == NINE
 
 
+async def test_move_onto_another_visit_of_the_person_is_refused(service: Service) -> None:
+    here, there = [await bookable_location(service) for _ in range(2)]
+    ada = new_patient(service)
+    moving, other = await ada.book(here, NINE), await ada.book(there, TEN)
+    refused = await ada.act(moving, "reschedule", {"start": TEN})
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:millrace:problem:person-busy")
+    assert refused.json()["overlap"]["id"] == other["id"]
+    by_staff = await staff_client(service).act(moving, "reschedule", {"start": TEN})
+    assert (by_staff.status_code, by_staff.json()["type"]) == (409, "urn:millrace:problem:person-busy")
+    assert other["id"] not in by_staff.text
+    assert (await ada.get(f"/v1/appointments/{moving['id']}")).json() == moving
+
+
+async def test_concurrent_swap_of_a_persons_two_visits_changes_neither(service: Service) -> None:
+    ada = new_patient(service)
+    one, two = [await ada.book(await bookable_location(service), start) for start in (NINE, TEN)]
+    for _ in range(5):
+        responses = await asyncio.gather(
+            ada.act(one, "reschedule", {"start": TEN}), ada.act(two, "reschedule", {"start": NINE})
+        )
+        assert [response.status_code for response in responses] == [409, 409]
+
+
 async def test_lists_are_paged_in_order_of_start(service: Service) -> None:
     location, ada = await bookable_location(service), new_patient(service)
     starts = [NINE, HALF_PAST_NINE, TEN]

@@ -1,7 +1,6 @@
 """Erasure of a patient: no table and no current event refers to the patient afterwards."""
 
 import json
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -14,6 +13,7 @@ from millrace_scheduling.reservation.model import ERASED_PATIENT_ID
 
 from .booking import HALF_PAST_NINE, NINE, TEN, bookable_location, free_starts, new_patient, staff_client
 from .running import Service
+from .test_appointments import START_OF_NINE
 
 TABLES = ("reservations", "appointments", "idempotency", "waitlist_entries", "calendar_feeds", "waitlist_offers")
 
@@ -32,7 +32,7 @@ async def tables_with(service: Service, identifier: str) -> list[str]:
 async def test_erasure_removes_the_patient_from_all_bookings(service: Service) -> None:
     location, ada, bob = await bookable_location(service), new_patient(service), new_patient(service)
     past, ahead = await ada.book(location, NINE), await ada.book(location, TEN)
-    service.clock.now = datetime.fromisoformat(NINE).timestamp()
+    service.clock.now = START_OF_NINE
     for action in ("arrived", "completed"):
         assert (await staff_client(service).act(past, action)).status_code == 200
     await ada.hold(location, HALF_PAST_NINE)
@@ -68,6 +68,23 @@ async def test_erasure_removes_the_patient_from_all_bookings(service: Service) -
         )
     )
     assert service.latest("appointment")[f"appointment/{past['id']}"].entityversion == 4
+
+
+async def test_patients_with_visits_at_one_time_can_all_be_erased(service: Service) -> None:
+    patients = [new_patient(service) for _ in range(2)]
+    for each in patients:
+        await each.book(await bookable_location(service), NINE)
+    service.clock.now = START_OF_NINE
+    async with service.database.transaction() as session:
+        await session.execute(text("UPDATE appointments SET state = 'no_show'"))
+    for each in patients:
+        erased = Patient(id=each.id, state="erased")
+        await service.publish(Event.of_entity(PATIENT, erased, action="updated", version=2))
+
+    async def are_erased() -> bool:
+        return [await tables_with(service, each.id) for each in patients] == [[], []]
+
+    await wait_until(are_erased)
 
 
 async def test_events_of_other_patients_change_nothing(service: Service) -> None:

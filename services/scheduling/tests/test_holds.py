@@ -146,6 +146,80 @@ async def test_provider_is_booked_at_one_location_at_a_time(service: Service) ->
     assert NINE not in await free_starts(service, there)
 
 
+async def test_own_holds_are_listed(service: Service) -> None:
+    location, ada = await bookable_location(service), new_patient(service)
+    later, first = (await ada.hold(location, TEN)).json(), (await ada.hold(location, NINE)).json()
+    released = (await ada.hold(location, HALF_PAST_NINE)).json()
+    await ada.delete(f"/v1/holds/{released['id']}")
+    assert (await ada.get("/v1/holds")).json() == {"items": [first, later]}
+    assert (await new_patient(service).get("/v1/holds")).json() == {"items": []}
+    await ada.post("/v1/appointments", {"hold_id": first["id"]})
+    assert (await ada.get("/v1/holds")).json() == {"items": [later]}
+    service.clock.now += SECONDS
+    assert (await ada.get("/v1/holds")).json() == {"items": []}
+    assert (await staff_client(service).get("/v1/holds")).status_code == 403
+
+
+async def test_time_held_by_oneself_is_returned(service: Service) -> None:
+    location, ada = await bookable_location(service), new_patient(service)
+    held = (await ada.hold(location, NINE)).json()
+    for start in (HALF_PAST_NINE, TEN):
+        await ada.hold(location, start)
+    again = await ada.hold(location, NINE)
+    assert (again.status_code, again.json()) == (200, held), "the limit of holds doesn't count"
+    other = await ada.hold(location, NINE, visit_reason="acne")
+    assert (other.status_code, other.json()["type"]) == (409, "urn:millrace:problem:person-busy")
+    assert other.json()["overlap"] == {"kind": "hold", "id": held["id"], "start": NINE, "end": HALF_PAST_NINE}
+    for_dependant = await ada.hold(location, NINE, dependant_id=UNKNOWN)
+    assert (for_dependant.status_code, for_dependant.json()["overlap"]["id"]) == (409, held["id"])
+    service.clock.now += SECONDS
+    anew = await ada.hold(location, NINE)
+    assert anew.status_code == 201
+    assert anew.json()["id"] != held["id"]
+
+
+async def test_concurrent_requests_for_one_time_return_one_hold(service: Service) -> None:
+    location, ada = await bookable_location(service), new_patient(service)
+    responses = await asyncio.gather(*(ada.hold(location) for _ in range(10)))
+    assert sorted(response.status_code for response in responses) == [200] * 9 + [201]
+    assert len({response.json()["id"] for response in responses}) == 1
+
+
+HOUR = {"visit_types": [{"id": "visit", "name": "Visit", "minutes": 60, "buffer_after": 30}]}
+
+
+async def test_person_has_one_visit_at_a_time(service: Service) -> None:
+    here, there = [await bookable_location(service, **HOUR) for _ in range(2)]
+    ada = new_patient(service)
+    booked = await ada.book(here, NINE)
+    for start in (NINE, HALF_PAST_NINE):
+        refused = await ada.hold(there, start)
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:millrace:problem:person-busy")
+        assert refused.json()["overlap"] == {"kind": "appointment", "id": booked["id"], "start": NINE, "end": TEN}
+    assert (await ada.hold(there, NINE, dependant_id=UNKNOWN)).status_code == 201
+    assert (await new_patient(service).hold(there, "2026-11-19T14:00:00-05:00")).status_code == 201
+    assert (await ada.hold(there, "2026-11-19T10:30:00-05:00")).status_code == 201, "buffers are the provider's"
+    await ada.act(booked, "cancel", {"reason": "other"})
+    elsewhere = await bookable_location(service, **HOUR)
+    assert (await ada.hold(elsewhere, HALF_PAST_NINE)).status_code == 201
+
+
+async def test_expired_hold_elsewhere_is_no_obstacle(service: Service) -> None:
+    here, there = [await bookable_location(service) for _ in range(2)]
+    ada = new_patient(service)
+    await ada.hold(here)
+    assert (await ada.hold(there)).status_code == 409
+    service.clock.now += SECONDS
+    assert (await ada.hold(there)).status_code == 201
+
+
+async def test_concurrent_holds_of_a_person_at_several_providers(service: Service) -> None:
+    locations, ada = [await bookable_location(service) for _ in range(8)], new_patient(service)
+    responses = await asyncio.gather(*(ada.hold(each) for each in locations))
+    assert sorted(response.status_code for response in responses) == [201] + [409] * 7
+    assert len((await ada.get("/v1/holds")).json()["items"]) == 1
+
+
 async def test_hold_is_extended_once(service: Service) -> None:
     ada = new_patient(service)
     path = f"/v1/holds/{(await ada.hold(await bookable_location(service))).json()['id']}"

@@ -97,6 +97,19 @@ async def test_first_in_line_is_offered_free_time(service: Service) -> None:
     assert ada.id.encode() in bytes(event.data)
 
 
+async def test_offer_skips_patients_who_have_another_visit_then(service: Service) -> None:
+    location, booked = await full_location(service)
+    ada, bob = new_patient(service), new_patient(service)
+    await ada.book(await bookable_location(service), NINE)
+    await join(ada, location)
+    await join(bob, location)
+    await cancel(booked[0])
+    assert (await offer(bob))["start"] == NINE
+    assert [each["state"] for each in await entries(ada)] == ["waiting"]
+    await cancel(booked[1])
+    assert (await offer(ada))["start"] == HALF_PAST_NINE
+
+
 async def test_expired_offer_goes_to_the_next_in_line(service: Service) -> None:
     location, booked = await full_location(service)
     ada, bob = new_patient(service), new_patient(service)

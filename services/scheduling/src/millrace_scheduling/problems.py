@@ -1,6 +1,7 @@
 """Problems of bookings, beyond those of the platform."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from millrace_platform.errors import FieldError, NotFound, Problem, Unprocessable
 
@@ -25,6 +26,26 @@ def slot_taken(alternatives: Sequence[str], reasons: Mapping[str, str]) -> Probl
         detail=" ".join(reasons.values()) or "The time was booked in the meantime.",
         members={"reasons": list(reasons), "alternatives": list(alternatives)},
     )
+
+
+def own_visit_overlaps(kind: str, identifier: object, start: str, end: str) -> Problem:
+    """Return a 409: the caller has a hold or an appointment that prevents this one. Times are RFC 3339 with offset."""
+    remedy = "Cancel that appointment" if kind == "appointment" else "Book that hold, or release it"
+    return _person_busy(
+        f"You have an{'' if kind == 'appointment' else 'other'} {kind} from {start} until {end}. {remedy}, or choose "
+        "another time.",
+        {"overlap": {"kind": kind, "id": str(identifier), "start": start, "end": end}},
+    )
+
+
+def person_busy() -> Problem:
+    """Return a 409 for staff, who may not learn of the patient's other visits."""
+    return _person_busy("The patient has another visit at that time. Choose another time.", {})
+
+
+def _person_busy(detail: str, members: Mapping[str, Any]) -> Problem:
+    title = "Another visit of yours is at that time"
+    return Problem(status=409, type="person-busy", title=title, detail=detail, members=members)
 
 
 def hold_expired() -> Problem:

@@ -18,10 +18,10 @@ from millrace_scheduling.availability.repository import find_booking_context
 from millrace_scheduling.availability.service import explain
 from millrace_scheduling.availability.visit_types import matching_visit_types
 from millrace_scheduling.hold import repository as holds
-from millrace_scheduling.hold.refusal import visit_refusal
+from millrace_scheduling.hold.refusal import overlaps_own_visit, visit_refusal
 from millrace_scheduling.hold.service import require_active
 from millrace_scheduling.hold.visit_request import VisitRequest
-from millrace_scheduling.problems import not_found
+from millrace_scheduling.problems import not_found, person_busy
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.reservation.model import Owner, Reservation, Visit
 from millrace_scheduling.reservation.repository import Reserve
@@ -47,7 +47,7 @@ class ReschedulingService:
             row.appointment.require_movable(party, work.now, row.notice)
             if start == row.appointment.visit.start:
                 return row.appointment
-            visit, reservation_id = await self._reserve(work, row.appointment, start)
+            visit, reservation_id = await self._reserve(work, row.appointment, start, party)
             return row.appointment.move(visit, reservation_id, work.now)
 
         return await self.appointments.change(caller, key, appointment_id, match, change)
@@ -77,7 +77,9 @@ class ReschedulingService:
 
         return await self.appointments.change(caller, key, appointment_id, match, change)
 
-    async def _reserve(self, work: UnitOfWork, appointment: Appointment, start: datetime) -> tuple[Visit, UUID]:
+    async def _reserve(
+        self, work: UnitOfWork, appointment: Appointment, start: datetime, party: Party
+    ) -> tuple[Visit, UUID]:
         """Reserve the new time, which may overlap the old one, and release the old one.
 
         Returns the new visit and the id of its reservation. Problems: 404, 409 with alternatives if any.
@@ -99,10 +101,13 @@ class ReschedulingService:
                 await reservations.release(work.session, own_id)
                 return visit, reservation.id
             # Two appointments that move into each other's time would deadlock if both released theirs first.
-            if not await reservations.is_occupied_by_others(work.session, visit.npi, visit_time, own_id):
+            if not await reservations.is_occupied_by_others(work.session, reservation, own_id, now):
                 await reservations.release(work.session, own_id)
                 if await self.reserve(work.session, reservation, now):
                     return visit, reservation.id
+            own = await holds.find_own_overlap(work.session, owner, visit, now, own_id)
+            if own is not None:
+                raise overlaps_own_visit(own) if party is Party.PATIENT else person_busy()
         if not _has_visit_type(timetable, request):
             # The calendar was changed since the booking; its fields aren't those of this request.
             raise Conflict(

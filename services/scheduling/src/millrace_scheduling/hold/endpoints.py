@@ -11,7 +11,7 @@ from millrace_platform.responses import NO_STORE
 from millrace_platform.routing import TypedRouter
 from millrace_scheduling.access import InPatient
 from millrace_scheduling.client_address import InAddressHash
-from millrace_scheduling.hold.schemas import HoldBody, HoldResource
+from millrace_scheduling.hold.schemas import HoldBody, HoldList, HoldResource
 from millrace_scheduling.hold.service import HoldService
 
 router = APIRouter(prefix="/v1/holds", tags=["holds"])
@@ -31,13 +31,26 @@ InHolds: TypeAlias = Annotated[HoldService, Depends(_service)]
     summary="Hold a time",
     status_code=201,
     response_model=HoldResource,
-    responses=problems(400, 401, 403, 404, 409, 415, 422, 429, 503),
+    responses={
+        200: {"model": HoldResource, "description": "The caller's own hold of this visit."},
+        **problems(400, 401, 403, 404, 409, 415, 422, 429, 503),
+    },
 )
 async def create_hold(
     holds: InHolds, caller: InPatient, key: InIdempotencyKey, address_hash: InAddressHash, body: HoldBody
 ) -> Response:
-    """Reserve a time for five minutes. If it isn't free, the response is 409 with the nearest `alternatives`."""
+    """Reserve a time for five minutes. If it isn't free, the response is 409 with the nearest `alternatives`.
+
+    If the caller holds the time for the same visit already, that hold is returned. A person has one visit at a time.
+    """
     return (await holds.create(caller, key, body.visit_request(), body.dependant_id, address_hash)).response()
+
+
+@router.get("", summary="List holds", responses=problems(401, 403))
+async def list_holds(holds: InHolds, caller: InPatient, response: Response) -> HoldList:
+    """Return the caller's active holds, ordered by start, those of waitlist offers included."""
+    response.headers.update(NO_STORE)
+    return HoldList(items=[HoldResource.of(each) for each in await holds.list_own(caller)])
 
 
 @router.get("/{hold_id}", summary="Get a hold", responses=problems(401, 403, 404, 422))

@@ -9,9 +9,10 @@ from millrace_scheduling.availability.explanation import Reason
 from millrace_scheduling.availability.model import Timetable
 from millrace_scheduling.availability.service import find_nearest
 from millrace_scheduling.availability.visit_types import find_possible_values
+from millrace_scheduling.hold.repository import HoldRow
 from millrace_scheduling.hold.schemas import local_text
 from millrace_scheduling.hold.visit_request import VisitRequest
-from millrace_scheduling.problems import no_visit_type, slot_taken
+from millrace_scheduling.problems import no_visit_type, own_visit_overlaps, slot_taken
 
 
 async def visit_refusal(
@@ -29,3 +30,10 @@ async def visit_refusal(
     starts = await find_nearest(session, request.provider_location_id, request.start, request.criteria, now)
     alternatives = [local_text(each, timetable.time_zone) for each in starts]
     return slot_taken(alternatives, {each.value: each.detail for each in reasons})
+
+
+def overlaps_own_visit(own: HoldRow) -> Problem:
+    """Return a 409 that names the hold or the appointment of the caller that prevents the reservation."""
+    visit, kind = own.hold.visit, "appointment" if own.is_booked else "hold"
+    start, end = (local_text(each, visit.time_zone) for each in (visit.start, visit.end))
+    return own_visit_overlaps(kind, own.hold.id, start, end)

@@ -14,12 +14,12 @@ from uuid import UUID
 
 from millrace_platform.database import Connection, Session
 from millrace_platform.idempotency import IdempotencyKey, insert_record_cte, select_record_or
-from millrace_platform.statements import Statements, fetch_first
+from millrace_platform.statements import Statements, fetch, fetch_first
 from millrace_scheduling.availability.repository import booking_context_query
 from millrace_scheduling.calendar.repository import JOIN_CALENDAR, TIME_ZONE
 from millrace_scheduling.hold.model import HOLDS_PER_ADDRESS, HOLDS_PER_PATIENT, Hold, HoldUsage
 from millrace_scheduling.patient import repository as patients
-from millrace_scheduling.reservation.model import Owner, Reservation
+from millrace_scheduling.reservation.model import Owner, Reservation, Visit
 from millrace_scheduling.reservation.repository import (
     Reserve,
     insert_reservation,
@@ -30,13 +30,13 @@ from millrace_scheduling.reservation.repository import (
 from millrace_scheduling.statement import NamedStatement
 
 
-def _select_hold(patient_id: str, hold_id: str) -> str:
+def _select_holds(condition: str) -> str:
     return f"""
 SELECT r.id, r.patient_id, r.dependant_id, r.expires_at, r.is_extended, r.offer_id, r.is_released, r.kind,
     r.provider_location_id, r.npi, r.start, r.minutes, r.visit_type, r.visit_reason, r.mode, r.patient_kind,
     p.practice_id, {TIME_ZONE}
 FROM reservations r JOIN provider_locations p ON p.id = r.provider_location_id {JOIN_CALENDAR}
-WHERE r.patient_id = {patient_id} AND r.id = {hold_id}
+WHERE {condition}
 """  # noqa: S608 # constants
 
 
@@ -44,11 +44,30 @@ _RECORD_OR_CONTEXT: Final = select_record_or(f"""
 SELECT context.*, {patients.owns_dependant("$1", "$6::uuid")} AS owns_dependant
 FROM ({booking_context_query("$3", "$4", "$5")}) AS context
 """)  # noqa: S608 # constants
-_HOLD: Final = _select_hold("$1", "$2")
+_HOLD: Final = _select_holds("r.patient_id = $1 AND r.id = $2")
 _RECORD_OR_HOLD: Final = select_record_or(f"""
 SELECT hold.*, {patients.may_book("$1", "hold.dependant_id", "$4::uuid")} AS may_book
-FROM ({_select_hold("$1", "$3")}) AS hold
+FROM ({_select_holds("r.patient_id = $1 AND r.id = $3")}) AS hold
 """)  # noqa: S608 # constants
+_ACTIVE: Final = "NOT r.is_released AND (r.expires_at IS NULL OR r.expires_at > :now)"
+_OWN_HOLDS: Final = NamedStatement(
+    _select_holds(f"r.patient_id = :patient_id AND r.kind = 'hold' AND {_ACTIVE}")
+    + "ORDER BY r.start, r.id LIMIT :limit"
+)
+_OWN_OVERLAP: Final = NamedStatement(
+    _select_holds(f"""
+r.patient_id = :patient_id AND {_ACTIVE} AND r.id <> :other_than AND (
+    r.dependant_id IS NOT DISTINCT FROM :dependant_id::uuid
+        AND visit_range(r.start, r.minutes) && visit_range(:start::timestamptz, :minutes::integer)
+    OR r.provider_location_id = :provider_location_id AND r.start = :start::timestamptz
+)""")
+    + "ORDER BY (r.provider_location_id, r.start) = (:provider_location_id, :start::timestamptz) DESC LIMIT 1"
+)
+_OWN_HOLD_AT: Final = NamedStatement(
+    _select_holds(f"""
+r.patient_id = :patient_id AND {_ACTIVE} AND r.provider_location_id = :provider_location_id AND r.start = :start
+""")
+)
 # `count_active_holds` locks the patient, so that concurrent holds of one patient are counted one after the other
 # (decision 0036).
 _RESERVE_HOLD: Final = NamedStatement(
@@ -64,6 +83,8 @@ SELECT usage.*, EXISTS (SELECT FROM reserved) AS is_reserved FROM usage
 # The lock is that of `count_active_holds`, which waits for it.
 _TRY_LOCK_PATIENT: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended($1::uuid::text, 0)) AS is_locked"
 _USAGE: Final = "SELECT by_patient, patient_until FROM count_active_holds($1, NULL, $2)"
+NO_RESERVATION: Final = UUID(int=0)
+"""An id that no reservation has."""
 _EXTEND: Final = NamedStatement("UPDATE reservations SET expires_at = :expires_at, is_extended = true WHERE id = :id")
 
 
@@ -155,6 +176,42 @@ async def find(session: Statements, hold_id: UUID, patient_id: UUID) -> HoldRow 
 async def find_for_update(session: Session, hold_id: UUID, patient_id: UUID) -> HoldRow | None:
     """Lock and return the patient's hold; None if the patient has no such hold."""
     return hold_from_row(await fetch_first(session, _HOLD + "FOR UPDATE OF r", patient_id, hold_id))
+
+
+async def list_own(session: Session, patient_id: UUID, now: datetime, limit: int) -> list[Hold]:
+    """Return the patient's active holds, ordered by start."""
+    rows = await fetch(session, *_OWN_HOLDS.bind(patient_id=patient_id, now=now, limit=limit))
+    return [row.hold for row in map(hold_from_row, rows) if row is not None]
+
+
+async def find_own_overlap(
+    session: Statements, owner: Owner, visit: Visit, now: datetime, other_than: UUID = NO_RESERVATION
+) -> HoldRow | None:
+    """Return the hold or the appointment by which the patient prevents the visit; None if the patient doesn't.
+
+    It is of the same person and overlaps, or is at the same place and start; one at the same start comes first. The
+    reservation `other_than` doesn't count.
+    """
+    statement = _OWN_OVERLAP.bind(
+        patient_id=owner.patient_id,
+        dependant_id=owner.dependant_id,
+        provider_location_id=visit.provider_location_id,
+        start=visit.start,
+        minutes=visit.minutes,
+        now=now,
+        other_than=other_than,
+    )
+    return hold_from_row(await fetch_first(session, *statement))
+
+
+async def find_own_at(
+    session: Statements, patient_id: UUID, provider_location_id: UUID, start: datetime, now: datetime
+) -> HoldRow | None:
+    """Return the patient's hold or appointment at this place and start; None if there is none."""
+    statement = _OWN_HOLD_AT.bind(
+        patient_id=patient_id, provider_location_id=provider_location_id, start=start, now=now
+    )
+    return hold_from_row(await fetch_first(session, *statement))
 
 
 async def save_extension(session: Session, hold: Hold) -> None:

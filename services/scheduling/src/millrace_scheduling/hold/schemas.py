@@ -99,6 +99,12 @@ class HoldResource(VisitFields):
         )
 
 
+class HoldList(Schema):
+    """A patient's active holds, ordered by start."""
+
+    items: list[HoldResource]
+
+
 def local_text(start: datetime, time_zone: str) -> str:
     """Return `start` in the format of RFC 3339, in the local time of the time zone with its UTC offset."""
     return start.astimezone(get_zone(time_zone)).isoformat()

@@ -24,9 +24,16 @@ from millrace_scheduling.availability.model import find_bookable_visit_type
 from millrace_scheduling.availability.repository import booking_context_from
 from millrace_scheduling.availability.service import explain
 from millrace_scheduling.hold import repository
-from millrace_scheduling.hold.model import HOLD_LIFETIME, AlreadyExtendedError, Hold, HoldUsage, TooManyHoldsError
-from millrace_scheduling.hold.refusal import visit_refusal
-from millrace_scheduling.hold.repository import HoldRow, ReserveHold
+from millrace_scheduling.hold.model import (
+    HOLD_LIFETIME,
+    HOLDS_PER_PATIENT,
+    AlreadyExtendedError,
+    Hold,
+    HoldUsage,
+    TooManyHoldsError,
+)
+from millrace_scheduling.hold.refusal import overlaps_own_visit, visit_refusal
+from millrace_scheduling.hold.repository import HoldAttempt, HoldRow, ReserveHold
 from millrace_scheduling.hold.schemas import HoldResource
 from millrace_scheduling.hold.visit_request import VisitRequest
 from millrace_scheduling.patient.model import BookingRequirements
@@ -69,9 +76,10 @@ class HoldService:
         dependant_id: UUID | None,
         address_hash: bytes,
     ) -> StoredResponse:
-        """Reserve the time for `HOLD_LIFETIME`.
+        """Reserve the time for `HOLD_LIFETIME`, or return the caller's own hold of the same visit.
 
-        Problems: 404, 409 with alternative times, 422, 429, 503, and those of the idempotency key.
+        Problems: 404, 409 with alternative times or if the person has another visit then, 422, 429, 503, and those of
+        the idempotency key.
         """
         owner = Owner(caller.subject, dependant_id, address_hash)
         return await self.permissions.run_permitted(partial(self._create_once, owner, key, request))
@@ -105,28 +113,38 @@ class HoldService:
                         reservation = Reservation(hold.id, owner, visit, visit_time, hold.expires_at)
                         response = _response(201, hold)
                         idempotency_record = record_values(owner.patient_id, key, now, response)
-                        if await self._reserve(connection, reservation, idempotency_record, now):
+                        attempt = await self._reserve(connection, reservation, idempotency_record, now)
+                        if attempt.is_reserved:
                             return response
+                        own = await repository.find_own_overlap(connection, owner, visit, now)
+                        if own is not None:
+                            return _response(200, _require_same(own, owner, request))
+                        _require_capacity(attempt.usage, now)
                     visit_type, reasons = await explain(connection, timetable, request.start, request.criteria, now=now)
                     if reasons:
                         break
+                own = await repository.find_own_at(
+                    connection, owner.patient_id, request.provider_location_id, request.start, now
+                )
+                if own is not None:
+                    return _response(200, _require_same(own, owner, request))
                 raise await visit_refusal(connection, request, timetable, reasons, now)
 
             return await execute_statement_once(key, look_up, reserve)
 
     async def _reserve(
         self, connection: Connection, reservation: Reservation, idempotency_record: Sequence[object], now: datetime
-    ) -> bool:
-        """Reserve the time; return False if it isn't free.
+    ) -> HoldAttempt:
+        """Reserve the time if it is free and the limits allow it. Overlapping expired holds are released first."""
+        attempt = await self.reserve_hold(connection, reservation, idempotency_record, now)
+        if not attempt.is_reserved and await reservations.expire_overlapping_holds(connection, reservation, now):
+            attempt = await self.reserve_hold(connection, reservation, idempotency_record, now)
+        return attempt
 
-        Overlapping expired holds are released first. Problems: 429.
-        """
-        is_reserved, usage = await self.reserve_hold(connection, reservation, idempotency_record, now)
-        if not is_reserved:
-            _require_capacity(usage, now)
-            if await reservations.expire_overlapping_holds(connection, reservation, now):
-                is_reserved, _ = await self.reserve_hold(connection, reservation, idempotency_record, now)
-        return is_reserved
+    async def list_own(self, caller: Principal) -> list[Hold]:
+        """Return the caller's active holds, ordered by start."""
+        async with self.units.begin() as work:
+            return await repository.list_own(work.session, caller.subject, work.now, HOLDS_PER_PATIENT)
 
     async def get(self, caller: Principal, hold_id: UUID) -> Hold:
         """Return an active hold. Problems: 404, also for a hold that was released, expired or booked."""
@@ -163,6 +181,13 @@ class HoldService:
                 raise hold_used(hold_id)
             if await reservations.release(work.session, hold_id) and row.offer_id is not None:
                 await self.offers.decline_offer(work, row.offer_id)
+
+
+def _require_same(own: HoldRow, owner: Owner, request: VisitRequest) -> Hold:
+    """Return the patient's own hold if it is of the requested visit. Problems: 409."""
+    if own.is_booked or own.hold.dependant_id != owner.dependant_id or not request.is_for(own.hold.visit):
+        raise overlaps_own_visit(own)
+    return own.hold
 
 
 def require_active(row: HoldRow | None, hold_id: UUID, now: datetime) -> Hold:

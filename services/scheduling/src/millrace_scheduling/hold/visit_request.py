@@ -26,6 +26,12 @@ class VisitRequest:
     def criteria(self) -> VisitCriteria:
         return VisitCriteria(self.visit_reason, self.patient, self.mode, self.visit_type)
 
+    def is_for(self, visit: Visit) -> bool:
+        """Return whether the visit is as requested, whichever type the calendar chose for it."""
+        is_same_time = (self.provider_location_id, self.start) == (visit.provider_location_id, visit.start)
+        wanted = (self.visit_reason, self.patient, self.mode, self.visit_type or visit.visit_type)
+        return is_same_time and wanted == (visit.visit_reason, visit.patient_kind, visit.mode, visit.visit_type)
+
     def to_visit(self, timetable: Timetable, visit_type: VisitType) -> tuple[Visit, TimeRange]:
         """Return the visit of this type, and the time that it occupies with its buffers."""
         visit = Visit(

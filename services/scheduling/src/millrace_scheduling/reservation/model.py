@@ -29,13 +29,21 @@ class Visit:
     def end(self) -> datetime:
         return self.start + timedelta(minutes=self.minutes)
 
+    @property
+    def time(self) -> "TimeRange":
+        """The time of the visit, without buffers."""
+        return TimeRange(self.start, self.end)
+
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """The time from `begin` until before `end`, in UTC: a visit with its buffers."""
+    """The time from `begin` until before `end`, in UTC."""
 
     begin: datetime
     end: datetime
+
+    def overlaps(self, other: "TimeRange") -> bool:
+        return self.begin < other.end and other.begin < self.end
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from millrace_platform.database import Session
 from millrace_platform.statements import Statements, fetch, fetch_first
-from millrace_scheduling.reservation.model import ERASED_PATIENT_ID, Reservation, TimeRange, Visit
+from millrace_scheduling.reservation.model import ERASED_PATIENT_ID, Owner, Reservation, TimeRange, Visit
 from millrace_scheduling.statement import NamedStatement
 
 # ruff: noqa: S608 # constants
@@ -57,6 +57,15 @@ released AS (
 )"""
 
 
+# Whether a reservation overlaps another one of the provider, with buffers, or of the person, without. Visits with their
+# buffers last at most a day and a half, so two days bound the scan of the index on (npi, start).
+_OVERLAPS: Final = """(
+    npi = :npi AND start > :occupied_from::timestamptz - interval '2 days' AND start < :occupied_until::timestamptz
+        AND occupied && tstzrange(:occupied_from::timestamptz, :occupied_until::timestamptz)
+    OR patient_id = :patient_id::uuid AND dependant_id IS NOT DISTINCT FROM :dependant_id::uuid
+        AND visit_range(start, minutes) && visit_range(:start::timestamptz, :minutes::integer)
+)"""
+
 RESERVE: Final = NamedStatement(f"WITH {insert_reservation()} SELECT 1 FROM reserved")
 _RELEASE: Final = NamedStatement(f"WITH {_release('id = :id AND NOT is_released')} SELECT 1 FROM released")
 _MARK_BOOKED: Final = NamedStatement(
@@ -72,22 +81,23 @@ SELECT count(*) AS number FROM released
 # Waits for transactions that are ending one of these holds: such a hold is no obstacle either.
 _EXPIRE_OVERLAPPING: Final = NamedStatement(f"""
 WITH expired AS MATERIALIZED (
-    SELECT id FROM reservations WHERE NOT is_released AND kind = 'hold' AND expires_at <= :now
-        AND npi = :npi AND occupied && tstzrange(:occupied_from, :occupied_until)
+    SELECT id FROM reservations WHERE NOT is_released AND kind = 'hold' AND expires_at <= :now AND {_OVERLAPS}
 ), locked AS MATERIALIZED (
     SELECT id FROM reservations WHERE id IN (SELECT id FROM expired) AND NOT is_released ORDER BY id FOR UPDATE
 ), {_release("id IN (SELECT id FROM locked)")}
 SELECT NOT EXISTS (
-    SELECT FROM reservations WHERE NOT is_released AND (expires_at IS NULL OR expires_at > :now)
-        AND npi = :npi AND occupied && tstzrange(:occupied_from, :occupied_until)
+    SELECT FROM reservations WHERE NOT is_released AND (expires_at IS NULL OR expires_at > :now) AND {_OVERLAPS}
 ) AS is_free
 """)
-# Visits with their buffers last at most a day and a half, so two days bound the scan of the index on (npi, start).
-_FIND_OTHERS: Final = NamedStatement("""
-SELECT 1 FROM reservations WHERE npi = :npi AND NOT is_released
-    AND start > :occupied_from::timestamptz - interval '2 days' AND start < :occupied_until
-    AND occupied && tstzrange(:occupied_from, :occupied_until) AND id <> :own_id LIMIT 1
-""")
+_FIND_OTHERS: Final = NamedStatement(
+    f"SELECT 1 FROM reservations WHERE NOT is_released AND {_OVERLAPS} AND id <> :own_id LIMIT 1"
+)
+_LIST_PERSON_TIMES: Final = """
+SELECT start, minutes FROM reservations
+WHERE patient_id = $1 AND dependant_id IS NOT DISTINCT FROM $2 AND NOT is_released
+    AND (expires_at IS NULL OR expires_at > $3) AND start + minutes * interval '1 minute' > $3
+ORDER BY start LIMIT 1000
+"""
 _RELEASE_FOR_PATIENT: Final = NamedStatement(f"""
 WITH {_release("patient_id = :patient_id AND NOT is_released AND (kind = 'hold' OR id = ANY (:ended))")}
 SELECT 1 FROM released
@@ -106,7 +116,10 @@ Reserve: TypeAlias = Callable[[Session, Reservation, datetime], Awaitable[bool]]
 
 
 async def reserve(session: Session, reservation: Reservation, now: datetime) -> bool:
-    """Reserve the time; return False if another reservation overlaps. Overlapping expired holds are released."""
+    """Reserve the time; return False if another reservation of the provider or the person overlaps.
+
+    Overlapping expired holds are released.
+    """
     statement = RESERVE.bind(**reservation_values(reservation, now))
     if await fetch_first(session, *statement) is not None:
         return True
@@ -115,11 +128,11 @@ async def reserve(session: Session, reservation: Reservation, now: datetime) -> 
 
 
 async def expire_overlapping_holds(session: Statements, reservation: Reservation, now: datetime) -> bool:
-    """Release the expired holds that overlap the reservation; return whether its time is now free."""
-    occupied = reservation.occupied
-    statement = _EXPIRE_OVERLAPPING.bind(
-        now=now, npi=reservation.visit.npi, occupied_from=occupied.begin, occupied_until=occupied.end
-    )
+    """Release the expired holds that overlap the reservation; return whether its time is now free.
+
+    It is free if neither the provider nor the person has another reservation.
+    """
+    statement = _EXPIRE_OVERLAPPING.bind(**reservation_values(reservation, now))
     return bool((await fetch_first(session, *statement))["is_free"])
 
 
@@ -158,10 +171,19 @@ async def mark_booked(session: Session, hold_id: UUID) -> None:
     await fetch_first(session, *_MARK_BOOKED.bind(id=hold_id))
 
 
-async def is_occupied_by_others(session: Session, npi: str, occupied: TimeRange, own_id: UUID) -> bool:
-    """Return whether a reservation of the provider other than `own_id` overlaps; released ones don't count."""
-    statement = _FIND_OTHERS.bind(npi=npi, occupied_from=occupied.begin, occupied_until=occupied.end, own_id=own_id)
+async def is_occupied_by_others(session: Session, reservation: Reservation, own_id: UUID, now: datetime) -> bool:
+    """Return whether a reservation of the provider or the person other than `own_id` overlaps.
+
+    Released ones don't count.
+    """
+    statement = _FIND_OTHERS.bind(**reservation_values(reservation, now), own_id=own_id)
     return await fetch_first(session, *statement) is not None
+
+
+async def list_person_times(session: Session, owner: Owner, now: datetime) -> list[TimeRange]:
+    """Return the times of up to 1,000 current and future visits of a person, in order."""
+    rows = await fetch(session, _LIST_PERSON_TIMES, owner.patient_id, owner.dependant_id, now)
+    return [TimeRange(row["start"], row["start"] + timedelta(minutes=row["minutes"])) for row in rows]
 
 
 async def expire_holds(session: Session, now: datetime) -> int:

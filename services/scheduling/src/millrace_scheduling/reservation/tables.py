@@ -1,4 +1,5 @@
-"""The table of reservations. An exclusion constraint, created by the migration, prevents double bookings."""
+"""The table of reservations. Two exclusion constraints, created by the migration, prevent double bookings: of a
+provider's time, and of a person's."""
 
 from sqlalchemy import (
     Boolean,

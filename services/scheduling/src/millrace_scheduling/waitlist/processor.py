@@ -4,6 +4,7 @@ Every statement that may free time inserts a mark for the provider (decision 003
 marked providers, so no other code has to notify it, and marks survive the death of a process.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -18,7 +19,7 @@ from millrace_scheduling.hold import repository as holds
 from millrace_scheduling.hold.model import TooManyHoldsError
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation import repository as reservations
-from millrace_scheduling.reservation.model import Owner, Reservation
+from millrace_scheduling.reservation.model import Owner, Reservation, TimeRange
 from millrace_scheduling.reservation.repository import Reserve
 from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.free_times import FreeTimes, load_free_times
@@ -108,11 +109,18 @@ class WaitlistProcessor:
     async def _reserve_offer(self, work: UnitOfWork, entry: Entry, free_times: FreeTimes) -> Offer | None:
         """Reserve the first suitable time; return None if there is none, or the patient may have no further hold."""
         offered_before = await repository.list_offered_starts(work.session, entry.id)
-        candidates = select_candidates(free_times.starts(entry, work.now), offered_before, ATTEMPTS_PER_ENTRY)
+        owner = Owner(entry.patient_id, entry.dependant_id)
+        own_times = await reservations.list_person_times(work.session, owner, work.now)
+        free = (
+            start
+            for start in free_times.starts(entry, work.now)
+            if not any(each.begin <= start < each.end for each in own_times)
+        )
+        candidates = select_candidates(free, offered_before, ATTEMPTS_PER_ENTRY)
         if not candidates or not await self._has_capacity(work, entry.patient_id):
             return None
         for start in candidates:
-            if (offer := await self._try_start(work, entry, free_times, start)) is not None:
+            if (offer := await self._try_start(work, entry, free_times, start, own_times)) is not None:
                 return offer
         return None
 
@@ -130,8 +138,10 @@ class WaitlistProcessor:
             return False
         return True
 
-    async def _try_start(self, work: UnitOfWork, entry: Entry, free_times: FreeTimes, start: datetime) -> Offer | None:
-        """Reserve the time of an offer; return None if it can't be reserved."""
+    async def _try_start(
+        self, work: UnitOfWork, entry: Entry, free_times: FreeTimes, start: datetime, own_times: Sequence[TimeRange]
+    ) -> Offer | None:
+        """Reserve the time of an offer; return None if it can't be reserved, or the person has another visit then."""
         request, timetable = entry.request_visit(start), free_times.timetable
         visit_type = find_bookable_visit_type(
             timetable, OccupiedTime(free_times.occupied), request.criteria, start, work.now.timestamp()
@@ -139,6 +149,8 @@ class WaitlistProcessor:
         if visit_type is None:
             return None
         visit, occupied = request.to_visit(timetable, visit_type)
+        if any(each.overlaps(visit.time) for each in own_times):
+            return None
         expires_at = work.now + OFFER_LIFETIME
         offer = Offer(self.ids(), 1, OfferState.OFFERED, self.ids(), start, visit.minutes, expires_at)
         owner = Owner(entry.patient_id, entry.dependant_id)

@@ -61,6 +61,20 @@ CREATE TABLE slots (
 CREATE FUNCTION provider_minute(npi text, at timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN npi::bigint * 536870912 + extract(epoch FROM at AT TIME ZONE 'UTC')::bigint / 60;
 
+-- A number for a person, i.e. the patient or a dependant, as a range of this one number: btree_gist isn't needed.
+CREATE FUNCTION person_range(patient uuid, dependant uuid) RETURNS int8range LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN int8range(
+        uuid_hash_extended(coalesce(dependant, patient), 0) >> 1,
+        uuid_hash_extended(coalesce(dependant, patient), 0) >> 1, '[]'
+    );
+
+-- The minutes of a visit since 1970, without buffers.
+CREATE FUNCTION visit_range(start timestamptz, minutes integer) RETURNS int8range LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN int8range(
+        extract(epoch FROM start AT TIME ZONE 'UTC')::bigint / 60,
+        extract(epoch FROM start AT TIME ZONE 'UTC')::bigint / 60 + minutes
+    );
+
 -- Reserved time: a hold, or the time of an appointment. occupied is the visit with its buffers. A hold occupies no time
 -- once its expires_at has passed, even before it is released. address_hash is a keyed hash of the client's address.
 CREATE TABLE reservations (
@@ -88,7 +102,11 @@ CREATE TABLE reservations (
     -- needed; the NPI suffices, as a provider-location has one provider.
     CONSTRAINT reservations_npi_occupied_excl EXCLUDE USING gist
         (int8range(provider_minute(npi, lower(occupied)), provider_minute(npi, upper(occupied))) WITH &&)
-        WHERE (NOT is_released)
+        WHERE (NOT is_released),
+    -- No person has two visits at one time, at any provider; erased patients all have the nil UUID.
+    CONSTRAINT reservations_person_visit_excl EXCLUDE USING gist
+        (person_range(patient_id, dependant_id) WITH &&, visit_range(start, minutes) WITH &&)
+        WHERE (NOT is_released AND patient_id <> '00000000-0000-0000-0000-000000000000')
 );
 CREATE UNIQUE INDEX reservations_provider_location_id_start_key
     ON reservations (provider_location_id, start) WHERE NOT is_released;
