@@ -20,7 +20,7 @@ from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.model import ENTRIES_PER_PATIENT, OFFER_LIFETIME
 from millrace_scheduling.waitlist.schemas import JoinBody
 
-from .booking import HALF_PAST_NINE, NINE, TEN, Client, bookable_location, free_starts, key, new_patient
+from .booking import HALF_PAST_NINE, NINE, Client, bookable_location, free_starts, key, new_patient
 from .running import ADMIN, CALENDAR, UNKNOWN, Service
 
 DAY = {"from": "2026-11-19", "to": "2026-11-19"}
@@ -332,23 +332,27 @@ async def test_overlapping_entries_are_refused_by_the_database(service: Service)
     assert await add(date(2026, 12, 20), date(2026, 12, 20))
 
 
+OTHER_TIMES = [f"2026-11-19T{clock}:00-05:00" for clock in ("11:00", "11:30", "12:00")]
+"""A person has no second visit at the time of an offer."""
+
+
 async def test_offers_count_as_holds(service: Service) -> None:
     (location, booked), ada = await full_location(service), new_patient(service)
     elsewhere = await bookable_location(service)
-    for start in (NINE, HALF_PAST_NINE):
+    for start in OTHER_TIMES[:2]:
         assert (await ada.hold(elsewhere, start)).status_code == 201
     await join(ada, location)
     await cancel(booked[0])
     hold = (await offer(ada))["hold_id"]
-    assert (await ada.hold(elsewhere, TEN)).status_code == 429
+    assert (await ada.hold(elsewhere, OTHER_TIMES[2])).status_code == 429
     assert (await ada.delete(f"/v1/holds/{hold}")).status_code == 204
-    assert (await ada.hold(elsewhere, TEN)).status_code == 201
+    assert (await ada.hold(elsewhere, OTHER_TIMES[2])).status_code == 201
 
 
 async def test_patient_at_the_limit_is_passed_over_and_stays_in_line(service: Service) -> None:
     (location, booked), ada, bob = await full_location(service), new_patient(service), new_patient(service)
     elsewhere = await bookable_location(service)
-    held = [(await ada.hold(elsewhere, start)).json()["id"] for start in (NINE, HALF_PAST_NINE, TEN)]
+    held = [(await ada.hold(elsewhere, start)).json()["id"] for start in OTHER_TIMES]
     await join(ada, location)
     await join(bob, location)
     await cancel(booked[0])
