@@ -2,12 +2,14 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select, text, update
 
 from millrace_feeds.testing import wait_until
 from millrace_scheduling.hold.model import HOLD_LIFETIME, HOLDS_PER_ADDRESS, HOLDS_PER_PATIENT
+from millrace_scheduling.patient.model import BookingPermissions
 from millrace_scheduling.reservation.tables import reservations
 
 from .booking import HALF_PAST_NINE, NINE, TEN, Client, bookable_location, free_starts, new_patient, staff_client
@@ -146,6 +148,13 @@ async def test_provider_is_booked_at_one_location_at_a_time(service: Service) ->
     assert NINE not in await free_starts(service, there)
 
 
+def add_dependant(service: Service, client: Client) -> str:
+    """Return the id of a new dependant of the client's patient."""
+    dependant_id = uuid4()
+    service.patients.permissions[UUID(client.id)] = BookingPermissions(may_book=True, dependant_ids=[dependant_id])
+    return str(dependant_id)
+
+
 async def test_own_holds_are_listed(service: Service) -> None:
     location, ada = await bookable_location(service), new_patient(service)
     later, first = (await ada.hold(location, TEN)).json(), (await ada.hold(location, NINE)).json()
@@ -170,7 +179,7 @@ async def test_time_held_by_oneself_is_returned(service: Service) -> None:
     other = await ada.hold(location, NINE, visit_reason="acne")
     assert (other.status_code, other.json()["type"]) == (409, "urn:millrace:problem:person-busy")
     assert other.json()["overlap"] == {"kind": "hold", "id": held["id"], "start": NINE, "end": HALF_PAST_NINE}
-    for_dependant = await ada.hold(location, NINE, dependant_id=UNKNOWN)
+    for_dependant = await ada.hold(location, NINE, dependant_id=add_dependant(service, ada))
     assert (for_dependant.status_code, for_dependant.json()["overlap"]["id"]) == (409, held["id"])
     service.clock.now += SECONDS
     anew = await ada.hold(location, NINE)
@@ -196,7 +205,7 @@ async def test_person_has_one_visit_at_a_time(service: Service) -> None:
         refused = await ada.hold(there, start)
         assert (refused.status_code, refused.json()["type"]) == (409, "urn:millrace:problem:person-busy")
         assert refused.json()["overlap"] == {"kind": "appointment", "id": booked["id"], "start": NINE, "end": TEN}
-    assert (await ada.hold(there, NINE, dependant_id=UNKNOWN)).status_code == 201
+    assert (await ada.hold(there, NINE, dependant_id=add_dependant(service, ada))).status_code == 201
     assert (await new_patient(service).hold(there, "2026-11-19T14:00:00-05:00")).status_code == 201
     assert (await ada.hold(there, "2026-11-19T10:30:00-05:00")).status_code == 201, "buffers are the provider's"
     await ada.act(booked, "cancel", {"reason": "other"})
