@@ -147,10 +147,25 @@ def open_shell(directory: Path, environment: Mapping[str, str]) -> Iterator[Shel
             shell.close()
 
 
+def run_step(shell: Shell, step: Step, url: str) -> str:
+    """Return the output of a step on the platform at `url`; raise AssertionError if it fails.
+
+    A request is repeated until its output is as shown, because changes arrive a moment later.
+    """
+    deadline = time.monotonic() + REPEAT_SECONDS
+    while True:
+        output, is_success = shell.run(step.command.replace(URL, url))
+        output = output.replace(url, URL)
+        is_expected = is_success and is_same_output(step.output, output)
+        if is_expected or not step.command.startswith("curl ") or time.monotonic() > deadline:
+            assert is_success, f"{step.command}\nfailed: {output}\n{shell.errors()}"
+            return output
+
+
 def is_same_output(shown: str, actual: str) -> bool:
     """Return whether two outputs are equal but for ids, times, tokens, numbers and members that the demo data fill."""
     try:
-        return _shape(json.loads(shown)) == _shape(json.loads(actual))
+        return bool(_shape(json.loads(shown)) == _shape(json.loads(actual)))
     except ValueError:
         return _without_varying_parts(shown) == _without_varying_parts(actual)
 
@@ -194,19 +209,7 @@ class Reader:
                     platform.close()
                     platform.enter_context(self._run_platform(step.command))
                     continue
-                self.results.append((step, self._run(shell, step)))
-
-    def _run(self, shell: Shell, step: Step) -> str:
-        """Return the output of a step; repeat a request until the page's output, as changes arrive a moment later."""
-        own_url = f"http://127.0.0.1:{self.port}"
-        deadline = time.monotonic() + REPEAT_SECONDS
-        while True:
-            output, is_success = shell.run(step.command.replace(URL, own_url))
-            output = output.replace(own_url, URL)
-            is_expected = is_success and is_same_output(step.output, output)
-            if is_expected or not step.command.startswith("curl ") or time.monotonic() > deadline:
-                assert is_success, f"{step.command}\nfailed: {output}\n{shell.errors()}"
-                return output
+                self.results.append((step, run_step(shell, step, f"http://127.0.0.1:{self.port}")))
 
     def _run_platform(self, command: str) -> AbstractContextManager[Platform]:
         program, *options = command.replace("make up", ".venv/bin/millrace up").split()
