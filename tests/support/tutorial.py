@@ -28,7 +28,7 @@ from tests.support.platform import Platform, running_platform
 URL = "http://127.0.0.1:8080"
 """The platform's address on the pages."""
 SEPARATOR = "\x1e"
-COMMAND_SECONDS = 120.0
+COMMAND_SECONDS = 330.0
 REPEAT_SECONDS = 20.0
 BLOCK = re.compile(r"^```(first-terminal)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 VARYING = (

@@ -39,6 +39,8 @@ def _values(annotation: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(arguments)
     if origin is tuple:
         return st.lists(_values(arguments[0]), max_size=3).map(tuple)
+    if origin is dict:
+        return st.dictionaries(*map(_values, arguments), max_size=3)
     if isinstance(annotation, type) and issubclass(annotation, Entity):
         return entities(annotation)
     assert origin is Union or arguments, annotation

@@ -73,6 +73,8 @@ async def test_openings_have_the_offset_and_time_zone_of_their_location(service:
         "minutes": 30,
         "modes": ["in_person"],
         "patients": ["existing", "new"],
+        "visit_type": "visit",
+        "other_visits": [],
     }
     assert shown[1]["openings"][-1]["start"] == "2026-11-18T16:30:00-07:00"
     assert response.headers["Cache-Control"] == "no-store"

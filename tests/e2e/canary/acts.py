@@ -14,6 +14,8 @@ from tests.support.visits import begin_visit
 
 FREE_DAYS = 20
 """Days ahead on which the demo data have no appointments."""
+WAITLIST_DAYS = 90
+"""Days ahead that are beyond the horizon of the canaries' calendar."""
 
 
 def store_profile(scene: Scene) -> None:
@@ -85,7 +87,8 @@ def book_move_and_cancel(scene: Scene) -> None:
 
 
 def join_waitlist(scene: Scene) -> None:
-    day = str((datetime.now(UTC) + timedelta(days=50)).date())
+    # Joining is refused while a time is free.
+    day = str((datetime.now(UTC) + timedelta(days=WAITLIST_DAYS)).date())
     scene.do(scene.patient, "/v1/waitlist", {"provider_location_id": scene.provider_location, "from": day, "to": day})
 
 

@@ -1,5 +1,6 @@
 """Expected statuses of scheduling: patients see their holds and visits, staff those of their practice."""
 
+import itertools
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from tests.e2e.tenancy.rows import Actor, Ids, Row, Thing, World, everyone, only
 ANY_VERSION = {"If-Match": "*"}
 PROVIDER_LOCATION = frozenset({"provider_location_id"})
 APPOINTMENT = frozenset({"appointment_id"})
+WAITLIST_DAYS = itertools.count(2 * visits.DAYS_AHEAD)
 
 
 def practice(status: int) -> Mapping[Actor, int]:
@@ -95,8 +97,8 @@ def feed(world: World) -> Thing:
 
 
 def waitlist_body(ids: Ids) -> dict[str, Any]:
-    """Return a waitlist entry beyond the horizon, so that no time is offered during the test."""
-    day = str((datetime.now(UTC) + timedelta(days=2 * visits.DAYS_AHEAD)).date())
+    """Return a waitlist entry for another day each time, beyond the horizon, where no time is free."""
+    day = str((datetime.now(UTC) + timedelta(days=next(WAITLIST_DAYS))).date())
     return {"provider_location_id": ids["provider_location_id"], "from": day, "to": day}
 
 
