@@ -12,7 +12,7 @@ TUTORIALS = [REPOSITORY / "docs" / "tutorial" / name for name in ("first-search.
 
 @pytest.mark.timeout(900)
 def test_all_commands_of_the_tutorials_have_the_outputs_shown(tmp_path: Path) -> None:
-    reader = Reader(tmp_path)
+    reader = Reader(tmp_path, options=("--demo-providers", "800"))
     reader.follow(*(page.read_text() for page in TUTORIALS))
     assert not (differences := reader.differences()), "\n\n".join(differences)
 

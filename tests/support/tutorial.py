@@ -30,6 +30,8 @@ URL = "http://127.0.0.1:8080"
 SEPARATOR = "\x1e"
 COMMAND_SECONDS = 330.0
 REPEAT_SECONDS = 20.0
+REPEATED = ("curl ", ".venv/bin/millrace mails ")
+"""Beginnings of commands that may be repeated until their outputs are as shown."""
 BLOCK = re.compile(r"^```(first-terminal)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 VARYING = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<id>"),
@@ -150,14 +152,14 @@ def open_shell(directory: Path, environment: Mapping[str, str]) -> Iterator[Shel
 def run_step(shell: Shell, step: Step, url: str) -> str:
     """Return the output of a step on the platform at `url`; raise AssertionError if it fails.
 
-    A request is repeated until its output is as shown, because changes arrive a moment later.
+    A request is repeated for a while until its output is as shown, because changes arrive a moment later.
     """
     deadline = time.monotonic() + REPEAT_SECONDS
     while True:
         output, is_success = shell.run(step.command.replace(URL, url))
         output = output.replace(url, URL)
         is_expected = is_success and is_same_output(step.output, output)
-        if is_expected or not step.command.startswith("curl ") or time.monotonic() > deadline:
+        if is_expected or not step.command.startswith(REPEATED) or time.monotonic() > deadline:
             assert is_success, f"{step.command}\nfailed: {output}\n{shell.errors()}"
             return output
 
@@ -195,6 +197,8 @@ class Reader:
     """Follows pages in a directory of its own, with a platform that the pages' `first-terminal` blocks start there."""
 
     directory: Path
+    options: tuple[str, ...] = ()
+    """More options of `millrace up`."""
     port: int = field(default_factory=free_port)
     results: list[tuple[Step, str]] = field(default_factory=list)
     """The steps of the reader's shell, with their actual outputs."""
@@ -212,9 +216,10 @@ class Reader:
                 self.results.append((step, run_step(shell, step, f"http://127.0.0.1:{self.port}")))
 
     def _run_platform(self, command: str) -> AbstractContextManager[Platform]:
-        program, *options = command.replace("make up", ".venv/bin/millrace up").split()
+        program, _, *options = command.replace("make up", ".venv/bin/millrace up").split()
         assert program == ".venv/bin/millrace", f"not the platform: {command}"
-        return running_platform(self.directory / ".millrace", *options[1:], port=self.port, with_all_demo_data=False)
+        home = self.directory / ".millrace"
+        return running_platform(home, *options, *self.options, port=self.port, with_all_demo_data=False)
 
     def differences(self) -> list[str]:
         """Return each command whose output differs from the page's, with both."""
