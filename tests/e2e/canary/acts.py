@@ -14,8 +14,9 @@ from tests.support.visits import begin_visit
 
 FREE_DAYS = 20
 """Days ahead on which the demo data have no appointments."""
-WAITLIST_DAYS = 90
-"""Days ahead that are beyond the horizon of the canaries' calendar."""
+HORIZON_DAYS = 40
+WAITLIST_DAYS = 50
+"""Days ahead that are beyond the horizon of the calendar and can be waited for."""
 
 
 def store_profile(scene: Scene) -> None:
@@ -50,7 +51,11 @@ def share_with_practice(scene: Scene) -> None:
 def open_calendar(scene: Scene) -> None:
     """Give the practice a calendar and a webhook for its appointments."""
     hours = [{"weekday": day.lower(), "opens": "00:00", "closes": "24:00"} for day in calendar.day_name]
-    body = {"weekly_hours": hours, "visit_types": [{"id": "visit", "name": "Visit", "minutes": 15}]}
+    body = {
+        "weekly_hours": hours,
+        "visit_types": [{"id": "visit", "name": "Visit", "minutes": 15}],
+        "horizon_days": HORIZON_DAYS,
+    }
     path = f"/v1/calendars/{scene.provider_location}"
 
     def is_open() -> bool:
