@@ -1,5 +1,6 @@
 """Services on the resources of our templates: a change reaches search, and AWS calls match the IAM policies."""
 
+import itertools
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -39,18 +40,18 @@ def import_providers(deployed: Deployment, files: Path, *, seed: int) -> None:
     deployed.run("directory", str(MILLRACE), "import", "nppes", str(files / "nppes.csv"))
 
 
-UNREADABLE = "provider-location/unknown"
-"""Partition key of a record that is no valid event."""
+UNREADABLE = ("provider-location/unknown", "practice/unknown")
+"""Partition keys of records that are no valid events; each consumer reads entities of one of these types."""
 
 
 @pytest.fixture(scope="module")
 def searched(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Import, put an unreadable record on each stream, and return the first search with results."""
+    """Import, put unreadable records on each stream, and return the first search with results."""
     directory = tmp_path_factory.mktemp("demo")
     import_providers(deployed, directory / "first", seed=7)
     kinesis = deployed.cloud.client("kinesis")
-    for stream in ("changes", "entities"):
-        kinesis.put_record(StreamName=f"{APP}-{ENVIRONMENT}-{stream}", Data=b"not an envelope", PartitionKey=UNREADABLE)
+    for stream, key in itertools.product(("changes", "entities"), UNREADABLE):
+        kinesis.put_record(StreamName=f"{APP}-{ENVIRONMENT}-{stream}", Data=b"not an envelope", PartitionKey=key)
 
     entries = httpx.get(f"{deployed.url('directory')}/v1/directory/provider-locations", params={"limit": 1}, timeout=10)
     (entry,) = entries.json()["items"]

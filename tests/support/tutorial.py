@@ -157,7 +157,7 @@ def run_step(shell: Shell, step: Step, url: str) -> str:
     deadline = time.monotonic() + REPEAT_SECONDS
     while True:
         output, is_success = shell.run(step.command.replace(URL, url))
-        output = output.replace(url, URL)
+        output = output.replace(url, URL).replace("\r", "")
         is_expected = is_success and is_same_output(step.output, output)
         if is_expected or not step.command.startswith(REPEATED) or time.monotonic() > deadline:
             assert is_success, f"{step.command}\nfailed: {output}\n{shell.errors()}"
