@@ -46,8 +46,13 @@ VARYING = (
     (re.compile(r"\d[\d.,]*"), "<number>"),
 )
 """Patterns of texts that differ between two runs of the same commands, each with its replacement in a comparison."""
-VARYING_MEMBERS = frozenset({"name", "city", "line1", "line2", "zip", "phone", "sex", "rating", "text"})
-"""Members of JSON objects whose text depends on the demo data; only their type is compared."""
+VARYING_MEMBERS = frozenset(
+    (
+        *("name", "city", "line1", "line2", "zip", "phone", "sex", "rating", "languages", "specialty", "taxonomy"),
+        *("new_patients", "openings", "language", "min_rating", "accepted_plan", "next", "text"),
+    )
+)
+"""Members of JSON objects that depend on the demo data: an entry's own facts, and the values of a facet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +178,14 @@ def is_same_output(shown: str, actual: str) -> bool:
 
 
 def _shape(value: Any, member: str = "") -> Any:
+    if member in VARYING_MEMBERS:
+        return ""
     if isinstance(value, dict):
         return {name: _shape(each, name) for name, each in value.items()}
     if isinstance(value, list):
-        return [shape for shape, _ in groupby(_shape(each, member) for each in value)]
-    if value is None and member in VARYING_MEMBERS:
-        return ""
+        return [shape for shape, _ in groupby(_shape(each) for each in value)]
     if isinstance(value, str):
-        return "" if member in VARYING_MEMBERS else _without_varying_parts(value)
+        return _without_varying_parts(value)
     return value if isinstance(value, bool) or value is None else 0
 
 
