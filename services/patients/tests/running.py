@@ -72,7 +72,7 @@ async def run_command(command: Typer, *arguments: str) -> Any:
 
 @dataclass
 class FakeDirectory:
-    """Fake of the directory; `asked` are the ids that were looked up, in order."""
+    """Fake of the directory; `lookups` are the ids that were looked up, in order."""
 
     known: set[tuple[EntryKind, str]] = field(
         default_factory=lambda: {
@@ -82,10 +82,10 @@ class FakeDirectory:
         }
     )
     is_available: bool = True
-    asked: list[str] = field(default_factory=list)
+    lookups: list[str] = field(default_factory=list)
 
     async def exists(self, kind: EntryKind, identifier: str) -> bool:
-        self.asked.append(identifier)
+        self.lookups.append(identifier)
         if not self.is_available:
             raise Unavailable
         return (kind, identifier) in self.known

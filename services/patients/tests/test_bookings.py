@@ -146,11 +146,11 @@ class TestReferences:
     async def test_callers_without_access_learn_nothing_of_the_directory(
         self, service: Service, ada: Account, staff: Account
     ) -> None:
-        service.directory.asked.clear()
+        service.directory.lookups.clear()
         for path in (f"practices/{UNKNOWN}", f"practices/{PRACTICE}"):
             response = await service.client.put(f"{ada.path}/{path}", headers=staff.headers_with("TREAT"))
             assert response.status_code == 404
-        assert service.directory.asked == []
+        assert service.directory.lookups == []
 
     async def test_consumed_practice_and_plan_need_no_lookup(self, service: Service, ada: Account) -> None:
         practice = Practice(id=UNKNOWN, name="New Practice")
@@ -161,7 +161,7 @@ class TestReferences:
         )
         assert (await service.client.put(f"{ada.path}/practices/{UNKNOWN}", headers=ada.headers)).status_code == 204
         await add(service, ada, "insurance-cards", {**CARD, "plan_id": "NEW-PLAN"})
-        assert service.directory.asked == []
+        assert service.directory.lookups == []
 
     async def test_deleted_practice_is_unknown_even_if_older_events_come_late(
         self, service: Service, ada: Account

@@ -95,15 +95,15 @@ def settings_for(database_url: str, **changes: Any) -> SchedulingSettings:
 class FakePatients:
     """Fake of the service `patients`: every patient may book, without records unless `permissions` says otherwise.
 
-    `asked` are the ids of the patients that were looked up, in order.
+    `lookups` are the ids of the patients that were looked up, in order.
     """
 
     permissions: dict[UUID, BookingPermissions] = field(default_factory=dict)
     is_available: bool = True
-    asked: list[UUID] = field(default_factory=list)
+    lookups: list[UUID] = field(default_factory=list)
 
     async def find_permissions(self, patient_id: UUID) -> BookingPermissions:
-        self.asked.append(patient_id)
+        self.lookups.append(patient_id)
         if not self.is_available:
             raise Unavailable
         return self.permissions.get(patient_id, BookingPermissions(may_book=True))

@@ -182,9 +182,9 @@ async def test_time_held_by_oneself_is_returned(service: Service) -> None:
     for_dependant = await ada.hold(location, NINE, dependant_id=add_dependant(service, ada))
     assert (for_dependant.status_code, for_dependant.json()["overlap"]["id"]) == (409, held["id"])
     service.clock.now += SECONDS
-    anew = await ada.hold(location, NINE)
-    assert anew.status_code == 201
-    assert anew.json()["id"] != held["id"]
+    after_expiry = await ada.hold(location, NINE)
+    assert after_expiry.status_code == 201
+    assert after_expiry.json()["id"] != held["id"]
 
 
 async def test_concurrent_requests_for_one_time_return_one_hold(service: Service) -> None:

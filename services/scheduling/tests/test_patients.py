@@ -38,13 +38,13 @@ async def test_known_patient_books_for_a_dependant_without_a_lookup(
     held = await ada.hold(location, dependant_id=CHILD)
     booked = await ada.post("/v1/appointments", {"hold_id": held.json()["id"], "insurance_card_id": CARD})
     assert (booked.status_code, booked.json()["dependant_id"], booked.json()["insurance_card_id"]) == (201, CHILD, CARD)
-    assert service.patients.asked == []
+    assert service.patients.lookups == []
 
 
 async def test_patient_whose_event_has_not_arrived_books_after_one_lookup(service: Service, location: str) -> None:
     ada = new_patient(service)
     await ada.book(location)
-    assert service.patients.asked == [UUID(ada.id)]
+    assert service.patients.lookups == [UUID(ada.id)]
 
 
 async def test_account_without_profile_may_hold_but_not_book(service: Service, location: str) -> None:
@@ -81,7 +81,7 @@ async def test_ids_of_others_are_refused_and_named(service: Service, ada: Client
     booked = await ada.post("/v1/appointments", {"hold_id": hold, "insurance_card_id": FOREIGN})
     assert (booked.status_code, [each["field"] for each in booked.json()["errors"]]) == (422, ["insurance_card_id"])
     assert FOREIGN not in booked.text
-    assert len(service.patients.asked) == 3
+    assert len(service.patients.lookups) == 3
 
 
 async def test_dependant_and_card_whose_events_have_not_arrived_are_accepted(
@@ -121,7 +121,7 @@ async def test_hold_problems_precede_those_of_the_profile(service: Service, loca
     ada = new_patient(service)
     service.patients.permissions[UUID(ada.id)] = NOBODY
     assert (await ada.post("/v1/appointments", {"hold_id": FOREIGN})).status_code == 404
-    assert service.patients.asked == []
+    assert service.patients.lookups == []
 
 
 async def test_erased_patient_may_not_book(service: Service, ada: Client, location: str) -> None:

@@ -177,6 +177,6 @@ def test_killed_platform_leaves_no_process_and_starts_again(environment: Mapping
         up.until(lambda: not any(map(command_line, children)))
     with started(environment) as again:
         again.until_ready()
-        asked = [f"asked for /internal/{owner}/replay" for owner in ("directory", "reviews")]
-        again.until(lambda: all(each in again.log.read_text() for each in asked))
+        requests = [f"asked for /internal/{owner}/replay" for owner in ("directory", "reviews")]
+        again.until(lambda: all(each in again.log.read_text() for each in requests))
         assert "the data in ministack is out of date" in again.log.read_text()

@@ -75,10 +75,10 @@ class Run:
 def parse_name(text: str) -> TypedName:
     """Parse a typed name such as `Prof. Lee`, `Lee, DO` or `van der Berg, Pia`; without a word, it has no parts."""
     parts = [part for part in _PARTS.split(text) if fold(part)]
-    kept = [part for index, part in enumerate(parts) if not _is_dropped(part, is_first=not index)] or parts[:1]
+    name_parts = [part for index, part in enumerate(parts) if not _is_dropped(part, is_first=not index)] or parts[:1]
     is_mixed_case = any(map(str.islower, text))
     named, uncertain = [], set[str]()
-    for part in kept:
+    for part in name_parts:
         tokens, doubtful = _drop_affixes(_LEADING_TITLES.sub("", part).split(), is_mixed_case)
         named.append(split_words(" ".join((*tokens, *doubtful))))
         uncertain.update(map(fold, doubtful))

@@ -20,7 +20,7 @@ async def publish_time_zone(work: UnitOfWork, provider_location_id: UUID) -> Non
         work.session, provider_location_id, after, APPOINTMENTS_PER_READ
     ):
         for each in found:
-            shown_anew = each.with_new_time_zone(work.now)
-            await repository.save(work.session, shown_anew)
-            work.record(appointment_event(shown_anew))
+            updated = each.with_new_time_zone(work.now)
+            await repository.save(work.session, updated)
+            work.record(appointment_event(updated))
         after = found[-1].visit.start, found[-1].id
