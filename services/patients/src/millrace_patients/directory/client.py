@@ -1,5 +1,6 @@
 """Client of the service `directory`: looks a practice or an insurance plan up that the copy doesn't have."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -12,6 +13,9 @@ from millrace_platform.context import service_agent
 from millrace_platform.errors import Unavailable
 
 TIMEOUT = httpx.Timeout(2.0)
+"""Of each step: connect, send, receive."""
+LOOKUP_SECONDS = 4.0
+"""Of a whole lookup, also when the response arrives byte by byte."""
 CONNECTIONS = httpx.Limits(max_connections=20)
 _PATHS = {EntryKind.PRACTICE: "practices", EntryKind.INSURANCE_PLAN: "insurance-plans"}
 
@@ -33,7 +37,8 @@ class DirectoryClient:
     async def exists(self, kind: EntryKind, identifier: str) -> bool:
         path = f"/v1/directory/{_PATHS[kind]}/{quote(identifier, safe='')}"
         try:
-            response = await self._client.get(path)
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                response = await self._client.get(path)
         except (httpx.HTTPError, OSError):
             raise _unavailable(kind) from None
         # 422: an id that no resource can have.

@@ -1,5 +1,6 @@
 """Client of the service `patients`: what a patient may book."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -13,6 +14,9 @@ from millrace_platform.errors import Unavailable
 from millrace_scheduling.patient.model import BookingPermissions
 
 TIMEOUT = httpx.Timeout(2.0)
+"""Of each step: connect, send, receive."""
+LOOKUP_SECONDS = 4.0
+"""Of a whole lookup, also when the response arrives byte by byte."""
 CONNECTIONS = httpx.Limits(max_connections=20)
 
 
@@ -39,7 +43,8 @@ class PatientsClient:
 
     async def find_permissions(self, patient_id: UUID) -> BookingPermissions:
         try:
-            response = await self._client.get(f"/internal/patients/{patient_id}/booking-permissions")
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                response = await self._client.get(f"/internal/patients/{patient_id}/booking-permissions")
             response.raise_for_status()
             found = msgspec.json.decode(response.content, type=_Permissions)
         except (httpx.HTTPError, OSError, msgspec.DecodeError):
