@@ -174,6 +174,12 @@ def test_every_command_that_needs_a_platform_says_that_none_runs() -> None:
         assert CliRunner().invoke(cli.build(path, "No platform."), [*path, "--all", "x"]).exit_code == 2, path
 
 
+def test_refusing_leaves_the_commands_of_plugins_alone() -> None:
+    assert CliRunner().invoke(cli.build(["feeds"], "No platform."), ["feeds", "lag"]).output == "No platform.\n"
+    (feeds,) = (plugin.load() for plugin in plugins.plugins(plugins.COMMANDS) if plugin.name == "feeds")
+    assert "No such option" in CliRunner().invoke(feeds, ["lag", "--nonsense"]).output
+
+
 def test_every_command_shows_its_help_without_a_platform() -> None:
     for path in LEAVES:
         result = CliRunner().invoke(cli.build(path), [*path, "--help"])

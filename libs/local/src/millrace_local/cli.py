@@ -1,6 +1,7 @@
 """The `millrace` command. Other packages register subcommands by entry points, which are loaded when called."""
 
 import asyncio
+import copy
 import os
 import re
 import sys
@@ -75,9 +76,7 @@ def build(arguments: Sequence[str], refusal: str | None = None) -> typer.Typer:
     for entry_point in plugins(COMMANDS):
         if called is None or entry_point.name == called:
             _mount(app, entry_point)
-    if refusal is not None:
-        _refuse_commands(app, refusal)
-    return app
+    return app if refusal is None else _refusing(app, refusal)
 
 
 def _is_configured(home: Home, environment: Mapping[str, str]) -> bool:
@@ -90,19 +89,26 @@ def _no_platform(home: Home) -> str:
     return f"No platform runs on {home.root}. Start one with `millrace up`, or name another home in MILLRACE_HOME."
 
 
-def _refuse_commands(app: typer.Typer, refusal: str, path: tuple[str, ...] = ()) -> None:
-    """Make the commands that need a platform print the refusal and exit with 2, with any arguments."""
+def _refusing(app: typer.Typer, refusal: str, path: tuple[str, ...] = ()) -> typer.Typer:
+    """Copy a command line; in the copy, commands that need a platform print the refusal and exit with 2.
+
+    A copy, since a plugin's object is shared by everything that imports the plugin.
+    """
 
     def refuse() -> None:
         _exit_unusable(refusal)
 
-    for command in app.registered_commands:
+    copied = copy.copy(app)
+    copied.registered_commands = [copy.copy(command) for command in app.registered_commands]
+    copied.registered_groups = [copy.copy(group) for group in app.registered_groups]
+    for command in copied.registered_commands:
         command.name = command.name or getattr(command.callback, "__name__", "").replace("_", "-")
         if (*path, command.name) not in _WITHOUT_PLATFORM:
             command.callback, command.context_settings = refuse, dict(_ANY_ARGUMENTS)
-    for group in app.registered_groups:
+    for group in copied.registered_groups:
         if group.typer_instance is not None:
-            _refuse_commands(group.typer_instance, refusal, (*path, str(group.name)))
+            group.typer_instance = _refusing(group.typer_instance, refusal, (*path, str(group.name)))
+    return copied
 
 
 def _exit_unusable(text: str) -> NoReturn:
