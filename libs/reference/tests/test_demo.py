@@ -11,9 +11,9 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from millrace_contracts.entities import Address, Provider, ProviderLocation
-from millrace_reference.demo.areas import all_areas, split_among_areas
+from millrace_reference.demo.areas import FIRST_PART, all_areas, split_among_areas, split_into_parts
 from millrace_reference.demo.cli import demo
-from millrace_reference.demo.files import write_demo, write_demo_by_area
+from millrace_reference.demo.files import write_demo, write_demo_in_parts
 from millrace_reference.demo.plans import all_plans
 from millrace_reference.languages import find_language_by_name
 from millrace_reference.npi import is_valid_npi
@@ -112,11 +112,20 @@ def test_areas_share_all_providers(count: int, areas: int) -> None:
     assert min(numbers) >= count // areas // 2
 
 
-def test_each_area_has_files_of_its_own(qhp: list[dict[str, Any]], tmp_path: Path) -> None:
-    write_demo_by_area(tmp_path / "all", providers=COUNT, seed=7, progress=lambda _: None)
-    write_demo_by_area(tmp_path / "first", providers=COUNT, seed=7, progress=lambda _: None, areas=1)
+@pytest.mark.parametrize("count", [1, FIRST_PART, FIRST_PART + 1, 5_000])
+def test_first_part_is_small_and_the_others_have_the_rest(count: int) -> None:
+    first, *others = split_into_parts(count)
+    assert first == (all_areas()[0], min(count, FIRST_PART))
+    assert sum(number for _, number in others) == count - first[1]
+    assert all(number for _, number in others)
+
+
+def test_each_part_has_files_of_its_own(qhp: list[dict[str, Any]], tmp_path: Path) -> None:
+    write_demo_in_parts(tmp_path / "all", providers=COUNT, seed=7, progress=lambda _: None)
+    write_demo_in_parts(tmp_path / "first", providers=COUNT, seed=7, progress=lambda _: None, parts=1)
     directories = sorted((tmp_path / "all").iterdir())
-    assert [each.name for each in directories] == [f"{n:02}-of-12-{area.slug}" for n, area in enumerate(all_areas(), 1)]
+    slugs = [all_areas()[0].slug, *(area.slug for area in all_areas())]
+    assert [each.name for each in directories] == [f"{n:02}-of-13-{slug}" for n, slug in enumerate(slugs, 1)]
     npis = [row["npi"] for each in directories for row in json.loads((each / "qhp-providers.json").read_bytes())]
     assert npis == [provider["npi"] for provider in qhp]
     (first,) = (tmp_path / "first").iterdir()

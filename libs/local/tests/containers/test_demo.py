@@ -28,7 +28,7 @@ class Commands:
         if arguments[0] == self.broken:
             raise CommandError(arguments[0])
         if arguments[0] == "demo":
-            generate(Path(arguments[-1]), 1 if "--areas" in arguments else 2)
+            generate(Path(arguments[-1]), 1 if "--parts" in arguments else 2)
 
 
 AREA = ["import nppes", "import qhp", "calendars demo"]

@@ -39,11 +39,11 @@ async def load(home: Home, providers: int, variables: Mapping[str, str], run: Co
     if providers:
         demo = Demo(providers, home.demo, home.demo_pending, run)
         demo.request()
-        if demo.needs_first_area:
+        if demo.needs_first_part:
             await demo.load(await demo.make_first(), show)
             await demo.make_others()
-        for area in demo.remaining():
-            await demo.load(area, show)
+        for part in demo.remaining():
+            await demo.load(part, show)
         clock = asyncio.get_running_loop().time
         await until_drained(variables, CALENDAR_STAGES, clock)
         await until_served(variables, time.time(), clock)

@@ -1,4 +1,4 @@
-"""The demo data of a new home: generated, then loaded area by area through the same importers as real files."""
+"""The demo data of a new home: generated, then loaded part by part through the same importers as real files."""
 
 import shutil
 from collections.abc import Callable, Coroutine, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 SEED = 1
 CALENDAR_SHARE = 0.8
 WAIT_SECONDS = 900
-"""Maximum time for an area's providers to reach the service that creates their calendars."""
+"""Maximum time for a part's providers to reach the service that creates their calendars."""
 
 Command = Callable[..., Coroutine[None, None, None]]
 ShowProgress = Callable[[float, str], None]
@@ -16,33 +16,36 @@ ShowProgress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class AreaFiles:
-    """The generated files of one metropolitan area, in a directory that is named like `01-of-12-new-york`."""
+class PartFiles:
+    """The generated files of a part of the demo: a metropolitan area or a part of it.
+
+    Their directory is named like `01-of-13-new-york`.
+    """
 
     directory: Path
 
     @property
     def number(self) -> int:
-        """The area's number, from 1."""
+        """The part's number, from 1."""
         return int(self.directory.name.split("-")[0])
 
     @property
     def count(self) -> int:
-        """The number of all areas."""
+        """The number of all parts."""
         return int(self.directory.name.split("-")[2])
 
     @property
     def name(self) -> str:
-        """The area's name, such as `new york`."""
+        """The name of the metropolitan area, such as `new york`."""
         return " ".join(self.directory.name.split("-")[3:])
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Generated data of so many `providers`, loaded one metropolitan area after the other.
+    """Generated data of so many `providers`, loaded one part after the other.
 
-    The file `pending` marks a home whose demo data aren't completely loaded yet. The first area is generated and loaded
-    on its own. From then on, `directory` contains the files of the others until they are loaded. Loading an area again
+    The file `pending` marks a home whose demo data aren't completely loaded yet. The first part is generated and loaded
+    on its own. From then on, `directory` contains the files of the others until they are loaded. Loading a part again
     changes nothing. `command` runs a `millrace` command.
     """
 
@@ -62,47 +65,47 @@ class Demo:
         return self.providers > 0 and self.pending.exists()
 
     @property
-    def needs_first_area(self) -> bool:
-        """Return whether even the first area has to be loaded."""
+    def needs_first_part(self) -> bool:
+        """Return whether even the first part has to be loaded."""
         return self.is_pending and not self.directory.exists()
 
-    async def make_first(self) -> AreaFiles:
-        """Generate the first area; no server needs to run. Raise what the command raises."""
-        (found,) = await self._generate("--areas", "1")
+    async def make_first(self) -> PartFiles:
+        """Generate the first part; no server needs to run. Raise what the command raises."""
+        (found,) = await self._generate("--parts", "1")
         return found
 
     async def make_others(self) -> None:
-        """Generate the other areas, after the first one is loaded; do nothing if they exist. Raise as `make_first`."""
+        """Generate the other parts, after the first one is loaded; do nothing if they exist. Raise as `make_first`."""
         if self.directory.exists():
             return
         first, *_ = await self._generate()
         shutil.rmtree(first.directory)
         self._unfinished.rename(self.directory)  # the files are either complete or missing
 
-    def remaining(self) -> Sequence[AreaFiles]:
-        """Return the areas that are generated but not loaded yet, except the first."""
-        return _areas(self.directory)
+    def remaining(self) -> Sequence[PartFiles]:
+        """Return the parts that are generated but not loaded yet, except the first."""
+        return _parts(self.directory)
 
     @property
     def _unfinished(self) -> Path:
         return self.directory.with_suffix(".new")
 
-    async def _generate(self, *options: str) -> Sequence[AreaFiles]:
+    async def _generate(self, *options: str) -> Sequence[PartFiles]:
         shutil.rmtree(self._unfinished, ignore_errors=True)
         numbers = ("--providers", str(self.providers), "--seed", str(SEED))
-        await self.command("demo", *numbers, "--by-area", *options, "--out", str(self._unfinished))
-        return _areas(self._unfinished)
+        await self.command("demo", *numbers, "--in-parts", *options, "--out", str(self._unfinished))
+        return _parts(self._unfinished)
 
-    async def load(self, area: AreaFiles, show: ShowProgress) -> None:
-        """Import an area's providers and plans, and give most of them calendars. Raise what the commands raise."""
-        files = area.directory
+    async def load(self, part: PartFiles, show: ShowProgress) -> None:
+        """Import a part's providers and plans, and give most of them calendars. Raise what the commands raise."""
+        files = part.directory
         steps = (
             ("providers", ("import", "nppes", str(files / "nppes.csv"))),
             ("plans", ("import", "qhp", *self._qhp_files(files))),
             ("calendars", ("calendars", "demo", *self._calendar_options(files))),
         )
         for number, (what, arguments) in enumerate(steps):
-            show((area.number - 1 + number / len(steps)) / area.count, f"{area.name}: {what}")
+            show((part.number - 1 + number / len(steps)) / part.count, f"{part.name}: {what}")
             await self.command(*arguments)
         loaded = files.with_name(f".{files.name}")
         files.rename(loaded)  # it isn't found again, even if its removal is interrupted
@@ -125,5 +128,5 @@ class Demo:
         return [str(word) for option in options.items() for word in option]
 
 
-def _areas(directory: Path) -> Sequence[AreaFiles]:
-    return [AreaFiles(each) for each in sorted(directory.glob("[0-9]*-of-*"))]
+def _parts(directory: Path) -> Sequence[PartFiles]:
+    return [PartFiles(each) for each in sorted(directory.glob("[0-9]*-of-*"))]

@@ -17,7 +17,7 @@ from millrace_local.servers import valkey
 from millrace_local.servers.ministack import Ministack, environment_directory, is_installed
 from millrace_local.servers.postgres import Postgres
 from millrace_local.up.child import Child, Clock
-from millrace_local.up.demo import AreaFiles, Demo
+from millrace_local.up.demo import Demo, PartFiles
 from millrace_local.up.environment import (
     Ports,
     clock_variables,
@@ -82,7 +82,7 @@ class Platform:
         self._variables: dict[str, str] = {}
         self._stores: list[Child] = []
         self._aws_is_behind = False
-        self._first_area: AreaFiles | None = None
+        self._first_part: PartFiles | None = None
 
     async def bring_up(self) -> None:
         """Start all processes and return when searches work.
@@ -115,20 +115,20 @@ class Platform:
         """
         try:
             if self._demo.is_pending:
-                await self._load_remaining_areas()
+                await self._load_remaining_parts()
         except (CommandError, NotDrainedError, OSError) as error:
             self._output.say(f"the demo data is not complete: {error}; the next start continues loading it")
         finally:
             self._output.progress(1.0, "")
             await self._supervisor.fork_server.close()
 
-    async def _load_remaining_areas(self) -> None:
+    async def _load_remaining_parts(self) -> None:
         self._output.say("loading the rest of the demo data in the background")
         await self._demo.make_others()
-        for area in self._demo.remaining():
-            await self._demo.load(area, self._output.progress)
+        for part in self._demo.remaining():
+            await self._demo.load(part, self._output.progress)
             await until_served(self._variables, self._wall_clock(), self._clock)
-            self._output.say(f"demo data of {area.name} is loaded ({area.number} of {area.count} areas)")
+            self._output.say(f"demo data of {part.name} is loaded ({part.number} of {part.count} parts)")
         await until_drained(self._variables, CALENDAR_STAGES, self._clock)
         await until_served(self._variables, self._wall_clock(), self._clock)
         self._demo.done()
@@ -157,11 +157,11 @@ class Platform:
     async def _start_servers(self) -> None:
         self._output.say("starting PostgreSQL, Valkey and the AWS emulator")
         async with asyncio.TaskGroup() as group:
-            if self._demo.needs_first_area:
+            if self._demo.needs_first_part:
                 making = group.create_task(self._demo.make_first())
             group.create_task(self._start_stores())
-        if self._demo.needs_first_area:
-            self._first_area = making.result()
+        if self._demo.needs_first_part:
+            self._first_part = making.result()
 
     async def _start_stores(self) -> None:
         if not is_installed(self._aws.environment):
@@ -189,15 +189,15 @@ class Platform:
         """Start the services; each provisions its own resources and waits for missing streams."""
         self._output.say("starting the services")
         early = self._supervisor.start(*(self._service(name) for name in EARLY))
-        if self._first_area is not None:
+        if self._first_part is not None:
             await self._until_ready([each for each in early if each.spec.name == IMPORTER])
         late = self._supervisor.start(*(self._service(name) for name in SERVICES if name not in EARLY))
         edge = self._supervisor.start(self._edge(), descriptors=(self._listener.fileno(),))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._until_ready([*early, *late, *edge]))
-            if self._first_area is not None:
-                self._output.say(f"importing the demo data of {self._first_area.name}, where the examples search")
-                group.create_task(self._demo.load(self._first_area, self._output.progress))
+            if self._first_part is not None:
+                self._output.say(f"importing the demo data of {self._first_part.name}, where the examples search")
+                group.create_task(self._demo.load(self._first_part, self._output.progress))
 
     async def _until_ready(self, children: Sequence[Child]) -> None:
         """Wait until all these processes are ready; say regularly which ones aren't."""

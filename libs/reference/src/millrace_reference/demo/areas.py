@@ -11,6 +11,8 @@ from millrace_reference.places import Place, find_place
 from millrace_reference.tables import read_rows
 
 AREA_MINIMUM = 400
+FIRST_PART = 120
+"""Providers of the demo's first part: enough for the searches of README and tutorials, and soon loaded."""
 
 _EARTH_MILES = 3_958.8
 
@@ -44,6 +46,13 @@ def split_among_areas(count: int) -> Sequence[tuple[Area, int]]:
     total = sum(area.share for area in areas)
     bounds = [round(count * shares / total) for shares in accumulate(area.share for area in areas)]
     return [(area, until - since) for area, since, until in zip(areas, [0, *bounds], bounds, strict=False)]
+
+
+def split_into_parts(count: int) -> Sequence[tuple[Area, int]]:
+    """Return `split_among_areas` with the first area in two parts: FIRST_PART providers, and the others if any."""
+    (area, size), *others = split_among_areas(count)
+    first = min(size, FIRST_PART)
+    return [(area, part) for part in (first, size - first) if part or part == first] + others
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from millrace_reference.demo.areas import Area, split_among_areas
+from millrace_reference.demo.areas import Area, split_into_parts
 from millrace_reference.demo.people import Person, draw_person
 from millrace_reference.demo.plans import ISSUERS, YEARS, Plan, all_plans, draw_plans_of_person, draw_plans_of_practice
 from millrace_reference.demo.practices import Practice, draw_practice
@@ -54,21 +54,22 @@ def write_demo(directory: Path, *, providers: int, seed: int, progress: Callable
     random = Random(seed)  # noqa: S311 # not used for secrets
     npis = _generate_npis(random)
     with _Files.opened(directory) as files:
-        for area, count in split_among_areas(providers):
+        for area, count in split_into_parts(providers):
             _write_area(random, npis, area, count, files=files, progress=progress)
 
 
-def write_demo_by_area(
-    directory: Path, *, providers: int, seed: int, progress: Callable[[int], None], areas: int | None = None
+def write_demo_in_parts(
+    directory: Path, *, providers: int, seed: int, progress: Callable[[int], None], parts: int | None = None
 ) -> None:
-    """Write such files for each metropolitan area, or for the first `areas` ones, to a directory of its own.
+    """Write such files for each part of the demo, or for the first `parts` ones, to a directory of its own.
 
-    The directories are named like `01-of-12-new-york`. All areas together have the providers of `write_demo`.
+    A part is a metropolitan area; the first area is two parts, a small one and the rest. The directories are named
+    like `01-of-13-new-york`. All parts together have the providers of `write_demo`.
     """
     random = Random(seed)  # noqa: S311 # not used for secrets
     npis = _generate_npis(random)
-    split = split_among_areas(providers)
-    for number, (area, count) in enumerate(split[:areas], 1):
+    split = split_into_parts(providers)
+    for number, (area, count) in enumerate(split[:parts], 1):
         with _Files.opened(directory / f"{number:02}-of-{len(split):02}-{area.slug}") as files:
             _write_area(random, npis, area, count, files=files, progress=progress)
 
