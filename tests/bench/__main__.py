@@ -29,7 +29,7 @@ FRESHNESS_PROVIDERS: Final = 2_000
 TOLERATED: Final = 0.95
 """Share of the intended rate that a load must reach, because its ramp-up counts too."""
 QUIET_WITHIN: Final = 120.0
-BOOKING_PATIENTS: Final = 12
+BOOKING_PATIENTS: Final = 60
 PACE: Final = 5_000_000
 """Iterations of a plain Python loop whose time shows how fast the machine is at the moment."""
 

@@ -8,13 +8,19 @@ import asyncio
 import itertools
 import sys
 import time
-from typing import Any
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
 import uvloop
 
 from tests.bench.client import Client, run_load
+
+APART: Final = timedelta(minutes=90)
+"""Distance of two openings of one provider-location, or of one patient, so that their visits don't overlap."""
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -26,15 +32,23 @@ class Opening(msgspec.Struct, frozen=True):
     patient: str
 
 
+class Booking(msgspec.Struct, frozen=True):
+    """An opening that a patient books; `patient` is the index of the token."""
+
+    patient: int
+    opening: Opening
+
+
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """The load of one client per token. The first `warm_up` seconds aren't measured.
+    """Bookings by so many clients, with the tokens of patients. The first `warm_up` seconds aren't measured.
 
     `rate` is the maximum number of bookings per second of all clients together; 0 for no limit.
     """
 
     port: int
+    clients: int
     tokens: list[str]
-    openings: list[Opening]
+    bookings: list[Booking]
     warm_up: float
     seconds: float
     rate: float = 0.0
@@ -62,7 +76,7 @@ class Run:
 
     def __init__(self, load: Load) -> None:
         self._load = load
-        self._openings = iter(load.openings)
+        self._planned = iter(load.bookings)
         self._numbers = itertools.count()
         self._began = 0.0
         self._bookings: list[float] = []
@@ -74,8 +88,8 @@ class Run:
         begin = self._began + self._load.warm_up
         end = begin + self._load.seconds
         async with asyncio.TaskGroup() as group:
-            for number, token in enumerate(self._load.tokens):
-                group.create_task(self._client(token, number, begin, end))
+            for number in range(self._load.clients):
+                group.create_task(self._client(number, begin, end))
         requests, bookings = sorted(self._requests), sorted(self._bookings)
         return Report(
             bookings=len(bookings),
@@ -87,10 +101,10 @@ class Run:
             booking_p99=_percentile(bookings, 0.99),
         )
 
-    async def _client(self, token: str, number: int, begin: float, end: float) -> None:
+    async def _client(self, number: int, begin: float, end: float) -> None:
         # Each client has its own source address, so that limits by address don't apply.
         address = f"10.0.{number // 250}.{number % 250}"
-        client = Client(self._load.port, {"Authorization": f"Bearer {token}", "X-Forwarded-For": address})
+        client = Client(self._load.port, {"X-Forwarded-For": address})
         while (started := await self._wait_until_due()) < end:
             requests: list[float] = []
             booked = await self._book(client, requests)
@@ -114,22 +128,25 @@ class Run:
 
         Append the seconds of each request to `requests`.
         """
-        opening = msgspec.to_builtins(next(self._openings))
+        planned = next(self._planned)
+        opening = msgspec.to_builtins(planned.opening)
+        token = self._load.tokens[planned.patient]
         body = {"provider_location_id": opening.pop("provider_location"), **opening}
-        status, hold = await _post(client, "/v1/holds", body, requests)
+        status, hold = await _post(client, token, "/v1/holds", body, requests)
         if status == 409:
             return False
         if status != 201:
             raise RuntimeError(f"a hold got status {status}: {hold}")
-        status, booked = await _post(client, "/v1/appointments", {"hold_id": hold["id"]}, requests)
+        status, booked = await _post(client, token, "/v1/appointments", {"hold_id": hold["id"]}, requests)
         if status != 201:
             raise RuntimeError(f"a booking got status {status}: {booked}")
         return True
 
 
-async def _post(client: Client, path: str, body: object, requests: list[float]) -> tuple[int, Any]:
+async def _post(client: Client, token: str, path: str, body: object, requests: list[float]) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid4())}
     began = time.perf_counter()
-    response = await client.post(path, body, {"Idempotency-Key": str(uuid4())})
+    response = await client.post(path, body, headers)
     requests.append(time.perf_counter() - began)
     return response
 
@@ -138,8 +155,31 @@ def _percentile(values: list[float], share: float) -> float:
     return values[min(len(values) - 1, int(len(values) * share))] * 1000 if values else float("nan")
 
 
-def spread(found: list[Opening]) -> list[Opening]:
-    """Interleave the openings of all provider-locations, so that clients don't compete for one."""
+def plan(found: Iterable[Opening], patients: int) -> list[Booking]:
+    """Give each opening to a patient who has no visit at that time, in turns; leave out those that nobody can take.
+
+    The openings of all provider-locations are interleaved, so that clients don't compete for one.
+    """
+    visits: list[list[datetime]] = [[] for _ in range(patients)]
+    planned: list[Booking] = []
+    turn = 0
+    for opening in _interleaved(found):
+        start = datetime.fromisoformat(opening.start)
+        free = (number % patients for number in range(turn, turn + patients))
+        patient = next((each for each in free if _is_free(visits[each], start)), None)
+        if patient is not None:
+            insort(visits[patient], start)
+            planned.append(Booking(patient, opening))
+            turn = patient + 1
+    return planned
+
+
+def _is_free(visits: Sequence[datetime], start: datetime) -> bool:
+    at = bisect_left(visits, start)
+    return all(abs(each - start) >= APART for each in visits[max(0, at - 1) : at + 1])
+
+
+def _interleaved(found: Iterable[Opening]) -> list[Opening]:
     by_provider_location: dict[str, list[Opening]] = {}
     for opening in found:
         by_provider_location.setdefault(opening.provider_location, []).append(opening)

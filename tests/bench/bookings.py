@@ -23,14 +23,13 @@ from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.patient.model import PatientCopy
 from millrace_scheduling.patient.repository import save_newer
 from tests.bench.availability import DAYS, PER_REQUEST, PROVIDER_LOCATIONS, provider_location_id, scheduling_service
-from tests.bench.booking_load import Load, Opening, Report, measure, spread
+from tests.bench.booking_load import APART, Load, Opening, Report, measure, plan
 
 CLIENTS: Final = 32
 WARM_UP: Final = 4.0
 SECONDS: Final = 10.0
 ISSUER: Final = "http://bench.millrace.example"
-APART: Final = timedelta(minutes=90)
-"""Distance of two openings of one provider-location, so that their visits don't overlap."""
+PATIENTS: Final = 640
 
 
 def bookings(database_url: str) -> Report:
@@ -38,11 +37,13 @@ def bookings(database_url: str) -> Report:
     key = RSAKey.generate_key(2048, {"kid": "bench", "use": "sig", "alg": "RS256"})
     with keys_served(key) as jwks_url, scheduling_service(database_url, issuer_settings(jwks_url)) as port:
         ids = [str(provider_location_id(number)) for number in range(PROVIDER_LOCATIONS)]
-        patients = [uuid4() for _ in range(CLIENTS)]
+        patients = [uuid4() for _ in range(PATIENTS)]
         asyncio.run(add_patients(database_url, patients))
         tokens = [token(key, str(patient)) for patient in patients]
-        offered = spread(openings(port, ids))
-        return measure(Load(port=port, tokens=tokens, openings=offered, warm_up=WARM_UP, seconds=SECONDS))
+        planned = plan(openings(port, ids), PATIENTS)
+        return measure(
+            Load(port=port, clients=CLIENTS, tokens=tokens, bookings=planned, warm_up=WARM_UP, seconds=SECONDS)
+        )
 
 
 def openings(port: int, provider_locations: Sequence[str]) -> list[Opening]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import httpx
 import msgspec
 
 from tests.support.platform import REPOSITORY
@@ -41,15 +42,18 @@ class Client:
     async def request(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """Return status and body of a response with Content-Length. Raise OSError or IncompleteReadError."""
+        """Return status and body, which is empty without Content-Length. Raise OSError or IncompleteReadError."""
         reader, writer = self._streams or await self._connect()
         content = b"" if body is None else msgspec.json.encode(body)
         own = {"Content-Type": "application/json", "Content-Length": str(len(content))} if content else {}
         lines = "".join(f"{name}: {value}\r\n" for name, value in {**own, **(headers or {})}.items())
         writer.write(f"{method} {path} HTTP/1.1\r\n{self._head}{lines}\r\n".encode() + content)
         received = (await reader.readuntil(b"\r\n\r\n")).lower()
+        status = int(received[9:12])
+        if status == httpx.codes.NO_CONTENT:
+            return status, b""
         at = received.index(b"content-length:") + 15
-        return int(received[9:12]), await reader.readexactly(int(received[at : received.index(b"\r", at)]))
+        return status, await reader.readexactly(int(received[at : received.index(b"\r", at)]))
 
     async def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
         """POST and return status and decoded body."""
