@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import func, insert, select
 
+from millrace_patients.crypto.service_keys import compute_mac
+from millrace_patients.schema import throttle
+from millrace_patients.throttle.model import EMAILS_OF_SOURCE
 from millrace_platform.authentication import Role, TokenRules, Verifier
 from millrace_platform.jwks import rsa_keys
 
@@ -211,12 +215,35 @@ class TestThrottle:
         assert await self.fail(service, 1, device=device) == [429]
         assert await self.fail(service, 1, device="x" * 64) == [429]
 
-    async def test_source_with_attempts_at_many_accounts_is_throttled(self, service: Service) -> None:
-        statuses = []
-        for number in range(32):
+    async def test_source_with_failures_at_many_accounts_is_slowed_down(self, service: Service) -> None:
+        statuses = [
+            (await service.try_sign_in(f"{number}@example.org", OTHER_PASSWORD)).status_code for number in range(110)
+        ]
+        assert statuses == [401] * 100 + [429] * 10
+        assert await self.count_rows(service) == 1 + 100, "one for the sign-up, and refused attempts leave none"
+        service.clock.now += 1
+        assert (await service.try_sign_in("110@example.org", OTHER_PASSWORD)).status_code == 401
+        # Failures are discarded an hour later.
+        service.clock.now += 3601
+        await self.fail(service, 2)
+
+    async def count_rows(self, service: Service) -> int:
+        async with service.database.read() as session:
+            return await session.scalar(select(func.count()).select_from(throttle)) or 0
+
+    async def test_successful_sign_in_leaves_no_row(self, service: Service) -> None:
+        before = await self.count_rows(service)
+        device = (await service.sign_in("a@example.org")).tokens["device_token"]
+        await service.sign_in("a@example.org", device=device)
+        assert await self.count_rows(service) == before
+
+    async def test_old_failures_of_a_source_are_forgiven_while_it_is_in_use(self, service: Service) -> None:
+        for number in range(90):
+            await service.try_sign_in(f"{number}@example.org", OTHER_PASSWORD)
+        for number in range(90, 130):
+            service.clock.now += 1000
             response = await service.try_sign_in(f"{number}@example.org", OTHER_PASSWORD)
-            statuses.append(response.status_code)
-        assert statuses == [401] * 30 + [429] * 2
+            assert response.status_code == 401
 
     async def test_ipv6_network_is_one_source_and_forged_hops_are_ignored(self, service: Service) -> None:
         for host in range(5):
@@ -226,21 +253,53 @@ class TestThrottle:
         assert await self.fail(service, 1, source="2001:db8:1:3::1") == [401]
 
     async def test_emails_to_one_address_are_limited_and_their_tokens_stay_valid(self, service: Service) -> None:
-        for number in range(5):
-            response = await service.post(
-                "/v1/auth/password-reset", {"email": "a@example.org"}, source=f"203.0.113.{number}"
-            )
-            assert response.status_code == 202
-        tokens = [email["token"] for email in await service.queued_emails() if email["kind"] == "reset_password"]
-        assert len(tokens) == 2  # with the sign-up's, three in an hour
+        async def request(count: int, prefix: str) -> list[str]:
+            for number in range(count):
+                source = f"{prefix}.{number}"
+                response = await service.post("/v1/auth/password-reset", {"email": "a@example.org"}, source=source)
+                assert response.status_code == 202
+            return [email["token"] for email in await service.queued_emails() if email["kind"] == "reset_password"]
+
+        tokens = await request(5, "203.0.113")
+        assert len(tokens) == 3
+        # Requests beyond the limit don't prolong it.
+        service.clock.now += 3500
+        assert len(await request(5, "192.0.2")) == 3
         confirmed = await service.post(
             "/v1/auth/password-reset/confirm", {"token": tokens[0], "password": OTHER_PASSWORD}
         )
         assert confirmed.status_code == 204
+        service.clock.now += 101
+        assert len(await request(5, "198.51.100")) == 6
 
-    async def test_source_requesting_many_emails_is_throttled(self, service: Service) -> None:
-        responses = [await service.post("/v1/auth/sign-up", {"email": f"{n}@example.org"}) for n in range(21)]
-        assert [response.status_code for response in responses] == [202] * 20 + [429]
+    async def request_sign_ups(self, service: Service, numbers: range) -> list[int]:
+        responses = [await service.post("/v1/auth/sign-up", {"email": f"{n}@example.org"}) for n in numbers]
+        return [response.status_code for response in responses]
+
+    async def test_source_whose_emails_stay_unused_is_throttled(self, service: Service) -> None:
+        assert await self.request_sign_ups(service, range(102)) == [202] * 100 + [429] * 2
+        service.clock.now += 60
+        assert await self.request_sign_ups(service, range(102, 103)) == [202]
+
+    async def test_completed_sign_ups_of_a_source_are_not_failures(self, service: Service) -> None:
+        await self.request_sign_ups(service, range(90))
+        for name in ("x", "y", "z"):
+            email = f"{name}@example.org"
+            await service.post("/v1/auth/sign-up", {"email": email})
+            token = await service.emailed_token(email, "verify_email")
+            verified = await service.post("/v1/auth/verify-email", {"token": token, "password": PASSWORD})
+            assert verified.status_code == 201
+        assert await self.request_sign_ups(service, range(90, 101)) == [202] * 10 + [429]
+
+    async def test_completed_sign_ups_count_towards_a_generous_limit(self, service: Service) -> None:
+        limit = EMAILS_OF_SOURCE.allowance
+        by = compute_mac(service.app.state.identity.registration.keys.throttle, "mail by source", "198.51.100.1")
+        row = {"source": by, "failures": 0, "successes": 1, "last_attempt_at": service.clock.now}
+        async with service.database.transaction() as session:
+            await session.execute(insert(throttle), [{**row, "account": b"%d" % n} for n in range(limit)])
+        assert await self.request_sign_ups(service, range(1)) == [429]
+        service.clock.now += 1
+        assert await self.request_sign_ups(service, range(1)) == [202]
 
 
 class TestSessions:

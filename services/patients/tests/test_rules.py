@@ -28,13 +28,12 @@ from millrace_patients.crypto.service_keys import ServiceKeys, compute_mac
 from millrace_patients.signing.model import MARGIN, KeyAge, RotationPolicy
 from millrace_patients.throttle.model import (
     DEVICE,
-    EMAIL,
+    EMAILS_OF_SOURCE,
     SOURCE,
-    WINDOW,
+    UNUSED_EMAILS,
     AttemptCount,
     DelayPolicy,
     account_policy,
-    discard_if_old,
 )
 from millrace_platform.authentication import Principal, Role
 from millrace_platform.client_address import UNKNOWN, find_client_address
@@ -46,18 +45,14 @@ ONE, TWO = UUID(int=1), UUID(int=2)
 class TestThrottleDelays:
     @given(st.integers(0, 10_000), st.floats(0, 1e6))
     def test_wait_is_bounded_and_ends(self, failures: int, later: float) -> None:
-        for policy in (DEVICE, EMAIL, SOURCE, account_policy(AttemptCount(failures, 0.0))):
+        for policy in (DEVICE, SOURCE, UNUSED_EMAILS, EMAILS_OF_SOURCE, account_policy(failures)):
             wait = policy.wait(AttemptCount(failures, 1000.0), 1000.0 + later)
             assert 0 <= wait <= policy.cap
             assert policy.wait(AttemptCount(failures, 1000.0), 1000.0 + later + wait) <= 1e-6
 
     @given(st.integers(0, 10_000))
     def test_new_source_always_has_an_attempt(self, failures: int) -> None:
-        assert account_policy(AttemptCount(failures, 0.0)).wait(AttemptCount(0, 0.0), 0.0) == 0
-
-    def test_old_attempts_are_discarded(self) -> None:
-        assert discard_if_old(AttemptCount(9, 0.0), WINDOW) == AttemptCount(9, 0.0)
-        assert discard_if_old(AttemptCount(9, 0.0), WINDOW + 1) == AttemptCount(0, WINDOW + 1)
+        assert account_policy(failures).wait(AttemptCount(0, 0.0), 0.0) == 0
 
     def test_wait_doubles(self) -> None:
         policy = DelayPolicy(allowance=2, base=3.0, cap=20.0)

@@ -79,11 +79,13 @@ queued_email = sa.Table(
 throttle = sa.Table(
     "throttle",
     metadata,
-    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("account", sa.LargeBinary, primary_key=True),
+    sa.Column("source", sa.LargeBinary, primary_key=True, index=True),
     sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("successes", sa.Integer, nullable=False),
     sa.Column("last_attempt_at", sa.Float(53), nullable=False, index=True),
 )
-"""Attempt counts. `key` is a MAC, so the table contains no addresses; `last_attempt_at` is in Unix seconds."""
+"""Attempts of a source at an account. Both are MACs, so the table contains no addresses; times are Unix seconds."""
 
 signing_key = sa.Table(
     "signing_key",

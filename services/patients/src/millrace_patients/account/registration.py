@@ -72,6 +72,7 @@ class Registration:
             challenge = await self.challenges.redeem(work.session, ChallengeKind.SIGN_UP, token, work.now)
             if challenge is None:
                 raise _invalid_token()
+            await self.throttle.forgive_emails(work.session, challenge.email_index)
             return await self._insert_account(work, challenge, hashed)
 
     async def reset_password(self, token: str, password: str, source: str) -> None:
@@ -84,6 +85,7 @@ class Registration:
                 raise _invalid_token()
             await repository.set_password(work.session, account.id, hashed)
             await self.sessions.end_all(work.session, account.id, work.now)
+            await self.throttle.forgive_emails(work.session, challenge.email_index)
             # Forgotten passwords usually follow failed attempts from this source.
             await self.throttle.reset_after_success(
                 work.session, self.throttle.create_attempt(challenge.email_index, source, None)

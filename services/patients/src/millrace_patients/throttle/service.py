@@ -1,45 +1,48 @@
 """Counts attempts, and delays further ones."""
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from millrace_feeds.clock import Clock
 from millrace_patients.crypto.service_keys import compute_mac
 from millrace_patients.schema import throttle
 from millrace_patients.throttle.model import (
     DEVICE,
-    EMAIL,
-    EMAIL_SOURCE,
+    EMAILS_OF_SOURCE,
+    EMAILS_TO_ADDRESS,
     SOURCE,
+    UNUSED_EMAILS,
     WINDOW,
     AttemptCount,
     account_policy,
-    discard_if_old,
 )
 from millrace_platform.database import Database, Session
 from millrace_platform.errors import TooManyRequests
 
+ROWS_LIMIT = EMAILS_OF_SOURCE.allowance + 64
+"""Maximum number of rows that a count reads: no policy distinguishes larger numbers."""
+_LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(:keys) AS key").bindparams(
+    bindparam("keys", type_=ARRAY(BigInteger))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Keys of the counts that one password attempt increases. `source` and `account` are None for a known device."""
+    """Keys of the row that counts the failures of one source, or of one known device, at one account."""
 
-    own: bytes
-    """Key of the source at the account, or of the known device; its count is reset after a success."""
-    source: bytes | None
-    account: bytes | None
-
-    @property
-    def keys(self) -> list[bytes]:
-        return [key for key in (self.own, self.source, self.account) if key is not None]
+    account: bytes
+    source: bytes
+    is_known_device: bool
 
 
 class Throttle:
-    """Counts attempts in the database, shared by all instances. `key` is the HMAC key that hides addresses."""
+    """Counts attempts in the database, shared by all instances. `key` is the HMAC key that hides addresses.
+
+    There is one row for each source that failed at an account. Attempts that are refused or succeed leave none.
+    """
 
     def __init__(self, database: Database, key: bytes, clock: Clock) -> None:
         self._database = database
@@ -47,36 +50,30 @@ class Throttle:
         self._clock = clock
 
     def create_attempt(self, account: bytes, source: str, device: bytes | None) -> Attempt:
-        """Return the keys of the counts that an attempt increases.
+        """Return the keys of the count that an attempt increases.
 
         `account` is the email index of an address, which need not have an account; `device` is None for an unknown
         device.
         """
         if device is not None:
-            return Attempt(self._mac("device", account, device), None, None)
-        return Attempt(
-            self._mac("source at account", account, source), self._mac("source", source), self._mac("account", account)
-        )
+            return Attempt(self._mac("account of device", account), self._mac("device", device), is_known_device=True)
+        return Attempt(self._mac("account", account), self._mac("source", source), is_known_device=False)
 
     async def count_attempt(self, attempt: Attempt) -> None:
         """Count the attempt; if it comes too early, raise a 429 problem and count nothing."""
         now = self._clock.time()
         async with self._database.transaction() as session:
-            counts = await _lock_counts(session, attempt.keys, now)
-            wait = _wait(attempt, counts, now)
+            await _lock(session, attempt.account, attempt.source)
+            wait = await _find_wait(session, attempt, now)
             if wait == 0:
-                await _increment(session, attempt.keys, now)
+                await _increment(session, attempt.account, attempt.source, now)
         if wait > 0:
             raise _too_many_attempts(wait)
 
     async def reset_after_success(self, session: Session, attempt: Attempt) -> None:
-        """Subtract a successful attempt: reset the source's or device's count at the account, keep other failures."""
-        await session.execute(delete(throttle).where(throttle.c.key == attempt.own))
-        others = [key for key in (attempt.source, attempt.account) if key is not None]
-        for key in sorted(others):
-            await session.execute(
-                update(throttle).where(throttle.c.key == key).values(failures=func.greatest(throttle.c.failures - 1, 0))
-            )
+        """Forgive the failures of the source, or of the known device, at the account; keep all others."""
+        own = (throttle.c.account == attempt.account, throttle.c.source == attempt.source)
+        await session.execute(delete(throttle).where(*own))
 
     async def count_email(self, account: bytes, source: str) -> bool:
         """Count an email to an address; return False if the address has reached its limit.
@@ -86,14 +83,22 @@ class Throttle:
         to, by = self._mac("mail", account), self._mac("mail by source", source)
         now = self._clock.time()
         async with self._database.transaction() as session:
-            counts = await _lock_counts(session, [to, by], now)
-            wait = EMAIL_SOURCE.wait(counts[by], now)
-            free = EMAIL.wait(counts[to], now) == 0
+            await _lock(session, to, by)
+            unused = await _count(session, throttle.c.source == by, now)
+            requested = await _count(session, throttle.c.source == by, now, with_successes=True)
+            wait = max(UNUSED_EMAILS.wait(unused, now), EMAILS_OF_SOURCE.wait(requested, now))
+            is_free = (await _count(session, throttle.c.account == to, now)).failures < EMAILS_TO_ADDRESS
             if wait == 0:
-                await _increment(session, [to, by] if free else [by], now)
+                # Requests beyond the limit of an address must not prolong it.
+                await _increment(session, to if is_free else self._mac("mail beyond limit"), by, now)
         if wait > 0:
             raise _too_many_attempts(wait)
-        return free
+        return is_free
+
+    async def forgive_emails(self, session: Session, account: bytes) -> None:
+        """Count the emails to an address as successes, because the token of one was used."""
+        to_address = update(throttle).where(throttle.c.account == self._mac("mail", account))
+        await session.execute(to_address.values(successes=throttle.c.successes + throttle.c.failures, failures=0))
 
     async def delete_expired(self, session: Session) -> None:
         """Delete counts whose last attempt was more than `WINDOW` seconds ago."""
@@ -103,33 +108,53 @@ class Throttle:
         return compute_mac(self._key, kind, *parts)
 
 
-def _wait(attempt: Attempt, counts: Mapping[bytes, AttemptCount], now: float) -> float:
-    own = counts[attempt.own]
-    if attempt.source is None or attempt.account is None:
+async def _lock(session: Session, *keys: bytes) -> None:
+    """Make concurrent calls with one of the keys wait until the transaction ends.
+
+    The locks need no rows, and are taken in one order, so that concurrent calls cannot deadlock.
+    """
+    await session.execute(_LOCK, {"keys": sorted(int.from_bytes(key[:8], signed=True) for key in keys)})
+
+
+async def _find_wait(session: Session, attempt: Attempt, now: float) -> float:
+    is_own = (throttle.c.account == attempt.account) & (throttle.c.source == attempt.source)
+    own = await _count(session, is_own, now)
+    if attempt.is_known_device:
         return DEVICE.wait(own, now)
-    return max(account_policy(counts[attempt.account]).wait(own, now), SOURCE.wait(counts[attempt.source], now))
+    anywhere = await _count(session, throttle.c.account == attempt.account, now)
+    by_source = await _count(session, throttle.c.source == attempt.source, now)
+    return max(account_policy(anywhere.failures).wait(own, now), SOURCE.wait(by_source, now))
 
 
-async def _lock_counts(session: Session, keys: Sequence[bytes], now: float) -> dict[bytes, AttemptCount]:
-    """Return the counts and lock their rows in one order, so that concurrent calls cannot deadlock."""
-    found: dict[bytes, AttemptCount] = {}
-    for key in sorted(keys):
-        fresh = insert(throttle).values(key=key, failures=0, last_attempt_at=now)
-        # The update changes nothing, but locks and returns the row.
-        statement = fresh.on_conflict_do_update(
-            index_elements=["key"], set_={"last_attempt_at": throttle.c.last_attempt_at}
+async def _count(
+    session: Session, condition: ColumnElement[bool], now: float, *, with_successes: bool = False
+) -> AttemptCount:
+    """Return the sum over those matching rows that are not older than `WINDOW`."""
+    counted = throttle.c.failures + throttle.c.successes if with_successes else throttle.c.failures
+    rows = select(counted.label("failures"), throttle.c.last_attempt_at)
+    rows = rows.where(condition, throttle.c.last_attempt_at >= now - WINDOW, counted > 0)
+    # Very many sources may attack one account.
+    bounded = rows.order_by(throttle.c.last_attempt_at.desc()).limit(ROWS_LIMIT).subquery()
+    total = select(
+        func.coalesce(func.sum(bounded.c.failures), 0), func.coalesce(func.max(bounded.c.last_attempt_at), now)
+    )
+    failures, last_attempt_at = (await session.execute(total)).one()
+    return AttemptCount(int(failures), last_attempt_at)
+
+
+async def _increment(session: Session, account: bytes, source: bytes, now: float) -> None:
+    is_old = throttle.c.last_attempt_at < now - WINDOW
+    counted = insert(throttle).values(account=account, source=source, failures=1, successes=0, last_attempt_at=now)
+    await session.execute(
+        counted.on_conflict_do_update(
+            index_elements=["account", "source"],
+            set_={
+                "failures": case((is_old, 1), else_=throttle.c.failures + 1),
+                "successes": case((is_old, 0), else_=throttle.c.successes),
+                "last_attempt_at": now,
+            },
         )
-        row = (await session.execute(statement.returning(throttle.c.failures, throttle.c.last_attempt_at))).one()
-        found[key] = discard_if_old(AttemptCount(row.failures, row.last_attempt_at), now)
-        if found[key].failures < row.failures:
-            await session.execute(update(throttle).where(throttle.c.key == key).values(failures=0, last_attempt_at=now))
-    return found
-
-
-async def _increment(session: Session, keys: Sequence[bytes], now: float) -> None:
-    for key in sorted(keys):
-        counted = update(throttle).where(throttle.c.key == key)
-        await session.execute(counted.values(failures=throttle.c.failures + 1, last_attempt_at=now))
+    )
 
 
 def _too_many_attempts(wait: float) -> TooManyRequests:

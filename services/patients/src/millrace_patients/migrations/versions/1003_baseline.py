@@ -4,7 +4,7 @@ from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
 
-revision = "1002"
+revision = "1003"
 down_revision = None
 
 TABLES = """
@@ -75,12 +75,16 @@ CREATE TABLE queued_email (
 CREATE INDEX queued_email_email_index_idx ON queued_email (email_index);
 CREATE INDEX queued_email_created_at_idx ON queued_email (created_at);
 
--- key is a MAC of an address or email; last_attempt_at is in Unix seconds.
+-- Attempts of a source at an account, which are MACs of addresses; last_attempt_at is in Unix seconds.
 CREATE TABLE throttle (
-    key bytea CONSTRAINT throttle_pkey PRIMARY KEY,
+    account bytea,
+    source bytea,
     failures integer NOT NULL,
-    last_attempt_at double precision NOT NULL
+    successes integer NOT NULL,
+    last_attempt_at double precision NOT NULL,
+    CONSTRAINT throttle_pkey PRIMARY KEY (account, source)
 );
+CREATE INDEX throttle_source_idx ON throttle (source);
 CREATE INDEX throttle_last_attempt_at_idx ON throttle (last_attempt_at);
 
 -- created_at is in Unix seconds.
