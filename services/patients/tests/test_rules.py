@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from millrace_patients.access import Permission, has_permission
 from millrace_patients.account.device import create_device_token, verify_device_token
 from millrace_patients.account.model import normalize_email
+from millrace_patients.account.weaknesses import find_weaknesses, load_common_passwords
 from millrace_patients.audit.model import START, Action, AuditEntry, Head, Link, Purpose, compute_digest, find_faults
 from millrace_patients.crypto.kms import UnwrapError
 from millrace_patients.crypto.kms_local import (
@@ -57,6 +58,46 @@ class TestThrottleDelays:
     def test_wait_doubles(self) -> None:
         policy = DelayPolicy(allowance=2, base=3.0, cap=20.0)
         assert [policy.wait(AttemptCount(n, 0.0), 0.0) for n in range(6)] == [0, 0, 3, 6, 12, 20]
+
+
+class TestPasswords:
+    COMMON = load_common_passwords()
+
+    @pytest.mark.parametrize(
+        ("password", "reason"),
+        [
+            ("Q1w2e3r4t5y6", "most common"),
+            ("Correct Horse Battery Staple", "most common"),
+            ("123Liverpool!2024", "most common"),
+            ("ｐａｓｓｗｏｒｄ１２３４", "most common"),
+            ("passwordpassword", "easy to guess"),
+            ("P4ssw0rdP4ssw0rd", "easy to guess"),
+            ("1987654321987", "easy to guess"),
+            ("millracemillrace", "easy to guess"),
+            ("LovelaceLovelace", "easy to guess"),
+            ("abcabcabcabc", "different characters"),
+            ("x" * 256, "different characters"),
+            ("ada.lovelace@example.org!", "similar to the email address"),
+        ],
+    )
+    def test_weak_password_has_a_reason(self, password: str, reason: str) -> None:
+        assert any(reason in each for each in find_weaknesses(password, "ada.lovelace@example.org", self.COMMON))
+
+    @pytest.mark.parametrize(
+        "password",
+        [
+            "a quiet sentence about rivers",
+            "étoile de la mémoire",
+            "vK3-9tQz_81hw",
+            "a quiet sentence about rivers" + " x" * 100,
+        ],
+    )
+    def test_strong_password_has_none(self, password: str) -> None:
+        assert list(find_weaknesses(password, "ada.lovelace@example.org", self.COMMON)) == []
+
+    def test_list_covers_frequent_passwords_of_breaches(self) -> None:
+        assert len(self.COMMON) > 10_000
+        assert {"password1234", "qwerty123456", "1q2w3e4r5t6y"} <= self.COMMON
 
 
 class TestRotation:

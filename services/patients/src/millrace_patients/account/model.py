@@ -1,7 +1,6 @@
 """Accounts and their rules, without I/O."""
 
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -12,8 +11,6 @@ from millrace_platform.authentication import Role
 PASSWORD_MINIMUM = 12
 PASSWORD_MAXIMUM = 256
 """Maximum length in characters, to bound the time of hashing. NIST SP 800-63B requires that 64 are accepted."""
-DISTINCT_MINIMUM = 5
-"""Minimum number of different characters in a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +38,6 @@ def normalize_email(text: str) -> str:
 def normalize_password(text: str) -> str:
     """Return the password in Unicode form NFKC, the same for every keyboard (NIST SP 800-63B, section 3.1.1.2)."""
     return unicodedata.normalize("NFKC", text)
-
-
-def find_weaknesses(password: str, email: str) -> Iterator[str]:
-    """Yield the reasons to reject a password, as sentences for the user; none if it is acceptable."""
-    if len(set(password)) < DISTINCT_MINIMUM:
-        yield f"The password has fewer than {DISTINCT_MINIMUM} different characters."
-    folded = password.casefold()
-    if email in folded or folded in email or email.partition("@")[0] == folded:
-        yield "The password is too similar to the email address."
 
 
 def find_inconsistency(roles: tuple[Role, ...], practice_ids: tuple[UUID, ...]) -> str | None:

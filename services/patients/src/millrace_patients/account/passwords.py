@@ -1,4 +1,7 @@
-"""Argon2id hashing (RFC 9106) in separate threads: one hash takes tens of milliseconds and megabytes of memory."""
+"""Hashing (argon2id, RFC 9106) and estimation of passwords in separate threads, because both are slow.
+
+One hash takes tens of milliseconds and megabytes of memory.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -10,6 +13,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from millrace_patients.account.model import normalize_password
+from millrace_patients.account.weaknesses import find_weaknesses, load_common_passwords
 from millrace_patients.settings import PatientsSettings
 from millrace_platform.errors import Unavailable
 
@@ -17,9 +21,15 @@ T = TypeVar("T")
 
 
 class Passwords:
-    """Hashes and verifies passwords. At most `queue` calls are pending; further ones raise a 503 problem."""
+    """Hashes, verifies and estimates passwords. At most `queue` calls are pending; further ones raise a 503 problem.
 
-    def __init__(self, hasher: PasswordHasher, executor: ThreadPoolExecutor, queue: int) -> None:
+    `common` are the passwords that are rejected as too common.
+    """
+
+    def __init__(
+        self, hasher: PasswordHasher, common: frozenset[str], executor: ThreadPoolExecutor, queue: int
+    ) -> None:
+        self._common = common
         self._hasher = hasher
         self._executor = executor
         self._queue = queue
@@ -30,6 +40,10 @@ class Passwords:
         """Return the password's hash as a PHC string, which includes the parameters."""
         text = normalize_password(password)
         return await self._run_in_thread(lambda: self._hasher.hash(text))
+
+    async def find_weaknesses(self, password: str, email: str) -> list[str]:
+        """Return the reasons to reject a new password of the account with this address; empty if it is acceptable."""
+        return await self._run_in_thread(lambda: list(find_weaknesses(password, email, self._common)))
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Return whether the password matches the hash; if that is None, return False after the same work."""
@@ -63,4 +77,4 @@ async def open_passwords(settings: PatientsSettings) -> AsyncIterator[Passwords]
     memory = settings.patients_password_memory
     hasher = PasswordHasher(time_cost=3, memory_cost=memory, parallelism=min(4, memory // 8))
     with ThreadPoolExecutor(settings.patients_password_threads, thread_name_prefix="argon2") as executor:
-        yield Passwords(hasher, executor, settings.patients_password_queue)
+        yield Passwords(hasher, load_common_passwords(), executor, settings.patients_password_queue)

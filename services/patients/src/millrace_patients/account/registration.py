@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from millrace_patients.account import repository
-from millrace_patients.account.model import Account, find_weaknesses
+from millrace_patients.account.model import Account
 from millrace_patients.account.passwords import Passwords
 from millrace_patients.account.repository import EMAIL_LABEL
 from millrace_patients.audit.model import Action, AuditEntry, Purpose
@@ -24,6 +24,7 @@ from millrace_platform.authentication import Role
 from millrace_platform.errors import FieldError, Problem, Unprocessable
 from millrace_platform.ids import Ids
 
+CHOOSE_ANOTHER = "Choose another password; a sentence that only you would write works best."
 _EMAIL_KINDS = {
     (ChallengeKind.SIGN_UP, ChallengeKind.SIGN_UP): EmailKind.VERIFY_EMAIL,
     (ChallengeKind.SIGN_UP, ChallengeKind.PASSWORD_RESET): EmailKind.ACCOUNT_EXISTS,
@@ -101,10 +102,10 @@ class Registration:
             challenge = await self.challenges.find(session, kind, token, self.units.now())
         if challenge is None:
             raise _invalid_token()
-        found = list(find_weaknesses(password, challenge.email))
+        found = await self.passwords.find_weaknesses(password, challenge.email)
         if found:
             raise Unprocessable(
-                errors=[FieldError(field="password", detail=each, remedy="Choose another password.") for each in found]
+                errors=[FieldError(field="password", detail=each, remedy=CHOOSE_ANOTHER) for each in found]
             )
         return await self.passwords.hash(password)
 

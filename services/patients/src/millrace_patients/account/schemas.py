@@ -34,8 +34,8 @@ NewPassword = Annotated[
     Field(
         min_length=PASSWORD_MINIMUM,
         max_length=PASSWORD_MAXIMUM,
-        description="Any characters; a sentence works best.",
-        examples=["correct horse battery staple"],
+        description="Any characters; a sentence works best. Common and easily guessed passwords are rejected.",
+        examples=["a quiet sentence about rivers"],
     ),
 ]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=PASSWORD_MAXIMUM)]
