@@ -39,5 +39,7 @@ for service in "$@"; do
     sql postgres "CREATE DATABASE $service OWNER $service" >/dev/null
     sql postgres "REVOKE ALL ON DATABASE $service FROM PUBLIC" >/dev/null
   fi
+  # The parameter group makes it log changes of the schema and of roles.
+  sql "$service" "CREATE EXTENSION IF NOT EXISTS pgaudit" >/dev/null
   echo "$service: database and role exist"
 done
