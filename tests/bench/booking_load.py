@@ -156,7 +156,7 @@ def _percentile(values: list[float], share: float) -> float:
 
 
 def plan(found: Iterable[Opening], patients: int) -> list[Booking]:
-    """Give each opening to a patient who has no visit at that time, in turns; leave out those that nobody can take.
+    """Give each opening to a patient who has no visit at that time, in turns; leave out those that no patient can take.
 
     The openings of all provider-locations are interleaved, so that clients don't compete for one.
     """

@@ -1,4 +1,4 @@
-"""What protects a deployment from outside, and what its logs contain; for both ways of deployment."""
+"""The protection of a deployment from outside, and the content of its logs; for both ways of deployment."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
