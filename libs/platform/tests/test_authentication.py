@@ -165,6 +165,10 @@ def hs256_with_the_public_key(encoding: Encoding) -> str:
     return f"{content}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
+NESTED: list[object] = []
+for _ in range(900):
+    NESTED = [NESTED]
+
 FORGERIES = {
     "alg none": unsigned_token({"alg": "none", "kid": "k1"}),
     "alg none in mixed case": unsigned_token({"alg": "nOnE", "kid": "k1"}),
@@ -196,6 +200,12 @@ FORGERIES = {
     "too long": token(filler="x" * 9000),
     "empty": "",
     "not ASCII": "é.é.é",
+    "deeply nested header": base64.urlsafe_b64encode(b"[" * 3_000).decode() + ".e30.AA",
+    "deeply nested payload": sign_by_hand({"alg": "RS256", "kid": "k1"}, payload=NESTED),
+    "type of another type": sign_by_hand({"alg": "RS256", "kid": "k1", "typ": []}),
+    "kid that isn't Unicode": sign_by_hand({"alg": "RS256", "kid": "\ud800"}),
+    "times of 400 digits": token(exp=10**400),
+    "time after the year 9999": token(exp=1e300),
 }
 
 

@@ -239,6 +239,14 @@ async def test_nul_in_text_is_unprocessable(database: Database) -> None:
     assert caught.value.errors[0]["detail"] == "A text contains the character NUL."
 
 
+@pytest.mark.parametrize("number", [2**31, 2**63], ids=["for the column", "for every type"])
+async def test_value_out_of_the_columns_range_is_unprocessable(database: Database, number: int) -> None:
+    async with database.transaction() as session:
+        with pytest.raises(Unprocessable) as caught:
+            await session.execute(insert(thing).values(id=number, name="a"))
+    assert caught.value.errors[0]["detail"] == "A value is out of range."
+
+
 async def test_spans_of_statements_contain_no_values(database: Database) -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()

@@ -1,10 +1,12 @@
 """ETags and preconditions (RFC 9110)."""
 
+from datetime import datetime
+
 import httpx
 import pytest
 from fastapi import APIRouter, Response
 
-from millrace_platform.preconditions import IfMatch, IfNoneMatch, Tags, etag, parse_tags
+from millrace_platform.preconditions import IfMatch, IfModifiedSince, IfNoneMatch, Tags, etag, parse_tags
 
 CURRENT = 7
 router = APIRouter()
@@ -19,6 +21,11 @@ async def change(if_match: IfMatch) -> Response:
 @router.get("/thing")
 async def read(if_none_match: IfNoneMatch) -> Response:
     return Response(status_code=304 if if_none_match.match_weakly(CURRENT) else 200)
+
+
+@router.get("/dated")
+async def read_dated(known_since: IfModifiedSince) -> datetime | None:
+    return known_since
 
 
 async def put(client: httpx.AsyncClient, tags: str | None) -> httpx.Response:
@@ -59,6 +66,11 @@ async def test_invalid_if_match_is_rejected(router_client: httpx.AsyncClient, ta
 )
 async def test_if_none_match(router_client: httpx.AsyncClient, tags: str, status: int) -> None:
     assert (await router_client.get("/thing", headers={"If-None-Match": tags})).status_code == status
+
+
+@pytest.mark.parametrize("date", ["soon", "Sat, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 99 Foo 0000", ""])
+async def test_invalid_if_modified_since_is_ignored(router_client: httpx.AsyncClient, date: str) -> None:
+    assert (await router_client.get("/dated", headers={"If-Modified-Since": date})).text == "null"
 
 
 def test_asterisk_with_spaces_matches_any_version() -> None:

@@ -122,6 +122,23 @@ async def test_too_deeply_nested_json_is_an_error_of_the_body(client: httpx.Asyn
     assert error["field"] == "body"
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"count": 1, "\\ud800": 1}', b'{"count": "\\udfff"}', b'["a", "\\ud800"]', b'"\\ud800"']
+)
+async def test_text_that_is_not_unicode_is_rejected(client: httpx.AsyncClient, body: bytes) -> None:
+    response = await client.put("/v1/items/1", content=body, headers={"content-type": "application/json"})
+    (error,) = problem(response, 422, "invalid-request")["errors"]
+    assert error["field"] in ("body", "count", "[1]")
+    assert error["detail"] == "The text is not valid Unicode."
+
+
+async def test_number_of_thousands_of_digits_is_an_error_of_the_body(client: httpx.AsyncClient) -> None:
+    headers = {"content-type": "application/json"}
+    response = await client.put("/v1/items/1", content=b'{"count": ' + b"9" * 5_000 + b"}", headers=headers)
+    (error,) = problem(response, 422, "invalid-request")["errors"]
+    assert error["field"] == "body"
+
+
 async def test_invalid_values_are_not_repeated(client: httpx.AsyncClient) -> None:
     response = await client.put("/v1/items/1", json={"count": SECRET, "addresses": SECRET})
     problem(response, 422, "invalid-request")

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from millrace_platform.context import route_template
 from millrace_platform.errors import Forbidden
 from millrace_platform.ids import Uuid7
+from millrace_platform.json_input import check_body_text
 from millrace_platform.middleware import ErrorHandling, RequestContext, RequestLimits
 from millrace_platform.problems import install_problem_handlers
 from millrace_platform.query import QueryCheck
@@ -63,7 +64,7 @@ def create_client(router: APIRouter) -> httpx.AsyncClient:
     check_query = QueryCheck()
     app = FastAPI(
         middleware=[Middleware(ErrorHandling), bounds, Middleware(TypedRoutes, routers=[router])],
-        dependencies=[Depends(check_query)],
+        dependencies=[Depends(check_query), Depends(check_body_text)],
     )
     install_problem_handlers(app)
     app.include_router(router)
@@ -105,6 +106,10 @@ async def send_to_both(method: str, path: str, **request: Any) -> list[httpx.Res
         ("POST", "/things?count=1", JSON, b'{"count": ', 422),
         ("POST", "/things?count=1", {"Content-Type": "text/plain"}, b'{"count": 1}', 422),
         ("DELETE", "/other", {}, b"", 405),
+        ("POST", "/things", {"X-Caller": "jo", **JSON}, b'{"count": 1, "\\ud800": 1}', 422),
+        ("POST", "/things", {"X-Caller": "jo", **JSON}, b'{"count": "\\ud800"}', 422),
+        ("POST", "/things?count=1", {"X-Caller": "jo", **JSON}, b'{"count": "\\ud800"}', 422),
+        ("POST", "/things", {"X-Caller": "jo", **JSON}, b"[" * 900, 422),
     ],
 )
 async def test_typed_route_responds_as_fastapi_does(

@@ -182,10 +182,10 @@ class TestRead:
         for params in ({"npi": OTHER_NPI, "cursor": cursor}, {"npi": NPI, "cursor": cursor + "x"}):
             response = await service.client.get("/v1/reviews", params=params)
             assert (response.status_code, field_of(response)) == (422, "cursor")
-        for position in (-(2**63), 2**64 - 1):
+        for position, status in ((-(2**63), 200), (2**63 - 1, 200), (2**63, 422)):
             made_up = Cursors("reviews", int).write(position, filters={"": "/v1/reviews", "npi": NPI})
             response = await service.client.get("/v1/reviews", params={"npi": NPI, "cursor": made_up})
-            assert response.status_code == 200
+            assert response.status_code == status
         own = await service.client.get("/v1/reviews/own", params={"cursor": cursor}, headers=service.caller().headers)
         assert own.status_code == 422
 

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from millrace_platform.background import Background, Task
 from millrace_platform.health import Check, Readiness, install_health
 from millrace_platform.ids import Ids, Uuid7
+from millrace_platform.json_input import check_body_text
 from millrace_platform.middleware import ErrorHandling, RequestContext, RequestLimits
 from millrace_platform.openapi import ServiceApplication, operation_id, problems, require_unique_operation_ids
 from millrace_platform.problems import install_problem_handlers
@@ -67,7 +68,7 @@ def create_app(
         title=title,
         lifespan=_lifespan(start, background, readiness, settings.start_timeout),
         middleware=_middleware(settings, unavailable_on, ids or Uuid7(), routers),
-        dependencies=[Depends(check_query)],
+        dependencies=[Depends(check_query), Depends(check_body_text)],
         responses=problems(422),
         generate_unique_id_function=operation_id,
         redirect_slashes=False,

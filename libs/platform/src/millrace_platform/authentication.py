@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
-import msgspec
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from joserfc import jws
@@ -25,6 +24,7 @@ from joserfc.util import to_bytes, urlsafe_b64decode
 from millrace_feeds.clock import Clock
 from millrace_platform.context import request_notes
 from millrace_platform.errors import Forbidden, Unauthenticated
+from millrace_platform.json_input import decode_json
 from millrace_platform.jwks import open_key_cache
 from millrace_platform.settings import PlatformSettings
 
@@ -36,10 +36,12 @@ VERIFIED_LIMIT = 2_048
 """Maximum number of verified tokens in the cache, which then takes a few megabytes."""
 LEEWAY = 30.0
 """Allowed difference between clocks, in seconds."""
+LATEST_MOMENT = 253_402_300_799
+"""The last second of the year 9999, up to which times can be converted to dates."""
 GROUPS_LIMIT = 200
 PRACTICE_GROUP = "practice/"
 
-_TYPES = frozenset({None, "JWT", "at+jwt"})
+_TYPES = frozenset({"JWT", "at+jwt"})
 _KNOWN_HEADERS = frozenset({"alg", "kid", "typ"})
 """Accepted header parameters; others could supply keys (`jku`, `jwk`, `x5u`, `x5c`) or change rules (`crit`, `b64`)."""
 
@@ -144,12 +146,13 @@ def key_id(token: str) -> str:
     if len(token) > TOKEN_LIMIT or token.count(".") != 2:
         raise InvalidTokenError("not a compact JWS")
     try:
-        header = msgspec.json.decode(urlsafe_b64decode(to_bytes(token.partition(".")[0])))
-    except (ValueError, msgspec.DecodeError) as error:
+        header = decode_json(urlsafe_b64decode(to_bytes(token.partition(".")[0])))
+    except ValueError as error:
         raise InvalidTokenError("unreadable header") from error
     if not isinstance(header, dict) or not header.keys() <= _KNOWN_HEADERS:
         raise InvalidTokenError("header not accepted")
-    if header.get("alg") != ALGORITHM or header.get("typ") not in _TYPES:
+    kind = header.get("typ")
+    if header.get("alg") != ALGORITHM or not (kind is None or (isinstance(kind, str) and kind in _TYPES)):
         raise InvalidTokenError("algorithm or type not accepted")
     kid = header.get("kid")
     if not isinstance(kid, str) or not kid:
@@ -161,8 +164,8 @@ def decode_claims(token: str, key: RSAKey) -> Mapping[str, Any]:
     """Return the claims; raise `InvalidTokenError` if the signature is wrong or the payload is no JSON object."""
     try:
         payload = jws.deserialize_compact(token, key, algorithms=[ALGORITHM]).payload
-        claims = msgspec.json.decode(payload)
-    except (JoseError, ValueError, msgspec.DecodeError) as error:
+        claims = decode_json(payload)
+    except (JoseError, ValueError, RecursionError) as error:
         raise InvalidTokenError("bad signature or payload") from error
     if not isinstance(claims, dict):
         raise InvalidTokenError("claims aren't an object")
@@ -202,7 +205,7 @@ def check_validity(claims: Mapping[str, Any], rules: TokenRules, now: float) -> 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
     # In Python a bool is an int; in JSON it is not a number.
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > LATEST_MOMENT:
         raise InvalidTokenError(name)
     return float(value)
 

@@ -1,5 +1,6 @@
 """Translate errors of PostgreSQL into problems that the caller of a service can act upon."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,12 +9,18 @@ from sqlalchemy.exc import DBAPIError
 
 from millrace_platform.errors import Conflict, FieldError, Problem, TimedOut, Unavailable, Unprocessable
 
-NUL_IN_TEXT = "22021"
+_NUL_IN_TEXT = frozenset({"22021", "22P05"})
+"""SQLSTATE codes of the character NUL in a text and in a JSON text."""
+_DATA = "22"
+"""SQLSTATE class of values that a column or an operator can't take, on our side or the server's."""
 _STATEMENT_CANCELED = "57014"
 _CONCURRENT_UPDATE = frozenset({"40001", "40P01"})
 """SQLSTATE codes of a serialization failure and a deadlock."""
 _UNAVAILABLE = ("08", "53", "57P", "55P03", "25006")
 """SQLSTATE prefixes: connection lost, out of resources, stopping or starting, lock not available, read-only standby."""
+
+
+_faults = logging.getLogger("millrace.fault")
 
 
 @contextmanager
@@ -47,9 +54,14 @@ def driver_errors_as_problems(connection: asyncpg.Connection) -> Iterator[None]:
 def problem_from_error(error: DBAPIError) -> Problem | None:
     """Return the problem to respond with for a database error; None if the service itself has to handle it."""
     sqlstate: str = getattr(error.orig, "sqlstate", None) or ""
-    if sqlstate == NUL_IN_TEXT:
+    if sqlstate in _NUL_IN_TEXT:
         nul = FieldError(field="request", detail="A text contains the character NUL.", remedy="Remove U+0000.")
         return Unprocessable(errors=[nul])
+    if sqlstate.startswith(_DATA):
+        # Fields should be limited where they are parsed, so that the problem names the field.
+        _faults.warning("value out of the database's range", exc_info=error)
+        wrong = FieldError(field="request", detail="A value is out of range.", remedy="Send smaller or shorter values.")
+        return Unprocessable(errors=[wrong])
     if sqlstate in _CONCURRENT_UPDATE:
         return Conflict("A concurrent request changed the same resources. Send the request again.")
     if sqlstate == _STATEMENT_CANCELED:

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import math
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Annotated, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -10,6 +12,7 @@ import msgspec
 from fastapi import Query, Request
 
 from millrace_platform.errors import FieldError, Unprocessable
+from millrace_platform.resources import YEARS
 
 K = TypeVar("K")
 
@@ -28,7 +31,8 @@ class Cursors(Generic[K]):
     """Writes and reads the cursors of one list. `position` is the type of its sort key, e.g. `tuple[str, int]`.
 
     A cursor contains a digest of its position, the list's name and the filters, to detect truncated or invented cursors
-    and those of other lists. It isn't signed, as a cursor grants no access.
+    and those of other lists. It isn't signed, as a cursor grants no access: so a position that a client made up is
+    refused unless the database can compare it.
     """
 
     name: str
@@ -46,8 +50,10 @@ class Cursors(Generic[K]):
             check, body = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
             if check != self._check(body, filters):
                 raise ValueError("the digest differs")
-            return msgspec.msgpack.decode(body, type=self.position)
-        except (ValueError, msgspec.DecodeError) as error:
+            position = msgspec.msgpack.decode(body, type=self.position)
+            _require_storable(position)
+            return position
+        except (ValueError, msgspec.DecodeError, RecursionError) as error:
             wrong = FieldError(
                 field="cursor",
                 detail="Not a cursor of this list with these filters.",
@@ -58,6 +64,26 @@ class Cursors(Generic[K]):
     def _check(self, body: bytes, filters: object) -> bytes:
         scope = msgspec.msgpack.encode([self.name, filters], order="sorted")
         return hashlib.blake2b(scope + body, digest_size=_CHECK_BYTES).digest()
+
+
+def _require_storable(value: object) -> None:
+    """Raise ValueError for a value of a position that no column of PostgreSQL can have."""
+    match value:
+        case tuple() | list():
+            for each in value:
+                _require_storable(each)
+        case int():
+            if not -(2**63) <= value < 2**63:
+                raise ValueError("not a bigint")
+        case float():
+            if not math.isfinite(value):
+                raise ValueError("not a finite number")
+        case str():
+            if "\0" in value:
+                raise ValueError("NUL in a text")
+        case date():  # or a datetime
+            if value.year not in YEARS or (isinstance(value, datetime) and value.tzinfo is None):
+                raise ValueError("not a time of this platform")
 
 
 def next_link(request: Request, cursor: str) -> str:

@@ -94,7 +94,7 @@ async def _if_modified_since(
     """Parse If-Modified-Since; treat an invalid date as a missing one (RFC 9110, section 13.1.3)."""
     try:
         moment = parsedate_to_datetime(if_modified_since or "")
-    except ValueError:
+    except (ValueError, OverflowError):  # OverflowError: a number of the date has 20 digits
         return None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 

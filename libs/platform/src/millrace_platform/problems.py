@@ -59,8 +59,9 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 # the type it is registered for
-    if isinstance(error.__cause__, UnicodeError | RecursionError):
-        # FastAPI raises this for a body that is not UTF-8 or is nested too deeply; treat it like other invalid JSON.
+    if isinstance(error.__cause__, ValueError | RecursionError):
+        # FastAPI raises this for a body that is not UTF-8, is nested too deeply or has a number of thousands of digits;
+        # treat it like other invalid JSON.
         return problem_response(unreadable_body())
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -75,7 +76,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
 
 
 def unreadable_body() -> Problem:
-    """Return the problem for a body that isn't UTF-8 or is nested too deeply."""
+    """Return the problem for a body that isn't UTF-8, is nested too deeply or has too long a number."""
     return Unprocessable(errors=[_UNREADABLE_BODY])
 
 

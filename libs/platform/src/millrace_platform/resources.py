@@ -1,14 +1,27 @@
 """Base classes for the schemas of HTTP resources, and field types that several services use."""
 
-from datetime import date
-from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
+from datetime import date, datetime
+from typing import Annotated, Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from millrace_platform.patterns import SINGLE_LINE, Pattern
 
 R = TypeVar("R")
+D = TypeVar("D", date, datetime)
+
+YEARS: Final = range(2000, 2200)
+"""Years of the days and times that requests name; outside of them, date arithmetic could overflow."""
 
 Text = Annotated[
     str,
@@ -41,8 +54,24 @@ def _reject_number(value: Any) -> Any:
     return value
 
 
+def require_near(day: D) -> D:
+    """Return the day or time; raise a validation error unless its year is one of `YEARS`."""
+    if day.year not in YEARS:
+        remedy = f"Give a year from {YEARS[0]} to {YEARS[-1]}."
+        raise PydanticCustomError("year", "The day is too far from today.", {"remedy": remedy})
+    return day
+
+
 Date: TypeAlias = Annotated[date, BeforeValidator(_reject_number)]
-"""A date as YYYY-MM-DD."""
+"""A date in any year, as YYYY-MM-DD; for arithmetic use `Day`."""
+Day: TypeAlias = Annotated[Date, AfterValidator(require_near)]
+"""A day of this platform's time, as YYYY-MM-DD."""
+Moment: TypeAlias = Annotated[
+    AwareDatetime,
+    AfterValidator(require_near),
+    Field(description="RFC 3339 with offset.", examples=["2026-11-23T09:30:00-05:00"]),
+]
+"""A time with its offset from UTC, within this platform's time."""
 
 
 class Schema(BaseModel):

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from millrace_platform.errors import problem_of_status
+from millrace_platform.json_input import require_unicode
 from millrace_platform.problems import invalid_request, is_json, unreadable_body
 from millrace_platform.query import AcceptedQuery, is_list
 
@@ -85,6 +86,7 @@ class TypedRoute:
             content = await _read_body(request)
             values[name] = _parse_body(request, model, content, body_errors)
         self._accepted.check(request.query_params)
+        require_unicode(content)
         errors: Errors = []
         await self._parameters.read(request, values, errors)
         errors += body_errors
@@ -152,11 +154,11 @@ def _parse_body(request: Request, model: type[BaseModel], content: bytes, errors
     except json.JSONDecodeError as error:
         problem = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error"}
         raise invalid_request(request, [{**problem, "ctx": {"error": error.msg}}], content) from None
-    except (UnicodeError, RecursionError) as error:
-        raise unreadable_body() from error
     except ValidationError as error:
         errors += _located(error, "body")
         return None
+    except (ValueError, RecursionError) as error:
+        raise unreadable_body() from error
 
 
 def _located(error: ValidationError, part: str) -> Errors:

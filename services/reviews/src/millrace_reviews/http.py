@@ -10,8 +10,6 @@ from millrace_platform.openapi import problems
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 
 _CURSORS = Cursors("reviews", int)
-_MAX_POSITION = 2**63 - 1
-"""Highest position that PostgreSQL's bigint can represent; a forged cursor may contain a higher one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Pagination:
         """
         if self.cursor is None:
             return None
-        return max(0, min(_CURSORS.read(self.cursor, filters=self._scope(filters)), _MAX_POSITION))
+        return _CURSORS.read(self.cursor, filters=self._scope(filters))
 
     def next_cursor(self, response: Response, position: int | None, **filters: str) -> str | None:
         """Return the cursor of the page at `position`, and add a `Link` to that page to the response.

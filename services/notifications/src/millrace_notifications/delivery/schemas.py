@@ -1,16 +1,15 @@
 """Schemas of deliveries."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from millrace_notifications.delivery.model import Attempt, Delivery, State
-from millrace_platform.resources import Body, Schema
+from millrace_platform.resources import Body, Moment, Schema
 
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """Bounds within which a time can be converted to every time zone."""
 
 
@@ -63,10 +62,7 @@ class DeliveryWithAttempts(DeliveryResource):
 class RedeliveryBody(Body):
     """Selection of the messages to redeliver."""
 
-    since: Annotated[
-        AwareDatetime,
-        Field(ge=EARLIEST, le=LATEST, description="Redeliver messages created since then. Retention: 30 days."),
-    ]
+    since: Annotated[Moment, Field(description="Redeliver messages created since then. Retention: 30 days.")]
     delivered: Annotated[bool, Field(description="Include messages that were delivered.")] = False
 
 

@@ -12,6 +12,7 @@ from millrace_platform.idempotency import InIdempotencyKey
 from millrace_platform.openapi import problems
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 from millrace_platform.preconditions import IfNoneMatch, OptionalIfMatch, etag
+from millrace_platform.resources import Moment
 from millrace_platform.responses import NO_STORE
 from millrace_platform.routing import TypedRouter
 from millrace_scheduling.access import InPatient, InStaff
@@ -20,7 +21,6 @@ from millrace_scheduling.appointment.repository import Position, position_before
 from millrace_scheduling.appointment.rescheduling import ReschedulingService
 from millrace_scheduling.appointment.schemas import AppointmentPage, AppointmentResource, BookBody, CancelBody, MoveBody
 from millrace_scheduling.appointment.service import AppointmentService
-from millrace_scheduling.hold.schemas import Start
 
 router = APIRouter(prefix="/v1/appointments", tags=["appointments"])
 direct = TypedRouter(prefix="/v1/appointments", tags=["appointments"])
@@ -77,8 +77,8 @@ async def list_appointments(
     provider_location: Annotated[
         UUID | None, Query(description="Return its appointments, for its staff; without it, the caller's own.")
     ] = None,
-    from_: Annotated[Start, Query(alias="from", description="Return those that start then or later.")] = BEGINNING,
-    to: Annotated[Start, Query(description="Return those that start before; later than `from`.")] = END,
+    from_: Annotated[Moment, Query(alias="from", description="Return those that start then or later.")] = BEGINNING,
+    to: Annotated[Moment, Query(description="Return those that start before; later than `from`.")] = END,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> AppointmentPage:

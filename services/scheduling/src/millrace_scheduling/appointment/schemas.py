@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from millrace_platform.resources import Body, Schema, Version
+from millrace_platform.resources import Body, Moment, Schema, Version
 from millrace_scheduling.appointment.model import CANCELLATION_REASONS, Appointment, Party, State
-from millrace_scheduling.hold.schemas import Start, VisitFields, visit_fields
+from millrace_scheduling.hold.schemas import VisitFields, visit_fields
 from millrace_scheduling.zones import get_zone
 
 
@@ -47,7 +47,7 @@ class CancelBody(Body):
 class MoveBody(Body):
     """The new time at the same provider-location: either a free start, or a hold of the caller."""
 
-    start: Start | None = None
+    start: Moment | None = None
     hold_id: UUID | None = None
 
     @model_validator(mode="after")

@@ -4,13 +4,13 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from millrace_contracts.entities import Mode, PatientKind
-from millrace_platform.resources import Schema
+from millrace_platform.resources import Day, Moment, Schema
 from millrace_scheduling.availability.explanation import Reason
 from millrace_scheduling.availability.visit_types import VisitCriteria
-from millrace_scheduling.calendar.schemas import Day, Slug, VisitReasonSlug, require_near
+from millrace_scheduling.calendar.schemas import Slug, VisitReasonSlug
 
 MAX_PROVIDER_LOCATIONS = 50
 MAX_DAYS = 31
@@ -46,9 +46,7 @@ class AvailabilityParameters(VisitParameters):
     from_: Annotated[
         Day | None, Field(alias="from", description="First day, in the local time of each location; today by default.")
     ] = None
-    to: Annotated[date | None, Field(description=f"Last day, at most {MAX_DAYS} days in all; 7 days by default.")] = (
-        None
-    )
+    to: Annotated[Day | None, Field(description=f"Last day, at most {MAX_DAYS} days in all; 7 days by default.")] = None
 
 
 class ExplainParameters(VisitParameters):
@@ -57,7 +55,7 @@ class ExplainParameters(VisitParameters):
     model_config = ConfigDict(frozen=True)
 
     provider_location: UUID
-    start: Annotated[AwareDatetime, AfterValidator(require_near)]
+    start: Moment
 
 
 class BookableVisitResource(Schema):

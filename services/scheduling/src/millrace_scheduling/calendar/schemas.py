@@ -1,7 +1,7 @@
 """REST resources of calendars: hours as `HH:MM`, blocks as local times without an offset."""
 
-from datetime import date, datetime
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from millrace_contracts.entities import Mode, PatientKind
 from millrace_platform.patterns import SINGLE_LINE, SLUG, Pattern
-from millrace_platform.resources import Body, Version
+from millrace_platform.resources import Body, Day, Version, require_near
 from millrace_reference.text import find_closest
 from millrace_reference.visit_reasons import all_visit_reasons, find_visit_reason
 from millrace_scheduling.calendar.model import (
@@ -27,8 +27,6 @@ from millrace_scheduling.zones import UnknownTimeZoneError, get_zone
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-YEARS = range(2000, 2100)
-D = TypeVar("D", date, datetime)
 
 
 def _invalid(kind: str, message: str, remedy: str) -> PydanticCustomError:
@@ -59,13 +57,6 @@ def _require_local_time(moment: datetime) -> datetime:
     return require_near(moment.replace(second=0, microsecond=0))
 
 
-def require_near(day: D) -> D:
-    """Return the day; raise a validation error if it is so far from today that date arithmetic could overflow."""
-    if day.year not in YEARS:
-        raise _invalid("year", "The day is too far from today.", f"Give a year from {YEARS[0]} to {YEARS[-1]}.")
-    return day
-
-
 TimeOfDay = Annotated[
     str,
     Pattern(r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$", "Give hours and minutes from 00:00 to 24:00, such as 09:30."),
@@ -76,7 +67,6 @@ LocalTime = Annotated[
     AfterValidator(_require_local_time),
     Field(description="Local time at the location.", examples=["2026-12-24T12:00"]),
 ]
-Day = Annotated[date, AfterValidator(require_near)]
 VisitReasonSlug = Annotated[str, AfterValidator(_require_visit_reason)]
 Slug = Annotated[str, StringConstraints(max_length=60), SLUG]
 Name = Annotated[

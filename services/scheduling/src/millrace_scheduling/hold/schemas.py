@@ -1,13 +1,13 @@
 """Holds as REST resources."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from millrace_contracts.entities import Mode, PatientKind
-from millrace_platform.resources import Body, Schema
+from millrace_platform.resources import Body, Moment, Schema
 from millrace_scheduling.calendar.schemas import Slug, VisitReasonSlug
 from millrace_scheduling.hold.model import Hold
 from millrace_scheduling.hold.visit_request import VisitRequest
@@ -17,16 +17,6 @@ from millrace_scheduling.zones import get_zone
 Reason = Annotated[VisitReasonSlug, Field(max_length=100, examples=["annual-physical"])]
 """A slug of the directory's visit reasons."""
 
-Start = Annotated[
-    AwareDatetime,
-    Field(
-        ge=datetime(2000, 1, 1, tzinfo=UTC),
-        lt=datetime(2200, 1, 1, tzinfo=UTC),
-        description="RFC 3339 with offset.",
-        examples=["2026-11-23T09:30:00-05:00"],
-    ),
-]
-
 
 class HoldBody(Body):
     """The time to hold and its visit. `dependant_id` is set if the visit is for a dependant of the patient.
@@ -35,7 +25,7 @@ class HoldBody(Body):
     """
 
     provider_location_id: UUID
-    start: Start
+    start: Moment
     visit_reason: Reason | None = None
     patient: PatientKind = "new"
     mode: Mode = "in_person"

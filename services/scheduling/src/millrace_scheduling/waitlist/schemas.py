@@ -7,12 +7,12 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from millrace_contracts.entities import Mode, PatientKind
-from millrace_platform.resources import Body, Schema
+from millrace_platform.resources import Body, Day, Schema
 from millrace_scheduling.hold.schemas import Reason
 from millrace_scheduling.waitlist.model import Entry, EntryState, ListedEntry, Offer
 from millrace_scheduling.zones import get_zone
 
-FirstDay = Annotated[date, Field(alias="from", description="The first day, in the time zone of the provider-location.")]
+FirstDay = Annotated[Day, Field(alias="from", description="The first day, in the time zone of the provider-location.")]
 
 
 class JoinBody(Body):
@@ -26,7 +26,7 @@ class JoinBody(Body):
     mode: Mode = "in_person"
     dependant_id: UUID | None = None
     from_: FirstDay
-    to: date
+    to: Day
 
     def to_entry(self, identifier: UUID, patient_id: UUID, now: datetime) -> Entry:
         return Entry(

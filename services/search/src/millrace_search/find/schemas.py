@@ -1,10 +1,10 @@
 """Query parameters of searches, and schemas of responses for the API description (`response` encodes them)."""
 
-from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from millrace_platform.resources import Day
 from millrace_search.engine.ranking import Sort
 from millrace_search.schemas import Address, NamedPractice, NamedSpecialty, Openings, Position
 
@@ -94,8 +94,8 @@ class SearchParameters(BaseModel):
     new_patients: Annotated[
         bool | None, Field(description="`true`: only providers who accept new patients; `false`: only those who don't.")
     ] = None
-    available_from: Annotated[date | None, Field(description="Only with an opening on this local day or later.")] = None
-    available_to: Annotated[date | None, Field(description="Only with an opening on this local day or earlier.")] = None
+    available_from: Annotated[Day | None, Field(description="Only with an opening on this local day or later.")] = None
+    available_to: Annotated[Day | None, Field(description="Only with an opening on this local day or earlier.")] = None
     available_within: Annotated[
         str | None,
         Field(max_length=10, description="Only with an opening within this many days, including today: `1d` to `60d`."),
