@@ -40,7 +40,7 @@ def import_providers(deployed: Deployment, files: Path, *, seed: int) -> None:
     deployed.run("directory", str(MILLRACE), "import", "nppes", str(files / "nppes.csv"))
 
 
-UNREADABLE = ("provider-location/unknown", "practice/unknown")
+UNREADABLE = ("provider-location/unknown", "practice/unknown", "account/unknown")
 """Partition keys of records that are no valid events; each consumer reads entities of one of these types."""
 
 

@@ -1,5 +1,6 @@
 """The consumers of a feed share the five reads per second of a Kinesis shard."""
 
+from millrace_directory.bootstrap import READS_PER_SECOND as DIRECTORY
 from millrace_notifications.bootstrap import READS_PER_SECOND as NOTIFICATIONS
 from millrace_patients.bootstrap import READS_PER_SECOND as PATIENTS
 from millrace_projector.bootstrap import READS_PER_SECOND as PROJECTOR
@@ -11,4 +12,4 @@ GRANTED = 5.0
 
 
 def test_consumers_of_entities_stay_within_the_read_limit() -> None:
-    assert NOTIFICATIONS + PATIENTS + PROJECTOR + REVIEWS + SCHEDULING <= GRANTED
+    assert DIRECTORY + NOTIFICATIONS + PATIENTS + PROJECTOR + REVIEWS + SCHEDULING <= GRANTED

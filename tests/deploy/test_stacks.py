@@ -23,9 +23,10 @@ TABLES = (
     "truth",
     "refinery",
     "dead-letters",
+    "erasures",
     *(
         f"{service}-leases"
-        for service in ("refinery", "projector", "scheduling", "patients", "reviews", "notifications")
+        for service in ("refinery", "projector", "directory", "scheduling", "patients", "reviews", "notifications")
     ),
 )
 

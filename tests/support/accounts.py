@@ -12,6 +12,16 @@ from tests.support.platform import Platform, wait_for
 PASSWORD = "a quiet sentence about rivers"
 PROFILE = {"given_name": "Ada", "family_name": "Lovelace", "birth_date": "1980-12-10"}
 EMAIL_SECONDS = 30.0
+REFUSAL_SECONDS = 30.0
+_UNKNOWN = "00000000-0000-4000-8000-000000000000"
+PRIVATE_PATHS = {
+    "PATIENTS": f"/v1/patients/{_UNKNOWN}/dependants/{_UNKNOWN}",
+    "DIRECTORY": f"/v1/directory/practices/{_UNKNOWN}",
+    "SCHEDULING": f"/v1/appointments/feeds/{_UNKNOWN}",
+    "REVIEWS": f"/v1/reviews/{_UNKNOWN}",
+    "NOTIFICATIONS": f"/v1/webhooks/{_UNKNOWN}",
+}
+"""By service, a path of an unknown resource that a caller with a valid token could delete."""
 _sources = itertools.count(1)
 
 
@@ -62,6 +72,26 @@ class Accounts:
         if shares_with is not None:
             share = f"/v1/patients/{account.id}/practices/{shares_with}"
             self._http.put(share, headers=account.headers).raise_for_status()
+        return account
+
+    def sign_out_everywhere(self, account: Account) -> Account:
+        """End all sessions of the account; return it once every service refuses its access token."""
+        self._http.post("/v1/auth/sign-out-everywhere", headers=account.headers).raise_for_status()
+        return self._refused(account)
+
+    def erase(self, account: Account) -> Account:
+        """Erase the person; return the account once every service refuses its access token."""
+        self._http.delete(f"/v1/patients/{account.id}", headers=account.headers).raise_for_status()
+        return self._refused(account)
+
+    def _refused(self, account: Account) -> Account:
+        for service, path in PRIVATE_PATHS.items():
+            url = f"{self._platform.variables[f'MILLRACE_{service}_URL']}{path}"
+
+            def is_refused(url: str = url) -> bool:
+                return self._http.delete(url, headers=account.headers).status_code == httpx.codes.UNAUTHORIZED
+
+            wait_for(is_refused, seconds=REFUSAL_SECONDS, what=f"a refusal by {service}")
         return account
 
     def _email(self, name: str) -> str:

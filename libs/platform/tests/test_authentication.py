@@ -117,7 +117,7 @@ async def test_valid_token_identifies_the_caller(verifier: Verifier) -> None:
     groups = ["staff", "practice/p1", "practice/p2", "something-else"]
     principal = await verifier.verify(token(groups=groups))
     assert principal == Principal(
-        UUID(SUBJECT), frozenset({Role.STAFF}), frozenset({"p1", "p2"}), NOW, NOW + 900, session="s1"
+        UUID(SUBJECT), frozenset({Role.STAFF}), frozenset({"p1", "p2"}), NOW, NOW + 900, NOW, session="s1"
     )
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from millrace_contracts.envelope import Envelope
+from millrace_feeds.errors import Unavailable as LedgerUnavailable
 from millrace_feeds.testing import wait_until
 from millrace_patients.directory.model import EntryKind
 from millrace_patients.main import create
@@ -92,6 +94,23 @@ class FakeDirectory:
 
 
 @dataclass
+class MemoryLedger:
+    """Ledger of erasures in memory."""
+
+    erased: dict[UUID, datetime] = field(default_factory=dict)
+    is_available: bool = True
+
+    async def add(self, person_id: UUID, erased_at: datetime) -> None:
+        if not self.is_available:
+            raise LedgerUnavailable("no ledger")
+        self.erased.setdefault(person_id, erased_at)
+
+    async def list(self) -> AsyncIterator[UUID]:
+        for person_id in self.erased:
+            yield person_id
+
+
+@dataclass
 class Account:
     """Signed-in account; `headers` carry the access token."""
 
@@ -122,6 +141,7 @@ class Service:
     settings: PatientsSettings
     database: Database
     directory: FakeDirectory
+    ledger: MemoryLedger
     consumed: int = 0
 
     async def publish(self, *events: Event) -> None:
@@ -198,10 +218,11 @@ class Service:
 async def running(settings: PatientsSettings, clock: ManualClock | None = None) -> AsyncIterator[Service]:
     """Prepare the database and run the service on it."""
     await prepare(settings)
-    clock, feeds, directory = clock or ManualClock(), MemoryFeeds(), FakeDirectory()
-    app = create(settings, feeds.infrastructure(clock), lambda _url: nullcontext(directory))
+    clock, feeds, directory, ledger = clock or ManualClock(), MemoryFeeds(), FakeDirectory(), MemoryLedger()
+    infrastructure = feeds.infrastructure(clock)
+    app = create(settings, infrastructure, lambda _url: nullcontext(directory), lambda _settings: nullcontext(ledger))
     async with (
         run_app(app) as client,
         open_database(settings.patients_database_url, name="test", pool_size=2, seconds=5) as database,
     ):
-        yield Service(app, client, clock, feeds, settings, database, directory)
+        yield Service(app, client, clock, feeds, settings, database, directory, ledger)

@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fastapi.routing import iter_route_contexts
@@ -303,7 +305,8 @@ async def test_feed_contains_ids_and_states_only(service: Service, ada: Account)
     await service.client.delete(ada.path, headers=ada.headers)
     published = [
         (each.type, each.subject, each.entityversion, json.loads(bytes(each.data)))
-        for each in await service.published(5)
+        for each in await service.published(6)
+        if each.subject == f"patient/{ada.id}"
     ]
 
     def state(name: str, *, dependants: Sequence[str] = (), cards: Sequence[str] = ()) -> dict[str, Any]:
@@ -324,12 +327,13 @@ async def test_replay_publishes_all_patients_with_their_versions(service: Servic
     ada, bob = await service.patient("a@example.org"), await service.patient("b@example.org")
     child = await create_record(service, bob, "dependants", CHILD)
     await service.client.delete(ada.path, headers=ada.headers)
-    before = len(await service.published(4))
-    assert (await service.client.post("/internal/patients/replay")).json() == {"count": 2, "next": None}
-    again = (await service.published(before + 2))[before:]
+    before = len(await service.published(5))
+    assert (await service.client.post("/internal/patients/replay")).json() == {"count": 3, "next": None}
+    again = (await service.published(before + 3))[before:]
     of_bob = json.loads(next(bytes(each.data) for each in again if each.subject == f"patient/{bob.id}"))
     assert (of_bob["may_book"], of_bob["dependant_ids"]) == (True, [child["id"]])
     assert {(each.subject, each.entityversion, each.replay) for each in again} == {
+        (f"account/{ada.id}", 1, True),
         (f"patient/{ada.id}", 2, True),
         (f"patient/{bob.id}", 2, True),
     }
@@ -338,18 +342,31 @@ async def test_replay_publishes_all_patients_with_their_versions(service: Servic
 async def test_first_profile_creates_the_person_with_an_external_issuer(postgres_dsn: str) -> None:
     async with running(settings_for(postgres_dsn)) as local:
         account = await local.account("a@example.org")
-        verifier = local.app.state.verifier
+        verifier = local.app.state.verifier.verifier
+        issuer = local.app.state.identity.issuer
     async with running(
         settings_for(
             postgres_dsn + "", patients_identity="cognito", patients_master_keys=local.settings.patients_master_keys
         )
     ) as service:
-        service.app.state.verifier = verifier
+        service.app.state.verifier = replace(service.app.state.verifier, verifier=verifier)
         assert (await service.try_sign_in("a@example.org")).status_code == 404
         stranger = Account(account.id, "", account.tokens)
         first = await service.client.put(stranger.path, json=PROFILE, headers=stranger.headers)
         assert first.status_code == 201
+        service.clock.now += 1
         assert (await service.client.delete(stranger.path, headers=stranger.headers)).status_code == 204
+        assert (await service.client.get(stranger.path, headers=stranger.headers)).status_code == 401
+        # The other issuer doesn't know of the erasure.
+        issuer.clock.now += 2
+        token = issuer.issue(
+            UUID(account.id),
+            roles=[],
+            practices=[],
+            session=None,
+            authenticated_at=service.app.state.patients.units.now(),
+        )
+        stranger.tokens["access_token"] = token
         for method, body in (("GET", None), ("PUT", PROFILE)):
             response = await service.client.request(method, stranger.path, json=body, headers=stranger.headers)
             assert response.status_code == 404

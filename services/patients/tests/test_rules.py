@@ -279,7 +279,7 @@ class TestChains:
     ],
 )
 def test_permissions_by_role(roles: set[Role], practices: set[str], permissions: set[Permission]) -> None:
-    other = Principal(TWO, frozenset(roles), frozenset(practices), 0, 0)
+    other = Principal(TWO, frozenset(roles), frozenset(practices), 0, 0, 0)
     assert {
         permission for permission in Permission if has_permission(other, ONE, frozenset({"p1"}), permission)
     } == permissions

@@ -58,7 +58,7 @@ class PlainTokenVerifier:
         is_staff = role == Role.STAFF
         subject = uuid5(NAMESPACE, token) if is_staff or not name else UUID(name)
         practices = frozenset(filter(None, name.split(","))) if is_staff else frozenset[str]()
-        return Principal(subject, frozenset({Role(role)}), practices, now, now + 900)
+        return Principal(subject, frozenset({Role(role)}), practices, now, now + 900, now)
 
 
 def bearer(role: str, name: str = "") -> dict[str, str]:

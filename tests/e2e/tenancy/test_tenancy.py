@@ -51,6 +51,18 @@ def _practice(platform: Platform, http: httpx.Client, admin: Account, name: str)
     return str(http.post(url, json={"name": name}, headers=admin.headers).raise_for_status().json()["id"])
 
 
+@pytest.fixture(scope="module")
+def signed_out_admin(world: World) -> Account:
+    """Return an administrator who has signed out everywhere; all services refuse the access token."""
+    return world.accounts.sign_out_everywhere(world.accounts.staff("signed-out", "admin"))
+
+
+@pytest.fixture(scope="module")
+def erased_patient(world: World) -> Account:
+    """Return a patient who was erased; all services refuse the access token."""
+    return world.accounts.erase(world.accounts.patient("erased"))
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_operation_with_an_identifier_has_a_row(platform: Platform, service: str) -> None:
     document = httpx.get(f"{platform.variables[f'MILLRACE_{service.upper()}_URL']}/openapi.json").json()
@@ -65,6 +77,17 @@ def test_each_role_gets_the_expected_status(world: World, service: str, operatio
         calls.call_existing(actor)
         calls.call_unknown(actor)
     calls.call_as_false_owner()
+
+
+@pytest.mark.parametrize(("service", "operation"), EXPECTED, ids=[name for _, name in EXPECTED])
+def test_token_of_an_ended_session_is_as_good_as_none(
+    world: World, signed_out_admin: Account, erased_patient: Account, service: str, operation: str
+) -> None:
+    row = TABLES[service][operation]
+    if row.statuses[Actor.ANONYMOUS] == httpx.codes.UNAUTHORIZED:
+        calls = _Calls(world, service, operation, row)
+        for account in (signed_out_admin, erased_patient):
+            calls.call_with_ended_session(account)
 
 
 class _Calls:
@@ -108,6 +131,11 @@ class _Calls:
         assert response.status_code == self._row.crossing, response.text
         if not response.is_success:
             assert _refusal_of(response, theirs) == _refusal_of(self._send(stranger, unknown), unknown)
+
+    def call_with_ended_session(self, account: Account) -> None:
+        response = self._send(account, self._thing().ids)
+        assert response.status_code == httpx.codes.UNAUTHORIZED, response.text
+        assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
 
     def _thing(self) -> Thing:
         if self._created is None:

@@ -13,6 +13,7 @@ import msgspec
 Sex: TypeAlias = Literal["F", "M", "X"]
 Mode: TypeAlias = Literal["in_person", "video"]
 PatientKind: TypeAlias = Literal["existing", "new"]
+AccountRole: TypeAlias = Literal["patient", "staff", "support", "admin"]
 NAMESPACE = uuid.UUID("8f0a1f52-4d0c-5c55-9a57-5b6f6f3a5d10")
 
 
@@ -218,6 +219,21 @@ class Patient(Entity, frozen=True, kw_only=True):
     """The patient's dependants, sorted."""
     insurance_card_ids: tuple[str, ...] = ()
     """The insurance cards of the patient and of the dependants, sorted."""
+
+
+class Account(Entity, frozen=True, kw_only=True):
+    """An account that signs in: an opaque id, its roles, and which access tokens are refused. Never anything personal.
+
+    An account without an event is a patient's whose tokens were never revoked.
+    """
+
+    id: str
+    state: Literal["active", "erased"]
+    roles: tuple[AccountRole, ...] = ()
+    practice_ids: tuple[str, ...] = ()
+    """The practices that a member of staff works for, sorted."""
+    tokens_valid_from: str | None = None
+    """RFC 3339, UTC. Access tokens that were issued before are refused; null if none are."""
 
 
 def provider_location_id(npi: str, location: str) -> str:

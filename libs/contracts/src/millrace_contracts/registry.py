@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from millrace_contracts.entities import (
+    Account,
     Appointment,
     Availability,
     Entity,
@@ -61,6 +62,7 @@ REVIEW_SUMMARY = Contract("review-summary", ReviewSummary, ("npi",))
 APPOINTMENT = Contract("appointment", Appointment, ("id",))
 WAITLIST_OFFER = Contract("waitlist-offer", WaitlistOffer, ("id",))
 PATIENT = Contract("patient", Patient, ("id",))
+ACCOUNT = Contract("account", Account, ("id",))
 
 CONTRACTS: dict[str, Contract[Entity]] = {
     contract.name: contract  # type: ignore[misc] # Contract is invariant; the table is only for lookups
@@ -75,6 +77,7 @@ CONTRACTS: dict[str, Contract[Entity]] = {
         APPOINTMENT,
         WAITLIST_OFFER,
         PATIENT,
+        ACCOUNT,
     )
 }
 

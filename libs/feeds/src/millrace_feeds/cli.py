@@ -46,6 +46,7 @@ _CONSUMER_GROUPS = (
     ("scheduling", "entities"),
     ("reviews", "entities"),
     ("notifications", "entities"),
+    ("directory", "entities"),
     ("patients", "entities"),
 )
 """The applications that consume a stream, and the default name of the stream."""

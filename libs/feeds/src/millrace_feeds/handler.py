@@ -1,6 +1,7 @@
 """The interface of a consumer's handler, and the test whether an error means an unavailable store."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from botocore.exceptions import ClientError, HTTPClientError
@@ -27,6 +28,17 @@ class Handler(Protocol):
         single record that keeps failing becomes a dead letter with the text of the exception.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeHandler:
+    """Calls several handlers in turn; each ignores records that it isn't responsible for."""
+
+    handlers: Sequence[Handler]
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        for handler in self.handlers:
+            await handler.handle(records)
 
 
 OutagePredicate = Callable[[BaseException], bool]

@@ -65,6 +65,7 @@ class Principal:
     authenticated_at: float
     """Time at which the caller last entered the password."""
     expires_at: float
+    issued_at: float
     session: str | None = None
 
     def has(self, *roles: Role) -> bool:
@@ -97,6 +98,10 @@ class TokenVerifier(Protocol):
 
 class InvalidTokenError(Exception):
     """Raised if a token is not valid; the message is for logs and tests, not for the caller."""
+
+
+class RevokedTokenError(InvalidTokenError):
+    """Raised for a token that was valid until its session ended, its account's roles changed or it was erased."""
 
 
 class _VerifiedToken(NamedTuple):
@@ -189,6 +194,7 @@ def parse_principal(claims: Mapping[str, Any], rules: TokenRules) -> Principal:
         practices=frozenset(group.removeprefix(PRACTICE_GROUP) for group in groups if group.startswith(PRACTICE_GROUP)),
         authenticated_at=_moment(claims, "auth_time"),
         expires_at=_moment(claims, "exp"),
+        issued_at=_moment(claims, "iat"),
         session=session if isinstance(session, str) else None,
     )
 
@@ -248,6 +254,11 @@ async def principal(
     verifier: TokenVerifier = request.app.state.verifier
     try:
         caller = await verifier.verify(credentials.credentials)
+    except RevokedTokenError as error:
+        raise Unauthenticated(
+            "The session has ended or its roles have changed. Refresh the tokens, or sign in again.",
+            error="invalid_token",
+        ) from error
     except InvalidTokenError as error:
         raise Unauthenticated(
             "The access token is invalid or expired. Sign in again.", error="invalid_token"

@@ -33,7 +33,7 @@ _KEYS: Final = {
     "insurance-plan": (PLAN_PREFIX + "{0}", PROFILE),
 }
 """Format strings of partition and sort key by entity type; the arguments are the parts of the subject."""
-_NOT_STORED: Final = frozenset({"appointment", "patient", "waitlist-offer"})
+_NOT_STORED: Final = frozenset({"account", "appointment", "patient", "waitlist-offer"})
 """Entity types that are not stored because searches don't use them."""
 
 

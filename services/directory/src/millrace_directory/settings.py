@@ -7,3 +7,4 @@ from millrace_platform.settings import PlatformSettings
 
 class DirectorySettings(PlatformSettings):
     directory_database_url: str = Field("postgresql://127.0.0.1:5432/directory", repr=False)
+    directory_leases_table: str = "millrace-directory-leases"

@@ -29,6 +29,7 @@ from millrace_directory.model import State
 from millrace_directory.practice.model import Practice
 from millrace_directory.provider.model import Provider
 from millrace_directory.provider_location.model import ProviderLocation
+from millrace_platform.revocation import define_revocation_table
 
 metadata = MetaData(
     naming_convention={
@@ -39,6 +40,7 @@ metadata = MetaData(
         "ck": "%(table_name)s_%(constraint_name)s_check",
     }
 )
+define_revocation_table(metadata)
 
 KeyText = Text(collation="C")
 """Type of a textual key, compared by bytes so that lists and the snapshot are sorted like the subjects."""

@@ -6,6 +6,7 @@ from random import SystemRandom
 
 from fastapi import FastAPI
 
+from millrace_feeds.handler import CompositeHandler
 from millrace_notifications.account_email.forwarder import AccountEmailForwarder
 from millrace_notifications.delivery.dispatcher import Dispatcher
 from millrace_notifications.delivery.fan_out import FanOut
@@ -29,6 +30,7 @@ from millrace_notifications.sweep import Sweep
 from millrace_notifications.worker import Worker
 from millrace_platform.application import ServiceRuntime
 from millrace_platform.persistence import open_service_database
+from millrace_platform.revocation import RevocationHandler, Revocations, RevocationVerifier
 from millrace_platform.service import Infrastructure, Subscription, aws_settings
 
 APPLICATION = "notifications"
@@ -56,7 +58,10 @@ async def start(
     database = await stack.enter_async_context(
         open_service_database(settings, settings.notifications_database_url, name=APPLICATION)
     )
-    app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
+    verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
+    revocations = Revocations(database, clock)
+    await revocations.refresh()
+    app.state.verifier = RevocationVerifier(verifier, revocations)
     patients = await stack.enter_async_context(open_patients(settings.patients_url))
     mailer = await stack.enter_async_context(open_mailer(settings))
     # Emails are personal data, so they are stored in memory only if they may be shown.
@@ -67,7 +72,8 @@ async def start(
         open_poster(seconds=settings.notifications_webhook_timeout, concurrency=concurrency, loopback=loopback)
     )
     scheduler = EmailScheduler(clock, ids)
-    handler = FeedHandler(database, AppointmentUpdater(scheduler, FanOut(ids), clock), scheduler, clock)
+    updater = AppointmentUpdater(scheduler, FanOut(ids), clock)
+    handler = CompositeHandler((FeedHandler(database, updater, scheduler, clock), RevocationHandler(database, clock)))
     subscription = Subscription(
         APPLICATION, settings.entities_stream, settings.notifications_leases_table, READS_PER_SECOND, is_retryable
     )
@@ -89,6 +95,7 @@ async def start(
     return ServiceRuntime(
         tasks={
             "consumer": consumer.run,
+            "revocations": revocations.run,
             "emails": Worker("emails", sender.lease_due, sender.send, settings.notifications_mails_at_once).run,
             "deliveries": Worker("deliveries", dispatcher.lease_due, dispatcher.deliver, concurrency).run,
             "account-emails": forwarder.run,

@@ -2,6 +2,8 @@
 
 from sqlalchemy import MetaData
 
+from millrace_platform.revocation import define_revocation_table
+
 metadata = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -11,3 +13,4 @@ metadata = MetaData(
         "ck": "%(table_name)s_%(constraint_name)s_check",
     }
 )
+define_revocation_table(metadata)

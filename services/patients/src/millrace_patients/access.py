@@ -15,7 +15,6 @@ from fastapi import Depends, Header
 
 from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.person.vault import PersonKey, Vault
-from millrace_patients.session.service import Sessions
 from millrace_patients.sharing import repository as shares
 from millrace_patients.sharing.model import ALL_DATA, Scope, Share, VisibleData
 from millrace_patients.unit_of_work import UnitOfWork
@@ -70,18 +69,18 @@ def has_permission(principal: Principal, patient_id: UUID, shared_with: frozense
 
 @dataclass(frozen=True, slots=True)
 class AccessControl:
-    """Checks callers against the access rules. `sessions` is None if another issuer manages the sessions."""
+    """Checks callers against the access rules. `has_sessions` is False if another issuer manages the sessions."""
 
     vault: Vault
-    sessions: Sessions | None
+    has_sessions: bool
 
     async def authorize(self, work: UnitOfWork, caller: Caller, patient_id: UUID, permission: Permission) -> PersonKey:
         """Check the permission and return the patient's data key; lock its row if the permission is `WRITE`.
 
-        Problems: 401 if the session has ended, 404 without the permission or for an unknown patient, 422 if the request
-        states no purpose for access to another person's data.
+        Problems: 401 for a token without a session, 404 without the permission or for an unknown patient, 422 if the
+        request states no purpose for access to another person's data.
         """
-        await self._check_session(work, caller.principal)
+        self._require_session(caller.principal)
         own = caller.is_patient(patient_id)
         if not own and caller.purpose is None:
             raise _purpose_missing()
@@ -105,13 +104,10 @@ class AccessControl:
         visits = await shares.list_visits(work.session, patient_id, [each.practice_id for each in own])
         return VisibleData(is_all=False, visits=visits)
 
-    async def _check_session(self, work: UnitOfWork, principal: Principal) -> None:
-        # Access tokens stay valid for minutes after a sign-out, but access to personal data must end at once.
-        if self.sessions is None:
-            return
-        session = principal.session
-        if session is None or not await self.sessions.is_live(work.session, UUID(session), work.now):
-            raise Unauthenticated("The session has ended. Sign in again.", error="invalid_token")
+    def _require_session(self, principal: Principal) -> None:
+        # The verifier of tokens has checked the session, if there is one.
+        if self.has_sessions and principal.session is None:
+            raise Unauthenticated("The token isn't from a sign-in. Sign in.", error="invalid_token")
 
 
 async def _list_practice_ids(work: UnitOfWork, patient_id: UUID) -> frozenset[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import timedelta
 
 from fastapi import FastAPI
 
@@ -16,11 +15,14 @@ from millrace_patients.account.roles import RoleService
 from millrace_patients.account.sign_in import SignInService
 from millrace_patients.audit.repository import AuditTrail
 from millrace_patients.challenge.service import Challenges
-from millrace_patients.composition import Core, create_issuer, open_core, open_key_ring
+from millrace_patients.composition import Core, create_issuer, create_sessions, open_core, open_key_ring
 from millrace_patients.dependencies import Identity, Patients
 from millrace_patients.directory.client import Directory
 from millrace_patients.directory.service import DirectoryService
 from millrace_patients.email_queue.service import EmailQueue
+from millrace_patients.erasure.ledger import OpenLedger
+from millrace_patients.erasure.recorder import ErasureRecorder
+from millrace_patients.erasure.service import Eraser
 from millrace_patients.feed import EntityHandler, is_outage
 from millrace_patients.insurance_card.service import InsuranceCardService
 from millrace_patients.patient.contact import ContactService
@@ -29,7 +31,7 @@ from millrace_patients.patient.service import PatientService
 from millrace_patients.person.vault import Vault
 from millrace_patients.record.model import RecordKind
 from millrace_patients.record.service import RecordService
-from millrace_patients.session.service import Sessions
+from millrace_patients.session.verifier import SessionVerifier
 from millrace_patients.settings import PatientsSettings
 from millrace_patients.sharing.service import ShareService, VisitSharing
 from millrace_patients.signing.ring import KeyRing
@@ -39,7 +41,7 @@ from millrace_patients.throttle.service import Throttle
 from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_patients.wire import SOURCE
 from millrace_platform.application import ServiceRuntime
-from millrace_platform.authentication import Verifier, token_rules
+from millrace_platform.authentication import TokenVerifier, Verifier, token_rules
 from millrace_platform.ids import Ids
 from millrace_platform.persistence import open_relay
 from millrace_platform.service import Infrastructure, Subscription
@@ -63,14 +65,11 @@ class Components:
         self.ids = ids
         self.units = UnitsOfWork(core.database, Envelopes(SOURCE, clock, ids), AuditTrail(core.keys.audit))
         self.vault = Vault(core.kms, clock)
-        self.sessions = Sessions(
-            ids,
-            token_lifetime=timedelta(seconds=settings.patients_refresh_token_lifetime),
-            session_lifetime=timedelta(seconds=settings.patients_session_lifetime),
-        )
+        self.sessions = create_sessions(settings, ids)
         self.challenges = Challenges(core.keys.mail)
         self.emails = EmailQueue(core.keys.mail, ids)
         self.throttle = Throttle(core.database, core.keys.throttle, clock)
+        self.eraser = Eraser(self.vault, self.sessions, self.challenges, self.emails)
 
     @property
     def is_issuer(self) -> bool:
@@ -84,6 +83,7 @@ async def start(
     stack: AsyncExitStack,
     *,
     open_directory: OpenDirectory,
+    open_ledger: OpenLedger,
 ) -> ServiceRuntime:
     """Open the database, the KMS and the feeds, wire the services, and register background tasks and health checks."""
     clock = infrastructure.clock
@@ -99,15 +99,17 @@ async def start(
     directory = DirectoryService(await stack.enter_async_context(open_directory(settings.directory_url)))
     app.state.patients = _patients(components, relay, consumer, directory)
     sweep = Sweep(units, components.challenges, components.sessions, components.throttle, components.emails)
-    tasks = {"relay": relay.run, "consumer": consumer.run, "sweep": sweep.run}
+    recorder = ErasureRecorder(units, await stack.enter_async_context(open_ledger(settings)))
+    tasks = {"relay": relay.run, "consumer": consumer.run, "sweep": sweep.run, "erasures": recorder.run}
     if components.is_issuer:
         ring = await open_key_ring(settings, core, clock)
         passwords = await stack.enter_async_context(open_passwords(settings))
         app.state.identity = _identity(components, ring, passwords, directory)
-        app.state.verifier = Verifier(token_rules(settings), KeyRingSource(ring), clock)
+        verifier: TokenVerifier = Verifier(token_rules(settings), KeyRingSource(ring), clock)
         tasks["signing-keys"] = ring.run
     else:
-        app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
+        verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
+    app.state.verifier = SessionVerifier(verifier, units, components.sessions, components.is_issuer)
     # There is no check of the streams: while they are unavailable, patients can read and change their data.
     return ServiceRuntime(tasks=tasks, checks={"database": core.database.check})
 
@@ -135,11 +137,9 @@ def _identity(components: Components, ring: KeyRing, passwords: Passwords, direc
 
 def _patients(components: Components, relay: Relay, consumer: Consumer, directory: DirectoryService) -> Patients:
     units = components.units
-    access = AccessControl(components.vault, components.sessions if components.is_issuer else None)
+    access = AccessControl(components.vault, components.is_issuer)
     return Patients(
-        patients=PatientService(
-            units, access, components.sessions, components.challenges, components.emails, components.clock
-        ),
+        patients=PatientService(units, access, components.eraser, components.clock),
         exporter=Exporter(units, access),
         contacts=ContactService(units, components.vault),
         dependants=RecordService(units, access, components.ids, RecordKind.DEPENDANT),

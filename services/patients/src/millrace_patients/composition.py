@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from millrace_feeds.clock import Clock
 from millrace_patients.crypto.kms import Kms
 from millrace_patients.crypto.kms_aws import open_aws_kms
 from millrace_patients.crypto.kms_local import LocalKms, decode_master_key, ensure_master_key, read_master_key
 from millrace_patients.crypto.service_keys import ServiceKeys, load_service_keys
+from millrace_patients.session.service import Sessions
 from millrace_patients.settings import PatientsSettings
 from millrace_patients.signing.model import RotationPolicy
 from millrace_patients.signing.ring import ConfiguredKeyRing, DatabaseKeyRing, KeyRing
@@ -69,6 +71,14 @@ async def open_key_ring(settings: PatientsSettings, core: Core, clock: Clock) ->
     ring = DatabaseKeyRing(core.database, core.keys.signing, rotation, clock)
     await ring.refresh()
     return ring
+
+
+def create_sessions(settings: PatientsSettings, ids: Ids) -> Sessions:
+    return Sessions(
+        ids,
+        token_lifetime=timedelta(seconds=settings.patients_refresh_token_lifetime),
+        session_lifetime=timedelta(seconds=settings.patients_session_lifetime),
+    )
 
 
 def create_issuer(settings: PatientsSettings, ring: KeyRing, clock: Clock, ids: Ids) -> TokenIssuer:

@@ -11,11 +11,12 @@ from pydantic import Field
 from sqlalchemy import func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
+from millrace_patients.account.repository import list_published_after
 from millrace_patients.audit.model import Purpose
 from millrace_patients.dependencies import InPatients, Patients, problems
 from millrace_patients.email_queue.service import QueuedEmail
 from millrace_patients.patient.repository import list_after
-from millrace_patients.wire import patient_event
+from millrace_patients.wire import account_event, patient_event
 from millrace_platform.context import LongRequest, request_notes
 from millrace_platform.resources import Schema
 from millrace_platform.responses import NO_STORE, json_response
@@ -160,13 +161,21 @@ async def get_booking_permissions(patients: InPatients, patient_id: UUID, respon
     )
 
 
-@router.post("/replay", summary="Publish patients again", responses=problems(422))
+@router.post("/replay", summary="Publish patients and accounts again", responses=problems(422))
 async def publish_patient_replay(patients: InPatients, after: UUID | None = None) -> ReplayResult:
-    """Publish the current state of up to 5,000 patients with ids above `after`, marked as a replay."""
+    """Publish the state of up to 5,000 patients and as many accounts with ids above `after`, marked as a replay.
+
+    Accounts whose tokens were never revoked have no event.
+    """
     async with patients.units.begin() as work:
         found = await list_after(work.session, after, REPLAY_PAGE)
-        await work.publish_replay([patient_event(patient) for patient in found])
-    return ReplayResult(count=len(found), next=found[-1].id if len(found) == REPLAY_PAGE else None)
+        accounts = await list_published_after(work.session, after, REPLAY_PAGE)
+        ends = [each[-1].id for each in (found, accounts) if len(each) == REPLAY_PAGE]
+        end = min(ends, default=None)
+        events = [patient_event(patient) for patient in found if end is None or patient.id <= end]
+        events += [account_event(account) for account in accounts if end is None or account.id <= end]
+        await work.publish_replay(events)
+    return ReplayResult(count=len(events), next=end)
 
 
 @router.get("/status", summary="Get outbox, relay and consumer statistics")

@@ -9,6 +9,7 @@ from millrace_patients.account import endpoints as accounts
 from millrace_patients.bootstrap import OpenDirectory
 from millrace_patients.dependant import endpoints as dependants
 from millrace_patients.directory.client import open_directory
+from millrace_patients.erasure.ledger import OpenLedger, open_ledger
 from millrace_patients.insurance_card import endpoints as insurance_cards
 from millrace_patients.patient import endpoints as patients
 from millrace_patients.settings import PatientsSettings
@@ -26,8 +27,9 @@ def create(
     settings: PatientsSettings | None = None,
     infrastructure: Infrastructure | None = None,
     open_directory: OpenDirectory = open_directory,
+    open_ledger: OpenLedger = open_ledger,
 ) -> FastAPI:
-    """Create the application; nothing is opened before its lifespan begins. Tests replace infrastructure, directory."""
+    """Create the application; nothing is opened before its lifespan begins. Tests replace all but the settings."""
     settings = settings or PatientsSettings()
     modules = PATIENTS + (IDENTITY if settings.patients_identity == "local" else ())
     return create_app(
@@ -36,6 +38,10 @@ def create(
         title="Millrace patients",
         routers=[module.router for module in modules],
         start=partial(
-            bootstrap.start, settings, infrastructure or Infrastructure.of(settings), open_directory=open_directory
+            bootstrap.start,
+            settings,
+            infrastructure or Infrastructure.of(settings),
+            open_directory=open_directory,
+            open_ledger=open_ledger,
         ),
     )

@@ -6,6 +6,7 @@ from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.provision import create_lease_table
 from millrace_patients.composition import open_kms, provide_master_key
 from millrace_patients.crypto.service_keys import ensure_root_key
+from millrace_patients.erasure.ledger import create_ledger_table
 from millrace_patients.settings import PatientsSettings
 from millrace_platform.database import open_database
 from millrace_platform.migrations import Migrations
@@ -27,8 +28,9 @@ async def prepare(settings: PatientsSettings) -> None:
 
 
 async def init() -> None:
-    """Prepare the database that the environment's settings name, and create the lease table."""
+    """Prepare the database that the environment's settings name, and create the tables of leases and of erasures."""
     settings = PatientsSettings()
     await prepare(settings)
     async with dynamodb_client(aws_settings(settings)) as client:
         await create_lease_table(client, settings.patients_leases_table)
+        await create_ledger_table(client, settings.patients_erasures_table)

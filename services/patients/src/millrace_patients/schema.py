@@ -19,6 +19,12 @@ person = sa.Table(
     sa.Column("wrapped_key", sa.LargeBinary),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("erased_at", sa.DateTime(timezone=True)),
+    sa.Column("is_erasure_recorded", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index(
+        "person_unrecorded_erasure_idx",
+        "id",
+        postgresql_where=sa.text("erased_at IS NOT NULL AND NOT is_erasure_recorded"),
+    ),
 )
 """A row without `wrapped_key` is the tombstone of an erased person: sealed data is unreadable, in backups too."""
 
@@ -32,8 +38,13 @@ account = sa.Table(
     sa.Column("roles", sa.ARRAY(sa.Text), nullable=False),
     sa.Column("practice_ids", sa.ARRAY(sa.Uuid), nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("tokens_valid_from", sa.DateTime(timezone=True)),
 )
-"""An erased account retains its id, roles and practice ids."""
+"""`version` of the last `account` event, 0 before the first. Tokens issued before `tokens_valid_from` are refused.
+
+An erased account retains its id, roles and practice ids.
+"""
 
 session_table = sa.Table(
     "session",

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
+from millrace_platform.revocation import TOKEN_LIFETIME_LIMIT
 from millrace_platform.settings import PlatformSettings, Seconds
 
 DAY = 86_400.0
@@ -18,6 +19,8 @@ class PatientsSettings(PlatformSettings):
 
     patients_database_url: str = Field("postgresql://127.0.0.1:5432/patients", repr=False)
     patients_leases_table: str = "millrace-patients-leases"
+    patients_erasures_table: str = "millrace-erasures"
+    """Table of the ids of erased persons, from which a restored backup is erased again."""
     patients_identity: Literal["local", "cognito"] = "local"
     """Issuer of tokens: `local` for this service under `/v1/auth`, `cognito` for Amazon Cognito."""
 
@@ -34,7 +37,7 @@ class PatientsSettings(PlatformSettings):
     patients_signing_key_ahead: Seconds = 900.0
     """Time for which a new key is published before it signs; longer than verifiers cache a key set."""
 
-    patients_access_token_lifetime: Seconds = 900.0
+    patients_access_token_lifetime: Annotated[Seconds, Field(le=TOKEN_LIFETIME_LIMIT)] = 900.0
     patients_refresh_token_lifetime: Seconds = 14 * DAY
     patients_session_lifetime: Seconds = 90 * DAY
     """Time after which a new sign-in is required, however often the session was refreshed."""

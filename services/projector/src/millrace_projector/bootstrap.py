@@ -16,7 +16,7 @@ from millrace_projector.stores import open_stores
 from millrace_readmodel.generations import ReadModel
 
 APPLICATION = "projector"
-READS_PER_SECOND = 3.0
+READS_PER_SECOND = 2.5
 """Read requests per second to each shard of the stream `entities`; Kinesis allows five in total (decision 0016)."""
 
 

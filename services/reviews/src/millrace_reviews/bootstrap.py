@@ -7,9 +7,11 @@ from uuid import uuid4
 from fastapi import FastAPI
 
 from millrace_feeds.consumer import Consumer
+from millrace_feeds.handler import CompositeHandler
 from millrace_feeds.relay import Relay
 from millrace_platform.application import ServiceRuntime
 from millrace_platform.persistence import open_relay, open_service_database
+from millrace_platform.revocation import RevocationHandler, Revocations, RevocationVerifier
 from millrace_platform.service import Infrastructure, Subscription
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_reviews.dependencies import App
@@ -39,15 +41,24 @@ async def start(
     subscription = Subscription(
         APPLICATION, settings.entities_stream, settings.reviews_leases_table, READS_PER_SECOND, is_outage
     )
-    handler = EntityHandler(units, Patients(units))
+    handler = CompositeHandler((EntityHandler(units, Patients(units)), RevocationHandler(database, clock)))
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, handler))
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, url))
-    app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
+    verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
+    revocations = Revocations(database, clock)
+    await revocations.refresh()
+    app.state.verifier = RevocationVerifier(verifier, revocations)
     app.state.reviews = create_services(settings, units, relay, consumer)
     sweep = Sweep(units, timedelta(seconds=settings.reviews_window))
     # No health check of the streams: reviews can be read and written while they are unavailable.
     return ServiceRuntime(
-        tasks={"relay": relay.run, "consumer": consumer.run, "sweep": sweep.run}, checks={"database": database.check}
+        tasks={
+            "relay": relay.run,
+            "consumer": consumer.run,
+            "revocations": revocations.run,
+            "sweep": sweep.run,
+        },
+        checks={"database": database.check},
     )
 
 

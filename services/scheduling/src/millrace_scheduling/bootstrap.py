@@ -5,9 +5,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from fastapi import FastAPI
 
+from millrace_feeds.handler import CompositeHandler
 from millrace_platform.application import ServiceRuntime
 from millrace_platform.background import Task
 from millrace_platform.persistence import open_relay, open_service_database
+from millrace_platform.revocation import RevocationHandler, Revocations, RevocationVerifier
 from millrace_platform.service import Infrastructure, Subscription
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.appointment.time_zones import publish_time_zone
@@ -18,7 +20,6 @@ from millrace_scheduling.calendar.service import CalendarService
 from millrace_scheduling.cleanup import Cleanup
 from millrace_scheduling.dependencies import Scheduling
 from millrace_scheduling.entity_handlers import (
-    CompositeHandler,
     PatientHandler,
     ProviderHandler,
     ProviderLocationHandler,
@@ -62,13 +63,17 @@ async def start(
             ProviderLocationHandler(units, calendars),
             ProviderHandler(units),
             PatientHandler(units, booking.waitlist),
+            RevocationHandler(database, clock),
         )
     )
     subscription = Subscription(
         APPLICATION, settings.entities_stream, settings.scheduling_leases_table, READS_PER_SECOND, is_outage
     )
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, handler))
-    app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
+    verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
+    revocations = Revocations(database, clock)
+    await revocations.refresh()
+    app.state.verifier = RevocationVerifier(verifier, revocations)
     notifier = OpeningsNotifier(url, settings.scheduling_streams)
     app.state.scheduling = scheduling = Scheduling(
         units=units,
@@ -85,6 +90,7 @@ async def start(
         "waitlist": WaitlistProcessor(units, ids, guard.reserve, settings.scheduling_waitlist_interval).run,
         "relay": relay.run,
         "consumer": consumer.run,
+        "revocations": revocations.run,
         "streams": notifier.run,
         "openings": OpeningsPublisher(units, settings.scheduling_openings_interval).run,
         "extension": scheduling.extension.run,

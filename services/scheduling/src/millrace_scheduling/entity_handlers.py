@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from millrace_feeds import handler as feed_handlers
-from millrace_feeds.handler import Handler
 from millrace_feeds.transport import Record
 from millrace_platform import idempotency
 from millrace_platform.errors import TimedOut, Unavailable
@@ -27,17 +26,6 @@ from millrace_scheduling.provider_location.wire import KEY_PREFIX as PROVIDER_LO
 from millrace_scheduling.provider_location.wire import provider_location_from
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.waitlist.service import WaitlistService
-
-
-@dataclass(frozen=True, slots=True)
-class CompositeHandler:
-    """Calls several handlers in turn; each ignores records that it isn't responsible for."""
-
-    handlers: Sequence[Handler]
-
-    async def handle(self, records: Sequence[Record]) -> None:
-        for handler in self.handlers:
-            await handler.handle(records)
 
 
 def is_outage(error: BaseException) -> bool:

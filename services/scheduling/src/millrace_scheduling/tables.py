@@ -14,6 +14,8 @@ from sqlalchemy import (
     Uuid,
 )
 
+from millrace_platform.revocation import define_revocation_table
+
 metadata = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -23,6 +25,7 @@ metadata = MetaData(
         "ck": "%(table_name)s_%(constraint_name)s_check",
     }
 )
+define_revocation_table(metadata)
 
 idempotency = Table(
     "idempotency",

@@ -61,13 +61,13 @@ async def refresh_tokens(identity: InIdentity, body: RefreshBody, response: Resp
 
 @router.post("/sign-out", summary="Sign out", status_code=204, responses=problems(415, 422))
 async def sign_out(identity: InIdentity, body: RefreshBody) -> None:
-    """End the session of a refresh token. Its access tokens expire within minutes."""
+    """End the session of a refresh token. Other services accept its access tokens until they expire, for minutes."""
     await identity.sign_in.sign_out(body.refresh_token.get_secret_value())
 
 
 @router.post("/sign-out-everywhere", summary="Sign out on all devices", status_code=204, responses=problems(401))
 async def sign_out_everywhere(identity: InIdentity, caller: InPrincipal) -> None:
-    """End all sessions of the caller."""
+    """End all sessions of the caller. All services refuse their access tokens within seconds."""
     await identity.sign_in.sign_out_everywhere(caller)
 
 
@@ -94,7 +94,7 @@ async def get_account_roles(identity: InIdentity, caller: InAdmin, account_id: U
     "/accounts/{account_id}/roles", summary="Set an account's roles", responses=problems(401, 403, 404, 415, 422, 503)
 )
 async def set_account_roles(identity: InIdentity, caller: InAdmin, account_id: UUID, body: RolesBody) -> RolesResource:
-    """Replace the roles and practices of an account, effective with its next access token.
+    """Replace the roles and practices of an account, effective with its next access token; earlier ones are refused.
 
     Accessible to administrators only.
     """

@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from email_validator import validate_email
@@ -21,6 +22,18 @@ class Account:
     roles: tuple[Role, ...]
     practice_ids: tuple[UUID, ...]
     password_hash: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAccount:
+    """One version of an account without personal data, as other services know it."""
+
+    id: UUID
+    version: int
+    is_erased: bool
+    roles: tuple[Role, ...]
+    practice_ids: tuple[UUID, ...]
+    tokens_valid_from: datetime | None
 
 
 def normalize_email(text: str) -> str:

@@ -11,6 +11,7 @@ from uuid import UUID
 from millrace_patients.account import repository
 from millrace_patients.account.model import Account
 from millrace_patients.account.passwords import Passwords
+from millrace_patients.account.publication import revoke_tokens
 from millrace_patients.account.repository import EMAIL_LABEL
 from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.challenge.service import Challenge, ChallengeKind, Challenges
@@ -87,6 +88,7 @@ class Registration:
             await repository.set_password(work.session, account.id, hashed)
             await self.sessions.end_all(work.session, account.id, work.now)
             await self.throttle.forgive_emails(work.session, challenge.email_index)
+            await revoke_tokens(work, account.id)
             # Forgotten passwords usually follow failed attempts from this source.
             await self.throttle.reset_after_success(
                 work.session, self.throttle.create_attempt(challenge.email_index, source, None)

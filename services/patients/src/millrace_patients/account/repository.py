@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from millrace_patients.account.model import Account
+from millrace_patients.account.model import Account, PublicAccount
 from millrace_patients.schema import account
 from millrace_platform.authentication import Role
 from millrace_platform.database import ReadSession, Session
@@ -68,13 +68,34 @@ async def set_roles(
     return _account((await session.execute(statement)).one_or_none())
 
 
-async def erase(session: Session, identifier: UUID) -> bytes | None:
-    """Remove the account's personal data and return its former email index; None if unknown or already erased."""
+async def erase(session: Session, identifier: UUID, now: datetime) -> bytes | None:
+    """Remove the account's personal data and return its former email index; None if there was none.
+
+    Insert an erased account for a person whose account another issuer manages, so that its tokens can be revoked.
+    """
     query = select(account.c.email_index).where(account.c.id == identifier).with_for_update()
     index: bytes | None = await session.scalar(query)
     no_data = {"email_index": None, "sealed_email": None, "password_hash": None}
-    await session.execute(update(account).where(account.c.id == identifier).values(no_data))
+    row = {"id": identifier, "roles": [], "practice_ids": [], "created_at": now}
+    statement = insert(account).values(row).on_conflict_do_update(index_elements=[account.c.id], set_=no_data)
+    await session.execute(statement)
     return index
+
+
+async def revoke_tokens(session: Session, identifier: UUID, now: datetime) -> PublicAccount | None:
+    """Store that tokens issued before `now` are invalid and return the account's next version; None if unknown."""
+    values = {"version": account.c.version + 1, "tokens_valid_from": now}
+    changed = update(account).where(account.c.id == identifier).values(values).returning(account)
+    row = (await session.execute(changed)).one_or_none()
+    return None if row is None else _public_account(row)
+
+
+async def list_published_after(session: ReadSession, after: UUID | None, limit: int) -> list[PublicAccount]:
+    """Return up to `limit` accounts that have had an event, with ids above `after`, sorted by id."""
+    query = select(account).where(account.c.version > 0).order_by(account.c.id).limit(limit)
+    if after is not None:
+        query = query.where(account.c.id > after)
+    return [_public_account(row) for row in await session.execute(query)]
 
 
 async def _find(session: ReadSession, condition: ColumnElement[bool], *, for_update: bool = False) -> Account | None:
@@ -86,3 +107,10 @@ def _account(row: Any) -> Account | None:
     if row is None:
         return None
     return Account(row.id, tuple(Role(role) for role in row.roles), tuple(row.practice_ids), row.password_hash)
+
+
+def _public_account(row: Any) -> PublicAccount:
+    is_erased = row.email_index is None
+    roles = () if is_erased else tuple(Role(role) for role in row.roles)
+    practice_ids = () if is_erased else tuple(row.practice_ids)
+    return PublicAccount(row.id, row.version, is_erased, roles, practice_ids, row.tokens_valid_from)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from millrace_patients.account import repository
 from millrace_patients.account.model import Account, find_inconsistency
+from millrace_patients.account.publication import revoke_tokens
 from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.directory.model import practice_reference
 from millrace_patients.directory.service import DirectoryService, require_in_copy
@@ -16,7 +17,10 @@ from millrace_platform.errors import FieldError, NotFound, Unprocessable
 
 @dataclass(frozen=True, slots=True)
 class RoleService:
-    """Reads and sets roles. Each method commits before it returns. New roles take effect with the next access token."""
+    """Reads and sets roles. Each method commits before it returns.
+
+    New roles take effect with the next access token; earlier tokens are refused.
+    """
 
     units: UnitsOfWork
     directory: DirectoryService | None
@@ -47,9 +51,12 @@ class RoleService:
             for practice_id in practices:
                 await self.directory.run_confirmed(partial(self._require_practice, practice_id))
         async with self.units.begin() as work:
+            before = await repository.find_for_update(work.session, identifier)
             changed = await repository.set_roles(work.session, identifier, roles, practices)
-            if changed is None:
+            if before is None or changed is None:
                 raise _account_not_found()
+            if changed != before:
+                await revoke_tokens(work, identifier)
             work.audit(_entry(caller, identifier, Action.UPDATE))
         return changed
 

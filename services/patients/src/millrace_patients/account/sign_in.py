@@ -7,6 +7,7 @@ from millrace_patients.account import repository
 from millrace_patients.account.device import create_device_token, verify_device_token
 from millrace_patients.account.model import Account
 from millrace_patients.account.passwords import Passwords
+from millrace_patients.account.publication import revoke_tokens
 from millrace_patients.crypto.service_keys import ServiceKeys
 from millrace_patients.session.service import RefreshableSession, Sessions
 from millrace_patients.signing.tokens import TokenIssuer
@@ -73,9 +74,10 @@ class SignInService:
             await self.sessions.end(work.session, token, work.now)
 
     async def sign_out_everywhere(self, caller: Principal) -> None:
-        """End all sessions of the caller."""
+        """End all sessions of the caller, and refuse their access tokens."""
         async with self.units.begin() as work:
             await self.sessions.end_all(work.session, caller.subject, work.now)
+            await revoke_tokens(work, caller.subject)
 
     async def _begin_session(
         self, account: Account, attempt: Attempt, new_hash: str | None, device: str

@@ -8,8 +8,7 @@ from millrace_patients.access import AccessControl, Caller, Permission, patient_
 from millrace_patients.account import repository as accounts
 from millrace_patients.audit.model import Action, Link
 from millrace_patients.audit.repository import list_links_of_person
-from millrace_patients.challenge.service import Challenges
-from millrace_patients.email_queue.service import EmailQueue
+from millrace_patients.erasure.service import Eraser
 from millrace_patients.patient import repository
 from millrace_patients.patient.contact import find_account_email
 from millrace_patients.patient.model import CONTACT_FIELD, PublicPatient, list_missing_fields
@@ -18,8 +17,6 @@ from millrace_patients.person.vault import PersonKey
 from millrace_patients.record import repository as records
 from millrace_patients.record.model import Record, RecordKind
 from millrace_patients.record.service import Content
-from millrace_patients.session.service import Sessions
-from millrace_patients.sharing import repository as shares
 from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.authentication import require_recent
 from millrace_platform.errors import PreconditionFailed, PreconditionRequired
@@ -36,9 +33,7 @@ class PatientService:
 
     units: UnitsOfWork
     access: AccessControl
-    sessions: Sessions
-    challenges: Challenges
-    emails: EmailQueue
+    eraser: Eraser
     clock: Clock
 
     async def get(self, caller: Caller, patient_id: UUID) -> Record:
@@ -83,12 +78,7 @@ class PatientService:
         async with self.units.begin() as work:
             await self.access.authorize(work, caller, patient_id, Permission.WRITE)
             require_recent(caller.principal, self.clock, ERASURE_SIGN_IN_SECONDS)
-            await self.access.vault.shred(work.session, patient_id, work.now)
-            await self._erase_account(work, patient_id)
-            await records.remove_all(work.session, patient_id, work.now)
-            await shares.remove_all(work.session, patient_id)
-            if await repository.erase(work.session, patient_id):
-                await publish_current_version(work, patient_id)
+            await self.eraser.erase(work, patient_id)
             work.audit(caller.audit_entry(patient_id, Action.ERASE, "all"))
 
     async def find_booking_permissions(self, patient_id: UUID) -> tuple[PublicPatient | None, tuple[str, ...]]:
@@ -111,7 +101,7 @@ class PatientService:
 
     async def _create_person_if_external(self, work: UnitOfWork, caller: Caller, patient_id: UUID) -> None:
         """Create the person with the first profile if another issuer manages the accounts."""
-        if self.access.sessions is not None or not caller.is_patient(patient_id):
+        if self.access.has_sessions or not caller.is_patient(patient_id):
             return
         if await self.access.vault.find(work.session, patient_id) is None:
             await self.access.vault.create(work.session, patient_id, work.now)
@@ -140,13 +130,6 @@ class PatientService:
             await publish_next_version(work, key.owner)
         work.audit(caller.audit_entry(key.owner, Action.UPDATE, PROFILE))
         return after
-
-    async def _erase_account(self, work: UnitOfWork, identifier: UUID) -> None:
-        index = await accounts.erase(work.session, identifier)
-        await self.sessions.delete_all(work.session, identifier)
-        if index is not None:
-            await self.challenges.delete_for_address(work.session, index)
-            await self.emails.delete_for_address(work.session, index)
 
 
 async def _may_book(work: UnitOfWork, key: PersonKey, content: Content) -> bool:

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Update, delete, insert, select, update
+from sqlalchemy import ColumnElement, Update, delete, exists, insert, select, update
 
 from millrace_patients.challenge.service import generate_token, hash_token
-from millrace_patients.schema import refresh_token, session_table
+from millrace_patients.schema import account, refresh_token, session_table
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.ids import Ids
 
@@ -84,6 +84,11 @@ class Sessions:
     async def end_all(self, session: Session, account_id: UUID, now: datetime) -> None:
         await session.execute(_revoke(now).where(session_table.c.account_id == account_id))
 
+    async def end_every(self, session: Session, now: datetime) -> int:
+        """End the sessions of all accounts; return how many were live."""
+        live = update(session_table).where(*_is_live(now)).values(revoked_at=now)
+        return (await session.execute(live)).rowcount
+
     async def delete_all(self, session: Session, account_id: UUID) -> None:
         """Delete all sessions of an account."""
         await session.execute(delete(session_table).where(session_table.c.account_id == account_id))
@@ -93,8 +98,15 @@ class Sessions:
         await session.execute(delete(session_table).where(session_table.c.expires_at < now))
         await session.execute(delete(refresh_token).where(refresh_token.c.expires_at < now))
 
-    async def is_live(self, session: ReadSession, identifier: UUID, now: datetime) -> bool:
-        return await _find_live(session, identifier, now) is not None
+    async def is_token_valid(
+        self, session: ReadSession, account_id: UUID, identifier: UUID | None, issued_at: datetime, now: datetime
+    ) -> bool:
+        """Return whether an access token of this account and session, if it has one, is still valid."""
+        since = select(account.c.tokens_valid_from).where(account.c.id == account_id).scalar_subquery()
+        is_live = (session_table.c.id == identifier, session_table.c.account_id == account_id, *_is_live(now))
+        found = (await session.execute(select(since, exists().where(*is_live)))).one()
+        valid_from, has_session = found
+        return (valid_from is None or issued_at >= valid_from) and (identifier is None or has_session)
 
     async def _issue_refresh_token(self, session: Session, live: LiveSession, now: datetime) -> RefreshableSession:
         token = generate_token()

@@ -31,21 +31,25 @@ class TokenIssuer:
         *,
         roles: Sequence[Role],
         practices: Sequence[UUID],
-        session: UUID,
+        session: UUID | None,
         authenticated_at: datetime,
     ) -> str:
-        """Return a signed token. It contains ids but no personal data, because its holder can read it."""
-        now = int(self.clock.time())
+        """Return a signed token. It contains ids but no personal data, because its holder can read it.
+
+        `iat` has a fraction, since a token issued right after a revocation must differ from one right before.
+        `session` is None for the token of an operator, who hasn't signed in.
+        """
+        now = self.clock.time()
         claims = {
             "iss": self.issuer,
             "sub": str(subject),
             "client_id": self.client_id,
             "token_use": TOKEN_USE,
             "jti": str(self.ids()),
-            "origin_jti": str(session),
+            **({} if session is None else {"origin_jti": str(session)}),
             "iat": now,
             "auth_time": int(authenticated_at.timestamp()),
-            "exp": now + int(self.lifetime),
+            "exp": int(now + self.lifetime),
             "cognito:groups": [*roles, *(f"{PRACTICE_GROUP}{practice}" for practice in practices)],
         }
         key = self.ring.signing_key()

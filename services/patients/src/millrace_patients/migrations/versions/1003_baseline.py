@@ -19,8 +19,10 @@ CREATE TABLE person (
     id uuid CONSTRAINT person_pkey PRIMARY KEY,
     wrapped_key bytea,
     created_at timestamptz NOT NULL,
-    erased_at timestamptz
+    erased_at timestamptz,
+    is_erasure_recorded boolean NOT NULL DEFAULT false
 );
+CREATE INDEX person_unrecorded_erasure_idx ON person (id) WHERE erased_at IS NOT NULL AND NOT is_erasure_recorded;
 
 -- email_index is a MAC of the address: unique without the address in plain text.
 CREATE TABLE account (
@@ -30,7 +32,9 @@ CREATE TABLE account (
     password_hash text,
     roles text[] NOT NULL,
     practice_ids uuid[] NOT NULL,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    version bigint NOT NULL DEFAULT 0,
+    tokens_valid_from timestamptz
 );
 
 CREATE TABLE session (

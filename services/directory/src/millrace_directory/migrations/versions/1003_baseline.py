@@ -3,8 +3,9 @@
 from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
+from millrace_platform.revocation import REVOCATION_DDL
 
-revision = "1002"
+revision = "1003"
 down_revision = None
 
 TABLES = """
@@ -129,5 +130,5 @@ CREATE TABLE nppes_other_name (
 
 
 def upgrade() -> None:
-    for statement in filter(str.strip, (TABLES + OUTBOX_DDL).split(";\n")):
+    for statement in filter(str.strip, (TABLES + REVOCATION_DDL + ";" + OUTBOX_DDL).split(";\n")):
         op.execute(statement)

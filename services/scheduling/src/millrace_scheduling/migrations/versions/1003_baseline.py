@@ -4,8 +4,9 @@ from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
 from millrace_platform.idempotency import IDEMPOTENCY_DDL
+from millrace_platform.revocation import REVOCATION_DDL
 
-revision = "1002"
+revision = "1003"
 down_revision = None
 
 TABLES = """
@@ -272,6 +273,7 @@ $$
 
 
 def upgrade() -> None:
-    for statement in filter(str.strip, (TABLES + IDEMPOTENCY_DDL + ";" + OUTBOX_DDL).split(";\n")):
+    ddl = ";".join((TABLES, REVOCATION_DDL, IDEMPOTENCY_DDL, OUTBOX_DDL))
+    for statement in filter(str.strip, ddl.split(";\n")):
         op.execute(statement)
     op.execute(COUNT_ACTIVE_HOLDS)

@@ -2,7 +2,9 @@
 
 from alembic import op
 
-revision = "1001"
+from millrace_platform.revocation import REVOCATION_DDL
+
+revision = "1003"
 down_revision = None
 
 TABLES = """
@@ -146,5 +148,5 @@ CREATE TABLE attempt (
 
 
 def upgrade() -> None:
-    for statement in filter(str.strip, TABLES.split(";\n")):
+    for statement in filter(str.strip, (TABLES + REVOCATION_DDL).split(";\n")):
         op.execute(statement)
