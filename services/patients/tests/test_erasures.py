@@ -86,7 +86,7 @@ async def test_restored_backup_is_erased_again(
         assert (await service.client.get(bob.path, headers=returned.headers)).status_code == 200
         states = {
             each.subject: json.loads(bytes(each.data))["state"]
-            for each in await service.published(4)
+            for each in await service.published(2)
             if each.subject.endswith(ada.id)
         }
         assert states == {f"patient/{ada.id}": "erased", f"account/{ada.id}": "erased"}

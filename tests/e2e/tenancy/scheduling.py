@@ -96,6 +96,11 @@ def feed(world: World) -> Thing:
     return Thing({"feed_id": created["feed"]["id"], "secret": secret})
 
 
+def of_practice(world: World) -> Thing:
+    provider_location(world)
+    return Thing({"practice_id": world.practice})
+
+
 def waitlist_body(ids: Ids) -> dict[str, Any]:
     """Return a waitlist entry for another day each time, beyond the horizon, where no time is free."""
     day = str((datetime.now(UTC) + timedelta(days=next(WAITLIST_DAYS))).date())
@@ -144,6 +149,7 @@ ROWS: dict[str, Row] = {
     "POST /v1/appointments/feeds": Row(
         practice(201), provider_location, body=lambda ids: {"provider_location_id": ids["provider_location_id"]}
     ),
+    "GET /v1/appointments/feeds": Row(practice(200), of_practice, query=("practice_id",)),
     "GET /v1/appointments/feeds/{secret}.ics": Row(
         everyone(200), feed, makers={"secret": lambda: secrets.token_urlsafe(32)}
     ),

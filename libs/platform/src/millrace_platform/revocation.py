@@ -83,7 +83,8 @@ def account_from(record: Record) -> tuple[Account, int] | None:
         entity = decode_entity(envelope)
         if not isinstance(entity, Account):
             return None
-        UUID(entity.id)
+        for identifier in (entity.id, *entity.practice_ids):
+            UUID(identifier)
     except (ContractError, ValueError) as error:
         raise InvalidRecord(record, str(error)) from error
     return entity, envelope.entityversion

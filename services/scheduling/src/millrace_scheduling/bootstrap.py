@@ -20,6 +20,7 @@ from millrace_scheduling.calendar.service import CalendarService
 from millrace_scheduling.cleanup import Cleanup
 from millrace_scheduling.dependencies import Scheduling
 from millrace_scheduling.entity_handlers import (
+    AccountHandler,
     PatientHandler,
     ProviderHandler,
     ProviderLocationHandler,
@@ -63,6 +64,7 @@ async def start(
             ProviderLocationHandler(units, calendars),
             ProviderHandler(units),
             PatientHandler(units, booking.waitlist),
+            AccountHandler(units),
             RevocationHandler(database, clock),
         )
     )

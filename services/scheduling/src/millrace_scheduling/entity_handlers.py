@@ -1,4 +1,4 @@
-"""Handlers of the `entities` feed: they copy provider-locations, providers and patients, and erase patients' data."""
+"""Handlers of the `entities` feed: they copy what scheduling needs of other services, and erase patients' data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,11 @@ from millrace_feeds import handler as feed_handlers
 from millrace_feeds.transport import Record
 from millrace_platform import idempotency
 from millrace_platform.errors import TimedOut, Unavailable
+from millrace_platform.revocation import account_from
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_scheduling.account import repository as accounts
+from millrace_scheduling.account.model import AccountRoles
+from millrace_scheduling.account.wire import roles_from
 from millrace_scheduling.appointment import repository as appointments
 from millrace_scheduling.appointment.model import OCCUPYING_STATES
 from millrace_scheduling.appointment.wire import appointment_event
@@ -82,6 +86,32 @@ class ProviderHandler:
             async with self.units.begin() as work:
                 latest = {each.npi: each for each in sorted(found, key=lambda each: each.version)}
                 await providers.save_newer(work.session, list(latest.values()), work.now)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountHandler:
+    """Feed handler that copies the roles of accounts, and deletes the calendar feeds of erased ones. Idempotent."""
+
+    units: UnitsOfWork
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Store newer versions. Raises `InvalidRecord`."""
+        newest: dict[UUID, AccountRoles] = {}
+        erased: set[UUID] = set()
+        for record in records:
+            parsed = account_from(record)
+            if parsed is None:
+                continue
+            account, is_erased = roles_from(*parsed)
+            if account.id not in newest or newest[account.id].version < account.version:
+                newest[account.id] = account
+            if is_erased:
+                erased.add(account.id)
+        if newest:
+            async with self.units.begin() as work:
+                await accounts.save_newer(work.session, list(newest.values()))
+                for account_id in sorted(erased):
+                    await feeds.delete_patient_feeds(work.session, account_id)
 
 
 @dataclass(frozen=True, slots=True)

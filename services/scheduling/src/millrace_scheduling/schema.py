@@ -1,6 +1,7 @@
 """All tables in one metadata, for the tests of migrations."""
 
 # ruff: noqa: F401 # each import adds its tables to the metadata
+import millrace_scheduling.account.repository
 import millrace_scheduling.appointment.tables
 import millrace_scheduling.calendar.tables
 import millrace_scheduling.calendar_feed.repository

@@ -3,10 +3,11 @@
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from millrace_platform.authentication import InPrincipal
 from millrace_platform.openapi import problems
+from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
 from millrace_platform.patterns import Pattern
 from millrace_platform.preconditions import IfModifiedSince, IfNoneMatch, etag, is_known, last_modified
 from millrace_platform.responses import NO_STORE
@@ -22,6 +23,7 @@ from millrace_scheduling.calendar_feed.service import CalendarFeedService
 
 router = APIRouter(prefix="/v1/appointments", tags=["calendar feeds"])
 
+_cursors = Cursors("calendar-feeds", UUID)
 _ICALENDAR: dict[int | str, dict[str, Any]] = {200: {"content": {"text/calendar": {"schema": {"type": "string"}}}}}
 InSecret = Annotated[
     str,
@@ -46,25 +48,46 @@ async def create_calendar_feed(
 ) -> NewCalendarFeed:
     """Create a private address for calendar programs.
 
-    The address is returned only once. Everyone who has it can read the appointments.
+    The address is returned only once. Everyone who has it can read the appointments; those of a staff feed only
+    while its creator has a role for them.
     """
     feed, secret = await feeds.create(caller, body.provider_location_id, body.npi)
     response.headers.update(NO_STORE)
     return NewCalendarFeed(feed=CalendarFeedResource.of(feed), path=f"/v1/appointments/feeds/{secret}.ics")
 
 
-@router.get("/feeds", summary="List calendar feeds", responses=problems(401))
-async def list_calendar_feeds(feeds: InCalendarFeeds, caller: InPrincipal, response: Response) -> CalendarFeedList:
-    """Return the calendar feeds that the caller created, without their addresses."""
+@router.get("/feeds", summary="List calendar feeds", responses=problems(401, 404, 422))
+async def list_calendar_feeds(
+    *,
+    feeds: InCalendarFeeds,
+    caller: InPrincipal,
+    request: Request,
+    response: Response,
+    practice_id: Annotated[UUID | None, Query(description="A practice, for its staff and administrators.")] = None,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> CalendarFeedList:
+    """Return the calendar feeds that the caller created, or all staff feeds of a practice, without their addresses."""
     response.headers.update(NO_STORE)
-    return CalendarFeedList(items=[CalendarFeedResource.of(feed) for feed in await feeds.list_own(caller)])
+    if practice_id is None:
+        return CalendarFeedList(items=[CalendarFeedResource.of(feed) for feed in await feeds.list_own(caller)])
+    filters = str(practice_id)
+    after = None if cursor is None else _cursors.read(cursor, filters=filters)
+    found = await feeds.list_of_practice(caller, practice_id, after, limit + 1)
+    next_cursor = _cursors.write(found[limit - 1].id, filters=filters) if len(found) > limit else None
+    if next_cursor is not None:
+        response.headers["Link"] = next_link(request, next_cursor)
+    return CalendarFeedList(items=[CalendarFeedResource.of(feed) for feed in found[:limit]], next=next_cursor)
 
 
 @router.delete(
     "/feeds/{feed_id:uuid}", summary="Revoke a calendar feed", status_code=204, responses=problems(401, 404, 422)
 )
 async def revoke_calendar_feed(feeds: InCalendarFeeds, caller: InPrincipal, feed_id: UUID) -> None:
-    """Delete one of the caller's calendar feeds. Its address returns 404 from then on."""
+    """Delete a calendar feed of the caller, or a staff feed of the caller's practice. Its address then returns 404.
+
+    Administrators may delete every staff feed.
+    """
     await feeds.revoke(caller, feed_id)
 
 

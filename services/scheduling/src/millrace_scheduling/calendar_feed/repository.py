@@ -23,23 +23,32 @@ calendar_feeds = Table(
     Column("id", Uuid, primary_key=True),
     Column("secret_hash", LargeBinary, nullable=False),
     Column("patient_id", Uuid),
-    Column("provider_location_id", Uuid),
+    Column("provider_location_id", Uuid, index=True),
     Column("npi", Text),
     Column("practice_id", Uuid),
     Column("created_by", Uuid, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("confirmed_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("secret_hash"),
     CheckConstraint("num_nonnulls(patient_id, provider_location_id, npi) = 1", name="owner"),
     Index("calendar_feeds_created_by_id_idx", "created_by", "id"),
+    Index("calendar_feeds_practice_id_id_idx", "practice_id", "id"),
 )
 """`secret_hash`: only a digest, so that read access to the database gives no access to the feeds."""
 
-_COLUMNS: Final = "id, created_by, created_at, patient_id, provider_location_id, npi, practice_id"
+_COLUMNS: Final = "id, created_by, created_at, confirmed_at, patient_id, provider_location_id, npi, practice_id"
 # ruff: noqa: S608 # constants
-_ADD = f"INSERT INTO calendar_feeds ({_COLUMNS}, secret_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+_ADD = f"INSERT INTO calendar_feeds ({_COLUMNS}, secret_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 _BY_SECRET = f"SELECT {_COLUMNS} FROM calendar_feeds WHERE secret_hash = $1"
 _FIND = f"SELECT {_COLUMNS} FROM calendar_feeds WHERE id = $1"
 _LIST = f"SELECT {_COLUMNS} FROM calendar_feeds WHERE created_by = $1 ORDER BY id LIMIT $2"
+_LIST_OF_PRACTICE: Final = f"""
+SELECT {_COLUMNS} FROM calendar_feeds
+WHERE (practice_id = $1 OR provider_location_id IN (SELECT id FROM provider_locations WHERE practice_id = $1))
+    AND ($2::uuid IS NULL OR id > $2)
+ORDER BY id LIMIT $3
+"""
+_CONFIRM: Final = "UPDATE calendar_feeds SET confirmed_at = $2 WHERE id = ANY ($1)"
 _DELETE = "DELETE FROM calendar_feeds WHERE id = $1"
 _DELETE_OF_PATIENT = "DELETE FROM calendar_feeds WHERE patient_id = $1 OR created_by = $1"
 _DETAILS: Final = """
@@ -69,6 +78,16 @@ async def find(session: Session, feed_id: UUID) -> CalendarFeed | None:
 async def list_created_by(session: Session, created_by: UUID, limit: int) -> list[CalendarFeed]:
     """Return the feeds that a user created, the oldest first."""
     return [CalendarFeed(**row) for row in await fetch(session, _LIST, created_by, limit)]
+
+
+async def list_of_practice(session: Session, practice_id: UUID, after: UUID | None, limit: int) -> list[CalendarFeed]:
+    """Return the feeds that staff made of the practice's provider-locations and providers, the oldest first."""
+    return [CalendarFeed(**row) for row in await fetch(session, _LIST_OF_PRACTICE, practice_id, after, limit)]
+
+
+async def confirm(session: Session, feed_ids: Collection[UUID], now: datetime) -> None:
+    """Store that the creator of these feeds has the right to what they list."""
+    await fetch(session, _CONFIRM, list(feed_ids), now)
 
 
 async def delete(session: Session, feed_id: UUID) -> None:

@@ -40,6 +40,7 @@ class CalendarFeedResource(Schema):
     patient_id: UUID | None
     provider_location_id: UUID | None
     npi: str | None
+    created_by: UUID = Field(description="The account that created it, and whose roles decide whether it can be read.")
     created_at: datetime
 
     @classmethod
@@ -49,6 +50,7 @@ class CalendarFeedResource(Schema):
             patient_id=feed.patient_id,
             provider_location_id=feed.provider_location_id,
             npi=feed.npi,
+            created_by=feed.created_by,
             created_at=feed.created_at,
         )
 
@@ -61,6 +63,7 @@ class NewCalendarFeed(Schema):
 
 
 class CalendarFeedList(Schema):
-    """The caller's calendar feeds, the oldest first."""
+    """Calendar feeds, the oldest first."""
 
     items: list[CalendarFeedResource]
+    next: str | None = Field(None, description="Cursor of the next page of a practice's feeds.")

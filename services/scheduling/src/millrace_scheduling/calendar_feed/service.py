@@ -13,10 +13,11 @@ from millrace_platform.errors import Conflict, Forbidden
 from millrace_platform.ids import Ids
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.access import can_manage
+from millrace_scheduling.account import repository as accounts
 from millrace_scheduling.appointment.model import Appointment
 from millrace_scheduling.calendar_feed import repository
 from millrace_scheduling.calendar_feed.document import render_document
-from millrace_scheduling.calendar_feed.model import CalendarFeed, LocationDetails, Reader
+from millrace_scheduling.calendar_feed.model import CalendarFeed, LocationDetails, Reader, has_right
 from millrace_scheduling.problems import not_found
 from millrace_scheduling.provider_location import repository as provider_locations
 
@@ -58,23 +59,40 @@ class CalendarFeedService:
         return feed, secret
 
     async def list_own(self, caller: Principal) -> list[CalendarFeed]:
-        """Return the feeds that the caller created."""
+        """Return the feeds that the caller created, and confirm the right to those that the token has a right to."""
         async with self.units.begin() as work:
-            return await repository.list_created_by(work.session, caller.subject, FEEDS_PER_USER)
+            feeds = await repository.list_created_by(work.session, caller.subject, FEEDS_PER_USER)
+            confirmed = [feed.id for feed in feeds if await self._can_manage(work, caller, feed)]
+            await repository.confirm(work.session, confirmed, work.now)
+        return feeds
+
+    async def list_of_practice(
+        self, caller: Principal, practice_id: UUID, after: UUID | None, limit: int
+    ) -> list[CalendarFeed]:
+        """Return the staff feeds of a practice after an id, for its staff and administrators. Problems: 404."""
+        async with self.units.begin() as work:
+            is_staff = caller.has(Role.STAFF) and str(practice_id) in caller.practices
+            is_known = caller.has(Role.ADMIN) and await provider_locations.has_practice(work.session, practice_id)
+            if not is_staff and not is_known:
+                raise not_found("practice")
+            return await repository.list_of_practice(work.session, practice_id, after, limit)
 
     async def revoke(self, caller: Principal, feed_id: UUID) -> None:
-        """Delete a feed that the caller created. Problems: 404."""
+        """Delete a feed that the caller created, or a staff feed of what the caller manages. Problems: 404."""
         async with self.units.begin() as work:
             feed = await repository.find(work.session, feed_id)
-            if feed is None or feed.created_by != caller.subject:
+            if feed is None or not (feed.created_by == caller.subject or await self._can_manage(work, caller, feed)):
                 raise not_found("calendar feed")
             await repository.delete(work.session, feed_id)
 
     async def render(self, secret: str) -> RenderedFeed:
-        """Return the iCalendar document of the feed with this secret. Problems: 404."""
+        """Return the iCalendar document of the feed with this secret.
+
+        Problems: 404, also if the creator's current roles don't permit what the feed lists.
+        """
         async with self.units.begin() as work:
             feed = await repository.find_by_secret(work.session, _digest(secret))
-            if feed is None:
+            if feed is None or not await self._has_right(work, feed):
                 raise not_found("calendar feed")
             appointments = await repository.list_appointments(work.session, feed, work.now - PAST)
             details = await self._find_details(work, appointments)
@@ -96,6 +114,28 @@ class CalendarFeedService:
     ) -> Mapping[UUID, LocationDetails]:
         return await repository.find_details(work.session, {each.visit.provider_location_id for each in appointments})
 
+    async def _has_right(self, work: UnitOfWork, feed: CalendarFeed) -> bool:
+        if feed.patient_id is not None:
+            return True
+        creator = await accounts.find(work.session, feed.created_by)
+        return has_right(feed, await self._practice_of(work, feed), creator, work.now)
+
+    async def _can_manage(self, work: UnitOfWork, caller: Principal, feed: CalendarFeed) -> bool:
+        """Return whether the caller's token permits what a staff feed lists; False for a patient's."""
+        if feed.patient_id is not None:
+            return False
+        if caller.has(Role.ADMIN):
+            return True
+        practice_id = await self._practice_of(work, feed)
+        return caller.has(Role.STAFF) and practice_id is not None and str(practice_id) in caller.practices
+
+    async def _practice_of(self, work: UnitOfWork, feed: CalendarFeed) -> UUID | None:
+        """Return the practice whose appointments a staff feed lists: of a provider-location, its current one."""
+        if feed.provider_location_id is None:
+            return feed.practice_id
+        provider_location = await provider_locations.find(work.session, feed.provider_location_id)
+        return None if provider_location is None else provider_location.practice_id
+
     async def _new_feed(
         self, work: UnitOfWork, caller: Principal, provider_location_id: UUID | None, npi: str | None
     ) -> CalendarFeed:
@@ -104,16 +144,16 @@ class CalendarFeedService:
             provider_location = await provider_locations.find(work.session, provider_location_id)
             if provider_location is None or not can_manage(caller, provider_location):
                 raise not_found("provider-location")
-            return CalendarFeed(identifier, creator, work.now, provider_location_id=provider_location_id)
+            return CalendarFeed(identifier, creator, work.now, work.now, provider_location_id=provider_location_id)
         if npi is not None:
             for provider_location in await provider_locations.list_by_npi(work.session, npi):
                 if can_manage(caller, provider_location):
                     practice_id = provider_location.practice_id
-                    return CalendarFeed(identifier, creator, work.now, npi=npi, practice_id=practice_id)
+                    return CalendarFeed(identifier, creator, work.now, work.now, npi=npi, practice_id=practice_id)
             raise not_found("provider")
         if not caller.has(Role.PATIENT):
             raise Forbidden("Only patients have a feed of their own. Give a provider-location or an NPI.")
-        return CalendarFeed(identifier, creator, work.now, patient_id=creator)
+        return CalendarFeed(identifier, creator, work.now, work.now, patient_id=creator)
 
 
 def _digest(secret: str) -> bytes:

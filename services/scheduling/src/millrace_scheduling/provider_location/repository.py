@@ -75,6 +75,13 @@ async def list_by_npi(session: ReadSession, npi: str) -> list[ProviderLocation]:
     return [ProviderLocation(**row) for row in (await session.execute(query)).mappings()]
 
 
+async def has_practice(session: ReadSession, practice_id: UUID) -> bool:
+    """Return whether a provider-location that isn't deleted belongs to the practice."""
+    columns = provider_locations.c
+    query = select(columns.id).where(columns.practice_id == practice_id, ~columns.is_deleted).limit(1)
+    return await session.scalar(query) is not None
+
+
 async def save_newer(session: Session, consumed: Sequence[ProviderLocation], now: datetime) -> list[ProviderLocation]:
     """Insert or update provider-locations newer than their rows; return these. Each id may occur only once.
 

@@ -246,10 +246,21 @@ CREATE TABLE calendar_feeds (
     practice_id uuid,
     created_by uuid NOT NULL,
     created_at timestamptz NOT NULL,
+    confirmed_at timestamptz NOT NULL,
     -- A feed belongs to a patient, a provider-location or a provider.
     CONSTRAINT calendar_feeds_owner_check CHECK (num_nonnulls(patient_id, provider_location_id, npi) = 1)
 );
 CREATE INDEX calendar_feeds_created_by_id_idx ON calendar_feeds (created_by, id);
+CREATE INDEX calendar_feeds_practice_id_id_idx ON calendar_feeds (practice_id, id);
+CREATE INDEX calendar_feeds_provider_location_id_idx ON calendar_feeds (provider_location_id);
+
+-- Copied from events; only accounts that have one. The right of a staff feed depends on its creator's roles.
+CREATE TABLE accounts (
+    id uuid CONSTRAINT accounts_pkey PRIMARY KEY,
+    version bigint NOT NULL CONSTRAINT accounts_version_check CHECK (version > 0),
+    roles text[] NOT NULL,
+    practice_ids uuid[] NOT NULL
+);
 """
 
 # VOLATILE: the counts are taken after the lock was acquired, so that concurrent holds of one patient are counted one
