@@ -13,6 +13,7 @@ from millrace_feeds.errors import Unavailable
 from millrace_patients.erasure.cli import app as erasures_command
 from millrace_patients.erasure.ledger import create_ledger_table, open_ledger
 from millrace_patients.erasure.recorder import BATCH, ErasureRecorder
+from millrace_patients.migrate import prepare
 from millrace_patients.schema import audit_entry, person
 
 from .running import Account, Service, run_command, running, set_environment, settings_for
@@ -95,3 +96,14 @@ async def test_restored_backup_is_erased_again(
             actions = select(audit_entry.c.action).where(audit_entry.c.person_id == UUID(ada.id))
             assert await session.scalar(keys) is None
             assert "erase" in (await session.execute(actions)).scalars().all()
+
+
+async def test_missing_ledger_is_reported_in_one_line(
+    postgres_dsn: str, aws_endpoint: str, unique_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(postgres_dsn)
+    await prepare(settings)
+    set_environment(monkeypatch, settings)
+    monkeypatch.setenv("MILLRACE_PATIENTS_ERASURES_TABLE", unique_name("missing"))
+    refused = await run_command(erasures_command, "apply")
+    assert (refused.exit_code, refused.stdout, len(refused.stderr.splitlines())) == (1, "", 1)

@@ -54,7 +54,6 @@ async def start(
     )
     verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
     revocations = Revocations(database, clock)
-    await revocations.refresh()
     app.state.verifier = RevocationVerifier(verifier, revocations)
     # There is no health check of the stream: while it is unavailable, the outbox takes the changes.
     return ServiceRuntime(

@@ -60,7 +60,6 @@ async def start(
     )
     verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
     revocations = Revocations(database, clock)
-    await revocations.refresh()
     app.state.verifier = RevocationVerifier(verifier, revocations)
     patients = await stack.enter_async_context(open_patients(settings.patients_url))
     mailer = await stack.enter_async_context(open_mailer(settings))

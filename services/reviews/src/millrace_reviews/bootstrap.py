@@ -46,7 +46,6 @@ async def start(
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, url))
     verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
     revocations = Revocations(database, clock)
-    await revocations.refresh()
     app.state.verifier = RevocationVerifier(verifier, revocations)
     app.state.reviews = create_services(settings, units, relay, consumer)
     sweep = Sweep(units, timedelta(seconds=settings.reviews_window))

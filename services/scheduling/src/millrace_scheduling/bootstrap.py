@@ -74,7 +74,6 @@ async def start(
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, handler))
     verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
     revocations = Revocations(database, clock)
-    await revocations.refresh()
     app.state.verifier = RevocationVerifier(verifier, revocations)
     notifier = OpeningsNotifier(url, settings.scheduling_streams)
     app.state.scheduling = scheduling = Scheduling(
