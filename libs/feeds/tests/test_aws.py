@@ -172,7 +172,8 @@ async def test_lag_is_shown_by_application_and_shard(platform: Platform) -> None
     code, output = await run_command("lag", columns=80)
     assert code == 0
     applications = [line.split()[0] for line in output.splitlines()[1:]]
-    assert applications == ["refinery", "refinery", "projector", "scheduling", "reviews", "notifications", "patients"]
+    readers = ["projector", "scheduling", "reviews", "notifications", "patients", "directory"]
+    assert applications == ["refinery", "refinery", *readers]
     assert output.count("0.0 s") == 2
     assert output.count("not started") == 5
     assert max(map(len, output.splitlines())) <= 80

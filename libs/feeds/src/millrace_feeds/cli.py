@@ -46,8 +46,8 @@ _CONSUMER_GROUPS = (
     ("scheduling", "entities"),
     ("reviews", "entities"),
     ("notifications", "entities"),
-    ("directory", "entities"),
     ("patients", "entities"),
+    ("directory", "entities"),
 )
 """The applications that consume a stream, and the default name of the stream."""
 
