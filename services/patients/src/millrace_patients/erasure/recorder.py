@@ -35,6 +35,8 @@ class ErasureRecorder:
         )
         async with self.units.database.read() as session:
             found = (await session.execute(query.limit(BATCH))).all()
+        if not found:
+            return 0
         for row in found:
             await self.ledger.add(row.id, row.erased_at)
         async with self.units.begin() as work:
