@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from millrace_feeds import provision
+from millrace_feeds.aws import dynamodb_client
+from millrace_patients.erasure.ledger import create_ledger_table
+from millrace_patients.settings import PatientsSettings
 from millrace_projector import provision as projector
 from millrace_refinery import provision as refinery
 from tests.deploy.names import APP, ECS
@@ -39,13 +42,19 @@ def shape(description: Mapping[str, Any]) -> dict[str, Any]:
     return {"keys": description["KeySchema"], "types": types, "indexes": indexes}
 
 
+async def create_erasures_table() -> None:
+    """Create the table as `patients` does, whose `init` would also need a database."""
+    async with dynamodb_client() as client:
+        await create_ledger_table(client, PatientsSettings().patients_erasures_table)
+
+
 @pytest.fixture(scope="module")
 def init_shapes(cloud: Cloud, exports: dict[str, str]) -> dict[str, Any]:
     """Return the shapes of the tables that `millrace init` creates, by plain name."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in cloud.variables.items():
             patch.setenv(name, value)
-        for step in (provision.init, projector.init, refinery.init):
+        for step in (provision.init, projector.init, refinery.init, create_erasures_table):
             asyncio.run(step())
     dynamodb = cloud.client("dynamodb")
     names = [name for name in dynamodb.list_tables()["TableNames"] if not name.startswith(f"{APP}-{ENVIRONMENT}-")]
