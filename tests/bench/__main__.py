@@ -21,6 +21,7 @@ from millrace_local.servers import ministack
 from tests.bench import availability, booked, bookings, feeds, freshness, importing, rebuild, routes, search
 from tests.bench.servers import database, empty_valkey
 from tests.support.platform import Platform, running_platform, wait_for
+from tests.support.visits import MANY_VISITS
 
 RESULTS: Final = Path(__file__).with_name("results")
 REBUILT: Final = 1_000_000
@@ -208,7 +209,9 @@ def _quiet_platform() -> Iterator[Platform]:
     """Start a platform and wait until its demo data have been processed everywhere."""
     with (
         tempfile.TemporaryDirectory() as directory,
-        running_platform(Path(directory), "--demo-providers", str(FRESHNESS_PROVIDERS)) as started,
+        running_platform(
+            Path(directory), "--demo-providers", str(FRESHNESS_PROVIDERS), environment=MANY_VISITS
+        ) as started,
     ):
         wait_for(started.is_quiet, seconds=QUIET_WITHIN, what="a quiet platform")
         yield started

@@ -24,6 +24,7 @@ from millrace_scheduling.provider_location.repository import save_newer
 from tests.bench.search_load import Load, Report, measure
 from tests.bench.servers import started
 from tests.support.platform import wait_for
+from tests.support.visits import MANY_VISITS
 
 PROVIDER_LOCATIONS: Final = 2_500
 PER_REQUEST: Final = 50
@@ -103,6 +104,7 @@ def scheduling_spec(port: int, aws_port: int, database_url: str, environment: Ma
             "MILLRACE_SCHEDULING_DATABASE_URL": database_url,
             "MILLRACE_LISTEN_PORT": str(port),
             "MILLRACE_LOG_LEVEL": "error",
+            **MANY_VISITS,
             **environment,
         },
     )

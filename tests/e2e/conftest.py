@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.otlp import Receiver, otlp_receiver
 from tests.support.platform import Platform, running_platform
+from tests.support.visits import MANY_VISITS
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,7 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         "OTEL_BSP_SCHEDULE_DELAY": "500",
         "OTEL_BLRP_SCHEDULE_DELAY": "500",
         "OTEL_METRIC_EXPORT_INTERVAL": "2000",
+        **MANY_VISITS,
     }
     with running_platform(home, "--demo-providers", "800", environment=variables) as running:
         yield running

@@ -1,16 +1,26 @@
-"""Visits that have begun, which no test can book or wait for.
+"""Settings for tests that book many visits, and visits that have begun, which no test can book or wait for.
 
 As a script: `python -m tests.support.visits HOME URL APPOINTMENT`.
 """
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
 from tests.support.platform import Platform
+
+MANY_VISITS: Final[Mapping[str, str]] = {
+    "MILLRACE_SCHEDULING_VISITS_PER_PROVIDER": "100000",
+    "MILLRACE_SCHEDULING_VISITS": "100000",
+    "MILLRACE_SCHEDULING_FIRST_DAY_VISITS_PER_PROVIDER": "100000",
+    "MILLRACE_SCHEDULING_FIRST_DAY_VISITS": "100000",
+}
+"""Environment variables that let one account book as often as a test wants; `tests/compose/ports.yaml` repeats them."""
 
 
 def begin_visit(platform: Platform, appointment_id: str) -> None:

@@ -18,8 +18,9 @@ from millrace_scheduling.appointment.model import (
     TooLateError,
     WrongStateError,
 )
-from millrace_scheduling.hold.model import HOLD_LIFETIME, AlreadyExtendedError, Hold, HoldUsage, TooManyHoldsError
+from millrace_scheduling.hold.model import HOLD_LIFETIME, AlreadyExtendedError, Hold, TooManyHoldsError, Usage
 from millrace_scheduling.reservation.model import Visit
+from millrace_scheduling.reservation.visit_limits import VisitLimits
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 START = NOW + timedelta(days=1)
@@ -27,6 +28,7 @@ VISIT = Visit(UUID(int=1), "1000000001", None, "America/New_York", START, 30, "v
 BOOKED = Appointment(UUID(int=2), 1, State.BOOKED, UUID(int=2), UUID(int=3), None, VISIT, NOW, NOW)
 BY_PATIENT = Cancellation(Party.PATIENT, "other")
 NO_NOTICE = timedelta(0)
+LIMITS = VisitLimits(3, 10)
 LATER = START + timedelta(hours=1)
 
 STEPS: dict[Action, Callable[[Appointment], Appointment]] = {
@@ -119,8 +121,8 @@ def test_hold_is_extended_once_and_never_shortened() -> None:
 
 def test_hold_limit_names_the_first_expiry() -> None:
     until = NOW + timedelta(minutes=1)
-    HoldUsage(2, 19).require_capacity(NOW)
-    for usage in (HoldUsage(3, 0, patient_until=until), HoldUsage(0, 20, address_until=until)):
+    Usage(2, 19).require_capacity(LIMITS, NOW)
+    for usage in (Usage(3, 0, patient_until=until), Usage(0, 20, address_until=until)):
         with pytest.raises(TooManyHoldsError) as caught:
-            usage.require_capacity(NOW)
+            usage.require_capacity(LIMITS, NOW)
         assert caught.value.until == until

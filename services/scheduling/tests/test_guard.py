@@ -17,11 +17,12 @@ from millrace_platform.database import Connection, Session
 from millrace_platform.statements import Statements, fetch_first
 from millrace_scheduling.appointment.tables import appointments
 from millrace_scheduling.hold import repository as holds
-from millrace_scheduling.hold.model import HoldUsage
+from millrace_scheduling.hold.model import Usage
 from millrace_scheduling.hold.repository import HoldAttempt, ReservationGuard
 from millrace_scheduling.reservation.model import Reservation
 from millrace_scheduling.reservation.repository import RESERVE, reservation_values
 from millrace_scheduling.reservation.tables import reservations
+from millrace_scheduling.reservation.visit_limits import VisitLimits
 
 from .booking import NINE, bookable_location, key, new_patient
 from .booking_clients import Clients, slot_at
@@ -139,12 +140,16 @@ async def check_then_insert(session: Session, reservation: Reservation, now: dat
 
 
 async def check_then_hold(
-    connection: Connection, reservation: Reservation, idempotency_record: Sequence[object], now: datetime
+    connection: Connection,
+    reservation: Reservation,
+    limits: VisitLimits,
+    idempotency_record: Sequence[object],
+    now: datetime,
 ) -> HoldAttempt:
     """Reserve the time of a hold without protection."""
     if await is_occupied(connection, reservation):
-        return HoldAttempt(is_reserved=False, usage=HoldUsage(0, 0))
-    return await holds.reserve_hold(connection, reservation, idempotency_record, now)
+        return HoldAttempt(is_reserved=False, usage=Usage(0, 0))
+    return await holds.reserve_hold(connection, reservation, limits, idempotency_record, now)
 
 
 async def is_occupied(session: Statements, reservation: Reservation) -> bool:

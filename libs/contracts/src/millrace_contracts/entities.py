@@ -219,6 +219,8 @@ class Patient(Entity, frozen=True, kw_only=True):
     """The patient's dependants, sorted."""
     insurance_card_ids: tuple[str, ...] = ()
     """The insurance cards of the patient and of the dependants, sorted."""
+    registered_at: str | None = None
+    """RFC 3339, UTC: when the account began; null if it isn't known."""
 
 
 class Account(Entity, frozen=True, kw_only=True):

@@ -89,10 +89,17 @@ class _StandardProblem(Problem):
     STATUS: ClassVar[int]
 
     def __init__(
-        self, detail: str | None = None, *, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
         slug, title = _PROBLEM_TYPES[self.STATUS]
-        super().__init__(status=self.STATUS, type=slug, title=title, detail=detail, errors=errors, headers=headers)
+        super().__init__(
+            status=self.STATUS, type=slug, title=title, detail=detail, errors=errors, headers=headers, members=members
+        )
 
 
 class BadRequest(_StandardProblem):
@@ -140,12 +147,15 @@ class PreconditionRequired(_StandardProblem):
 
 
 class TooManyRequests(_StandardProblem):
-    """The caller sent too many requests and may retry after `retry_after` seconds."""
+    """The caller reached a limit and may retry after `retry_after` seconds; None if waiting may not help."""
 
     STATUS = 429
 
-    def __init__(self, detail: str | None = None, *, retry_after: int) -> None:
-        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+    def __init__(
+        self, detail: str | None = None, *, retry_after: int | None, members: Mapping[str, object] | None = None
+    ) -> None:
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        super().__init__(detail, headers=headers, members=members)
 
 
 class Unavailable(_StandardProblem):

@@ -76,6 +76,7 @@ class BookingPermissions(Schema):
     )
     dependant_ids: list[UUID]
     insurance_card_ids: list[UUID]
+    registered_at: datetime | None = Field(None, description="When the account began; null without a profile.")
 
 
 class ReplayResult(Schema):
@@ -158,6 +159,7 @@ async def get_booking_permissions(patients: InPatients, patient_id: UUID, respon
         missing=list(missing),
         dependant_ids=list(patient.dependant_ids),
         insurance_card_ids=list(patient.insurance_card_ids),
+        registered_at=patient.registered_at,
     )
 
 

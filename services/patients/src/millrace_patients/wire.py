@@ -21,6 +21,7 @@ def patient_event(patient: PublicPatient) -> Event:
         may_book=patient.may_book,
         dependant_ids=tuple(map(str, patient.dependant_ids)),
         insurance_card_ids=tuple(map(str, patient.insurance_card_ids)),
+        registered_at=None if patient.registered_at is None else rfc3339(patient.registered_at.timestamp()),
     )
     return Event.of_entity(PATIENT, entity, action=action, version=patient.version)
 

@@ -17,6 +17,7 @@ from millrace_scheduling.hold.repository import ReservationGuard
 from millrace_scheduling.hold.service import HoldService
 from millrace_scheduling.patient.client import Patients
 from millrace_scheduling.patient.service import PermissionService
+from millrace_scheduling.reservation.visit_limits import VisitLimits, VisitPolicy
 from millrace_scheduling.settings import SchedulingSettings
 from millrace_scheduling.tables import address_key
 from millrace_scheduling.waitlist import endpoints as waitlist_endpoints
@@ -45,17 +46,25 @@ class BookingServices:
     addresses: AddressHasher
 
 
+def create_visit_policy(settings: SchedulingSettings) -> VisitPolicy:
+    """Return the limits of upcoming visits that the settings state."""
+    return VisitPolicy(
+        usual=VisitLimits(settings.scheduling_visits_per_provider, settings.scheduling_visits),
+        first_day=VisitLimits(settings.scheduling_first_day_visits_per_provider, settings.scheduling_first_day_visits),
+    )
+
+
 async def create_booking_services(
     settings: SchedulingSettings, units: UnitsOfWork, ids: Ids, guard: ReservationGuard, patients: Patients
 ) -> BookingServices:
     """Create the services; read the key that hides client addresses from the database."""
     async with units.database.read() as session:
         key: bytes = (await session.execute(select(address_key.c.key))).scalar_one()
-    permissions = PermissionService(patients)
+    permissions, policy = PermissionService(patients), create_visit_policy(settings)
     waitlist = WaitlistService(units, ids, permissions)
-    appointment_service = AppointmentService(units, waitlist, permissions)
+    appointment_service = AppointmentService(units, waitlist, permissions, policy)
     return BookingServices(
-        holds=HoldService(units, ids, guard.reserve_hold, waitlist, permissions),
+        holds=HoldService(units, ids, guard.reserve_hold, waitlist, permissions, policy),
         appointments=appointment_service,
         rescheduling=ReschedulingService(appointment_service, ids, guard.reserve),
         waitlist=waitlist,

@@ -14,7 +14,7 @@ from millrace_platform.service import Infrastructure, Subscription
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.appointment.time_zones import publish_time_zone
 from millrace_scheduling.availability.service import AvailabilityService
-from millrace_scheduling.booking import create_booking_services
+from millrace_scheduling.booking import create_booking_services, create_visit_policy
 from millrace_scheduling.calendar.extension import SlotExtension
 from millrace_scheduling.calendar.service import CalendarService
 from millrace_scheduling.cleanup import Cleanup
@@ -56,7 +56,8 @@ async def start(
     database = await stack.enter_async_context(open_service_database(settings, url, name=APPLICATION))
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, url))
     units = UnitsOfWork(database, Envelopes(SOURCE, clock, ids))
-    calendars = CalendarService(units, publish_time_zone)
+    policy = create_visit_policy(settings)
+    calendars = CalendarService(units, policy, publish_time_zone)
     patients = await stack.enter_async_context(open_patients(settings.patients_url))
     app.state.booking = booking = await create_booking_services(settings, units, ids, guard, patients)
     handler = CompositeHandler(
@@ -75,6 +76,7 @@ async def start(
     verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
     revocations = Revocations(database, clock)
     app.state.verifier = RevocationVerifier(verifier, revocations)
+    waitlist_processor = WaitlistProcessor(units, ids, guard.reserve, policy, settings.scheduling_waitlist_interval)
     notifier = OpeningsNotifier(url, settings.scheduling_streams)
     app.state.scheduling = scheduling = Scheduling(
         units=units,
@@ -88,7 +90,7 @@ async def start(
     )
     tasks: dict[str, Task] = {
         "sweep": Cleanup(units, settings.scheduling_lapse_interval).run,
-        "waitlist": WaitlistProcessor(units, ids, guard.reserve, settings.scheduling_waitlist_interval).run,
+        "waitlist": waitlist_processor.run,
         "relay": relay.run,
         "consumer": consumer.run,
         "revocations": revocations.run,

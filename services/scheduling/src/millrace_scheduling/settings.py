@@ -1,6 +1,6 @@
 """Settings of scheduling, in addition to the platform's. Environment variables begin with `MILLRACE_SCHEDULING_`."""
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
@@ -8,6 +8,7 @@ from millrace_platform.settings import PlatformSettings, Seconds
 
 SOURCE = "/services/scheduling"
 """The `source` of this service's events."""
+Limit: TypeAlias = Annotated[int, Field(ge=1)]
 
 
 class SchedulingSettings(PlatformSettings):
@@ -34,5 +35,13 @@ class SchedulingSettings(PlatformSettings):
     """Time between two runs that expire holds."""
     scheduling_waitlist_interval: Seconds = 1.0
     """Time between two runs that make offers to the waitlist."""
+    scheduling_visits_per_provider: Limit = 3
+    """Limit of an account's upcoming visits with one provider; a calendar can have another one."""
+    scheduling_visits: Limit = 10
+    """Limit of an account's upcoming visits in all, and of what a calendar can allow."""
+    scheduling_first_day_visits_per_provider: Limit = 1
+    """As `scheduling_visits_per_provider`, in the first 24 hours of an account."""
+    scheduling_first_day_visits: Limit = 3
+    """As `scheduling_visits`, in the first 24 hours of an account."""
     scheduling_proxy_hops: Annotated[int, Field(ge=0, le=8)] = 1
     """Number of our own proxies that append to `X-Forwarded-For`; 0 if clients connect directly."""

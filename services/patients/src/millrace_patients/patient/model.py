@@ -1,6 +1,7 @@
 """The part of a patient that other services may know: ids, and whether the patient may book. Pure."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -14,7 +15,10 @@ CONTACT_FIELD = "phone"
 
 @dataclass(frozen=True, slots=True)
 class PublicPatient:
-    """One version of a patient without personal data, as other services know it. Ids are sorted."""
+    """One version of a patient without personal data, as other services know it. Ids are sorted.
+
+    `registered_at` is when the account began.
+    """
 
     id: UUID
     state: State
@@ -22,6 +26,7 @@ class PublicPatient:
     may_book: bool
     dependant_ids: tuple[UUID, ...] = ()
     insurance_card_ids: tuple[UUID, ...] = ()
+    registered_at: datetime | None = None
 
 
 def list_missing_fields(patient: PublicPatient | None, *, has_verified_email: bool) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from millrace_patients.patient.model import PublicPatient
 from millrace_patients.record.model import RecordKind
-from millrace_patients.schema import patient, record
+from millrace_patients.schema import account, patient, person, record
 from millrace_platform.database import ReadSession, Session
 
 
@@ -65,7 +65,18 @@ def _select() -> Select[Any]:
         patient,
         _record_ids(RecordKind.DEPENDANT).label("dependant_ids"),
         _record_ids(RecordKind.INSURANCE_CARD).label("insurance_card_ids"),
+        _registered_at().label("registered_at"),
     )
+
+
+def _registered_at() -> ColumnElement[Any]:
+    """Return when the account began; accounts of another issuer begin with the person's first profile."""
+    began = (
+        select(func.coalesce(account.c.created_at, person.c.created_at))
+        .select_from(person.outerjoin(account, account.c.id == person.c.id))
+        .where(person.c.id == patient.c.id)
+    )
+    return began.correlate(patient).scalar_subquery()
 
 
 def _record_ids(kind: RecordKind) -> ColumnElement[Any]:
@@ -77,5 +88,11 @@ def _record_ids(kind: RecordKind) -> ColumnElement[Any]:
 
 def _from(row: Any) -> PublicPatient:
     return PublicPatient(
-        row.id, row.state, row.version, row.may_book, tuple(row.dependant_ids), tuple(row.insurance_card_ids)
+        row.id,
+        row.state,
+        row.version,
+        row.may_book,
+        tuple(row.dependant_ids),
+        tuple(row.insurance_card_ids),
+        row.registered_at,
     )

@@ -53,7 +53,7 @@ InRescheduling: TypeAlias = Annotated[ReschedulingService, Depends(_rescheduling
     summary="Book a hold",
     status_code=201,
     response_model=AppointmentResource,
-    responses=problems(400, 401, 403, 404, 409, 415, 422, 503),
+    responses=problems(400, 401, 403, 404, 409, 415, 422, 429, 503),
 )
 async def create_appointment(
     appointments: InAppointments, caller: InPatient, key: InIdempotencyKey, body: BookBody

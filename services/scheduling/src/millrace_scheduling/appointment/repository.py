@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from millrace_feeds.outbox import NOTIFY_STATEMENT, insert_outbox_row_cte
@@ -13,9 +13,11 @@ from millrace_platform.idempotency import insert_record_cte
 from millrace_platform.statements import Statements, fetch, fetch_first
 from millrace_scheduling.appointment.model import Appointment, Cancellation, Party, State
 from millrace_scheduling.calendar.repository import JOIN_CALENDAR, TIME_ZONE
+from millrace_scheduling.hold.repository import IS_BELOW_VISIT_LIMITS, limit_values
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.provider_location.repository import provider_location_from_row
 from millrace_scheduling.reservation.repository import visit_from_row
+from millrace_scheduling.reservation.visit_limits import UpcomingVisits, VisitLimits
 from millrace_scheduling.statement import NamedStatement
 
 # ruff: noqa: S608 # constants
@@ -28,13 +30,18 @@ SELECT a.id, a.version, a.state, a.reservation_id, a.patient_id, a.dependant_id,
 FROM appointments a JOIN provider_locations p ON p.id = a.provider_location_id {JOIN_CALENDAR}
 """
 _IN_RANGE: Final = "AND (a.start, a.id) > ($2, $3) AND a.start < $5 ORDER BY a.start, a.id LIMIT $4"
-# One statement turns a hold into an appointment: its row lock on the reservation orders booking and expiry.
+# One statement turns a hold into an appointment: its row lock on the reservation orders booking and expiry, and the
+# lock of `count_reservations` orders the bookings of a patient (decision 0108).
 _BOOK: Final = NamedStatement(
     f"""
-WITH reservation AS (
+WITH usage AS MATERIALIZED (
+    SELECT visits_with_provider, visits_in_all FROM count_reservations(:patient_id, :npi, NULL, :now)
+), reservation AS (
     UPDATE reservations SET kind = 'appointment', expires_at = NULL, address_hash = NULL
+    FROM usage
     WHERE id = :id AND patient_id = :patient_id AND kind = 'hold' AND NOT is_released AND expires_at > :now
-    RETURNING *
+        AND {IS_BELOW_VISIT_LIMITS}
+    RETURNING reservations.*
 ), appointment AS (
     INSERT INTO appointments (id, version, state, reservation_id, patient_id, dependant_id, insurance_card_id,
         provider_location_id, npi, start, minutes, visit_type, visit_reason, mode, patient_kind, sequence,
@@ -46,7 +53,7 @@ WITH reservation AS (
 ),
 {{idempotency_record}},
 {{outbox_row}}
-{NOTIFY_STATEMENT} FROM appointment
+SELECT usage.*, EXISTS (SELECT FROM appointment) AS is_booked, ({NOTIFY_STATEMENT} FROM appointment) FROM usage
 """,
     idempotency_record=partial(insert_record_cte, "appointment"),
     outbox_row=partial(insert_outbox_row_cte, "appointment"),
@@ -71,6 +78,13 @@ class AppointmentRow:
     notice: timedelta
 
 
+class BookingAttempt(NamedTuple):
+    """Result of `book`: whether the hold was booked, and the patient's upcoming visits before the attempt."""
+
+    is_booked: bool
+    visits: UpcomingVisits
+
+
 Position = tuple[datetime, UUID]
 """Sort key of appointments, also the position in a list: (start, id), earliest first."""
 
@@ -81,9 +95,13 @@ def position_before(moment: datetime) -> Position:
 
 
 async def book(
-    session: Statements, appointment: Appointment, idempotency_record: Sequence[object], outbox_row: Sequence[object]
-) -> bool:
-    """Turn the patient's active hold into this appointment; return False if the hold is no longer active.
+    session: Statements,
+    appointment: Appointment,
+    limits: VisitLimits,
+    idempotency_record: Sequence[object],
+    outbox_row: Sequence[object],
+) -> BookingAttempt:
+    """Turn the patient's active hold into this appointment, if the hold is still active and the limits allow it.
 
     The same statement inserts the idempotency record and the event's outbox row (decision 0039).
     """
@@ -91,11 +109,14 @@ async def book(
         id=appointment.id,
         patient_id=appointment.patient_id,
         insurance_card_id=appointment.insurance_card_id,
+        npi=appointment.visit.npi,
         now=appointment.created_at,
+        **limit_values(limits),
         idempotency_record=idempotency_record,
         outbox_row=outbox_row,
     )
-    return await fetch_first(session, *statement) is not None
+    row = await fetch_first(session, *statement)
+    return BookingAttempt(row["is_booked"], UpcomingVisits(row["visits_with_provider"], row["visits_in_all"]))
 
 
 async def find(session: Session, appointment_id: UUID) -> AppointmentRow | None:

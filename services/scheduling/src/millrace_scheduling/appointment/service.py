@@ -34,19 +34,21 @@ from millrace_scheduling.appointment.model import (
     TooLateError,
     WrongStateError,
 )
-from millrace_scheduling.appointment.repository import AppointmentRow, Position
+from millrace_scheduling.appointment.repository import AppointmentRow, BookingAttempt, Position
 from millrace_scheduling.appointment.schemas import AppointmentResource
 from millrace_scheduling.appointment.wire import appointment_event
 from millrace_scheduling.hold import repository as holds
 from millrace_scheduling.hold.model import Hold
+from millrace_scheduling.hold.refusal import too_many_visits
 from millrace_scheduling.hold.repository import HoldRow
 from millrace_scheduling.hold.schemas import local_text
 from millrace_scheduling.hold.service import WaitlistOffers
-from millrace_scheduling.patient.model import BookingRequirements
+from millrace_scheduling.patient.model import BookingPermissions, BookingRequirements
 from millrace_scheduling.patient.service import NotInCopyError, PermissionService
 from millrace_scheduling.problems import hold_expired, hold_used, not_found
 from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.reservation import repository as reservations
+from millrace_scheduling.reservation.visit_limits import TooManyVisitsError, UpcomingVisits, VisitLimits, VisitPolicy
 
 Change = Callable[[UnitOfWork, AppointmentRow, Party], Awaitable[Appointment]]
 """Function that changes a locked appointment for a caller acting as the given party.
@@ -62,13 +64,15 @@ class AppointmentService:
     units: UnitsOfWork
     offers: WaitlistOffers
     permissions: PermissionService
+    policy: VisitPolicy
 
     async def book(
         self, caller: Principal, key: IdempotencyKey, hold_id: UUID, insurance_card_id: UUID | None
     ) -> StoredResponse:
         """Turn a hold into an appointment.
 
-        Problems: 404, 409 if the hold expired or was booked, those of `PermissionService`, and of the idempotency key.
+        Problems: 404, 409 if the hold expired or was booked, 429 if the account has as many upcoming visits as allowed,
+        those of `PermissionService`, and of the idempotency key.
         """
         attempt = partial(self._book_once, caller.subject, key, hold_id, insurance_card_id)
         return await self.permissions.run_permitted(attempt)
@@ -80,9 +84,9 @@ class AppointmentService:
         hold_id: UUID,
         insurance_card_id: UUID | None,
         *,
-        is_confirmed: bool,
+        confirmed: BookingPermissions | None,
     ) -> StoredResponse:
-        """Book if the patient may, by the copy or by `is_confirmed`; else raise `NotInCopyError`."""
+        """Book if the patient may, by the copy or by `confirmed`; else raise `NotInCopyError`."""
         now = self.units.now()
         async with self.units.database.connection() as connection:
 
@@ -93,13 +97,19 @@ class AppointmentService:
                 hold_row = holds.hold_from_row(row)
                 if hold_row is None or not hold_row.is_active(now):
                     raise _booking_problem(hold_row, hold_id, now)
-                if not (is_confirmed or row["may_book"]):
+                if not (confirmed or row["may_book"]):
                     raise NotInCopyError(_requirements(hold_row.hold, insurance_card_id))
+                registered_at = confirmed.registered_at if confirmed else row["registered_at"]
+                limits = self.policy.limits_for(holds.practice_limits_from_row(row), registered_at, now)
                 appointment = Appointment.from_hold(hold_row.hold, insurance_card_id, now)
                 response = appointment_response(appointment, status=201)
                 idempotency_record = record_values(patient_id, key, now, response)
-                if not await self._book(connection, appointment, idempotency_record, hold_row.offer_id):
-                    raise _booking_problem(await holds.find(connection, hold_id, patient_id), hold_id, now)
+                attempt = await self._book(connection, appointment, limits, idempotency_record, hold_row.offer_id)
+                if not attempt.is_booked:
+                    found = await holds.find(connection, hold_id, patient_id)
+                    if found is not None and found.is_active(now):
+                        _require_capacity(attempt.visits, limits, now)
+                    raise _booking_problem(found, hold_id, now)
                 return response
 
             return await execute_statement_once(key, look_up, book)
@@ -108,18 +118,19 @@ class AppointmentService:
         self,
         connection: Connection,
         appointment: Appointment,
+        limits: VisitLimits,
         idempotency_record: Sequence[object],
         offer_id: UUID | None,
-    ) -> bool:
+    ) -> BookingAttempt:
         (envelope,) = self.units.envelopes.of([appointment_event(appointment)])
         outbox_row = new_outbox_row(envelope)
         if offer_id is None:
-            return await repository.book(connection, appointment, idempotency_record, outbox_row)
+            return await repository.book(connection, appointment, limits, idempotency_record, outbox_row)
         async with connection.transaction() as session, self.units.within(session) as work:
-            is_booked = await repository.book(session, appointment, idempotency_record, outbox_row)
-            if is_booked:
+            attempt = await repository.book(session, appointment, limits, idempotency_record, outbox_row)
+            if attempt.is_booked:
                 await self.offers.accept_offer(work, offer_id)
-        return is_booked
+        return attempt
 
     async def get(self, caller: Principal, appointment_id: UUID) -> Appointment:
         """Return the appointment. Problems: 404."""
@@ -259,6 +270,13 @@ def _requirements(hold: Hold, insurance_card_id: UUID | None) -> BookingRequirem
         dependant_field="hold_id",
         insurance_card_id=insurance_card_id,
     )
+
+
+def _require_capacity(visits: UpcomingVisits, limits: VisitLimits, now: datetime) -> None:
+    try:
+        visits.require_below(limits)
+    except TooManyVisitsError as error:
+        raise too_many_visits(error, now) from None
 
 
 def _booking_problem(row: HoldRow | None, hold_id: UUID, now: datetime) -> Problem:

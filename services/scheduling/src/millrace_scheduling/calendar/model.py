@@ -63,8 +63,9 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     Slots are `grid_minutes` apart, counted from each opening. Open time is the weekly hours except on holidays, plus
     the extra hours, minus the blocks. Slots can be booked from `minimum_notice` minutes from now through `horizon_days`
-    days including today; patients can cancel until `cancellation_cutoff` minutes before the visit. With
-    `follows_location`, `time_zone` is that of the location and changes with it.
+    days including today; patients can cancel until `cancellation_cutoff` minutes before the visit, and have up to
+    `visits_per_patient` upcoming visits, on their account's first day `first_day_visits_per_patient`; None is the
+    platform's limit. With `follows_location`, `time_zone` is that of the location and changes with it.
     """
 
     time_zone: str
@@ -75,6 +76,8 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     minimum_notice: int = 0
     horizon_days: int = DEFAULT_HORIZON_DAYS
     cancellation_cutoff: int = 0
+    visits_per_patient: int | None = None
+    first_day_visits_per_patient: int | None = None
     blocks: tuple[Block, ...] = ()
     extra_hours: tuple[ExtraHours, ...] = ()
     holidays: tuple[date, ...] = ()

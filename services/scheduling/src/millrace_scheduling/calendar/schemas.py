@@ -177,6 +177,12 @@ class CalendarBody(Body):
             ge=0, le=43_200, description="How many minutes before a visit the patient can cancel or reschedule it last."
         ),
     ] = 0
+    visits_per_patient: int | None = Field(
+        None, ge=1, description="Upcoming visits that a patient's account can have; null for the platform's limit."
+    )
+    first_day_visits_per_patient: int | None = Field(
+        None, ge=1, description="The same on the account's first day; null for the platform's limit."
+    )
     blocks: Annotated[tuple[BlockBody, ...], Field(max_length=500)] = ()
     extra_hours: Annotated[tuple[ExtraHoursBody, ...], Field(max_length=500)] = ()
     holidays: Annotated[
@@ -230,6 +236,8 @@ class CalendarResource(CalendarBody):
             minimum_notice=calendar.minimum_notice,
             horizon_days=calendar.horizon_days,
             cancellation_cutoff=calendar.cancellation_cutoff,
+            visits_per_patient=calendar.visits_per_patient,
+            first_day_visits_per_patient=calendar.first_day_visits_per_patient,
             blocks=tuple(BlockBody(begins=each.begins, ends=each.ends) for each in calendar.blocks),
             extra_hours=tuple(
                 ExtraHoursBody(day=each.day, opens=_format_minute(each.opens), closes=_format_minute(each.closes))

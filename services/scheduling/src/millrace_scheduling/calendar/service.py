@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from millrace_platform.authentication import Principal
 from millrace_platform.database import ReadSession
-from millrace_platform.errors import NotFound, PreconditionRequired
+from millrace_platform.errors import FieldError, NotFound, PreconditionRequired, Unprocessable
 from millrace_platform.preconditions import Tags
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.access import can_manage
@@ -20,16 +20,19 @@ from millrace_scheduling.calendar.repository import CalendarRow
 from millrace_scheduling.dirty_marks import mark_dirty
 from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.provider_location.model import ProviderLocation
+from millrace_scheduling.reservation.visit_limits import VisitPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class CalendarService:
     """Reads and changes calendars for admins and the practice's staff; other callers get 404.
 
-    `publish_time_zone` publishes the appointments at a provider-location again after its time zone changed.
+    `policy` limits what calendars allow. `publish_time_zone` publishes the appointments at a provider-location again
+    after its time zone changed.
     """
 
     units: UnitsOfWork
+    policy: VisitPolicy
     publish_time_zone: Callable[[UnitOfWork, UUID], Awaitable[None]]
 
     async def get(self, caller: Principal, provider_location_id: UUID) -> VersionedCalendar:
@@ -51,8 +54,10 @@ class CalendarService:
     ) -> tuple[VersionedCalendar, bool]:
         """Create or replace the calendar; return it, and whether it was created. Bookings stay as they are.
 
-        Problems: 412, and 428 if a calendar is to be replaced without `match`.
+        Problems: 412, 422 if it allows more visits than the platform, and 428 if a calendar is to be replaced without
+        `match`.
         """
+        self._require_within_limits(calendar)
         async with self.units.begin() as work:
             location_zone = await self._lock_time_zone(work, provider_location)
             if calendar.follows_location:
@@ -73,6 +78,24 @@ class CalendarService:
             if calendar.time_zone != zone_before:
                 await self.publish_time_zone(work, provider_location.id)
             return VersionedCalendar(provider_location, version, calendar), is_first or before.calendar is None
+
+    def _require_within_limits(self, calendar: Calendar) -> None:
+        """Raise a 422 that names each limit of the calendar above that of the platform."""
+        limits = {
+            "visits_per_patient": (calendar.visits_per_patient, self.policy.usual.in_all),
+            "first_day_visits_per_patient": (calendar.first_day_visits_per_patient, self.policy.first_day.in_all),
+        }
+        wrong = [
+            FieldError(
+                field=name,
+                detail="More upcoming visits than an account can have in all.",
+                remedy=f"Give a number up to {most}.",
+            )
+            for name, (own, most) in limits.items()
+            if own is not None and own > most
+        ]
+        if wrong:
+            raise Unprocessable(errors=wrong)
 
     async def follow_locations(self, work: UnitOfWork, moved: Sequence[ProviderLocation]) -> None:
         """Give the time zone of locations that moved to another one to the calendars that follow them.

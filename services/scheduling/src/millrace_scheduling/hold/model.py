@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from millrace_scheduling.reservation.model import Visit
+from millrace_scheduling.reservation.visit_limits import NO_VISITS, UpcomingVisits, VisitLimits
 
 HOLD_LIFETIME: Final = timedelta(minutes=5)
 """Lifetime of a hold, from its creation and again from its extension."""
@@ -15,11 +16,15 @@ HOLDS_PER_ADDRESS: Final = 20
 
 
 class TooManyHoldsError(Exception):
-    """The patient or the client address has as many holds as allowed; the first of them expires at `until`."""
+    """The patient or, if `is_of_address`, the client address has as many holds as allowed.
 
-    def __init__(self, until: datetime) -> None:
+    The first of them expires at `until`.
+    """
+
+    def __init__(self, until: datetime, *, is_of_address: bool) -> None:
         super().__init__("too many holds")
         self.until = until
+        self.is_of_address = is_of_address
 
 
 class AlreadyExtendedError(Exception):
@@ -27,8 +32,8 @@ class AlreadyExtendedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class HoldUsage:
-    """Active holds of a patient and of a client address: their numbers, and when the first of each expires.
+class Usage:
+    """Active holds of a patient and of a client address, when the first of each expires, and the patient's visits.
 
     Holds of waitlist offers count as the patient's; they belong to no address.
     """
@@ -37,13 +42,15 @@ class HoldUsage:
     by_address: int
     patient_until: datetime | None = None
     address_until: datetime | None = None
+    visits: UpcomingVisits = NO_VISITS
 
-    def require_capacity(self, now: datetime) -> None:
-        """Raise `TooManyHoldsError` if no further hold is allowed."""
+    def require_capacity(self, limits: VisitLimits, now: datetime) -> None:
+        """Raise `TooManyHoldsError` or `TooManyVisitsError` if no further hold is allowed."""
         if self.by_patient >= HOLDS_PER_PATIENT:
-            raise TooManyHoldsError(self.patient_until or now)
+            raise TooManyHoldsError(self.patient_until or now, is_of_address=False)
         if self.by_address >= HOLDS_PER_ADDRESS:
-            raise TooManyHoldsError(self.address_until or now)
+            raise TooManyHoldsError(self.address_until or now, is_of_address=True)
+        self.visits.require_below(limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from millrace_platform.idempotency import IdempotencyKey, insert_record_cte, sel
 from millrace_platform.statements import Statements, fetch, fetch_first
 from millrace_scheduling.availability.repository import booking_context_query
 from millrace_scheduling.calendar.repository import JOIN_CALENDAR, TIME_ZONE
-from millrace_scheduling.hold.model import HOLDS_PER_ADDRESS, HOLDS_PER_PATIENT, Hold, HoldUsage
+from millrace_scheduling.hold.model import HOLDS_PER_ADDRESS, HOLDS_PER_PATIENT, Hold, Usage
 from millrace_scheduling.patient import repository as patients
 from millrace_scheduling.reservation.model import Owner, Reservation, Visit
 from millrace_scheduling.reservation.repository import (
@@ -27,6 +27,7 @@ from millrace_scheduling.reservation.repository import (
     reserve,
     visit_from_row,
 )
+from millrace_scheduling.reservation.visit_limits import PracticeLimits, UpcomingVisits, VisitLimits
 from millrace_scheduling.statement import NamedStatement
 
 
@@ -41,13 +42,18 @@ WHERE {condition}
 
 
 _RECORD_OR_CONTEXT: Final = select_record_or(f"""
-SELECT context.*, {patients.owns_dependant("$1", "$6::uuid")} AS owns_dependant
+SELECT context.*, {patients.owns_dependant("$1", "$6::uuid")} AS owns_dependant,
+    {patients.registered_at("$1")} AS registered_at
 FROM ({booking_context_query("$3", "$4", "$5")}) AS context
 """)  # noqa: S608 # constants
 _HOLD: Final = _select_holds("r.patient_id = $1 AND r.id = $2")
 _RECORD_OR_HOLD: Final = select_record_or(f"""
-SELECT hold.*, {patients.may_book("$1", "hold.dependant_id", "$4::uuid")} AS may_book
+SELECT hold.*, {patients.may_book("$1", "hold.dependant_id", "$4::uuid")} AS may_book,
+    {patients.registered_at("$1")} AS registered_at,
+    (c.document ->> 'visits_per_patient')::integer AS visits_per_patient,
+    (c.document ->> 'first_day_visits_per_patient')::integer AS first_day_visits_per_patient
 FROM ({_select_holds("r.patient_id = $1 AND r.id = $3")}) AS hold
+LEFT JOIN calendars c ON c.provider_location_id = hold.provider_location_id
 """)  # noqa: S608 # constants
 _ACTIVE: Final = "NOT r.is_released AND (r.expires_at IS NULL OR r.expires_at > :now)"
 _OWN_HOLDS: Final = NamedStatement(
@@ -68,21 +74,30 @@ _OWN_HOLD_AT: Final = NamedStatement(
 r.patient_id = :patient_id AND {_ACTIVE} AND r.provider_location_id = :provider_location_id AND r.start = :start
 """)
 )
-# `count_active_holds` locks the patient, so that concurrent holds of one patient are counted one after the other
-# (decision 0036).
+# `count_reservations` locks the patient, so that concurrent holds and bookings of one patient are counted one after the
+# other (decisions 0036 and 0108).
+IS_BELOW_VISIT_LIMITS: Final = (
+    "visits_with_provider < :max_with_provider::bigint AND visits_in_all < :max_in_all::bigint"
+)
+"""SQL condition on a row of `count_reservations`; its parameters are those of `limit_values`."""
+_IS_BELOW_LIMITS: Final = (
+    f"by_patient < {HOLDS_PER_PATIENT} AND by_address < {HOLDS_PER_ADDRESS} AND {IS_BELOW_VISIT_LIMITS}"
+)
 _RESERVE_HOLD: Final = NamedStatement(
     f"""
 WITH usage AS MATERIALIZED (
-    SELECT * FROM count_active_holds(:patient_id, :address_hash, :now)
-), {insert_reservation(f"FROM usage WHERE by_patient < {HOLDS_PER_PATIENT} AND by_address < {HOLDS_PER_ADDRESS}")},
+    SELECT * FROM count_reservations(:patient_id, :npi, :address_hash, :now)
+), {insert_reservation(f"FROM usage WHERE {_IS_BELOW_LIMITS}")},
 {{idempotency_record}}
 SELECT usage.*, EXISTS (SELECT FROM reserved) AS is_reserved FROM usage
 """,  # noqa: S608 # constants
     idempotency_record=partial(insert_record_cte, "reserved"),
 )
-# The lock is that of `count_active_holds`, which waits for it.
+# The lock is that of `count_reservations`, which waits for it.
 _TRY_LOCK_PATIENT: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended($1::uuid::text, 0)) AS is_locked"
-_USAGE: Final = "SELECT by_patient, patient_until FROM count_active_holds($1, NULL, $2)"
+_USAGE: Final = f"""
+SELECT usage.*, {patients.registered_at("$1")} AS registered_at FROM count_reservations($1, $2, NULL, $3) AS usage
+"""  # noqa: S608 # constants
 NO_RESERVATION: Final = UUID(int=0)
 """An id that no reservation has."""
 _EXTEND: Final = NamedStatement("UPDATE reservations SET expires_at = :expires_at, is_extended = true WHERE id = :id")
@@ -106,13 +121,15 @@ class HoldRow:
 
 
 class HoldAttempt(NamedTuple):
-    """Result of `reserve_hold`: whether the time was reserved, and the active holds before the attempt."""
+    """Result of `reserve_hold`: whether the time was reserved, and the usage before the attempt."""
 
     is_reserved: bool
-    usage: HoldUsage
+    usage: Usage
 
 
-ReserveHold: TypeAlias = Callable[[Connection, Reservation, Sequence[object], datetime], Awaitable[HoldAttempt]]
+ReserveHold: TypeAlias = Callable[
+    [Connection, Reservation, VisitLimits, Sequence[object], datetime], Awaitable[HoldAttempt]
+]
 """Type of the function `reserve_hold`, so that tests can replace it."""
 
 
@@ -127,7 +144,8 @@ async def find_record_or_context(
 ) -> Any:
     """Return a row with the key's idempotency record or, if there is none, columns for `booking_context_from`.
 
-    Its column `owns_dependant` says whether the copy of the patients has the owner's dependant, if there is one.
+    Its column `owns_dependant` says whether the copy of the patients has the owner's dependant, if there is one, and
+    `registered_at` when the owner's account began.
     """
     arguments = (owner.patient_id, key.key, provider_location_id, start, now, owner.dependant_id)
     return await fetch_first(connection, _RECORD_OR_CONTEXT, *arguments)
@@ -138,34 +156,40 @@ async def find_record_or_hold(
 ) -> Any:
     """Return a row with the key's idempotency record or, if there is none, columns for `hold_from_row`.
 
-    Its column `may_book` says whether the patient may book the hold with the card by the copy of the patients.
+    By the copy of the patients, its column `may_book` says whether the patient may book the hold with the card, and
+    `registered_at` when the account began. It has the columns of `practice_limits_from_row`.
     """
     return await fetch_first(connection, _RECORD_OR_HOLD, patient_id, key.key, hold_id, insurance_card_id)
 
 
 async def reserve_hold(
-    connection: Connection, reservation: Reservation, idempotency_record: Sequence[object], now: datetime
+    connection: Connection,
+    reservation: Reservation,
+    limits: VisitLimits,
+    idempotency_record: Sequence[object],
+    now: datetime,
 ) -> HoldAttempt:
     """Reserve the time and store the idempotency record if the patient's and the address's limits allow it.
 
     It is one statement, so both are stored or neither.
     """
-    values = reservation_values(reservation, now)
+    values = {**reservation_values(reservation, now), **limit_values(limits)}
     row = await fetch_first(connection, *_RESERVE_HOLD.bind(**values, idempotency_record=idempotency_record))
-    usage = HoldUsage(row["by_patient"], row["by_address"], row["patient_until"], row["address_until"])
-    return HoldAttempt(row["is_reserved"], usage)
+    return HoldAttempt(row["is_reserved"], usage_from_row(row))
 
 
-async def try_lock_usage(session: Session, patient_id: UUID, now: datetime) -> HoldUsage | None:
-    """Return the patient's active holds; further ones wait until the transaction ends.
+async def try_lock_usage(
+    session: Session, patient_id: UUID, npi: str, now: datetime
+) -> tuple[Usage, datetime | None] | None:
+    """Return the patient's usage, with the visits at the provider, and when the account began, None if unknown.
 
-    Return None if a hold of the patient is being made at this moment: it may wait for time that this transaction has
-    reserved, so that waiting for it could be a deadlock.
+    Further holds and bookings of the patient wait until the transaction ends. Return None if one is being made at this
+    moment: it may wait for time that this transaction has reserved, so that waiting for it could be a deadlock.
     """
     if not (await fetch_first(session, _TRY_LOCK_PATIENT, patient_id))["is_locked"]:
         return None
-    row = await fetch_first(session, _USAGE, patient_id, now)
-    return HoldUsage(row["by_patient"], 0, row["patient_until"])
+    row = await fetch_first(session, _USAGE, patient_id, npi, now)
+    return usage_from_row(row), row["registered_at"]
 
 
 async def find(session: Statements, hold_id: UUID, patient_id: UUID) -> HoldRow | None:
@@ -232,6 +256,22 @@ def hold_from_row(row: Any) -> HoldRow | None:
         is_extended=row["is_extended"],
     )
     return HoldRow(hold, row["is_released"], row["kind"] == "appointment", row["offer_id"])
+
+
+def limit_values(limits: VisitLimits) -> dict[str, Any]:
+    """Return the values of the parameters in `IS_BELOW_VISIT_LIMITS`, by name."""
+    return {"max_with_provider": limits.with_provider, "max_in_all": limits.in_all}
+
+
+def usage_from_row(row: Any) -> Usage:
+    """Convert a row of `count_reservations`."""
+    visits = UpcomingVisits(row["visits_with_provider"], row["visits_in_all"])
+    return Usage(row["by_patient"], row["by_address"], row["patient_until"], row["address_until"], visits)
+
+
+def practice_limits_from_row(row: Any) -> PracticeLimits:
+    """Return the practice's own limits from a row of `find_record_or_hold`."""
+    return PracticeLimits(row["visits_per_patient"], row["first_day_visits_per_patient"])
 
 
 @dataclass(frozen=True, slots=True)

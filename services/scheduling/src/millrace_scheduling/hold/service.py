@@ -1,6 +1,5 @@
 """Creating, extending and releasing holds."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,7 @@ from uuid import UUID
 
 from millrace_platform.authentication import Principal
 from millrace_platform.database import Connection
-from millrace_platform.errors import Conflict, TooManyRequests
+from millrace_platform.errors import Conflict
 from millrace_platform.idempotency import (
     IdempotencyKey,
     StoredResponse,
@@ -23,24 +22,26 @@ from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.availability.model import find_bookable_visit_type
 from millrace_scheduling.availability.repository import booking_context_from
 from millrace_scheduling.availability.service import explain
+from millrace_scheduling.calendar.model import Calendar
 from millrace_scheduling.hold import repository
 from millrace_scheduling.hold.model import (
     HOLD_LIFETIME,
     HOLDS_PER_PATIENT,
     AlreadyExtendedError,
     Hold,
-    HoldUsage,
     TooManyHoldsError,
+    Usage,
 )
-from millrace_scheduling.hold.refusal import overlaps_own_visit, visit_refusal
+from millrace_scheduling.hold.refusal import overlaps_own_visit, too_many_holds, too_many_visits, visit_refusal
 from millrace_scheduling.hold.repository import HoldAttempt, HoldRow, ReserveHold
 from millrace_scheduling.hold.schemas import HoldResource
 from millrace_scheduling.hold.visit_request import VisitRequest
-from millrace_scheduling.patient.model import BookingRequirements
+from millrace_scheduling.patient.model import BookingPermissions, BookingRequirements
 from millrace_scheduling.patient.service import NotInCopyError, PermissionService
 from millrace_scheduling.problems import hold_expired, hold_used, not_found
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.reservation.model import Owner, Reservation
+from millrace_scheduling.reservation.visit_limits import PracticeLimits, TooManyVisitsError, VisitLimits, VisitPolicy
 
 ATTEMPTS = 2
 """How often a hold is tried: once more if the time is reserved meanwhile and another visit type still fits."""
@@ -67,6 +68,7 @@ class HoldService:
     reserve_hold: ReserveHold
     offers: WaitlistOffers
     permissions: PermissionService
+    policy: VisitPolicy
 
     async def create(
         self,
@@ -85,9 +87,9 @@ class HoldService:
         return await self.permissions.run_permitted(partial(self._create_once, owner, key, request))
 
     async def _create_once(
-        self, owner: Owner, key: IdempotencyKey, request: VisitRequest, *, is_confirmed: bool
+        self, owner: Owner, key: IdempotencyKey, request: VisitRequest, *, confirmed: BookingPermissions | None
     ) -> StoredResponse:
-        """Reserve if the dependant is the owner's, by the copy or by `is_confirmed`; else raise `NotInCopyError`."""
+        """Reserve if the dependant is the owner's, by the copy or by `confirmed`; else raise `NotInCopyError`."""
         now = self.units.now()
         async with self.units.database.connection() as connection:
 
@@ -100,9 +102,12 @@ class HoldService:
                 context = booking_context_from(row)
                 if context is None:
                     raise not_found("provider-location")
-                if not (is_confirmed or row["owns_dependant"]):
+                if not (confirmed or row["owns_dependant"]):
                     raise NotInCopyError(BookingRequirements(owner.patient_id, dependant_id=owner.dependant_id))
                 timetable, occupied = context
+                # An account that isn't in the copy yet has the usual limits here: its booking looks up when it began.
+                registered_at = confirmed.registered_at if confirmed else row["registered_at"]
+                limits = self.policy.limits_for(practice_limits(timetable.calendar), registered_at, now)
                 visit_type = find_bookable_visit_type(
                     timetable, occupied, request.criteria, request.start, now.timestamp()
                 )
@@ -113,13 +118,13 @@ class HoldService:
                         reservation = Reservation(hold.id, owner, visit, visit_time, hold.expires_at)
                         response = _response(201, hold)
                         idempotency_record = record_values(owner.patient_id, key, now, response)
-                        attempt = await self._reserve(connection, reservation, idempotency_record, now)
+                        attempt = await self._reserve(connection, reservation, limits, idempotency_record, now)
                         if attempt.is_reserved:
                             return response
                         own = await repository.find_own_overlap(connection, owner, visit, now)
                         if own is not None:
                             return _response(200, _require_same(own, owner, request))
-                        _require_capacity(attempt.usage, now)
+                        _require_capacity(attempt.usage, limits, now)
                     visit_type, reasons = await explain(connection, timetable, request.start, request.criteria, now=now)
                     if reasons:
                         break
@@ -133,12 +138,17 @@ class HoldService:
             return await execute_statement_once(key, look_up, reserve)
 
     async def _reserve(
-        self, connection: Connection, reservation: Reservation, idempotency_record: Sequence[object], now: datetime
+        self,
+        connection: Connection,
+        reservation: Reservation,
+        limits: VisitLimits,
+        idempotency_record: Sequence[object],
+        now: datetime,
     ) -> HoldAttempt:
         """Reserve the time if it is free and the limits allow it. Overlapping expired holds are released first."""
-        attempt = await self.reserve_hold(connection, reservation, idempotency_record, now)
+        attempt = await self.reserve_hold(connection, reservation, limits, idempotency_record, now)
         if not attempt.is_reserved and await reservations.expire_overlapping_holds(connection, reservation, now):
-            attempt = await self.reserve_hold(connection, reservation, idempotency_record, now)
+            attempt = await self.reserve_hold(connection, reservation, limits, idempotency_record, now)
         return attempt
 
     async def list_own(self, caller: Principal) -> list[Hold]:
@@ -201,15 +211,20 @@ def require_active(row: HoldRow | None, hold_id: UUID, now: datetime) -> Hold:
     return row.hold
 
 
-def _require_capacity(usage: HoldUsage, now: datetime) -> None:
+def practice_limits(calendar: Calendar | None) -> PracticeLimits:
+    """Return the limits that the calendar's practice sets."""
+    if calendar is None:
+        return PracticeLimits()
+    return PracticeLimits(calendar.visits_per_patient, calendar.first_day_visits_per_patient)
+
+
+def _require_capacity(usage: Usage, limits: VisitLimits, now: datetime) -> None:
     try:
-        usage.require_capacity(now)
+        usage.require_capacity(limits, now)
     except TooManyHoldsError as error:
-        wait = max(1, math.ceil((error.until - now).total_seconds()))
-        raise TooManyRequests(
-            "Too many holds; offers of the waitlist count. Book or release one, or wait until one expires.",
-            retry_after=wait,
-        ) from None
+        raise too_many_holds(error, now) from None
+    except TooManyVisitsError as error:
+        raise too_many_visits(error, now) from None
 
 
 def _response(status: int, hold: Hold) -> StoredResponse:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -33,6 +34,7 @@ class _Permissions(msgspec.Struct, frozen=True):
     missing: tuple[str, ...]
     dependant_ids: frozenset[UUID]
     insurance_card_ids: frozenset[UUID]
+    registered_at: datetime | None = None
 
 
 class PatientsClient:
@@ -49,7 +51,9 @@ class PatientsClient:
             found = msgspec.json.decode(response.content, type=_Permissions)
         except (httpx.HTTPError, OSError, msgspec.DecodeError):
             raise Unavailable("Your profile can't be checked for the moment. Send the request again.") from None
-        return BookingPermissions(found.may_book, found.missing, found.dependant_ids, found.insurance_card_ids)
+        return BookingPermissions(
+            found.may_book, found.missing, found.dependant_ids, found.insurance_card_ids, found.registered_at
+        )
 
 
 @asynccontextmanager

@@ -2,18 +2,23 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
 class PatientCopy:
-    """A patient as consumed from the feed, without personal data. One who was erased may not book."""
+    """A patient as consumed from the feed, without personal data. One who was erased may not book.
+
+    `registered_at` is when the account began, None if it isn't known.
+    """
 
     id: UUID
     version: int
     may_book: bool = False
     dependant_ids: tuple[UUID, ...] = ()
     insurance_card_ids: tuple[UUID, ...] = ()
+    registered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class BookingPermissions:
     missing: tuple[str, ...] = ()
     dependant_ids: Collection[UUID] = ()
     insurance_card_ids: Collection[UUID] = ()
+    registered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

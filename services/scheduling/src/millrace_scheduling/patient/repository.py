@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, CheckConstraint, Column, Table, Uuid
+from sqlalchemy import ARRAY, BigInteger, Boolean, CheckConstraint, Column, DateTime, Table, Uuid, and_, or_
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_platform.database import Session
@@ -22,8 +22,10 @@ patients = Table(
     Column("may_book", Boolean, nullable=False),
     Column("dependant_ids", ARRAY(Uuid), nullable=False),
     Column("insurance_card_ids", ARRAY(Uuid), nullable=False),
+    Column("registered_at", DateTime(timezone=True)),
     CheckConstraint("version > 0", name="version"),
 )
+"""`registered_at`, when the account began, is null until an event or a replay fills it."""
 
 
 def owns_dependant(patient_id: str, dependant_id: str) -> str:
@@ -39,6 +41,11 @@ def may_book(patient_id: str, dependant_id: str, insurance_card_id: str) -> str:
         AND ({insurance_card_id} IS NULL OR {insurance_card_id} = ANY (insurance_card_ids)))"""
 
 
+def registered_at(patient_id: str) -> str:
+    """Return an SQL expression: when the patient's account began by the copy, NULL if it isn't known."""
+    return f"(SELECT registered_at FROM patients WHERE id = {patient_id})"  # noqa: S608 # constants
+
+
 _OWNS_DEPENDANT: Final = f"SELECT {owns_dependant('$1', '$2::uuid')} AS owns_dependant"
 
 
@@ -49,7 +56,10 @@ async def has_dependant(session: Statements, patient_id: UUID, dependant_id: UUI
 
 
 async def save_newer(session: Session, consumed: Sequence[PatientCopy]) -> None:
-    """Insert or update patients newer than their rows. Each id may occur only once."""
+    """Insert or update patients newer than their rows. Each id may occur only once.
+
+    A replay of the row's own version fills what the row doesn't have yet.
+    """
     if not consumed:
         return
     # Sorted, so that two consumers can't deadlock while a lease changes hands.
@@ -57,6 +67,14 @@ async def save_newer(session: Session, consumed: Sequence[PatientCopy]) -> None:
     statement = insert(patients)
     newer = {column.name: statement.excluded[column.name] for column in patients.c if column is not patients.c.id}
     upsert = statement.on_conflict_do_update(
-        index_elements=[patients.c.id], set_=newer, where=patients.c.version < statement.excluded.version
+        index_elements=[patients.c.id],
+        set_=newer,
+        where=or_(
+            patients.c.version < statement.excluded.version,
+            and_(
+                patients.c.version == statement.excluded.version,
+                patients.c.registered_at.is_distinct_from(statement.excluded.registered_at),
+            ),
+        ),
     )
     await session.execute(upsert, rows)

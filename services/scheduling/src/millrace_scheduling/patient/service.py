@@ -14,9 +14,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Attempt(Protocol[T_co]):
-    """Type of an attempt of an operation. `is_confirmed`: `patients` has confirmed what the copy lacks."""
+    """Type of an attempt of an operation. `confirmed`: the response of `patients`, which has what the copy lacks."""
 
-    def __call__(self, *, is_confirmed: bool) -> Awaitable[T_co]: ...
+    def __call__(self, *, confirmed: BookingPermissions | None) -> Awaitable[T_co]: ...
 
 
 class NotInCopyError(Exception):
@@ -40,11 +40,12 @@ class PermissionService:
         422 for ids of others, 503 if `patients` doesn't respond, and those of the attempt.
         """
         try:
-            return await attempt(is_confirmed=False)
+            return await attempt(confirmed=None)
         except NotInCopyError as error:
             requirements = error.requirements
-        _require(requirements, await self.patients.find_permissions(requirements.patient_id))
-        return await attempt(is_confirmed=True)
+        permissions = await self.patients.find_permissions(requirements.patient_id)
+        _require(requirements, permissions)
+        return await attempt(confirmed=permissions)
 
 
 def _require(requirements: BookingRequirements, permissions: BookingPermissions) -> None:

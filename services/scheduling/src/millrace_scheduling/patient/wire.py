@@ -1,5 +1,6 @@
 """Conversion of records of the `entities` feed to patients."""
 
+from datetime import datetime
 from uuid import UUID
 
 from millrace_contracts.entities import Patient
@@ -28,6 +29,7 @@ def patient_from(record: Record) -> tuple[PatientCopy, bool] | None:
             entity.may_book,
             tuple(map(UUID, entity.dependant_ids)),
             tuple(map(UUID, entity.insurance_card_ids)),
+            None if entity.registered_at is None else datetime.fromisoformat(entity.registered_at),
         ), False
     except (ContractError, ValueError) as error:
         raise InvalidRecord(record, str(error)) from error

@@ -50,7 +50,7 @@ reservations = Table(
         postgresql_where=text("NOT is_released"),
     ),
     Index("reservations_npi_start_idx", "npi", "start", postgresql_where=text("NOT is_released")),
-    Index("reservations_patient_id_idx", "patient_id"),
+    Index("reservations_patient_id_start_idx", "patient_id", "start"),
     Index("reservations_address_hash_idx", "address_hash", postgresql_where=text("address_hash IS NOT NULL")),
     Index("reservations_expires_at_idx", "expires_at", postgresql_where=text("NOT is_released AND kind = 'hold'")),
     Index("reservations_created_at_idx", "created_at", postgresql_where=text("is_released")),

@@ -13,14 +13,16 @@ from millrace_platform.errors import Problem
 from millrace_platform.ids import Ids
 from millrace_platform.periodic import run_periodically
 from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
-from millrace_scheduling.availability.model import find_bookable_visit_type
+from millrace_scheduling.availability.model import Timetable, find_bookable_visit_type
 from millrace_scheduling.calendar.slots import OccupiedTime
 from millrace_scheduling.hold import repository as holds
 from millrace_scheduling.hold.model import TooManyHoldsError
+from millrace_scheduling.hold.service import practice_limits
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.reservation.model import Owner, Reservation, TimeRange
 from millrace_scheduling.reservation.repository import Reserve
+from millrace_scheduling.reservation.visit_limits import TooManyVisitsError, VisitPolicy
 from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.free_times import FreeTimes, load_free_times
 from millrace_scheduling.waitlist.model import (
@@ -57,6 +59,7 @@ class WaitlistProcessor:
     units: UnitsOfWork
     ids: Ids
     reserve: Reserve
+    policy: VisitPolicy
     pause: float
 
     async def run(self) -> None:
@@ -117,24 +120,26 @@ class WaitlistProcessor:
             if not any(each.begin <= start < each.end for each in own_times)
         )
         candidates = select_candidates(free, offered_before, ATTEMPTS_PER_ENTRY)
-        if not candidates or not await self._has_capacity(work, entry.patient_id):
+        if not candidates or not await self._has_capacity(work, entry.patient_id, free_times.timetable):
             return None
         for start in candidates:
             if (offer := await self._try_start(work, entry, free_times, start, own_times)) is not None:
                 return offer
         return None
 
-    async def _has_capacity(self, work: UnitOfWork, patient_id: UUID) -> bool:
-        """Return whether the patient may have a further hold. Until the transaction ends, no other can be made.
+    async def _has_capacity(self, work: UnitOfWork, patient_id: UUID, timetable: Timetable) -> bool:
+        """Return whether the patient may have a further hold and visit. Until the transaction ends, nobody makes one.
 
         Raise `_PatientBusyError` if one is being made at this moment.
         """
-        usage = await holds.try_lock_usage(work.session, patient_id, work.now)
-        if usage is None:
+        found = await holds.try_lock_usage(work.session, patient_id, timetable.npi, work.now)
+        if found is None:
             raise _PatientBusyError
+        usage, registered_at = found
+        limits = self.policy.limits_for(practice_limits(timetable.calendar), registered_at, work.now)
         try:
-            usage.require_capacity(work.now)
-        except TooManyHoldsError:
+            usage.require_capacity(limits, work.now)
+        except (TooManyHoldsError, TooManyVisitsError):
             return False
         return True
 

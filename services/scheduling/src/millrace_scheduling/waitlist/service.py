@@ -13,7 +13,7 @@ from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_scheduling.calendar.repository import find_time_zone
 from millrace_scheduling.hold.schemas import local_text
 from millrace_scheduling.patient import repository as patients
-from millrace_scheduling.patient.model import BookingRequirements
+from millrace_scheduling.patient.model import BookingPermissions, BookingRequirements
 from millrace_scheduling.patient.service import NotInCopyError, PermissionService
 from millrace_scheduling.problems import already_waiting, not_found, times_available
 from millrace_scheduling.provider_location import repository as provider_locations
@@ -48,13 +48,13 @@ class WaitlistService:
         return await self.permissions.run_permitted(partial(self._join_once, caller.subject, key, body))
 
     async def _join_once(
-        self, patient_id: UUID, key: IdempotencyKey, body: JoinBody, *, is_confirmed: bool
+        self, patient_id: UUID, key: IdempotencyKey, body: JoinBody, *, confirmed: BookingPermissions | None
     ) -> StoredResponse:
-        """Join if the dependant is the patient's, by the copy or by `is_confirmed`; else raise `NotInCopyError`."""
+        """Join if the dependant is the patient's, by the copy or by `confirmed`; else raise `NotInCopyError`."""
 
         async def effect(work: UnitOfWork) -> StoredResponse:
             provider_location = await _find_provider_location(work, body)
-            if not (is_confirmed or await patients.has_dependant(work.session, patient_id, body.dependant_id)):
+            if not (confirmed or await patients.has_dependant(work.session, patient_id, body.dependant_id)):
                 raise NotInCopyError(BookingRequirements(patient_id, dependant_id=body.dependant_id))
             entry = body.to_entry(self.ids(), patient_id, work.now)
             await _require_no_free_time(work, entry, provider_location)

@@ -38,7 +38,9 @@ CREATE TABLE patients (
     version bigint NOT NULL CONSTRAINT patients_version_check CHECK (version > 0),
     may_book boolean NOT NULL,
     dependant_ids uuid[] NOT NULL,
-    insurance_card_ids uuid[] NOT NULL
+    insurance_card_ids uuid[] NOT NULL,
+    -- When the account began. Null until an event or a replay fills it.
+    registered_at timestamptz
 );
 
 -- A deleted calendar stays without a document, so that its version never falls. Slots exist up to materialized_to.
@@ -112,7 +114,7 @@ CREATE TABLE reservations (
 CREATE UNIQUE INDEX reservations_provider_location_id_start_key
     ON reservations (provider_location_id, start) WHERE NOT is_released;
 CREATE INDEX reservations_npi_start_idx ON reservations (npi, start) WHERE NOT is_released;
-CREATE INDEX reservations_patient_id_idx ON reservations (patient_id);
+CREATE INDEX reservations_patient_id_start_idx ON reservations (patient_id, start);
 CREATE INDEX reservations_address_hash_idx ON reservations (address_hash) WHERE address_hash IS NOT NULL;
 CREATE INDEX reservations_expires_at_idx ON reservations (expires_at) WHERE NOT is_released AND kind = 'hold';
 CREATE INDEX reservations_created_at_idx ON reservations (created_at) WHERE is_released;
@@ -263,21 +265,29 @@ CREATE TABLE accounts (
 );
 """
 
-# VOLATILE: the counts are taken after the lock was acquired, so that concurrent holds of one patient are counted one
-# after the other (decision 0036). The conditions don't repeat that these rows are holds (only holds expire, and only
-# unreleased holds have an address_hash): with `kind = 'hold'` the planner may scan the holds of all patients by
-# reservations_expires_at_idx.
-COUNT_ACTIVE_HOLDS = """
-CREATE FUNCTION count_active_holds(
-    patient uuid, address bytea, at timestamptz,
-    OUT by_patient bigint, OUT patient_until timestamptz, OUT by_address bigint, OUT address_until timestamptz
+# VOLATILE: the counts are taken after the lock was acquired, so that concurrent holds and bookings of one patient are
+# counted one after the other (decisions 0036 and 0108). The first count has no condition on expires_at, and none says
+# that these rows are holds (only holds expire, and only unreleased holds have an address_hash): the planner might scan
+# the holds of all patients by reservations_expires_at_idx. A hold outlives its start by less than an hour.
+COUNT_RESERVATIONS = """
+CREATE FUNCTION count_reservations(
+    patient uuid, provider text, address bytea, at timestamptz,
+    OUT by_patient bigint, OUT patient_until timestamptz, OUT visits_with_provider bigint, OUT visits_in_all bigint,
+    OUT by_address bigint, OUT address_until timestamptz
 ) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(patient::text, 0));
-    SELECT count(*), min(expires_at) INTO by_patient, patient_until FROM reservations
-    WHERE patient_id = patient AND NOT is_released AND expires_at > at;
-    SELECT count(*), min(expires_at) INTO by_address, address_until FROM reservations
-    WHERE address_hash = address AND expires_at > at;
+    SELECT count(*) FILTER (WHERE expires_at > at), min(expires_at) FILTER (WHERE expires_at > at),
+        count(*) FILTER (WHERE expires_at IS NULL AND start > at AND npi = provider),
+        count(*) FILTER (WHERE expires_at IS NULL AND start > at)
+    INTO by_patient, patient_until, visits_with_provider, visits_in_all
+    FROM reservations WHERE patient_id = patient AND NOT is_released AND start > at - interval '1 hour';
+    IF address IS NOT NULL THEN
+        SELECT count(*), min(expires_at) INTO by_address, address_until FROM reservations
+        WHERE address_hash = address AND expires_at > at;
+    ELSE
+        by_address := 0;
+    END IF;
 END
 $$
 """
@@ -287,4 +297,4 @@ def upgrade() -> None:
     ddl = ";".join((TABLES, REVOCATION_DDL, IDEMPOTENCY_DDL, OUTBOX_DDL))
     for statement in filter(str.strip, ddl.split(";\n")):
         op.execute(statement)
-    op.execute(COUNT_ACTIVE_HOLDS)
+    op.execute(COUNT_RESERVATIONS)
