@@ -195,6 +195,12 @@ def test_collection_ignores_item_order(order: list[int]) -> None:
     assert build_collection(npi, items).versions == 15
 
 
+def test_pending_provider_location_has_no_card() -> None:
+    pending = location_json(IDS[0]).removesuffix("}") + ',"is_pending":true}'
+    found = build_collection("1000000004", [item(f"LOCATION#{IDS[0]}", pending)])
+    assert (found.locations, found.deleted, found.versions) == ([], (IDS[0],), 3)
+
+
 def item(sk: str, data: str | None) -> Item:
     return Item("PROVIDER#1000000004", sk, 3, data, "2026-11-21T00:00:00.000Z", "subject")
 

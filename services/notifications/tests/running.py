@@ -24,6 +24,7 @@ from millrace_notifications.email.token_bucket import TokenBucket
 from millrace_notifications.endpoint.model import Secrets
 from millrace_notifications.feed.appointments import AppointmentUpdater
 from millrace_notifications.feed.handler import FeedHandler
+from millrace_notifications.feed.provider_locations import ProviderLocationUpdater
 from millrace_notifications.network.client import PostFailedError, PostResponse
 from millrace_notifications.network.urls import Target
 from millrace_notifications.patients_client import AccountEmail, Contact, PatientsUnavailableError
@@ -222,13 +223,19 @@ async def open_harness(dsn: str, clock: ManualClock | None = None, seed: int = 1
 def _wire(database: Database, clock: ManualClock, seed: int) -> Harness:
     ids, random, stats = Uuid7(clock), Random(seed), Stats()
     mailer, patients, poster = MemoryMailer(), FakePatients(), FakePoster()
-    scheduler = EmailScheduler(clock, ids)
+    scheduler, fan_out = EmailScheduler(clock, ids), FanOut(ids)
     rate_limit = TokenBucket(1000, clock)
     return Harness(
         database=database,
         clock=clock,
         feed=Feed(clock),
-        handler=FeedHandler(database, AppointmentUpdater(scheduler, FanOut(ids), clock), scheduler, clock),
+        handler=FeedHandler(
+            database,
+            AppointmentUpdater(scheduler, fan_out, clock),
+            ProviderLocationUpdater(fan_out, clock),
+            scheduler,
+            clock,
+        ),
         mailer=mailer,
         patients=patients,
         poster=poster,

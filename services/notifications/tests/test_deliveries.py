@@ -55,6 +55,38 @@ def received_types(harness: Harness) -> list[str]:
     return [json.loads(body)["type"] for _, _, body in harness.poster.requests]
 
 
+class TestPendingProviderLocations:
+    def claimed(self, identifier: str = "claimed", practice: str = OTHER_PRACTICE) -> ProviderLocation:
+        return replace(provider_location(practice), id=identifier, is_pending=True)
+
+    async def test_other_practices_of_the_provider_are_notified_once(self, harness: Harness) -> None:
+        theirs, own = await create_endpoint(harness), await create_endpoint(harness, practice=OTHER_PRACTICE)
+        await harness.consume(provider_location(), self.claimed())
+        await harness.consume(self.claimed())
+        await harness.deliver_due()
+        assert received_types(harness) == ["provider_location.pending"]
+        body = json.loads(harness.poster.requests[0][2])
+        assert body["data"] == {
+            "provider_location_id": "claimed",
+            "npi": provider_location().npi,
+            "practice_id": PRACTICE,
+        }
+        assert len(await list_deliveries(harness, theirs)) == 1
+        assert await list_deliveries(harness, own) == []
+
+    async def test_replays_and_old_versions_notify_nobody(self, harness: Harness) -> None:
+        theirs = await create_endpoint(harness)
+        await harness.consume(provider_location())
+        await harness.consume(self.claimed(), replay=True)
+        await harness.handler.handle([harness.feed.record(self.claimed(), version=1)])
+        assert await list_deliveries(harness, theirs) == []
+
+    async def test_practices_whose_claim_is_pending_are_not_notified(self, harness: Harness) -> None:
+        own = await create_endpoint(harness, practice=OTHER_PRACTICE)
+        await harness.consume(provider_location(), self.claimed(), self.claimed("another", "third-practice"))
+        assert await list_deliveries(harness, own) == []
+
+
 class TestFanOut:
     async def test_each_change_is_delivered_once_to_subscribed_endpoints(self, harness: Harness) -> None:
         await create_endpoint(harness)

@@ -43,7 +43,7 @@ class TestEndpoints:
         assert created.pop("secret").startswith("whsec_")
         assert (response.headers["Location"], response.headers["ETag"]) == (f"/v1/webhooks/{created['id']}", '"1"')
         assert response.headers["Cache-Control"] == "no-store"
-        assert (created["practice_id"], created["enabled"], len(created["events"])) == (PRACTICE, True, 7)
+        assert (created["practice_id"], created["enabled"], len(created["events"])) == (PRACTICE, True, 8)
         stored = await service.client.get(response.headers["Location"], headers=staff)
         assert stored.json() == created
         assert "whsec_" not in (await service.client.get("/v1/webhooks", headers=staff)).text

@@ -2,6 +2,7 @@
 
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -17,6 +18,7 @@ from millrace_platform.unit_of_work import Envelopes, Event
 from millrace_scheduling.entity_handlers import ProviderHandler, ProviderLocationHandler, is_outage
 from millrace_scheduling.provider_location.wire import provider_location_from
 
+from .booking import new_patient
 from .running import ADMIN, CALENDAR, PRACTICE, STAFF, Service, provider_location
 
 NPI = "1234567893"
@@ -104,3 +106,17 @@ def test_invalid_record_is_no_outage_but_an_unavailable_database_is() -> None:
     assert is_outage(Unavailable("The database can't be reached."))
     assert is_outage(ExceptionGroup("several", [Unavailable(), ConnectionError()]))
     assert not is_outage(ValueError("a record"))
+
+
+async def test_pending_provider_location_has_no_calendar_until_it_is_confirmed(service: Service) -> None:
+    """A practice can't reserve the time of a provider of another practice."""
+    handler, entity = new_handler(service), provider_location(str(uuid4()), NPI)
+    pending = msgspec.structs.replace(entity, is_pending=True)
+    path = f"/v1/calendars/{entity.id}"
+    await handler.handle([updated(pending, 1)])
+    assert (await service.client.put(path, json=CALENDAR, headers=STAFF)).status_code == 404
+    hold = {"provider_location_id": entity.id, "start": "2026-11-19T09:00:00-05:00"}
+    assert (await new_patient(service).post("/v1/holds", hold)).status_code == 404
+    await handler.handle([updated(entity, 2)])
+    assert (await service.client.put(path, json=CALENDAR, headers=STAFF)).status_code == 201
+    assert (await new_patient(service).post("/v1/holds", hold)).status_code == 201

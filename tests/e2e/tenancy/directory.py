@@ -77,6 +77,19 @@ def provider_location(world: World) -> Thing:
     return Thing({name: created[key] for name, key in _IDS.items()})
 
 
+def shared_provider_location(world: World) -> Thing:
+    """Create a provider of the practice, and a provider-location of that provider at a location of a new practice."""
+    npi = _create_provider_location(world)["npi"]
+    body = {"address": address(), "practice_id": spare_practice(world).ids["practice_id"]}
+    elsewhere = world.create("directory", "/v1/directory/locations", body)
+    created = world.create(
+        "directory",
+        "/v1/directory/provider-locations",
+        provider_location_body({"npi": npi, "location_id": elsewhere["id"]}),
+    )
+    return Thing({name: created[key] for name, key in _IDS.items()})
+
+
 _IDS = {"provider_location_id": "id", "npi": "npi", "location_id": "location_id"}
 
 
@@ -169,6 +182,12 @@ ROWS: dict[str, Row] = {
     ),
     f"PATCH {PROVIDER_LOCATION}": Row(
         changes(200), provider_location, body=lambda _: {"new_patients": True}, headers=MERGE, tenants=OWN_ID
+    ),
+    f"POST {PROVIDER_LOCATION}/confirm": Row(
+        {**only(200, Actor.STAFF, Actor.ADMIN, others=403), Actor.OTHER_STAFF: 404},
+        shared_provider_location,
+        headers=ANY_VERSION,
+        tenants=OWN_ID,
     ),
     f"DELETE {PROVIDER_LOCATION}": Row(changes(204), provider_location, headers=ANY_VERSION, tenants=OWN_ID),
     "POST /v1/directory/insurance-plans": Row(

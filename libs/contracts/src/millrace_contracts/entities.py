@@ -101,6 +101,8 @@ class ProviderLocation(Entity, frozen=True, kw_only=True):
     """The years in which a plan of `accepted_plans` is accepted, sorted; a plan without an entry is in all years."""
     new_patients: bool | None = None
     """Whether the provider accepts new patients; null if unknown."""
+    is_pending: bool = False
+    """Whether another practice of the provider still has to confirm it: until then it isn't searched or booked."""
     position: Position | None = None
     """Clean."""
     time_zone: str | None = None

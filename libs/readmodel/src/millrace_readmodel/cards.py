@@ -136,7 +136,7 @@ class ItemCollection:
     versions: int
     """Sum of the versions of all items, including tombstones but not openings."""
     deleted: Sequence[str] = ()
-    """Ids of deleted provider-locations."""
+    """Ids of provider-locations that are deleted or pending."""
     weeks: Mapping[str, Sequence[WeekItem]] = field(default_factory=dict)
     """Openings by provider-location id; not part of cards."""
 

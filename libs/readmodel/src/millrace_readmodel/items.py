@@ -108,10 +108,12 @@ def build_collection(npi: str, items: Iterable[Item]) -> ItemCollection:
             continue
         versions += item.version
         if item.sk.startswith(LOCATION_PREFIX):
-            if item.data is None:
+            location = None if item.data is None else _decode(_location, item, item.data)
+            # A provider-location that is pending isn't shown, like a deleted one.
+            if location is None or location.is_pending:
                 deleted.append(item.sk.removeprefix(LOCATION_PREFIX))
             else:
-                locations.append(_decode(_location, item, item.data))
+                locations.append(location)
         elif item.data is None:
             continue
         elif item.sk == PROFILE:

@@ -43,6 +43,7 @@ class Service(Generic[S, E]):
         """
         async with self._units.begin() as work:
             await self._check(work, permissions, state)
+            state = await self.complete(work, permissions, state, None)
             before = await self._repository.find(work.session, state.key)
             row = None
             if before is None:
@@ -64,7 +65,7 @@ class Service(Generic[S, E]):
         """
         async with self._units.begin() as work:
             before = await self._get(work, permissions, key, match)
-            after = change(before.versioned)
+            after = await self.complete(work, permissions, change(before.versioned), before.state)
             if after == before.state:
                 return before.versioned
             await self._check(work, permissions, after, before.state)
@@ -105,6 +106,16 @@ class Service(Generic[S, E]):
     async def can_manage(self, work: UnitOfWork, permissions: Permissions, state: S) -> bool:  # noqa: ARG002 # for overriders
         """Return whether a caller who isn't an administrator can manage the aggregate."""
         return False
+
+    async def complete(
+        self,
+        work: UnitOfWork,  # noqa: ARG002 # for overriders, as below
+        permissions: Permissions,  # noqa: ARG002
+        state: S,
+        before: S | None,  # noqa: ARG002
+    ) -> S:
+        """Return a new state with the fields that the service decides; `before` is the former one, None if created."""
+        return state
 
     async def obstacle(self, work: UnitOfWork, state: S) -> str | None:  # noqa: ARG002 # for overriders
         """Return why the row, which is locked, can't be deleted, and what to do; None if it can be deleted."""

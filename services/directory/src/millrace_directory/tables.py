@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.schema import SchemaItem
@@ -90,6 +91,7 @@ provider_location = _table(
     Column("id", Uuid, primary_key=True),
     Column("npi", KeyText, ForeignKey("provider.npi"), nullable=False),
     Column("location_id", Uuid, ForeignKey("location.id"), nullable=False, index=True),
+    Column("is_pending", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("npi", "location_id"),
     Index(None, "npi", "id"),
 )

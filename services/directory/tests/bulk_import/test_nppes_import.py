@@ -139,6 +139,14 @@ async def test_provider_locations_from_other_sources_stay(directory: Directory) 
     assert [row["line1"] for row in rows] == ["1 NEW ST", "12 MAIN ST"]
 
 
+async def test_import_confirms_a_pending_provider_location(directory: Directory) -> None:
+    """The provider states the address in the registry."""
+    await directory.import_rows(individual(1, where=MAIN))
+    await directory.connection.execute("UPDATE provider_location SET is_pending = true")
+    await directory.import_rows(individual(1, where=MAIN))
+    assert await directory.connection.fetchval("SELECT bool_or(is_pending) FROM provider_location") is False
+
+
 async def test_deactivated_providers_are_deleted_and_reactivated_ones_restored(directory: Directory) -> None:
     await directory.import_rows(individual(1), individual(2))
     await directory.published()

@@ -19,6 +19,7 @@ from millrace_notifications.email.token_bucket import TokenBucket
 from millrace_notifications.endpoint.service import EndpointService
 from millrace_notifications.feed.appointments import AppointmentUpdater
 from millrace_notifications.feed.handler import FeedHandler, is_retryable
+from millrace_notifications.feed.provider_locations import ProviderLocationUpdater
 from millrace_notifications.keys import load_secrets
 from millrace_notifications.network.client import open_poster
 from millrace_notifications.patients_client import open_patients
@@ -70,9 +71,15 @@ async def start(
     poster = await stack.enter_async_context(
         open_poster(seconds=settings.notifications_webhook_timeout, concurrency=concurrency, loopback=loopback)
     )
-    scheduler = EmailScheduler(clock, ids)
-    updater = AppointmentUpdater(scheduler, FanOut(ids), clock)
-    handler = CompositeHandler((FeedHandler(database, updater, scheduler, clock), RevocationHandler(database, clock)))
+    scheduler, fan_out = EmailScheduler(clock, ids), FanOut(ids)
+    feed_handler = FeedHandler(
+        database,
+        AppointmentUpdater(scheduler, fan_out, clock),
+        ProviderLocationUpdater(fan_out, clock),
+        scheduler,
+        clock,
+    )
+    handler = CompositeHandler((feed_handler, RevocationHandler(database, clock)))
     subscription = Subscription(
         APPLICATION, settings.entities_stream, settings.notifications_leases_table, READS_PER_SECOND, is_retryable
     )

@@ -72,7 +72,7 @@ class RowInserter:
         Their locations must exist, and those that weren't inserted by this object must be locked by the caller.
         """
         await self._load_locations(self.other_locations(rows))
-        unknown = {"accepted_plans": (), "accepted_plan_years": (), "new_patients": None, **_FIRST}
+        unknown = {"accepted_plans": (), "accepted_plan_years": (), "new_patients": None, "is_pending": False, **_FIRST}
         await self._insert(
             PROVIDER_LOCATIONS,
             _PROVIDER_LOCATION,

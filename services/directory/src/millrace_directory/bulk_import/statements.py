@@ -122,7 +122,8 @@ WRITE_PROVIDERS = write_differing("provider", ProviderRow._fields)
 _DIFFERING_PROVIDER_LOCATIONS = """
     FROM staged_provider_location AS s
     LEFT JOIN provider_location AS p ON p.npi = s.npi AND p.location_id = s.location_id
-    WHERE p.id IS NULL OR p.deleted_at IS NOT NULL OR (p.taxonomy, p.phone) IS DISTINCT FROM (s.taxonomy, s.phone)
+    WHERE p.id IS NULL OR p.deleted_at IS NOT NULL OR p.is_pending
+       OR (p.taxonomy, p.phone) IS DISTINCT FROM (s.taxonomy, s.phone)
 """
 
 # A concurrent change of a location waits, then also changes the provider-locations that were written here.
@@ -140,7 +141,8 @@ FROM location AS l LEFT JOIN practice AS p ON p.id = l.practice_id
 WHERE l.id = ANY($1)
 """
 
-# A restored provider-location has no plans: its former ones may be deleted.
+# A restored provider-location has no plans: its former ones may be deleted. A pending one is confirmed by its address
+# in the registry, which the provider states there.
 WRITE_PROVIDER_LOCATIONS = f"""
 WITH differing AS (
     SELECT coalesce(p.id, s.id) AS id, s.npi, s.location_id, s.taxonomy, s.phone,
@@ -154,7 +156,7 @@ WITH differing AS (
         new_patients = CASE WHEN p.deleted_at IS NULL THEN p.new_patients END,
         accepted_plans = CASE WHEN p.deleted_at IS NULL THEN p.accepted_plans ELSE '{{}}' END,
         accepted_plan_years = CASE WHEN p.deleted_at IS NULL THEN p.accepted_plan_years ELSE '{{}}' END,
-        deleted_at = NULL
+        is_pending = false, deleted_at = NULL
     RETURNING p.id
 )
 SELECT id, created FROM differing JOIN written USING (id)

@@ -17,11 +17,18 @@ providers = Repository(PROVIDERS, Provider)
 
 
 async def practices_only_at(session: ReadSession, npi: str, practices: Collection[UUID]) -> bool:
-    """Return whether the provider has provider-locations and all of them are at locations of these practices."""
+    """Return whether the provider has provider-locations and all of them are at locations of these practices.
+
+    Those that are pending don't count.
+    """
     is_theirs = func.coalesce(location.c.practice_id.in_(practices), False)
     all_theirs = (
         select(func.bool_and(is_theirs))
         .select_from(provider_location.join(location))
-        .where(provider_location.c.npi == npi, provider_location.c.deleted_at.is_(None))
+        .where(
+            provider_location.c.npi == npi,
+            provider_location.c.deleted_at.is_(None),
+            ~provider_location.c.is_pending,
+        )
     )
     return bool(await session.scalar(all_theirs))

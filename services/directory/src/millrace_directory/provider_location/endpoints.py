@@ -109,3 +109,20 @@ async def delete_directory_provider_location(
 ) -> None:
     """Delete a provider-location: the provider no longer sees patients at the location."""
     await directory.provider_locations.delete(permissions, provider_location_id, match)
+
+
+@router.post(
+    "/{provider_location_id}/confirm",
+    summary="Confirm a provider-location",
+    response_model=ProviderLocationResource,
+    responses=CHANGE,
+)
+async def confirm_directory_provider_location(
+    directory: InDirectory, permissions: InStaff, provider_location_id: UUID, match: IfMatch
+) -> Response:
+    """Confirm that the provider sees patients there; it can be searched and booked from then on.
+
+    A provider-location that a practice creates for a provider of another practice is pending until the staff of that
+    practice or an administrator confirms it.
+    """
+    return changed_response(await directory.provider_locations.confirm(permissions, provider_location_id, match))

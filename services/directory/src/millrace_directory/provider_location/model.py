@@ -28,7 +28,7 @@ class ProviderLocation(State):
     """One provider at one location, the unit of search and booking. `accepted_plans` are plan ids, sorted.
 
     `accepted_plan_years` has `plan:year` for each year in which a plan is accepted, sorted; a plan without is accepted
-    in all years.
+    in all years. One that `is_pending` isn't searched or booked until another practice of the provider confirms it.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("id", "npi", "location_id")
@@ -41,6 +41,7 @@ class ProviderLocation(State):
     new_patients: bool | None = None
     accepted_plans: tuple[str, ...] = ()
     accepted_plan_years: tuple[str, ...] = ()
+    is_pending: bool = False
 
     def violations(self) -> Iterator[Violation]:
         yield from check_taxonomy("taxonomy", self.taxonomy)

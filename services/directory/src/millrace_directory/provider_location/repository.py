@@ -1,8 +1,9 @@
 """Provider-locations in the database, read with the address and the practice of their location."""
 
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import FromClause, Select
+from sqlalchemy import FromClause, Select, select
 
 from millrace_contracts import entities
 from millrace_contracts.registry import PROVIDER_LOCATION
@@ -11,6 +12,7 @@ from millrace_directory.provider_location.model import ProviderLocation, split_p
 from millrace_directory.repository import Repository
 from millrace_directory.tables import location, practice, provider_location
 from millrace_directory.wire import Kind, Row, select_versioned
+from millrace_platform.database import ReadSession
 
 
 def _entity(row: Row) -> entities.ProviderLocation:
@@ -26,6 +28,7 @@ def _entity(row: Row) -> entities.ProviderLocation:
         accepted_plans=tuple(row["accepted_plans"]),
         accepted_plan_years=split_plan_years(row["accepted_plan_years"]),
         new_patients=row["new_patients"],
+        is_pending=row["is_pending"],
     )
 
 
@@ -46,3 +49,18 @@ PROVIDER_LOCATIONS = Kind(
     entity=_entity,
 )
 provider_locations = Repository(PROVIDER_LOCATIONS, ProviderLocation)
+
+
+async def list_confirmed_practices(session: ReadSession, npi: str) -> set[UUID]:
+    """Return the practices at which the provider sees patients, without provider-locations that are pending."""
+    query = (
+        select(location.c.practice_id)
+        .select_from(provider_location.join(location))
+        .where(
+            provider_location.c.npi == npi,
+            provider_location.c.deleted_at.is_(None),
+            ~provider_location.c.is_pending,
+            location.c.practice_id.is_not(None),
+        )
+    )
+    return set((await session.execute(query)).scalars())

@@ -34,7 +34,7 @@ class _Fields(Schema):
 class ProviderLocationBody(_Fields, Body):
     """The whole state of a provider-location."""
 
-    read_only = Body.read_only | {"id", "address", "practice_id", "practice_name"}
+    read_only = Body.read_only | {"id", "address", "practice_id", "practice_name", "is_pending"}
 
     def state(self) -> ProviderLocation:
         key = UUID(provider_location_id(self.npi, str(self.location_id)))
@@ -52,3 +52,6 @@ class ProviderLocationResource(_Fields):
     address: AddressBody
     practice_id: UUID | None = None
     practice_name: str | None = None
+    is_pending: bool = Field(
+        description="Whether another practice of the provider still has to confirm it: it isn't searched or booked."
+    )

@@ -4,23 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from millrace_notifications.appointment.model import Appointment, ChangeType
 from millrace_notifications.delivery import repository
 from millrace_notifications.delivery.model import Message
-from millrace_notifications.delivery.payload import appointment_body, event_type
 from millrace_notifications.endpoint import repository as endpoints
+from millrace_notifications.endpoint.model import EventType
 from millrace_platform.database import Session
 from millrace_platform.ids import Ids
 
 
 @dataclass(frozen=True, slots=True)
 class PracticeEvent:
-    """A change of an appointment that concerns a practice. `at` is the time of the change."""
+    """A version of an entity that concerns a practice, and the body of the message about it."""
 
     practice_id: str
-    change: ChangeType
-    appointment: Appointment
-    at: datetime
+    type: EventType
+    entity: str
+    version: int
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class FanOut:
         for event in events:
             if event.practice_id not in by_practice:
                 continue
-            message, type_ = self._message(event, now), event_type(event.change)
+            message = self._message(event, now)
             messages.append(message)
             enabled = (endpoint for endpoint in by_practice[event.practice_id] if endpoint.enabled)
-            deliveries += [(endpoint.id, message.id) for endpoint in enabled if type_ in endpoint.events]
+            deliveries += [(endpoint.id, message.id) for endpoint in enabled if event.type in endpoint.events]
         await repository.insert_messages(session, messages)
         await repository.insert_deliveries(session, deliveries, self.ids, now)
 
@@ -50,9 +50,9 @@ class FanOut:
         return Message(
             id=self.ids(),
             practice_id=event.practice_id,
-            type=event_type(event.change),
-            entity=event.appointment.entity,
-            version=event.appointment.version,
-            body=appointment_body(event.change, event.appointment, event.practice_id, event.at),
+            type=event.type,
+            entity=event.entity,
+            version=event.version,
+            body=event.body,
             created_at=now,
         )

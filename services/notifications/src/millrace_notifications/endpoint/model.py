@@ -35,6 +35,7 @@ class EventType(StrEnum):
     ARRIVED = "appointment.arrived"
     COMPLETED = "appointment.completed"
     NO_SHOW = "appointment.no_show"
+    PROVIDER_LOCATION_PENDING = "provider_location.pending"
 
 
 PING = "ping"

@@ -5,8 +5,15 @@ from dataclasses import dataclass, field
 
 from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.appointment import repository
-from millrace_notifications.appointment.model import Appointment, AppointmentState, AwareTime, detect_changes
+from millrace_notifications.appointment.model import (
+    Appointment,
+    AppointmentState,
+    AwareTime,
+    ChangeType,
+    detect_changes,
+)
 from millrace_notifications.delivery.fan_out import FanOut, PracticeEvent
+from millrace_notifications.delivery.payload import appointment_body, event_type
 from millrace_notifications.provider_location.model import ProviderLocation
 from millrace_notifications.provider_location.repository import load_provider_locations
 from millrace_notifications.scheduled_email.model import EmailPlan
@@ -80,7 +87,13 @@ class AppointmentUpdater:
         practices = _concerned_practices(before, appointment, locations) if announce else []
         for change in detect_changes(before, appointment):
             effects.plans.append(plan_emails(change, appointment, zone, now, announce=announce))
-            effects.events.extend(PracticeEvent(practice, change, appointment, update.at) for practice in practices)
+            effects.events.extend(_practice_event(practice, change, update) for practice in practices)
+
+
+def _practice_event(practice_id: str, change: ChangeType, update: AppointmentUpdate) -> PracticeEvent:
+    appointment = update.appointment
+    body = appointment_body(change, appointment, practice_id, update.at)
+    return PracticeEvent(practice_id, event_type(change), appointment.entity, appointment.version, body)
 
 
 def _concerned_practices(

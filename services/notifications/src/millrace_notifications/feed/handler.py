@@ -1,5 +1,6 @@
 """Handler of the feed `entities`: one transaction per batch; each entity is applied only if its version is newer."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from millrace_feeds.errors import InvalidRecord
 from millrace_feeds.handler import is_outage
 from millrace_feeds.transport import Record
 from millrace_notifications.feed.appointments import AppointmentUpdate, AppointmentUpdater
-from millrace_notifications.provider_location.repository import upsert_provider_locations, upsert_providers
+from millrace_notifications.feed.provider_locations import ProviderLocationUpdate, ProviderLocationUpdater
+from millrace_notifications.provider_location.repository import upsert_providers
 from millrace_notifications.provider_location.wire import to_provider, to_provider_location
 from millrace_notifications.scheduled_email.service import EmailScheduler
 from millrace_notifications.waitlist_offer import repository as offers
@@ -47,6 +49,7 @@ class FeedHandler:
 
     database: Database
     appointments: AppointmentUpdater
+    provider_locations: ProviderLocationUpdater
     scheduler: EmailScheduler
     clock: Clock
 
@@ -69,14 +72,14 @@ class FeedHandler:
                     await self.scheduler.erase_patient(session, each.entity.id)
 
     async def _copy_directory(self, session: Session, batch: Sequence[_EntityRecord]) -> None:
-        providers, locations = [], []
+        providers, updates = [], []
         for each in batch:
             if isinstance(each.entity, entities.Provider):
                 providers.append((to_provider(each.entity), each.version))
             elif isinstance(each.entity, entities.ProviderLocation):
-                locations.append((to_provider_location(each.entity), each.version))
+                updates.append(_to_provider_location_update(each, each.entity))
         await upsert_providers(session, providers)
-        await upsert_provider_locations(session, locations)
+        await self.provider_locations.apply(session, updates)
 
     async def _apply_offer(self, session: Session, offer: WaitlistOffer) -> None:
         if await offers.update_version(session, offer.id, offer.version):
@@ -96,6 +99,14 @@ def _decode(record: Record) -> _EntityRecord | None:
         envelope = decode(record.body)
         entity = decode_entity(envelope) if envelope.entity in CONSUMED else None
     return None if entity is None else _EntityRecord(record, envelope, entity)
+
+
+def _to_provider_location_update(each: _EntityRecord, entity: entities.ProviderLocation) -> ProviderLocationUpdate:
+    with _parking(each.record):
+        fields = {"version": each.version, "at": each.envelope.time, "replay": each.envelope.replay}
+        return convert(
+            {"provider_location": dataclasses.asdict(to_provider_location(entity)), **fields}, ProviderLocationUpdate
+        )
 
 
 def _to_updates(batch: Sequence[_EntityRecord]) -> list[AppointmentUpdate]:

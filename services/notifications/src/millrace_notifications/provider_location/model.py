@@ -5,9 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ProviderLocation:
-    """The contact details of a provider-location for emails. `phone` is in E.164 format, `time_zone` an IANA name."""
+    """The contact details of a provider-location for emails. `phone` is in E.164 format, `time_zone` an IANA name.
+
+    One that `is_pending` isn't booked until another practice of the provider confirms it.
+    """
 
     id: str
+    npi: str
+    is_pending: bool
     practice_id: str | None
     practice_name: str | None
     address: str

@@ -39,6 +39,26 @@ async def load_provider_locations(session: ReadSession, ids: Collection[str]) ->
     return {row.id: msgspec.convert(row, ProviderLocation, from_attributes=True) for row in rows}
 
 
+async def load_versions(session: ReadSession, ids: Collection[str]) -> dict[str, tuple[int, bool]]:
+    """Return the version of each stored provider-location, and whether it is pending, by id."""
+    if not ids:
+        return {}
+    query = select(provider_location.c.id, provider_location.c.version, provider_location.c.is_pending)
+    rows = await session.execute(query.where(provider_location.c.id.in_(ids)))
+    return {row.id: (row.version, row.is_pending) for row in rows}
+
+
+async def list_confirmed_practices(session: ReadSession, npi: str) -> list[str]:
+    """Return the practices at which the provider sees patients, without provider-locations that are pending."""
+    query = select(provider_location.c.practice_id).distinct()
+    query = query.where(
+        provider_location.c.npi == npi,
+        ~provider_location.c.is_pending,
+        provider_location.c.practice_id.is_not(None),
+    )
+    return list((await session.execute(query.order_by(provider_location.c.practice_id))).scalars())
+
+
 async def _upsert(session: Session, table: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
     # Ordered by key, so that two batches can't deadlock. The last of several rows with the same key is stored.
     newest = {row[key]: row for row in sorted(rows, key=lambda row: (row[key], row["version"]))}

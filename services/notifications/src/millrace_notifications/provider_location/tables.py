@@ -1,6 +1,6 @@
 """Tables of providers and provider-locations. Rows stay after a deletion, because emails may still name them."""
 
-from sqlalchemy import BigInteger, Column, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Table, Text
 
 from millrace_notifications.tables import metadata
 
@@ -17,6 +17,8 @@ provider_location = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
+    Column("npi", Text, nullable=False, index=True),
+    Column("is_pending", Boolean, nullable=False),
     Column("practice_id", Text),
     Column("practice_name", Text),
     Column("address", Text, nullable=False),

@@ -11,6 +11,8 @@ def to_provider(entity: entities.Provider) -> Provider:
 def to_provider_location(entity: entities.ProviderLocation) -> ProviderLocation:
     return ProviderLocation(
         id=entity.id,
+        npi=entity.npi,
+        is_pending=entity.is_pending,
         practice_id=entity.practice_id,
         practice_name=entity.practice_name,
         address=_format_address(entity.address),

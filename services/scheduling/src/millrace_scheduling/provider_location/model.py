@@ -8,6 +8,8 @@ from uuid import UUID
 class ProviderLocation:
     """A provider at one location. `version` is that of the consumed entity; deleted ones keep their row for it.
 
+    One that is pending counts as deleted until it is confirmed: it has no calendar, and reserves no time.
+
     `address` is the practice's name and the postal address in one line, None if it isn't known.
     """
 

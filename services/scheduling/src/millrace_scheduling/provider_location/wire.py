@@ -31,7 +31,9 @@ def _from_envelope(envelope: Envelope) -> ProviderLocation:
     practice = None if entity.practice_id is None else UUID(entity.practice_id)
     zone = entity.time_zone or DEFAULT_TIME_ZONE
     address = _format_address(entity.practice_name, entity.address)
-    return ProviderLocation(UUID(entity.id), entity.npi, practice, zone, envelope.entityversion, address=address)
+    return ProviderLocation(
+        UUID(entity.id), entity.npi, practice, zone, envelope.entityversion, entity.is_pending, address
+    )
 
 
 def _format_address(practice_name: str | None, address: entities.Address) -> str:

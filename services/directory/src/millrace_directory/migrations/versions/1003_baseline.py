@@ -59,6 +59,8 @@ CREATE TABLE provider_location (
     new_patients boolean,
     accepted_plans text[] NOT NULL DEFAULT '{}',
     accepted_plan_years text[] NOT NULL DEFAULT '{}',
+    -- Whether another practice of the provider still has to confirm it.
+    is_pending boolean NOT NULL DEFAULT false,
     deleted_at timestamptz,
     -- A provider practices at a location once.
     CONSTRAINT provider_location_npi_location_id_key UNIQUE (npi, location_id)

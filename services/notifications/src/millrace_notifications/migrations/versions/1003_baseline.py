@@ -18,12 +18,15 @@ CREATE TABLE provider (
 CREATE TABLE provider_location (
     id text CONSTRAINT provider_location_pkey PRIMARY KEY,
     version bigint NOT NULL,
+    npi text NOT NULL,
+    is_pending boolean NOT NULL,
     practice_id text,
     practice_name text,
     address text NOT NULL,
     phone text,
     time_zone text
 );
+CREATE INDEX provider_location_npi_idx ON provider_location (npi);
 
 -- Events that arrive after the erasure must not schedule emails again.
 CREATE TABLE erased_patient (
