@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from millrace_directory.location.model import id_of_address
 from millrace_platform.authentication import Role
 
 from .running import CHICAGO, DERMATOLOGY, FAMILY_MEDICINE, OAKLAND, Directory, fields, npi
@@ -93,6 +94,25 @@ async def test_staff_can_create_locations_of_its_own_practice_only(directory: Di
     there = {**here, "npi": (await directory.create_provider(2))["npi"], "location_id": theirs["location_id"]}
     assert (await post("provider-locations", **here)).status_code == 201
     assert fields(await post("provider-locations", **there)) == ["location_id"]
+
+
+async def test_staff_cannot_take_the_id_of_another_address(directory: Directory) -> None:
+    """An import would move the providers of that address to the practice."""
+    mine = await directory.create("practices", name="Seaside")
+    staff = directory.token(Role.STAFF, practices=[mine["id"]])
+    wanted = str(id_of_address(**CHICAGO))
+    body = {"id": wanted, "address": OAKLAND, "practice_id": mine["id"]}
+    created = await directory.http.post("/v1/directory/locations", json=body, headers=staff)
+    assert (created.status_code, fields(created)) == (422, ["id"])
+    own = await directory.http.post("/v1/directory/locations", json={**body, "id": None}, headers=staff)
+    assert (own.status_code, own.json()["id"]) == (201, str(id_of_address(**OAKLAND)))
+    path = f"/v1/directory/locations/{own.json()['id']}"
+    headers = {**staff, "If-Match": "*"}
+    moved = await directory.http.put(path, json={**own.json(), "address": CHICAGO}, headers=headers)
+    assert (moved.status_code, fields(moved)) == (422, ["id"])
+    renamed = await change(directory, staff, f"locations/{own.json()['id']}", {"id": wanted})
+    assert (renamed.status_code, fields(renamed)) == (422, ["id"])
+    assert (await directory.http.get(f"/v1/directory/locations/{wanted}")).status_code == 404
 
 
 async def test_staff_cannot_transfer_entries(directory: Directory) -> None:

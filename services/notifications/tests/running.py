@@ -17,8 +17,9 @@ from millrace_contracts.envelope import Envelope, encode
 from millrace_feeds.clock import rfc3339
 from millrace_feeds.transport import Record
 from millrace_notifications.account_email.forwarder import AccountEmailForwarder
-from millrace_notifications.delivery.dispatcher import Dispatcher
+from millrace_notifications.delivery.dispatcher import PER_PROMPT_ENDPOINT, PER_SLOW_ENDPOINT, Dispatcher
 from millrace_notifications.delivery.fan_out import FanOut
+from millrace_notifications.delivery.model import Shares
 from millrace_notifications.email.memory import MemoryMailer
 from millrace_notifications.email.token_bucket import TokenBucket
 from millrace_notifications.endpoint.model import Secrets
@@ -84,10 +85,15 @@ class FakePoster:
     status: int | str = 200
     """Status of responses, or the code of a failure."""
     retry_after: int | None = None
+    clock: ManualClock | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Duration of the responses of an authority, by which it moves `clock`."""
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
     async def post(self, target: Target, headers: Any, body: bytes) -> PostResponse:
         self.requests.append((target.authority, dict(headers), body))
+        if self.clock is not None:
+            self.clock.advance(seconds=self.seconds.get(target.authority, 0.0))
         if isinstance(self.status, str):
             raise PostFailedError(self.status)
         return PostResponse(self.status, self.retry_after)
@@ -191,6 +197,7 @@ class Harness:
     poster: FakePoster
     sender: EmailSender
     dispatcher: Dispatcher
+    slow_dispatcher: Dispatcher
     account_emails: AccountEmailForwarder
 
     async def consume(self, *entities: Entity, replay: bool = False) -> None:
@@ -207,9 +214,13 @@ class Harness:
     async def deliver_due(self) -> int:
         """Deliver due messages and return the number of attempts."""
         attempts = 0
-        while count := await Worker("deliveries", self.dispatcher.lease_due, self.dispatcher.deliver, 32).run_once():
+        while count := sum([await _deliver_once(each) for each in (self.dispatcher, self.slow_dispatcher)]):
             attempts += count
         return attempts
+
+
+async def _deliver_once(dispatcher: Dispatcher) -> int:
+    return await Worker("deliveries", dispatcher.lease_due, dispatcher.deliver, 32).run_once()
 
 
 @asynccontextmanager
@@ -222,7 +233,7 @@ async def open_harness(dsn: str, clock: ManualClock | None = None, seed: int = 1
 
 def _wire(database: Database, clock: ManualClock, seed: int) -> Harness:
     ids, random, stats = Uuid7(clock), Random(seed), Stats()
-    mailer, patients, poster = MemoryMailer(), FakePatients(), FakePoster()
+    mailer, patients, poster = MemoryMailer(), FakePatients(), FakePoster(clock=clock)
     scheduler, fan_out = EmailScheduler(clock, ids), FanOut(ids)
     rate_limit = TokenBucket(1000, clock)
     return Harness(
@@ -240,6 +251,11 @@ def _wire(database: Database, clock: ManualClock, seed: int) -> Harness:
         patients=patients,
         poster=poster,
         sender=EmailSender(database, patients, mailer, rate_limit, URL, clock, ids, random, stats),
-        dispatcher=Dispatcher(database, poster, SECRETS, False, clock, ids, random, stats),
+        dispatcher=Dispatcher(
+            True, Shares.of(32, PER_PROMPT_ENDPOINT), database, poster, SECRETS, False, clock, ids, random, stats
+        ),
+        slow_dispatcher=Dispatcher(
+            False, Shares.of(32, PER_SLOW_ENDPOINT), database, poster, SECRETS, False, clock, ids, random, stats
+        ),
         account_emails=AccountEmailForwarder(database, patients, mailer, URL, 1.0, clock, ids, random, stats),
     )

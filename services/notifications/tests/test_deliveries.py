@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -11,13 +12,16 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from millrace_contracts.entities import Appointment, ProviderLocation
 from millrace_feeds.clock import utc_now
 from millrace_notifications.delivery import repository
+from millrace_notifications.delivery.dispatcher import Dispatcher
 from millrace_notifications.delivery.model import GIVE_UP_AFTER, State, next_attempt
 from millrace_notifications.delivery.service import DeliveryService
-from millrace_notifications.endpoint.model import Endpoint, EndpointConfig, EventType, SecretRef
+from millrace_notifications.endpoint.model import PROMPT_ATTEMPTS, Endpoint, EndpointConfig, EventType, SecretRef
 from millrace_notifications.endpoint.service import EndpointService
 from millrace_notifications.sweep import Sweep
 from millrace_platform.ids import Uuid7
@@ -51,13 +55,36 @@ async def list_deliveries(harness: Harness, of: Endpoint) -> list[Any]:
     return list(await delivery_service(harness).list([of.practice_id], of.id, state=None, before=None, limit=100))
 
 
+def booked(count: int, prefix: str = "a", **changes: Any) -> list[Appointment]:
+    """Return new appointments, each of which is one message to a practice."""
+    return [appointment(FRIDAY, identifier=f"{prefix}{number}", **changes) for number in range(count)]
+
+
+def cancelled(count: int) -> list[Appointment]:
+    return [appointment(FRIDAY, "cancelled", identifier=f"a{number}") for number in range(count)]
+
+
+async def respond_promptly(harness: Harness, *endpoints: Endpoint) -> None:
+    """Have the endpoints respond promptly so often that they count as prompt; forget the requests."""
+    for each in endpoints:
+        for _ in range(PROMPT_ATTEMPTS):
+            await delivery_service(harness).ping([each.practice_id], each.id)
+    await harness.deliver_due()
+    harness.poster.requests.clear()
+
+
+async def leased(dispatcher: Dispatcher, limit: int) -> dict[UUID, int]:
+    """Lease due deliveries; return how many of each endpoint."""
+    return dict(Counter(each.endpoint_id for each in await dispatcher.lease_due(limit)))
+
+
 def received_types(harness: Harness) -> list[str]:
     return [json.loads(body)["type"] for _, _, body in harness.poster.requests]
 
 
 class TestPendingProviderLocations:
     def claimed(self, identifier: str = "claimed", practice: str = OTHER_PRACTICE) -> ProviderLocation:
-        return replace(provider_location(practice), id=identifier, is_pending=True)
+        return structs.replace(provider_location(practice), id=identifier, is_pending=True)
 
     async def test_other_practices_of_the_provider_are_notified_once(self, harness: Harness) -> None:
         theirs, own = await create_endpoint(harness), await create_endpoint(harness, practice=OTHER_PRACTICE)
@@ -214,7 +241,7 @@ class TestRetries:
     async def test_delivery_of_a_dead_worker_is_made_after_its_lease(self, harness: Harness) -> None:
         await create_endpoint(harness)
         await harness.consume(appointment(FRIDAY))
-        assert len(await harness.dispatcher.lease_due(8)) == 1
+        assert len(await harness.slow_dispatcher.lease_due(8)) == 1
         assert await harness.deliver_due() == 0
         harness.clock.advance(seconds=120)
         assert await harness.deliver_due() == 1
@@ -222,15 +249,70 @@ class TestRetries:
 
 class TestFairness:
     async def test_slow_endpoint_does_not_delay_others(self, harness: Harness) -> None:
-        slow = await create_endpoint(harness, (EventType.BOOKED,))
-        await harness.consume(*(appointment(FRIDAY, identifier=f"a{n}") for n in range(20)))
+        slow = await create_endpoint(harness, (EventType.BOOKED,), url="https://slow.example/in")
         quick = await create_endpoint(harness, (EventType.CANCELLED,))
-        first = await harness.dispatcher.lease_due(32)
-        assert {each.endpoint_id for each in first} == {slow.id}
-        assert len(first) == 4
-        await harness.consume(appointment(FRIDAY, "cancelled"))
-        second = await harness.dispatcher.lease_due(32)
-        assert [each.endpoint_id for each in second] == [quick.id]
+        await respond_promptly(harness, slow, quick)
+        await harness.consume(*booked(20))
+        assert await leased(harness.dispatcher, 32) == {slow.id: 4}
+        await harness.consume(*cancelled(1))
+        assert await leased(harness.dispatcher, 32) == {quick.id: 1}
+
+    async def test_endpoint_that_was_slow_has_one_slow_worker(self, harness: Harness) -> None:
+        """Nothing of it is sent by the workers of prompt endpoints, however many of its messages are due."""
+        slow = await create_endpoint(harness, url="https://slow.example/in")
+        await respond_promptly(harness, slow)
+        harness.poster.seconds["slow.example"] = 15.0
+        await harness.consume(*booked(1))
+        await harness.deliver_due()
+        await harness.consume(*booked(20, "later"))
+        assert await leased(harness.dispatcher, 32) == {}
+        assert await leased(harness.slow_dispatcher, 32) == {slow.id: 1}
+
+    async def test_new_endpoint_becomes_prompt_by_three_prompt_responses(self, harness: Harness) -> None:
+        new = await create_endpoint(harness)
+        for number in range(PROMPT_ATTEMPTS):
+            await harness.consume(*booked(1, f"n{number}"))
+            assert await leased(harness.dispatcher, 32) == {}
+            await harness.deliver_due()
+        await harness.consume(*booked(1, "last"))
+        assert await leased(harness.dispatcher, 32) == {new.id: 1}
+
+    async def test_quick_failures_are_prompt_and_a_new_url_is_not(self, harness: Harness) -> None:
+        to, harness.poster.status = await create_endpoint(harness), 500
+        await harness.consume(*booked(PROMPT_ATTEMPTS))
+        await harness.deliver_due()
+        service = endpoint_service(harness)
+        assert (await service.get(PRACTICES, to.id)).prompt_attempts == PROMPT_ATTEMPTS
+        moved = EndpointConfig("https://other.example/in", None, ALL, True)
+        assert (await service.update(PRACTICES, to.id, Tags(None), moved)).prompt_attempts == 0
+
+    async def test_practice_with_many_endpoints_gets_a_quarter(self, harness: Harness) -> None:
+        many = [await create_endpoint(harness, (EventType.BOOKED,)) for _ in range(10)]
+        other = await create_endpoint(harness, practice=OTHER_PRACTICE)
+        await respond_promptly(harness, *many, other)
+        await harness.consume(*booked(20))
+        await harness.consume(*booked(20, "theirs", practice_id=OTHER_PRACTICE))
+        first = await leased(harness.dispatcher, 32)
+        assert (first.pop(other.id), sum(first.values())) == (4, 8)
+        assert await leased(harness.dispatcher, 32) == {}
+
+    async def test_practices_with_slow_endpoints_get_a_quarter_of_the_slow_workers(self, harness: Harness) -> None:
+        for _ in range(10):
+            await create_endpoint(harness)
+        other = await create_endpoint(harness, practice=OTHER_PRACTICE)
+        await harness.consume(*booked(20))
+        assert sum((await leased(harness.slow_dispatcher, 32)).values()) == 8
+        await harness.consume(*booked(1, "theirs", practice_id=OTHER_PRACTICE))
+        assert await leased(harness.slow_dispatcher, 32) == {other.id: 1}
+
+    async def test_practices_take_turns(self, harness: Harness) -> None:
+        """A practice with many overdue messages doesn't delay the few of another one."""
+        busy, other = await create_endpoint(harness), await create_endpoint(harness, practice=OTHER_PRACTICE)
+        await respond_promptly(harness, busy, other)
+        await harness.consume(*booked(20))
+        harness.clock.advance(seconds=1)
+        await harness.consume(*booked(1, "theirs", practice_id=OTHER_PRACTICE))
+        assert await leased(harness.dispatcher, 2) == {busy.id: 1, other.id: 1}
 
     async def test_concurrent_workers_deliver_each_message_once(self, harness: Harness) -> None:
         await create_endpoint(harness)

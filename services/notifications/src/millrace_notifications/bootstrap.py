@@ -8,8 +8,9 @@ from fastapi import FastAPI
 
 from millrace_feeds.handler import CompositeHandler
 from millrace_notifications.account_email.forwarder import AccountEmailForwarder
-from millrace_notifications.delivery.dispatcher import Dispatcher
+from millrace_notifications.delivery.dispatcher import PER_PROMPT_ENDPOINT, PER_SLOW_ENDPOINT, Dispatcher
 from millrace_notifications.delivery.fan_out import FanOut
+from millrace_notifications.delivery.model import Shares
 from millrace_notifications.delivery.service import DeliveryService
 from millrace_notifications.dependencies import Notifications
 from millrace_notifications.email.memory import RecentEmails
@@ -67,10 +68,7 @@ async def start(
     # Emails are personal data, so they are stored in memory only if they may be shown.
     recent_emails = RecentEmails(mailer, clock) if settings.notifications_show_mails else None
     mailer = recent_emails or mailer
-    concurrency = settings.notifications_webhooks_at_once
-    poster = await stack.enter_async_context(
-        open_poster(seconds=settings.notifications_webhook_timeout, concurrency=concurrency, loopback=loopback)
-    )
+    prompt_at_once, slow_at_once = settings.notifications_webhooks_at_once, settings.notifications_slow_webhooks_at_once
     scheduler, fan_out = EmailScheduler(clock, ids), FanOut(ids)
     feed_handler = FeedHandler(
         database,
@@ -88,7 +86,16 @@ async def start(
     rate_limit = TokenBucket(settings.notifications_mails_per_second, clock)
     sender = EmailSender(database, patients, mailer, rate_limit, url, clock, ids, random, stats)
     forwarder = AccountEmailForwarder(database, patients, mailer, url, interval, clock, ids, random, stats)
-    dispatcher = Dispatcher(database, poster, secrets, loopback, clock, ids, random, stats)
+
+    async def open_dispatcher(concurrency: int, per_endpoint: int, *, prompt: bool) -> Dispatcher:
+        poster = await stack.enter_async_context(
+            open_poster(seconds=settings.notifications_webhook_timeout, concurrency=concurrency, loopback=loopback)
+        )
+        shares = Shares.of(concurrency, per_endpoint)
+        return Dispatcher(prompt, shares, database, poster, secrets, loopback, clock, ids, random, stats)
+
+    prompt_deliveries = await open_dispatcher(prompt_at_once, PER_PROMPT_ENDPOINT, prompt=True)
+    slow_deliveries = await open_dispatcher(slow_at_once, PER_SLOW_ENDPOINT, prompt=False)
     app.state.notifications = Notifications(
         endpoints=EndpointService(database, secrets, loopback, clock, ids),
         deliveries=DeliveryService(database, clock, ids),
@@ -103,7 +110,12 @@ async def start(
             "consumer": consumer.run,
             "revocations": revocations.run,
             "emails": Worker("emails", sender.lease_due, sender.send, settings.notifications_mails_at_once).run,
-            "deliveries": Worker("deliveries", dispatcher.lease_due, dispatcher.deliver, concurrency).run,
+            "deliveries": Worker(
+                "deliveries", prompt_deliveries.lease_due, prompt_deliveries.deliver, prompt_at_once
+            ).run,
+            "slow-deliveries": Worker(
+                "slow-deliveries", slow_deliveries.lease_due, slow_deliveries.deliver, slow_at_once
+            ).run,
             "account-emails": forwarder.run,
             "sweep": Sweep(database, clock).run,
         },

@@ -43,4 +43,6 @@ class NotificationsSettings(PlatformSettings):
     notifications_webhook_timeout: Seconds = 15.0
     """Time limit of one attempt, from resolving the name to the end of the response."""
     notifications_webhooks_at_once: int = Field(32, ge=1, le=500)
-    """Maximum of concurrent requests to webhooks by one process."""
+    """Maximum of concurrent requests to webhooks that respond promptly, by one process."""
+    notifications_slow_webhooks_at_once: int = Field(32, ge=1, le=500)
+    """Maximum of concurrent requests to all other webhooks, by one process."""

@@ -1,4 +1,8 @@
-"""Delivers messages to endpoints: at least once, unordered, with a limit of concurrent requests per endpoint."""
+"""Delivers messages to endpoints: at least once, unordered, in fair shares of endpoints and practices.
+
+There is one dispatcher for endpoints that respond promptly and one for all others, each with its own workers and
+connections: however many endpoints are slow, the prompt ones don't wait for them (decision 0110).
+"""
 
 import logging
 from collections.abc import Sequence
@@ -7,7 +11,7 @@ from random import Random
 
 from millrace_feeds.clock import Clock, utc_now
 from millrace_notifications.delivery import repository
-from millrace_notifications.delivery.model import GONE, Attempt, DueDelivery, State, is_success, next_attempt
+from millrace_notifications.delivery.model import GONE, Attempt, DueDelivery, Shares, State, is_success, next_attempt
 from millrace_notifications.delivery.signing import signed_headers
 from millrace_notifications.endpoint import repository as endpoints
 from millrace_notifications.endpoint.model import Endpoint, Secrets, UnknownKeyError
@@ -17,8 +21,9 @@ from millrace_notifications.stats import Stats
 from millrace_platform.database import Database, Session
 from millrace_platform.ids import Ids
 
-PER_ENDPOINT = 4
-"""Maximum of concurrent requests to one endpoint."""
+PER_PROMPT_ENDPOINT = 4
+"""Maximum of concurrent requests to one endpoint that is prompt."""
+PER_SLOW_ENDPOINT = 1
 USER_AGENT = "Millrace-Webhooks/1"
 
 _log = logging.getLogger("notifications.webhooks")
@@ -35,8 +40,13 @@ class _Result:
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """Leases due deliveries and sends them. `loopback` also allows loopback addresses, for development."""
+    """Leases due deliveries to endpoints that are `prompt`, or to those that aren't, and sends them.
 
+    `loopback` also allows loopback addresses, for development.
+    """
+
+    prompt: bool
+    shares: Shares
     database: Database
     poster: Poster
     secrets: Secrets
@@ -49,7 +59,9 @@ class Dispatcher:
     async def lease_due(self, limit: int) -> Sequence[DueDelivery]:
         """Lease and return up to `limit` due deliveries."""
         async with self.database.transaction() as session:
-            return await repository.lease_due(session, self.ids(), utc_now(self.clock), limit, PER_ENDPOINT)
+            return await repository.lease_due(
+                session, self.ids(), utc_now(self.clock), limit, self.shares, prompt=self.prompt
+            )
 
     async def deliver(self, delivery: DueDelivery) -> None:
         """Make one attempt to send a leased delivery, and record its result."""
@@ -118,11 +130,12 @@ class Dispatcher:
             after = endpoint.after_success()
         else:
             after = endpoint.after_failure(result.attempt.attempted_at, gone=result.attempt.status == GONE)
+        after = after.after_duration(result.attempt.milliseconds)
         if after.disabled_reason != endpoint.disabled_reason:
             _log.warning("endpoint disabled", extra={"endpoint": str(endpoint.id), "reason": after.disabled_reason})
             await endpoints.update(session, after)
-        elif after.failing_since != endpoint.failing_since:
-            await endpoints.update_health(session, endpoint.id, after.failing_since)
+        elif after != endpoint:
+            await endpoints.update_health(session, after)
 
 
 def _failure_code(error: Exception) -> str:

@@ -51,6 +51,19 @@ class DueDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Shares:
+    """Maximum of concurrent requests to one endpoint, and to all endpoints of one practice."""
+
+    per_endpoint: int
+    per_practice: int
+
+    @classmethod
+    def of(cls, concurrency: int, per_endpoint: int) -> "Shares":
+        """Return the shares of workers that send `concurrency` requests at a time: a practice gets a quarter."""
+        return cls(per_endpoint, max(1, concurrency // 4))
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """An attempt to deliver a message: `status` of the response, or the code of the `failure` if there was none."""
 

@@ -9,8 +9,10 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Row, Select, and_, exists, func, insert, select
 
-from millrace_notifications.delivery.model import Attempt, Delivery, DueDelivery, Message, State
+from millrace_notifications.delivery.model import Attempt, Delivery, DueDelivery, Message, Shares, State
 from millrace_notifications.delivery.tables import attempt, delivery, message
+from millrace_notifications.endpoint.model import PROMPT_ATTEMPTS
+from millrace_notifications.endpoint.tables import endpoint
 from millrace_notifications.leases import is_unleased, lease_rows, update_leased
 from millrace_platform.database import ReadSession, Session
 from millrace_platform.ids import Ids
@@ -35,21 +37,43 @@ async def insert_deliveries(
     return [row["id"] for row in rows]
 
 
-async def lease_due(session: Session, lease: UUID, now: datetime, limit: int, per_endpoint: int) -> list[DueDelivery]:
-    """Lease and return up to `limit` due deliveries, longest overdue first.
+async def lease_due(
+    session: Session, lease: UUID, now: datetime, limit: int, shares: Shares, *, prompt: bool
+) -> list[DueDelivery]:
+    """Lease and return up to `limit` due deliveries to endpoints that are prompt, or to those that aren't.
 
-    No endpoint has more than `per_endpoint` leased.
+    Practices take turns; each gets its longest overdue ones first. No endpoint and no practice has more leased than its
+    share, in all processes together.
     """
-    due = and_(delivery.c.state == "pending", delivery.c.due_at <= now)
-    # Leased deliveries rank first, so that a slow endpoint occupies no more than its share of the workers.
-    rank = func.row_number().over(
-        partition_by=delivery.c.endpoint_id,
-        order_by=(is_unleased(delivery, now), delivery.c.due_at, delivery.c.id),
+    is_prompt = endpoint.c.prompt_attempts >= PROMPT_ATTEMPTS
+    due = and_(delivery.c.state == "pending", delivery.c.due_at <= now, is_prompt if prompt else ~is_prompt)
+    # Leased deliveries rank first, so that they count towards the shares.
+    order = (is_unleased(delivery, now), delivery.c.due_at, delivery.c.id)
+    of_endpoint = (
+        select(
+            delivery.c.id,
+            endpoint.c.practice_id,
+            is_unleased(delivery, now).label("is_unleased"),
+            delivery.c.due_at,
+            func.row_number().over(partition_by=delivery.c.endpoint_id, order_by=order).label("rank"),
+        )
+        .select_from(delivery.join(endpoint, endpoint.c.id == delivery.c.endpoint_id))
+        .where(due)
+        .subquery()
     )
-    ranked = select(delivery.c.id, rank.label("rank")).where(due).subquery()
-    allowed = select(ranked.c.id).where(ranked.c.rank <= per_endpoint)
-    selection = select(delivery.c.id).where(due, is_unleased(delivery, now), delivery.c.id.in_(allowed))
-    rows = await lease_rows(session, delivery, selection.order_by(delivery.c.due_at).limit(limit), lease, now)
+    turn = func.row_number().over(
+        partition_by=of_endpoint.c.practice_id,
+        order_by=(of_endpoint.c.is_unleased, of_endpoint.c.due_at, of_endpoint.c.id),
+    )
+    ranked = select(of_endpoint.c.id, turn.label("turn")).where(of_endpoint.c.rank <= shares.per_endpoint).subquery()
+    selection = (
+        select(delivery.c.id)
+        .join(ranked, ranked.c.id == delivery.c.id)
+        .where(delivery.c.state == "pending", is_unleased(delivery, now), ranked.c.turn <= shares.per_practice)
+        .order_by(ranked.c.turn, delivery.c.due_at)
+        .limit(limit)
+    )
+    rows = await lease_rows(session, delivery, selection, lease, now)
     return [msgspec.convert(row, DueDelivery, from_attributes=True) for row in rows]
 
 

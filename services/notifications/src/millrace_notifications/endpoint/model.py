@@ -19,6 +19,10 @@ SECRET_BYTES = 32
 LIMIT = 10
 """Maximum number of endpoints per practice."""
 FAILING_UNTIL_DISABLED = timedelta(days=5)
+PROMPT_MILLISECONDS = 1_000
+"""Longest duration of an attempt that counts as prompt, whether it succeeds or fails."""
+PROMPT_ATTEMPTS = 3
+"""Prompt attempts in a row that make an endpoint prompt; one slow attempt ends it."""
 OVERLAP = timedelta(hours=24)
 MAX_OVERLAP = timedelta(days=7)
 
@@ -64,7 +68,8 @@ class Endpoint:
     """A webhook endpoint.
 
     Messages are also signed with the `previous` secret until `previous_until`. `failing_since` is the time of the first
-    failure after the last success.
+    failure after the last success. `prompt_attempts` counts the last attempts in a row that were prompt, up to
+    `PROMPT_ATTEMPTS`.
     """
 
     id: UUID
@@ -79,6 +84,7 @@ class Endpoint:
     previous: SecretRef | None = None
     previous_until: datetime | None = None
     failing_since: datetime | None = None
+    prompt_attempts: int = 0
 
     @property
     def enabled(self) -> bool:
@@ -93,6 +99,7 @@ class Endpoint:
             events=config.events,
             disabled_reason=None if config.enabled else self.disabled_reason or "by_practice",
             failing_since=None if config.enabled and not self.enabled else self.failing_since,
+            prompt_attempts=self.prompt_attempts if config.url == self.url else 0,
         )
 
     def with_new_secret(self, key: str, overlap: timedelta, now: datetime) -> "Endpoint":
@@ -121,6 +128,11 @@ class Endpoint:
 
     def after_success(self) -> "Endpoint":
         return replace(self, failing_since=None)
+
+    def after_duration(self, milliseconds: int) -> "Endpoint":
+        """Return the endpoint after an attempt of this duration."""
+        is_prompt = milliseconds <= PROMPT_MILLISECONDS
+        return replace(self, prompt_attempts=min(self.prompt_attempts + 1, PROMPT_ATTEMPTS) if is_prompt else 0)
 
 
 class UnknownKeyError(Exception):

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -72,9 +71,10 @@ async def update(session: Session, changed: Endpoint) -> Endpoint:
     return after
 
 
-async def update_health(session: Session, identifier: UUID, failing_since: datetime | None) -> None:
-    """Store `failing_since` without a new version, because it isn't a change by the practice."""
-    await session.execute(sql_update(endpoint).where(endpoint.c.id == identifier).values(failing_since=failing_since))
+async def update_health(session: Session, changed: Endpoint) -> None:
+    """Store how a locked endpoint responds without a new version, because it isn't a change by the practice."""
+    health = {"failing_since": changed.failing_since, "prompt_attempts": changed.prompt_attempts}
+    await session.execute(sql_update(endpoint).where(endpoint.c.id == changed.id).values(health))
 
 
 async def delete(session: Session, identifier: UUID) -> None:

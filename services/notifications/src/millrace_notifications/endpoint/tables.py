@@ -1,6 +1,18 @@
 """Table of webhook endpoints. It has the ids of keys and the generations of secrets, but no secrets."""
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Column, DateTime, Index, Integer, Table, Text, Uuid
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+)
 
 from millrace_notifications.tables import metadata
 
@@ -20,6 +32,7 @@ endpoint = Table(
     Column("previous_generation", Integer),
     Column("previous_until", DateTime(timezone=True)),
     Column("failing_since", DateTime(timezone=True)),
+    Column("prompt_attempts", SmallInteger, nullable=False, server_default="0"),
     Column("created_at", DateTime(timezone=True), nullable=False),
     CheckConstraint("disabled_reason IN ('by_practice', 'failing', 'gone')", name="disabled_reason"),
     Index("endpoint_practice_id_id_idx", "practice_id", "id"),

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +16,7 @@ from millrace_notifications.network.guarded import (
     GuardedNetwork,
     NameResolutionError,
     Resolve,
-    resolve,
+    ThreadResolver,
 )
 from millrace_notifications.network.urls import Target
 
@@ -105,15 +106,20 @@ async def open_poster(
     seconds: float,
     concurrency: int,
     loopback: bool,
-    resolve: Resolve = resolve,
+    resolve: Resolve | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[GuardedPoster]:
-    """Open a `GuardedPoster`. `seconds` limits each request, `concurrency` the number of connections."""
+    """Open a `GuardedPoster`. `seconds` limits each request, `concurrency` the number of connections and lookups."""
+    # Not a context manager: its end would wait for lookups that nobody waits for.
+    threads = ThreadPoolExecutor(concurrency, thread_name_prefix="resolver")
     pool = httpcore.AsyncConnectionPool(
         ssl_context=tls or httpx.create_ssl_context(),
         max_connections=concurrency,
         max_keepalive_connections=0,
-        network_backend=GuardedNetwork(loopback=loopback, resolve=resolve),
+        network_backend=GuardedNetwork(loopback=loopback, resolve=resolve or ThreadResolver(threads)),
     )
-    async with pool:
-        yield GuardedPoster(pool, seconds)
+    try:
+        async with pool:
+            yield GuardedPoster(pool, seconds)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)

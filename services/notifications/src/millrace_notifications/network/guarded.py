@@ -8,7 +8,9 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeAlias
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import httpcore
 
@@ -28,19 +30,29 @@ class NameResolutionError(Exception):
     """The name couldn't be resolved in time."""
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Return the IP addresses of a host from the system's resolver. Raises `OSError` if there are none."""
-    loop = asyncio.get_running_loop()
-    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in infos]
+@dataclass(frozen=True, slots=True)
+class ThreadResolver:
+    """A `Resolve` by the system's resolver in threads of its own.
+
+    A lookup occupies its thread beyond the time limit of who waits for it: in shared threads, names that resolve slowly
+    would delay all others.
+    """
+
+    threads: Executor
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        infos = await asyncio.get_running_loop().run_in_executor(self.threads, _look_up, host, port)
+        return [str(address[0]) for *_, address in infos]
+
+
+def _look_up(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
     """Network backend for httpcore that refuses names with any address that isn't allowed."""
 
-    def __init__(
-        self, *, loopback: bool, resolve: Resolve = resolve, inner: httpcore.AsyncNetworkBackend | None = None
-    ) -> None:
+    def __init__(self, *, loopback: bool, resolve: Resolve, inner: httpcore.AsyncNetworkBackend | None = None) -> None:
         self._loopback = loopback
         self._resolve = resolve
         self._inner = inner or httpcore.AnyIOBackend()

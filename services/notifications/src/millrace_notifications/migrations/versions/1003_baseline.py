@@ -101,6 +101,8 @@ CREATE TABLE endpoint (
     previous_generation integer,
     previous_until timestamptz,
     failing_since timestamptz,
+    -- How many of the last attempts in a row had a prompt response, up to the number that makes an endpoint prompt.
+    prompt_attempts smallint NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL
 );
 CREATE INDEX endpoint_practice_id_id_idx ON endpoint (practice_id, id);
