@@ -1,8 +1,10 @@
 """Tests of the addresses and URLs that webhooks may use, and of the guarded connections."""
 
+import asyncio
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -208,6 +210,27 @@ class TestPosting:
         assert request.headers["host"] == f"hooks.example:{receiver.port}"
         assert request.body == b"{}"
         assert receiver.server_names == ["hooks.example"]
+
+    async def test_slow_lookups_delay_only_their_own_poster(
+        self, tls: TlsContexts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        is_over = threading.Event()
+
+        def look_up(host: str, port: int, **_: Any) -> Any:
+            if host == "slow.example":
+                is_over.wait(30)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        options: dict[str, Any] = {"loopback": True, "tls": tls[1], "concurrency": 64}
+        slow = parse_target("https://slow.example/", loopback=False)
+        async with run_receiver(tls[0]) as receiver, open_poster(seconds=30.0, **options) as poster:
+            waiting = [asyncio.create_task(poster.post(slow, {}, b"{}")) for _ in range(64)]
+            quick = parse_target(f"https://hooks.example:{receiver.port}/", loopback=False)
+            async with open_poster(seconds=20.0, **options) as other:
+                assert (await other.post(quick, {}, b"{}")).status == 200
+            is_over.set()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     async def test_certificate_of_another_name_fails(self, tmp_path: Path) -> None:
         server, client = create_tls_contexts("other.example", tmp_path)

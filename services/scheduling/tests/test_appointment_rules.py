@@ -20,7 +20,7 @@ from millrace_scheduling.appointment.model import (
 )
 from millrace_scheduling.hold.model import HOLD_LIFETIME, AlreadyExtendedError, Hold, TooManyHoldsError, Usage
 from millrace_scheduling.reservation.model import Visit
-from millrace_scheduling.reservation.visit_limits import VisitLimits
+from millrace_scheduling.visit_limits import VisitLimits
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 START = NOW + timedelta(days=1)

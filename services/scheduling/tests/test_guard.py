@@ -22,7 +22,7 @@ from millrace_scheduling.hold.repository import HoldAttempt, ReservationGuard
 from millrace_scheduling.reservation.model import Reservation
 from millrace_scheduling.reservation.repository import RESERVE, reservation_values
 from millrace_scheduling.reservation.tables import reservations
-from millrace_scheduling.reservation.visit_limits import VisitLimits
+from millrace_scheduling.visit_limits import VisitLimits
 
 from .booking import NINE, bookable_location, key, new_patient
 from .booking_clients import Clients, slot_at

@@ -12,7 +12,7 @@ from millrace_feeds.clock import rfc3339
 from millrace_feeds.testing import wait_until
 from millrace_platform.testing import ManualClock
 from millrace_scheduling.patient.model import BookingPermissions
-from millrace_scheduling.reservation.visit_limits import (
+from millrace_scheduling.visit_limits import (
     PracticeLimits,
     TooManyVisitsError,
     UpcomingVisits,

@@ -17,9 +17,9 @@ from millrace_scheduling.hold.repository import ReservationGuard
 from millrace_scheduling.hold.service import HoldService
 from millrace_scheduling.patient.client import Patients
 from millrace_scheduling.patient.service import PermissionService
-from millrace_scheduling.reservation.visit_limits import VisitLimits, VisitPolicy
 from millrace_scheduling.settings import SchedulingSettings
 from millrace_scheduling.tables import address_key
+from millrace_scheduling.visit_limits import VisitLimits, VisitPolicy
 from millrace_scheduling.waitlist import endpoints as waitlist_endpoints
 from millrace_scheduling.waitlist.service import WaitlistService
 

@@ -1,4 +1,4 @@
-"""Applies provider-locations from the feed: copies them, and tells practices which of their providers are claimed."""
+"""Applies provider-locations from the feed: copies them, and notifies practices of those that they can confirm."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

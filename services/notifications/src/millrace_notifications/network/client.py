@@ -110,7 +110,7 @@ async def open_poster(
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[GuardedPoster]:
     """Open a `GuardedPoster`. `seconds` limits each request, `concurrency` the number of connections and lookups."""
-    # Not a context manager: its end would wait for lookups that nobody waits for.
+    # Not a context manager: its end would wait for lookups whose requests have ended.
     threads = ThreadPoolExecutor(concurrency, thread_name_prefix="resolver")
     pool = httpcore.AsyncConnectionPool(
         ssl_context=tls or httpx.create_ssl_context(),

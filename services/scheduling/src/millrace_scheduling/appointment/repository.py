@@ -17,8 +17,8 @@ from millrace_scheduling.hold.repository import IS_BELOW_VISIT_LIMITS, limit_val
 from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.provider_location.repository import provider_location_from_row
 from millrace_scheduling.reservation.repository import visit_from_row
-from millrace_scheduling.reservation.visit_limits import UpcomingVisits, VisitLimits
 from millrace_scheduling.statement import NamedStatement
+from millrace_scheduling.visit_limits import UpcomingVisits, VisitLimits
 
 # ruff: noqa: S608 # constants
 _SELECT: Final = f"""

@@ -48,7 +48,7 @@ from millrace_scheduling.patient.service import NotInCopyError, PermissionServic
 from millrace_scheduling.problems import hold_expired, hold_used, not_found
 from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.reservation import repository as reservations
-from millrace_scheduling.reservation.visit_limits import TooManyVisitsError, UpcomingVisits, VisitLimits, VisitPolicy
+from millrace_scheduling.visit_limits import TooManyVisitsError, UpcomingVisits, VisitLimits, VisitPolicy
 
 Change = Callable[[UnitOfWork, AppointmentRow, Party], Awaitable[Appointment]]
 """Function that changes a locked appointment for a caller acting as the given party.

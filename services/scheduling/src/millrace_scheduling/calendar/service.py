@@ -20,7 +20,7 @@ from millrace_scheduling.calendar.repository import CalendarRow
 from millrace_scheduling.dirty_marks import mark_dirty
 from millrace_scheduling.provider_location import repository as provider_locations
 from millrace_scheduling.provider_location.model import ProviderLocation
-from millrace_scheduling.reservation.visit_limits import VisitPolicy
+from millrace_scheduling.visit_limits import VisitPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from millrace_scheduling.reservation.model import Visit
-from millrace_scheduling.reservation.visit_limits import NO_VISITS, UpcomingVisits, VisitLimits
+from millrace_scheduling.visit_limits import NO_VISITS, UpcomingVisits, VisitLimits
 
 HOLD_LIFETIME: Final = timedelta(minutes=5)
 """Lifetime of a hold, from its creation and again from its extension."""

@@ -15,7 +15,7 @@ from millrace_scheduling.hold.repository import HoldRow
 from millrace_scheduling.hold.schemas import local_text
 from millrace_scheduling.hold.visit_request import VisitRequest
 from millrace_scheduling.problems import no_visit_type, own_visit_overlaps, slot_taken
-from millrace_scheduling.reservation.visit_limits import TooManyVisitsError
+from millrace_scheduling.visit_limits import TooManyVisitsError
 
 
 async def visit_refusal(
@@ -60,7 +60,7 @@ def too_many_visits(error: TooManyVisitsError, now: datetime) -> TooManyRequests
     """Return a 429 that names the limit of upcoming visits that was reached."""
     limit, whom = ("visits_per_provider", " with this provider") if error.is_with_provider else ("visits", "")
     until = error.limits.until
-    remedy = "Cancel one first, or wait until one has begun; the practice can also book by phone."
+    remedy = "Cancel one first, or wait until one has begun."
     if until is not None:
         limit = f"first_day_{limit}"
         remedy = "Book further visits when your account is a day old, or cancel one first."

@@ -27,8 +27,8 @@ from millrace_scheduling.reservation.repository import (
     reserve,
     visit_from_row,
 )
-from millrace_scheduling.reservation.visit_limits import PracticeLimits, UpcomingVisits, VisitLimits
 from millrace_scheduling.statement import NamedStatement
+from millrace_scheduling.visit_limits import PracticeLimits, UpcomingVisits, VisitLimits
 
 
 def _select_holds(condition: str) -> str:

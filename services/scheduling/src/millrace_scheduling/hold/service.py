@@ -41,7 +41,7 @@ from millrace_scheduling.patient.service import NotInCopyError, PermissionServic
 from millrace_scheduling.problems import hold_expired, hold_used, not_found
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.reservation.model import Owner, Reservation
-from millrace_scheduling.reservation.visit_limits import PracticeLimits, TooManyVisitsError, VisitLimits, VisitPolicy
+from millrace_scheduling.visit_limits import PracticeLimits, TooManyVisitsError, VisitLimits, VisitPolicy
 
 ATTEMPTS = 2
 """How often a hold is tried: once more if the time is reserved meanwhile and another visit type still fits."""

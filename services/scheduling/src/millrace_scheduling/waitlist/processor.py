@@ -22,7 +22,7 @@ from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.reservation import repository as reservations
 from millrace_scheduling.reservation.model import Owner, Reservation, TimeRange
 from millrace_scheduling.reservation.repository import Reserve
-from millrace_scheduling.reservation.visit_limits import TooManyVisitsError, VisitPolicy
+from millrace_scheduling.visit_limits import TooManyVisitsError, VisitPolicy
 from millrace_scheduling.waitlist import repository
 from millrace_scheduling.waitlist.free_times import FreeTimes, load_free_times
 from millrace_scheduling.waitlist.model import (
@@ -128,7 +128,7 @@ class WaitlistProcessor:
         return None
 
     async def _has_capacity(self, work: UnitOfWork, patient_id: UUID, timetable: Timetable) -> bool:
-        """Return whether the patient may have a further hold and visit. Until the transaction ends, nobody makes one.
+        """Return whether the patient may have a further hold and visit; no other is made until the transaction ends.
 
         Raise `_PatientBusyError` if one is being made at this moment.
         """
