@@ -111,7 +111,7 @@ async def test_staff_cannot_take_the_id_of_another_address(directory: Directory)
     moved = await directory.http.put(path, json={**own.json(), "address": CHICAGO}, headers=headers)
     assert (moved.status_code, fields(moved)) == (422, ["id"])
     renamed = await change(directory, staff, f"locations/{own.json()['id']}", {"id": wanted})
-    assert (renamed.status_code, fields(renamed)) == (422, ["id"])
+    assert (renamed.status_code, set(fields(renamed))) == (422, {"id"})
     assert (await directory.http.get(f"/v1/directory/locations/{wanted}")).status_code == 404
 
 
