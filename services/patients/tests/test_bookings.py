@@ -1,5 +1,6 @@
 """Permissions to book, references to practices and plans, and the data that a booked visit shares."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -96,6 +97,7 @@ class TestPermissions:
             "missing": [],
             "dependant_ids": [child],
             "insurance_card_ids": [card],
+            "registered_at": datetime.fromtimestamp(service.clock.time(), UTC).isoformat().replace("+00:00", "Z"),
         }
 
     async def test_without_a_verified_address_the_phone_decides(self, service: Service, ada: Account) -> None:

@@ -11,6 +11,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import select
 
+from millrace_feeds.clock import rfc3339
 from millrace_patients.schema import account as account_table
 from millrace_patients.schema import person, record
 
@@ -311,7 +312,8 @@ async def test_feed_contains_ids_and_states_only(service: Service, ada: Account)
 
     def state(name: str, *, dependants: Sequence[str] = (), cards: Sequence[str] = ()) -> dict[str, Any]:
         ids = {"dependant_ids": list(dependants), "insurance_card_ids": list(cards)}
-        return {"id": ada.id, "state": name, "may_book": name == "active", **ids}
+        began = rfc3339(service.clock.time()) if name == "active" else None
+        return {"id": ada.id, "state": name, "may_book": name == "active", **ids, "registered_at": began}
 
     subject = f"patient/{ada.id}"
     assert published == [

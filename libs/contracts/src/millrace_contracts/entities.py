@@ -222,7 +222,7 @@ class Patient(Entity, frozen=True, kw_only=True):
     insurance_card_ids: tuple[str, ...] = ()
     """The insurance cards of the patient and of the dependants, sorted."""
     registered_at: str | None = None
-    """RFC 3339, UTC: when the account began; null if it isn't known."""
+    """RFC 3339, UTC: when the account began; null if it isn't known or the patient was erased."""
 
 
 class Account(Entity, frozen=True, kw_only=True):

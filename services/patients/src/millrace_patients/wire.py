@@ -15,13 +15,14 @@ SOURCE = "/services/patients"
 def patient_event(patient: PublicPatient) -> Event:
     """Return the event for a version of a patient."""
     action: Literal["created", "updated"] = "created" if patient.version == 1 else "updated"
+    began = None if patient.state == "erased" else patient.registered_at
     entity = Patient(
         id=str(patient.id),
         state=patient.state,
         may_book=patient.may_book,
         dependant_ids=tuple(map(str, patient.dependant_ids)),
         insurance_card_ids=tuple(map(str, patient.insurance_card_ids)),
-        registered_at=None if patient.registered_at is None else rfc3339(patient.registered_at.timestamp()),
+        registered_at=None if began is None else rfc3339(began.timestamp()),
     )
     return Event.of_entity(PATIENT, entity, action=action, version=patient.version)
 
