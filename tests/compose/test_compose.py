@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+import socket
 import subprocess
 import sys
 import threading
@@ -37,6 +38,32 @@ def test_all_containers_are_healthy_with_demo_data(stack: Stack, http: httpx.Cli
     assert found["total"] > 0
     assert any("openings" in each for each in found["results"])
     verify(stack.platform)
+
+
+def test_load_balancer_limits_streams_and_uploads_by_client(http: httpx.Client) -> None:
+    path = "/v1/availability/stream?provider_location=01a1fcf4-a204-76da-a7e4-de0d92e6c786"
+    assert http.head(path).status_code == 200
+    with contextlib.ExitStack() as streams:
+        statuses = [streams.enter_context(http.stream("GET", path)).status_code for _ in range(21)]
+        assert statuses == [200] * 20 + [429]
+        assert http.get("/healthz").status_code == 200
+    with contextlib.ExitStack() as uploads:
+        head = b"POST /v1/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n"
+        for _ in range(101):
+            connection = uploads.enter_context(connect(http))
+            connection.sendall(head)
+        wait_for(lambda: http.post("/v1/holds", json={}).status_code == 429, seconds=10, what="a refused upload")
+        assert http.get("/v1/specialties").status_code == 200
+
+
+def test_load_balancer_closes_half_sent_heads(http: httpx.Client) -> None:
+    with connect(http) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x")
+        assert connection.recv(1) == b""
+
+
+def connect(http: httpx.Client) -> socket.socket:
+    return socket.create_connection((http.base_url.host, http.base_url.port or 80), timeout=60)
 
 
 def test_end_to_end(stack: Stack) -> None:

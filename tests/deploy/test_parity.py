@@ -142,6 +142,13 @@ def test_compose_routes_internal_paths_as_the_local_edge_does() -> None:
     }
 
 
+def test_compose_limits_streams_as_the_local_edge_does() -> None:
+    blocks = re.findall(r"location = (\S+) \{(.*?)\}", BALANCER.read_text(), re.DOTALL)
+    assert {path for path, block in blocks if "limit_conn streams " in block and "proxy_buffering off" in block} == (
+        routes.STREAMS
+    )
+
+
 def test_every_stated_difference_exists() -> None:
     here = {name for service in SERVICES for name in ADAPTERS["compose"](service).variables}
     there = {name for service in SERVICES for name in ADAPTERS["copilot"](service).variables}

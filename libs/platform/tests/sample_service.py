@@ -16,8 +16,9 @@ from pydantic import BaseModel, Field
 from millrace_platform.application import ServiceRuntime, create_app
 from millrace_platform.context import LongRequest, request_notes
 from millrace_platform.errors import Conflict
-from millrace_platform.middleware import extend_deadline
+from millrace_platform.limits import open_stream
 from millrace_platform.patterns import Pattern
+from millrace_platform.responses import STREAM_HEADERS
 from millrace_platform.settings import PlatformSettings
 
 SECRET = "jane.doe@example.org"
@@ -82,7 +83,7 @@ async def forever() -> None:
 
 @router.get("/short-deadline")
 async def short_deadline(request: Request) -> None:
-    extend_deadline(request.scope, 0)
+    open_stream(request.scope, 0)
     await asyncio.Event().wait()
 
 
@@ -99,9 +100,33 @@ async def poll_down(request: Request) -> None:
 
 @router.get("/stream")
 async def stream(request: Request) -> StreamingResponse:
+    open_stream(request.scope, 60)
+
     async def parts() -> AsyncIterator[str]:
-        extend_deadline(request.scope, 60)
         yield "part"
+
+    return StreamingResponse(parts(), headers=STREAM_HEADERS)
+
+
+@router.get("/endless")
+async def endless(request: Request, first: str = "") -> StreamingResponse:
+    """Stream this text, and then nothing more."""
+    open_stream(request.scope, 60)
+
+    async def parts() -> AsyncIterator[str]:
+        yield first
+        await asyncio.Event().wait()
+
+    return StreamingResponse(parts(), headers=STREAM_HEADERS)
+
+
+@router.get("/unannounced")
+async def unannounced() -> StreamingResponse:
+    """Return a body of unknown length that doesn't end, without saying so."""
+
+    async def parts() -> AsyncIterator[str]:
+        await asyncio.Event().wait()
+        yield ""
 
     return StreamingResponse(parts())
 

@@ -215,17 +215,6 @@ def endless_body() -> tuple[asyncio.Event, AsyncIterator[bytes]]:
     return started, body()
 
 
-async def test_requests_over_the_concurrency_limit_are_503(
-    open_client: ClientFactory, endless_body: tuple[asyncio.Event, AsyncIterator[bytes]]
-) -> None:
-    started, body = endless_body
-    async with open_client(concurrency_limit=1) as client:
-        pending = asyncio.create_task(client.post("/v1/bytes", content=body))
-        await started.wait()
-        problem(await client.get("/v1/items/1"), 503, "unavailable")
-        pending.cancel()
-
-
 async def test_request_cancelled_by_shutdown_is_503(
     client: httpx.AsyncClient, endless_body: tuple[asyncio.Event, AsyncIterator[bytes]]
 ) -> None:

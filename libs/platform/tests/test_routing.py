@@ -14,7 +14,8 @@ from millrace_platform.context import route_template
 from millrace_platform.errors import Forbidden
 from millrace_platform.ids import Uuid7
 from millrace_platform.json_input import check_body_text
-from millrace_platform.middleware import ErrorHandling, RequestContext, RequestLimits
+from millrace_platform.limits import Limits, RequestLimits
+from millrace_platform.middleware import ErrorHandling, RequestContext
 from millrace_platform.problems import install_problem_handlers
 from millrace_platform.query import QueryCheck
 from millrace_platform.routing import TypedRoute, TypedRouter, TypedRoutes
@@ -60,10 +61,24 @@ def create_router(typed: bool, prefix: str = "") -> APIRouter:
 
 
 def create_client(router: APIRouter) -> httpx.AsyncClient:
-    bounds = Middleware(RequestLimits, header_count=100, head_size=10_000, body_size=1_000, seconds=5.0, concurrency=10)
+    limits = Limits(
+        header_count=100,
+        head_size=10_000,
+        body_size=1_000,
+        seconds=5.0,
+        requests=10,
+        uploads=10,
+        streams=0,
+        source_streams=0,
+        hops=1,
+    )
     check_query = QueryCheck()
     app = FastAPI(
-        middleware=[Middleware(ErrorHandling), bounds, Middleware(TypedRoutes, routers=[router])],
+        middleware=[
+            Middleware(ErrorHandling),
+            Middleware(RequestLimits, limits=limits),
+            Middleware(TypedRoutes, routers=[router]),
+        ],
         dependencies=[Depends(check_query), Depends(check_body_text)],
     )
     install_problem_handlers(app)

@@ -188,8 +188,16 @@ async def test_stream_sends_all_weeks_and_then_each_change(service: Service) -> 
             assert await events.next() == change
 
 
+async def test_head_of_a_stream_ends_with_its_head(service: Service) -> None:
+    location = await service.add_provider_location()
+    async with served(service) as client:
+        head = await client.head(f"/v1/availability/stream?provider_location={location}")
+    assert (head.status_code, head.content) == (200, b"")
+    assert service.app.state.scheduling.streams.notifier.subscriber_count == 0
+
+
 async def test_idle_stream_sends_heartbeats_and_ends_with_the_service(postgres_dsn: str) -> None:
-    settings = settings_for(postgres_dsn, scheduling_heartbeat=0.05, scheduling_streams=1)
+    settings = settings_for(postgres_dsn, scheduling_heartbeat=0.05, stream_limit=1)
     async with running(settings) as service:
         location = await service.add_provider_location()
         async with served(service) as client, open_stream(client, location) as events:

@@ -24,6 +24,9 @@ RULES: tuple[tuple[str, str], ...] = (
     *((f"/internal/{service}", service) for service in SERVICES),
 )
 
+STREAMS = frozenset({"/v1/availability/stream"})
+"""Paths whose responses don't end by themselves; the edge limits them apart from requests."""
+
 
 def service_for(path: str) -> str | None:
     """Return the service that owns `path` (still percent-encoded), or None. Rules match whole segments."""

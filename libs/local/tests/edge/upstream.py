@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 PREFIX = "/v1/directory"
 DOCUMENT = {"openapi": "3.1.0", "paths": {"/v1/directory/providers": {"get": {"responses": {}}}}}
@@ -15,11 +15,11 @@ async def _start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) ->
 
 
 class Upstream:
-    """`gone` is set when the client disconnects; `first_chunk` when the first chunk of a body has arrived."""
+    """`gone` is set when the client disconnects; `uploading` when it receives an upload."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
-        self.first_chunk = asyncio.Event()
+        self.uploading = asyncio.Event()
         self.proceed = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -28,6 +28,7 @@ class Upstream:
         routes: dict[str, ASGIApp] = {
             f"{PREFIX}/upload": self._upload,
             f"{PREFIX}/stream": self._stream,
+            "/v1/availability/stream": self._stream,
             f"{PREFIX}/break": self._break,
             f"{PREFIX}/break-at-once": self._break_at_once,
             "/readyz": Response(),
@@ -47,18 +48,8 @@ class Upstream:
         await response(scope, receive, send)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = 0
-        more = True
-        while more:
-            message: Message = await receive()
-            if message["type"] == "http.disconnect":
-                self.gone.set()
-                return
-            size += len(message.get("body", b""))
-            if size:
-                self.first_chunk.set()
-            more = message.get("more_body", False)
-        await Response(str(size))(scope, receive, send)
+        self.uploading.set()
+        await Response(str(len(await Request(scope, receive).body())))(scope, receive, send)
 
     async def _stream(self, _scope: Scope, receive: Receive, send: Send) -> None:
         await _start(send, 200, [(b"content-type", b"text/plain")])

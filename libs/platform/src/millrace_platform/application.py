@@ -12,7 +12,8 @@ from millrace_platform.background import Background, Task
 from millrace_platform.health import Check, Readiness, install_health
 from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.json_input import check_body_text
-from millrace_platform.middleware import ErrorHandling, RequestContext, RequestLimits
+from millrace_platform.limits import Limits, RequestLimits
+from millrace_platform.middleware import ErrorHandling, RequestContext
 from millrace_platform.openapi import ServiceApplication, operation_id, problems, require_unique_operation_ids
 from millrace_platform.problems import install_problem_handlers
 from millrace_platform.query import QueryCheck
@@ -122,13 +123,20 @@ def _middleware(
         *([Middleware(Tracing)] if exporting else []),
         Middleware(RequestContext, ids=ids, meter=RequestMeter() if exporting else None),
         Middleware(ErrorHandling, unavailable_on=unavailable_on),
-        Middleware(
-            RequestLimits,
-            header_count=settings.header_count_limit,
-            head_size=settings.head_limit,
-            body_size=settings.body_limit,
-            seconds=settings.request_timeout,
-            concurrency=settings.concurrency_limit,
-        ),
+        Middleware(RequestLimits, limits=_limits(settings)),
         Middleware(TypedRoutes, routers=routers),
     ]
+
+
+def _limits(settings: PlatformSettings) -> Limits:
+    return Limits(
+        header_count=settings.header_count_limit,
+        head_size=settings.head_limit,
+        body_size=settings.body_limit,
+        seconds=settings.request_timeout,
+        requests=settings.concurrency_limit,
+        uploads=settings.upload_limit,
+        streams=settings.stream_limit,
+        source_streams=settings.source_stream_limit,
+        hops=settings.proxy_hops,
+    )

@@ -4,6 +4,8 @@ import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
 
+from starlette.types import Scope
+
 UNKNOWN = "unknown"
 IPV6_NETWORK = 64
 """Prefix length of the IPv6 network that counts as one client, as each customer of a provider has one (RFC 6177)."""
@@ -21,6 +23,13 @@ def find_client_address(peer: str | None, forwarded_for: Iterable[str], hops: in
     chain = [*claimed, peer or UNKNOWN]
     text = chain[-1 - hops] if hops < len(chain) else chain[0]
     return _network(text) if len(text) <= ADDRESS_LIMIT else UNKNOWN
+
+
+def read_client_address(scope: Scope, hops: int) -> str:
+    """Return the address of a request's client as `find_client_address` does."""
+    peer = scope.get("client")
+    forwarded = (value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
+    return find_client_address(peer[0] if peer else None, forwarded, hops)
 
 
 @lru_cache(maxsize=2048)

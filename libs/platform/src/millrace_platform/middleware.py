@@ -1,7 +1,7 @@
 """The ASGI middleware of every service; plain ASGI because it adds only microseconds to a request.
 
 From outermost to innermost: `tracing.Tracing` if telemetry is exported, `RequestContext` (id, log line, metrics),
-`ErrorHandling` (converts exceptions to problems), `RequestLimits` (header and body size, duration, concurrency),
+`ErrorHandling` (converts exceptions to problems), `limits.RequestLimits` (sizes, duration, concurrency),
 `routing.TypedRoutes`.
 """
 
@@ -10,17 +10,16 @@ import logging
 import re
 import time
 
-from starlette.exceptions import HTTPException
+from anyio import CancelScope
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from millrace_platform.context import LongRequest, caller, is_probe, request_id, request_notes, route_template
-from millrace_platform.errors import BadRequest, Problem, TimedOut, Unavailable, problem_of_status
+from millrace_platform.errors import Problem, TimedOut, Unavailable, problem_of_status
 from millrace_platform.ids import Ids
 from millrace_platform.problems import problem_response
 from millrace_platform.tracing import SERVER_ERROR, RequestMeter
 
 REQUEST_ID_HEADER = b"x-request-id"
-_DEADLINE = "millrace.deadline"
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 
 _requests = logging.getLogger("millrace.request")
@@ -55,13 +54,14 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), header]
-            elif is_head:
-                message["body"] = b""
             await send(message)
 
         token = request_id.set(current)
         try:
-            await self._app(scope, receive, send_with_id)
+            if is_head:
+                await _serve_head(self._app, scope, receive, send_with_id)
+            else:
+                await self._app(scope, receive, send_with_id)
         finally:
             if is_head and "route" in scope:
                 outer_scope["route"] = scope["route"]
@@ -85,6 +85,24 @@ class RequestContext:
             if long is not None:
                 record.__dict__["long"] = long
             _requests.handle(record)
+
+
+async def _serve_head(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Complete the response as soon as its head is sent; cancel the application if its body has no known length.
+
+    Such a body is a stream, which may never end.
+    """
+    with CancelScope() as running:
+
+        async def send_head(message: Message) -> None:
+            if message["type"] != "http.response.start":
+                return
+            await send(message)
+            await send({"type": "http.response.body", "body": b""})
+            if all(name.lower() != b"content-length" for name, _ in message["headers"]):
+                running.cancel()
+
+        await app(scope, receive, send_head)
 
 
 def _accepted_id(scope: Scope) -> str | None:
@@ -136,98 +154,3 @@ class ErrorHandling:
             return TimedOut()
         _faults.error("unhandled exception", exc_info=error)
         return problem_of_status(500)
-
-
-def extend_deadline(scope: Scope, seconds: float) -> None:
-    """Move the request's deadline to `seconds` from now. Streaming endpoints call it before each part they send.
-
-    The request counts as a stream from then on.
-    """
-    request_notes(scope).long = LongRequest.STREAM
-    deadline: asyncio.Timeout | None = scope.get(_DEADLINE)
-    if deadline is not None and not deadline.expired():
-        deadline.reschedule(asyncio.get_running_loop().time() + seconds)
-
-
-class RequestLimits:
-    """Limits the size and duration of each request and the number of concurrent requests."""
-
-    def __init__(
-        self, app: ASGIApp, *, header_count: int, head_size: int, body_size: int, seconds: float, concurrency: int
-    ) -> None:
-        self._app = app
-        self._header_count = header_count
-        self._head_size = head_size
-        self._body_size = body_size
-        self._seconds = seconds
-        self._at_once = concurrency
-        self._running = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        body = self._body(scope, receive)
-        if self._running >= self._at_once:
-            raise Unavailable("Too many concurrent requests. Retry later.")
-        self._running += 1
-        try:
-            async with asyncio.timeout(self._seconds) as deadline:
-                scope[_DEADLINE] = deadline
-                await self._app(scope, body or receive, send)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            raise TimedOut() if body is None or body.complete else problem_of_status(408) from None
-        finally:
-            self._running -= 1
-
-    def _body(self, scope: Scope, receive: Receive) -> "_Body | None":
-        """Return a receiver that limits the body size, None without body; raise `Problem` if the head is too large."""
-        headers = scope["headers"]
-        size = len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"])
-        if size > self._head_size:
-            raise problem_of_status(414, f"Shorten the request target to at most {self._head_size} bytes.")
-        if len(headers) > self._header_count:
-            raise problem_of_status(431, f"Send at most {self._header_count} header fields.")
-        length = b""
-        chunked = False
-        for name, value in headers:
-            size += len(name) + len(value)
-            if name == b"content-length":
-                length = value
-            elif name == b"transfer-encoding":
-                chunked = True
-        if size > self._head_size:
-            raise problem_of_status(431, f"Send header fields of at most {self._head_size} bytes in total.")
-        if not chunked and length in (b"", b"0"):
-            return None
-        if length and (not length.isdigit() or len(length) > 18):
-            raise BadRequest("Content-Length is not a number. Send the size of the body in bytes.")
-        if length and int(length) > self._body_size:
-            raise problem_of_status(413, _too_large(self._body_size))
-        return _Body(receive, self._body_size)
-
-
-class _Body:
-    """Receives a request body; raises 413 as soon as it exceeds the limit in bytes, regardless of Content-Length."""
-
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive = receive
-        self._left = limit
-        self._limit = limit
-        self.complete = False
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
-            self.complete = not message.get("more_body", False)
-            if self._left < 0:
-                # The only exception that FastAPI does not convert while it reads a body.
-                raise HTTPException(413, _too_large(self._limit))
-        return message
-
-
-def _too_large(limit: int) -> str:
-    return f"Send a body of at most {limit} bytes."

@@ -10,6 +10,8 @@ from millrace_platform.preconditions import etag
 
 NO_STORE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
 """Headers that forbid caching, for responses that are personal, secret or soon outdated."""
+STREAM_HEADERS: Final[Mapping[str, str]] = {**NO_STORE, "Connection": "close", "X-Accel-Buffering": "no"}
+"""Headers of a stream: proxies pass each part on at once, and no further request waits on its connection."""
 
 
 def json_response(body: object, *, status: int = 200, headers: Mapping[str, str] = NO_STORE) -> Response:

@@ -7,10 +7,8 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hin
 from fastapi import APIRouter, Request, Response, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from millrace_platform.errors import problem_of_status
 from millrace_platform.json_input import require_unicode
 from millrace_platform.problems import invalid_request, is_json, unreadable_body
 from millrace_platform.query import AcceptedQuery, is_list
@@ -83,7 +81,7 @@ class TypedRoute:
         values: dict[str, Any] = {}
         body_errors: Errors = []
         for name, model in self._parameters.bodies.items():
-            content = await _read_body(request)
+            content = await request.body()
             values[name] = _parse_body(request, model, content, body_errors)
         self._accepted.check(request.query_params)
         require_unicode(content)
@@ -128,13 +126,6 @@ class _Parameters:
                 errors += own_errors
             else:
                 values[name] = await dependency(**own_values)
-
-
-async def _read_body(request: Request) -> bytes:
-    try:
-        return await request.body()
-    except HTTPException as error:
-        raise problem_of_status(error.status_code, error.detail) from error
 
 
 def _parse_body(request: Request, model: type[BaseModel], content: bytes, errors: Errors) -> BaseModel | None:

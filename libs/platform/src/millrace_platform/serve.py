@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from millrace_platform.background import Background
 from millrace_platform.logging import configure_logging
-from millrace_platform.protocol import HeadLimitingProtocol
+from millrace_platform.protocol import HeadLimitingProtocol, detect_vanished_peers
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.telemetry import telemetry
 from millrace_platform.validation import field_errors
@@ -46,12 +46,16 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in self._listeners():
+            detect_vanished_peers(listener)
         _freeze_long_lived_objects()
         _log.info("listening", extra={"addresses": self._addresses()})
 
     def _addresses(self) -> list[str]:
-        names = (listener.getsockname() for server in self.servers for listener in server.sockets)
-        return [f"{host}:{port}" for host, port, *_ in names]
+        return [f"{host}:{port}" for host, port, *_ in (listener.getsockname() for listener in self._listeners())]
+
+    def _listeners(self) -> list[socket.socket]:
+        return [listener for server in self.servers for listener in server.sockets]
 
     def _on_failure(self) -> None:
         exit_after(DEADLINE_SECONDS)

@@ -20,17 +20,30 @@ BaseUrl = Annotated[
 ]
 
 
-class PlatformSettings(BaseSettings):
+class PoolSettings(BaseSettings):
+    """Limits of a process that accepts connections from clients: a service or the local edge."""
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore", populate_by_name=True)
+
+    upload_limit: int = Field(100, ge=1)
+    """Maximum number of requests in a process whose body is incomplete; the oldest of the source with the most ends."""
+    stream_limit: int = Field(500, ge=0)
+    """Maximum number of concurrent streams in a process; further ones get 503."""
+    source_stream_limit: int = Field(20, ge=0)
+    """Maximum number of concurrent streams of one client address in a process; further ones get 429."""
+
+
+class PlatformSettings(PoolSettings):
     """Shared settings; each service adds its own in a subclass. Times are in seconds, sizes in bytes.
 
     The environment variables begin with `MILLRACE_`, except those that belong to AWS and OpenTelemetry.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore", populate_by_name=True)
-
     listen_host: str = "127.0.0.1"
     listen_port: Port = 8000
     """0 selects a free port."""
+    proxy_hops: int = Field(1, ge=0, le=8)
+    """Number of our own proxies that append to `X-Forwarded-For`; 0 if clients connect directly."""
 
     database_pool_size: int = Field(8, ge=1)
     database_timeout: Seconds = 5.0
@@ -79,7 +92,7 @@ class PlatformSettings(BaseSettings):
     """Maximum size of the target and all header names and values of a request."""
     header_count_limit: int = Field(100, ge=1)
     concurrency_limit: int = Field(1_000, ge=1)
-    """Maximum number of concurrent requests in a process; the response to further ones is 503."""
+    """Maximum number of concurrent requests in a process, without uploads and streams; further ones get 503."""
 
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     """Base address of an OTLP/HTTP collector; None disables telemetry."""

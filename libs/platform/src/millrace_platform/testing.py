@@ -1,5 +1,7 @@
 """Run a service in tests: in-memory feeds, a manual clock and signed access tokens."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import uvicorn
 from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -22,6 +25,7 @@ from millrace_feeds.handler import Handler
 from millrace_feeds.lease import MemoryLeaseStore
 from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.settings import ConsumerSettings, LeaseSettings
+from millrace_feeds.testing import wait_until
 from millrace_feeds.transport import OutgoingRecord, Transport
 from millrace_platform.authentication import ALGORITHM, PRACTICE_GROUP, TOKEN_USE, TokenVerifier, Verifier, token_rules
 from millrace_platform.ids import Uuid7
@@ -158,6 +162,28 @@ class MemoryFeeds:
                 poll_interval=0.005, leases=LeaseSettings(take_interval=0.02, renew_interval=0.5)
             ),
         )
+
+
+class Listening:
+    """Serves an application on a free port of the loopback interface during a block, with real connections."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._server = uvicorn.Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Listening":
+        # serve() would replace this process's signal handlers
+        self._task = asyncio.create_task(self._server._serve([self._socket]))
+        await wait_until(lambda: self._server.started)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        if self._task is not None:
+            await self._task
+        self._socket.close()
 
 
 @asynccontextmanager

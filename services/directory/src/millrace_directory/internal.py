@@ -11,8 +11,8 @@ from millrace_directory.dependencies import InDirectory
 from millrace_directory.http import problems
 from millrace_directory.snapshot import NDJSON, snapshot
 from millrace_feeds.outbox import OUTBOX_TABLE
-from millrace_platform.middleware import extend_deadline
-from millrace_platform.responses import json_response
+from millrace_platform.limits import open_stream
+from millrace_platform.responses import STREAM_HEADERS, json_response
 
 STALL = 60.0
 """Maximum seconds for each chunk of the snapshot: to read it from the database and send it to the client."""
@@ -37,7 +37,8 @@ async def get_directory_snapshot(request: Request) -> StreamingResponse:
     All lines are from one moment. The response is complete only if the body ends properly (its last chunk arrives).
     """
     url = request.app.state.settings.directory_database_url
-    return StreamingResponse(snapshot(url, lambda: extend_deadline(request.scope, STALL)), media_type=NDJSON)
+    lines = snapshot(url, open_stream(request.scope, STALL))
+    return StreamingResponse(lines, media_type=NDJSON, headers=STREAM_HEADERS)
 
 
 @router.post("/replay", summary="Publish all entities again", status_code=202, responses=problems(409))

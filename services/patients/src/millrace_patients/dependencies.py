@@ -20,7 +20,7 @@ from millrace_patients.record.service import RecordService
 from millrace_patients.sharing.service import ShareService
 from millrace_patients.signing.tokens import TokenIssuer
 from millrace_patients.unit_of_work import UnitsOfWork
-from millrace_platform.client_address import find_client_address
+from millrace_platform.client_address import read_client_address
 from millrace_platform.openapi import PROBLEMS, described_problems
 
 
@@ -61,9 +61,7 @@ def _identity(request: Request) -> Identity:
 
 
 def _source(request: Request) -> str:
-    peer = None if request.client is None else request.client.host
-    hops: int = request.app.state.settings.patients_proxy_hops
-    return find_client_address(peer, request.headers.getlist("x-forwarded-for"), hops)
+    return read_client_address(request.scope, request.app.state.settings.proxy_hops)
 
 
 InPatients: TypeAlias = Annotated[Patients, Depends(_patients)]

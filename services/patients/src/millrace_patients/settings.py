@@ -42,9 +42,6 @@ class PatientsSettings(PlatformSettings):
     patients_session_lifetime: Seconds = 90 * DAY
     """Time after which a new sign-in is required, however often the session was refreshed."""
 
-    patients_proxy_hops: Annotated[int, Field(ge=0, le=8)] = 1
-    """Number of own proxies that append to `X-Forwarded-For`; 0 if clients connect directly."""
-
     patients_password_memory: Annotated[int, Field(ge=8)] = 65_536
     """Memory of each argon2id hash in KiB (RFC 9106, section 4, second choice: with 3 passes and 4 lanes)."""
     patients_password_threads: Annotated[int, Field(ge=1)] = 2

@@ -69,5 +69,5 @@ async def create_booking_services(
         rescheduling=ReschedulingService(appointment_service, ids, guard.reserve),
         waitlist=waitlist,
         feeds=CalendarFeedService(units, ids, settings.public_url),
-        addresses=AddressHasher(key, settings.scheduling_proxy_hops),
+        addresses=AddressHasher(key, settings.proxy_hops),
     )

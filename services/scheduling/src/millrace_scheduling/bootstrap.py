@@ -77,7 +77,7 @@ async def start(
     revocations = Revocations(database, clock)
     app.state.verifier = RevocationVerifier(verifier, revocations)
     waitlist_processor = WaitlistProcessor(units, ids, guard.reserve, policy, settings.scheduling_waitlist_interval)
-    notifier = OpeningsNotifier(url, settings.scheduling_streams)
+    notifier = OpeningsNotifier(url)
     app.state.scheduling = scheduling = Scheduling(
         units=units,
         calendars=calendars,

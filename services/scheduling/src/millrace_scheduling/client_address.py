@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 
-from millrace_platform.client_address import find_client_address
+from millrace_platform.client_address import read_client_address
 
 CACHED_ADDRESSES = 2_048
 
@@ -25,8 +25,7 @@ class AddressHasher:
 
     def hash_client(self, request: Request) -> bytes:
         """Return 16 bytes that stand for the client's IPv4 address or IPv6 network."""
-        peer = None if request.client is None else request.client.host
-        return self._mac(find_client_address(peer, request.headers.getlist("x-forwarded-for"), self._hops))
+        return self._mac(read_client_address(request.scope, self._hops))
 
     def _compute_mac(self, source: str) -> bytes:
         return hmac.digest(self._key, source.encode(), hashlib.sha256)[:16]

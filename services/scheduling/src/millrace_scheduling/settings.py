@@ -28,8 +28,6 @@ class SchedulingSettings(PlatformSettings):
     """Time between two runs that extend the slots of calendars to their horizon."""
     scheduling_heartbeat: Seconds = 15.0
     """Silence after which a stream of openings sends a comment, so that proxies don't close it."""
-    scheduling_streams: Annotated[int, Field(ge=0)] = 500
-    """Limit of concurrent streams of openings in one process; further requests get 503."""
 
     scheduling_lapse_interval: Seconds = 1.0
     """Time between two runs that expire holds."""
@@ -43,5 +41,3 @@ class SchedulingSettings(PlatformSettings):
     """As `scheduling_visits_per_provider`, in the first 24 hours of an account."""
     scheduling_first_day_visits: Limit = 3
     """As `scheduling_visits`, in the first 24 hours of an account."""
-    scheduling_proxy_hops: Annotated[int, Field(ge=0, le=8)] = 1
-    """Number of our own proxies that append to `X-Forwarded-For`; 0 if clients connect directly."""

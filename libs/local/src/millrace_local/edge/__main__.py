@@ -12,7 +12,7 @@ import uvloop
 
 from millrace_local.edge.app import Edge
 from millrace_local.routes import SERVICES
-from millrace_platform.protocol import HeadLimitingProtocol
+from millrace_platform.protocol import HeadLimitingProtocol, detect_vanished_peers
 
 GRACE_SECONDS = 5
 KEEP_ALIVE_SECONDS = 75
@@ -41,6 +41,7 @@ def main() -> None:
     ready_file = os.environ.get("MILLRACE_EDGE_READY_FILE")
     edge = Edge(upstreams, Path(ready_file) if ready_file else None)
     with _listener(os.environ) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        detect_vanished_peers(listener)
         runner.run(uvicorn.Server(server_config(edge)).serve(sockets=[listener]))
 
 

@@ -1,14 +1,13 @@
 """REST endpoint of the stream of openings. Public."""
 
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from millrace_platform.middleware import extend_deadline
+from millrace_platform.limits import open_stream
 from millrace_platform.openapi import problems
-from millrace_platform.responses import NO_STORE
+from millrace_platform.responses import STREAM_HEADERS
 from millrace_scheduling.availability.schemas import ProviderLocationIds
 from millrace_scheduling.dependencies import InScheduling
 
@@ -25,7 +24,7 @@ CLIENT_TIMEOUT = 60.0
     response_class=StreamingResponse,
     responses={
         200: {"description": "Server-sent events.", "content": {EVENT_STREAM: {"schema": {"type": "string"}}}},
-        **problems(422, 503),
+        **problems(422, 429, 503),
     },
 )
 async def stream_availability(
@@ -41,8 +40,6 @@ async def stream_availability(
     """
     last_id = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 19 else 0
     streams = scheduling.streams
-    streams.notifier.require_capacity()
-    extend = partial(extend_deadline, request.scope, streams.heartbeat + CLIENT_TIMEOUT)
-    body = streams.events(provider_location, last_id, extend)
-    headers = {**NO_STORE, "X-Accel-Buffering": "no"}
-    return StreamingResponse(body, media_type=EVENT_STREAM, headers=headers)
+    extend_deadline = open_stream(request.scope, streams.heartbeat + CLIENT_TIMEOUT)
+    body = streams.events(provider_location, last_id, extend_deadline)
+    return StreamingResponse(body, media_type=EVENT_STREAM, headers=STREAM_HEADERS)

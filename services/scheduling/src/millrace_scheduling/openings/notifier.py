@@ -8,7 +8,6 @@ from uuid import UUID
 
 import asyncpg
 
-from millrace_platform.errors import Unavailable
 from millrace_scheduling.openings.repository import CHANNEL
 
 CONNECT_TIMEOUT = 10.0
@@ -25,21 +24,15 @@ class OpeningsNotifier:
     A stream that wakes reads the changes from the table, so it misses none, and none queue up for a slow client.
     """
 
-    def __init__(self, database_url: str, limit: int) -> None:
+    def __init__(self, database_url: str) -> None:
         self.closing = False
         """Whether the service stops, so that streams must end."""
         self._database_url = database_url
-        self._limit = limit
         self._subscribers: dict[asyncio.Event, frozenset[UUID]] = {}
 
     @property
     def subscriber_count(self) -> int:
         return len(self._subscribers)
-
-    def require_capacity(self) -> None:
-        """Raise `Unavailable` if the process already has the maximum of streams."""
-        if len(self._subscribers) >= self._limit:
-            raise Unavailable("There are too many streams. Try again later.")
 
     @contextmanager
     def subscribe(self, provider_location_ids: Collection[UUID]) -> Iterator[asyncio.Event]:

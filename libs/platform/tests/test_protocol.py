@@ -1,0 +1,83 @@
+"""Connections whose request isn't received in time, and those whose client disconnects or vanishes."""
+
+import socket
+
+import pytest
+
+from millrace_feeds.testing import wait_until
+from millrace_platform import protocol
+from millrace_platform.protocol import detect_vanished_peers
+
+from .connections import served
+
+GET = b"GET /v1/items/1 HTTP/1.1\r\nhost: sample\r\n\r\n"
+STREAM = b"GET /v1/endless?first=begin HTTP/1.1\r\nhost: sample\r\n\r\n"
+
+
+@pytest.fixture
+def short_input_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "INPUT_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("short_input_time")
+class TestLateInput:
+    @pytest.mark.parametrize("sent", [b"G", b"GET / HTTP/1.1\r\nhost: sam", GET + b"GET /v1/items/2 HT"])
+    async def test_half_sent_head_is_refused_and_its_connection_closed(self, sent: bytes) -> None:
+        async with served() as service, service.connect() as connection:
+            connection.send(sent)
+            received = await connection.read_to_end()
+        last = received[received.rindex(b"HTTP/1.1 ") :]
+        assert last.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in last
+        assert b"urn:millrace:problem:request-incomplete" in last
+
+    async def test_connection_with_line_ends_only_is_closed(self) -> None:
+        async with served() as service, service.connect() as connection:
+            connection.send(b"\r\n")
+            assert await connection.read_to_end() == b""
+
+    async def test_rest_of_a_refused_body_that_does_not_arrive_closes_the_connection(self) -> None:
+        async with served(body_limit=10) as service, service.connect() as connection:
+            connection.send(b"POST /v1/bytes HTTP/1.1\r\nhost: sample\r\ncontent-length: 100\r\n\r\nsome")
+            assert (await connection.read_to_end()).startswith(b"HTTP/1.1 413 ")
+
+    async def test_connection_is_reused_after_the_rest_of_a_refused_body(self) -> None:
+        async with served(body_limit=10) as service, service.connect() as connection:
+            connection.send(b"POST /v1/bytes HTTP/1.1\r\nhost: sample\r\ncontent-length: 14\r\n\r\nsome")
+            await connection.read_until(b"\r\n\r\n")
+            connection.send(b"x" * 10 + GET)
+            assert b'{"key":"1"}' in await connection.read_until(b'"1"}')
+
+    async def test_running_request_is_not_ended(self) -> None:
+        async with served(request_timeout=0.3) as service, service.connect() as connection:
+            connection.send(b"GET /v1/forever HTTP/1.1\r\nhost: sample\r\nconnection: close\r\n\r\n")
+            assert (await connection.read_to_end()).startswith(b"HTTP/1.1 504 ")
+
+
+async def test_silent_connection_is_closed() -> None:
+    async with served(keep_alive=0.05) as service, service.connect() as connection:
+        assert await connection.read_to_end() == b""
+
+
+@pytest.mark.parametrize("pipelined", [b"", GET, GET * 2], ids=["alone", "with a request", "with two requests"])
+async def test_place_of_a_stream_is_free_after_its_client_disconnected(pipelined: bytes) -> None:
+    async with served(stream_limit=1) as service:
+        async with service.connect() as connection:
+            connection.send(STREAM)
+            await connection.read_until(b"begin")
+            connection.send(pipelined)
+        await wait_until(service.can_stream)
+
+
+def test_listener_closes_connections_of_vanished_peers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        detect_vanished_peers(listener)
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            silence = protocol.SILENCE_SECONDS
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            idle, interval, count = (
+                accepted.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            )
+            assert idle + interval * count <= silence
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == silence * 1_000
