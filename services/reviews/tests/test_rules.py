@@ -121,6 +121,40 @@ class TestAverages:
         assert compute_averages(Totals(0, 0, 0, 0), Prior(4.0, 0.0)) == Averages(0)
 
 
+LINKS_WITHOUT_SCHEME = (
+    "evil dot com",
+    "evil DOT com",
+    "evil  d0t  com",
+    "evil [dot] com/x",
+    "evil<dot>ru",
+    "evil -dot- co",
+    "evildotcom",
+    "evil . com",
+    "evil .org",
+    "evil。com",
+    "evil｡com",
+    "evil．com",
+    "ｅｖｉｌ．ｃｏｍ",
+    "evil․com",
+    "evil﹒com",
+    "evil·com",
+    "evil•com",
+    "evil・com",
+    "evil۔com",
+    "evil。\u200bde/x",
+    "evil.ru",
+    "пример.com",
+    "bit.ly/x",
+    "evil.dentist",
+    "evil.co.uk",
+    "evil.to/x",
+    "EVIL.XYZ",
+    "evil.xn--p1ai",
+    "www dot evil dot example",
+    "www。evil",
+)
+
+
 class TestScreening:
     @pytest.mark.parametrize(
         "text",
@@ -132,6 +166,11 @@ class TestScreening:
             "I'd give 5 of 5, have been there 3 times since 2019",
             "Room 204, ZIP 10001. It cost $1,250.",
             "Das war gut.\nVielen Dank – 感谢",
+            "Thanks to Dr.Li and St.Jo!It was quick.So was Dr. Ng.",
+            "Seen at 9 a.m. in the U.S. by a nurse, e.g. for a dot on my skin.",
+            "看病很快。医生很好。",
+            "The nurses were kind · the rooms clean • no waiting",
+            "One dot is no link. Organs are fine. Communication too.",
         ],
     )
     def test_prose_has_no_findings(self, text: str | None) -> None:
@@ -147,7 +186,9 @@ class TestScreening:
             ("cheap-pills(.)com", Finding.LINK),
             ("cheap-pills dot com", Finding.LINK),
             ("cheap\u200b-pills.c\u200bom", Finding.LINK),
+            *((link, Finding.LINK) for link in LINKS_WITHOUT_SCHEME),
             ("mail jane.doe@example.org", Finding.EMAIL),
+            ("jane@example。org", Finding.EMAIL),
             ("jane at example dot org".replace(" at ", " (at) "), Finding.EMAIL),
             ("jane＠example．org", Finding.EMAIL),
             ("find me @jane_doe", Finding.EMAIL),
@@ -170,7 +211,7 @@ class TestScreening:
     def test_any_text_is_screened(self, text: str) -> None:
         assert screen(text) <= frozenset(Finding)
 
-    @pytest.mark.parametrize("piece", ["a.", "1 ", "@", "a@", "dot ", "( ", "a-"])
+    @pytest.mark.parametrize("piece", ["a.", "1 ", "@", "a@", "dot ", "( ", "a-", "a [ ", "a .", "a dot "])
     def test_screening_time_is_bounded(self, piece: str) -> None:
         text = (piece * 4000)[:4000]
         began = time.process_time()
