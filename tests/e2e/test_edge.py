@@ -1,10 +1,11 @@
-"""What every client gets at the edge: limits of streams, and the head of a response without its body."""
+"""Streams, heads without a body, and header fields of responses, as a client of the edge sees them."""
 
 import http.client
 
 import httpx
 
-from millrace_local.routes import STREAMS
+from millrace_local.routes import RULES, STREAMS
+from millrace_platform.cors import REQUEST_HEADERS
 from tests.support.platform import Platform
 
 EVENT_STREAM = "text/event-stream"
@@ -19,6 +20,29 @@ def test_edge_knows_all_paths_of_endless_streams(http: httpx.Client) -> None:
         if EVENT_STREAM in operation["responses"]["200"].get("content", {})
     }
     assert documented == STREAMS
+
+
+def test_other_origins_may_send_every_documented_header(http: httpx.Client) -> None:
+    paths = http.get("/openapi.json").json()["paths"]
+    parameters = (
+        parameter
+        for operations in paths.values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+    )
+    documented = {each["name"].lower() for each in parameters if each["in"] == "header"}
+    assert documented
+    assert documented <= {*REQUEST_HEADERS.lower().split(", ")}
+
+
+def test_every_service_protects_the_reader_of_its_responses(http: httpx.Client) -> None:
+    """Compare the fields of the edge, too, which has pages and problems of its own."""
+    paths = ["/", "/docs", "/openapi.json", "/healthz", "/nowhere", *(path for path, _ in RULES)]
+    for path in paths:
+        response = http.get(path)
+        for name in ("x-content-type-options", "content-security-policy", "cache-control"):
+            assert len(response.headers.get_list(name)) == 1, (path, name)
+        assert response.headers["x-content-type-options"] == "nosniff"
 
 
 def test_head_of_a_stream_ends_and_the_next_request_gets_a_response(platform: Platform) -> None:

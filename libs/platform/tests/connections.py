@@ -37,7 +37,7 @@ class Connection:
 
 
 @dataclass
-class Served:
+class SampleServer:
     """The sample service on a port, and a client of it."""
 
     port: int
@@ -58,7 +58,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(keep_alive: float = 75, **settings: Any) -> AsyncIterator[Served]:
+async def served(keep_alive: float = 75, **settings: Any) -> AsyncIterator[SampleServer]:
     """Serve with these settings of the platform; connections may be idle for `keep_alive` seconds."""
     app = sample_service.create_with(PlatformSettings(**settings))
     config = uvicorn.Config(app, http=HeadLimitingProtocol, ws="none", lifespan="on", log_level="critical")
@@ -67,4 +67,4 @@ async def served(keep_alive: float = 75, **settings: Any) -> AsyncIterator[Serve
         Listening(config) as server,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=SECONDS) as client,
     ):
-        yield Served(server.port, client)
+        yield SampleServer(server.port, client)

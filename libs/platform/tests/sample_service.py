@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -18,7 +18,7 @@ from millrace_platform.context import LongRequest, request_notes
 from millrace_platform.errors import Conflict
 from millrace_platform.limits import open_stream
 from millrace_platform.patterns import Pattern
-from millrace_platform.responses import STREAM_HEADERS
+from millrace_platform.responses import STREAM_HEADERS, json_response
 from millrace_platform.settings import PlatformSettings
 
 SECRET = "jane.doe@example.org"
@@ -118,6 +118,11 @@ async def endless(request: Request, first: str = "") -> StreamingResponse:
         await asyncio.Event().wait()
 
     return StreamingResponse(parts(), headers=STREAM_HEADERS)
+
+
+@router.get("/public")
+async def public() -> Response:
+    return json_response({}, headers={"Cache-Control": "public, max-age=60"})
 
 
 @router.get("/unannounced")

@@ -8,12 +8,12 @@ import pytest
 
 from millrace_feeds.testing import wait_until
 
-from .connections import SECONDS, Connection, Served, served
+from .connections import SECONDS, Connection, SampleServer, served
 
 PROBES = ("/healthz", "/readyz")
 
 
-async def begin_upload(service: Served, stack: AsyncExitStack, source: str = "203.0.113.1") -> Connection:
+async def begin_upload(service: SampleServer, stack: AsyncExitStack, source: str = "203.0.113.1") -> Connection:
     """Send the head and the first byte of an upload, and return when the service waits for the rest."""
     connection = await stack.enter_async_context(service.connect())
     connection.send(
@@ -25,14 +25,14 @@ async def begin_upload(service: Served, stack: AsyncExitStack, source: str = "20
     return connection
 
 
-async def begin_request(service: Served, stack: AsyncExitStack) -> None:
+async def begin_request(service: SampleServer, stack: AsyncExitStack) -> None:
     """Occupy the only place for requests."""
     connection = await stack.enter_async_context(service.connect())
     connection.send(b"GET /v1/forever HTTP/1.1\r\nhost: sample\r\n\r\n")
     await wait_until(lambda: is_status(service, "/v1/items/1", 503))
 
 
-async def is_status(service: Served, path: str, status: int) -> bool:
+async def is_status(service: SampleServer, path: str, status: int) -> bool:
     return (await service.client.get(path)).status_code == status
 
 

@@ -133,6 +133,38 @@ async def test_documentation_loads_no_external_resources(client: httpx.AsyncClie
         assert (await client.get(f"/docs/assets/{asset}")).status_code == 200
 
 
+async def test_pages_run_only_their_own_scripts(client: httpx.AsyncClient) -> None:
+    for path in ("/", "/docs"):
+        page = await client.get(path)
+        policy = dict(each.split(" ", 1) for each in page.headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+        assert policy["script-src"].startswith("'self' 'sha256-")
+        assert "unsafe" not in policy["script-src"]
+        assert page.text.count("<script>") == 1
+        assert page.headers["referrer-policy"] == "no-referrer"
+        assert " onclick=" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "cache"),
+    [
+        ("/", "no-cache"),
+        ("/docs", "no-cache"),
+        ("/docs/assets/swagger-ui.css", "no-cache"),
+        ("/openapi.json", "no-store"),
+        ("/healthz", "no-store"),
+        ("/nowhere", "no-store"),
+    ],
+)
+async def test_responses_of_the_edge_say_how_to_store_and_read_them(
+    client: httpx.AsyncClient, path: str, cache: str
+) -> None:
+    response = await client.get(path)
+    assert response.headers.get_list("cache-control") == [cache]
+    assert response.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert "content-security-policy" in response.headers
+
+
 async def test_document_merges_available_services(client: httpx.AsyncClient) -> None:
     assert list((await client.get("/openapi.json")).json()["paths"]) == ["/v1/directory/providers"]
 

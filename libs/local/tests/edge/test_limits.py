@@ -1,4 +1,4 @@
-"""What clients can't take away from others at the edge: connections to the services, which are few in these tests."""
+"""Limits of the edge: clients can't take connections to the services, few in these tests, away from others."""
 
 import asyncio
 from contextlib import AsyncExitStack

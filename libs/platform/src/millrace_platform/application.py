@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 
 from millrace_platform.background import Background, Task
+from millrace_platform.cors import Cors
 from millrace_platform.health import Check, Readiness, install_health
 from millrace_platform.ids import Ids, Uuid7
 from millrace_platform.json_input import check_body_text
@@ -122,6 +123,7 @@ def _middleware(
     return [
         *([Middleware(Tracing)] if exporting else []),
         Middleware(RequestContext, ids=ids, meter=RequestMeter() if exporting else None),
+        *([Middleware(Cors, origins=settings.cors_origins)] if settings.cors_origins else []),
         Middleware(ErrorHandling, unavailable_on=unavailable_on),
         Middleware(RequestLimits, limits=_limits(settings)),
         Middleware(TypedRoutes, routers=routers),

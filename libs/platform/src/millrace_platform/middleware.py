@@ -1,8 +1,8 @@
 """The ASGI middleware of every service; plain ASGI because it adds only microseconds to a request.
 
 From outermost to innermost: `tracing.Tracing` if telemetry is exported, `RequestContext` (id, log line, metrics),
-`ErrorHandling` (converts exceptions to problems), `limits.RequestLimits` (sizes, duration, concurrency),
-`routing.TypedRoutes`.
+`cors.Cors` if other origins are permitted, `ErrorHandling` (converts exceptions to problems), `limits.RequestLimits`
+(sizes, duration, concurrency), `routing.TypedRoutes`.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from millrace_platform.context import LongRequest, caller, is_probe, request_id, request_notes, route_template
 from millrace_platform.errors import Problem, TimedOut, Unavailable, problem_of_status
+from millrace_platform.headers import is_https, protective_fields
 from millrace_platform.ids import Ids
 from millrace_platform.problems import problem_response
 from millrace_platform.tracing import SERVER_ERROR, RequestMeter
@@ -27,7 +28,10 @@ _faults = logging.getLogger("millrace.fault")
 
 
 class RequestContext:
-    """Sets the request id, serves HEAD as GET without a body, logs the request and records its metrics."""
+    """Sets the request id and the header fields of every response, logs the request and records its metrics.
+
+    Serves HEAD as GET without a body.
+    """
 
     def __init__(self, app: ASGIApp, *, ids: Ids, meter: RequestMeter | None = None) -> None:
         self._app = app
@@ -47,13 +51,15 @@ class RequestContext:
         current = _accepted_id(scope) or str(self._ids())
         header = (REQUEST_ID_HEADER, current.encode())
         request_notes(scope)  # before the scope is copied
+        https = is_https(scope.get("scheme", "http"), scope["headers"])
         status = 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), header]
+                fields = message.get("headers", ())
+                message["headers"] = [*fields, header, *protective_fields(fields, is_https=https)]
             await send(message)
 
         token = request_id.set(current)

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from millrace_platform.context import request_id
 from millrace_platform.errors import Problem, problem_of_status
+from millrace_platform.headers import DEFAULTS
 from millrace_platform.problems import PROBLEM_MEDIA_TYPE, problem_body
 
 HEAD_LIMIT = 65_536
@@ -143,10 +144,11 @@ class HeadLimitingProtocol(HttpToolsProtocol):
         request_id.reset(token)
         head = (
             f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
-            f"cache-control: no-store\r\nconnection: close\r\nx-request-id: {current}\r\n\r\n"
+            f"connection: close\r\nx-request-id: {current}\r\n"
         )
+        defaults = b"".join(name + b": " + value + b"\r\n" for name, value in DEFAULTS)
         self._rejected = True
-        self.transport.write(STATUS_LINE[problem.status] + head.encode() + body)
+        self.transport.write(STATUS_LINE[problem.status] + head.encode() + defaults + b"\r\n" + body)
         # An immediate close would reset a client that is still sending before it has read the response.
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)

@@ -19,6 +19,10 @@ BaseUrl = Annotated[
     Pattern(r"^https?://[^\s/?#]+(/[^\s?#]*[^\s?#/])?$", "Give an http or https URL without a slash at its end."),
 ]
 
+Origin = Annotated[
+    str, Pattern(r"^https?://[a-z0-9.\[\]:-]+$", "Give a scheme, a host in small letters and a port if any, no path.")
+]
+
 
 class PoolSettings(BaseSettings):
     """Limits of a process that accepts connections from clients: a service or the local edge."""
@@ -72,6 +76,9 @@ class PlatformSettings(PoolSettings):
 
     public_url: BaseUrl = "http://127.0.0.1:8080"
     """URL of the website, with which links in emails and calendars begin, without a slash at the end."""
+
+    cors_origins: tuple[Origin, ...] = ()
+    """Origins whose pages may read responses in a browser, as a JSON list; none by default."""
 
     clock_ahead: float = Field(0.0, ge=0)
     """Seconds by which the clock is ahead of the machine's; refused unless `millrace up --clock` set it."""

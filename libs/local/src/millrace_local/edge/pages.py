@@ -10,12 +10,13 @@ from typing import Any
 import aiohttp
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from millrace_local.edge.openapi import union
 from millrace_local.servers import package_directory
 from millrace_platform.errors import Unavailable
+from millrace_platform.headers import page_headers
 from millrace_platform.problems import install_problem_handlers
 
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=3.0)
@@ -65,7 +66,7 @@ def create_pages(services: Services, ready_file: Path | None) -> FastAPI:
 
     @pages.get("/", response_class=HTMLResponse)
     async def landing() -> HTMLResponse:
-        return HTMLResponse(landing_page)
+        return landing_page
 
     @pages.get("/healthz")
     @pages.get("/readyz")
@@ -82,15 +83,34 @@ def create_pages(services: Services, ready_file: Path | None) -> FastAPI:
 
     @pages.get("/docs")
     async def documentation() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title="Millrace",
-            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{ASSETS}/favicon.png",
-            swagger_ui_parameters={"docExpansion": "list", "defaultModelsExpandDepth": 0},
-        )
+        return documentation_page
 
-    landing_page = LANDING.read_text()
-    pages.mount(ASSETS, StaticFiles(directory=package_directory("fastapi_offline") / "static"))
+    landing_page = _page(LANDING.read_text())
+    documentation_page = _page(_documentation(), styles_itself=True)
+    pages.mount(ASSETS, _Assets(directory=package_directory("fastapi_offline") / "static"))
     return pages
+
+
+class _Assets(StaticFiles):
+    """Files that a browser stores, and loads again only if they changed."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        response = super().file_response(*arguments, **options)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def _page(html: str, *, styles_itself: bool = False) -> HTMLResponse:
+    return HTMLResponse(html, headers=page_headers(html, styles_itself=styles_itself))
+
+
+def _documentation() -> str:
+    page = get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Millrace",
+        swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{ASSETS}/favicon.png",
+        swagger_ui_parameters={"docExpansion": "list", "defaultModelsExpandDepth": 0},
+    )
+    return bytes(page.body).decode()
