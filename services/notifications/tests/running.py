@@ -52,7 +52,7 @@ class FakePatients:
     """Fake of `patients` with contacts and queued account emails. Calls fail while `unavailable` is set."""
 
     def __init__(self) -> None:
-        self.contacts: dict[str, Contact] = {ADA: Contact("ada@example.org", "Ada")}
+        self.contacts: dict[str, Contact] = {ADA: Contact("ada@example.org")}
         self.emails: list[AccountEmail] = []
         self.unavailable = False
         self.lookups: list[str] = []

@@ -14,7 +14,7 @@ from millrace_notifications.patients_client import AccountEmail, PatientsUnavail
 
 from .running import URL, Harness
 
-KINDS = ("verify_email", "account_exists", "reset_password", "no_account")
+KINDS = ("verify_email", "account_exists", "reset_password", "no_account", "confirm_address")
 
 
 def queued(kind: str = "verify_email", to: str = "ada@example.org") -> AccountEmail:
@@ -37,6 +37,33 @@ def test_token_is_in_the_fragment_and_on_a_line_of_its_own(kind: str) -> None:
     (link,) = [line for line in lines if line.startswith("https://")]
     assert link.endswith("#token=s3cr3t-token")
     assert render_html(content).count("s3cr3t-token") == 2
+
+
+NOTICES = (
+    "address_changed",
+    "password_changed",
+    "second_factor_added",
+    "second_factor_removed",
+    "recovery_code_used",
+    "recovery_codes_replaced",
+)
+
+
+@pytest.mark.parametrize("kind", NOTICES)
+async def test_notice_has_no_token_and_links_to_the_reset(harness: Harness, kind: str) -> None:
+    harness.patients.emails = [replace(queued(kind), token=None)]
+    assert await harness.account_emails.run_once()
+    (email,) = harness.mailer.sent
+    assert email.kind == kind
+    assert f"{URL}/reset-password\n" in email.text
+    assert "token" not in email.text
+
+
+async def test_email_that_lacks_its_token_is_not_sent(harness: Harness) -> None:
+    harness.patients.emails = [replace(queued(kind), token=None) for kind in KINDS]
+    await harness.account_emails.run_once()
+    assert harness.mailer.sent == []
+    assert harness.patients.emails == []
 
 
 async def test_concurrent_forwarders_send_each_email_once(harness: Harness) -> None:

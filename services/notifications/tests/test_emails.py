@@ -1,6 +1,7 @@
 """Tests of emails to patients about appointments and offers, with a manual clock."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -8,10 +9,27 @@ import pytest
 from sqlalchemy import select, text
 
 from millrace_feeds.clock import utc_now
+from millrace_notifications.email.content import render_html, render_text
 from millrace_notifications.patients_client import AccountEmail, Contact
+from millrace_notifications.provider_location.model import Provider, ProviderLocation
+from millrace_notifications.scheduled_email.model import EmailKind, TemplateData
 from millrace_notifications.scheduled_email.tables import scheduled_email as table
+from millrace_notifications.scheduled_email.templates import TemplateContext, fill_template
 
-from .running import ADA, START, Harness, appointment, erased_patient, offer, open_harness, provider, provider_location
+from .running import (
+    ADA,
+    NPI,
+    PROVIDER_LOCATION_ID,
+    START,
+    URL,
+    Harness,
+    appointment,
+    erased_patient,
+    offer,
+    open_harness,
+    provider,
+    provider_location,
+)
 
 FRIDAY = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
 """9:30 in New York."""
@@ -126,7 +144,7 @@ class TestTexts:
         (email,) = harness.mailer.sent
         assert (email.to, email.subject) == ("ada@example.org", "Your appointment on Fri, Nov 27 at 9:30 AM is booked")
         for text_ in (
-            "Hello Ada,",
+            "Hello,",
             "Your appointment with Maria O'Connell-Ruiz, MD is booked.",
             "When: Friday, November 27, 2026 at 9:30 AM (EST)",
             "Where: Harbor Clinic\n1 Main St, Suite 2, New York, NY 10001",
@@ -137,11 +155,24 @@ class TestTexts:
         assert "Maria O&#x27;Connell-Ruiz, MD" in email.html
         assert '<a href="https://millrace.example/appointments/a1">' in email.html
 
-    async def test_names_are_escaped_in_html(self, harness: Harness) -> None:
-        harness.patients.contacts[ADA] = Contact("ada@example.org", "<b>Ada</b>")
-        await harness.consume(appointment(FRIDAY))
-        await harness.send_due()
-        assert "<b>Ada" not in harness.mailer.sent[0].html
+    @pytest.mark.parametrize("kind", EmailKind)
+    def test_typed_text_is_escaped_and_has_no_links(self, kind: EmailKind) -> None:
+        typed = (
+            "<b>Win</b> http://evil.example/a evil.example 10.0.0.1 a@evil.example evil\u3002example mailto:a tel:+1900"
+        )
+        location = ProviderLocation(PROVIDER_LOCATION_ID, None, typed, typed, None, "America/New_York")
+        data = TemplateData(start=START, provider_location_id=PROVIDER_LOCATION_ID, npi=NPI, appointment_id="a1")
+        content = fill_template(kind, TemplateContext(data, Provider(NPI, typed), location, URL))
+        assert "evil" not in content.subject
+        assert content.paragraphs[0] == "Hello,"
+        text, html = render_text(content), render_html(content)
+        assert "evil" in text
+        assert "<b>" not in html
+        for rendered in (text, html):
+            assert content.link is not None
+            own = re.sub(r'style="[^"]*"', "", rendered.replace(content.link.url, ""))
+            assert re.findall(r"\w[.\u3002]\w|@\w|[a-z]:[^\s\u200b]", own) == []
+        assert "10:00 AM" in text or kind is EmailKind.REVIEW_REQUEST
 
     async def test_emails_do_not_contain_the_visit_reason(self, harness: Harness) -> None:
         await harness.consume(appointment(FRIDAY, visit_reason="std-testing"))
@@ -281,7 +312,7 @@ async def test_logs_contain_no_personal_data(harness: Harness, caplog: pytest.Lo
     caplog.set_level("DEBUG")
     await harness.consume(appointment(FRIDAY))
     await harness.send_due()
-    harness.patients.contacts[ADA] = Contact("ada-at-nowhere", "Ada")
+    harness.patients.contacts[ADA] = Contact("ada-at-nowhere")
     await harness.consume(appointment(FRIDAY, identifier="a2"))
     await harness.send_due()
     harness.patients.emails = [AccountEmail(UUID(ADA), "verify_email", "ada-at-nowhere", "s3cr3t-token")]

@@ -28,10 +28,9 @@ class PatientsUnavailableError(Exception):
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """Recipient of an email. Never stored; `repr` omits the fields."""
+    """Recipient of an email. Never stored; `repr` omits the address."""
 
     email: str
-    given_name: str | None = None
 
     def __repr__(self) -> str:
         return "Contact(…)"
@@ -39,12 +38,12 @@ class Contact(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class AccountEmail:
-    """An email that `patients` queues until it is sent. `token` goes into its link."""
+    """An email that `patients` queues until it is sent. `token` goes into its link; a notice of a change has none."""
 
     id: UUID
     kind: str
     to: str = field(repr=False)
-    token: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
 
 
 class _ContactItem(Contact, frozen=True, kw_only=True):

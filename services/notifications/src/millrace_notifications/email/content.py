@@ -1,11 +1,22 @@
-"""Content of an email as paragraphs and one link, rendered as plain text and as HTML: pure."""
+"""Content of an email as paragraphs and one link, rendered as plain text and as HTML: pure.
 
+Paragraphs may contain what people typed, such as the name of a practice. Email clients make links of everything that
+looks like one, so addresses in paragraphs are broken invisibly: the only link of an email is its `Link`.
+"""
+
+import re
 from dataclasses import dataclass, field
 from html import escape
 
 from millrace_notifications.email.model import Email
 
+GREETING = "Hello,"
 FOOTER = "Millrace sent this message on behalf of your doctor's office. Please don't reply to this email."
+
+_BREAK = "\u200b"
+"""Zero-width space: invisible, and ends a link."""
+_LINK_PART = re.compile(r"(?<=\w)[.\u3002\uff0e\uff61](?=\w)|(?<=\S)@(?=\S)|(?<=[a-zA-Z]):(?=\S)|/(?=/)")
+"""Characters inside of a URL, host name or email address: dots (those of IDNA too), `@`, and `:` or `/` of a scheme."""
 
 _HTML = """\
 <!doctype html>
@@ -29,12 +40,20 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class EmailContent:
-    """Subject and paragraphs in plain text. Line breaks within a paragraph are preserved."""
+    """Subject and paragraphs in plain text. Line breaks within a paragraph are preserved.
+
+    The subject and the greeting, which is the first paragraph, contain nothing that people typed.
+    """
 
     subject: str = field(repr=False)
     paragraphs: tuple[str, ...] = field(repr=False)
     link: Link | None = None
     footer: str = FOOTER
+
+
+def break_links(text: str) -> str:
+    """Return the text, which looks the same, without anything that email clients make a link of."""
+    return _LINK_PART.sub(lambda match: match[0] + _BREAK, text)
 
 
 def render_email(content: EmailContent, *, identifier: str, kind: str, to: str) -> Email:
@@ -44,7 +63,7 @@ def render_email(content: EmailContent, *, identifier: str, kind: str, to: str) 
 
 def render_text(content: EmailContent) -> str:
     """Return the content as plain text, with URLs and codes on lines of their own."""
-    parts = list(content.paragraphs)
+    parts = [break_links(text) for text in content.paragraphs]
     if content.link is not None:
         parts.append(f"{content.link.label}:\n{content.link.url}")
         if content.link.code is not None:
@@ -64,4 +83,4 @@ def render_html(content: EmailContent) -> str:
 
 
 def _paragraph(text: str) -> str:
-    return f"<p>{escape(text).replace(chr(10), '<br>')}</p>"
+    return f"<p>{escape(break_links(text)).replace(chr(10), '<br>')}</p>"

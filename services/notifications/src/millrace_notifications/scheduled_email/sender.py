@@ -79,7 +79,7 @@ class EmailSender:
         async with self.database.read() as session:
             provider = await find_provider(session, data.npi)
             location = await find_provider_location(session, data.provider_location_id)
-        content = fill_template(due.kind, TemplateContext(data, contact.given_name, provider, location, self.url))
+        content = fill_template(due.kind, TemplateContext(data, provider, location, self.url))
         return render_email(content, identifier=str(due.id), kind=due.kind, to=contact.email)
 
     async def _may_send(self, due: DueEmail) -> bool:

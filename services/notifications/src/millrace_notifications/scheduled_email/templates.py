@@ -1,6 +1,8 @@
 """Templates of emails about appointments and waitlist offers: pure.
 
 Emails name provider, location and time. They never contain the visit reason, because they show on locked screens.
+Subjects and greetings contain nothing that people typed, not even the patient's name: otherwise a stranger who signs up
+with another person's address could write to it.
 """
 
 import re
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from millrace_notifications.email.content import EmailContent, Link
+from millrace_notifications.email.content import GREETING, EmailContent, Link
 from millrace_notifications.provider_location.model import Provider, ProviderLocation
 from millrace_notifications.scheduled_email.model import EmailKind, TemplateData
 from millrace_notifications.scheduled_email.rules import zone_or_utc
@@ -16,13 +18,12 @@ from millrace_notifications.scheduled_email.rules import zone_or_utc
 
 @dataclass(frozen=True, slots=True)
 class TemplateContext:
-    """Input of a template. The patient's name, provider and provider-location may be unknown (None).
+    """Input of a template. Provider and provider-location may be unknown (None).
 
     `url` is the website's URL, which links begin with.
     """
 
     data: TemplateData
-    given_name: str | None
     provider: Provider | None
     provider_location: ProviderLocation | None
     url: str
@@ -31,10 +32,6 @@ class TemplateContext:
     def zone(self) -> ZoneInfo:
         location = self.provider_location
         return zone_or_utc(self.data.time_zone or (None if location is None else location.time_zone))
-
-    @property
-    def greeting(self) -> str:
-        return "Hello," if self.given_name is None else f"Hello {self.given_name},"
 
     @property
     def provider_name(self) -> str:
@@ -92,7 +89,7 @@ def _cancelled(context: TemplateContext) -> EmailContent:
             text = f"Y{appointment} has been canceled."
     return EmailContent(
         f"Your appointment on {context.short_start} has been canceled",
-        (context.greeting, text, *_phone(context)),
+        (GREETING, text, *_phone(context)),
         Link("Find another time", f"{context.url}/providers/{context.data.npi}"),
     )
 
@@ -100,7 +97,7 @@ def _cancelled(context: TemplateContext) -> EmailContent:
 def _review_request(context: TemplateContext) -> EmailContent:
     text = f"How was your visit with {context.provider_name}? Your review helps other patients choose a doctor."
     link = Link("Write a review", f"{context.appointment_url}/review")
-    return EmailContent("How was your visit?", (context.greeting, text), link)
+    return EmailContent("How was your visit?", (GREETING, text), link)
 
 
 def _waitlist_offer(context: TemplateContext) -> EmailContent:
@@ -109,13 +106,13 @@ def _waitlist_offer(context: TemplateContext) -> EmailContent:
     text = f"Good news: an appointment with {context.provider_name} is available on {context.start}.{until}"
     return EmailContent(
         f"An appointment is available: {context.short_start}",
-        (context.greeting, text, *_location(context)),
+        (GREETING, text, *_location(context)),
         Link("Book this appointment", f"{context.url}/waitlist/{data.waitlist_entry_id}"),
     )
 
 
 def _appointment_email(context: TemplateContext, subject: str, text: str) -> EmailContent:
-    paragraphs = (context.greeting, text, f"When: {context.start}", *_location(context), *_phone(context))
+    paragraphs = (GREETING, text, f"When: {context.start}", *_location(context), *_phone(context))
     return EmailContent(subject, paragraphs, Link("View, move or cancel this appointment", context.appointment_url))
 
 
