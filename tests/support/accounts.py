@@ -1,12 +1,15 @@
 """Accounts on a running platform, created by signing up and signing in."""
 
+import base64
 import itertools
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
 
+from millrace_patients.second_factor.model import current_step, generate_code
 from tests.support.platform import Platform, wait_for
 
 PASSWORD = "a quiet sentence about rivers"
@@ -34,6 +37,11 @@ class Account:
     headers: dict[str, str]
 
 
+def _account(email: str, tokens: dict[str, str]) -> Account:
+    headers = {"Authorization": f"Bearer {tokens['access_token']}", "Purpose-Of-Use": "TREAT"}
+    return Account(tokens["subject"], email, headers)
+
+
 class Accounts:
     """Creates accounts by requests to the patients service itself, with new email addresses in each run."""
 
@@ -51,9 +59,7 @@ class Accounts:
 
     def sign_in(self, email: str, password: str = PASSWORD) -> Account:
         """Return the account with a new access token."""
-        tokens = self._post("sign-in", email=email, password=password).json()
-        headers = {"Authorization": f"Bearer {tokens['access_token']}", "Purpose-Of-Use": "TREAT"}
-        return Account(tokens["subject"], email, headers)
+        return _account(email, self._post("sign-in", email=email, password=password).json())
 
     def staff(self, name: str, *roles: str, practices: Sequence[str] = ()) -> Account:
         """Create an account with these roles, for these practices."""
@@ -61,7 +67,9 @@ class Accounts:
         identifier = self.sign_up(email)
         body = {"roles": list(roles), "practices": list(practices)}
         self._http.put(f"/v1/auth/accounts/{identifier}/roles", json=body, headers=self._admin).raise_for_status()
-        return self.sign_in(email)
+        tokens = self._post("sign-in", email=email, password=PASSWORD).json()
+        self._set_up_second_factor(_account(email, tokens))
+        return _account(email, self._post("refresh", refresh_token=tokens["refresh_token"]).json())
 
     def patient(self, name: str, *, shares_with: str | None = None) -> Account:
         """Create a patient's account with a profile, which a practice may see if `shares_with` is its id."""
@@ -73,6 +81,12 @@ class Accounts:
             share = f"/v1/patients/{account.id}/practices/{shares_with}"
             self._http.put(share, headers=account.headers).raise_for_status()
         return account
+
+    def _set_up_second_factor(self, account: Account) -> None:
+        path = "/v1/auth/second-factor"
+        created = self._http.post(path, headers=account.headers).raise_for_status().json()
+        code = generate_code(base64.b32decode(created["secret"]), current_step(time.time()))
+        self._http.post(f"{path}/confirm", json={"code": code}, headers=account.headers).raise_for_status()
 
     def sign_out_everywhere(self, account: Account) -> Account:
         """End all sessions of the account; return it once every service refuses its access token."""

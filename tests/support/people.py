@@ -38,9 +38,9 @@ class Person:
         return wait_for(lambda: self.email_subjects(kind) or None, seconds=EMAIL_SECONDS, what=f"an email `{kind}`")[-1]
 
 
-def sign_in(http: httpx.Client, email: str) -> Person:
-    """Return the person with a new access token."""
-    response = http.post("/v1/auth/sign-in", json={"email": email, "password": PASSWORD})
+def sign_in(http: httpx.Client, email: str, code: str | None = None) -> Person:
+    """Return the person with a new access token. `code` is that of the second factor if there is one."""
+    response = http.post("/v1/auth/sign-in", json={"email": email, "password": PASSWORD, "code": code})
     assert response.status_code == 200, response.text
     tokens = response.json()
     headers = {"Authorization": f"Bearer {tokens['access_token']}", "Purpose-Of-Use": "TREAT"}
@@ -72,7 +72,7 @@ def staff(platform: Platform, http: httpx.Client, practices: Sequence[str]) -> P
     person = sign_up(http, "staff")
     options = [word for practice in practices for word in ("--practice", practice)]
     platform.millrace("accounts", "grant", "--role", "staff", *options, "--email", person.email)
-    return sign_in(http, person.email)
+    return sign_in(http, person.email, platform.millrace("accounts", "code", person.email).stdout.strip())
 
 
 def _emails(http: httpx.Client, email: str) -> list[dict[str, str]]:

@@ -24,6 +24,7 @@ from millrace_platform.authentication import (
     Role,
     TokenRules,
     Verifier,
+    parse_principal,
     require,
     require_recent,
 )
@@ -347,3 +348,26 @@ async def test_old_sign_in_is_rejected_where_a_recent_one_is_required(verifier: 
     assert raised.value.headers["WWW-Authenticate"] == (
         'Bearer error="insufficient_user_authentication", max_age="300"'
     )
+
+
+@pytest.mark.parametrize("methods", [["pwd"], [], "otp", {"otp": 1}, None])
+def test_privileged_roles_need_a_second_factor(methods: object) -> None:
+    described = {**claims(), "cognito:groups": ["patient", "staff", "admin", "practice/1"], "amr": methods}
+    caller = parse_principal(described, TokenRules(ISSUER, frozenset({"millrace"})))
+    assert caller.roles == {Role.PATIENT}
+    assert caller.practices == set()
+    assert caller.withheld_roles == {Role.STAFF, Role.ADMIN}
+
+
+def test_token_with_a_second_factor_has_all_its_roles() -> None:
+    described = {**claims(), "cognito:groups": ["support", "staff", "practice/1"], "amr": ["pwd", "otp"]}
+    caller = parse_principal(described, TokenRules(ISSUER, frozenset({"millrace"})))
+    assert caller.roles == {Role.SUPPORT, Role.STAFF}
+    assert caller.practices == {"1"}
+    assert caller.withheld_roles == set()
+
+
+def test_patient_needs_no_second_factor() -> None:
+    assert parse_principal({**claims(), "amr": ["pwd"]}, TokenRules(ISSUER, frozenset({"millrace"}))).roles == {
+        Role.PATIENT
+    }

@@ -160,7 +160,7 @@ class TestTexts:
         typed = (
             "<b>Win</b> http://evil.example/a evil.example 10.0.0.1 a@evil.example evil\u3002example mailto:a tel:+1900"
         )
-        location = ProviderLocation(PROVIDER_LOCATION_ID, None, typed, typed, None, "America/New_York")
+        location = ProviderLocation(PROVIDER_LOCATION_ID, NPI, False, None, typed, typed, None, "America/New_York")
         data = TemplateData(start=START, provider_location_id=PROVIDER_LOCATION_ID, npi=NPI, appointment_id="a1")
         content = fill_template(kind, TemplateContext(data, Provider(NPI, typed), location, URL))
         assert "evil" not in content.subject

@@ -26,8 +26,9 @@ from millrace_feeds.testing import wait_until
 from millrace_patients.directory.model import EntryKind
 from millrace_patients.main import create
 from millrace_patients.migrate import prepare
+from millrace_patients.second_factor.model import current_step, generate_code
 from millrace_patients.settings import PatientsSettings
-from millrace_platform.authentication import Role
+from millrace_platform.authentication import PRIVILEGED_ROLES, Role
 from millrace_platform.database import Database, open_database
 from millrace_platform.errors import Unavailable
 from millrace_platform.ids import Uuid7
@@ -112,11 +113,13 @@ class MemoryLedger:
 
 @dataclass
 class Account:
-    """Signed-in account; `headers` carry the access token."""
+    """Signed-in account; `headers` carry the access token. `secret` and `recovery_codes`: of its second factor."""
 
     id: str
     email: str
     tokens: dict[str, Any]
+    secret: bytes = b""
+    recovery_codes: tuple[str, ...] = ()
 
     @property
     def headers(self) -> dict[str, str]:
@@ -158,16 +161,16 @@ class Service:
     async def post(self, path: str, body: Any, *, source: str = "198.51.100.1") -> httpx.Response:
         return await self.client.post(path, json=body, headers={"X-Forwarded-For": source})
 
-    async def queued_emails(self) -> list[dict[str, str]]:
+    async def queued_emails(self) -> list[dict[str, Any]]:
         """Return the queued emails, oldest first."""
-        emails: list[dict[str, str]] = (await self.client.get("/internal/patients/outbox")).json()["items"]
+        emails: list[dict[str, Any]] = (await self.client.get("/internal/patients/outbox")).json()["items"]
         return emails
 
     async def emailed_token(self, address: str, kind: str) -> str:
         """Return the newest token emailed to the address."""
-        return [
-            email["token"] for email in await self.queued_emails() if (email["to"], email["kind"]) == (address, kind)
-        ][-1]
+        emails = [each for each in await self.queued_emails() if (each["to"], each["kind"]) == (address, kind)]
+        token: str = emails[-1]["token"]
+        return token
 
     async def sign_up(self, email: str, password: str = PASSWORD) -> str:
         """Create an account from a source of its own, so that several in one test are not throttled; return its id."""
@@ -180,9 +183,16 @@ class Service:
         return identifier
 
     async def try_sign_in(
-        self, email: str, password: str = PASSWORD, *, source: str = "198.51.100.1", device: str | None = None
+        self,
+        email: str,
+        password: str = PASSWORD,
+        *,
+        source: str = "198.51.100.1",
+        device: str | None = None,
+        code: str | None = None,
     ) -> httpx.Response:
-        body = {"email": email, "password": password} | ({} if device is None else {"device_token": device})
+        optional = {"device_token": device, "code": code}
+        body = {"email": email, "password": password} | {name: text for name, text in optional.items() if text}
         return await self.post("/v1/auth/sign-in", body, source=source)
 
     async def sign_in(self, email: str, password: str = PASSWORD, **options: Any) -> Account:
@@ -198,7 +208,21 @@ class Service:
             # Like `millrace accounts grant`.
             granted = tuple(map(Role, roles)), tuple(map(UUID, practices or ()))
             await self.app.state.identity.roles.set(None, UUID(identifier), *granted)
+            if not PRIVILEGED_ROLES.isdisjoint(granted[0]):
+                return await self.enroll(await self.sign_in(email))
         return await self.sign_in(email)
+
+    async def enroll(self, account: Account) -> Account:
+        """Set up a second factor; return the account with its secret and with tokens that have all its roles."""
+        created = await self.client.post("/v1/auth/second-factor", headers=account.headers)
+        assert created.status_code == 201, created.text
+        secret = base64.b32decode(created.json()["secret"])
+        body = {"code": generate_code(secret, current_step(self.clock.now))}
+        confirmed = await self.client.post("/v1/auth/second-factor/confirm", json=body, headers=account.headers)
+        assert confirmed.status_code == 200, confirmed.text
+        refreshed = await self.post("/v1/auth/refresh", {"refresh_token": account.tokens["refresh_token"]})
+        tokens = {**account.tokens, **refreshed.json(), "device_token": account.tokens["device_token"]}
+        return Account(account.id, account.email, tokens, secret, tuple(confirmed.json()["recovery_codes"]))
 
     async def patient(self, email: str) -> Account:
         """Create an account with a profile."""

@@ -2,13 +2,14 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import func, insert, select
 
 from millrace_patients.crypto.service_keys import compute_mac
-from millrace_patients.schema import throttle
+from millrace_patients.schema import refresh_token, throttle
 from millrace_patients.throttle.model import EMAILS_OF_SOURCE
 from millrace_platform.authentication import Role, TokenRules, Verifier
 from millrace_platform.jwks import rsa_keys
@@ -305,8 +306,9 @@ class TestThrottle:
 
 
 class TestSessions:
-    async def refresh(self, service: Service, token: str) -> Any:
-        return await service.post("/v1/auth/refresh", {"refresh_token": token})
+    async def refresh(self, service: Service, token: str, *, device: str | None = None, **options: str) -> Any:
+        body = {"refresh_token": token} | ({} if device is None else {"device_token": device})
+        return await service.post("/v1/auth/refresh", body, **options)
 
     async def test_refresh_returns_new_tokens(self, service: Service, account: Account) -> None:
         renewed = (await self.refresh(service, account.tokens["refresh_token"])).json()
@@ -318,21 +320,68 @@ class TestSessions:
         other = await service.sign_in("a@example.org")
         stolen = account.tokens["refresh_token"]
         thief = (await self.refresh(service, stolen)).json()["refresh_token"]
+        service.clock.now += 11
         assert (await self.refresh(service, stolen)).status_code == 401
         assert (await self.refresh(service, thief)).status_code == 401
         # Other sessions of the account stay valid.
         assert (await self.refresh(service, other.tokens["refresh_token"])).status_code == 200
 
-    async def test_concurrent_uses_of_a_refresh_token_end_its_session(self, service: Service, account: Account) -> None:
+    async def test_repeated_refresh_of_one_device_has_the_same_response(
+        self, service: Service, account: Account
+    ) -> None:
+        token, device = account.tokens["refresh_token"], account.tokens["device_token"]
+        first = await self.refresh(service, token, device=device)
+        service.clock.now += 10
+        # A phone may have changed its network.
+        again = await self.refresh(service, token, device=device, source="192.0.2.99")
+        assert (again.status_code, again.json()) == (200, first.json())
+        assert again.headers["Cache-Control"] == "no-store"
+        assert (await self.refresh(service, first.json()["refresh_token"])).status_code == 200
+
+    @pytest.mark.parametrize("known", [True, False])
+    async def test_repeated_refresh_of_another_device_ends_the_session(
+        self, service: Service, account: Account, known: bool
+    ) -> None:
+        token, device = account.tokens["refresh_token"], account.tokens["device_token"]
+        first = await self.refresh(service, token, device=device if known else None)
+        assert (await self.refresh(service, token, source="192.0.2.99")).status_code == 401
+        assert (await self.refresh(service, first.json()["refresh_token"])).status_code == 401
+
+    async def test_concurrent_refreshes_of_one_device_end_in_one_session(
+        self, service: Service, account: Account
+    ) -> None:
         token = account.tokens["refresh_token"]
         responses = await asyncio.gather(*(self.refresh(service, token) for _ in range(8)))
-        good = [response.json()["refresh_token"] for response in responses if response.status_code == 200]
-        assert len(good) == 1
-        assert (await self.refresh(service, good[0])).status_code == 401
+        assert {response.status_code for response in responses} == {200}
+        (following,) = {response.json()["refresh_token"] for response in responses}
+        assert (await self.refresh(service, following)).status_code == 200
+
+    async def test_response_is_not_repeated_after_a_sign_out(self, service: Service, account: Account) -> None:
+        token = account.tokens["refresh_token"]
+        following = (await self.refresh(service, token)).json()["refresh_token"]
+        await service.post("/v1/auth/sign-out", {"refresh_token": following})
+        assert (await self.refresh(service, token)).status_code == 401
+
+    async def test_stored_response_is_sealed_and_removed_by_the_sweep(self, service: Service, account: Account) -> None:
+        async def stored() -> list[bytes]:
+            query = select(refresh_token.c.sealed_response).where(refresh_token.c.sealed_response.is_not(None))
+            async with service.database.read() as session:
+                return [row.sealed_response for row in await session.execute(query)]
+
+        token = account.tokens["refresh_token"]
+        issued = (await self.refresh(service, token)).json()
+        (sealed,) = await stored()
+        assert issued["refresh_token"].encode() not in sealed
+        service.clock.now += 11
+        sign_in = service.app.state.identity.sign_in
+        async with sign_in.units.begin() as work:
+            await sign_in.sessions.delete_expired(work.session, work.now)
+        assert await stored() == []
 
     async def test_invalid_refresh_tokens_have_the_same_response(self, service: Service, account: Account) -> None:
         used = account.tokens["refresh_token"]
         await self.refresh(service, used)
+        service.clock.now += 11
         responses = [await self.refresh(service, token) for token in (used, "made up")]
         assert [a.status_code for a in responses] == [401, 401]
         assert responses[0].json()["type"] == responses[1].json()["type"]
@@ -351,6 +400,25 @@ class TestSessions:
             busy = response.json()["refresh_token"]
         service.clock.now += 10 * day
         assert (await self.refresh(service, busy)).status_code == 401
+
+    @pytest.mark.parametrize("role", ["staff", "support", "admin"])
+    async def test_privileged_session_expires_after_an_hour_idle_or_twelve(self, service: Service, role: str) -> None:
+        practices = [PRACTICE] if role == "staff" else []
+        idle = await service.account("idle@example.org", role, practices=practices)
+        token = (await service.account("busy@example.org", role, practices=practices)).tokens["refresh_token"]
+        for half_hours in range(24):
+            response = await self.refresh(service, token)
+            assert response.status_code == 200, half_hours
+            token = response.json()["refresh_token"]
+            service.clock.now += 1800
+        assert (await self.refresh(service, token)).status_code == 401
+        assert (await self.refresh(service, idle.tokens["refresh_token"])).status_code == 401
+
+    async def test_old_session_ends_when_its_account_becomes_privileged(self, service: Service) -> None:
+        account = await service.account("a@example.org")
+        service.clock.now += 13 * 3600
+        await service.app.state.identity.roles.set(None, UUID(account.id), (Role.ADMIN,), ())
+        assert (await self.refresh(service, account.tokens["refresh_token"])).status_code == 401
 
     async def test_sign_out_ends_one_or_all_sessions(self, service: Service, account: Account) -> None:
         second, third = await service.sign_in("a@example.org"), await service.sign_in("a@example.org")
@@ -386,6 +454,14 @@ class TestPasswordReset:
         assert (await service.try_sign_in("a@example.org", PASSWORD)).status_code == 401
         await service.sign_in("a@example.org", OTHER_PASSWORD)
 
+    async def test_owner_gets_a_notice_of_a_new_password(self, service: Service, account: Account) -> None:
+        await service.post("/v1/auth/password-reset", {"email": "a@example.org"})
+        token = await service.emailed_token("a@example.org", "reset_password")
+        await service.post("/v1/auth/password-reset/confirm", {"token": token, "password": OTHER_PASSWORD})
+        notice = (await service.queued_emails())[-1]
+        assert (notice["to"], notice["kind"]) == ("a@example.org", "password_changed")
+        assert notice["token"] is None
+
     async def test_sign_up_token_does_not_reset_a_password(self, service: Service) -> None:
         await service.post("/v1/auth/sign-up", {"email": "a@example.org"})
         token = await service.emailed_token("a@example.org", "verify_email")
@@ -409,7 +485,7 @@ class TestRoles:
         path = f"/v1/auth/accounts/{account.id}/roles"
         body = {"roles": ["staff"], "practices": [PRACTICE]}
         assert (await service.client.put(path, json=body, headers=admin.headers)).json() == {"id": account.id, **body}
-        again = await service.sign_in("a@example.org")
+        again = await service.enroll(await service.sign_in("a@example.org"))
         principal = await service.app.state.verifier.verify(again.tokens["access_token"])
         assert (principal.roles, principal.practices) == ({Role.STAFF}, {PRACTICE})
 

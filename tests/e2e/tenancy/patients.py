@@ -98,6 +98,9 @@ ROWS: dict[str, Row] = {
     f"DELETE {P}": Row(own(204), erasable_patient),
     f"GET {P}/export": Row(own(200), patient),
     f"GET {P}/accesses": Row(own(200), patient),
+    # The profile has no address, and the token is unknown.
+    f"POST {P}/email-confirmation": Row(own(409), patient),
+    f"POST {P}/email-confirmation/confirm": Row(own(422), patient, body=lambda _: {"token": "unknown"}),
     f"GET {P}/dependants": Row(care(200), patient),
     f"POST {P}/dependants": Row(own(201), patient, body=lambda _: DEPENDANT),
     f"GET {P}/dependants/{{record_id}}": Row(care(200), dependant),

@@ -5,6 +5,9 @@ The token cannot choose how it is verified: the algorithm is fixed, keys come on
 that contains or references a key is rejected. Claims: `iss`, `sub` (a UUID), `client_id`, `token_use` = `access`,
 `exp`, `iat`, `auth_time`, `origin_jti` (the session), and `cognito:groups`: roles, and `practice/<id>` for each
 practice that a member of staff works for. Callers without a role's group are patients.
+
+Staff, support and administrators must have signed in with a second factor: a token whose `amr` (RFC 8176) has no `otp`
+doesn't have these roles. Cognito's access tokens have no `amr`; its user pool requires the second factor itself.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -38,6 +41,8 @@ LEEWAY = 30.0
 """Allowed difference between clocks, in seconds."""
 LATEST_MOMENT = 253_402_300_799
 """The last second of the year 9999, up to which times can be converted to dates."""
+PASSWORD_METHOD = "pwd"  # noqa: S105 # a method, not a password
+CODE_METHOD = "otp"
 GROUPS_LIMIT = 200
 PRACTICE_GROUP = "practice/"
 
@@ -55,6 +60,10 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+PRIVILEGED_ROLES = frozenset({Role.STAFF, Role.SUPPORT, Role.ADMIN})
+"""Roles with access to other people's data."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A verified caller. `practices`: ids of those that a member of staff works for. Times are Unix seconds."""
@@ -67,6 +76,8 @@ class Principal:
     expires_at: float
     issued_at: float
     session: str | None = None
+    withheld_roles: frozenset[Role] = frozenset()
+    """Roles of the account that the token doesn't have, because the sign-in had no second factor."""
 
     def has(self, *roles: Role) -> bool:
         """Return whether the caller has at least one of the roles."""
@@ -188,15 +199,24 @@ def parse_principal(claims: Mapping[str, Any], rules: TokenRules) -> Principal:
         raise InvalidTokenError("client_id")
     groups = _groups(claims)
     session = claims.get("origin_jti")
+    granted = frozenset(role for role in Role if role in groups) or frozenset({Role.PATIENT})
+    withheld = frozenset[Role]() if _has_second_factor(claims) else granted & PRIVILEGED_ROLES
+    practices = (group.removeprefix(PRACTICE_GROUP) for group in groups if group.startswith(PRACTICE_GROUP))
     return Principal(
         subject=_subject(claims),
-        roles=frozenset(role for role in Role if role in groups) or frozenset({Role.PATIENT}),
-        practices=frozenset(group.removeprefix(PRACTICE_GROUP) for group in groups if group.startswith(PRACTICE_GROUP)),
+        roles=granted - withheld,
+        practices=frozenset[str]() if Role.STAFF in withheld else frozenset(practices),
         authenticated_at=_moment(claims, "auth_time"),
         expires_at=_moment(claims, "exp"),
         issued_at=_moment(claims, "iat"),
         session=session if isinstance(session, str) else None,
+        withheld_roles=withheld,
     )
+
+
+def _has_second_factor(claims: Mapping[str, Any]) -> bool:
+    methods = claims.get("amr", [CODE_METHOD])
+    return isinstance(methods, list) and CODE_METHOD in methods
 
 
 def check_validity(claims: Mapping[str, Any], rules: TokenRules, now: float) -> None:
@@ -280,10 +300,20 @@ def require(*roles: Role) -> Callable[[Principal], Awaitable[Principal]]:
 
     async def required(caller: InPrincipal) -> Principal:
         if not caller.has(*roles):
+            if not caller.withheld_roles.isdisjoint(roles):
+                raise _second_factor_required()
             raise Forbidden(f"Required role: {', '.join(roles)}. Sign in with such an account.")
         return caller
 
     return required
+
+
+def _second_factor_required() -> Unauthenticated:
+    return Unauthenticated(
+        "This role requires a second factor. Set one up at `/v1/auth/second-factor`, or sign in with its code.",
+        error="insufficient_user_authentication",
+        parameters={"acr_values": CODE_METHOD},
+    )
 
 
 def require_recent(caller: Principal, clock: Clock, seconds: float) -> None:

@@ -15,7 +15,7 @@ from millrace_patients.account.roles import RoleService
 from millrace_patients.account.sign_in import SignInService
 from millrace_patients.audit.repository import AuditTrail
 from millrace_patients.challenge.service import Challenges
-from millrace_patients.composition import Core, create_issuer, create_sessions, open_core, open_key_ring
+from millrace_patients.composition import Core, create_issuer, create_session_policy, open_core, open_key_ring
 from millrace_patients.dependencies import Identity, Patients
 from millrace_patients.directory.client import Directory
 from millrace_patients.directory.service import DirectoryService
@@ -25,12 +25,16 @@ from millrace_patients.erasure.recorder import ErasureRecorder
 from millrace_patients.erasure.service import Eraser
 from millrace_patients.feed import EntityHandler, is_outage
 from millrace_patients.insurance_card.service import InsuranceCardService
+from millrace_patients.patient.address import AddressBook, AddressService
 from millrace_patients.patient.contact import ContactService
 from millrace_patients.patient.export import Exporter
 from millrace_patients.patient.service import PatientService
 from millrace_patients.person.vault import Vault
 from millrace_patients.record.model import RecordKind
 from millrace_patients.record.service import RecordService
+from millrace_patients.second_factor.repository import SecondFactors
+from millrace_patients.second_factor.service import CodeVerifier, SecondFactorService
+from millrace_patients.session.service import Sessions
 from millrace_patients.session.verifier import SessionVerifier
 from millrace_patients.settings import PatientsSettings
 from millrace_patients.sharing.service import ShareService, VisitSharing
@@ -65,9 +69,10 @@ class Components:
         self.ids = ids
         self.units = UnitsOfWork(core.database, Envelopes(SOURCE, clock, ids), AuditTrail(core.keys.audit))
         self.vault = Vault(core.kms, clock)
-        self.sessions = create_sessions(settings, ids)
+        self.sessions = Sessions(ids)
         self.challenges = Challenges(core.keys.mail)
         self.emails = EmailQueue(core.keys.mail, ids)
+        self.codes = CodeVerifier(SecondFactors(core.keys.second_factor), self.vault, self.emails, clock)
         self.throttle = Throttle(core.database, core.keys.throttle, clock)
         self.eraser = Eraser(self.vault, self.sessions, self.challenges, self.emails)
 
@@ -129,8 +134,18 @@ def _identity(components: Components, ring: KeyRing, passwords: Passwords, direc
             sessions=components.sessions,
             ids=components.ids,
         ),
-        sign_in=SignInService(units, keys, components.throttle, passwords, components.sessions, issuer),
+        sign_in=SignInService(
+            units=units,
+            keys=keys,
+            throttle=components.throttle,
+            passwords=passwords,
+            sessions=components.sessions,
+            policy=create_session_policy(components.settings),
+            codes=components.codes,
+            issuer=issuer,
+        ),
         roles=RoleService(units, directory),
+        second_factor=SecondFactorService(units, components.codes, components.sessions, components.throttle),
         issuer=issuer,
     )
 
@@ -138,10 +153,14 @@ def _identity(components: Components, ring: KeyRing, passwords: Passwords, direc
 def _patients(components: Components, relay: Relay, consumer: Consumer, directory: DirectoryService) -> Patients:
     units = components.units
     access = AccessControl(components.vault, components.is_issuer)
+    addresses = AddressBook(components.core.keys)
     return Patients(
         patients=PatientService(units, access, components.eraser, components.clock),
         exporter=Exporter(units, access),
-        contacts=ContactService(units, components.vault),
+        contacts=ContactService(units, components.vault, addresses),
+        addresses=AddressService(
+            units, access, addresses, components.throttle, components.challenges, components.emails
+        ),
         dependants=RecordService(units, access, components.ids, RecordKind.DEPENDANT),
         insurance_cards=InsuranceCardService(units, access, components.ids, RecordKind.INSURANCE_CARD, directory),
         sharing=ShareService(units, access, directory),

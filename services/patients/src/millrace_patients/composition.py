@@ -10,7 +10,7 @@ from millrace_patients.crypto.kms import Kms
 from millrace_patients.crypto.kms_aws import open_aws_kms
 from millrace_patients.crypto.kms_local import LocalKms, decode_master_key, ensure_master_key, read_master_key
 from millrace_patients.crypto.service_keys import ServiceKeys, load_service_keys
-from millrace_patients.session.service import Sessions
+from millrace_patients.session.model import SessionLimits, SessionPolicy
 from millrace_patients.settings import PatientsSettings
 from millrace_patients.signing.model import RotationPolicy
 from millrace_patients.signing.ring import ConfiguredKeyRing, DatabaseKeyRing, KeyRing
@@ -73,15 +73,19 @@ async def open_key_ring(settings: PatientsSettings, core: Core, clock: Clock) ->
     return ring
 
 
-def create_sessions(settings: PatientsSettings, ids: Ids) -> Sessions:
-    return Sessions(
-        ids,
-        token_lifetime=timedelta(seconds=settings.patients_refresh_token_lifetime),
-        session_lifetime=timedelta(seconds=settings.patients_session_lifetime),
-    )
-
-
 def create_issuer(settings: PatientsSettings, ring: KeyRing, clock: Clock, ids: Ids) -> TokenIssuer:
     return TokenIssuer(
         ring, settings.auth_issuer, settings.auth_client_ids[0], settings.patients_access_token_lifetime, clock, ids
+    )
+
+
+def create_session_policy(settings: PatientsSettings) -> SessionPolicy:
+    def limits(idle: float, total: float) -> SessionLimits:
+        return SessionLimits(timedelta(seconds=idle), timedelta(seconds=total))
+
+    return SessionPolicy(
+        patient=limits(settings.patients_refresh_token_lifetime, settings.patients_session_lifetime),
+        privileged=limits(
+            settings.patients_privileged_refresh_token_lifetime, settings.patients_privileged_session_lifetime
+        ),
     )

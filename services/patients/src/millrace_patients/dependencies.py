@@ -13,10 +13,12 @@ from millrace_patients.account.roles import RoleService
 from millrace_patients.account.sign_in import SignInService
 from millrace_patients.email_queue.service import EmailQueue
 from millrace_patients.insurance_card.service import InsuranceCardService
+from millrace_patients.patient.address import AddressService
 from millrace_patients.patient.contact import ContactService
 from millrace_patients.patient.export import Exporter
 from millrace_patients.patient.service import PatientService
 from millrace_patients.record.service import RecordService
+from millrace_patients.second_factor.service import SecondFactorService
 from millrace_patients.sharing.service import ShareService
 from millrace_patients.signing.tokens import TokenIssuer
 from millrace_patients.unit_of_work import UnitsOfWork
@@ -31,6 +33,7 @@ class Identity:
     registration: Registration
     sign_in: SignInService
     roles: RoleService
+    second_factor: SecondFactorService
     issuer: TokenIssuer
 
 
@@ -41,6 +44,7 @@ class Patients:
     patients: PatientService
     exporter: Exporter
     contacts: ContactService
+    addresses: AddressService
     dependants: RecordService
     insurance_cards: InsuranceCardService
     sharing: ShareService

@@ -29,12 +29,12 @@ POLL_SECONDS = 0.5
 
 
 class QueuedEmailResource(Schema):
-    """Email to be sent. `token` goes into the link of its text."""
+    """Email to be sent. `token` goes into the link of its text; a notice of a change has none."""
 
     id: UUID
     kind: str
     to: str
-    token: str
+    token: str | None
     created_at: datetime
 
 
@@ -51,14 +51,10 @@ class ContactRequest(Schema):
 
 
 class ContactResource(Schema):
-    """Recipient of messages to a patient.
-
-    The address is the profile's, else the account's; `given_name` is null without a profile.
-    """
+    """Recipient of messages to a patient. The address is verified: the profile's, else the account's."""
 
     patient_id: UUID
     email: str
-    given_name: str | None
 
 
 class ContactResources(Schema):
@@ -134,7 +130,7 @@ async def find_contacts(
     purpose_of_use: Annotated[Purpose, Header(description="Purpose of the access (HL7 PurposeOfUse).")],
     response: Response,
 ) -> ContactResources:
-    """Return the contacts of patients, leaving out erased patients and those without an address.
+    """Return the contacts of patients, leaving out erased patients and those without a verified address.
 
     Each returned contact adds an entry to the patient's audit trail.
     """

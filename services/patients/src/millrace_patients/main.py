@@ -12,6 +12,7 @@ from millrace_patients.directory.client import open_directory
 from millrace_patients.erasure.ledger import OpenLedger, open_ledger
 from millrace_patients.insurance_card import endpoints as insurance_cards
 from millrace_patients.patient import endpoints as patients
+from millrace_patients.second_factor import endpoints as second_factors
 from millrace_patients.settings import PatientsSettings
 from millrace_patients.sharing import endpoints as sharing
 from millrace_patients.signing import endpoints as signing
@@ -19,7 +20,7 @@ from millrace_platform.application import create_app
 from millrace_platform.service import Infrastructure
 
 PATIENTS = (patients, dependants, insurance_cards, sharing, internal)
-IDENTITY = (accounts, signing)
+IDENTITY = (accounts, second_factors, signing)
 """Routes that are omitted if another issuer manages the accounts."""
 
 

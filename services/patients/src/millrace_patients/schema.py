@@ -46,6 +46,22 @@ account = sa.Table(
 An erased account retains its id, roles and practice ids.
 """
 
+second_factor = sa.Table(
+    "second_factor",
+    metadata,
+    sa.Column("account_id", sa.Uuid, sa.ForeignKey("account.id"), primary_key=True),
+    sa.Column("sealed_secret", sa.LargeBinary, nullable=False),
+    sa.Column("last_used_step", sa.BigInteger, nullable=False),
+    sa.Column("confirmed_at", sa.DateTime(timezone=True)),
+)
+
+recovery_code = sa.Table(
+    "recovery_code",
+    metadata,
+    sa.Column("account_id", sa.Uuid, sa.ForeignKey("account.id"), primary_key=True),
+    sa.Column("hash", sa.LargeBinary, primary_key=True),
+)
+
 session_table = sa.Table(
     "session",
     metadata,
@@ -54,6 +70,7 @@ session_table = sa.Table(
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False, index=True),
     sa.Column("revoked_at", sa.DateTime(timezone=True)),
+    sa.Column("has_second_factor", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 refresh_token = sa.Table(
@@ -63,7 +80,10 @@ refresh_token = sa.Table(
     sa.Column("session_id", sa.Uuid, sa.ForeignKey("session.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False, index=True),
     sa.Column("used_at", sa.DateTime(timezone=True)),
+    sa.Column("used_by", sa.LargeBinary),
+    sa.Column("sealed_response", sa.LargeBinary),
 )
+"""`used_by` is a MAC that identifies the client of the first use."""
 
 challenge = sa.Table(
     "challenge",
@@ -114,9 +134,11 @@ patient = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("may_book", sa.Boolean, nullable=False),
+    sa.Column("confirmed_email_index", sa.LargeBinary),
     sa.CheckConstraint("version > 0", name="version"),
     sa.CheckConstraint("state IN ('active', 'erased')", name="state"),
 )
+"""`confirmed_email_index` is the email index of the profile's address that the patient has confirmed last."""
 
 record = sa.Table(
     "record",

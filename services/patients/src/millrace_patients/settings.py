@@ -8,7 +8,8 @@ from pydantic import Field, SecretStr
 from millrace_platform.revocation import TOKEN_LIFETIME_LIMIT
 from millrace_platform.settings import PlatformSettings, Seconds
 
-DAY = 86_400.0
+HOUR = 3600.0
+DAY = 24 * HOUR
 
 
 class PatientsSettings(PlatformSettings):
@@ -41,9 +42,16 @@ class PatientsSettings(PlatformSettings):
     patients_refresh_token_lifetime: Seconds = 14 * DAY
     patients_session_lifetime: Seconds = 90 * DAY
     """Time after which a new sign-in is required, however often the session was refreshed."""
+    patients_privileged_refresh_token_lifetime: Seconds = HOUR
+    """As `patients_refresh_token_lifetime`, for accounts of staff, support and administrators."""
+    patients_privileged_session_lifetime: Seconds = 12 * HOUR
+    """As `patients_session_lifetime`, for accounts of staff, support and administrators."""
 
     patients_password_memory: Annotated[int, Field(ge=8)] = 65_536
     """Memory of each argon2id hash in KiB (RFC 9106, section 4, second choice: with 3 passes and 4 lanes)."""
     patients_password_threads: Annotated[int, Field(ge=1)] = 2
     patients_password_queue: Annotated[int, Field(ge=1)] = 64
     """Maximum number of pending password hashes; further requests get 503."""
+
+    patients_demo_factors: bool = False
+    """Whether `millrace accounts code` prints codes, and sets up second factors. For development only."""

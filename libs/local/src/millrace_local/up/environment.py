@@ -64,12 +64,13 @@ def platform_variables(
 
 
 def identity_variables(ports: Ports, port: int, master_key: Path) -> dict[str, str]:
-    """Return the token issuer at the edge's `port`, and the file of the master key of personal data."""
+    """Return the token issuer at the edge's `port`, the master key's file, and that `accounts code` prints codes."""
     issuer = f"http://{LOOPBACK}:{port}/v1/auth"
     return {
         "MILLRACE_AUTH_ISSUER": issuer,
         "MILLRACE_AUTH_JWKS_URL": f"{ports.service_url('patients')}/v1/auth/.well-known/jwks.json",
         "MILLRACE_PATIENTS_MASTER_KEY_FILE": str(master_key),
+        "MILLRACE_PATIENTS_DEMO_FACTORS": "true",
     }
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Header, Response
 
 from millrace_patients.account.schemas import (
     AccountCreated,
@@ -12,6 +12,7 @@ from millrace_patients.account.schemas import (
     RefreshBody,
     RolesBody,
     RolesResource,
+    SessionBody,
     TokenAndPassword,
     Tokens,
 )
@@ -40,27 +41,43 @@ async def verify_email(identity: InIdentity, body: TokenAndPassword) -> AccountC
 
 @router.post("/sign-in", summary="Sign in", responses=problems(401, 415, 422, 429, 503))
 async def sign_in(identity: InIdentity, source: InSource, body: Credentials, response: Response) -> Tokens:
-    """Return an access token and a refresh token.
+    """Return an access token and a refresh token. An account with a second factor needs a `code`.
+
+    Staff, support and administrators without one can only set it up: their access tokens don't have these roles.
 
     After several failures the next attempt must wait (429 with `Retry-After`). Failures from other devices do not delay
     attempts with a `device_token` of an earlier sign-in.
     """
     device = body.device_token.get_secret_value() if body.device_token else None
-    result = await identity.sign_in.sign_in(body.email, body.password.get_secret_value(), source=source, device=device)
+    code = body.code.get_secret_value() if body.code else None
+    password = body.password.get_secret_value()
+    result = await identity.sign_in.sign_in(body.email, password, code=code, source=source, device=device)
     response.headers.update(NO_STORE)
     return Tokens.model_validate(result, from_attributes=True)
 
 
 @router.post("/refresh", summary="Refresh tokens", responses=problems(401, 415, 422))
-async def refresh_tokens(identity: InIdentity, body: RefreshBody, response: Response) -> Tokens:
-    """Exchange a refresh token for new tokens. A token that is used twice ends its session."""
-    result = await identity.sign_in.refresh(body.refresh_token.get_secret_value())
+async def refresh_tokens(
+    identity: InIdentity,
+    source: InSource,
+    body: RefreshBody,
+    response: Response,
+    user_agent: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Tokens:
+    """Exchange a refresh token for new tokens. A token that is used twice ends its session.
+
+    The same device gets the same response for 10 seconds: two tabs may refresh at once, or a response may be lost. A
+    device is recognized by its `device_token`, or else by its address and `User-Agent`.
+    """
+    device = body.device_token.get_secret_value() if body.device_token else None
+    token = body.refresh_token.get_secret_value()
+    result = await identity.sign_in.refresh(token, source=source, agent=user_agent, device=device)
     response.headers.update(NO_STORE)
     return Tokens.model_validate(result, from_attributes=True)
 
 
 @router.post("/sign-out", summary="Sign out", status_code=204, responses=problems(415, 422))
-async def sign_out(identity: InIdentity, body: RefreshBody) -> None:
+async def sign_out(identity: InIdentity, body: SessionBody) -> None:
     """End the session of a refresh token. Other services accept its access tokens until they expire, for minutes."""
     await identity.sign_in.sign_out(body.refresh_token.get_secret_value())
 

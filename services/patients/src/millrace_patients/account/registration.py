@@ -14,7 +14,7 @@ from millrace_patients.account.passwords import Passwords
 from millrace_patients.account.publication import revoke_tokens
 from millrace_patients.account.repository import EMAIL_LABEL
 from millrace_patients.audit.model import Action, AuditEntry, Purpose
-from millrace_patients.challenge.service import Challenge, ChallengeKind, Challenges
+from millrace_patients.challenge.service import Challenge, ChallengeKind, Challenges, invalid_token
 from millrace_patients.crypto.service_keys import ServiceKeys
 from millrace_patients.email_queue.service import EmailKind, EmailQueue
 from millrace_patients.person.vault import Vault
@@ -22,7 +22,7 @@ from millrace_patients.session.service import Sessions
 from millrace_patients.throttle.service import Throttle
 from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.authentication import Role
-from millrace_platform.errors import FieldError, Problem, Unprocessable
+from millrace_platform.errors import FieldError, Unprocessable
 from millrace_platform.ids import Ids
 
 CHOOSE_ANOTHER = "Choose another password; a sentence that only you would write works best."
@@ -73,18 +73,21 @@ class Registration:
         async with self.units.begin() as work:
             challenge = await self.challenges.redeem(work.session, ChallengeKind.SIGN_UP, token, work.now)
             if challenge is None:
-                raise _invalid_token()
+                raise invalid_token()
             await self.throttle.forgive_emails(work.session, challenge.email_index)
             return await self._insert_account(work, challenge, hashed)
 
     async def reset_password(self, token: str, password: str, source: str) -> None:
-        """Set a new password and end all sessions. Problems: 422 for an invalid token or a weak password."""
+        """Set a new password, end all sessions and email a notice.
+
+        Problems: 422 for an invalid token or a weak password.
+        """
         hashed = await self._hash_password(ChallengeKind.PASSWORD_RESET, token, password)
         async with self.units.begin() as work:
             challenge = await self.challenges.redeem(work.session, ChallengeKind.PASSWORD_RESET, token, work.now)
             account = await self._lock_account(work, challenge)
             if challenge is None or account is None:
-                raise _invalid_token()
+                raise invalid_token()
             await repository.set_password(work.session, account.id, hashed)
             await self.sessions.end_all(work.session, account.id, work.now)
             await self.throttle.forgive_emails(work.session, challenge.email_index)
@@ -92,6 +95,13 @@ class Registration:
             # Forgotten passwords usually follow failed attempts from this source.
             await self.throttle.reset_after_success(
                 work.session, self.throttle.create_attempt(challenge.email_index, source, None)
+            )
+            await self.emails.enqueue_notice(
+                work,
+                EmailKind.PASSWORD_CHANGED,
+                account_id=account.id,
+                email_index=challenge.email_index,
+                email=challenge.email,
             )
             work.audit(_owner_entry(account.id, Action.UPDATE, "account/password"))
 
@@ -103,7 +113,7 @@ class Registration:
         async with self.units.database.read() as session:
             challenge = await self.challenges.find(session, kind, token, self.units.now())
         if challenge is None:
-            raise _invalid_token()
+            raise invalid_token()
         found = await self.passwords.find_weaknesses(password, challenge.email)
         if found:
             raise Unprocessable(
@@ -115,10 +125,10 @@ class Registration:
         account = Account(self.ids(), (Role.PATIENT,), (), hashed)
         key = await self.vault.create(work.session, account.id, work.now)
         if key is None:
-            raise _invalid_token()
+            raise invalid_token()
         sealed = key.seal(challenge.email.encode(), EMAIL_LABEL)
         if not await repository.add(work.session, account, challenge.email_index, sealed, work.now):
-            raise _invalid_token()
+            raise invalid_token()
         work.audit(_owner_entry(account.id, Action.CREATE, "account"))
         return account.id
 
@@ -132,16 +142,4 @@ def _owner_entry(account_id: UUID, action: Action, target: str) -> AuditEntry:
     purpose, roles = Purpose.PATIENT_REQUEST, Role.PATIENT
     return AuditEntry(
         person_id=account_id, action=action, target=target, purpose=purpose, actor_id=account_id, roles=roles
-    )
-
-
-def _invalid_token() -> Problem:
-    return Unprocessable(
-        errors=[
-            FieldError(
-                field="token",
-                detail="The token is unknown, already used or expired.",
-                remedy="Request a new email and use its token within an hour.",
-            )
-        ]
     )

@@ -1,19 +1,38 @@
 """Reads and writes accounts in the database."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from millrace_patients.account.model import Account, PublicAccount
-from millrace_patients.schema import account
+from millrace_patients.person.vault import PersonKey
+from millrace_patients.schema import account, recovery_code, second_factor
 from millrace_platform.authentication import Role
 from millrace_platform.database import ReadSession, Session
 
 EMAIL_LABEL = "email"
 """Label with which `PersonKey` encrypts the account's email address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The verified address of an account, and its email index."""
+
+    index: bytes = field(repr=False)
+    email: str = field(repr=False)
+
+
+async def find_address(session: ReadSession, key: PersonKey) -> Address | None:
+    """Return the address of the person's account; None if another issuer manages the accounts."""
+    query = select(account.c.email_index, account.c.sealed_email).where(account.c.id == key.owner)
+    row = (await session.execute(query)).one_or_none()
+    if row is None or row.email_index is None or row.sealed_email is None:
+        return None
+    return Address(row.email_index, key.unseal(row.sealed_email, EMAIL_LABEL).decode())
 
 
 async def find_by_email_index(session: ReadSession, index: bytes) -> Account | None:
@@ -75,6 +94,8 @@ async def erase(session: Session, identifier: UUID, now: datetime) -> bytes | No
     """
     query = select(account.c.email_index).where(account.c.id == identifier).with_for_update()
     index: bytes | None = await session.scalar(query)
+    await session.execute(delete(recovery_code).where(recovery_code.c.account_id == identifier))
+    await session.execute(delete(second_factor).where(second_factor.c.account_id == identifier))
     no_data = {"email_index": None, "sealed_email": None, "password_hash": None}
     row = {"id": identifier, "roles": [], "practice_ids": [], "created_at": now}
     statement = insert(account).values(row).on_conflict_do_update(index_elements=[account.c.id], set_=no_data)

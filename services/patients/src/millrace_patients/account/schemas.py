@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from millrace_patients.account.model import PASSWORD_MAXIMUM, PASSWORD_MINIMUM, Account, normalize_email
+from millrace_patients.second_factor.schemas import Code
 from millrace_platform.authentication import Role
 from millrace_platform.resources import Body, Schema
 
@@ -40,6 +41,9 @@ NewPassword = Annotated[
 ]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=PASSWORD_MAXIMUM)]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=128)]
+DeviceToken = Annotated[
+    SecretStr | None, Field(max_length=128, description="Returned by the last sign-in on this device.")
+]
 
 
 class EmailBody(Body):
@@ -60,15 +64,20 @@ class Credentials(Body):
 
     email: EmailAddress
     password: Password
-    device_token: Annotated[
-        SecretStr | None, Field(max_length=128, description="Returned by the last sign-in on this device.")
-    ] = None
+    code: Code | None = None
+    device_token: DeviceToken = None
 
 
-class RefreshBody(Body):
-    """Refresh token, to exchange it for new tokens or to end its session."""
+class SessionBody(Body):
+    """Refresh token of the session to end."""
 
     refresh_token: Token
+
+
+class RefreshBody(SessionBody):
+    """Refresh token to exchange for new tokens, with the token of the device."""
+
+    device_token: DeviceToken = None
 
 
 class AccountCreated(Schema):
@@ -84,7 +93,9 @@ class Tokens(Schema):
     token_type: str = "Bearer"  # noqa: S105 # a type, not a token
     access_token: str
     expires_in: int = Field(description="Seconds until the access token expires.")
-    refresh_token: str = Field(description="Valid for one use; a second use ends the session.")
+    refresh_token: str = Field(
+        description="Valid for one use, which the same device may repeat for 10 seconds; reuse ends the session."
+    )
     device_token: str | None = Field(None, description="Store it on this device, also after a sign-out.")
 
 

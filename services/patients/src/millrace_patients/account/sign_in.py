@@ -3,16 +3,20 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import msgspec
+
 from millrace_patients.account import repository
 from millrace_patients.account.device import create_device_token, verify_device_token
 from millrace_patients.account.model import Account
 from millrace_patients.account.passwords import Passwords
 from millrace_patients.account.publication import revoke_tokens
-from millrace_patients.crypto.service_keys import ServiceKeys
-from millrace_patients.session.service import RefreshableSession, Sessions
+from millrace_patients.crypto.service_keys import ServiceKeys, compute_mac
+from millrace_patients.second_factor.service import CodeCheck, CodeVerifier
+from millrace_patients.session.model import SessionPolicy
+from millrace_patients.session.service import RefreshableSession, RepeatedResponse, Sessions
 from millrace_patients.signing.tokens import TokenIssuer
 from millrace_patients.throttle.service import Attempt, Throttle
-from millrace_patients.unit_of_work import UnitsOfWork
+from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.authentication import Principal
 from millrace_platform.errors import Problem
 
@@ -37,13 +41,17 @@ class SignInService:
     throttle: Throttle
     passwords: Passwords
     sessions: Sessions
+    policy: SessionPolicy
+    codes: CodeVerifier
     issuer: TokenIssuer
 
-    async def sign_in(self, email: str, password: str, *, source: str, device: str | None) -> SignInResult:
+    async def sign_in(
+        self, email: str, password: str, *, code: str | None, source: str, device: str | None
+    ) -> SignInResult:
         """Return new tokens for the canonical address of an account.
 
-        Problems: 401, the same for a wrong password and for an address without an account; 429 if earlier attempts
-        require a wait.
+        Problems: 401, the same for a wrong password and for an address without an account, and after the right
+        password without a right code of the account's second factor; 429 if earlier attempts require a wait.
         """
         index = self.keys.index_email(email)
         device_id = verify_device_token(self.keys.device, index, device)
@@ -55,18 +63,36 @@ class SignInService:
             raise _wrong_credentials()
         if device is None or device_id is None:
             device = create_device_token(self.keys.device, index)
-        return await self._begin_session(account, attempt, await self._rehash_if_outdated(account, password), device)
+        new_hash = await self._rehash_if_outdated(account, password)
+        return await self._begin_session(account, attempt, new_hash, device, code)
 
-    async def refresh(self, token: str) -> SignInResult:
-        """Exchange a refresh token for new tokens. Problems: 401 if it is invalid; reuse also ends its session."""
+    async def refresh(self, token: str, *, source: str, agent: str, device: str | None) -> SignInResult:
+        """Exchange a refresh token for new tokens; repeat the result if the same device sends it again within seconds.
+
+        A device is recognized by its device token, or else by its source and `User-Agent`. Problems: 401 if the token
+        is invalid; reuse also ends its session.
+        """
+        client = compute_mac(self.keys.device, "refresh", *((source, agent) if device is None else (device,)))
         async with self.units.begin() as work:
-            refreshed = await self.sessions.rotate(work.session, token, work.now)
-            owner = None if refreshed is None else refreshed.session.account_id
-            account = None if owner is None else await repository.find(work.session, owner)
+            result = await self._refresh(work, token, client)
         # Raise after the commit, which ends the session of a reused token.
-        if refreshed is None or account is None:
+        if result is None:
             raise _session_ended()
-        return self._result(account, refreshed)
+        return result
+
+    async def _refresh(self, work: UnitOfWork, token: str, client: bytes) -> SignInResult | None:
+        used = await self.sessions.use_token(work.session, token, client, work.now)
+        if isinstance(used, RepeatedResponse):
+            return msgspec.json.decode(used.body, type=SignInResult)
+        account = None if used is None else await repository.find(work.session, used.account_id)
+        if used is None or account is None:
+            return None
+        refreshed = await self.sessions.resume(work.session, used, self.policy.limits(account.roles), work.now)
+        if refreshed is None:
+            return None
+        result = self._result(account, refreshed)
+        await self.sessions.save_response(work.session, token, msgspec.json.encode(result))
+        return result
 
     async def sign_out(self, token: str) -> None:
         """End the session of a refresh token; ignore an unknown token."""
@@ -80,17 +106,26 @@ class SignInService:
             await revoke_tokens(work, caller.subject)
 
     async def _begin_session(
-        self, account: Account, attempt: Attempt, new_hash: str | None, device: str
+        self, account: Account, attempt: Attempt, new_hash: str | None, device: str, code: str | None
     ) -> SignInResult:
         async with self.units.begin() as work:
             current = await repository.find_for_update(work.session, account.id)
             if current is None or current.password_hash != account.password_hash:
                 # Changed or erased while the password was verified.
                 raise _wrong_credentials()
+            check = await self.codes.check(work, account.id, code)
+            if check in (CodeCheck.MISSING, CodeCheck.WRONG):
+                raise _code_required(check)
             if new_hash is not None:
                 await repository.set_password(work.session, account.id, new_hash)
             await self.throttle.reset_after_success(work.session, attempt)
-            session = await self.sessions.begin(work.session, account.id, work.now)
+            session = await self.sessions.begin(
+                work.session,
+                account.id,
+                self.policy.limits(current.roles),
+                work.now,
+                has_second_factor=check is CodeCheck.PASSED,
+            )
         return self._result(current, session, device)
 
     async def _rehash_if_outdated(self, account: Account, password: str) -> str | None:
@@ -106,6 +141,7 @@ class SignInService:
             practices=account.practice_ids,
             session=refreshed.session.id,
             authenticated_at=refreshed.session.created_at,
+            has_second_factor=refreshed.session.has_second_factor,
         )
         return SignInResult(account.id, int(self.issuer.lifetime), token, refreshed.token, device)
 
@@ -116,6 +152,19 @@ def _wrong_credentials() -> Problem:
         type="wrong-credentials",
         title="The email address or the password is wrong",
         detail="Check both. After a sign-up, first follow the link in the email.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _code_required(check: CodeCheck) -> Problem:
+    is_missing = check is CodeCheck.MISSING
+    return Problem(
+        status=401,
+        type="second-factor-required" if is_missing else "wrong-code",
+        title="The account has a second factor" if is_missing else "The code is wrong, or was used already",
+        detail="Send the app's current code, or a recovery code, as `code`."
+        if is_missing
+        else "Wait for the app's next code and send that, or a recovery code.",
         headers={"WWW-Authenticate": "Bearer"},
     )
 

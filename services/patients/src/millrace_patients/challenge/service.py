@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select
 from millrace_patients.crypto.sealing import seal, unseal
 from millrace_patients.schema import challenge
 from millrace_platform.database import ReadSession, Session
+from millrace_platform.errors import FieldError, Problem, Unprocessable
 
 LIFETIME = timedelta(hours=1)
 """Lifetime of an emailed token: as long as the limit of emails applies, so a limited mailbox has a valid token."""
@@ -30,11 +31,15 @@ def hash_token(token: str) -> bytes:
 class ChallengeKind(StrEnum):
     SIGN_UP = "sign_up"
     PASSWORD_RESET = "password_reset"  # noqa: S105 # a kind, not a password
+    ADDRESS = "address"
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """Permission to sign up or to reset a password. `person_id` is the account's id for a password reset, else None."""
+    """Permission to sign up, to reset a password, or to confirm the address of a profile.
+
+    `person_id` is the id of the account or the patient; None for a sign-up.
+    """
 
     kind: ChallengeKind
     email_index: bytes = field(repr=False)
@@ -97,6 +102,18 @@ class Challenges:
 
     async def delete_expired(self, session: Session, now: datetime) -> None:
         await session.execute(delete(challenge).where(challenge.c.expires_at < now))
+
+
+def invalid_token() -> Problem:
+    return Unprocessable(
+        errors=[
+            FieldError(
+                field="token",
+                detail="The token is unknown, already used or expired.",
+                remedy="Request a new email and use its token within an hour.",
+            )
+        ]
+    )
 
 
 def _label(digest: bytes) -> str:

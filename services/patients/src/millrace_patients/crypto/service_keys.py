@@ -33,6 +33,7 @@ class ServiceKeys:
     signing: bytes = field(repr=False)
     throttle: bytes = field(repr=False)
     device: bytes = field(repr=False)
+    second_factor: bytes = field(repr=False)
 
     @classmethod
     def from_root(cls, root: bytes) -> "ServiceKeys":

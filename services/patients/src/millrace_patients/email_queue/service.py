@@ -31,11 +31,21 @@ class EmailKind(StrEnum):
     """`token` sets a new password."""
     NO_ACCOUNT = "no_account"
     """A password reset was requested for an address without an account; `token` completes a sign-up."""
+    CONFIRM_ADDRESS = "confirm_address"
+    """`token` confirms the address of a profile."""
+    ADDRESS_CHANGED = "address_changed"
+    """Messages go to another address; no token. Sent to the account's address."""
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 # a kind, not a password
+    """The password was changed; no token."""
+    SECOND_FACTOR_ADDED = "second_factor_added"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    RECOVERY_CODES_REPLACED = "recovery_codes_replaced"
 
 
 class _Content(msgspec.Struct, frozen=True):
     to: str
-    token: str
+    token: str | None = None
 
 
 _content = msgspec.json.Decoder(_Content)
@@ -43,13 +53,13 @@ _content = msgspec.json.Decoder(_Content)
 
 @dataclass(frozen=True, slots=True)
 class QueuedEmail:
-    """Email in the queue, with its address and token in plain text."""
+    """Email in the queue, with its address and token in plain text; a notice has no token."""
 
     id: UUID
     kind: EmailKind
     created_at: datetime
     to: str = field(repr=False)
-    token: str = field(repr=False)
+    token: str | None = field(repr=False)
 
 
 class EmailQueue:
@@ -61,14 +71,25 @@ class EmailQueue:
 
     async def enqueue(self, work: UnitOfWork, kind: EmailKind, challenge: Challenge, token: str) -> None:
         """Add an email with the challenge's token, addressed to the mailbox that the challenge is for."""
+        await self._add(work, kind, challenge.person_id, challenge.email_index, _Content(challenge.email, token))
+
+    async def enqueue_notice(
+        self, work: UnitOfWork, kind: EmailKind, *, account_id: UUID, email_index: bytes, email: str
+    ) -> None:
+        """Add an email without a token that reports a change of an account to its address."""
+        await self._add(work, kind, account_id, email_index, _Content(email))
+
+    async def _add(
+        self, work: UnitOfWork, kind: EmailKind, person_id: UUID | None, email_index: bytes, content: _Content
+    ) -> None:
         identifier = self._ids()
-        sealed = seal(self._key, msgspec.json.encode(_Content(challenge.email, token)), _label(identifier))
+        sealed = seal(self._key, msgspec.json.encode(content), _label(identifier))
         await work.session.execute(
             insert(queued_email).values(
                 id=identifier,
                 kind=kind,
-                person_id=challenge.person_id,
-                email_index=challenge.email_index,
+                person_id=person_id,
+                email_index=email_index,
                 sealed=sealed,
                 created_at=work.now,
             )

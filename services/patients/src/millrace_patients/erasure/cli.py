@@ -7,12 +7,13 @@ import typer
 from millrace_patients.audit.repository import AuditTrail
 from millrace_patients.challenge.service import Challenges
 from millrace_patients.commands import report_errors
-from millrace_patients.composition import create_sessions, open_core
+from millrace_patients.composition import open_core
 from millrace_patients.email_queue.service import EmailQueue
 from millrace_patients.erasure.ledger import open_ledger
 from millrace_patients.erasure.reapplication import Reapplication
 from millrace_patients.erasure.service import Eraser
 from millrace_patients.person.vault import Vault
+from millrace_patients.session.service import Sessions
 from millrace_patients.settings import PatientsSettings
 from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_patients.wire import SOURCE
@@ -42,7 +43,7 @@ async def _apply() -> tuple[int, int]:
         units = UnitsOfWork(core.database, Envelopes(SOURCE, clock, ids), AuditTrail(core.keys.audit))
         eraser = Eraser(
             Vault(core.kms, clock),
-            create_sessions(settings, ids),
+            Sessions(ids),
             Challenges(core.keys.mail),
             EmailQueue(core.keys.mail, ids),
         )

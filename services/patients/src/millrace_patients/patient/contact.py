@@ -1,27 +1,22 @@
-"""Lookup of patients' email addresses and names for the service that sends messages."""
+"""Lookup of patients' email addresses for the service that sends messages."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import select
-
-from millrace_patients.account.repository import EMAIL_LABEL
+from millrace_patients.account.repository import find_address
 from millrace_patients.audit.model import Action, AuditEntry, Purpose
+from millrace_patients.patient.address import AddressBook
 from millrace_patients.person.vault import PersonKey, Vault
-from millrace_patients.record import repository as records
-from millrace_patients.record.model import RecordKind
-from millrace_patients.schema import account
 from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Recipient of messages to a patient. `given_name` is None without a profile."""
+    """Recipient of messages to a patient."""
 
     patient_id: UUID
     email: str = field(repr=False)
-    given_name: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +25,23 @@ class ContactService:
 
     units: UnitsOfWork
     vault: Vault
+    addresses: AddressBook
 
     async def find_contacts(self, patient_ids: Iterable[UUID], purpose: Purpose) -> list[Contact]:
-        """Return the contacts of the patients, each with the profile's address, else the account's.
-
-        Leaves out erased patients and those without an address.
-        """
+        """Return the contacts of the patients; leave out erased patients and those without a verified address."""
         found: list[Contact] = []
         async with self.units.begin() as work:
             for patient_id in patient_ids:
                 key = await self.vault.find(work.session, patient_id)
-                contact = None if key is None else await _find_contact(work, key)
-                if contact is not None:
-                    found.append(contact)
+                email = None if key is None else await self.addresses.find_verified(work, key)
+                if email is not None:
+                    found.append(Contact(patient_id, email))
                     entry = AuditEntry(person_id=patient_id, action=Action.READ, target="contact", purpose=purpose)
                     work.audit(entry)
         return found
 
 
-async def _find_contact(work: UnitOfWork, key: PersonKey) -> Contact | None:
-    profile = await records.find(work.session, key, RecordKind.PROFILE, key.owner)
-    content = {} if profile is None else profile.content
-    email = content.get("email") or await find_account_email(work, key)
-    return None if email is None else Contact(key.owner, email, content.get("given_name"))
-
-
 async def find_account_email(work: UnitOfWork, key: PersonKey) -> str | None:
     """Return the verified address of the person's account; None if another issuer manages the accounts."""
-    sealed = await work.session.scalar(select(account.c.sealed_email).where(account.c.id == key.owner))
-    return None if sealed is None else key.unseal(sealed, EMAIL_LABEL).decode()
+    address = await find_address(work.session, key)
+    return None if address is None else address.email

@@ -6,8 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from millrace_patients.access import InCaller
-from millrace_patients.dependencies import CHANGE, READ, InPatients
-from millrace_patients.patient.schemas import AccessList, AccessResource, Export, ProfileBody, ProfileResource
+from millrace_patients.dependencies import CHANGE, READ, InPatients, InSource, problems
+from millrace_patients.patient.schemas import (
+    AccessList,
+    AccessResource,
+    Export,
+    ProfileBody,
+    ProfileResource,
+    TokenBody,
+)
 from millrace_patients.record.model import Record
 from millrace_platform.preconditions import OptionalIfMatch
 from millrace_platform.responses import NO_STORE, etag_headers
@@ -44,6 +51,30 @@ async def erase_patient(patients: InPatients, caller: InCaller, patient_id: UUID
     Accessible to the patient only, within five minutes of a sign-in.
     """
     await patients.patients.erase(caller, patient_id)
+
+
+@router.post(
+    "/email-confirmation",
+    summary="Request a confirmation of the profile's address",
+    status_code=202,
+    responses=problems(401, 404, 409, 422, 429),
+)
+async def request_email_confirmation(
+    patients: InPatients, caller: InCaller, patient_id: UUID, source: InSource
+) -> None:
+    """Email a token to the profile's `email`. Accessible to the patient only."""
+    await patients.addresses.request_confirmation(caller, patient_id, source)
+
+
+@router.post(
+    "/email-confirmation/confirm",
+    summary="Confirm the profile's address",
+    status_code=204,
+    responses=problems(401, 404, 415, 422),
+)
+async def confirm_email(patients: InPatients, caller: InCaller, patient_id: UUID, body: TokenBody) -> None:
+    """Send messages to the profile's `email` from now on, with the emailed token. Accessible to the patient only."""
+    await patients.addresses.confirm(caller, patient_id, body.token.get_secret_value())
 
 
 @router.get("/export", summary="Export all of a person's data", responses=READ)

@@ -37,6 +37,17 @@ async def set_may_book(session: Session, identifier: UUID, *, may_book: bool) ->
     return changed.first() is not None
 
 
+async def find_confirmed_email(session: ReadSession, identifier: UUID) -> bytes | None:
+    """Return the email index of the address that the patient has confirmed last; None if there is none."""
+    query = select(patient.c.confirmed_email_index).where(patient.c.id == identifier)
+    index: bytes | None = await session.scalar(query)
+    return index
+
+
+async def set_confirmed_email(session: Session, identifier: UUID, index: bytes) -> None:
+    await session.execute(update(patient).where(patient.c.id == identifier).values(confirmed_email_index=index))
+
+
 async def advance_version(session: Session, identifier: UUID) -> None:
     """Give the patient its next version."""
     await session.execute(update(patient).where(patient.c.id == identifier).values(version=patient.c.version + 1))
@@ -47,7 +58,7 @@ async def erase(session: Session, identifier: UUID) -> bool:
     statement = (
         update(patient)
         .where(patient.c.id == identifier, patient.c.state == "active")
-        .values(state="erased", may_book=False, version=patient.c.version + 1)
+        .values(state="erased", may_book=False, confirmed_email_index=None, version=patient.c.version + 1)
     )
     return (await session.execute(statement.returning(patient.c.id))).first() is not None
 

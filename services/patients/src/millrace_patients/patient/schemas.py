@@ -4,14 +4,14 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
 from millrace_patients.audit.model import Link
 from millrace_patients.record.schemas import RecordBody, RecordResource
 from millrace_patients.sharing.model import Scope
 from millrace_platform.patterns import LANGUAGE, STATE, Pattern
-from millrace_platform.resources import Date, Phone, Schema, Text
+from millrace_platform.resources import Body, Date, Phone, Schema, Text
 
 EARLIEST_BIRTH = date(1890, 1, 1)
 
@@ -52,7 +52,7 @@ class PersonFields(Schema):
 
 
 class ProfileFields(PersonFields):
-    """Profile of a patient. Messages go to `email`; the account's own address is for signing in."""
+    """Profile of a patient. Messages go to `email` once it is confirmed, until then to the account's own address."""
 
     email: (
         Annotated[str, Field(max_length=254), Pattern(r"^[^@\s]+@[^@\s]+$", "Give an address such as ada@example.org.")]
@@ -61,6 +61,12 @@ class ProfileFields(PersonFields):
     phone: Phone | None = None
     address: AddressFields | None = None
     language: Language | None = None
+
+
+class TokenBody(Body):
+    """Token that was emailed to the profile's address."""
+
+    token: Annotated[SecretStr, Field(min_length=1, max_length=128)]
 
 
 class ProfileBody(ProfileFields, RecordBody):

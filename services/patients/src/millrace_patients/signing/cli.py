@@ -42,4 +42,6 @@ async def _token(settings: PatientsSettings, roles: tuple[Role, ...], practices:
     async with open_core(settings) as core:
         issuer = create_issuer(settings, await open_key_ring(settings, core, clock), clock, ids)
         now = utc_now(clock)
-        return issuer.issue(ids(), roles=roles, practices=practices, session=None, authenticated_at=now)
+        return issuer.issue(
+            ids(), roles=roles, practices=practices, session=None, authenticated_at=now, has_second_factor=True
+        )

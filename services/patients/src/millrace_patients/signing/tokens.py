@@ -10,7 +10,7 @@ from joserfc.jwk import RSAKey
 
 from millrace_feeds.clock import Clock
 from millrace_patients.signing.ring import KeyRing
-from millrace_platform.authentication import ALGORITHM, PRACTICE_GROUP, TOKEN_USE, Role
+from millrace_platform.authentication import ALGORITHM, CODE_METHOD, PASSWORD_METHOD, PRACTICE_GROUP, TOKEN_USE, Role
 from millrace_platform.ids import Ids
 
 
@@ -33,6 +33,7 @@ class TokenIssuer:
         practices: Sequence[UUID],
         session: UUID | None,
         authenticated_at: datetime,
+        has_second_factor: bool,
     ) -> str:
         """Return a signed token. It contains ids but no personal data, because its holder can read it.
 
@@ -49,6 +50,7 @@ class TokenIssuer:
             **({} if session is None else {"origin_jti": str(session)}),
             "iat": now,
             "auth_time": int(authenticated_at.timestamp()),
+            "amr": [PASSWORD_METHOD, CODE_METHOD] if has_second_factor else [PASSWORD_METHOD],
             "exp": int(now + self.lifetime),
             "cognito:groups": [*roles, *(f"{PRACTICE_GROUP}{practice}" for practice in practices)],
         }

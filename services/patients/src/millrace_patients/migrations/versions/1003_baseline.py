@@ -37,22 +37,42 @@ CREATE TABLE account (
     tokens_valid_from timestamptz
 );
 
+-- A second factor has no effect until it is confirmed. Codes of steps up to last_used_step have been used.
+CREATE TABLE second_factor (
+    account_id uuid CONSTRAINT second_factor_pkey PRIMARY KEY
+        CONSTRAINT second_factor_account_id_fkey REFERENCES account (id),
+    sealed_secret bytea NOT NULL,
+    last_used_step bigint NOT NULL,
+    confirmed_at timestamptz
+);
+
+-- hash is a MAC; a used code is deleted.
+CREATE TABLE recovery_code (
+    account_id uuid CONSTRAINT recovery_code_account_id_fkey REFERENCES account (id),
+    hash bytea,
+    CONSTRAINT recovery_code_pkey PRIMARY KEY (account_id, hash)
+);
+
 CREATE TABLE session (
     id uuid CONSTRAINT session_pkey PRIMARY KEY,
     account_id uuid NOT NULL CONSTRAINT session_account_id_fkey REFERENCES account (id),
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
-    revoked_at timestamptz
+    revoked_at timestamptz,
+    has_second_factor boolean NOT NULL DEFAULT false
 );
 CREATE INDEX session_account_id_idx ON session (account_id);
 CREATE INDEX session_expires_at_idx ON session (expires_at);
 
--- A used token stays until it expires: its second use revokes the session.
+-- A used token stays until it expires: its second use revokes the session, unless the client that used_by identifies
+-- repeats its request within seconds and gets the sealed response again.
 CREATE TABLE refresh_token (
     hash bytea CONSTRAINT refresh_token_pkey PRIMARY KEY,
     session_id uuid NOT NULL CONSTRAINT refresh_token_session_id_fkey REFERENCES session (id) ON DELETE CASCADE,
     expires_at timestamptz NOT NULL,
-    used_at timestamptz
+    used_at timestamptz,
+    used_by bytea,
+    sealed_response bytea
 );
 CREATE INDEX refresh_token_session_id_idx ON refresh_token (session_id);
 CREATE INDEX refresh_token_expires_at_idx ON refresh_token (expires_at);
@@ -102,7 +122,8 @@ CREATE TABLE patient (
     id uuid CONSTRAINT patient_pkey PRIMARY KEY CONSTRAINT patient_id_fkey REFERENCES person (id),
     version bigint NOT NULL CONSTRAINT patient_version_check CHECK (version > 0),
     state text NOT NULL CONSTRAINT patient_state_check CHECK (state IN ('active', 'erased')),
-    may_book boolean NOT NULL
+    may_book boolean NOT NULL,
+    confirmed_email_index bytea
 );
 
 CREATE TABLE record (
