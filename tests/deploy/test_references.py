@@ -1,4 +1,4 @@
-"""The reference pages name every metric, alarm and permission, and no other."""
+"""The reference pages name every metric, alarm and permission, and no other; the security page names real tests."""
 
 import re
 
@@ -50,3 +50,15 @@ def test_every_permission_is_documented(service: str) -> None:
         if statement["Sid"] not in {"Metrics", "Traces"}:
             assert set(re.findall(r"`([^`]+)`", rows.pop(statement["Sid"]))) == set(statement["Action"])
     assert rows == {}
+
+
+def test_tests_of_the_security_page_exist() -> None:
+    text = (REPOSITORY / "docs" / "explanation" / "security.md").read_text()
+    named = re.findall(r"`((?:libs|services|tests)/[^`:]+)((?:::\w+)*)`", text)
+    assert len(named) > 20
+    for path, names in named:
+        assert (REPOSITORY / path).exists(), path
+        for name in names.split("::")[1:]:
+            assert re.search(rf"^ *(async def|def|class) {name}\b", (REPOSITORY / path).read_text(), re.M), (
+                f"{path} {name}"
+            )
