@@ -129,6 +129,8 @@ def requests_on(owner: Account, child: str, card: str) -> list[tuple[str, str, A
         ("DELETE", owner.path, None),
         ("GET", f"{owner.path}/export", None),
         ("GET", f"{owner.path}/accesses", None),
+        ("POST", f"{owner.path}/email-confirmation", None),
+        ("POST", f"{owner.path}/email-confirmation/confirm", {"token": "unknown"}),
         ("GET", f"{owner.path}/practices", None),
         ("PUT", f"{owner.path}/practices/{PRACTICE}", None),
         ("DELETE", f"{owner.path}/practices/{PRACTICE}", None),
@@ -367,6 +369,7 @@ async def test_first_profile_creates_the_person_with_an_external_issuer(postgres
             practices=[],
             session=None,
             authenticated_at=service.app.state.patients.units.now(),
+            has_second_factor=False,
         )
         stranger.tokens["access_token"] = token
         for method, body in (("GET", None), ("PUT", PROFILE)):

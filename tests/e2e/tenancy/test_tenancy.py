@@ -24,6 +24,8 @@ def _rows(service: str) -> Mapping[str, Row]:
     return rows
 
 
+OF_THE_THING = frozenset({httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY})
+"""Statuses of callers who may see the thing: the request doesn't fit it."""
 TABLES = {service: _rows(service) for service in SERVICES}
 EXPECTED = [(service, name) for service, rows in TABLES.items() for name in rows]
 
@@ -108,7 +110,7 @@ class _Calls:
         if response.is_success:
             if self._method != "GET":
                 self._created = None
-        elif response.status_code != httpx.codes.CONFLICT:
+        elif response.status_code == self._row.unknown or response.status_code not in OF_THE_THING:
             self._refused[actor] = _refusal_of(response, thing.ids)
 
     def call_unknown(self, actor: Actor) -> None:
