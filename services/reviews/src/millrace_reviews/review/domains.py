@@ -22,6 +22,6 @@ COUNTRIES: Final = (
     "sm|sn|sr|ss|st|su|sv|sx|sy|sz|tc|td|tf|tg|th|tj|tk|tl|tm|tn|tr|tt|tv|tw|tz|ua|ug|uk|uy|uz|va|vc|ve|vg|vi|vn|vu|"
     "wf|ws|ye|yt|za|zm|zw"
 )
-"""Those of countries that are no English words."""
+"""The top-level domains of countries, without English words."""
 WORDS: Final = "am|an|as|at|be|do|gay|how|id|in|is|it|me|my|no|now|one|so|to|today|us|you"
 """Domains that begin a sentence too; only recognized in small letters."""
