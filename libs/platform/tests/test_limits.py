@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from millrace_feeds.testing import wait_until
+from millrace_platform.pools import UploadPool
 
 from .connections import SECONDS, Connection, SampleServer, served
 
@@ -147,3 +148,12 @@ async def test_requests_over_the_concurrency_limit_are_503() -> None:
         response = await asyncio.wait_for(service.client.get("/v1/items/1"), SECONDS)
     assert response.status_code == httpx.codes.SERVICE_UNAVAILABLE
     assert response.json()["type"] == "urn:millrace:problem:unavailable"
+
+
+async def test_upload_whose_time_is_over_makes_room_like_others() -> None:
+    pool, late = UploadPool(1), asyncio.timeout(0)
+    with pytest.raises(TimeoutError):
+        async with late:
+            await asyncio.Event().wait()
+    with pool.admit("late", late) as upload, pool.admit("next", asyncio.timeout(None)):
+        assert (upload.is_evicted, len(pool)) == (True, 1)

@@ -72,7 +72,8 @@ class UploadPool:
         oldest = next(iter(uploads))
         self._remove(oldest)
         oldest.is_evicted = True
-        oldest.deadline.reschedule(asyncio.get_running_loop().time())
+        if not oldest.deadline.expired():
+            oldest.deadline.reschedule(asyncio.get_running_loop().time())
 
     def _remove(self, upload: Upload) -> None:
         uploads = self._by_source[upload.source]
