@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from unittest.mock import AsyncMock
 from uuid import UUID, uuid4
 
@@ -120,7 +121,7 @@ class TestConfiguredKeyRing:
         assert "secret of" not in str(raised.value)
 
 
-async def test_start_requires_init_and_the_right_master_key(postgres_dsn: str) -> None:
+async def test_start_requires_init_and_the_right_master_key(postgres_dsn: str, tmp_path: Path) -> None:
     settings = settings_for(postgres_dsn)
     await migrate(postgres_dsn)
     with pytest.raises(NoRootKeyError):
@@ -132,8 +133,9 @@ async def test_start_requires_init_and_the_right_master_key(postgres_dsn: str) -
         with pytest.raises(UnwrapError):
             async with open_core(settings_for(postgres_dsn)):
                 raise AssertionError
+    no_key = {"patients_master_keys": (), "patients_master_key_file": tmp_path / "missing"}
     with pytest.raises(MasterKeyError):
-        async with open_core(settings.model_copy(update={"patients_master_keys": ()})):
+        async with open_core(settings.model_copy(update=no_key)):
             raise AssertionError
 
 
