@@ -57,11 +57,15 @@ sbom: ## Write the bill of materials of each image, as CycloneDX, to .millrace/s
 	docker buildx bake --file compose.yaml --set '*.target=sbom' --set '*.output=type=local,dest=.millrace/sbom'
 
 .PHONY: secrets
-secrets: .env ## Generate passwords for Compose in .env, before its first start
+secrets: .env ## Generate passwords and keys for Compose in .env, before its first start
 .env:
-	@umask 077; for name in POSTGRES DIRECTORY PATIENTS SCHEDULING REVIEWS NOTIFICATIONS PROJECTOR_CACHE SEARCH_CACHE GRAFANA; do \
-	  echo "$${name}_PASSWORD=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')"; \
+	@umask 077; for name in $(addsuffix _PASSWORD,$(PASSWORDS)) $(addsuffix _KEY,$(KEYS)); do \
+	  echo "$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')"; \
 	done > $@
+
+PASSWORDS := POSTGRES DIRECTORY PATIENTS SCHEDULING REVIEWS NOTIFICATIONS PROJECTOR_CACHE SEARCH_CACHE GRAFANA
+KEYS := SCHEDULING_PATIENTS NOTIFICATIONS_PATIENTS $(addprefix OPERATOR_,DIRECTORY PATIENTS SCHEDULING REVIEWS \
+  NOTIFICATIONS REFINERY PROJECTOR SEARCH)
 
 .PHONY: compose-test
 compose-test: $(INSTALLED) ## Test the platform in containers, with kills and replacements under load; needs Docker

@@ -1,8 +1,6 @@
 """Availability of 50 provider-locations on 14 days over HTTP, with calendars as full as in practice."""
 
-import json
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -23,6 +21,7 @@ from millrace_scheduling.provider_location.model import ProviderLocation
 from millrace_scheduling.provider_location.repository import save_newer
 from tests.bench.search_load import Load, Report, measure
 from tests.bench.servers import started
+from tests.bench.status import KEYS, read_status
 from tests.support.platform import wait_for
 from tests.support.visits import MANY_VISITS
 
@@ -85,8 +84,7 @@ def scheduling_service(database_url: str, environment: Mapping[str, str] | None 
     with started(scheduling_spec(port, aws_port, database_url, environment or {})):
 
         def are_published() -> bool:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/internal/scheduling/status", timeout=10) as response:
-                return bool(json.load(response)["openings"]["backlog"] == 0)
+            return bool(read_status("scheduling", port)["openings"]["backlog"] == 0)
 
         wait_for(are_published, seconds=PUBLISHED_WITHIN, what="publishing the openings")
         yield port
@@ -105,6 +103,7 @@ def scheduling_spec(port: int, aws_port: int, database_url: str, environment: Ma
             "MILLRACE_LISTEN_PORT": str(port),
             "MILLRACE_LOG_LEVEL": "error",
             **MANY_VISITS,
+            **KEYS,
             **environment,
         },
     )

@@ -9,11 +9,9 @@ stays on loopback.
 import argparse
 import asyncio
 import contextlib
-import json
 import random
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,6 +30,7 @@ from millrace_readmodel.layout import AS_OF_KEY, GENERATION_KEY
 from tests.bench import synthetic
 from tests.bench.search_load import Load, Report, measure
 from tests.bench.servers import empty_valkey, started
+from tests.bench.status import KEYS, read_status
 from tests.support.platform import wait_for
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
@@ -97,7 +96,7 @@ def _measure_size(url: str, size: int, seconds: float) -> SizeReport:
     measured = SizeReport(size, asyncio.run(_load(url, size)))
     paths = queries()
     with _served("millrace_search", {"MILLRACE_REDIS_URL": url}) as port:
-        wait_for(lambda: _is_filled(port), seconds=FILLED_WITHIN, what="a filled read model")
+        wait_for(lambda: read_status("search", port)["filled"], seconds=FILLED_WITHIN, what="a filled read model")
         measure(Load(port=port, paths=paths, first=0, connections=16, seconds=WARM_UP * seconds))
         measured.search = _reports(port, paths, seconds)
         measured.booking = _booking_reports(port, seconds)
@@ -206,16 +205,12 @@ def _served(module: str, environment: dict[str, str]) -> Iterator[int]:
             **ministack.CREDENTIALS,
             "MILLRACE_LISTEN_PORT": str(port),
             "MILLRACE_LOG_LEVEL": "warning",
+            **KEYS,
             **environment,
         },
     )
     with started(spec):
         yield port
-
-
-def _is_filled(port: int) -> bool:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/internal/search/status", timeout=5) as response:
-        return bool(json.load(response)["filled"])
 
 
 def table(results: Results) -> str:

@@ -45,13 +45,13 @@ def known() -> dict[str, tuple[Person, float]]:
 
 
 @pytest.fixture
-def people(http: httpx.Client, known: dict[str, tuple[Person, float]]) -> Sequence[Person]:
+def people(platform: Platform, http: httpx.Client, known: dict[str, tuple[Person, float]]) -> Sequence[Person]:
     """Return people with valid tokens. They are signed up only once, because sign-ups are limited per address."""
     now = time.monotonic()
     for name in ("mary", "grace"):
-        person, since = known.get(name) or (patient(http, name), now)
+        person, since = known.get(name) or (patient(platform, http, name), now)
         fresh = now - since < SIGNED_IN_SECONDS
-        known[name] = (person, since) if fresh else (sign_in(http, person.email), now)
+        known[name] = (person, since) if fresh else (sign_in(platform, http, person.email), now)
     return [replace(person, http=http) for person, _ in known.values()]
 
 

@@ -47,7 +47,7 @@ def target(http: httpx.Client) -> Search:
 def test_patient_signs_up_books_moves_and_reviews_a_visit(
     platform: Platform, http: httpx.Client, target: Search
 ) -> None:
-    person = sign_up(http, "ada")
+    person = sign_up(platform, http, "ada")
     person.ask("PUT", f"/v1/patients/{person.id}", 201, json=PROFILE)
     practice = staff(platform, http, [target.practice])
 
@@ -95,7 +95,7 @@ def test_patient_signs_up_books_moves_and_reviews_a_visit(
 def test_booking_asks_for_a_profile_and_shares_it_with_the_practice(
     platform: Platform, http: httpx.Client, target: Search
 ) -> None:
-    person, practice = sign_up(http, "ida"), staff(platform, http, [target.practice])
+    person, practice = sign_up(platform, http, "ida"), staff(platform, http, [target.practice])
     own = f"/v1/patients/{person.id}"
     start = _bookable_starts(http, target, _days_with_openings(http, target)[0])[0]
     hold = person.ask("POST", "/v1/holds", 201, json=_visit(target, start)).json()["id"]
@@ -125,8 +125,8 @@ def test_booking_asks_for_a_profile_and_shares_it_with_the_practice(
     person.ask("POST", f"/v1/appointments/{hold}/cancel", 200, json={"reason": "other"})
 
 
-def test_reserved_time_is_refused_with_alternatives(http: httpx.Client, target: Search) -> None:
-    first, second = patient(http, "grace"), patient(http, "emmy")
+def test_reserved_time_is_refused_with_alternatives(platform: Platform, http: httpx.Client, target: Search) -> None:
+    first, second = patient(platform, http, "grace"), patient(platform, http, "emmy")
     day = _days_with_openings(http, target)[0]
     start = _bookable_starts(http, target, day)[0]
     booked = _book(first, target, start)
@@ -150,7 +150,7 @@ def test_canceled_time_is_offered_to_the_first_on_the_waitlist(
     platform: Platform, http: httpx.Client, target: Search
 ) -> None:
     practice = staff(platform, http, [target.practice])
-    first, second = patient(http, "mary"), patient(http, "anna")
+    first, second = patient(platform, http, "mary"), patient(platform, http, "anna")
     start = _open_half_an_hour(http, practice, target)
     day, visit = start[:10], {**_visit(target, start), "patient": "existing"}
     booked = _book(first, target, start, patient="existing")

@@ -17,6 +17,7 @@ import httpx
 import psutil
 
 from millrace_local.ports import free_port
+from millrace_platform.service_tokens import CallPurpose, operator_headers
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -126,12 +127,22 @@ class Platform:
 
     def status(self, service: str) -> dict[str, Any]:
         """Return the stats of a service, or an empty dictionary while it is unavailable."""
-        with contextlib.suppress(httpx.HTTPError, ValueError):
-            response = httpx.get(f"{self.url}/internal/{service}/status", timeout=5)
-            if response.status_code == 200:
-                body: dict[str, Any] = response.json()
-                return body
+        with contextlib.suppress(httpx.HTTPError, ValueError, KeyError, FileNotFoundError):
+            return self.internal(service, "status", CallPurpose.STATUS)
         return {}
+
+    def sent_emails(self) -> list[dict[str, str]]:
+        """Return the last emails that the platform sent, oldest first."""
+        items: list[dict[str, str]] = self.internal("notifications", "outbox", CallPurpose.SENT_EMAILS)["items"]
+        return items
+
+    def internal(self, service: str, path: str, purpose: CallPurpose) -> dict[str, Any]:
+        """Return the response to GET `/internal/<service>/<path>`, sent to the service itself as an operator."""
+        variables = self.variables
+        url = f"{variables[f'MILLRACE_{service.upper()}_URL']}/internal/{service}/{path}"
+        response = httpx.get(url, headers=operator_headers(variables, service, purpose), timeout=5)
+        body: dict[str, Any] = response.raise_for_status().json()
+        return body
 
     def is_healthy(self) -> bool:
         """Return whether every service is ready, as `/healthz` reports it."""

@@ -48,10 +48,13 @@ async def router_client(request: pytest.FixtureRequest) -> AsyncIterator[httpx.A
         yield client
 
 
-def create_app_with(runtime: ServiceRuntime, *routers: APIRouter, **settings: Any) -> FastAPI:
-    """Create an application with these background tasks, checks, routers and settings."""
+def create_app_with(
+    runtime: ServiceRuntime, *routers: APIRouter, settings: PlatformSettings | None = None, **changes: Any
+) -> FastAPI:
+    """Create an application with these background tasks, checks, routers and settings (default ones with changes)."""
+    settings = settings or PlatformSettings(**changes)
 
     async def start(_app: FastAPI, _stack: AsyncExitStack) -> ServiceRuntime:
         return runtime
 
-    return create_app(PlatformSettings(**settings), name="sample", title="Sample", routers=routers, start=start)
+    return create_app(settings, name="sample", title="Sample", routers=routers, start=start)

@@ -43,7 +43,7 @@ class Service:
         """Send a request on a new connection; return the status and the response after its status line."""
         async with self.connection() as (reader, writer):
             length = f"content-length: {len(body)}\r\n" if body else ""
-            head = f"{method} {target} HTTP/1.1\r\nhost: sample\r\nconnection: close\r\n{length}{headers}\r\n"
+            head = f"{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{length}{headers}\r\n"
             writer.write(head.encode() + body.encode())
             return await read_response(reader)
 

@@ -19,7 +19,6 @@ from joserfc.jwk import OctKey, RSAKey
 
 from millrace_platform.authentication import (
     InPrincipal,
-    InvalidTokenError,
     Principal,
     Role,
     TokenRules,
@@ -32,6 +31,7 @@ from millrace_platform.errors import Unauthenticated, Unavailable
 from millrace_platform.jwks import KeyCache, KeyCacheSettings, rsa_keys
 from millrace_platform.problems import install_problem_handlers
 from millrace_platform.testing import ManualClock
+from millrace_platform.tokens import InvalidTokenError
 
 NOW = 1_800_000_000.0
 ISSUER = "https://issuer.example/v1/auth"

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from millrace_platform.application import ServiceRuntime
 from millrace_platform.authentication import Principal, Role, Verifier, require
-from millrace_platform.context import service_agent
-from millrace_platform.settings import PlatformSettings
+from millrace_platform.internal import for_services
+from millrace_platform.service_tokens import CallPurpose
+from millrace_platform.settings import CallerKeys, PlatformSettings
 from millrace_platform.testing import run_app
 
 from . import sample_service
@@ -26,7 +27,7 @@ router = APIRouter()
 async def mine(_: Annotated[Principal, Depends(require(Role.STAFF, Role.ADMIN))]) -> None: ...
 
 
-@router.get("/internal/sample/work")
+@router.get("/internal/sample/work", dependencies=[for_services(CallPurpose.CONTACTS, "notifications")])
 async def work() -> None: ...
 
 
@@ -39,6 +40,10 @@ def app(verifier: Verifier) -> FastAPI:
     app = create_app_with(ServiceRuntime(), router, sample_service.router)
     app.state.verifier = verifier
     return app
+
+
+class _Settings(PlatformSettings):
+    notifications_sample_keys: CallerKeys = ()
 
 
 async def lines(
@@ -66,14 +71,19 @@ async def test_refused_caller_is_named_by_role(app: FastAPI, caplog: pytest.LogC
     assert (line["status"], line["caller"]) == (403, "patient")
 
 
-async def test_line_names_the_calling_service(app: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
-    (line,) = await lines(app, caplog, "/internal/sample/work", headers=service_agent("notifications"))
-    assert line["caller"] == "notifications"
+async def test_line_names_the_authenticated_service(caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app_with(ServiceRuntime(), router, settings=_Settings())
+    (line,) = await lines(app, caplog, "/internal/sample/work")
+    assert (line["status"], line["caller"]) == (200, "notifications")
 
 
 @pytest.mark.parametrize(
     ("path", "agent"),
-    [("/v1/work", "millrace-notifications"), ("/internal/sample/work", "millrace-Jane Doe"), ("/v1/work", "curl/8")],
+    [
+        ("/v1/work", "millrace-notifications"),
+        ("/internal/sample/unknown", "millrace-notifications"),
+        ("/v1/work", "curl/8"),
+    ],
 )
 async def test_other_user_agents_are_not_logged(
     app: FastAPI, caplog: pytest.LogCaptureFixture, path: str, agent: str

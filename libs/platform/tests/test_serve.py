@@ -14,7 +14,8 @@ from .processes import SECONDS, Service, launch, read_response, run_service
 LARGEST_PIECE = 262_144
 """Maximum bytes of one read by the event loop; the limit does not count the first read of a head."""
 UPLOAD = (
-    b"POST /v1/bytes HTTP/1.1\r\nhost: sample\r\nconnection: close\r\ncontent-length: 3\r\nexpect: 100-continue\r\n\r\n"
+    b"POST /v1/bytes HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+    b"content-length: 3\r\nexpect: 100-continue\r\n\r\n"
 )
 
 
@@ -35,7 +36,7 @@ async def test_request_in_flight_completes_before_the_process_ends(number: signa
 
 async def test_objects_of_the_start_are_excluded_from_garbage_collection() -> None:
     async with run_service() as service, service.connection() as (reader, writer):
-        writer.write(b"GET /v1/frozen HTTP/1.1\r\nhost: sample\r\nconnection: close\r\n\r\n")
+        writer.write(b"GET /v1/frozen HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         status, rest = await read_response(reader)
     assert status == 200
     assert int(rest.splitlines()[-1]) > 10_000
@@ -118,7 +119,7 @@ async def test_malformed_http_gets_a_problem_response() -> None:
 
 async def test_oversized_head_is_rejected_before_it_is_complete() -> None:
     async with run_service() as service, service.connection() as (reader, writer):
-        writer.write(b"GET / HTTP/1.1\r\nhost: sample\r\nx-much: ")
+        writer.write(b"GET / HTTP/1.1\r\nhost: localhost\r\nx-much: ")
         writer.write(b"x" * (HEAD_LIMIT + LARGEST_PIECE))
         status, rest = await read_response(reader)
     assert status == 431
@@ -127,7 +128,7 @@ async def test_oversized_head_is_rejected_before_it_is_complete() -> None:
 
 async def test_oversized_chunked_body_is_rejected() -> None:
     async with run_service(MILLRACE_BODY_LIMIT="10") as service, service.connection() as (reader, writer):
-        writer.write(b"POST /v1/bytes HTTP/1.1\r\nhost: sample\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(b"POST /v1/bytes HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n")
         writer.write(b"8\r\n12345678\r\n" * 4)
         status_line = await reader.readline()
     assert status_line.split()[1] == b"413"

@@ -16,7 +16,7 @@ from millrace_notifications.keys import create_local_key
 from millrace_notifications.main import create
 from millrace_notifications.settings import NotificationsSettings
 from millrace_platform.authentication import Role
-from millrace_platform.testing import ENTITIES, MemoryFeeds, access_token, run_app
+from millrace_platform.testing import ENTITIES, SERVICE_KEY, MemoryFeeds, access_token, run_app
 
 UNUSED_ADDRESS = "http://127.0.0.1:9"
 
@@ -60,6 +60,7 @@ async def serving(dsn: str, directory: Path, **changes: Any) -> AsyncIterator[Se
             "notifications_database_url": dsn,
             "notifications_webhook_key_file": directory / "webhook-key",
             "patients_url": UNUSED_ADDRESS,
+            "notifications_patients_keys": SERVICE_KEY,
             **changes,
         }
     )

@@ -11,12 +11,13 @@ from pydantic import SecretStr
 from millrace_notifications.endpoint.model import SecretRef, UnknownKeyError
 from millrace_notifications.keys import WebhookKeyError, create_local_key, load_secrets
 from millrace_notifications.settings import NotificationsSettings
+from millrace_platform.testing import SERVICE_KEY
 
 ENDPOINT = UUID(int=7)
 
 
 def settings(**changes: Any) -> NotificationsSettings:
-    return NotificationsSettings(**changes)
+    return NotificationsSettings(**{"notifications_patients_keys": SERVICE_KEY, **changes})
 
 
 def key(byte: bytes) -> SecretStr:

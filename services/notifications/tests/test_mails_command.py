@@ -10,6 +10,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from millrace_notifications.cli import mails
+from millrace_platform.service_tokens import is_service_token
+from millrace_platform.testing import SERVICE_KEY
 
 app = typer.Typer()
 app.command()(mails)
@@ -22,13 +24,14 @@ SENT = [
 
 
 class Outbox(BaseHTTPRequestHandler):
-    """Responds with the emails, or with 404 if `shown` is off."""
+    """Responds to a command's token with the emails, or with 404 if `shown` is off."""
 
     shown = True
 
     def do_GET(self) -> None:
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         found = self.shown and self.path == "/internal/notifications/outbox"
-        self.send_response(200 if found else 404)
+        self.send_response((200 if found else 404) if is_service_token(token) else 401)
         self.end_headers()
         self.wfile.write(json.dumps({"items": SENT}).encode())
 
@@ -41,6 +44,7 @@ def outbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with HTTPServer(("127.0.0.1", 0), Outbox) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
+        monkeypatch.setenv("MILLRACE_OPERATOR_NOTIFICATIONS_KEYS", SERVICE_KEY)
         monkeypatch.setenv("MILLRACE_NOTIFICATIONS_URL", f"http://127.0.0.1:{server.server_port}")
         yield
         server.shutdown()
@@ -77,3 +81,11 @@ def test_missing_service_is_one_line(url: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("MILLRACE_NOTIFICATIONS_URL", url)
     result = call("--to", "ada@example.org")
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+
+
+@pytest.mark.usefixtures("outbox")
+def test_refused_token_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_ADMIN_TOKEN", "expired")
+    result = call("--to", "ada@example.org")
+    remedy = "The notifications service refused the token. Set MILLRACE_ADMIN_TOKEN to a valid one.\n"
+    assert (result.exit_code, result.stderr) == (2, remedy)

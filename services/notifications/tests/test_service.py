@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -17,7 +18,8 @@ from millrace_feeds.wiring import open_transport
 from millrace_notifications.main import create
 from millrace_notifications.patients_client import PatientsClient, PatientsUnavailableError, open_patients
 from millrace_notifications.provision import init
-from millrace_platform.testing import ManualClock, run_app
+from millrace_platform.service_tokens import CallPurpose, ServiceTokenSigner, ServiceTokenVerifier
+from millrace_platform.testing import SERVICE_KEY, ManualClock, run_app
 
 from .receiving import Receiver, run_receiver
 from .running import ADA, Feed, appointment, provider, provider_location
@@ -90,6 +92,10 @@ async def test_booking_on_the_feed_sends_an_email(
     assert request.headers["purpose-of-use"] == "HOPERAT"
 
 
+CLOCK = ManualClock()
+TOKENS = ServiceTokenSigner("notifications", "patients", SERVICE_KEY, CLOCK)
+
+
 class TestPatientsClient:
     @pytest.fixture
     async def server(self) -> AsyncIterator[Receiver]:
@@ -99,8 +105,15 @@ class TestPatientsClient:
 
     @pytest.fixture
     async def patients(self, server: Receiver) -> AsyncIterator[PatientsClient]:
-        async with open_patients(url(server)) as patients:
+        async with open_patients(url(server), TOKENS) as patients:
             yield patients
+
+    async def test_requests_carry_a_token_for_their_purpose(self, patients: PatientsClient, server: Receiver) -> None:
+        await patients.find_contact(ANA)
+        await patients.delete(UUID(ANA))
+        verifier = ServiceTokenVerifier("patients", {"notifications": [SERVICE_KEY]}, CLOCK)
+        sent = [request.headers["authorization"].removeprefix("Bearer ") for request in server.requests]
+        assert [verifier.verify(token).purpose for token in sent] == [CallPurpose.CONTACTS, CallPurpose.ACCOUNT_EMAILS]
 
     async def test_contact_is_decoded(self, patients: PatientsClient) -> None:
         contact = await patients.find_contact(ANA)
@@ -130,7 +143,7 @@ class TestPatientsClient:
 
     @pytest.mark.parametrize(("head", "body"), [("HTTP/1.1 503 No\r\n", b""), ("HTTP/1.1 200 OK\r\n", b'{"email": 1}')])
     async def test_invalid_responses_mean_unavailable(self, head: str, body: bytes) -> None:
-        async with run_receiver(head=head, body=body) as server, open_patients(url(server)) as patients:
+        async with run_receiver(head=head, body=body) as server, open_patients(url(server), TOKENS) as patients:
             for call in (patients.find_contact(ANA), patients.list_emails()):
                 with pytest.raises(PatientsUnavailableError) as raised:
                     await call

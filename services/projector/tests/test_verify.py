@@ -11,6 +11,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from millrace_platform.service_tokens import is_service_token
+from millrace_platform.testing import SERVICE_KEY
 from millrace_projector.as_of import AsOfTracker
 from millrace_projector.cli import rebuild, verify
 from millrace_projector.handler import Projector
@@ -42,7 +44,9 @@ def directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDirectory]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/internal/directory/snapshot" else 404)
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            accepted = self.path == "/internal/directory/snapshot" and is_service_token(token)
+            self.send_response(200 if accepted else 404)
             self.end_headers()
             self.wfile.write(fake.body())
 
@@ -52,6 +56,7 @@ def directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDirectory]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
+        monkeypatch.setenv("MILLRACE_OPERATOR_DIRECTORY_KEYS", SERVICE_KEY)
         monkeypatch.setenv("MILLRACE_DIRECTORY_URL", f"http://127.0.0.1:{server.server_port}")
         yield fake
         server.shutdown()

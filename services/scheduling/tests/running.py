@@ -15,11 +15,12 @@ from millrace_contracts.entities import Address, Patient, ProviderLocation
 from millrace_contracts.envelope import Envelope
 from millrace_contracts.registry import PATIENT, PROVIDER_LOCATION
 from millrace_feeds.testing import wait_until
-from millrace_platform.authentication import InvalidTokenError, Principal, Role
+from millrace_platform.authentication import Principal, Role
 from millrace_platform.database import Database, open_database
 from millrace_platform.errors import Unavailable
 from millrace_platform.ids import Uuid7
-from millrace_platform.testing import ManualClock, MemoryFeeds, run_app
+from millrace_platform.testing import SERVICE_KEY, ManualClock, MemoryFeeds, run_app
+from millrace_platform.tokens import InvalidTokenError
 from millrace_platform.unit_of_work import Envelopes, Event
 from millrace_scheduling.hold.repository import ReservationGuard
 from millrace_scheduling.main import create
@@ -86,7 +87,7 @@ def provider_location(
 def settings_for(database_url: str, **changes: Any) -> SchedulingSettings:
     """Return settings with short intervals."""
     pauses = dict.fromkeys(("openings", "lapse", "waitlist"), 0.02)
-    chosen: dict[str, Any] = {"scheduling_database_url": database_url}
+    chosen: dict[str, Any] = {"scheduling_database_url": database_url, "scheduling_patients_keys": SERVICE_KEY}
     chosen |= {f"scheduling_{name}_interval": pause for name, pause in pauses.items()}
     return SchedulingSettings(**{**chosen, **changes})
 
@@ -179,7 +180,7 @@ async def running(
     clock, feeds = clock or ManualClock(START), MemoryFeeds()
     infrastructure = feeds.infrastructure(clock, open_verifier=lambda *_: nullcontext(PlainTokenVerifier(clock)))
     fake_patients = FakePatients()
-    app = create(settings, infrastructure, guard, lambda _url: nullcontext(fake_patients))
+    app = create(settings, infrastructure, guard, lambda *_: nullcontext(fake_patients))
     async with (
         run_app(app) as client,
         open_database(settings.scheduling_database_url, name="test", pool_size=2, seconds=5) as database,

@@ -2,11 +2,14 @@
 
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 
 from millrace_contracts.entities import Patient
 from millrace_platform.errors import Unavailable
-from millrace_scheduling.patient.client import open_patients
+from millrace_platform.service_tokens import CallPurpose, ServiceTokenSigner, ServiceTokenVerifier
+from millrace_platform.testing import SERVICE_KEY, ManualClock
+from millrace_scheduling.patient.client import PatientsClient, open_patients
 from millrace_scheduling.patient.model import BookingPermissions
 
 from .booking import NINE, TEN, Client, bookable_location, key, new_patient
@@ -142,6 +145,24 @@ async def test_event_of_a_booking_names_dependant_and_card(service: Service, ada
 
 
 async def test_client_reports_an_unreachable_service_as_unavailable() -> None:
-    async with open_patients("http://127.0.0.1:9") as patients:
+    tokens = ServiceTokenSigner("scheduling", "patients", SERVICE_KEY, ManualClock())
+    async with open_patients("http://127.0.0.1:9", tokens) as patients:
         with pytest.raises(Unavailable):
             await patients.find_permissions(uuid4())
+
+
+async def test_client_sends_a_token_for_its_purpose() -> None:
+    clock = ManualClock()
+    requests: list[httpx.Request] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(404)
+
+    tokens = ServiceTokenSigner("scheduling", "patients", SERVICE_KEY, clock)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(respond), base_url="http://patients") as http:
+        with pytest.raises(Unavailable):
+            await PatientsClient(http, tokens).find_permissions(uuid4())
+    verifier = ServiceTokenVerifier("patients", {"scheduling": [SERVICE_KEY]}, clock)
+    call = verifier.verify(requests[0].headers["Authorization"].removeprefix("Bearer "))
+    assert (call.caller, call.purpose) == ("scheduling", CallPurpose.BOOKING_PERMISSIONS)

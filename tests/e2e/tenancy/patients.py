@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.e2e.tenancy import directory
-from tests.e2e.tenancy.rows import Actor, Ids, Row, Thing, World, everyone, only
+from tests.e2e.tenancy.rows import Actor, Ids, Row, Thing, World, only
 from tests.support.accounts import PROFILE
 
 P = "/v1/patients/{patient_id}"
@@ -119,17 +119,16 @@ ROWS: dict[str, Row] = {
     f"DELETE {P}/practices/{{practice_id}}": Row(own(204), shared_practice),
     f"GET {ROLES}": Row(only(200, Actor.ADMIN, others=403), account),
     f"PUT {ROLES}": Row(only(200, Actor.ADMIN, others=403), account, body=lambda _: {"roles": ["patient"]}),
-    # Public load balancers don't route these.
+    # Services call these, except for the replay.
     "POST /internal/patients/contacts": Row(
-        everyone(200),
+        only(403, others=403),
         patient,
         body=lambda ids: {"patient_ids": list(ids.values())},
         headers={"Purpose-Of-Use": "HOPERAT"},
-        unknown=200,
     ),
-    "DELETE /internal/patients/outbox/{mail_id}": Row(everyone(204), unknown_email, unknown=204),
-    "GET /internal/patients/{patient_id}/booking-permissions": Row(everyone(200), patient, unknown=200),
+    "DELETE /internal/patients/outbox/{mail_id}": Row(only(403, others=403), unknown_email),
+    "GET /internal/patients/{patient_id}/booking-permissions": Row(only(403, others=403), patient),
     "POST /internal/patients/replay": Row(
-        everyone(200), lambda _: Thing({"after": str(uuid4())}), query=("after",), unknown=200
+        only(200, Actor.ADMIN, others=403), lambda _: Thing({"after": str(uuid4())}), query=("after",), unknown=200
     ),
 }

@@ -1,4 +1,4 @@
-"""The load balancer's path rules; paths are never rewritten."""
+"""The load balancer's path rules; paths are never rewritten. `/internal` has none, so it is reachable only directly."""
 
 SERVICES = ("directory", "refinery", "projector", "search", "patients", "scheduling", "reviews", "notifications")
 DATABASES = ("directory", "patients", "scheduling", "reviews", "notifications")
@@ -21,7 +21,6 @@ RULES: tuple[tuple[str, str], ...] = (
     ("/v1/holds", "scheduling"),
     ("/v1/appointments", "scheduling"),
     ("/v1/waitlist", "scheduling"),
-    *((f"/internal/{service}", service) for service in SERVICES),
 )
 
 STREAMS = frozenset({"/v1/availability/stream"})

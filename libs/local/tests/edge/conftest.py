@@ -19,7 +19,7 @@ from .upstream import Upstream
 
 @dataclass
 class Running:
-    """An edge whose `directory`, `search` and `scheduling` are the same upstream; `refinery` is unavailable."""
+    """An edge whose `directory`, `search` and `scheduling` are the same upstream; `reviews` is unavailable."""
 
     url: str
     port: int
@@ -40,7 +40,7 @@ async def edge(tmp_path: Path, pools: PoolSettings) -> AsyncIterator[Running]:
     async with Listening(uvicorn.Config(upstream, log_level="critical", ws="none")) as behind:
         base = f"http://127.0.0.1:{behind.port}"
         names = ("directory", "search", "scheduling")
-        services = {**dict.fromkeys(names, base), "refinery": f"http://127.0.0.1:{free_port()}"}
+        services = {**dict.fromkeys(names, base), "reviews": f"http://127.0.0.1:{free_port()}"}
         async with Listening(server_config(Edge(services, ready_file, pools))) as front:
             yield Running(f"http://127.0.0.1:{front.port}", front.port, upstream, ready_file)
 

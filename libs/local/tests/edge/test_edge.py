@@ -78,7 +78,10 @@ async def test_interrupted_response_is_interrupted_for_the_client(client: httpx.
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/internal/refinery/status", 503),
+        ("GET", "/v1/reviews", 503),
+        ("GET", "/internal/directory/status", 404),
+        ("POST", "/internal/directory/replay", 404),
+        ("GET", "/internal/reviews/status", 404),
         ("GET", "/v1/directory/break-at-once", 502),
         ("GET", "/nowhere", 404),
         ("POST", "/", 405),
@@ -121,7 +124,7 @@ async def test_health_requires_start_and_every_service(client: httpx.AsyncClient
     edge.ready_file.unlink()
     starting = await client.get("/healthz")
     assert (with_dead_service.status_code, starting.status_code) == (503, 503)
-    assert with_dead_service.json()["detail"] == "These services are not ready: refinery. Try again later."
+    assert with_dead_service.json()["detail"] == "These services are not ready: reviews. Try again later."
     assert starting.json()["detail"] == "The platform is starting. Try again later."
 
 

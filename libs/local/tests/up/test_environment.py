@@ -10,13 +10,14 @@ from millrace_local.process import launch_environment
 from millrace_local.routes import SERVICES
 from millrace_local.up.environment import (
     Ports,
+    caller_key_variables,
     clock_variables,
     identity_variables,
     notifications_variables,
     platform_variables,
     service_variables,
 )
-from millrace_platform.settings import PlatformSettings
+from millrace_platform.settings import KEY_LENGTH, PlatformSettings
 
 PORTS = Ports(
     20001,
@@ -48,6 +49,19 @@ def test_addresses_are_fixed_and_names_are_the_users() -> None:
     assert variables["MILLRACE_CHANGES_STREAM"] == "mine"
     assert variables["MILLRACE_SEARCH_URL"] == "http://127.0.0.1:20007"
     assert not {"MILLRACE_HOME", "PATH"} & set(variables)
+
+
+def test_each_pair_of_caller_and_service_has_its_own_key_in_each_run() -> None:
+    variables = caller_key_variables()
+    assert {f"MILLRACE_OPERATOR_{service.upper()}_KEYS" for service in SERVICES} < variables.keys()
+    assert {"MILLRACE_SCHEDULING_PATIENTS_KEYS", "MILLRACE_NOTIFICATIONS_PATIENTS_KEYS"} < variables.keys()
+    keys = [*variables.values(), *caller_key_variables().values()]
+    assert len(set(keys)) == len(keys)
+    assert all(len(key) >= KEY_LENGTH for key in keys)
+
+
+def test_admins_token_of_the_user_is_not_stored() -> None:
+    assert "MILLRACE_ADMIN_TOKEN" not in platform_variables(PORTS, {}, {"MILLRACE_ADMIN_TOKEN": "a.b.c"})
 
 
 def test_clocks_are_shifted_by_the_option_only() -> None:

@@ -61,7 +61,7 @@ async def recovered(service: str, routes: list[Route]) -> list[str]:
         server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="critical"))
         serving = asyncio.create_task(server._serve([listener]))  # serve() would replace this process's signal handlers
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        await asyncio.wait_for(recovery.replay_everything({service: url}, said.append), SECONDS)
+        await asyncio.wait_for(recovery.replay_everything({service: url}, {}, said.append), SECONDS)
         server.should_exit = True
         await serving
     return said

@@ -8,17 +8,20 @@ from typing import TypeAlias
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 
+from millrace_feeds.clock import Clock
 from millrace_platform.background import Background, Task
 from millrace_platform.cors import Cors
 from millrace_platform.health import Check, Readiness, install_health
 from millrace_platform.ids import Ids, Uuid7
+from millrace_platform.internal import require_internal_access
 from millrace_platform.json_input import check_body_text
 from millrace_platform.limits import Limits, RequestLimits
-from millrace_platform.middleware import ErrorHandling, RequestContext
+from millrace_platform.middleware import ErrorHandling, HostCheck, RequestContext
 from millrace_platform.openapi import ServiceApplication, operation_id, problems, require_unique_operation_ids
 from millrace_platform.problems import install_problem_handlers
 from millrace_platform.query import QueryCheck
 from millrace_platform.routing import TypedRoutes
+from millrace_platform.service_tokens import ServiceTokenVerifier
 from millrace_platform.settings import PlatformSettings
 from millrace_platform.tracing import RequestMeter, Tracing
 
@@ -54,6 +57,7 @@ def create_app(
     routers: Sequence[APIRouter],
     start: Start,
     unavailable_on: tuple[type[Exception], ...] = (),
+    clock: Clock | None = None,
     ids: Ids | None = None,
 ) -> FastAPI:
     """Create a service's application with `/healthz`, `/readyz`, problem responses, request limits and its tasks.
@@ -61,7 +65,7 @@ def create_app(
     A query parameter that the endpoint doesn't declare, or that is repeated without being a list, is a 422. `name`
     identifies the service in logs and telemetry. If a request raises one of the exception types
     `unavailable_on`, which mean that a store can't be reached, the response is 503. `start` opens the connections when
-    the server starts the application.
+    the server starts the application. Raises `ValueError` if an `/internal` endpoint doesn't check its callers.
     """
     background = Background()
     readiness = Readiness(background, check_timeout=settings.check_timeout)
@@ -82,12 +86,15 @@ def create_app(
     app.state.name = name
     app.state.settings = settings
     app.state.background = background
+    app.state.clock = clock = clock or settings.clock()
+    app.state.service_tokens = ServiceTokenVerifier(name, settings.caller_keys(name), clock)
     install_problem_handlers(app)
     install_health(app, readiness)
     for router in routers:
         app.include_router(router)
     check_query.add_routes(app.routes)
     require_unique_operation_ids(app)
+    require_internal_access(app)
     return app
 
 
@@ -125,6 +132,7 @@ def _middleware(
         Middleware(RequestContext, ids=ids, meter=RequestMeter() if exporting else None),
         *([Middleware(Cors, origins=settings.cors_origins)] if settings.cors_origins else []),
         Middleware(ErrorHandling, unavailable_on=unavailable_on),
+        Middleware(HostCheck, hosts=settings.hosts),
         Middleware(RequestLimits, limits=_limits(settings)),
         Middleware(TypedRoutes, routers=routers),
     ]

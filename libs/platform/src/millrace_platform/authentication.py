@@ -19,36 +19,25 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from joserfc import jws
-from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
-from joserfc.util import to_bytes, urlsafe_b64decode
 
 from millrace_feeds.clock import Clock
 from millrace_platform.context import request_notes
 from millrace_platform.errors import Forbidden, Unauthenticated
-from millrace_platform.json_input import decode_json
 from millrace_platform.jwks import open_key_cache
 from millrace_platform.settings import PlatformSettings
+from millrace_platform.tokens import LEEWAY, InvalidTokenError, check_validity, decode_claims, key_id, moment
 
 ALGORITHM = "RS256"
 TOKEN_USE = "access"  # noqa: S105 # a kind of token, not one
-TOKEN_LIMIT = 8_192
-"""Maximum length of a token in characters."""
 VERIFIED_LIMIT = 2_048
 """Maximum number of verified tokens in the cache, which then takes a few megabytes."""
-LEEWAY = 30.0
-"""Allowed difference between clocks, in seconds."""
-LATEST_MOMENT = 253_402_300_799
-"""The last second of the year 9999, up to which times can be converted to dates."""
 PASSWORD_METHOD = "pwd"  # noqa: S105 # a method, not a password
 CODE_METHOD = "otp"
 GROUPS_LIMIT = 200
 PRACTICE_GROUP = "practice/"
 
-_TYPES = frozenset({"JWT", "at+jwt"})
-_KNOWN_HEADERS = frozenset({"alg", "kid", "typ"})
-"""Accepted header parameters; others could supply keys (`jku`, `jwk`, `x5u`, `x5c`) or change rules (`crit`, `b64`)."""
+_TYPES = frozenset({None, "JWT", "at+jwt"})
 
 
 class Role(StrEnum):
@@ -107,10 +96,6 @@ class TokenVerifier(Protocol):
         ...
 
 
-class InvalidTokenError(Exception):
-    """Raised if a token is not valid; the message is for logs and tests, not for the caller."""
-
-
 class RevokedTokenError(InvalidTokenError):
     """Raised for a token that was valid until its session ended, its account's roles changed or it was erased."""
 
@@ -140,52 +125,21 @@ class Verifier:
     async def verify(self, token: str) -> Principal:
         """Return the token's caller. Raises `InvalidTokenError`, and `Unavailable` while the keys can't be fetched."""
         known = self._verified.get(token)
-        kid = key_id(token) if known is None else known.key_id
+        kid = key_id(token, ALGORITHM, _TYPES) if known is None else known.key_id
         key = await self._keys.key(kid)
         if key is None:
             raise InvalidTokenError("unknown key")
         if known is None or known.key is not key:
-            claims = decode_claims(token, key)
+            claims = decode_claims(token, key, ALGORITHM)
             known = _VerifiedToken(kid, key, claims, parse_principal(claims, self._rules))
             self._remember(token, known)
-        check_validity(known.claims, self._rules, self._clock.time())
+        check_validity(known.claims, self._clock.time(), self._rules.leeway)
         return known.principal
 
     def _remember(self, token: str, verified: _VerifiedToken) -> None:
         if len(self._verified) >= VERIFIED_LIMIT:
             del self._verified[next(iter(self._verified))]
         self._verified[token] = verified
-
-
-def key_id(token: str) -> str:
-    """Return the key id in a token's header. Raises `InvalidTokenError` if the header is not accepted."""
-    if len(token) > TOKEN_LIMIT or token.count(".") != 2:
-        raise InvalidTokenError("not a compact JWS")
-    try:
-        header = decode_json(urlsafe_b64decode(to_bytes(token.partition(".")[0])))
-    except ValueError as error:
-        raise InvalidTokenError("unreadable header") from error
-    if not isinstance(header, dict) or not header.keys() <= _KNOWN_HEADERS:
-        raise InvalidTokenError("header not accepted")
-    kind = header.get("typ")
-    if header.get("alg") != ALGORITHM or not (kind is None or (isinstance(kind, str) and kind in _TYPES)):
-        raise InvalidTokenError("algorithm or type not accepted")
-    kid = header.get("kid")
-    if not isinstance(kid, str) or not kid:
-        raise InvalidTokenError("no key id")
-    return kid
-
-
-def decode_claims(token: str, key: RSAKey) -> Mapping[str, Any]:
-    """Return the claims; raise `InvalidTokenError` if the signature is wrong or the payload is no JSON object."""
-    try:
-        payload = jws.deserialize_compact(token, key, algorithms=[ALGORITHM]).payload
-        claims = decode_json(payload)
-    except (JoseError, ValueError, RecursionError) as error:
-        raise InvalidTokenError("bad signature or payload") from error
-    if not isinstance(claims, dict):
-        raise InvalidTokenError("claims aren't an object")
-    return claims
 
 
 def parse_principal(claims: Mapping[str, Any], rules: TokenRules) -> Principal:
@@ -206,9 +160,9 @@ def parse_principal(claims: Mapping[str, Any], rules: TokenRules) -> Principal:
         subject=_subject(claims),
         roles=granted - withheld,
         practices=frozenset[str]() if Role.STAFF in withheld else frozenset(practices),
-        authenticated_at=_moment(claims, "auth_time"),
-        expires_at=_moment(claims, "exp"),
-        issued_at=_moment(claims, "iat"),
+        authenticated_at=moment(claims, "auth_time"),
+        expires_at=moment(claims, "exp"),
+        issued_at=moment(claims, "iat"),
         session=session if isinstance(session, str) else None,
         withheld_roles=withheld,
     )
@@ -217,23 +171,6 @@ def parse_principal(claims: Mapping[str, Any], rules: TokenRules) -> Principal:
 def _has_second_factor(claims: Mapping[str, Any]) -> bool:
     methods = claims.get("amr", [CODE_METHOD])
     return isinstance(methods, list) and CODE_METHOD in methods
-
-
-def check_validity(claims: Mapping[str, Any], rules: TokenRules, now: float) -> None:
-    """Raise `InvalidTokenError` unless `exp`, `iat` and `nbf` allow use at the Unix time `now`, within the leeway."""
-    if now >= _moment(claims, "exp") + rules.leeway:
-        raise InvalidTokenError("exp")
-    for name in ("iat", "nbf"):
-        if (name == "iat" or name in claims) and _moment(claims, name) > now + rules.leeway:
-            raise InvalidTokenError(name)
-
-
-def _moment(claims: Mapping[str, Any], name: str) -> float:
-    value = claims.get(name)
-    # In Python a bool is an int; in JSON it is not a number.
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > LATEST_MOMENT:
-        raise InvalidTokenError(name)
-    return float(value)
 
 
 def _subject(claims: Mapping[str, Any]) -> UUID:

@@ -1,6 +1,5 @@
 """Provide the current request's id, route, caller and kind to logs, problems and telemetry."""
 
-import re
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,12 +12,11 @@ request_id: ContextVar[str | None] = ContextVar("millrace_request_id", default=N
 
 UNMATCHED = "(unmatched)"
 HEALTH_PATHS = ("/healthz", "/readyz")
+INTERNAL_PREFIX = "/internal/"
 EFFECTIVE_ROUTE = "effective_route_context"
 """FastAPI's key in `scope["fastapi"]`."""
 
 _NOTES = "millrace.notes"
-_INTERNAL = "/internal/"
-_SERVICE_AGENT = re.compile(rb"millrace-([a-z]{1,32})")
 
 
 class LongRequest(StrEnum):
@@ -32,7 +30,8 @@ class LongRequest(StrEnum):
 class RequestNotes:
     """Facts about one request that only its endpoint and dependencies know.
 
-    `caller` is the role of an authenticated caller, never a person; `long` is None for an ordinary request.
+    `caller` is the role of an authenticated caller or the name of a service, never a person; `long` is None for an
+    ordinary request.
     """
 
     caller: str | None = None
@@ -46,17 +45,8 @@ def request_notes(scope: Scope) -> RequestNotes:
 
 
 def caller(scope: Scope) -> str:
-    """Return who sent the request: a role, on internal paths the calling service, else `anonymous`.
-
-    A service names itself by `service_agent`; only our own network reaches internal paths.
-    """
-    if (role := request_notes(scope).caller) is not None:
-        return role
-    if scope["path"].startswith(_INTERNAL):
-        for name, value in scope["headers"]:
-            if name == b"user-agent" and (match := _SERVICE_AGENT.fullmatch(value)):
-                return match[1].decode()
-    return "anonymous"
+    """Return who sent the request: a role, on internal paths a service, else `anonymous`; never a person."""
+    return request_notes(scope).caller or "anonymous"
 
 
 def service_agent(service: str) -> dict[str, str]:
@@ -66,7 +56,7 @@ def service_agent(service: str) -> dict[str, str]:
 
 def is_probe(path: str) -> bool:
     """Return whether monitoring polls this path or route; such requests aren't traced, and are logged only as debug."""
-    return path in HEALTH_PATHS or (path.startswith(_INTERNAL) and path.endswith("/status"))
+    return path in HEALTH_PATHS or (path.startswith(INTERNAL_PREFIX) and path.endswith("/status"))
 
 
 def route_template(scope: Scope) -> str:

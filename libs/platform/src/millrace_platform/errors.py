@@ -71,6 +71,7 @@ _PROBLEM_TYPES: Mapping[int, tuple[str, str]] = {
     413: ("body-too-large", "The body is too large"),
     414: ("target-too-long", "The request target is too long"),
     415: ("unsupported-media-type", "The media type of the body is not supported"),
+    421: ("misdirected", "The request is for another host"),
     422: ("invalid-request", "The request has invalid fields"),
     428: ("precondition-required", "If-Match is required to change this resource"),
     429: ("too-many-requests", "Too many requests"),

@@ -1,26 +1,36 @@
 """The ASGI middleware of every service; plain ASGI because it adds only microseconds to a request.
 
 From outermost to innermost: `tracing.Tracing` if telemetry is exported, `RequestContext` (id, log line, metrics),
-`cors.Cors` if other origins are permitted, `ErrorHandling` (converts exceptions to problems), `limits.RequestLimits`
-(sizes, duration, concurrency), `routing.TypedRoutes`.
+`cors.Cors` if other origins are permitted, `ErrorHandling` (converts exceptions to problems), `HostCheck` (name in
+`Host`), `limits.RequestLimits` (sizes, duration, concurrency), `routing.TypedRoutes`.
 """
 
 import asyncio
 import logging
 import re
 import time
+from collections.abc import Iterable
 
 from anyio import CancelScope
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from millrace_platform.context import LongRequest, caller, is_probe, request_id, request_notes, route_template
-from millrace_platform.errors import Problem, TimedOut, Unavailable, problem_of_status
+from millrace_platform.context import (
+    HEALTH_PATHS,
+    LongRequest,
+    caller,
+    is_probe,
+    request_id,
+    request_notes,
+    route_template,
+)
+from millrace_platform.errors import BadRequest, Problem, TimedOut, Unavailable, problem_of_status
 from millrace_platform.headers import is_https, protective_fields
 from millrace_platform.ids import Ids
 from millrace_platform.problems import problem_response
 from millrace_platform.tracing import SERVER_ERROR, RequestMeter
 
 REQUEST_ID_HEADER = b"x-request-id"
+_PORT = re.compile(rb":[0-9]*\Z")
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 
 _requests = logging.getLogger("millrace.request")
@@ -160,3 +170,23 @@ class ErrorHandling:
             return TimedOut()
         _faults.error("unhandled exception", exc_info=error)
         return problem_of_status(500)
+
+
+class HostCheck:
+    """Refuses requests that name another host than `hosts` in `Host`; only probes may, because they send an address.
+
+    So a page of a stranger whose name was made to resolve to our address gets no response (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower().encode() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in HEALTH_PATHS:
+            named = [value for name, value in scope["headers"] if name == b"host"]
+            if len(named) != 1:
+                raise BadRequest("The request must name one host. Send the header Host once.")
+            if _PORT.sub(b"", named[0]).lower() not in self._hosts:
+                raise problem_of_status(421, "This service has no such host. Send the request to its own address.")
+        await self._app(scope, receive, send)

@@ -2,12 +2,12 @@
 
 import os
 from ipaddress import ip_address
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from millrace_feeds.clock import SystemClock
 from millrace_platform.patterns import Pattern
@@ -22,6 +22,29 @@ BaseUrl = Annotated[
 Origin = Annotated[
     str, Pattern(r"^https?://[a-z0-9.\[\]:-]+$", "Give a scheme, a host in small letters and a port if any, no path.")
 ]
+Host = Annotated[
+    str, Pattern(r"^(\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]]+)$", "Give the name of a host, without a scheme and a port.")
+]
+
+KEY_LENGTH = 32
+"""Minimum length of a key in characters (RFC 7518, section 3.2)."""
+
+
+def _caller_keys(value: Any) -> Any:
+    """Return the keys in a comma-separated text; raise `PydanticCustomError` if one is too short or all are missing."""
+    if not isinstance(value, str):
+        return value
+    keys = [key.strip() for key in value.split(",")]
+    if any(len(key) < KEY_LENGTH for key in keys):
+        raise PydanticCustomError("caller_key", f"A key is too short. Give at least {KEY_LENGTH} characters.")
+    return keys
+
+
+CallerKeys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_caller_keys)]
+"""Keys of requests from one service to another, separated by commas: the first signs, all verify.
+
+The setting's name is `<caller>_<audience>_keys`, in the settings of both.
+"""
 
 
 class PoolSettings(BaseSettings):
@@ -69,6 +92,9 @@ class PlatformSettings(PoolSettings):
     """Ids of clients whose tokens are accepted, as a JSON list; the service `patients` issues tokens for the first."""
     auth_jwks_url: str | None = None
     """Address of the issuer's public keys; None: `<issuer>/.well-known/jwks.json`."""
+
+    hosts: tuple[Host, ...] = ("127.0.0.1", "localhost", "[::1]")
+    """Names that requests may have in `Host`, without a port, as a JSON list; probes may have any."""
 
     worker: str | None = None
     """Name of this process in the leases of streams; None: a new name at each start. A fixed name resumes its leases at
@@ -118,6 +144,15 @@ class PlatformSettings(PoolSettings):
                 "MILLRACE_CLOCK_AHEAD is refused: only `millrace up --clock` may shift the clock. Unset it.",
             )
         return self
+
+    def caller_keys(self, audience: str) -> dict[str, list[str]]:
+        """Return the keys with which others call this service, by caller: the settings `<caller>_<audience>_keys`."""
+        suffix = f"_{audience}_keys"
+        return {
+            name.removesuffix(suffix): [key.get_secret_value() for key in getattr(self, name)]
+            for name in type(self).model_fields
+            if name.endswith(suffix)
+        }
 
     def clock(self) -> SystemClock:
         """Return the clock of this process."""

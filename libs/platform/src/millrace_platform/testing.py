@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
@@ -27,9 +28,18 @@ from millrace_feeds.memory import MemoryTransport
 from millrace_feeds.settings import ConsumerSettings, LeaseSettings
 from millrace_feeds.testing import wait_until
 from millrace_feeds.transport import OutgoingRecord, Transport
-from millrace_platform.authentication import ALGORITHM, PRACTICE_GROUP, TOKEN_USE, TokenVerifier, Verifier, token_rules
+from millrace_platform.authentication import (
+    ALGORITHM,
+    PRACTICE_GROUP,
+    TOKEN_USE,
+    TokenVerifier,
+    Verifier,
+    token_rules,
+)
 from millrace_platform.ids import Uuid7
+from millrace_platform.internal import InternalAccess, internal_access
 from millrace_platform.service import Infrastructure, Subscription
+from millrace_platform.service_tokens import ServiceTokenSigner, ServiceTokenVerifier
 from millrace_platform.settings import PlatformSettings
 
 START = 1_800_000_000.0
@@ -186,12 +196,42 @@ class Listening:
         self._socket.close()
 
 
+SERVICE_KEY = "a key of two services, only for tests"
+"""A key that `run_app` accepts from every caller that has keys in the service's settings."""
+
+
 @asynccontextmanager
 async def run_app(app: FastAPI, **client_options: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Start the application in this process, yield an HTTP client of it, and stop it after the block."""
+    """Start the application in this process, yield an HTTP client of it, and stop it after the block.
+
+    Requests to `/internal` without `Authorization` carry the token of a caller that the endpoint admits.
+    """
+    settings: PlatformSettings = app.state.settings
+    name, clock = app.state.name, app.state.clock
+    keys = {caller: [*own, SERVICE_KEY] for caller, own in settings.caller_keys(name).items()}
+    app.state.service_tokens = ServiceTokenVerifier(name, keys, clock)
+
+    async def sign(request: httpx.Request) -> None:
+        access = _internal_access(app, request)
+        if access is not None and "Authorization" not in request.headers:
+            request.headers.update(
+                ServiceTokenSigner(access.callers[0], name, SERVICE_KEY, clock).headers(access.purpose)
+            )
+
     transport = httpx.ASGITransport(app)
+    hooks = {"request": [sign]}
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://service", **client_options) as client,
+        httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1", event_hooks=hooks, **client_options
+        ) as client,
     ):
         yield client
+
+
+def _internal_access(app: FastAPI, request: httpx.Request) -> InternalAccess | None:
+    """Return the check of callers of the endpoint that serves the request, None for other endpoints."""
+    for context in iter_route_contexts(app.routes):
+        if request.method in (context.methods or ()) and context.path_regex.match(request.url.path):
+            return internal_access(context.original_route)
+    return None

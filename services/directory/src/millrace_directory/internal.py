@@ -1,4 +1,4 @@
-"""Endpoints for operators and `millrace verify`; the load balancer doesn't route to them."""
+"""Endpoints for operators and `millrace verify`; no load balancer routes them."""
 
 from dataclasses import asdict
 from typing import Any
@@ -11,8 +11,10 @@ from millrace_directory.dependencies import InDirectory
 from millrace_directory.http import problems
 from millrace_directory.snapshot import NDJSON, snapshot
 from millrace_feeds.outbox import OUTBOX_TABLE
+from millrace_platform.internal import for_operators
 from millrace_platform.limits import open_stream
 from millrace_platform.responses import STREAM_HEADERS, json_response
+from millrace_platform.service_tokens import CallPurpose
 
 STALL = 60.0
 """Maximum seconds for each chunk of the snapshot: to read it from the database and send it to the client."""
@@ -27,6 +29,7 @@ router = APIRouter(prefix="/internal/directory", tags=["internal"])
 
 @router.get(
     "/snapshot",
+    dependencies=[for_operators(CallPurpose.SNAPSHOT)],
     summary="Read all entities",
     response_class=StreamingResponse,
     responses={200: {"description": "One entity a line.", "content": {NDJSON: {"schema": {"type": "string"}}}}},
@@ -41,13 +44,23 @@ async def get_directory_snapshot(request: Request) -> StreamingResponse:
     return StreamingResponse(lines, media_type=NDJSON, headers=STREAM_HEADERS)
 
 
-@router.post("/replay", summary="Publish all entities again", status_code=202, responses=problems(409))
+@router.post(
+    "/replay",
+    summary="Publish all entities again",
+    status_code=202,
+    dependencies=[for_operators(CallPurpose.REPLAY)],
+    responses=problems(409),
+)
 async def start_directory_replay(directory: InDirectory) -> dict[str, Any]:
     """Publish all entities under their current versions, marked as a replay. The status page shows the progress."""
     return asdict(await directory.replay.start())
 
 
-@router.get("/status", summary="Show the outbox, the relay and the last replay")
+@router.get(
+    "/status",
+    summary="Show the outbox, the relay and the last replay",
+    dependencies=[for_operators(CallPurpose.STATUS)],
+)
 async def get_directory_status(directory: InDirectory) -> Response:
     """Return the outbox (waiting events, age of the oldest), the relay, and the last replay of this instance."""
     async with directory.database.read() as session:

@@ -20,10 +20,12 @@ AGGREGATES = (practices, locations, providers, provider_locations, insurance_pla
 def create(settings: DirectorySettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:
     """Create the application; nothing is opened before its lifespan begins."""
     settings = settings or DirectorySettings()
+    infrastructure = infrastructure or Infrastructure.of(settings)
     return create_app(
         settings,
         name="directory",
         title="Millrace directory",
         routers=[*(module.router for module in AGGREGATES), insurance_plans.public, reference.router, internal.router],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings)),
+        start=partial(bootstrap.start, settings, infrastructure),
+        clock=infrastructure.clock,
     )

@@ -34,6 +34,7 @@ from millrace_platform.application import ServiceRuntime
 from millrace_platform.persistence import open_service_database
 from millrace_platform.revocation import RevocationHandler, Revocations, RevocationVerifier
 from millrace_platform.service import Infrastructure, Subscription, aws_settings
+from millrace_platform.service_tokens import ServiceTokenSigner
 
 APPLICATION = "notifications"
 READS_PER_SECOND = 0.5
@@ -63,7 +64,9 @@ async def start(
     verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, clock))
     revocations = Revocations(database, clock)
     app.state.verifier = RevocationVerifier(verifier, revocations)
-    patients = await stack.enter_async_context(open_patients(settings.patients_url))
+    key = settings.notifications_patients_keys[0].get_secret_value()
+    tokens = ServiceTokenSigner(APPLICATION, "patients", key, clock)
+    patients = await stack.enter_async_context(open_patients(settings.patients_url, tokens))
     mailer = await stack.enter_async_context(open_mailer(settings))
     # Emails are personal data, so they are stored in memory only if they may be shown.
     recent_emails = RecentEmails(mailer, clock) if settings.notifications_show_mails else None

@@ -9,6 +9,8 @@ import httpx
 import msgspec
 import typer
 
+from millrace_platform.service_tokens import ADMIN_TOKEN, CallPurpose, operator_headers
+
 POLL_SECONDS: Final = 0.5
 REQUEST_TIMEOUT: Final = 5.0
 BAD_INPUT: Final = 2
@@ -56,11 +58,14 @@ def _format(mail: _Mail) -> str:
 def _read(url: str) -> list[_Mail]:
     """Return the sent emails, oldest first."""
     try:
-        response = httpx.get(f"{url}/internal/notifications/outbox", timeout=REQUEST_TIMEOUT)
+        headers = operator_headers(os.environ, "notifications", CallPurpose.SENT_EMAILS)
+        response = httpx.get(f"{url}/internal/notifications/outbox", headers=headers, timeout=REQUEST_TIMEOUT)
         response.raise_for_status()
     except httpx.HTTPStatusError as error:
         if error.response.status_code == httpx.codes.NOT_FOUND:
             _fail("The platform doesn't show its emails; only a local one does.", BAD_INPUT)
+        if error.response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            _fail(f"The notifications service refused the token. Set {ADMIN_TOKEN} to a valid one.", BAD_INPUT)
         _fail(f"The notifications service responded with {error.response.status_code}. Try again later.", BAD_INPUT)
     except httpx.HTTPError:
         _fail("The notifications service can't be reached. Try again later.", BAD_INPUT)

@@ -1,4 +1,4 @@
-"""Internal API for operators; the load balancer does not route to it."""
+"""Internal API for operators; no load balancer routes it."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -12,9 +12,11 @@ from millrace_notifications.delivery import repository as deliveries
 from millrace_notifications.dependencies import InNotifications
 from millrace_notifications.scheduled_email import repository as scheduled_emails
 from millrace_platform.errors import NotFound
+from millrace_platform.internal import for_operators
 from millrace_platform.openapi import problems
 from millrace_platform.resources import Schema
 from millrace_platform.responses import NO_STORE, json_response
+from millrace_platform.service_tokens import CallPurpose
 
 router = APIRouter(prefix="/internal/notifications", tags=["internal"])
 
@@ -35,7 +37,12 @@ class SentEmailList(Schema):
     items: list[SentEmail]
 
 
-@router.get("/outbox", summary="List the last sent emails", responses=problems(404))
+@router.get(
+    "/outbox",
+    summary="List the last sent emails",
+    dependencies=[for_operators(CallPurpose.SENT_EMAILS)],
+    responses=problems(404),
+)
 async def list_sent_emails(notifications: InNotifications, response: Response) -> SentEmailList:
     """Return the last sent emails. For development: 404 unless `MILLRACE_NOTIFICATIONS_SHOW_MAILS` is set."""
     if notifications.recent_emails is None:
@@ -49,7 +56,7 @@ async def list_sent_emails(notifications: InNotifications, response: Response) -
     )
 
 
-@router.get("/status", summary="Get the status")
+@router.get("/status", summary="Get the status", dependencies=[for_operators(CallPurpose.STATUS)])
 async def get_notifications_status(notifications: InNotifications) -> Response:
     """Return the waiting emails and deliveries, how overdue the oldest are in seconds, and this process's counts."""
     now = utc_now(notifications.clock)

@@ -20,10 +20,12 @@ def create(
 ) -> FastAPI:
     """Create the application; nothing is opened before its lifespan begins."""
     settings = settings or NotificationsSettings()
+    infrastructure = infrastructure or Infrastructure.of(settings)
     return create_app(
         settings,
         name="notifications",
         title="Millrace notifications",
         routers=[module.router for module in (webhooks, deliveries, internal)],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings), open_mailer),
+        start=partial(bootstrap.start, settings, infrastructure, open_mailer),
+        clock=infrastructure.clock,
     )

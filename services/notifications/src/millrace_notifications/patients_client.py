@@ -11,9 +11,10 @@ import httpx
 import msgspec
 
 from millrace_platform.context import service_agent
+from millrace_platform.service_tokens import CallPurpose, ServiceTokenSigner
 
 PURPOSE = "HOPERAT"
-"""Purpose of use that requests for contacts state: healthcare operations (HL7 PurposeOfUse)."""
+"""CallPurpose of use that requests for contacts state: healthcare operations (HL7 PurposeOfUse)."""
 TIMEOUT = httpx.Timeout(5.0)
 WAIT = 8
 """Seconds that `patients` waits for an account email before it returns an empty list."""
@@ -90,8 +91,9 @@ class _Lookup:
 class PatientsClient:
     """Implements `Contacts` and `AccountEmailQueue` over HTTP. Coalesces concurrent lookups of contacts."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, tokens: ServiceTokenSigner) -> None:
         self._client = client
+        self._tokens = tokens
         self._lookup: _Lookup | None = None
 
     async def find_contact(self, patient_id: str) -> Contact | None:
@@ -114,8 +116,10 @@ class PatientsClient:
             await asyncio.sleep(0)
             self._lookup = None
             body = {"patient_ids": sorted(lookup.patient_ids)}
-            headers = {"Purpose-Of-Use": PURPOSE}
-            response = await self._request("POST", "/internal/patients/contacts", json=body, headers=headers)
+            headers = {"CallPurpose-Of-Use": PURPOSE}
+            response = await self._request(
+                "POST", "/internal/patients/contacts", CallPurpose.CONTACTS, json=body, headers=headers
+            )
             lookup.contacts = {each.patient_id: each for each in _decode(response, _ContactList).items}
         except PatientsUnavailableError as error:
             lookup.reason = str(error)
@@ -125,17 +129,20 @@ class PatientsClient:
             lookup.finished.set()
 
     async def list_emails(self) -> Sequence[AccountEmail]:
-        response = await self._request("GET", f"/internal/patients/outbox?wait={WAIT}", timeout=WAIT_TIMEOUT)
+        response = await self._request(
+            "GET", f"/internal/patients/outbox?wait={WAIT}", CallPurpose.ACCOUNT_EMAILS, timeout=WAIT_TIMEOUT
+        )
         return _decode(response, _AccountEmailList).items
 
     async def delete(self, identifier: UUID) -> None:
-        response = await self._request("DELETE", f"/internal/patients/outbox/{identifier}")
+        response = await self._request("DELETE", f"/internal/patients/outbox/{identifier}", CallPurpose.ACCOUNT_EMAILS)
         if not response.is_success:
             raise PatientsUnavailableError(str(response.status_code))
 
-    async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+    async def _request(self, method: str, path: str, purpose: CallPurpose, **options: Any) -> httpx.Response:
+        headers = {**options.pop("headers", {}), **self._tokens.headers(purpose)}
         try:
-            return await self._client.request(method, path, **options)
+            return await self._client.request(method, path, headers=headers, **options)
         except (httpx.HTTPError, OSError) as error:
             raise PatientsUnavailableError(type(error).__name__) from None
 
@@ -160,8 +167,8 @@ def _is_uuid(text: str) -> bool:
 
 
 @asynccontextmanager
-async def open_patients(base_url: str) -> AsyncIterator[PatientsClient]:
+async def open_patients(base_url: str, tokens: ServiceTokenSigner) -> AsyncIterator[PatientsClient]:
     """Open a client of `patients` at the given URL."""
     agent = service_agent("notifications")
     async with httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, limits=CONNECTIONS, headers=agent) as client:
-        yield PatientsClient(client)
+        yield PatientsClient(client, tokens)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from millrace_platform.settings import PlatformSettings, Seconds
+from millrace_platform.settings import CallerKeys, PlatformSettings, Seconds
 
 
 class NotificationsSettings(PlatformSettings):
@@ -12,8 +12,12 @@ class NotificationsSettings(PlatformSettings):
 
     notifications_database_url: str = Field("postgresql://127.0.0.1:5432/notifications", repr=False)
     notifications_leases_table: str = "millrace-notifications-leases"
+    operator_notifications_keys: CallerKeys = ()
+    """Keys of `millrace` commands for requests to this service; only platforms on one machine have them."""
     patients_url: str = "http://127.0.0.1:8005"
     """URL of the service `patients`, which has the contacts of patients and queues account emails."""
+    notifications_patients_keys: CallerKeys = Field(min_length=1)
+    """Keys of requests to `patients`."""
 
     notifications_sender: str = "Millrace <no-reply@millrace.example>"
     """`From` address of all emails. Its domain or the address must be a verified identity in SES."""

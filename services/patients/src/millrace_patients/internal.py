@@ -1,4 +1,4 @@
-"""Internal API for operators and other services; the load balancer does not route to it."""
+"""Internal API for operators and other services; no load balancer routes it."""
 
 import asyncio
 from dataclasses import asdict
@@ -18,8 +18,10 @@ from millrace_patients.email_queue.service import QueuedEmail
 from millrace_patients.patient.repository import list_after
 from millrace_patients.wire import account_event, patient_event
 from millrace_platform.context import LongRequest, request_notes
+from millrace_platform.internal import for_operators, for_services
 from millrace_platform.resources import Schema
 from millrace_platform.responses import NO_STORE, json_response
+from millrace_platform.service_tokens import CallPurpose
 
 router = APIRouter(prefix="/internal/patients", tags=["internal"])
 
@@ -82,7 +84,12 @@ class ReplayResult(Schema):
     next: UUID | None
 
 
-@router.get("/outbox", summary="List queued emails", responses=problems(422))
+@router.get(
+    "/outbox",
+    summary="List queued emails",
+    dependencies=[for_services(CallPurpose.ACCOUNT_EMAILS, "notifications")],
+    responses=problems(422),
+)
 async def list_queued_emails(
     request: Request,
     patients: InPatients,
@@ -116,14 +123,25 @@ async def _wait_for_emails(request: Request, patients: Patients, limit: int, wai
         await asyncio.sleep(min(POLL_SECONDS, left))
 
 
-@router.delete("/outbox/{mail_id}", summary="Delete an email that was sent", status_code=204, responses=problems(422))
+@router.delete(
+    "/outbox/{mail_id}",
+    summary="Delete an email that was sent",
+    status_code=204,
+    dependencies=[for_services(CallPurpose.ACCOUNT_EMAILS, "notifications")],
+    responses=problems(422),
+)
 async def delete_queued_email(patients: InPatients, mail_id: UUID) -> None:
     """Remove an email from the queue; does nothing if it is already removed."""
     async with patients.units.begin() as work:
         await patients.emails.remove(work.session, mail_id)
 
 
-@router.post("/contacts", summary="Look up patients' contacts", responses=problems(422))
+@router.post(
+    "/contacts",
+    summary="Look up patients' contacts",
+    dependencies=[for_services(CallPurpose.CONTACTS, "notifications")],
+    responses=problems(422),
+)
 async def find_contacts(
     patients: InPatients,
     body: ContactRequest,
@@ -139,7 +157,12 @@ async def find_contacts(
     return ContactResources.model_validate({"items": found}, from_attributes=True)
 
 
-@router.get("/{patient_id}/booking-permissions", summary="Get what a patient may book", responses=problems(422))
+@router.get(
+    "/{patient_id}/booking-permissions",
+    summary="Get what a patient may book",
+    dependencies=[for_services(CallPurpose.BOOKING_PERMISSIONS, "scheduling")],
+    responses=problems(422),
+)
 async def get_booking_permissions(patients: InPatients, patient_id: UUID, response: Response) -> BookingPermissions:
     """Return whether the patient may book, and for whom.
 
@@ -159,7 +182,12 @@ async def get_booking_permissions(patients: InPatients, patient_id: UUID, respon
     )
 
 
-@router.post("/replay", summary="Publish patients and accounts again", responses=problems(422))
+@router.post(
+    "/replay",
+    summary="Publish patients and accounts again",
+    dependencies=[for_operators(CallPurpose.REPLAY)],
+    responses=problems(422),
+)
 async def publish_patient_replay(patients: InPatients, after: UUID | None = None) -> ReplayResult:
     """Publish the state of up to 5,000 patients and as many accounts with ids above `after`, marked as a replay.
 
@@ -176,7 +204,11 @@ async def publish_patient_replay(patients: InPatients, after: UUID | None = None
     return ReplayResult(count=len(events), next=end)
 
 
-@router.get("/status", summary="Get outbox, relay and consumer statistics")
+@router.get(
+    "/status",
+    summary="Get outbox, relay and consumer statistics",
+    dependencies=[for_operators(CallPurpose.STATUS)],
+)
 async def get_patients_status(patients: InPatients) -> Response:
     """Return the backlog of unpublished events (the outbox), and the state of the relay and of the consumer."""
     async with patients.units.database.read() as session:

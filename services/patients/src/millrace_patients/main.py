@@ -32,6 +32,7 @@ def create(
 ) -> FastAPI:
     """Create the application; nothing is opened before its lifespan begins. Tests replace all but the settings."""
     settings = settings or PatientsSettings()
+    infrastructure = infrastructure or Infrastructure.of(settings)
     modules = PATIENTS + (IDENTITY if settings.patients_identity == "local" else ())
     return create_app(
         settings,
@@ -41,8 +42,9 @@ def create(
         start=partial(
             bootstrap.start,
             settings,
-            infrastructure or Infrastructure.of(settings),
+            infrastructure,
             open_directory=open_directory,
             open_ledger=open_ledger,
         ),
+        clock=infrastructure.clock,
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from millrace_platform.revocation import TOKEN_LIFETIME_LIMIT
-from millrace_platform.settings import PlatformSettings, Seconds
+from millrace_platform.settings import CallerKeys, PlatformSettings, Seconds
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -22,6 +22,12 @@ class PatientsSettings(PlatformSettings):
     patients_leases_table: str = "millrace-patients-leases"
     patients_erasures_table: str = "millrace-erasures"
     """Table of the ids of erased persons, from which a restored backup is erased again."""
+    scheduling_patients_keys: CallerKeys = ()
+    """Keys of requests from `scheduling`."""
+    notifications_patients_keys: CallerKeys = ()
+    """Keys of requests from `notifications`."""
+    operator_patients_keys: CallerKeys = ()
+    """Keys of `millrace` commands for requests to this service; only platforms on one machine have them."""
     patients_identity: Literal["local", "cognito"] = "local"
     """Issuer of tokens: `local` for this service under `/v1/auth`, `cognito` for Amazon Cognito."""
 

@@ -43,6 +43,7 @@ async def start(
     as_of_writer = AsOfWriter(
         stores.redis, as_of, consumer.status, clock=infrastructure.clock, interval=settings.projector_as_of_interval
     )
+    app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, infrastructure.clock))
     app.state.status = StatusReader(consumer, stores.redis, monitor, projector)
 
     async def ping_read_model() -> None:

@@ -15,11 +15,13 @@ from millrace_projector.status import router
 def create(settings: ProjectorSettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:
     """Create the ASGI application; it opens no connections before its lifespan begins."""
     settings = settings or ProjectorSettings()
+    infrastructure = infrastructure or Infrastructure.of(settings)
     return create_app(
         settings,
         name="projector",
         title="Millrace projector",
         routers=[router],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings)),
+        start=partial(bootstrap.start, settings, infrastructure),
         unavailable_on=REDIS_UNAVAILABLE,
+        clock=infrastructure.clock,
     )

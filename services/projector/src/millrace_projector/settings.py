@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from millrace_platform.settings import PlatformSettings, Seconds
+from millrace_platform.settings import CallerKeys, PlatformSettings, Seconds
 
 
 class ProjectorSettings(PlatformSettings):
@@ -12,6 +12,8 @@ class ProjectorSettings(PlatformSettings):
     projector_leases_table: str = "millrace-projector-leases"
     directory_url: str = "http://127.0.0.1:8001"
     """Address of the directory, whose snapshot `millrace verify` reads."""
+    operator_projector_keys: CallerKeys = ()
+    """Keys of `millrace` commands for requests to this service; only platforms on one machine have them."""
 
     projector_scan_segments: int = Field(1, ge=1, le=64)
     """Number of segments of the source of truth that a rebuild reads in parallel; AWS recommends one for each 2 GB."""

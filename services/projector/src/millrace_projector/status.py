@@ -1,4 +1,4 @@
-"""Statistics of a projector worker and the read model, and their endpoint, which the load balancer doesn't publish."""
+"""Statistics of a projector worker and the read model, and their endpoint, which no load balancer routes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.status import ConsumerStatus
+from millrace_platform.internal import for_operators
+from millrace_platform.service_tokens import CallPurpose
 from millrace_projector.handler import Projector
 from millrace_projector.rebuild_monitor import RebuildMonitor
 from millrace_readmodel import layout
@@ -79,7 +81,7 @@ class StatusReader:
         )
 
 
-@router.get("/status")
+@router.get("/status", dependencies=[for_operators(CallPurpose.STATUS)])
 async def get_projector_status(request: Request) -> ProjectorStatus:
     """Get the status of this projector worker.
 

@@ -1,6 +1,7 @@
 """Compare the directory, the source of truth and the read model that the settings name."""
 
 import asyncio
+import os
 from typing import Final
 
 import httpx
@@ -9,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from redis.exceptions import RedisError
 
 from millrace_platform.context import service_agent
+from millrace_platform.service_tokens import CallPurpose, operator_headers
 from millrace_projector.settings import ProjectorSettings
 from millrace_projector.stores import Stores, open_stores
 from millrace_projector.verification import Findings, Verification
@@ -63,7 +65,8 @@ async def compare(stores: Stores, directory: httpx.AsyncClient, limit: int) -> F
     else:
         await audit.start()
     verification = Verification(audit, findings.add)
-    async with directory.stream("GET", "/internal/directory/snapshot") as response:
+    headers = operator_headers(os.environ, "directory", CallPurpose.SNAPSHOT)
+    async with directory.stream("GET", "/internal/directory/snapshot", headers=headers) as response:
         response.raise_for_status()
         await verification.read_directory(response.aiter_lines())
     await stores.truth.scan(verification.check)

@@ -43,6 +43,7 @@ async def start(
     sweep = GapSweep(
         refiner=refiner, shards=lambda: shards_at_tip(consumer.status()), interval=settings.refinery_sweep_interval
     )
+    app.state.verifier = await stack.enter_async_context(infrastructure.open_verifier(settings, infrastructure.clock))
     app.state.status = StatusReader(consumer, refiner, stats)
     return ServiceRuntime(
         tasks={"consumer": consumer.run, "sweep": sweep.run}, checks={"changes": consumer.check, "states": store.check}

@@ -14,10 +14,12 @@ from millrace_refinery.status import router
 def create(settings: RefinerySettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:
     """Create the application; connections are opened only when the server starts it."""
     settings = settings or RefinerySettings()
+    infrastructure = infrastructure or Infrastructure.of(settings)
     return create_app(
         settings,
         name="refinery",
         title="Millrace refinery",
         routers=[router],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings)),
+        start=partial(bootstrap.start, settings, infrastructure),
+        clock=infrastructure.clock,
     )

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from millrace_platform.settings import PlatformSettings, Seconds
+from millrace_platform.settings import CallerKeys, PlatformSettings, Seconds
 
 
 class RefinerySettings(PlatformSettings):
@@ -10,6 +10,8 @@ class RefinerySettings(PlatformSettings):
 
     refinery_table: str = "millrace-refinery"
     refinery_leases_table: str = "millrace-refinery-leases"
+    operator_refinery_keys: CallerKeys = ()
+    """Keys of `millrace` commands for requests to this service; only platforms on one machine have them."""
 
     refinery_gap_wait: Seconds = 5.0
     """Maximum time that a version waits for a missing earlier one."""

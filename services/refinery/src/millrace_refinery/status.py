@@ -1,4 +1,4 @@
-"""Statistics of a refinery worker, and their endpoint, which the load balancer doesn't publish."""
+"""Statistics of a refinery worker, and their endpoint, which no load balancer routes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ from fastapi import APIRouter, Request
 
 from millrace_feeds.consumer import Consumer
 from millrace_feeds.status import ConsumerStatus
+from millrace_platform.internal import for_operators
+from millrace_platform.service_tokens import CallPurpose
 from millrace_refinery.refiner import Refiner
 from millrace_refinery.stats import Stats
 
@@ -46,7 +48,7 @@ class StatusReader:
         )
 
 
-@router.get("/status")
+@router.get("/status", dependencies=[for_operators(CallPurpose.STATUS)])
 async def get_refinery_status(request: Request) -> RefineryStatus:
     """Get the status of this refinery worker.
 

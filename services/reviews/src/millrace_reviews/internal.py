@@ -1,4 +1,4 @@
-"""Internal API for operators; the load balancer does not route to it."""
+"""Internal API for operators; no load balancer routes it."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -7,9 +7,11 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import DateTime, column, distinct, func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
+from millrace_platform.internal import for_operators
 from millrace_platform.openapi import problems
 from millrace_platform.resources import Npi
 from millrace_platform.responses import json_response
+from millrace_platform.service_tokens import CallPurpose
 from millrace_reviews.dependencies import InApp
 from millrace_reviews.review.model import State
 from millrace_reviews.schema import flag, review
@@ -27,13 +29,23 @@ _STATES = select(review.c.state, func.count().label("number")).group_by(review.c
 _FLAGGED = select(func.count(distinct(flag.c.review_id)))
 
 
-@router.post("/replay", summary="Publish summaries again", responses=problems(422))
+@router.post(
+    "/replay",
+    summary="Publish summaries again",
+    dependencies=[for_operators(CallPurpose.REPLAY)],
+    responses=problems(422),
+)
 async def publish_summary_replay(app: InApp, after: After = None) -> SummaryBatch:
     """Publish up to 1,000 rating summaries with NPIs above `after` again, with their versions, marked as a replay."""
     return await app.summaries.publish_replay(after)
 
 
-@router.post("/recompute", summary="Recompute summaries", responses=problems(422))
+@router.post(
+    "/recompute",
+    summary="Recompute summaries",
+    dependencies=[for_operators(CallPurpose.RECOMPUTE)],
+    responses=problems(422),
+)
 async def recompute_summaries(app: InApp, after: After = None) -> SummaryBatch:
     """Recompute up to 1,000 rating summaries with NPIs above `after`; publish those that changed.
 
@@ -42,7 +54,7 @@ async def recompute_summaries(app: InApp, after: After = None) -> SummaryBatch:
     return await app.summaries.recompute(after)
 
 
-@router.get("/status", summary="Get statistics of reviews and feeds")
+@router.get("/status", summary="Get statistics of reviews and feeds", dependencies=[for_operators(CallPurpose.STATUS)])
 async def get_reviews_status(app: InApp) -> Response:
     """Return the number of reviews in each state and of flagged ones, and the state of outbox, relay and consumer.
 

@@ -19,10 +19,12 @@ MODULES = (moderation, reviews, replies, internal)
 def create(settings: ReviewsSettings | None = None, infrastructure: Infrastructure | None = None) -> FastAPI:
     """Create the application; nothing is opened before its lifespan begins."""
     settings = settings or ReviewsSettings()
+    infrastructure = infrastructure or Infrastructure.of(settings)
     return create_app(
         settings,
         name="reviews",
         title="Millrace reviews",
         routers=[module.router for module in MODULES],
-        start=partial(bootstrap.start, settings, infrastructure or Infrastructure.of(settings)),
+        start=partial(bootstrap.start, settings, infrastructure),
+        clock=infrastructure.clock,
     )

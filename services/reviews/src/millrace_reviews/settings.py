@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from millrace_platform.settings import PlatformSettings, Seconds
+from millrace_platform.settings import CallerKeys, PlatformSettings, Seconds
 
 DAY = 86_400.0
 
@@ -14,6 +14,8 @@ class ReviewsSettings(PlatformSettings):
 
     reviews_database_url: str = Field("postgresql://127.0.0.1:5432/reviews", repr=False)
     reviews_leases_table: str = "millrace-reviews-leases"
+    operator_reviews_keys: CallerKeys = ()
+    """Keys of `millrace` commands for requests to this service; only platforms on one machine have them."""
 
     reviews_window: Seconds = 90 * DAY
     """Time after a visit's completion during which its review may be created or changed."""

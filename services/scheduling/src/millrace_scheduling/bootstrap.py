@@ -11,6 +11,7 @@ from millrace_platform.background import Task
 from millrace_platform.persistence import open_relay, open_service_database
 from millrace_platform.revocation import RevocationHandler, Revocations, RevocationVerifier
 from millrace_platform.service import Infrastructure, Subscription
+from millrace_platform.service_tokens import ServiceTokenSigner
 from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
 from millrace_scheduling.appointment.time_zones import publish_time_zone
 from millrace_scheduling.availability.service import AvailabilityService
@@ -38,7 +39,7 @@ APPLICATION = "scheduling"
 READS_PER_SECOND = 0.5
 """Reads per second of each shard of `entities`; see decision 0016."""
 
-OpenPatients = Callable[[str], AbstractAsyncContextManager[Patients]]
+OpenPatients = Callable[[str, ServiceTokenSigner], AbstractAsyncContextManager[Patients]]
 """Type of `open_patients`, so that tests can replace it."""
 
 
@@ -58,7 +59,9 @@ async def start(
     units = UnitsOfWork(database, Envelopes(SOURCE, clock, ids))
     policy = create_visit_policy(settings)
     calendars = CalendarService(units, policy, publish_time_zone)
-    patients = await stack.enter_async_context(open_patients(settings.patients_url))
+    key = settings.scheduling_patients_keys[0].get_secret_value()
+    tokens = ServiceTokenSigner(APPLICATION, "patients", key, clock)
+    patients = await stack.enter_async_context(open_patients(settings.patients_url, tokens))
     app.state.booking = booking = await create_booking_services(settings, units, ids, guard, patients)
     handler = CompositeHandler(
         (

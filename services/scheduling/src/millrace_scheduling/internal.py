@@ -1,4 +1,4 @@
-"""Endpoints for operators and other services, which the load balancer doesn't expose."""
+"""Endpoints for operators; no load balancer routes them."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -7,8 +7,10 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
+from millrace_platform.internal import for_operators
 from millrace_platform.openapi import problems
 from millrace_platform.responses import json_response
+from millrace_platform.service_tokens import CallPurpose
 from millrace_scheduling.calendar.tables import calendars
 from millrace_scheduling.dependencies import InScheduling
 from millrace_scheduling.dirty_marks import dirty_openings
@@ -29,7 +31,12 @@ _COUNTS = select(
 )
 
 
-@router.post("/replay", summary="Publish openings, appointments and offers again", responses=problems(422))
+@router.post(
+    "/replay",
+    summary="Publish openings, appointments and offers again",
+    dependencies=[for_operators(CallPurpose.REPLAY)],
+    responses=problems(422),
+)
 async def replay_scheduling(
     scheduling: InScheduling, after: str | None = None, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE
 ) -> ReplayPage:
@@ -37,7 +44,7 @@ async def replay_scheduling(
     return await publish_replay_page(scheduling.units, after, limit)
 
 
-@router.get("/status", summary="Show statistics")
+@router.get("/status", summary="Show statistics", dependencies=[for_operators(CallPurpose.STATUS)])
 async def get_scheduling_status(scheduling: InScheduling) -> Response:
     """Return statistics on outbox, relay, consumer, provider-locations, calendars, openings and tzdata."""
     async with scheduling.units.database.read() as session:

@@ -33,6 +33,7 @@ def create(
 ) -> FastAPI:
     """Create the application, which connects when its lifespan begins. Tests replace all but the settings."""
     settings = settings or SchedulingSettings()
+    infrastructure = infrastructure or Infrastructure.of(settings)
     return create_app(
         settings,
         name="scheduling",
@@ -41,8 +42,9 @@ def create(
         start=partial(
             bootstrap.start,
             settings,
-            infrastructure or Infrastructure.of(settings),
+            infrastructure,
             guard=guard or ReservationGuard(),
             open_patients=open_patients,
         ),
+        clock=infrastructure.clock,
     )

@@ -4,7 +4,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from millrace_platform.settings import PlatformSettings, Seconds
+from millrace_platform.settings import CallerKeys, PlatformSettings, Seconds
 
 SOURCE = "/services/scheduling"
 """The `source` of this service's events."""
@@ -16,9 +16,13 @@ class SchedulingSettings(PlatformSettings):
 
     patients_url: str = "http://127.0.0.1:8005"
     """Base URL of the service `patients`, which is asked before a booking is refused."""
+    scheduling_patients_keys: CallerKeys = Field(min_length=1)
+    """Keys of requests to `patients`."""
 
     scheduling_database_url: str = Field("postgresql://127.0.0.1:5432/scheduling", repr=False)
     scheduling_leases_table: str = "millrace-scheduling-leases"
+    operator_scheduling_keys: CallerKeys = ()
+    """Keys of `millrace` commands for requests to this service; only platforms on one machine have them."""
 
     scheduling_openings_interval: Seconds = 0.1
     """Time between two runs that publish changed openings."""

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from fastapi import FastAPI
 
 from millrace_platform.application import ServiceRuntime
+from millrace_platform.authentication import open_verifier
 from millrace_readmodel.dynamodb import truth_client
 from millrace_readmodel.near_cache import NearCache
 from millrace_readmodel.tracking import Limits
@@ -33,6 +34,7 @@ async def start(settings: SearchSettings, app: FastAPI, stack: AsyncExitStack) -
         settings.redis_url, key_spaces.all(), lexicons, limits=Limits(timeout=settings.search_redis_timeout)
     )
     as_of = AsOfPoller(near.send)
+    app.state.verifier = await stack.enter_async_context(open_verifier(settings, settings.clock()))
     app.state.key_spaces = key_spaces
     app.state.near_cache = near
     app.state.as_of = as_of

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from millrace_platform.settings import PlatformSettings, Seconds
+from millrace_platform.settings import CallerKeys, PlatformSettings, Seconds
 
 MIB = 1_048_576
 
@@ -11,6 +11,8 @@ class SearchSettings(PlatformSettings):
     """Settings of the search service. Cache sizes are in bytes per generation; during a switch there are two."""
 
     truth_table: str = "millrace-truth"
+    operator_search_keys: CallerKeys = ()
+    """Keys of `millrace` commands for requests to this service; only platforms on one machine have them."""
 
     search_partition_cache: int = Field(128 * MIB, ge=MIB)
     """Cache size for partitions; those of 1,000,000 provider-locations take about 90 MiB."""

@@ -95,7 +95,7 @@ async def restore() -> None:
     typer.echo("the emulator lost data: replaying all data through the feeds")
     await run_command("init")
     urls = {owner: os.environ[f"MILLRACE_{owner.upper()}_URL"] for owner in PUBLISHERS}
-    await replay_everything(urls, typer.echo)
+    await replay_everything(urls, os.environ, typer.echo)
     typer.echo("all data is in the outboxes")
 
 

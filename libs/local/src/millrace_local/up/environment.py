@@ -1,6 +1,7 @@
 """The variables that every process of a local platform gets."""
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -8,11 +9,15 @@ from pathlib import Path
 from millrace_local.ports import LOOPBACK, free_ports
 from millrace_local.routes import SERVICES
 from millrace_local.servers import ministack, valkey
+from millrace_platform.service_tokens import ADMIN_TOKEN, OPERATOR
 
 # Prefixes of the user's settings that commands in other terminals need too.
 _PASSED_ON = ("MILLRACE_", "OTEL_")
 # Settings of the platform as a whole, not for its processes.
-_OURS = ("MILLRACE_HOME", "MILLRACE_PORT", "MILLRACE_CLOCK_AHEAD", "MILLRACE_SUPERVISOR_PID")
+_OURS = ("MILLRACE_HOME", "MILLRACE_PORT", "MILLRACE_CLOCK_AHEAD", "MILLRACE_SUPERVISOR_PID", ADMIN_TOKEN)
+
+CALLS = (("scheduling", "patients"), ("notifications", "patients"))
+"""Services that call `/internal` of others: caller and audience."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,12 @@ def notifications_variables(port: int, webhook_key: Path) -> dict[str, str]:
         "MILLRACE_NOTIFICATIONS_WEBHOOK_LOOPBACK": "true",
         "MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE": str(webhook_key),
     }
+
+
+def caller_key_variables(random: Callable[[], str] = secrets.token_hex) -> dict[str, str]:
+    """Return new keys of requests between services, and of `millrace` commands to services, for this run."""
+    callers = (*CALLS, *((OPERATOR, service) for service in SERVICES))
+    return {f"MILLRACE_{caller.upper()}_{audience.upper()}_KEYS": random() for caller, audience in callers}
 
 
 def service_variables(service: str, ports: Ports, shared: Mapping[str, str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from millrace_local.up.child import Child, Clock
 from millrace_local.up.demo import Demo, PartFiles
 from millrace_local.up.environment import (
     Ports,
+    caller_key_variables,
     clock_variables,
     identity_variables,
     notifications_variables,
@@ -173,6 +174,7 @@ class Platform:
             **identity_variables(self._ports, self._options.port, self._options.home.master_key),
             **clock_variables(self._options.clock_ahead, os.getpid()),
             **notifications_variables(self._options.port, self._options.home.webhook_key),
+            **caller_key_variables(),
         }
         self._aws.marker.touch()
         self._stores = self._supervisor.start(
@@ -259,7 +261,7 @@ class Platform:
     async def _replay(self) -> None:
         self._output.say("the data in ministack is out of date: replaying all data through the feeds")
         owners = {name: self._ports.service_url(name) for name in PUBLISHERS}
-        await replay_everything(owners, self._output.say)
+        await replay_everything(owners, self._variables, self._output.say)
         self._aws_is_behind = False
 
 

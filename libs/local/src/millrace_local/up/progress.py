@@ -9,6 +9,7 @@ import httpx
 
 from millrace_local.up.child import Clock
 from millrace_platform.context import service_agent
+from millrace_platform.service_tokens import CallPurpose, operator_headers
 
 IMPORTER = "directory"
 """The service that runs imports."""
@@ -125,7 +126,8 @@ async def _statuses(
 
 async def _status(client: httpx.AsyncClient, variables: Mapping[str, str], stage: str) -> Any:
     try:
-        response = await client.get(f"{variables[f'MILLRACE_{stage.upper()}_URL']}/internal/{stage}/status")
+        url = f"{variables[f'MILLRACE_{stage.upper()}_URL']}/internal/{stage}/status"
+        response = await client.get(url, headers=operator_headers(variables, stage, CallPurpose.STATUS))
         return response.json() if response.status_code == httpx.codes.OK else None
     except (httpx.HTTPError, ValueError):
         return None

@@ -12,6 +12,7 @@ import msgspec
 
 from millrace_platform.context import service_agent
 from millrace_platform.errors import Unavailable
+from millrace_platform.service_tokens import CallPurpose, ServiceTokenSigner
 from millrace_scheduling.patient.model import BookingPermissions
 
 TIMEOUT = httpx.Timeout(2.0)
@@ -40,13 +41,18 @@ class _Permissions(msgspec.Struct, frozen=True):
 class PatientsClient:
     """Implements `Patients` over HTTP."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, tokens: ServiceTokenSigner) -> None:
         self._client = client
+        self._tokens = tokens
 
     async def find_permissions(self, patient_id: UUID) -> BookingPermissions:
+        path, headers = (
+            f"/internal/patients/{patient_id}/booking-permissions",
+            self._tokens.headers(CallPurpose.BOOKING_PERMISSIONS),
+        )
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                response = await self._client.get(f"/internal/patients/{patient_id}/booking-permissions")
+                response = await self._client.get(path, headers=headers)
             response.raise_for_status()
             found = msgspec.json.decode(response.content, type=_Permissions)
         except (httpx.HTTPError, OSError, msgspec.DecodeError):
@@ -57,8 +63,8 @@ class PatientsClient:
 
 
 @asynccontextmanager
-async def open_patients(url: str) -> AsyncIterator[PatientsClient]:
+async def open_patients(url: str, tokens: ServiceTokenSigner) -> AsyncIterator[PatientsClient]:
     """Open a client of the service at the base URL; close its connections at the end of the block."""
     agent = service_agent("scheduling")
     async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=CONNECTIONS, headers=agent) as client:
-        yield PatientsClient(client)
+        yield PatientsClient(client, tokens)

@@ -1,10 +1,12 @@
-"""HTTP endpoint for operators; the load balancer doesn't expose its path."""
+"""HTTP endpoint for operators; no load balancer routes its path."""
 
 from dataclasses import asdict, fields
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from millrace_platform.internal import for_operators
+from millrace_platform.service_tokens import CallPurpose
 from millrace_readmodel.cached_generation import CachedGeneration
 from millrace_readmodel.near_cache import NearCache
 from millrace_search.find.service import SearchService
@@ -35,7 +37,7 @@ class SearchStatus(BaseModel):
     searches: dict[str, int]
 
 
-@router.get("/status", summary="Get search statistics")
+@router.get("/status", summary="Get search statistics", dependencies=[for_operators(CallPurpose.STATUS)])
 async def get_search_status(request: Request) -> SearchStatus:
     """Get the read model's generation, cache sizes and hits, and search counts of this worker."""
     near: NearCache = request.app.state.near_cache
