@@ -136,13 +136,13 @@ def _prefixes(conditions: list[Any]) -> frozenset[str]:
 def compose(service: str) -> DeployedService:
     """Read `compose.yaml`, the Dockerfile of all services and the load balancer's configuration.
 
-    A value that contains a password is a secret, named after the password.
+    A value that contains a password or a key is a secret, named after its variable.
     """
     declared = yaml.safe_load(COMPOSE.read_text())["services"][service]
     dockerfile = DOCKERFILE.read_text()
     variables, secrets = {}, {}
     for name, value in declared["environment"].items():
-        if password := re.search(r"\$\{(\w+_PASSWORD):-", value):
+        if password := re.search(r"\$\{(\w+_(?:PASSWORD|KEY)):-", value):
             secrets[name] = f"<password {password[1]}>"
         else:
             variables[name] = value.replace(f"{APP}-{COMPOSE_ENVIRONMENT}-", f"{APP}-{ENVIRONMENT}-")

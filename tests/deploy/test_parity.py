@@ -1,6 +1,7 @@
 """Copilot, ECS, Compose, the services' settings and the local platform agree."""
 
 import importlib
+import json
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from millrace_local import routes
+from millrace_local.up.environment import CALLS
 from millrace_platform.settings import PlatformSettings
 from tests.deploy.names import (
     APP,
@@ -16,6 +18,7 @@ from tests.deploy.names import (
     COMPOSE,
     COPILOT,
     DOCKERFILE,
+    DOMAIN,
     ECS,
     HTTP_SERVICES,
     REPOSITORY,
@@ -119,7 +122,9 @@ def test_compose_runs_the_deployed_service(service: str) -> None:
         assert getattr(here, attribute) == getattr(there, attribute), attribute
     assert here.size[1] == there.size[1], "memory"
     sealed = {"MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS"}  # a key file in Compose
-    assert here.secrets.keys() == there.secrets.keys() - sealed
+    commands = {f"MILLRACE_OPERATOR_{service.upper()}_KEYS"}  # on AWS operators send an admin's token
+    assert here.secrets.keys() - commands == there.secrets.keys() - sealed
+    assert commands <= here.secrets.keys()
     assert here.variables.keys() - ONLY_IN_COMPOSE.keys() == there.variables.keys() - ONLY_ON_AWS.keys()
     for name in here.variables.keys() & there.variables.keys():
         if name.startswith("MILLRACE_LISTEN_") or name.endswith(("_STREAM", "_TABLE")):
@@ -135,11 +140,29 @@ def test_copilot_and_compose_build_the_same_image(service: str) -> None:
     assert here["args"]["SERVICE"] == there["args"]["SERVICE"] == service
 
 
-def test_compose_routes_internal_paths_as_the_local_edge_does() -> None:
-    (names,) = re.findall(r"~\^/internal/\(\?<internal>([a-z|]+)\)", BALANCER.read_text())
-    assert {f"/internal/{name}" for name in names.split("|")} == {
-        path for path, _ in routes.RULES if path.startswith("/internal/")
+def test_compose_does_not_route_internal_paths() -> None:
+    assert "internal/" not in BALANCER.read_text()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_accepts_its_own_names_as_hosts(describe: Any, service: str) -> None:
+    hosts = set(json.loads(describe(service).variables["MILLRACE_HOSTS"]))
+    own, public = {service, f"{service}.{ENVIRONMENT}.{APP}.local"}, {DOMAIN, "localhost"}
+    assert "127.0.0.1" in hosts
+    assert hosts & own
+    assert hosts & public
+    assert hosts <= own | public | {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_callers_and_called_services_have_the_same_keys(describe: Any, service: str) -> None:
+    """Check that a service has exactly the keys of its own requests and of requests to it."""
+    pairs = {f"MILLRACE_{caller}_{called}_KEYS".upper(): {caller, called} for caller, called in CALLS}
+    assert {name for name in describe(service).secrets if name in pairs} == {
+        name for name, pair in pairs.items() if service in pair
     }
+    sources = {name: describe(service).secrets[name] for name, pair in pairs.items() if service in pair}
+    assert all(describe(other).secrets[name] == source for name, source in sources.items() for other in pairs[name])
 
 
 def test_compose_limits_streams_as_the_local_edge_does() -> None:
@@ -202,7 +225,7 @@ def test_service_listens_where_it_is_probed(describe: Any, service: str) -> None
 def test_service_has_the_paths_of_the_local_edge(describe: Any, service: str) -> None:
     if service not in routes.SERVICES:
         pytest.skip(f"{service} does not run on the local platform yet")
-    own = {path for path, owner in routes.RULES if owner == service and not path.startswith("/internal/")}
+    own = {path for path, owner in routes.RULES if owner == service}
     assert describe(service).prefixes == own
 
 
@@ -226,7 +249,9 @@ def test_named_streams_tables_and_alarms_are_created(describe: Any, service: str
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_imports_of_services_are_exported(describe: Any, service: str) -> None:
-    exported = set(exports(load(ECS / "access" / f"{service}.yml"), {**NAMES, "Name": service}))
+    exported = set()
+    for path in (ECS / "access").glob("*.yml"):
+        exported |= set(exports(load(path), {**NAMES, "Name": path.stem}))
     for path in (ECS / "data").glob("*.yml"):
         exported |= set(exports(load(path), NAMES))
     description = describe(service)
