@@ -24,7 +24,11 @@ FOR_SERVICES = {
 @pytest.fixture(scope="module")
 def tokens(platform: Platform) -> dict[str, dict[str, str]]:
     """Return headers with a valid access token of each role."""
-    return {role: platform.token(role) for role in ("patient", "staff", "support", "admin")}
+    practices = {"staff": [str(uuid4())]}
+    return {
+        role: platform.token(role, practices=practices.get(role, ()))
+        for role in ("patient", "staff", "support", "admin")
+    }
 
 
 def internal_operations(url: str) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Who may call `/internal` endpoints."""
+"""Callers that `/internal` endpoints admit."""
 
 from collections.abc import AsyncIterator
 

@@ -1,12 +1,11 @@
 """Tokens of requests between services, and the forgeries and repetitions that they must withstand."""
 
 import base64
+import hmac
 import json
 from typing import Any
 
 import pytest
-from joserfc import jws
-from joserfc.jwk import OctKey
 from pydantic import ValidationError
 
 from millrace_platform.service_tokens import (
@@ -48,9 +47,18 @@ def forged(clock: ManualClock, *, key: str = KEY, header: Any = None, **claims: 
     values = {"iss": "notifications", "aud": "patients", "purpose": "contacts", "iat": now, "exp": now + 30, **claims}
     sent = {name: value for name, value in values.items() if value is not None}
     protected = {"alg": "HS256", "typ": TYPE, "kid": "notifications", **(header or {})}
-    return jws.serialize_compact(
-        protected, json.dumps(sent).encode(), OctKey.import_key(key), algorithms=["HS256", "HS512"]
-    )
+    return signed(json.dumps(protected).encode(), json.dumps(sent).encode(), key)
+
+
+def signed(header: bytes, payload: bytes, key: str = KEY) -> str:
+    """Return a token of this header and payload with a valid signature."""
+    content = f"{encoded(header)}.{encoded(payload)}"
+    digest = "sha512" if b"HS512" in header else "sha256"
+    return f"{content}.{encoded(hmac.digest(key.encode(), content.encode(), digest))}"
+
+
+def encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def test_token_names_the_caller_and_its_purpose(signer: ServiceTokenSigner, verifier: ServiceTokenVerifier) -> None:
@@ -127,7 +135,7 @@ def test_token_of_the_future_is_invalid(clock: ManualClock, verifier: ServiceTok
 def test_token_with_another_header_is_invalid(
     clock: ManualClock, verifier: ServiceTokenVerifier, header: dict[str, Any]
 ) -> None:
-    with pytest.raises((InvalidTokenError, ValueError)):
+    with pytest.raises(InvalidTokenError):
         verifier.verify(forged(clock, header=header))
 
 
@@ -138,13 +146,13 @@ def test_key_of_another_audience_is_not_accepted(clock: ManualClock, verifier: S
 
 def test_unsigned_token_is_invalid(clock: ManualClock, verifier: ServiceTokenVerifier) -> None:
     header, payload, _ = forged(clock).split(".")
-    none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": TYPE, "kid": "notifications"}).encode())
-    for token in (f"{header}.{payload}.", f"{none.decode().rstrip('=')}.{payload}."):
+    none = encoded(json.dumps({"alg": "none", "typ": TYPE, "kid": "notifications"}).encode())
+    for token in (f"{header}.{payload}.", f"{none}.{payload}."):
         with pytest.raises(InvalidTokenError):
             verifier.verify(token)
 
 
-NESTED = base64.urlsafe_b64encode(b"[" * 3000).decode()
+NESTED = encoded(b"[" * 3000)
 
 
 @pytest.mark.parametrize(
@@ -158,10 +166,9 @@ def test_malformed_token_is_invalid(verifier: ServiceTokenVerifier, token: str) 
 
 @pytest.mark.parametrize("payload", [b"[" * 3000, b"[]", b"\xff", b""])
 def test_signed_but_malformed_payload_is_invalid(verifier: ServiceTokenVerifier, payload: bytes) -> None:
-    header = {"alg": "HS256", "typ": TYPE, "kid": "notifications"}
-    token = jws.serialize_compact(header, payload, OctKey.import_key(KEY), algorithms=["HS256"])
+    header = json.dumps({"alg": "HS256", "typ": TYPE, "kid": "notifications"}).encode()
     with pytest.raises(InvalidTokenError):
-        verifier.verify(token)
+        verifier.verify(signed(header, payload))
 
 
 def test_keys_are_rotated_without_a_refused_request(clock: ManualClock) -> None:

@@ -1,8 +1,8 @@
 """Sign and verify the tokens that requests between services carry.
 
 A token is a JWS in compact form, signed with HS256 by a key that only its caller and its audience have (RFC 7515,
-RFC 7518 section 3.2), so a key proves one caller to one audience and nothing elsewhere. It is told apart from an access
-token by its type `service+jwt`. Claims: `iss` (the caller), `aud` (the called service), `purpose`, `iat` and `exp`.
+RFC 7518 section 3.2), so a key proves one caller to one audience and nothing elsewhere. Its type `service+jwt`
+distinguishes it from an access token. Claims: `iss` (the caller), `aud` (the called service), `purpose`, `iat`, `exp`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ ADMIN_TOKEN: Final = "MILLRACE_ADMIN_TOKEN"  # noqa: S105 # a variable's name
 
 
 class CallPurpose(StrEnum):
-    """What a request between services is for; a token is valid only for the endpoints of its purpose."""
+    """Purpose of a request between services; a token is valid only for the endpoints of its purpose."""
 
     STATUS = "status"
     REPLAY = "replay"

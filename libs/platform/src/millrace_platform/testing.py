@@ -196,7 +196,7 @@ class Listening:
         self._socket.close()
 
 
-SERVICE_KEY = "a key of two services, only for tests"
+SERVICE_KEY = "a key of two services for tests only"
 """A key that `run_app` accepts from every caller that has keys in the service's settings."""
 
 
