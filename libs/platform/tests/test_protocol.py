@@ -10,8 +10,8 @@ from millrace_platform.protocol import detect_vanished_peers
 
 from .connections import served
 
-GET = b"GET /v1/items/1 HTTP/1.1\r\nhost: sample\r\n\r\n"
-STREAM = b"GET /v1/endless?first=begin HTTP/1.1\r\nhost: sample\r\n\r\n"
+GET = b"GET /v1/items/1 HTTP/1.1\r\nhost: localhost\r\n\r\n"
+STREAM = b"GET /v1/endless?first=begin HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def short_input_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("short_input_time")
 class TestLateInput:
-    @pytest.mark.parametrize("sent", [b"G", b"GET / HTTP/1.1\r\nhost: sam", GET + b"GET /v1/items/2 HT"])
+    @pytest.mark.parametrize("sent", [b"G", b"GET / HTTP/1.1\r\nhost: loc", GET + b"GET /v1/items/2 HT"])
     async def test_half_sent_head_is_refused_and_its_connection_closed(self, sent: bytes) -> None:
         async with served() as service, service.connect() as connection:
             connection.send(sent)
@@ -38,19 +38,19 @@ class TestLateInput:
 
     async def test_rest_of_a_refused_body_that_does_not_arrive_closes_the_connection(self) -> None:
         async with served(body_limit=10) as service, service.connect() as connection:
-            connection.send(b"POST /v1/bytes HTTP/1.1\r\nhost: sample\r\ncontent-length: 100\r\n\r\nsome")
+            connection.send(b"POST /v1/bytes HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nsome")
             assert (await connection.read_to_end()).startswith(b"HTTP/1.1 413 ")
 
     async def test_connection_is_reused_after_the_rest_of_a_refused_body(self) -> None:
         async with served(body_limit=10) as service, service.connect() as connection:
-            connection.send(b"POST /v1/bytes HTTP/1.1\r\nhost: sample\r\ncontent-length: 14\r\n\r\nsome")
+            connection.send(b"POST /v1/bytes HTTP/1.1\r\nhost: localhost\r\ncontent-length: 14\r\n\r\nsome")
             await connection.read_until(b"\r\n\r\n")
             connection.send(b"x" * 10 + GET)
             assert b'{"key":"1"}' in await connection.read_until(b'"1"}')
 
     async def test_running_request_is_not_ended(self) -> None:
         async with served(request_timeout=0.3) as service, service.connect() as connection:
-            connection.send(b"GET /v1/forever HTTP/1.1\r\nhost: sample\r\nconnection: close\r\n\r\n")
+            connection.send(b"GET /v1/forever HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             assert (await connection.read_to_end()).startswith(b"HTTP/1.1 504 ")
 
 
