@@ -18,7 +18,7 @@ async def begin_upload(service: SampleServer, stack: AsyncExitStack, source: str
     """Send the head and the first byte of an upload, and return when the service waits for the rest."""
     connection = await stack.enter_async_context(service.connect())
     connection.send(
-        b"POST /v1/bytes HTTP/1.1\r\nhost: sample\r\ncontent-length: 2\r\nexpect: 100-continue\r\n"
+        b"POST /v1/bytes HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\nexpect: 100-continue\r\n"
         b"x-forwarded-for: " + source.encode() + b"\r\n\r\n"
     )
     await connection.read_until(b"100 Continue\r\n\r\n")
@@ -29,7 +29,7 @@ async def begin_upload(service: SampleServer, stack: AsyncExitStack, source: str
 async def begin_request(service: SampleServer, stack: AsyncExitStack) -> None:
     """Occupy the only place for requests."""
     connection = await stack.enter_async_context(service.connect())
-    connection.send(b"GET /v1/forever HTTP/1.1\r\nhost: sample\r\n\r\n")
+    connection.send(b"GET /v1/forever HTTP/1.1\r\nhost: localhost\r\n\r\n")
     await wait_until(lambda: is_status(service, "/v1/items/1", 503))
 
 
@@ -117,7 +117,7 @@ class TestStreams:
 
     async def test_connection_of_a_stream_is_closed_with_it(self) -> None:
         async with served() as service, service.connect() as connection:
-            connection.send(b"GET /v1/stream HTTP/1.1\r\nhost: sample\r\n\r\n")
+            connection.send(b"GET /v1/stream HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert b"connection: close" in (await connection.read_to_end()).lower()
 
 
@@ -131,9 +131,9 @@ class TestHead:
 
     async def test_connection_serves_further_requests_after_head_of_a_body_of_unknown_length(self) -> None:
         async with served() as service, service.connect() as connection:
-            connection.send(b"HEAD /v1/unannounced HTTP/1.1\r\nhost: sample\r\n\r\n")
+            connection.send(b"HEAD /v1/unannounced HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert (await connection.read_until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
-            connection.send(b"GET /v1/items/1 HTTP/1.1\r\nhost: sample\r\n\r\n")
+            connection.send(b"GET /v1/items/1 HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert (await connection.read_until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
 
     async def test_cancelled_application_of_a_head_is_no_error(self, caplog: pytest.LogCaptureFixture) -> None:

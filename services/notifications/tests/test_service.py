@@ -43,6 +43,7 @@ async def stream(
     monkeypatch.setenv("MILLRACE_NOTIFICATIONS_DATABASE_URL", postgres_dsn)
     monkeypatch.setenv("MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE", str(tmp_path / "key"))
     monkeypatch.setenv("MILLRACE_NOTIFICATIONS_SHOW_MAILS", "true")
+    monkeypatch.setenv("MILLRACE_NOTIFICATIONS_PATIENTS_KEYS", SERVICE_KEY)
     for name, variable in TABLES.items():
         monkeypatch.setenv(variable, names[name])
     async with kinesis_client() as kinesis, dynamodb_client() as dynamodb:

@@ -14,7 +14,7 @@ from millrace_platform.context import service_agent
 from millrace_platform.service_tokens import CallPurpose, ServiceTokenSigner
 
 PURPOSE = "HOPERAT"
-"""CallPurpose of use that requests for contacts state: healthcare operations (HL7 PurposeOfUse)."""
+"""Purpose of use that requests for contacts state: healthcare operations (HL7 PurposeOfUse)."""
 TIMEOUT = httpx.Timeout(5.0)
 WAIT = 8
 """Seconds that `patients` waits for an account email before it returns an empty list."""
@@ -116,7 +116,7 @@ class PatientsClient:
             await asyncio.sleep(0)
             self._lookup = None
             body = {"patient_ids": sorted(lookup.patient_ids)}
-            headers = {"CallPurpose-Of-Use": PURPOSE}
+            headers = {"Purpose-Of-Use": PURPOSE}
             response = await self._request(
                 "POST", "/internal/patients/contacts", CallPurpose.CONTACTS, json=body, headers=headers
             )
