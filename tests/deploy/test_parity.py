@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 
 from millrace_local import routes
 from millrace_local.up.environment import CALLS
+from millrace_platform.headers import DEFAULTS
 from millrace_platform.settings import PlatformSettings
 from tests.deploy.names import (
     APP,
@@ -170,6 +171,16 @@ def test_compose_limits_streams_as_the_local_edge_does() -> None:
     assert {path for path, block in blocks if "limit_conn streams " in block and "proxy_buffering off" in block} == (
         routes.STREAMS
     )
+
+
+def test_compose_protects_readers_of_its_own_responses_as_the_services_do() -> None:
+    configuration = BALANCER.read_text()
+    for name, value in DEFAULTS:
+        variable = f"$own_{name.decode().removeprefix('x-').replace('-', '_')}"
+        own = re.search(rf'map \S+ \{variable} \{{\s*"" (".*?"|[^"]+?);', configuration)
+        assert own is not None, name
+        assert own[1].strip('"') == value.decode()
+        assert re.search(rf"add_header {name.decode()} \{variable} always;", configuration, re.IGNORECASE), name
 
 
 def test_every_stated_difference_exists() -> None:

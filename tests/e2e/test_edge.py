@@ -40,7 +40,7 @@ def test_every_service_protects_the_reader_of_its_responses(http: httpx.Client) 
     paths = ["/", "/docs", "/openapi.json", "/healthz", "/nowhere", *(path for path, _ in RULES)]
     for path in paths:
         response = http.get(path)
-        for name in ("x-content-type-options", "content-security-policy", "cache-control"):
+        for name in ("x-content-type-options", "content-security-policy", "referrer-policy", "cache-control"):
             assert len(response.headers.get_list(name)) == 1, (path, name)
         assert response.headers["x-content-type-options"] == "nosniff"
 

@@ -24,6 +24,7 @@ RESPONSES = [
     ("GET", "/openapi.json", 200),
     ("GET", "/nowhere", 404),
     ("DELETE", "/v1/items/1", 405),
+    ("TRACE", "/v1/items/1", 405),
     ("GET", "/v1/error", 500),
     ("GET", "/v1/down", 503),
 ]
@@ -37,14 +38,28 @@ async def test_every_response_forbids_sniffing_embedding_and_caching(
     assert response.status_code == status
     assert response.headers.get_list("x-content-type-options") == ["nosniff"]
     assert response.headers.get_list("cache-control") == ["no-store"]
-    assert response.headers.get_list("content-security-policy") == ["default-src 'none'; frame-ancestors 'none'"]
+    assert response.headers.get_list("referrer-policy") == ["no-referrer"]
+    [policy] = response.headers.get_list("content-security-policy")
+    assert policy.split("; ") == [
+        "default-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "object-src 'none'",
+        "sandbox",
+    ]
 
 
 async def test_malformed_http_gets_the_same_headers() -> None:
     async with served() as service, service.connect() as connection:
         connection.send(b"NONSENSE\r\n\r\n")
         head = (await connection.read_to_end()).partition(b"\r\n\r\n")[0]
-    for field in (b"x-content-type-options: nosniff", b"cache-control: no-store", b"content-security-policy: "):
+    for field in (
+        b"x-content-type-options: nosniff",
+        b"cache-control: no-store",
+        b"content-security-policy: ",
+        b"referrer-policy: no-referrer",
+    ):
         assert field in head
 
 
@@ -66,7 +81,8 @@ def test_page_may_run_its_own_scripts_only() -> None:
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         assert f"{kind}-src 'self' 'sha256-{digest}'" in policy
     assert "unsafe-inline" not in policy
-    assert "frame-ancestors 'none'" in policy
+    for directive in ("frame-ancestors", "base-uri", "object-src"):
+        assert f"{directive} 'none'" in policy
 
 
 def preflight_headers(origin: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Second factors: one-time codes, recovery codes, and what accounts may do without one."""
 
+import base64
 import time
 from typing import Any
 from uuid import UUID
@@ -83,6 +84,7 @@ class TestSignIn:
     async def test_recovery_code_is_valid_once_and_reported(self, service: Service, account: Account) -> None:
         enrolled = await service.enroll(account)
         code = enrolled.recovery_codes[3]
+        assert len(base64.b32decode(code.replace("-", "").upper())) * 8 >= 112
         await service.sign_in("a@example.org", code=code.upper().replace("-", " "))
         assert (await service.queued_emails())[-1]["kind"] == "recovery_code_used"
         assert (await service.try_sign_in("a@example.org", code=code)).status_code == 401

@@ -166,6 +166,7 @@ async def test_responses_of_the_edge_say_how_to_store_and_read_them(
     assert response.headers.get_list("cache-control") == [cache]
     assert response.headers.get_list("x-content-type-options") == ["nosniff"]
     assert "content-security-policy" in response.headers
+    assert response.headers.get_list("referrer-policy") == ["no-referrer"]
 
 
 async def test_document_merges_available_services(client: httpx.AsyncClient) -> None:

@@ -10,9 +10,14 @@ Field = tuple[bytes, bytes]
 
 STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 """Only over HTTPS (RFC 6797, section 7.2); for a year and all subdomains."""
+POLICY: Final = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'; sandbox"
+)
+"""Content-Security-Policy of data. `default-src` covers neither `base-uri`, `form-action` nor `frame-ancestors`."""
 DEFAULTS: Final[tuple[Field, ...]] = (
     (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
 """Fields of responses that have none of that name: data that no cache stores, and no browser runs or embeds."""
@@ -51,9 +56,6 @@ def page_headers(html: str, *, styles_itself: bool = False) -> dict[str, str]:
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
+        "object-src 'none'",
     )
-    return {
-        "Cache-Control": "no-cache",
-        "Content-Security-Policy": "; ".join(policy),
-        "Referrer-Policy": "no-referrer",
-    }
+    return {"Cache-Control": "no-cache", "Content-Security-Policy": "; ".join(policy)}

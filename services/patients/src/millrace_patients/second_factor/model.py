@@ -15,7 +15,8 @@ DRIFT_STEPS = 1
 NOT_USED = -1
 """Step of a secret of which no code has been used."""
 RECOVERY_CODES = 10
-RECOVERY_BYTES = 10
+RECOVERY_BYTES = 15
+"""From 14 on (112 bits) a MAC of a code suffices, without a slow hash of passwords."""
 ISSUER = "Millrace"
 
 
@@ -57,7 +58,7 @@ def provisioning_uri(secret: bytes, email: str) -> str:
 
 
 def format_recovery_code(randomness: bytes) -> str:
-    """Return a recovery code of `RECOVERY_BYTES` random bytes, such as `abcd-efgh-ijkl-mnop`."""
+    """Return a recovery code of `RECOVERY_BYTES` random bytes, such as `abcd-efgh-ijkl-mnop-qrst-uvwx`."""
     text = base64.b32encode(randomness).decode().lower()
     return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
 
