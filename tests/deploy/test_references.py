@@ -1,9 +1,13 @@
-"""The reference pages name every metric, alarm and permission, and no other; the security page names real tests."""
+"""The reference pages name every metric, alarm and permission, and no other; the pages on security name real tests."""
 
 import re
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from tests.deploy.asvs import requirements
 from tests.deploy.names import APP, ECS, REPOSITORY, SERVICES
 from tests.deploy.templates import Evaluation, load
 
@@ -52,13 +56,69 @@ def test_every_permission_is_documented(service: str) -> None:
     assert rows == {}
 
 
-def test_tests_of_the_security_page_exist() -> None:
-    text = (REPOSITORY / "docs" / "explanation" / "security.md").read_text()
-    named = re.findall(r"`((?:libs|services|tests)/[^`:]+)((?:::\w+)*)`", text)
+SECURITY = REPOSITORY / "docs" / "explanation" / "security.md"
+ASVS = REPOSITORY / "docs" / "reference" / "asvs.md"
+STATES = ("met", "in part", "not met", "not applicable")
+EVIDENCE = re.compile(r"`((?:libs|services|tests|ecs|copilot|compose)/[^`:]+)((?:::\w+)*)`")
+
+
+@pytest.mark.parametrize("path", [SECURITY, ASVS], ids=lambda path: path.stem)
+def test_tests_that_pages_on_security_name_exist(path: Path) -> None:
+    named = EVIDENCE.findall(path.read_text())
     assert len(named) > 20
-    for path, names in named:
-        assert (REPOSITORY / path).exists(), path
+    for file, names in named:
+        assert (REPOSITORY / file).exists(), file
         for name in names.split("::")[1:]:
-            assert re.search(rf"^ *(async def|def|class) {name}\b", (REPOSITORY / path).read_text(), re.M), (
-                f"{path} {name}"
+            assert re.search(rf"^ *(async def|def|class) {name}\b", (REPOSITORY / file).read_text(), re.M), (
+                f"{file} {name}"
             )
+
+
+class Requirement(NamedTuple):
+    """A row of the page on ASVS."""
+
+    number: str
+    level: int
+    state: str
+    answer: str
+    evidence: str
+
+
+def rows() -> list[Requirement]:
+    """Return the rows of the page on ASVS; raise ValueError for one with another number of cells."""
+    found = []
+    for line in re.findall(r"^\| (\d.*) \|$", ASVS.read_text(), re.M):
+        number, level, state, answer, evidence = re.split(r" \| ?", line)
+        found.append(Requirement(number, int(level), state, answer, evidence))
+    return found
+
+
+def test_asvs_page_has_each_requirement_of_both_levels_once() -> None:
+    assert [(row.number, row.level) for row in rows()] == [each for each in requirements() if each[1] <= 2]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.number)
+def test_each_requirement_has_a_state_and_what_proves_it(row: Requirement) -> None:
+    assert row.state in STATES
+    assert row.answer
+    proofs = re.findall(r"`([^`:]+)[^`]*`", row.evidence)
+    assert bool(proofs) is (row.state in {"met", "in part"})
+    for proof in proofs:
+        assert (REPOSITORY / proof).exists(), proof
+
+
+def test_asvs_page_counts_its_rows() -> None:
+    counted = Counter((row.state, row.level) for row in rows())
+    stated = re.findall(r"^\| ([a-z ]+) \| (\d+) \| (\d+) \| (\d+) \|$", ASVS.read_text(), re.M)
+    expected = [(state, counted[state, 1], counted[state, 2]) for state in STATES]
+    expected.append(("all", *(sum(counted[state, level] for state in STATES) for level in (1, 2))))
+    assert [(state, int(one), int(two), int(both)) for state, one, two, both in stated] == [
+        (state, one, two, one + two) for state, one, two in expected
+    ]
+
+
+def test_security_page_names_requirements_of_asvs() -> None:
+    threats = re.findall(r"^\| [^|]+ \| [^|]+ \| ([\d., ]+) \|", SECURITY.read_text(), re.M)
+    assert len(threats) > 20
+    numbers = {number for cell in threats for number in cell.split(", ")}
+    assert numbers <= {number for number, _ in requirements()}
