@@ -1,4 +1,7 @@
-"""The reference pages name every metric, alarm and permission, and no other; the pages on security name real tests."""
+"""The reference pages name every metric, alarm and permission, and no other; the pages on security name real tests.
+
+Decisions that extend or replace others are named there.
+"""
 
 import re
 from collections import Counter
@@ -122,3 +125,17 @@ def test_security_page_names_requirements_of_asvs() -> None:
     assert len(threats) > 20
     numbers = {number for cell in threats for number in cell.split(", ")}
     assert numbers <= {number for number, _ in requirements()}
+
+
+def test_decisions_that_extend_or_replace_others_are_named_there() -> None:
+    pages = {path.name[:4]: path.read_text() for path in (REPOSITORY / "docs" / "decisions").glob("[0-9]*.md")}
+    states = {number: text.split("\n\n")[1] for number, text in pages.items()}
+    later = {number: state for number, state in states.items() if re.search(r"· (extends|replaces) ", state)}
+    named = {(number, earlier) for number, state in later.items() for earlier in re.findall(r"\[(\d{4})\]", state)}
+    assert len(named) > 10
+    naming = {
+        (after, earlier)
+        for earlier in states.keys() - later.keys()
+        for after in re.findall(r"\[(\d{4})\]", states[earlier])
+    }
+    assert named == naming
