@@ -1,13 +1,16 @@
 """Tokens of ended sessions, of changed accounts and of erased persons have no power, here and in other services."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 
+from millrace_patients.account.cli import app as accounts_command
 from millrace_platform.authentication import Role
+from millrace_platform.testing import ManualClock
 
-from .running import PASSWORD, PRACTICE, Account, Service
+from .running import PASSWORD, PRACTICE, Account, Service, run_command, running, set_environment, settings_for
 
 EVERYWHERE = "/v1/auth/sign-out-everywhere"
 
@@ -126,3 +129,19 @@ async def test_other_services_learn_which_roles_an_account_has(service: Service)
     replayed = (await service.client.post("/internal/patients/replay")).json()
     assert replayed == {"count": 2, "next": None}
     assert {each.subject for each in service.feeds.envelopes()} == {f"account/{staff.id}", f"account/{admin.id}"}
+
+
+async def test_operator_ends_all_sessions_of_one_account(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_for(postgres_dsn)
+    set_environment(monkeypatch, settings)
+    # The command uses the system clock.
+    async with running(settings, ManualClock(time.time() - 1)) as service:
+        account, other = await service.account("a@example.org"), await service.account("b@example.org")
+        done = await run_command(accounts_command, "sign-out", "--email", "A@example.org")
+        assert (done.exit_code, done.stdout) == (0, f"{account.id}: no sessions\n")
+        for each, status in ((account, 401), (other, 200)):
+            body = {"refresh_token": each.tokens["refresh_token"]}
+            assert (await service.post("/v1/auth/refresh", body)).status_code == status
+            assert (await service.client.get(f"{each.path}/export", headers=each.headers)).status_code == status
+        unknown = await run_command(accounts_command, "sign-out", "--email", "c@example.org")
+        assert (unknown.exit_code, unknown.stderr) == (1, "There is no account with this email address.\n")

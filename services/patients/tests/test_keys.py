@@ -93,6 +93,10 @@ async def test_instances_share_keys_and_reload_them_after_a_restart(postgres_dsn
         assert await published_kids(again) == both
 
 
+async def test_generated_keys_have_128_bits_of_security(rotating: Service) -> None:
+    assert ring_of(rotating).signing_key().private.raw_value.key_size >= 3072
+
+
 async def test_private_keys_are_sealed_in_the_database(rotating: Service) -> None:
     async with rotating.database.read() as session:
         [sealed] = (await session.execute(select(signing_key.c.sealed))).scalars().all()

@@ -165,6 +165,7 @@ def send_invalid_requests(scene: Scene) -> None:
         scene.send("POST", "/v1/auth/sign-up", json={"email": f"{name} {email}"}),
         scene.send("POST", "/v1/auth/verify-email", json=scene.canaries.of("token", "password")),
         scene.send("POST", "/v1/auth/sign-in", json={"email": email, "password": f"not {canary['password']}"}),
+        scene.send("POST", "/v1/auth/password", scene.patient, json=scene.canaries.of("current_password", "password")),
         scene.send("POST", "/v1/auth/refresh", json={"refresh_token": canary["token"]}),
         scene.send("GET", "/v1/search", params={"near": canary["zip"], "name": name, "specialty": name}),
     ]

@@ -35,6 +35,7 @@ class Canaries:
         default_factory=lambda: {
             "email": f"canary{secrets.token_hex(6)}@example.org",
             "password": f"canary sentence {secrets.token_hex(6)}",
+            "current_password": f"canary guess {secrets.token_hex(6)}",
             "token": _canary_name("token"),
             **{name: _canary_name(name.replace("_", "")) for name in ("given_name", "family_name", "subscriber_name")},
             **{

@@ -12,7 +12,7 @@ from millrace_patients.account import repository
 from millrace_patients.account.model import Account, normalize_email
 from millrace_patients.account.publication import revoke_tokens
 from millrace_patients.account.roles import RoleService
-from millrace_patients.audit.model import Action
+from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.audit.repository import AuditTrail
 from millrace_patients.commands import report_errors
 from millrace_patients.composition import Core, open_core
@@ -126,6 +126,31 @@ async def _remove_factor(email: str) -> UUID:
             await revoke_tokens(work, found.id)
             await verifier.send_notice(work, key, EmailKind.SECOND_FACTOR_REMOVED)
             work.audit(create_entry(found.id, Action.DELETE, None))
+    return found.id
+
+
+@app.command("sign-out")
+def sign_out(
+    email: Annotated[
+        str, typer.Option(prompt=True, help="Email address of the account; prompted for if omitted.")
+    ] = "",
+) -> None:
+    """End all sessions of an account, such as one whose device was stolen; all services refuse its access tokens."""
+    address = _parse_email(email)
+    with report_errors():
+        typer.echo(f"{asyncio.run(_sign_out(address))}: no sessions")
+
+
+async def _sign_out(email: str) -> UUID:
+    async with _open(PatientsSettings()) as (core, units), units.begin() as work:
+        found = await _find_account(work.session, core, email)
+        await Sessions(Uuid7()).end_all(work.session, found.id, work.now)
+        await revoke_tokens(work, found.id)
+        work.audit(
+            AuditEntry(
+                person_id=found.id, action=Action.DELETE, target="account/sessions", purpose=Purpose.ADMINISTRATION
+            )
+        )
     return found.id
 
 

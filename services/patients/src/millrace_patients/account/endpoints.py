@@ -9,6 +9,7 @@ from millrace_patients.account.schemas import (
     AccountCreated,
     Credentials,
     EmailBody,
+    PasswordChange,
     RefreshBody,
     RolesBody,
     RolesResource,
@@ -99,6 +100,13 @@ async def reset_password(identity: InIdentity, source: InSource, body: TokenAndP
     """Set a new password for the emailed token, and end all sessions."""
     token, password = body.token.get_secret_value(), body.password.get_secret_value()
     await identity.registration.reset_password(token, password, source)
+
+
+@router.post("/password", summary="Change the password", status_code=204, responses=problems(401, 415, 422, 429, 503))
+async def change_password(identity: InIdentity, caller: InPrincipal, source: InSource, body: PasswordChange) -> None:
+    """Replace the caller's password, and end all sessions. Wrong current passwords count as those of a sign-in."""
+    current, password = body.current_password.get_secret_value(), body.password.get_secret_value()
+    await identity.registration.change_password(caller, current, password, source)
 
 
 @router.get("/accounts/{account_id}/roles", summary="Get an account's roles", responses=problems(401, 403, 404, 422))

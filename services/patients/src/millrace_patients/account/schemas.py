@@ -59,6 +59,13 @@ class TokenAndPassword(Body):
     password: NewPassword
 
 
+class PasswordChange(Body):
+    """The caller's current password, and the one to set."""
+
+    current_password: Password
+    password: NewPassword
+
+
 class Credentials(Body):
     """Credentials of a sign-in, with the token of a known device if there is one."""
 

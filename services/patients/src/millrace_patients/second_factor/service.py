@@ -12,11 +12,11 @@ from millrace_patients.email_queue.service import EmailKind, EmailQueue
 from millrace_patients.person.vault import PersonKey, Vault
 from millrace_patients.second_factor.model import encode_secret, find_step, normalize_code, provisioning_uri
 from millrace_patients.second_factor.repository import SecondFactor, SecondFactors
-from millrace_patients.session.service import Sessions
+from millrace_patients.session.service import Sessions, session_ended
 from millrace_patients.throttle.service import Attempt, Throttle
 from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.authentication import PRIVILEGED_ROLES, Principal, Role, require_recent
-from millrace_platform.errors import Conflict, FieldError, Unauthenticated, Unprocessable
+from millrace_platform.errors import Conflict, FieldError, Unprocessable
 
 SIGN_IN_SECONDS = 300.0
 """Maximum age in seconds of the sign-in that authorizes a change of the second factor."""
@@ -104,7 +104,7 @@ class SecondFactorService:
             created = await self.verifier.factors.create(work.session, key)
             address = await accounts.find_address(work.session, key)
             if address is None:
-                raise _session_ended()
+                raise session_ended()
             uri = provisioning_uri(created.secret, address.email)
         return Enrollment(encode_secret(created.secret), uri)
 
@@ -155,7 +155,7 @@ class SecondFactorService:
         require_recent(caller, self.verifier.clock, SIGN_IN_SECONDS)
         key = await self.verifier.vault.find_for_update(work.session, caller.subject)
         if key is None:
-            raise _session_ended()
+            raise session_ended()
         return key
 
     async def _require_code(self, work: UnitOfWork, caller: Principal, code: str) -> None:
@@ -189,12 +189,8 @@ def create_entry(account_id: UUID, action: Action, actor_id: UUID | None) -> Aud
 
 def _session_id(caller: Principal) -> UUID:
     if caller.session is None:
-        raise _session_ended()
+        raise session_ended()
     return UUID(caller.session)
-
-
-def _session_ended() -> Unauthenticated:
-    return Unauthenticated("The session has ended. Sign in again.", error="invalid_token")
 
 
 def _wrong_code() -> Unprocessable:

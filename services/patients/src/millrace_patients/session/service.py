@@ -11,6 +11,7 @@ from millrace_patients.crypto.sealing import derive_key, seal, unseal
 from millrace_patients.schema import account, refresh_token, session_table
 from millrace_patients.session.model import SessionLimits
 from millrace_platform.database import ReadSession, Session
+from millrace_platform.errors import Unauthenticated
 from millrace_platform.ids import Ids
 
 SESSIONS_LIMIT = 20
@@ -194,6 +195,11 @@ class Sessions:
             .offset(SESSIONS_LIMIT - 1)
         )
         await session.execute(_revoke(now).where(session_table.c.id.in_(newest)))
+
+
+def session_ended() -> Unauthenticated:
+    """Return the problem of a request that needs a live session, from an access token without one."""
+    return Unauthenticated("The session has ended. Sign in again.", error="invalid_token")
 
 
 def _response_key(token: str) -> bytes:

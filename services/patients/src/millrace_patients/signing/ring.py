@@ -21,6 +21,8 @@ from millrace_platform.jwks import MODULUS_BITS, PUBLIC_MEMBERS
 LOCK_KEY = 0x6D696C6C_7369676E
 """Advisory lock ("millsign") that lets one instance at a time create a key."""
 POLL_SECONDS = 60.0
+GENERATED_BITS = 3072
+"""Size of generated keys: 128 bits of security (NIST SP 800-57). Configured ones may have `MODULUS_BITS`."""
 
 _log = logging.getLogger("patients.signing")
 
@@ -127,7 +129,7 @@ class DatabaseKeyRing:
                 _log.warning("refreshing the signing keys failed", extra={"reason": type(error).__name__})
 
     async def _create_key(self, session: Session, now: float) -> None:
-        created = await asyncio.to_thread(RSAKey.generate_key, MODULUS_BITS)
+        created = await asyncio.to_thread(RSAKey.generate_key, GENERATED_BITS)
         kid = created.thumbprint()
         sealed = seal(self._key, created.as_pem(private=True), _label(kid))
         await session.execute(insert(signing_key).values(kid=kid, sealed=sealed, created_at=now))
