@@ -26,14 +26,14 @@ async def test_change_sets_the_password_and_ends_all_sessions(service: Service, 
 
 
 async def test_change_needs_the_current_password(service: Service, account: Account) -> None:
-    refused = await change(service, account, current="a guess of somebody")
+    refused = await change(service, account, current="a guess of a stranger")
     assert refused.status_code == 422
     assert [error["field"] for error in refused.json()["errors"]] == ["current_password"]
     await service.sign_in("a@example.org")
 
 
 async def test_guesses_are_delayed_like_those_at_a_sign_in(service: Service, account: Account) -> None:
-    statuses = [(await change(service, account, current="a guess of somebody")).status_code for _ in range(6)]
+    statuses = [(await change(service, account, current="a guess of a stranger")).status_code for _ in range(6)]
     assert statuses == [422] * 5 + [429]
 
 
