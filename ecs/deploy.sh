@@ -29,6 +29,9 @@ DATA=(streams tables database cache identity telemetry alarms service-alarms das
 # Consumers before producers, so that each new record has a reader.
 SERVICES=(refinery projector directory patients scheduling reviews notifications search)
 IN_NETWORK=" database cache "
+# Tags of the sidecars' images, which docs/how-to/deploy-with-ecs.md copies into own repositories.
+COLLECTOR=v0.49.0
+ROUTER=3.4.12
 
 dry_run=false
 yes=false
@@ -104,7 +107,19 @@ deploy() {
   }
 }
 
-network() { deploy network network.yml; }
+network() {
+  deploy network network.yml "S3PrefixList=$(prefix_list s3)" "DynamoDbPrefixList=$(prefix_list dynamodb)"
+}
+
+# Print the ID of the list of an AWS service's addresses in the region.
+prefix_list() {
+  if $dry_run; then
+    printf '<prefix list of %s>' "$1"
+    return
+  fi
+  aws ec2 describe-managed-prefix-lists --output text --query "PrefixLists[?ends_with(PrefixListName, '.$1') &&
+    !contains(PrefixListName, 'ipv6')].PrefixListId | [0]" | grep '^pl-' || fail "the region has no prefix list of $1"
+}
 
 # Replaces network beside a running Copilot environment: uses its network and its data.
 adopt() {
@@ -116,8 +131,7 @@ data() {
   for name in "$@"; do
     parameters=()
     if [[ $IN_NETWORK == *" $name "* ]]; then
-      parameters=("VpcId=$(exported VpcId)" "PrivateSubnets=$(exported PrivateSubnets)" \
-        "TaskSecurityGroup=$(exported TaskSecurityGroup)")
+      parameters=("VpcId=$(exported VpcId)" "PrivateSubnets=$(exported PrivateSubnets)")
     fi
     deploy "$name" "data/$name.yml" "${parameters[@]}"
   done
@@ -143,25 +157,27 @@ services() {
   needed MILLRACE_IMAGES "registry and prefix of the images"
   needed MILLRACE_TAG "tag of the images"
   needed MILLRACE_DOMAIN "domain name of the load balancer, used for links in emails"
-  local name own
+  local name own image collector router
+  # Assigned, because a failure within the arguments of a command wouldn't end the script.
+  collector=$(image collector "$COLLECTOR")
+  router=$(image router "$ROUTER")
   for name in "$@"; do
+    image=$(image "$name" "$MILLRACE_TAG")
     # ecs/services/<name>.json contains one "Key": "value" per line.
     mapfile -t own < <(sed -nE 's/^  "([A-Za-z]+)": "(.*)",?$/\1=\2/p' "services/$name.json")
-    deploy "$name" service.yml "${own[@]}" "Image=$(image "$name")" "Domain=$MILLRACE_DOMAIN" \
+    deploy "$name" service.yml "${own[@]}" "Image=$image" "CollectorImage=$collector" "RouterImage=$router" \
+      "Domain=$MILLRACE_DOMAIN" \
       "VpcId=$(exported VpcId)" "PrivateSubnets=$(exported PrivateSubnets)" "TaskSecurityGroup=$(exported TaskSecurityGroup)"
   done
 }
 
-# Print the image with its digest, because a tag may move between a deployment and a rollback.
+# image REPOSITORY TAG: print the image's URI with its digest.
 image() {
   if $dry_run; then
-    printf '%s/%s@<digest of %s>' "$MILLRACE_IMAGES" "$1" "$MILLRACE_TAG"
+    printf '%s/%s@<digest of %s>' "$MILLRACE_IMAGES" "$1" "$2"
     return
   fi
-  local digest
-  digest=$(aws ecr describe-images --repository-name "$app/$1" --image-ids "imageTag=$MILLRACE_TAG" \
-    --output text --query 'imageDetails[0].imageDigest') || fail "$app/$1 has no image with the tag $MILLRACE_TAG: push it first"
-  printf '%s/%s@%s' "$MILLRACE_IMAGES" "$1" "$digest"
+  ./image.sh "$1" "$2"
 }
 
 (($#)) || set -- network data platform access databases services

@@ -24,6 +24,11 @@ from tests.deploy.tools import run, tool
 
 VERSION = "v1.34.1"
 STACK_SET = f"{APP}-infrastructure"
+IMAGES = {
+    f"MILLRACE_{name.upper()}_IMAGE": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{APP}/{name}@sha256:{'0' * 64}"
+    for name in (*SERVICES, "collector")
+}
+"""The variables with the images that the manifests use."""
 BOOTSTRAP = """
 Parameters:
   AppName: {Type: String}
@@ -50,6 +55,16 @@ class Packages:
     def service(self, name: str, environment: str) -> Path:
         return self.directory / name / environment / f"{name}-{environment}.stack.yml"
 
+    def parameters(self, template: Path) -> dict[str, str]:
+        """Return the parameters with which Copilot deploys the template of an environment or of a service."""
+        given: dict[str, str] = json.loads(
+            template.with_name(template.name.replace(".stack.yml", ".yml"))
+            .with_suffix(".params.json")
+            .read_text()
+            .strip()
+        )["Parameters"]
+        return given
+
     def templates(self) -> list[Path]:
         """Return the files of all packaged templates, including addons."""
         return sorted(self.directory.rglob("*.yml"))
@@ -75,7 +90,7 @@ def package(cloud: Cloud, directory: Path) -> Packages:
 def _packagings(directory: Path) -> list[tuple[str, list[str], Path]]:
     environments = [(e, ["env", "package", "--name", e, "--force"], directory / e) for e in ENVIRONMENTS]
     services = [
-        (f"{s}/{e}", ["svc", "package", "--name", s, "--env", e, "--tag", "test"], directory / s / e)
+        (f"{s}/{e}", ["svc", "package", "--name", s, "--env", e], directory / s / e)
         for s in SERVICES
         for e in ENVIRONMENTS
     ]
@@ -83,9 +98,9 @@ def _packagings(directory: Path) -> list[tuple[str, list[str], Path]]:
 
 
 def _shell(cloud: Cloud) -> dict[str, str]:
-    """Return the shell variables that the manifests use; Copilot checks that the certificate exists for the domain."""
+    """Return the shell variables that the manifests use; Copilot checks that the certificate exists."""
     certificate = cloud.client("acm").request_certificate(DomainName=DOMAIN, ValidationMethod="DNS")
-    return {"MILLRACE_DOMAIN": DOMAIN, "MILLRACE_CERTIFICATE_ARN": certificate["CertificateArn"]}
+    return {"MILLRACE_DOMAIN": DOMAIN, "MILLRACE_CERTIFICATE_ARN": certificate["CertificateArn"], **IMAGES}
 
 
 def _application(cloud: Cloud, shell: Mapping[str, str]) -> Application:

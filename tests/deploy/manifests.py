@@ -15,13 +15,6 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Build(Strict):
-    dockerfile: Text
-    context: Text
-    target: Text | None = None
-    args: dict[str, str] | None = None
-
-
 class ContainerHealth(Strict):
     command: list[str]
     interval: Duration
@@ -31,7 +24,7 @@ class ContainerHealth(Strict):
 
 
 class Image(Strict):
-    build: Build
+    location: Text
     port: int
     healthcheck: ContainerHealth
 
@@ -79,8 +72,17 @@ class CountChange(Strict):
     range: Range
 
 
+class FromStack(Strict):
+    from_cfn: Text
+
+
+class FromSecretsManager(Strict):
+    secretsmanager: Text
+
+
 class Placement(Strict):
     placement: Literal["private"]
+    security_groups: list[FromStack] = []
 
 
 class Network(Strict):
@@ -104,10 +106,6 @@ class Logging(Strict):
 class Deployment(Strict):
     rolling: Literal["default"]
     rollback_alarms: list[Text]
-
-
-class FromStack(Strict):
-    from_cfn: Text
 
 
 class Sidecar(Strict):
@@ -140,7 +138,7 @@ class Service(Strict):
     logging: Logging
     deployment: Deployment
     variables: dict[str, Text | FromStack]
-    secrets: dict[str, Text | FromStack] = {}
+    secrets: dict[str, Text | FromStack | FromSecretsManager] = {}
     sidecars: dict[str, Sidecar]
     environments: dict[Literal["dev", "staging", "prod"], EnvironmentOverride]
 

@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from tests.deploy.names import APP, BALANCER, COMPOSE, COPILOT, DOCKERFILE, DOMAIN, ECS
+from tests.deploy.names import ACCOUNT, APP, BALANCER, COMPOSE, COPILOT, DOCKERFILE, DOMAIN, ECS, REGION
 from tests.deploy.templates import Evaluation, load
 
 ENVIRONMENT = "prod"
@@ -24,7 +24,7 @@ class DeployedService:
 
     `health` are the paths of health checks, `prefixes` the public paths, `secrets` the sources of secrets by variable,
     `size` the CPU units and MiB of a task. `tasks` are the minimum and maximum number; None in Compose, which has no
-    autoscaling and no alarms.
+    autoscaling, no alarms and no security groups.
     """
 
     port: int
@@ -36,7 +36,7 @@ class DeployedService:
     size: tuple[int | None, int]
     tasks: tuple[int, int] | None = None
     rollback_alarms: frozenset[str] = frozenset()
-    sidecar_images: Mapping[str, str] = field(default_factory=dict)
+    security_groups: frozenset[str] = frozenset()
 
 
 def copilot(service: str) -> DeployedService:
@@ -63,12 +63,17 @@ def copilot(service: str) -> DeployedService:
         size=(manifest["cpu"], manifest["memory"]),
         tasks=(count["min"], count["max"]),
         rollback_alarms=frozenset(manifest["deployment"]["rollback_alarms"]),
-        sidecar_images={name: sidecar["image"] for name, sidecar in manifest["sidecars"].items()},
+        security_groups=frozenset(_imported(each) for each in manifest["network"]["vpc"].get("security_groups", [])),
     )
 
 
 def _imported(value: Any) -> str:
-    return f"<export {value['from_cfn']}>" if isinstance(value, dict) else str(value)
+    match value:
+        case {"from_cfn": name}:
+            return f"<export {name}>"
+        case {"secretsmanager": name}:
+            return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}"
+    return str(value)
 
 
 def _addons(service: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -103,7 +108,7 @@ def ecs(service: str) -> DeployedService:
     own = json.loads((ECS / "services" / f"{service}.json").read_text())
     evaluation = Evaluation(template, {"App": APP, "Env": ENVIRONMENT, "Domain": DOMAIN, **own})
     resources = template["Resources"]
-    container, *sidecars = evaluation.value(resources["TaskDefinition"]["Properties"]["ContainerDefinitions"])
+    container, *_ = evaluation.value(resources["TaskDefinition"]["Properties"]["ContainerDefinitions"])
     public = evaluation.condition("IsPublic")
     deployed = evaluation.value(resources["PublicService" if public else "InternalService"]["Properties"])
     health = _probed(container["HealthCheck"]["Command"])
@@ -121,7 +126,7 @@ def ecs(service: str) -> DeployedService:
         rollback_alarms=frozenset(
             name for name in deployed["DeploymentConfiguration"]["Alarms"]["AlarmNames"] if not name.startswith("<")
         ),
-        sidecar_images={sidecar["Name"]: sidecar["Image"] for sidecar in sidecars},
+        security_groups=frozenset(deployed["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"]),
     )
 
 

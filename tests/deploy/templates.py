@@ -1,7 +1,7 @@
 """Reads CloudFormation templates (YAML with tags such as `!Sub`) and evaluates them for given parameters."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -79,7 +79,7 @@ class Evaluation:
     def _holds(self, node: Any) -> bool:
         match node:
             case {"Fn::Equals": [left, right]}:
-                return bool(self.value(left) == self.value(right))
+                return _text(self.value(left)) == _text(self.value(right))
             case {"Fn::Not": [inner]}:
                 return not self._holds(inner)
             case {"Fn::And": inner}:
@@ -123,6 +123,21 @@ class Evaluation:
         for part in path:
             found = found[self.value(part)]
         return found
+
+
+def _text(value: Any) -> str:
+    """Return a scalar as CloudFormation compares it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def resources(
+    template: Mapping[str, Any], kind: str, parameters: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and evaluated properties of each resource of a type that these parameters create."""
+    evaluation = Evaluation(template, parameters)
+    for name, resource in template.get("Resources", {}).items():
+        if resource["Type"] == kind and ("Condition" not in resource or evaluation.condition(resource["Condition"])):
+            yield name, evaluation.value(resource.get("Properties", {}))
 
 
 def exports(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
