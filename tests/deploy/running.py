@@ -154,10 +154,13 @@ def _environment(
         given["MILLRACE_REDIS_URL"] = cache_urls[service]
     if "MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS" in secrets:
         given["MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS"] = f'["{"k" * 43}="]'
+    # Keys of requests between services, which the templates generate.
+    given |= {name: "k" * 48 for name in secrets if name.endswith("_PATIENTS_KEYS")}
     url = f"MILLRACE_{service.upper()}_DATABASE_URL"
     if url in given:
         run_aside(lambda: postgres.create_database(service))
         given[url] = postgres.dsn(service)
         given["PGPASSWORD"] = "not-looked-at"
         given["PGSSLMODE"] = "disable"
+        given.pop("PGSSLROOTCERT", None)
     return given
