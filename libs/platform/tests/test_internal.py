@@ -102,6 +102,12 @@ async def test_refusal_says_what_to_do(client: httpx.AsyncClient, clock: ManualC
     assert refused["detail"] == "The token is for other requests. Sign it for the purpose of this endpoint."
 
 
+def test_document_describes_refusals(app: FastAPI) -> None:
+    paths = app.openapi()["paths"]
+    for operation in (paths[CONTACTS]["post"], paths[STATUS]["get"]):
+        assert {"401", "403", "503"} <= operation["responses"].keys()
+
+
 async def test_caller_is_checked_before_the_request_is_read(client: httpx.AsyncClient) -> None:
     assert (await client.post(CONTACTS, params={"number": "x"})).status_code == 401
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from millrace_platform.context import INTERNAL_PREFIX
 from millrace_platform.problems import PROBLEM_MEDIA_TYPE
 
 _TEXT: Final = {"type": "string"}
@@ -91,10 +92,17 @@ def require_unique_operation_ids(app: FastAPI) -> None:
 
 
 class ServiceApplication(FastAPI):
-    """A FastAPI application whose OpenAPI document contains the problem schemas and marks required headers."""
+    """A FastAPI application whose OpenAPI document contains the problem schemas and marks required headers.
+
+    Operations under `/internal` have the problems of the check of their callers.
+    """
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
+        for path, item in document["paths"].items():
+            for operation in item.values() if path.startswith(INTERNAL_PREFIX) else ():
+                for status, response in problems(401, 403, 503).items():
+                    operation["responses"].setdefault(str(status), response)
         for operation in (operation for item in document["paths"].values() for operation in item.values()):
             for parameter in operation.get("parameters", ()):
                 if parameter["in"] == "header":
