@@ -25,7 +25,7 @@ TEXT
   exit 2
 }
 
-DATA=(streams tables database cache identity telemetry alarms service-alarms dashboard firewall)
+DATA=(streams tables audit database cache identity telemetry alarms service-alarms dashboard firewall)
 # Consumers before producers, so that each new record has a reader.
 SERVICES=(refinery projector directory patients scheduling reviews notifications search)
 IN_NETWORK=" database cache "

@@ -100,6 +100,7 @@ def scheduling_spec(port: int, aws_port: int, database_url: str, environment: Ma
             **ministack.CREDENTIALS,
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{aws_port}",
             "MILLRACE_SCHEDULING_DATABASE_URL": database_url,
+            "MILLRACE_AUDIT_KEY": "a" * 43,
             "MILLRACE_LISTEN_PORT": str(port),
             "MILLRACE_LOG_LEVEL": "error",
             **MANY_VISITS,

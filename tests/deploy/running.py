@@ -38,7 +38,7 @@ Resources:
 Outputs:
   DatabaseKeyArn: {Value: !GetAtt Key.Arn, Export: {Name: !Sub '${App}-${Env}-DatabaseKeyArn'}}
 """
-DATA = ("streams", "tables", "identity", "telemetry", "alarms", "dashboard")
+DATA = ("streams", "tables", "audit", "identity", "telemetry", "alarms", "dashboard")
 """Templates that the emulator supports; it has no databases, caches or metric math in alarms."""
 
 
@@ -156,6 +156,8 @@ def _environment(
         given["MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS"] = f'["{"k" * 43}="]'
     # Keys of requests between services, which the templates generate.
     given |= {name: "k" * 48 for name in secrets if name.endswith("_PATIENTS_KEYS")}
+    if "MILLRACE_AUDIT_KEY" in secrets:
+        given["MILLRACE_AUDIT_KEY"] = "k" * 48
     url = f"MILLRACE_{service.upper()}_DATABASE_URL"
     if url in given:
         run_aside(lambda: postgres.create_database(service))

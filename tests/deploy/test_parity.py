@@ -55,6 +55,7 @@ ONLY_ON_AWS = {
     "MILLRACE_AUTH_CLIENT_IDS": "the client id of the local issuer is the default",
     "MILLRACE_PATIENTS_IDENTITY": "`patients` stores accounts itself",
     "MILLRACE_PATIENTS_KMS_KEY_ID": "the master key is a file on a volume",
+    "MILLRACE_AUDIT_ANCHORS_BUCKET": "anchors are files on a volume",
 }
 ONLY_IN_COMPOSE = {
     "AWS_ENDPOINT_URL": "the emulator",
@@ -64,6 +65,8 @@ ONLY_IN_COMPOSE = {
     "MILLRACE_AUTH_JWKS_URL": "the issuer's URL is the load balancer's, which containers can't reach",
     "MILLRACE_PATIENTS_MASTER_KEY_FILE": "replaces KMS",
     "MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE": "replaces a secret",
+    "MILLRACE_AUDIT_KEY_FILE": "replaces a secret",
+    "MILLRACE_AUDIT_ANCHORS_DIRECTORY": "replaces a bucket",
     "MILLRACE_NOTIFICATIONS_SHOW_MAILS": "there is no mail server",
     "MILLRACE_NOTIFICATIONS_WEBHOOK_LOOPBACK": "webhooks to this machine can be tried out",
 }
@@ -120,7 +123,7 @@ def test_compose_runs_the_deployed_service(service: str) -> None:
     for attribute in ("port", "health", "prefixes", "command"):
         assert getattr(here, attribute) == getattr(there, attribute), attribute
     assert here.size[1] == there.size[1], "memory"
-    sealed = {"MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS"}  # a key file in Compose
+    sealed = {"MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS", "MILLRACE_AUDIT_KEY"}  # key files in Compose
     commands = {f"MILLRACE_OPERATOR_{service.upper()}_KEYS"}  # on AWS operators send an admin's token
     assert here.secrets.keys() - commands == there.secrets.keys() - sealed
     assert commands <= here.secrets.keys()

@@ -13,6 +13,7 @@ from millrace_feeds import provision
 from millrace_feeds.aws import dynamodb_client
 from millrace_patients.erasure.ledger import create_ledger_table
 from millrace_patients.settings import PatientsSettings
+from millrace_platform.audit.key import KEY_LENGTH
 from millrace_projector import provision as projector
 from millrace_refinery import provision as refinery
 from tests.deploy.names import APP, ECS
@@ -92,6 +93,31 @@ def test_webhook_key_is_base64_of_32_bytes() -> None:
         value = listed["Fn::Sub"].replace("{{resolve:secretsmanager:${WebhookKey}}}", text)
         (key,) = json.loads(value)
         assert len(base64.b64decode(key, validate=True)) == 32
+
+
+@pytest.mark.parametrize("service", ["scheduling", "reviews"])
+def test_audit_key_has_enough_characters(service: str) -> None:
+    assert generator_of_secret(service, "AuditKey")["PasswordLength"] >= KEY_LENGTH
+
+
+def test_anchors_are_locked_and_written_once() -> None:
+    resources = load(ECS / "data" / "audit.yml")["Resources"]
+    locked = resources["Anchors"]["Properties"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+    assert (locked["Mode"], locked["Days"]) == ("COMPLIANCE", 2192)
+    refused = [each for each in statements_of(resources["AnchorsPolicy"]) if each["Effect"] == "Deny"]
+    assert ("s3:PutObject", {"Null": {"s3:if-none-match": "true"}}) in [(e["Action"], e["Condition"]) for e in refused]
+
+
+@pytest.mark.parametrize("service", ["scheduling", "patients", "reviews"])
+def test_services_may_only_add_anchors(service: str) -> None:
+    policy = load(ECS / "access" / f"{service}.yml")["Resources"]["AccessPolicy"]
+    allowed = {action for each in statements_of(policy) for action in each["Action"] if action.startswith("s3:")}
+    assert allowed == {"s3:PutObject", "s3:GetObjectVersion", "s3:ListBucketVersions"}
+
+
+def statements_of(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = policy["Properties"]["PolicyDocument"]["Statement"]
+    return statements
 
 
 @pytest.mark.parametrize("service", ["directory", "scheduling", "patients", "reviews", "notifications"])

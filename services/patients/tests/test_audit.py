@@ -3,22 +3,28 @@
 import asyncio
 import base64
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Executable, Table, delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from millrace_contracts.envelope import encode
+from millrace_feeds.testing import wait_until
 from millrace_patients.account.cli import app as accounts_command
-from millrace_patients.audit.cli import app as audit_command
-from millrace_patients.audit.model import Head
-from millrace_patients.audit.repository import AuditTrail
-from millrace_patients.audit.verification import verify_trail
 from millrace_patients.composition import open_kms
 from millrace_patients.crypto.service_keys import load_service_keys
-from millrace_patients.schema import audit_entry, audit_head, metadata
+from millrace_patients.schema import metadata
+from millrace_platform.audit.anchors import AnchorWriter, decode_lines
+from millrace_platform.audit.cli import app as audit_command
+from millrace_platform.audit.model import CHAINS, START, Head
+from millrace_platform.audit.repository import AuditTrail
+from millrace_platform.audit.tables import audit_entry, audit_head
+from millrace_platform.audit.verification import count_anchored, verify_trail
+from millrace_platform.database import open_database
 from millrace_platform.logging import json_formatter
 
 from .running import PASSWORD, PRACTICE, Account, Service, run_command, running, set_environment, settings_for
@@ -53,8 +59,48 @@ async def test_access_is_recorded_with_actor_action_and_purpose(service: Service
         (staff.id, ["staff"], "read", "insurance-cards", "TREAT"),
         (ada.id, ["patient"], "create", f"share/{PRACTICE}", "PATRQT"),
         (ada.id, ["patient"], "create", "profile", "PATRQT"),
+        (ada.id, ["patient"], "sign-in", "session", "PATRQT"),
         (ada.id, ["patient"], "create", "account", "PATRQT"),
     ]
+
+
+async def test_sign_ins_and_refused_ones_are_recorded_with_their_source(service: Service, ada: Account) -> None:
+    for source, password in (("192.0.2.7", "wrong"), ("2001:db8:1::7", PASSWORD)):
+        body, headers = {"email": "ada@example.org", "password": password}, {"X-Forwarded-For": source}
+        await service.client.post("/v1/auth/sign-in", json=body, headers=headers)
+    items = (await service.client.get(f"{ada.path}/accesses", headers=ada.headers)).json()["items"]
+    assert [(e["actor"], e["deed"], e["what"], e["source"]) for e in items[:2]] == [
+        (ada.id, "sign-in", "session", "2001:db8:1::/64"),
+        (None, "refuse", "session", "192.0.2.7"),
+    ]
+    assert items[-1]["source"] is None
+
+
+async def test_sign_in_without_the_right_code_is_recorded(service: Service, ada: Account) -> None:
+    await service.enroll(ada)
+    for code in (None, "000000"):
+        assert (await service.try_sign_in("ada@example.org", code=code)).status_code == 401
+    items = (await service.client.get(f"{ada.path}/accesses", headers=ada.headers)).json()["items"]
+    refused = [(each["actor"], each["what"]) for each in items if each["deed"] == "refuse"]
+    assert refused == [(None, "second-factor")] * 2
+    assert all(each["source"] for each in items if each["deed"] == "refuse")
+
+
+async def test_refused_sign_in_without_an_account_is_recorded_too(service: Service) -> None:
+    before = await _count(service)
+    body = {"email": "nobody@example.org", "password": PASSWORD}
+    assert (await service.client.post("/v1/auth/sign-in", json=body)).status_code == 401
+    assert await _count(service) == before + 1
+
+
+async def test_granted_roles_are_recorded(service: Service, ada: Account) -> None:
+    admin = await service.account("admin@example.org", "admin")
+    body = {"roles": ["staff", "patient"], "practices": [PRACTICE]}
+    path = f"/v1/auth/accounts/{ada.id}/roles"
+    assert (await service.client.put(path, json=body, headers=admin.headers)).status_code == 200
+    newest, *_ = (await service.client.get(f"{ada.path}/accesses", headers=ada.headers)).json()["items"]
+    assert (newest["actor"], newest["deed"]) == (admin.id, "update")
+    assert newest["what"] == f"account/roles/patient,staff,practice/{PRACTICE}"
 
 
 async def test_accesses_are_paginated(service: Service, ada: Account) -> None:
@@ -66,7 +112,7 @@ async def test_accesses_are_paginated(service: Service, ada: Account) -> None:
         page = (await service.client.get(f"{ada.path}/accesses", params=query, headers=ada.headers)).json()
         seen += [each["seq"] for each in page["items"]]
         query["before"] = page["next"]
-    assert seen == [7, 6, 5, 4, 3, 2, 1]
+    assert seen == [8, 7, 6, 5, 4, 3, 2, 1]
 
 
 async def test_rejected_requests_are_not_recorded(service: Service, ada: Account) -> None:
@@ -115,13 +161,17 @@ async def test_tampering_is_detected(service: Service) -> None:
     back = {"seq": seq - 1, "digest": before.scalar_subquery()}
     await execute(service, update(audit_head).where(audit_head.c.chain == chain).values(back))
     assert (await check(service))[1] == []
+    assert (await check(service, heads))[1] == [f"chain {chain}: ends at entry {seq - 1}, but an anchor is at {seq}"]
+    same = [patient for patient in patients if UUID(patient.id).bytes[-1] % CHAINS == chain]
+    await service.client.get(same[0].path, headers=same[0].headers)
+    assert (await check(service))[1] == []
     assert (await check(service, heads))[1] == [f"chain {chain}: entry {seq} differs from the anchor"]
 
 
 async def test_long_chain_is_verified_in_batches(
     service: Service, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millrace_patients.audit.verification.BATCH", 3)
+    monkeypatch.setattr("millrace_platform.audit.verification.BATCH", 3)
     for _ in range(7):
         await service.client.get(ada.path, headers=ada.headers)
     assert (await check(service))[1] == []
@@ -145,19 +195,89 @@ async def test_commands_grant_roles_and_verify_the_trail(
             await run_command(accounts_command, "grant", "--email", "ada@example.org", "--role", "staff")
         ).exit_code == 1
 
-        good = await run_command(audit_command, "verify")
-        assert good.exit_code == 0
+        good = await run_command(audit_command, "verify", "--service", "patients")
+        assert good.exit_code == 0, good.stderr
         assert len(good.stdout.splitlines()) == 16
-        assert "The audit trail is intact" in good.stderr
+        assert "patients: the audit trail is intact" in good.stderr
         anchor = tmp_path / "heads"
         anchor.write_text(good.stdout)
-        assert (await run_command(audit_command, "verify", "--anchor", str(anchor))).exit_code == 0
+        verify = ("verify", "--service", "patients", "--anchor", str(anchor))
+        assert (await run_command(audit_command, *verify)).exit_code == 0
         anchor.write_text("nonsense")
-        assert (await run_command(audit_command, "verify", "--anchor", str(anchor))).exit_code == 2
+        assert (await run_command(audit_command, *verify)).exit_code == 2
         await execute(service, text(TAMPER), update(audit_entry).values(actor_id=None))
-        bad = await run_command(audit_command, "verify")
+        bad = await run_command(audit_command, "verify", "--service", "patients")
         assert bad.exit_code == 1
-        assert "The audit trail was changed" in bad.stderr
+        assert "patients: the audit trail was changed" in bad.stderr
+
+
+async def test_command_notices_a_cut_off_end_by_the_anchors_of_the_service(
+    postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(postgres_dsn, audit_anchors_directory=tmp_path, audit_anchors_interval=0.1)
+    set_environment(monkeypatch, settings)
+    monkeypatch.setenv("MILLRACE_AUDIT_ANCHORS_DIRECTORY", str(tmp_path))
+    async with running(settings) as service:
+        await service.patient("ada@example.org")
+        service.clock.now += 1
+
+        def is_anchored() -> bool:
+            return any(head.seq > 0 for head in anchored())
+
+        def anchored() -> list[Head]:
+            paths = (tmp_path / "patients").glob("*.jsonl")
+            return [head for path in paths for head in decode_lines(path.read_bytes(), "patients", name=str(path))]
+
+        await wait_until(is_anchored)
+        chain = next(head.chain for head in anchored() if head.seq > 0)
+    assert (await run_command(audit_command, "verify", "--service", "patients")).exit_code == 0
+    async with (
+        open_database(postgres_dsn, name="test", pool_size=1, seconds=5) as database,
+        database.transaction() as session,
+    ):
+        await session.execute(text(TAMPER))
+        await session.execute(delete(audit_entry).where(audit_entry.c.chain == chain))
+        await session.execute(update(audit_head).where(audit_head.c.chain == chain).values(seq=0, digest=START))
+    bad = await run_command(audit_command, "verify", "--service", "patients")
+    assert bad.exit_code == 1
+    assert f"patients: chain {chain}: ends at entry 0, but an anchor is at" in bad.stderr
+
+
+class UnreliableAnchors:
+    """Fails until `is_available` is set."""
+
+    def __init__(self) -> None:
+        self.is_available = False
+        self.added: list[Sequence[Head]] = []
+
+    async def add(self, heads: Sequence[Head]) -> None:
+        if not self.is_available:
+            raise ConnectionError
+        self.added.append(heads)
+
+    async def read(self) -> list[Head]:
+        return [head for heads in self.added for head in heads]
+
+
+async def test_anchor_is_written_once_an_interval_if_there_are_new_entries(service: Service, ada: Account) -> None:
+    store = UnreliableAnchors()
+    writer = AnchorWriter(service.database, store, 3600, service.clock)
+    with pytest.raises(ConnectionError):
+        await writer.write_if_due()
+    store.is_available = True
+    await writer.write_if_due()
+    assert len(store.added) == 1, "a failed anchor is attempted again before the interval ends"
+    await service.client.get(ada.path, headers=ada.headers)
+    await writer.write_if_due()
+    assert len(store.added) == 1
+    service.clock.now += 3600
+    await writer.write_if_due()
+    assert len(store.added) == 2
+    service.clock.now += 3600
+    await writer.write_if_due()
+    assert len(store.added) == 2, "nothing has changed"
+    heads, faults = await check(service, await store.read())
+    assert (faults, count_anchored(store.added[-1])) == ([], sum(head.seq for head in heads))
 
 
 async def test_concurrent_appends_are_all_recorded(service: Service, ada: Account) -> None:

@@ -14,7 +14,8 @@ from millrace_patients.erasure.cli import app as erasures_command
 from millrace_patients.erasure.ledger import create_ledger_table, open_ledger
 from millrace_patients.erasure.recorder import BATCH, ErasureRecorder
 from millrace_patients.migrate import prepare
-from millrace_patients.schema import audit_entry, person
+from millrace_patients.schema import person
+from millrace_platform.audit.tables import audit_entry
 
 from .running import Account, Service, run_command, running, set_environment, settings_for
 

@@ -15,13 +15,11 @@ from millrace_patients.access import Permission, has_permission
 from millrace_patients.account.device import create_device_token, verify_device_token
 from millrace_patients.account.model import normalize_email
 from millrace_patients.account.weaknesses import find_weaknesses, load_common_passwords
-from millrace_patients.audit.model import START, Action, AuditEntry, Head, Link, Purpose, compute_digest, find_faults
 from millrace_patients.crypto.kms import UnwrapError
 from millrace_patients.crypto.kms_local import (
     LocalKms,
     MasterKeyError,
     decode_master_key,
-    ensure_master_key,
     read_master_key,
 )
 from millrace_patients.crypto.sealing import UnsealError, derive_key, seal, unseal
@@ -36,8 +34,10 @@ from millrace_patients.throttle.model import (
     DelayPolicy,
     account_policy,
 )
+from millrace_platform.audit.model import START, Action, AuditEntry, Head, Link, Purpose, compute_digest, find_faults
 from millrace_platform.authentication import Principal, Role
 from millrace_platform.client_address import UNKNOWN, find_client_address
+from millrace_platform.key_file import create_key_file
 
 KEY = bytes(range(32))
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -192,9 +192,9 @@ class TestLocalKms:
         path = tmp_path / "below" / "key"
         with pytest.raises(MasterKeyError):
             read_master_key(path)
-        ensure_master_key(path)
+        create_key_file(path)
         first = read_master_key(path)
-        ensure_master_key(path)
+        create_key_file(path)
         assert read_master_key(path) == first
         assert len(first) == 32
         assert path.stat().st_mode & 0o777 == 0o600

@@ -187,7 +187,7 @@ def envelope(contract: Contract[Any], entity: Entity, version: int, deleted: boo
 async def running(url: str, clock: ManualClock | None = None, **changes: Any) -> AsyncIterator[Service]:
     """Migrate the database and run the service on it, with changes of its settings."""
     await migrate(url)
-    settings = ReviewsSettings(reviews_database_url=url, **changes)
+    settings = ReviewsSettings(reviews_database_url=url, audit_key="A" * 43, **changes)
     clock, feeds = clock or ManualClock(), MemoryFeeds()
     app = create(settings, feeds.infrastructure(clock))
     async with run_app(app) as client, open_database(url, name="test", pool_size=2, seconds=5) as database:

@@ -13,9 +13,8 @@ NEEDS_REVIEW = "Call 555-123-4567"
 
 
 async def list_cases(service: Service, queue: str) -> list[dict[str, Any]]:
-    response = await service.client.get(
-        "/v1/reviews/moderation", params={"queue": queue}, headers=service.caller("admin").headers
-    )
+    headers = {**service.caller("admin").headers, "Purpose-Of-Use": "HOPERAT"}
+    response = await service.client.get("/v1/reviews/moderation", params={"queue": queue}, headers=headers)
     assert response.status_code == 200, response.text
     items: list[dict[str, Any]] = response.json()["items"]
     return items

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
@@ -33,12 +34,17 @@ VARIABLES = {
 
 @pytest.fixture
 async def settings(
-    aws_endpoint: str, postgres_dsn: str, unique_name: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    aws_endpoint: str,
+    postgres_dsn: str,
+    unique_name: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> ReviewsSettings:
     """Prepare the resources twice with `millrace init`, which must be idempotent; return the settings."""
     monkeypatch.setenv("MILLRACE_REVIEWS_DATABASE_URL", postgres_dsn)
     for name, variable in VARIABLES.items():
         monkeypatch.setenv(f"MILLRACE_{variable}", unique_name(name))
+    monkeypatch.setenv("MILLRACE_AUDIT_KEY_FILE", str(tmp_path / "audit-key"))
     settings = ReviewsSettings()
     async with kinesis_client() as kinesis, dynamodb_client() as dynamodb:
         for stream in (settings.entities_stream, settings.changes_stream):

@@ -47,7 +47,7 @@ async def test_routes_with_ids_hide_resources_of_others(service: Service) -> Non
         "staff of no practice": service.caller("staff"),
         "staff of the practice": service.staff(),
         "support": service.caller("support"),
-        "admin": service.caller("admin"),
+        "admin": with_purpose(service.caller("admin")),
     }
     created = await create_review_with_reply(service)
     for role, caller in others.items():
@@ -58,6 +58,10 @@ async def test_routes_with_ids_hide_resources_of_others(service: Service) -> Non
         assert (await service.client.request(method, address, json=body, headers={"If-Match": "*"})).status_code == 401
     public = await service.public()
     assert [(each["overall"], each["reply"]) for each in public if each["id"] == created] == [(5, "Hello.")]
+
+
+def with_purpose(caller: Caller) -> Caller:
+    return Caller(caller.id, {**caller.headers, "Purpose-Of-Use": "HOPERAT"})
 
 
 async def create_review_with_reply(service: Service) -> str:

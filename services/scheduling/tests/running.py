@@ -87,7 +87,11 @@ def provider_location(
 def settings_for(database_url: str, **changes: Any) -> SchedulingSettings:
     """Return settings with short intervals."""
     pauses = dict.fromkeys(("openings", "lapse", "waitlist"), 0.02)
-    chosen: dict[str, Any] = {"scheduling_database_url": database_url, "scheduling_patients_keys": SERVICE_KEY}
+    chosen: dict[str, Any] = {
+        "scheduling_database_url": database_url,
+        "scheduling_patients_keys": SERVICE_KEY,
+        "audit_key": "A" * 43,
+    }
     chosen |= {f"scheduling_{name}_interval": pause for name, pause in pauses.items()}
     return SchedulingSettings(**{**chosen, **changes})
 

@@ -294,7 +294,8 @@ async def test_appointment_of_others_returns_404(service: Service, headers: dict
         )
         assert known.status_code == unknown.status_code
         assert known.status_code in {403, 404}
-    assert (await Client(service, ADMIN).get(requests_on(appointment)[0][1])).json() == appointment
+    admin = Client(service, {**ADMIN, "Purpose-Of-Use": "HOPERAT"})
+    assert (await admin.get(requests_on(appointment)[0][1])).json() == appointment
 
 
 async def test_repeated_key_returns_the_stored_response(service: Service) -> None:

@@ -56,14 +56,25 @@ async def test_feed_is_read_while_its_creator_has_a_role(service: Service, targe
     body = {target: location if target == "provider_location_id" else "1888888888"}
     _, path = await create_feed(staff_client(service), **body)
     assert (await service.client.get(path)).status_code == 200
-    lost: list[Rights] = [(("patient",), ()), (("staff",), (UNKNOWN,)), (("support",), ())]
-    held: list[Rights] = [(("staff",), (UNKNOWN, PRACTICE)), (("admin",), ()), (("staff", "support"), (PRACTICE,))]
+    lost: list[Rights] = [(("patient",), ()), (("staff",), (UNKNOWN,)), (("support", "admin"), ())]
+    held: list[Rights] = [
+        (("staff",), (UNKNOWN, PRACTICE)),
+        (("staff", "support"), (PRACTICE,)),
+        (("staff",), (PRACTICE,)),
+    ]
     version = 0
     for without, having in zip(lost, held, strict=True):
         for (roles, practices), expected in ((without, 404), (having, 200)):
             version += 1
             await publish_account(service, version, *roles, practices=practices)
             await status_becomes(service, path, expected)
+
+
+async def test_administrators_have_no_feeds_of_others_visits(service: Service) -> None:
+    location = await service.add_provider_location(npi="1888888888", calendar=CALENDAR)
+    admin = Client(service, {**ADMIN, "Purpose-Of-Use": "HOPERAT"})
+    for body in ({"provider_location_id": location}, {"npi": "1888888888"}):
+        assert (await admin.post(FEEDS, body)).status_code == 404
 
 
 async def test_late_event_returns_no_role(service: Service) -> None:
@@ -122,7 +133,7 @@ async def test_practice_lists_and_revokes_the_feeds_of_its_staff(service: Servic
     made = [
         await create_feed(staff_client(service), provider_location_id=here),
         await create_feed(colleague, npi="1888888888"),
-        await create_feed(admin, provider_location_id=here),
+        await create_feed(staff_client(service), npi="1888888888"),
     ]
     await create_feed(stranger, provider_location_id=elsewhere)
     of_patient, _ = await create_feed(patient)

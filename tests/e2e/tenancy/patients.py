@@ -129,6 +129,10 @@ ROWS: dict[str, Row] = {
     "DELETE /internal/patients/outbox/{mail_id}": Row(only(403, others=403), unknown_email),
     "GET /internal/patients/{patient_id}/booking-permissions": Row(only(403, others=403), patient),
     "POST /internal/patients/replay": Row(
-        only(200, Actor.ADMIN, others=403), lambda _: Thing({"after": str(uuid4())}), query=("after",), unknown=200
+        only(200, Actor.ADMIN, others=403),
+        lambda _: Thing({"after": str(uuid4())}),
+        query=("after",),
+        unknown=200,
+        unrecorded="publishes ids only",
     ),
 }

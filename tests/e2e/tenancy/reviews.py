@@ -82,11 +82,12 @@ def of_visit(ids: Ids) -> dict[str, Any]:
 
 
 R = "/v1/reviews/{review_id}"
+PUBLISHED = "anybody may read it"
 
 ROWS: dict[str, Row] = {
     "GET /v1/reviews": Row(everyone(200), provider, query=("npi",), unknown=200, makers={"npi": new_npi}),
     "POST /v1/reviews": Row({**only(201, Actor.PATIENT, others=403), Actor.OTHER_PATIENT: 404}, visit, body=of_visit),
-    "GET /v1/reviews/practices/{practice_id}": Row(practice(200), own_practice),
+    "GET /v1/reviews/practices/{practice_id}": Row(practice(200), own_practice, unrecorded=PUBLISHED),
     f"GET {R}": Row(author(200), review),
     f"PUT {R}": Row(author(200), review, body=lambda _: STARS, headers=ANY_VERSION),
     f"DELETE {R}": Row(author(204), new_review, headers=ANY_VERSION),
@@ -97,7 +98,7 @@ ROWS: dict[str, Row] = {
         review,
         body=lambda _: {"reason": "off_topic"},
     ),
-    f"GET {R}/reply": Row(practice_and_moderators(200), review_with_reply),
+    f"GET {R}/reply": Row(practice_and_moderators(200), review_with_reply, unrecorded=PUBLISHED),
     f"PUT {R}/reply": Row(practice(200), review_with_reply, body=lambda _: {"text": "Thanks."}, headers=ANY_VERSION),
     f"DELETE {R}/reply": Row(practice_and_moderators(204), review_with_reply, headers=ANY_VERSION),
 }

@@ -30,6 +30,8 @@ class Actor(StrEnum):
     ADMIN = "admin"
 
 
+AUDITED = ("patients", "scheduling", "reviews")
+"""Services with an audit trail."""
 T = TypeVar("T")
 _addresses = itertools.count(0x1000)
 
@@ -98,6 +100,9 @@ class Row:
     `unknown` is the status that permitted actors get for unknown identifiers. `tenants` names the identifiers of
     patients' and practices' data; None for all. `crossing` is the status for OTHER_PATIENT with their own patient id
     and the other identifiers of PATIENT.
+
+    In AUDITED services, a success of another caller than PATIENT adds an entry about another person to the audit trail,
+    unless `unrecorded` says why it doesn't, or anonymous callers are permitted.
     """
 
     statuses: Mapping[Actor, int]
@@ -108,8 +113,14 @@ class Row:
     unknown: int = 404
     tenants: frozenset[str] | None = None
     crossing: int = 404
+    unrecorded: str | None = None
     makers: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     """Functions that return new identifiers by name, for those that aren't UUIDs."""
+
+    def is_recorded(self, service: str) -> bool:
+        """Return whether accesses of others must be in the service's audit trail."""
+        is_public = self.statuses[Actor.ANONYMOUS] != httpx.codes.UNAUTHORIZED
+        return service in AUDITED and not is_public and self.unrecorded is None
 
     def unknown_ids(self, ids: Ids) -> Ids:
         """Return the identifiers, with those in `tenants` replaced by unknown ones."""

@@ -47,6 +47,11 @@ def queried_provider_location(world: World) -> Thing:
     return Thing({"provider_location": visits.provider_location(world)["provider_location_id"]})
 
 
+def location_of_an_appointment(world: World) -> Thing:
+    unchanged_appointment(world)
+    return queried_provider_location(world)
+
+
 def free_time(world: World) -> Thing:
     return Thing({**provider_location(world).ids, "start": visits.free_time()})
 
@@ -118,6 +123,8 @@ def calendar_body(_ids: Ids) -> Mapping[str, Any]:
 CALENDAR = "/v1/calendars/{provider_location_id}"
 APPOINTMENT_PATH = "/v1/appointments/{appointment_id}"
 QUERIED = frozenset({"provider_location"})
+NO_PATIENT = "no patient's data"
+OWN = "the caller's own data"
 
 ROWS: dict[str, Row] = {
     "GET /v1/availability": Row(everyone(200), queried_provider_location, query=("provider_location",), unknown=200),
@@ -127,15 +134,17 @@ ROWS: dict[str, Row] = {
     "GET /v1/availability/explain": Row(
         everyone(200), queried_time, query=("provider_location", "start"), tenants=QUERIED
     ),
-    f"GET {CALENDAR}": Row(practice(200), provider_location),
-    f"PUT {CALENDAR}": Row(practice(200), provider_location, body=calendar_body, headers=ANY_VERSION),
-    f"DELETE {CALENDAR}": Row(practice(204), provider_location, headers=ANY_VERSION),
-    "POST /v1/holds": Row(any_patient(201), free_time, body=hold_body, tenants=PROVIDER_LOCATION),
+    f"GET {CALENDAR}": Row(practice(200), provider_location, unrecorded=NO_PATIENT),
+    f"PUT {CALENDAR}": Row(
+        practice(200), provider_location, body=calendar_body, headers=ANY_VERSION, unrecorded=NO_PATIENT
+    ),
+    f"DELETE {CALENDAR}": Row(practice(204), provider_location, headers=ANY_VERSION, unrecorded=NO_PATIENT),
+    "POST /v1/holds": Row(any_patient(201), free_time, body=hold_body, tenants=PROVIDER_LOCATION, unrecorded=OWN),
     "GET /v1/holds/{hold_id}": Row(own(200), hold),
     "POST /v1/holds/{hold_id}/extend": Row(own(200), hold),
     "DELETE /v1/holds/{hold_id}": Row(own(204), hold),
     "POST /v1/appointments": Row(own(201), hold, body=lambda ids: {"hold_id": ids["hold_id"]}),
-    "GET /v1/appointments": Row(practice(200), queried_provider_location, query=("provider_location",)),
+    "GET /v1/appointments": Row(practice(200), location_of_an_appointment, query=("provider_location",)),
     f"GET {APPOINTMENT_PATH}": Row(parties(200), unchanged_appointment),
     f"GET {APPOINTMENT_PATH}/calendar.ics": Row(parties(200), unchanged_appointment),
     f"POST {APPOINTMENT_PATH}/confirm": Row(parties(200), appointment),
@@ -147,13 +156,16 @@ ROWS: dict[str, Row] = {
     f"POST {APPOINTMENT_PATH}/completed": Row(reports(200), arrived),
     f"POST {APPOINTMENT_PATH}/no_show": Row(reports(200), begun),
     "POST /v1/appointments/feeds": Row(
-        practice(201), provider_location, body=lambda ids: {"provider_location_id": ids["provider_location_id"]}
+        only(201, Actor.STAFF, others=404),
+        provider_location,
+        body=lambda ids: {"provider_location_id": ids["provider_location_id"]},
+        unrecorded=NO_PATIENT,
     ),
-    "GET /v1/appointments/feeds": Row(practice(200), of_practice, query=("practice_id",)),
+    "GET /v1/appointments/feeds": Row(practice(200), of_practice, query=("practice_id",), unrecorded=NO_PATIENT),
     "GET /v1/appointments/feeds/{secret}.ics": Row(
         everyone(200), feed, makers={"secret": lambda: secrets.token_urlsafe(32)}
     ),
     "DELETE /v1/appointments/feeds/{feed_id}": Row(only(204, Actor.PATIENT, others=404), feed),
-    "POST /v1/waitlist": Row(any_patient(201), provider_location, body=waitlist_body),
+    "POST /v1/waitlist": Row(any_patient(201), provider_location, body=waitlist_body, unrecorded=OWN),
     "DELETE /v1/waitlist/{entry_id}": Row(own(204), waitlist_entry),
 }

@@ -1,9 +1,14 @@
-"""Every operation with an identifier is called by every role, for own, other tenants' and unknown resources."""
+"""Every operation with an identifier is called by every role, for own, other tenants' and unknown resources.
 
+Each access to another person's data must be in the audit trail of the service.
+"""
+
+import asyncio
 import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -28,6 +33,14 @@ OF_THE_THING = frozenset({httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY
 """Statuses of callers who may see the thing: the request doesn't fit it."""
 TABLES = {service: _rows(service) for service in SERVICES}
 EXPECTED = [(service, name) for service, rows in TABLES.items() for name in rows]
+ADMINISTERED = [
+    (service, name)
+    for service, name in EXPECTED
+    if TABLES[service][name].is_recorded(service)
+    and TABLES[service][name].statuses[Actor.ADMIN] < httpx.codes.BAD_REQUEST
+    and "/accounts/" not in name
+]
+"""Operations with which administrators reach others' data, except for the roles of accounts: it is their purpose."""
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +94,11 @@ def test_each_role_gets_the_expected_status(world: World, service: str, operatio
     calls.call_as_false_owner()
 
 
+@pytest.mark.parametrize(("service", "operation"), ADMINISTERED, ids=[name for _, name in ADMINISTERED])
+def test_administrator_needs_a_purpose(world: World, service: str, operation: str) -> None:
+    _Calls(world, service, operation, TABLES[service][operation]).call_without_purpose()
+
+
 @pytest.mark.parametrize(("service", "operation"), EXPECTED, ids=[name for _, name in EXPECTED])
 def test_token_of_an_ended_session_is_as_good_as_none(
     world: World, signed_out_admin: Account, erased_patient: Account, service: str, operation: str
@@ -105,8 +123,13 @@ class _Calls:
 
     def call_existing(self, actor: Actor) -> None:
         thing = self._thing()
-        response = self._send(self._account(actor, thing), thing.ids)
+        account = self._account(actor, thing)
+        before = self._count_accesses(account)
+        response = self._send(account, thing.ids)
         assert response.status_code == self._row.statuses[actor], f"{actor}: {response.text}"
+        if self._row.is_recorded(self._service) and actor is not Actor.PATIENT:
+            is_recorded = self._count_accesses(account) > before
+            assert is_recorded == response.is_success, f"{actor}: {response.status_code}, recorded: {is_recorded}"
         if response.is_success:
             if self._method != "GET":
                 self._created = None
@@ -134,6 +157,14 @@ class _Calls:
         if not response.is_success:
             assert _refusal_of(response, theirs) == _refusal_of(self._send(stranger, unknown), unknown)
 
+    def call_without_purpose(self) -> None:
+        """Call as ADMIN without a purpose of use."""
+        thing, admin = self._thing(), self._world.actors[Actor.ADMIN]
+        headers = {name: value for name, value in admin.headers.items() if name != "Purpose-Of-Use"}
+        response = self._send(Account(admin.id, admin.email, headers), thing.ids)
+        assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY, response.text
+        assert [each["field"] for each in response.json()["errors"]] == ["Purpose-Of-Use"]
+
     def call_with_ended_session(self, account: Account) -> None:
         response = self._send(account, self._thing().ids)
         assert response.status_code == httpx.codes.UNAUTHORIZED, response.text
@@ -143,6 +174,12 @@ class _Calls:
         if self._created is None:
             self._created = self._row.thing(self._world)
         return self._created
+
+    def _count_accesses(self, account: Account) -> int:
+        """Return the number of the account's accesses to others' data in the service's audit trail."""
+        if not self._row.is_recorded(self._service) or not account.id:
+            return 0
+        return asyncio.run(_count_accesses(self._world.platform, self._service, account.id))
 
     def _account(self, actor: Actor, thing: Thing) -> Account:
         return thing.owner if actor is Actor.PATIENT and thing.owner is not None else self._world.actors[actor]
@@ -161,6 +198,15 @@ class _Calls:
             response.read()
         response.close()
         return response
+
+
+async def _count_accesses(platform: Platform, service: str, actor_id: str) -> int:
+    connection = await asyncpg.connect(platform.variables[f"MILLRACE_{service.upper()}_DATABASE_URL"])
+    try:
+        query = "SELECT count(*) FROM audit_entry WHERE actor_id = $1 AND person_id <> actor_id"
+        return int(await connection.fetchval(query, actor_id))
+    finally:
+        await connection.close()
 
 
 def _refusal_of(response: httpx.Response, ids: Ids) -> tuple[int, str]:

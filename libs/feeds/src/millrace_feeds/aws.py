@@ -1,4 +1,4 @@
-"""Open clients of Kinesis and DynamoDB with bounded timeouts and connections."""
+"""Open clients of Kinesis, DynamoDB and S3 with bounded timeouts and connections."""
 
 import os
 from collections.abc import AsyncIterator
@@ -85,4 +85,15 @@ async def dynamodb_client(settings: AwsSettings | None = None) -> "AsyncIterator
     """Open a DynamoDB client that retries a failed request once; callers add retries with their own backoff."""
     options = (settings or AwsSettings()).client_options()
     async with _session().create_client("dynamodb", **options) as client:
+        yield client
+
+
+@asynccontextmanager
+async def s3_client(settings: AwsSettings | None = None) -> AsyncIterator[Any]:
+    """Open an S3 client that retries a failed request once."""
+    options = (settings or AwsSettings()).client_options()
+    if settings is not None and settings.endpoint_url is not None:
+        # An emulator has no names for its buckets: they are parts of paths.
+        options["config"] = options["config"].merge(AioConfig(s3={"addressing_style": "path"}))
+    async with _session().create_client("s3", **options) as client:
         yield client

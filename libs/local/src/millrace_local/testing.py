@@ -130,7 +130,8 @@ def redis_url(embedded_valkey_port: int) -> str:
 def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a ministack for the session and set the AWS variables; yield its URL."""
     directory = tmp_path_factory.mktemp("ministack")
-    server = ministack.Ministack(ministack.environment_directory(), directory, free_port())
+    services = f"{ministack.SERVICES},s3"
+    server = ministack.Ministack(ministack.environment_directory(), directory, free_port(), services)
     server.prepare()
     with running(server.spec(), directory / "log"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", server.endpoint)

@@ -10,6 +10,7 @@ from millrace_local.process import launch_environment
 from millrace_local.routes import SERVICES
 from millrace_local.up.environment import (
     Ports,
+    audit_variables,
     caller_key_variables,
     clock_variables,
     identity_variables,
@@ -84,6 +85,13 @@ def test_tokens_name_the_edge_and_keys_come_from_patients() -> None:
     assert variables["MILLRACE_AUTH_ISSUER"] == "http://127.0.0.1:8080/v1/auth"
     assert variables["MILLRACE_AUTH_JWKS_URL"] == "http://127.0.0.1:20008/v1/auth/.well-known/jwks.json"
     assert variables["MILLRACE_PATIENTS_MASTER_KEY_FILE"] == "/home/key"
+
+
+def test_audit_trails_have_a_key_and_anchors() -> None:
+    assert audit_variables(Path("/home/audit"), Path("/home/anchors")) == {
+        "MILLRACE_AUDIT_KEY_FILE": "/home/audit",
+        "MILLRACE_AUDIT_ANCHORS_DIRECTORY": "/home/anchors",
+    }
 
 
 def test_emails_are_visible_and_link_to_the_edge() -> None:

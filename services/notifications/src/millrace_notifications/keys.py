@@ -1,11 +1,11 @@
 """Keys that webhook secrets are derived from: from the settings, or from a local file for development."""
 
 import base64
-import os
 from pathlib import Path
 
 from millrace_notifications.endpoint.model import SECRET_BYTES, Secrets
 from millrace_notifications.settings import NotificationsSettings
+from millrace_platform.key_file import create_key_file
 
 
 class WebhookKeyError(Exception):
@@ -20,22 +20,8 @@ def load_secrets(settings: NotificationsSettings) -> Secrets:
 
 def create_local_key(settings: NotificationsSettings) -> None:
     """Create the key file unless the settings contain keys or it exists. Safe for concurrent processes."""
-    path = settings.notifications_webhook_key_file
-    if settings.notifications_webhook_keys or path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(base64.b64encode(os.urandom(SECRET_BYTES)) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        # Linking is atomic and never replaces an existing file.
-        os.link(temporary, path)
-    except FileExistsError:
-        return
-    finally:
-        temporary.unlink()
+    if not settings.notifications_webhook_keys:
+        create_key_file(settings.notifications_webhook_key_file)
 
 
 def _read(path: Path) -> str:

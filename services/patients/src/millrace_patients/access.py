@@ -8,18 +8,15 @@ an unknown patient.
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from fastapi import Depends, Header
-
-from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.person.vault import PersonKey, Vault
 from millrace_patients.sharing import repository as shares
 from millrace_patients.sharing.model import ALL_DATA, Scope, Share, VisibleData
-from millrace_patients.unit_of_work import UnitOfWork
-from millrace_platform.authentication import InPrincipal, Principal, Role
-from millrace_platform.errors import FieldError, NotFound, Unauthenticated, Unprocessable
+from millrace_platform.audit.caller import Caller, purpose_missing
+from millrace_platform.audit.unit_of_work import UnitOfWork
+from millrace_platform.authentication import Principal, Role
+from millrace_platform.errors import NotFound, Unauthenticated
 
 
 class Permission(Enum):
@@ -33,29 +30,6 @@ class Permission(Enum):
     """Read the audit trail, the shares or the export; only the patient has this permission."""
     WRITE = auto()
     """Change any of the data."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Sender of a request. `purpose` is None if the request has no `Purpose-Of-Use` header."""
-
-    principal: Principal
-    purpose: Purpose | None
-
-    def is_patient(self, patient_id: UUID) -> bool:
-        return self.principal.subject == patient_id
-
-    def audit_entry(self, patient_id: UUID, action: Action, target: str) -> AuditEntry:
-        """Return the audit entry for an access by this caller; `target` names the accessed data."""
-        own = self.is_patient(patient_id)
-        return AuditEntry(
-            actor_id=self.principal.subject,
-            roles=",".join(sorted(self.principal.roles)),
-            person_id=patient_id,
-            action=action,
-            target=target,
-            purpose=Purpose.PATIENT_REQUEST if own or self.purpose is None else self.purpose,
-        )
 
 
 def has_permission(principal: Principal, patient_id: UUID, shared_with: frozenset[str], permission: Permission) -> bool:
@@ -83,7 +57,7 @@ class AccessControl:
         self._require_session(caller.principal)
         own = caller.is_patient(patient_id)
         if not own and caller.purpose is None:
-            raise _purpose_missing()
+            raise purpose_missing()
         shared = frozenset[str]() if own else await _list_practice_ids(work, patient_id)
         if not has_permission(caller.principal, patient_id, shared, permission):
             raise patient_not_found()
@@ -121,25 +95,3 @@ def _works_for(principal: Principal, share: Share) -> bool:
 
 def patient_not_found() -> NotFound:
     return NotFound("There is no such patient.")
-
-
-def _purpose_missing() -> Unprocessable:
-    known = ", ".join(Purpose)
-    missing = FieldError(
-        field="Purpose-Of-Use", detail="Required to access another person's data.", remedy=f"Send one of {known}."
-    )
-    return Unprocessable(errors=[missing])
-
-
-def _caller(
-    principal: InPrincipal,
-    purpose_of_use: Annotated[
-        Purpose | None,
-        Header(description="Purpose of the access (HL7 PurposeOfUse); required for another person's data."),
-    ] = None,
-) -> Caller:
-    return Caller(principal, purpose_of_use)
-
-
-InCaller: TypeAlias = Annotated[Caller, Depends(_caller)]
-"""Endpoint parameter that resolves to the caller."""

@@ -13,7 +13,6 @@ from millrace_patients.account.passwords import Passwords, open_passwords
 from millrace_patients.account.registration import Registration
 from millrace_patients.account.roles import RoleService
 from millrace_patients.account.sign_in import SignInService
-from millrace_patients.audit.repository import AuditTrail
 from millrace_patients.challenge.service import Challenges
 from millrace_patients.composition import Core, create_issuer, create_session_policy, open_core, open_key_ring
 from millrace_patients.dependencies import Identity, Patients
@@ -42,9 +41,11 @@ from millrace_patients.signing.ring import KeyRing
 from millrace_patients.signing.tokens import KeyRingSource
 from millrace_patients.sweep import Sweep
 from millrace_patients.throttle.service import Throttle
-from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_patients.wire import SOURCE
 from millrace_platform.application import ServiceRuntime
+from millrace_platform.audit.anchors import AnchorWriter, open_anchors
+from millrace_platform.audit.repository import AuditTrail
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.authentication import TokenVerifier, Verifier, token_rules
 from millrace_platform.ids import Ids
 from millrace_platform.persistence import open_relay
@@ -105,7 +106,14 @@ async def start(
     app.state.patients = _patients(components, relay, consumer, directory)
     sweep = Sweep(units, components.challenges, components.sessions, components.throttle, components.emails)
     recorder = ErasureRecorder(units, await stack.enter_async_context(open_ledger(settings)))
-    tasks = {"relay": relay.run, "consumer": consumer.run, "sweep": sweep.run, "erasures": recorder.run}
+    anchors = await stack.enter_async_context(open_anchors(settings, APPLICATION, infrastructure.ids))
+    tasks = {
+        "relay": relay.run,
+        "consumer": consumer.run,
+        "sweep": sweep.run,
+        "erasures": recorder.run,
+        "anchors": AnchorWriter(core.database, anchors, settings.audit_anchors_interval, infrastructure.clock).run,
+    }
     if components.is_issuer:
         ring = await open_key_ring(settings, core, clock)
         passwords = await stack.enter_async_context(open_passwords(settings))

@@ -8,7 +8,7 @@ from datetime import timedelta
 from millrace_feeds.clock import Clock
 from millrace_patients.crypto.kms import Kms
 from millrace_patients.crypto.kms_aws import open_aws_kms
-from millrace_patients.crypto.kms_local import LocalKms, decode_master_key, ensure_master_key, read_master_key
+from millrace_patients.crypto.kms_local import LocalKms, decode_master_key, read_master_key
 from millrace_patients.crypto.service_keys import ServiceKeys, load_service_keys
 from millrace_patients.session.model import SessionLimits, SessionPolicy
 from millrace_patients.settings import PatientsSettings
@@ -17,6 +17,7 @@ from millrace_patients.signing.ring import ConfiguredKeyRing, DatabaseKeyRing, K
 from millrace_patients.signing.tokens import TokenIssuer
 from millrace_platform.database import Database
 from millrace_platform.ids import Ids
+from millrace_platform.key_file import create_key_file
 from millrace_platform.persistence import open_service_database
 
 
@@ -43,7 +44,7 @@ async def open_kms(settings: PatientsSettings) -> AsyncIterator[Kms]:
 def provide_master_key(settings: PatientsSettings) -> None:
     """Create the local master key file if the settings use it and it does not exist."""
     if settings.patients_kms_key_id is None and not settings.patients_master_keys:
-        ensure_master_key(settings.patients_master_key_file)
+        create_key_file(settings.patients_master_key_file)
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ from millrace_patients.record.service import RecordService
 from millrace_patients.second_factor.service import SecondFactorService
 from millrace_patients.sharing.service import ShareService
 from millrace_patients.signing.tokens import TokenIssuer
-from millrace_patients.unit_of_work import UnitsOfWork
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.client_address import read_client_address
 from millrace_platform.openapi import PROBLEMS, described_problems
 

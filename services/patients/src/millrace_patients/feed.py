@@ -15,7 +15,7 @@ from millrace_patients.directory import repository
 from millrace_patients.directory.model import DirectoryEntry, EntryKind
 from millrace_patients.sharing.model import SharedVisit
 from millrace_patients.sharing.service import VisitSharing
-from millrace_patients.unit_of_work import UnitsOfWork
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.errors import Conflict, TimedOut, Unavailable
 
 CONSUMED_ENTITIES: Final = frozenset({*EntryKind, APPOINTMENT.name})

@@ -12,11 +12,11 @@ from sqlalchemy import func, select, table
 
 from millrace_feeds.outbox import OUTBOX_TABLE
 from millrace_patients.account.repository import list_published_after
-from millrace_patients.audit.model import Purpose
 from millrace_patients.dependencies import InPatients, Patients, problems
 from millrace_patients.email_queue.service import QueuedEmail
 from millrace_patients.patient.repository import list_after
 from millrace_patients.wire import account_event, patient_event
+from millrace_platform.audit.model import Purpose
 from millrace_platform.context import LongRequest, request_notes
 from millrace_platform.internal import for_operators, for_services
 from millrace_platform.resources import Schema

@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from millrace_platform.audit.tables import add_audit_tables
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -188,30 +190,7 @@ directory_entry = sa.Table(
 )
 """Practices and insurance plans, copied from the change feed."""
 
-audit_entry = sa.Table(
-    "audit_entry",
-    metadata,
-    sa.Column("chain", sa.SmallInteger, primary_key=True),
-    sa.Column("seq", sa.BigInteger, primary_key=True),
-    sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("request_id", sa.Text),
-    sa.Column("actor_id", sa.Uuid),
-    sa.Column("roles", sa.Text, nullable=False),
-    sa.Column("person_id", sa.Uuid, nullable=False),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("target", sa.Text, nullable=False),
-    sa.Column("purpose", sa.Text, nullable=False),
-    sa.Column("digest", sa.LargeBinary, nullable=False),
-    sa.Index("audit_entry_person_id_seq_idx", "person_id", "seq"),
-)
-
-audit_head = sa.Table(
-    "audit_head",
-    metadata,
-    sa.Column("chain", sa.SmallInteger, primary_key=True),
-    sa.Column("seq", sa.BigInteger, nullable=False),
-    sa.Column("digest", sa.LargeBinary, nullable=False),
-)
+add_audit_tables(metadata)
 
 root_key = sa.Table(
     "root_key",

@@ -5,14 +5,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
+from millrace_platform.audit.anchors import AnchorSettings
 from millrace_platform.revocation import TOKEN_LIFETIME_LIMIT
-from millrace_platform.settings import CallerKeys, PlatformSettings, Seconds
+from millrace_platform.settings import CallerKeys, Seconds
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 
 
-class PatientsSettings(PlatformSettings):
+class PatientsSettings(AnchorSettings):
     """Settings of accounts, keys and sessions. Times are in seconds."""
 
     directory_url: str = "http://127.0.0.1:8001"

@@ -6,7 +6,7 @@ from millrace_patients.challenge.service import Challenges
 from millrace_patients.email_queue.service import EmailQueue
 from millrace_patients.session.service import Sessions
 from millrace_patients.throttle.service import Throttle
-from millrace_patients.unit_of_work import UnitsOfWork
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.periodic import run_periodically
 
 PAUSE = 300.0

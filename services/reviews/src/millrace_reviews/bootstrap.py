@@ -10,10 +10,14 @@ from millrace_feeds.consumer import Consumer
 from millrace_feeds.handler import CompositeHandler
 from millrace_feeds.relay import Relay
 from millrace_platform.application import ServiceRuntime
+from millrace_platform.audit.anchors import AnchorWriter, open_anchors
+from millrace_platform.audit.key import load_audit_key
+from millrace_platform.audit.repository import AuditTrail
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.persistence import open_relay, open_service_database
 from millrace_platform.revocation import RevocationHandler, Revocations, RevocationVerifier
 from millrace_platform.service import Infrastructure, Subscription
-from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
+from millrace_platform.unit_of_work import Envelopes
 from millrace_reviews.dependencies import App
 from millrace_reviews.feed import EntityHandler, is_outage
 from millrace_reviews.moderation.service import Moderation
@@ -37,7 +41,9 @@ async def start(
     """Open the database and the feeds, wire the services, and register background tasks and health checks."""
     url, clock = settings.reviews_database_url, infrastructure.clock
     database = await stack.enter_async_context(open_service_database(settings, url, name=APPLICATION))
-    units = UnitsOfWork(database, Envelopes(SOURCE, clock, infrastructure.ids))
+    trail = AuditTrail(load_audit_key(settings, APPLICATION))
+    anchors = await stack.enter_async_context(open_anchors(settings, APPLICATION, infrastructure.ids))
+    units = UnitsOfWork(database, Envelopes(SOURCE, clock, infrastructure.ids), trail)
     subscription = Subscription(
         APPLICATION, settings.entities_stream, settings.reviews_leases_table, READS_PER_SECOND, is_outage
     )
@@ -56,6 +62,7 @@ async def start(
             "consumer": consumer.run,
             "revocations": revocations.run,
             "sweep": sweep.run,
+            "anchors": AnchorWriter(database, anchors, settings.audit_anchors_interval, clock).run,
         },
         checks={"database": database.check},
     )

@@ -1,9 +1,10 @@
-"""Create what the service owns: its tables in PostgreSQL and its lease table in DynamoDB."""
+"""Create what the service owns, its tables in PostgreSQL and its lease table: the `millrace.init` entry point."""
 
 from pathlib import Path
 
 from millrace_feeds.aws import dynamodb_client
 from millrace_feeds.provision import create_lease_table
+from millrace_platform.audit.key import create_local_audit_key
 from millrace_platform.migrations import Migrations
 from millrace_platform.service import aws_settings
 from millrace_reviews.settings import ReviewsSettings
@@ -12,8 +13,9 @@ migrate = Migrations(Path(__file__).with_name("migrations"), lock_key=0x6D696C6C
 
 
 async def init() -> None:
-    """Create or upgrade the tables, and create the lease table, idempotently; the `millrace.init` entry point."""
+    """Create or upgrade the tables, and create the audit key and the lease table, idempotently."""
     settings = ReviewsSettings()
+    create_local_audit_key(settings)
     await migrate(settings.reviews_database_url)
     async with dynamodb_client(aws_settings(settings)) as client:
         await create_lease_table(client, settings.reviews_leases_table)

@@ -17,12 +17,15 @@ from sqlalchemy import (
     Uuid,
 )
 
+from millrace_platform.audit.tables import add_audit_tables
 from millrace_platform.revocation import define_revocation_table
 
 metadata = MetaData(
     naming_convention={"uq": "%(table_name)s_%(column_0_N_name)s_key", "ix": "%(table_name)s_%(column_0_N_name)s_idx"}
 )
 define_revocation_table(metadata)
+
+add_audit_tables(metadata)
 
 patient = Table(
     "patient",

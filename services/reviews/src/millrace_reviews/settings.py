@@ -4,12 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from millrace_platform.settings import CallerKeys, PlatformSettings, Seconds
+from millrace_platform.audit.key import AuditSettings
+from millrace_platform.settings import CallerKeys, Seconds
 
 DAY = 86_400.0
 
 
-class ReviewsSettings(PlatformSettings):
+class ReviewsSettings(AuditSettings):
     """Settings of reviews and averages. Times are in seconds."""
 
     reviews_database_url: str = Field("postgresql://127.0.0.1:5432/reviews", repr=False)

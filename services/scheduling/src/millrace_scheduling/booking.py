@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.ids import Ids
-from millrace_platform.unit_of_work import UnitsOfWork
 from millrace_scheduling.appointment import endpoints as appointments
 from millrace_scheduling.appointment.rescheduling import ReschedulingService
 from millrace_scheduling.appointment.service import AppointmentService

@@ -7,12 +7,16 @@ from fastapi import FastAPI
 
 from millrace_feeds.handler import CompositeHandler
 from millrace_platform.application import ServiceRuntime
+from millrace_platform.audit.anchors import AnchorWriter, open_anchors
+from millrace_platform.audit.key import load_audit_key
+from millrace_platform.audit.repository import AuditTrail
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.background import Task
 from millrace_platform.persistence import open_relay, open_service_database
 from millrace_platform.revocation import RevocationHandler, Revocations, RevocationVerifier
 from millrace_platform.service import Infrastructure, Subscription
 from millrace_platform.service_tokens import ServiceTokenSigner
-from millrace_platform.unit_of_work import Envelopes, UnitsOfWork
+from millrace_platform.unit_of_work import Envelopes
 from millrace_scheduling.appointment.time_zones import publish_time_zone
 from millrace_scheduling.availability.service import AvailabilityService
 from millrace_scheduling.booking import create_booking_services, create_visit_policy
@@ -56,7 +60,9 @@ async def start(
     url, clock, ids = settings.scheduling_database_url, infrastructure.clock, infrastructure.ids
     database = await stack.enter_async_context(open_service_database(settings, url, name=APPLICATION))
     relay = await stack.enter_async_context(open_relay(settings, infrastructure, url))
-    units = UnitsOfWork(database, Envelopes(SOURCE, clock, ids))
+    trail = AuditTrail(load_audit_key(settings, APPLICATION))
+    anchors = await stack.enter_async_context(open_anchors(settings, APPLICATION, ids))
+    units = UnitsOfWork(database, Envelopes(SOURCE, clock, ids), trail)
     policy = create_visit_policy(settings)
     calendars = CalendarService(units, policy, publish_time_zone)
     key = settings.scheduling_patients_keys[0].get_secret_value()
@@ -101,6 +107,7 @@ async def start(
         "openings": OpeningsPublisher(units, settings.scheduling_openings_interval).run,
         "extension": scheduling.extension.run,
         "aging": scheduling.aging.run,
+        "anchors": AnchorWriter(database, anchors, settings.audit_anchors_interval, clock).run,
     }
     # There is no check of the streams: while they are unavailable, the outbox takes the changes.
     return ServiceRuntime(tasks=tasks, checks={"database": database.check})

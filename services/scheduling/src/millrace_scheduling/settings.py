@@ -4,14 +4,15 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from millrace_platform.settings import CallerKeys, PlatformSettings, Seconds
+from millrace_platform.audit.key import AuditSettings
+from millrace_platform.settings import CallerKeys, Seconds
 
 SOURCE = "/services/scheduling"
 """The `source` of this service's events."""
 Limit: TypeAlias = Annotated[int, Field(ge=1)]
 
 
-class SchedulingSettings(PlatformSettings):
+class SchedulingSettings(AuditSettings):
     """Settings of the scheduling service. Durations are in seconds."""
 
     patients_url: str = "http://127.0.0.1:8005"

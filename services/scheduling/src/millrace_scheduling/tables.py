@@ -14,6 +14,7 @@ from sqlalchemy import (
     Uuid,
 )
 
+from millrace_platform.audit.tables import add_audit_tables
 from millrace_platform.revocation import define_revocation_table
 
 metadata = MetaData(
@@ -26,6 +27,8 @@ metadata = MetaData(
     }
 )
 define_revocation_table(metadata)
+
+add_audit_tables(metadata)
 
 idempotency = Table(
     "idempotency",

@@ -79,6 +79,11 @@ def identity_variables(ports: Ports, port: int, master_key: Path) -> dict[str, s
     }
 
 
+def audit_variables(key: Path, anchors: Path) -> dict[str, str]:
+    """Return the file of the audit trails' key, and the directory of their anchors."""
+    return {"MILLRACE_AUDIT_KEY_FILE": str(key), "MILLRACE_AUDIT_ANCHORS_DIRECTORY": str(anchors)}
+
+
 def clock_variables(ahead: timedelta, supervisor_pid: int) -> dict[str, str]:
     """Return the shift of all services' clocks and the id of `millrace up`, which they require; nothing without one."""
     if not ahead:

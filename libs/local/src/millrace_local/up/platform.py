@@ -20,6 +20,7 @@ from millrace_local.up.child import Child, Clock
 from millrace_local.up.demo import Demo, PartFiles
 from millrace_local.up.environment import (
     Ports,
+    audit_variables,
     caller_key_variables,
     clock_variables,
     identity_variables,
@@ -172,6 +173,7 @@ class Platform:
         self._variables = {
             **platform_variables(self._ports, database_urls, self._options.environment),
             **identity_variables(self._ports, self._options.port, self._options.home.master_key),
+            **audit_variables(self._options.home.audit_key, self._options.home.audit_anchors),
             **clock_variables(self._options.clock_ahead, os.getpid()),
             **notifications_variables(self._options.port, self._options.home.webhook_key),
             **caller_key_variables(),

@@ -12,8 +12,6 @@ from millrace_patients.account import repository
 from millrace_patients.account.model import Account, normalize_email
 from millrace_patients.account.publication import revoke_tokens
 from millrace_patients.account.roles import RoleService
-from millrace_patients.audit.model import Action, AuditEntry, Purpose
-from millrace_patients.audit.repository import AuditTrail
 from millrace_patients.commands import report_errors
 from millrace_patients.composition import Core, open_core
 from millrace_patients.email_queue.service import EmailKind, EmailQueue
@@ -23,8 +21,10 @@ from millrace_patients.second_factor.repository import SecondFactors
 from millrace_patients.second_factor.service import CodeVerifier, create_entry
 from millrace_patients.session.service import Sessions
 from millrace_patients.settings import PatientsSettings
-from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_patients.wire import SOURCE
+from millrace_platform.audit.model import Action, AuditEntry, Purpose
+from millrace_platform.audit.repository import AuditTrail
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.authentication import Role
 from millrace_platform.database import ReadSession
 from millrace_platform.errors import NotFound

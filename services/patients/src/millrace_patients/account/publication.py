@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from millrace_patients.account import repository
-from millrace_patients.unit_of_work import UnitOfWork
 from millrace_patients.wire import account_event
+from millrace_platform.audit.unit_of_work import UnitOfWork
 
 
 async def revoke_tokens(work: UnitOfWork, account_id: UUID) -> None:

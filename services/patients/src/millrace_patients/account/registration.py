@@ -13,14 +13,14 @@ from millrace_patients.account.model import Account
 from millrace_patients.account.passwords import Passwords
 from millrace_patients.account.publication import revoke_tokens
 from millrace_patients.account.repository import EMAIL_LABEL, Address
-from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.challenge.service import Challenge, ChallengeKind, Challenges, invalid_token
 from millrace_patients.crypto.service_keys import ServiceKeys
 from millrace_patients.email_queue.service import EmailKind, EmailQueue
 from millrace_patients.person.vault import Vault
 from millrace_patients.session.service import Sessions, session_ended
 from millrace_patients.throttle.service import Attempt, Throttle
-from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_platform.audit.model import Action, AuditEntry, Purpose
+from millrace_platform.audit.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.authentication import Principal, Role
 from millrace_platform.errors import FieldError, Problem, Unprocessable
 from millrace_platform.ids import Ids

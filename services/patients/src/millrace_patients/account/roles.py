@@ -7,11 +7,11 @@ from uuid import UUID
 from millrace_patients.account import repository
 from millrace_patients.account.model import Account, find_inconsistency
 from millrace_patients.account.publication import revoke_tokens
-from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.directory.model import practice_reference
 from millrace_patients.directory.service import DirectoryService, require_in_copy
-from millrace_patients.unit_of_work import UnitsOfWork
-from millrace_platform.authentication import Principal, Role
+from millrace_platform.audit.model import Action, AuditEntry, Purpose
+from millrace_platform.audit.unit_of_work import UnitsOfWork
+from millrace_platform.authentication import PRACTICE_GROUP, Principal, Role
 from millrace_platform.errors import FieldError, NotFound, Unprocessable
 
 
@@ -32,7 +32,7 @@ class RoleService:
             found = await repository.find(work.session, identifier)
             if found is None:
                 raise _account_not_found()
-            work.audit(_entry(caller, identifier, Action.READ))
+            work.audit(_entry(caller, identifier, Action.READ, "account/roles"))
         return found
 
     async def set(
@@ -57,7 +57,7 @@ class RoleService:
                 raise _account_not_found()
             if changed != before:
                 await revoke_tokens(work, identifier)
-            work.audit(_entry(caller, identifier, Action.UPDATE))
+            work.audit(_entry(caller, identifier, Action.UPDATE, _granted(roles, practices)))
         return changed
 
     async def _require_practice(self, practice_id: UUID, *, is_confirmed: bool) -> None:
@@ -70,12 +70,17 @@ def _account_not_found() -> NotFound:
     return NotFound("There is no such account.")
 
 
-def _entry(caller: Principal | None, identifier: UUID, action: Action) -> AuditEntry:
+def _granted(roles: tuple[Role, ...], practices: tuple[UUID, ...]) -> str:
+    """Return the target of an audit entry with the roles and practices that an account has from then on."""
+    return "account/roles/" + ",".join([*sorted(roles), *sorted(f"{PRACTICE_GROUP}{each}" for each in practices)])
+
+
+def _entry(caller: Principal | None, identifier: UUID, action: Action, target: str) -> AuditEntry:
     return AuditEntry(
         actor_id=None if caller is None else caller.subject,
         roles="" if caller is None else ",".join(sorted(caller.roles)),
         person_id=identifier,
         action=action,
-        target="account/roles",
+        target=target,
         purpose=Purpose.ADMINISTRATION,
     )

@@ -16,7 +16,8 @@ from millrace_patients.session.model import SessionPolicy
 from millrace_patients.session.service import RefreshableSession, RepeatedResponse, Sessions
 from millrace_patients.signing.tokens import TokenIssuer
 from millrace_patients.throttle.service import Attempt, Throttle
-from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_platform.audit.model import Action, AuditEntry, Purpose
+from millrace_platform.audit.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.authentication import Principal
 from millrace_platform.errors import Problem
 
@@ -60,11 +61,15 @@ class SignInService:
         async with self.units.database.read() as session:
             account = await repository.find_by_email_index(session, index)
         if not await self.passwords.verify(account.password_hash if account else None, password) or account is None:
+            await self._record_refusal(account, source)
             raise _wrong_credentials()
         if device is None or device_id is None:
             device = create_device_token(self.keys.device, index)
         new_hash = await self._rehash_if_outdated(account, password)
-        return await self._begin_session(account, attempt, new_hash, device, code)
+        result = await self._begin_session(account, attempt, new_hash, device=device, code=code, source=source)
+        if isinstance(result, CodeCheck):
+            raise _code_required(result)
+        return result
 
     async def refresh(self, token: str, *, source: str, agent: str, device: str | None) -> SignInResult:
         """Exchange a refresh token for new tokens; repeat the result if the same device sends it again within seconds.
@@ -106,8 +111,9 @@ class SignInService:
             await revoke_tokens(work, caller.subject)
 
     async def _begin_session(
-        self, account: Account, attempt: Attempt, new_hash: str | None, device: str, code: str | None
-    ) -> SignInResult:
+        self, account: Account, attempt: Attempt, new_hash: str | None, *, device: str, code: str | None, source: str
+    ) -> SignInResult | CodeCheck:
+        """Return the tokens of a new session, or the result of the check of `code` if that refuses it."""
         async with self.units.begin() as work:
             current = await repository.find_for_update(work.session, account.id)
             if current is None or current.password_hash != account.password_hash:
@@ -115,10 +121,14 @@ class SignInService:
                 raise _wrong_credentials()
             check = await self.codes.check(work, account.id, code)
             if check in (CodeCheck.MISSING, CodeCheck.WRONG):
-                raise _code_required(check)
+                # Committed, so that the owner sees that another person may know the password.
+                work.audit(_session_entry(account.id, Action.REFUSE, source, target="second-factor"))
+                return check
             if new_hash is not None:
                 await repository.set_password(work.session, account.id, new_hash)
             await self.throttle.reset_after_success(work.session, attempt)
+            roles = ",".join(sorted(current.roles))
+            work.audit(_session_entry(account.id, Action.SIGN_IN, source, actor_id=account.id, roles=roles))
             session = await self.sessions.begin(
                 work.session,
                 account.id,
@@ -127,6 +137,15 @@ class SignInService:
                 has_second_factor=check is CodeCheck.PASSED,
             )
         return self._result(current, session, device)
+
+    async def _record_refusal(self, account: Account | None, source: str) -> None:
+        """Record a refused sign-in; without an account too, because it must take as long.
+
+        The entry is then about no person: an id that is derived from the source stands for one.
+        """
+        nobody = UUID(bytes=compute_mac(self.keys.device, "refused source", source)[:16])
+        async with self.units.begin() as work:
+            work.audit(_session_entry(nobody if account is None else account.id, Action.REFUSE, source))
 
     async def _rehash_if_outdated(self, account: Account, password: str) -> str | None:
         """Return a new hash of the password if the stored one has outdated parameters, else None."""
@@ -144,6 +163,26 @@ class SignInService:
             has_second_factor=refreshed.session.has_second_factor,
         )
         return SignInResult(account.id, int(self.issuer.lifetime), token, refreshed.token, device)
+
+
+def _session_entry(
+    person_id: UUID,
+    action: Action,
+    source: str,
+    *,
+    actor_id: UUID | None = None,
+    roles: str = "",
+    target: str = "session",
+) -> AuditEntry:
+    return AuditEntry(
+        actor_id=actor_id,
+        roles=roles,
+        person_id=person_id,
+        action=action,
+        target=target,
+        purpose=Purpose.PATIENT_REQUEST,
+        source=source,
+    )
 
 
 def _wrong_credentials() -> Problem:

@@ -69,21 +69,3 @@ def read_master_key(path: Path) -> bytes:
         raise MasterKeyError(
             f"No master key at {path}: run `millrace init`, or set MILLRACE_PATIENTS_MASTER_KEYS."
         ) from error
-
-
-def ensure_master_key(path: Path) -> None:
-    """Create a file with a random master key unless it exists; only one of concurrent calls creates it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(os.urandom(DATA_KEY_BYTES)) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        # Linking is atomic and never replaces an existing file.
-        os.link(fresh, path)
-    except FileExistsError:
-        return
-    finally:
-        fresh.unlink()

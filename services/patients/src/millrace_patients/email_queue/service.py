@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import delete, insert, select
 
-from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.challenge.service import Challenge
 from millrace_patients.crypto.sealing import seal, unseal
 from millrace_patients.schema import queued_email
-from millrace_patients.unit_of_work import UnitOfWork
+from millrace_platform.audit.model import Action, AuditEntry, Purpose
+from millrace_platform.audit.unit_of_work import UnitOfWork
 from millrace_platform.database import Session
 from millrace_platform.ids import Ids
 

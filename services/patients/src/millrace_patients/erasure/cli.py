@@ -4,7 +4,6 @@ import asyncio
 
 import typer
 
-from millrace_patients.audit.repository import AuditTrail
 from millrace_patients.challenge.service import Challenges
 from millrace_patients.commands import report_errors
 from millrace_patients.composition import open_core
@@ -15,8 +14,9 @@ from millrace_patients.erasure.service import Eraser
 from millrace_patients.person.vault import Vault
 from millrace_patients.session.service import Sessions
 from millrace_patients.settings import PatientsSettings
-from millrace_patients.unit_of_work import UnitsOfWork
 from millrace_patients.wire import SOURCE
+from millrace_platform.audit.repository import AuditTrail
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.ids import Uuid7
 from millrace_platform.unit_of_work import Envelopes
 

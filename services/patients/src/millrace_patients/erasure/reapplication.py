@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.erasure.ledger import ErasureLedger
 from millrace_patients.erasure.service import Eraser
-from millrace_patients.unit_of_work import UnitsOfWork
+from millrace_platform.audit.model import Action, AuditEntry, Purpose
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 
 
 @dataclass(frozen=True, slots=True)

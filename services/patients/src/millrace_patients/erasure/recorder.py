@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 
 from millrace_patients.erasure.ledger import ErasureLedger
 from millrace_patients.schema import person
-from millrace_patients.unit_of_work import UnitsOfWork
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.periodic import run_in_batches, run_periodically
 
 PAUSE = 5.0

@@ -13,7 +13,7 @@ from millrace_patients.person.vault import Vault
 from millrace_patients.record import repository as records
 from millrace_patients.session.service import Sessions
 from millrace_patients.sharing import repository as shares
-from millrace_patients.unit_of_work import UnitOfWork
+from millrace_platform.audit.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from millrace_patients.person.vault import PersonKey
 from millrace_patients.record import repository
 from millrace_patients.record.model import Record, RecordKind
 from millrace_patients.record.service import Content, RecordService
-from millrace_patients.unit_of_work import UnitOfWork
+from millrace_platform.audit.unit_of_work import UnitOfWork
 from millrace_platform.errors import FieldError, Unprocessable
 
 

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from millrace_patients.access import AccessControl, Caller, Permission
+from millrace_patients.access import AccessControl, Permission
 from millrace_patients.account import repository as accounts
 from millrace_patients.account.model import normalize_email
-from millrace_patients.audit.model import Action
 from millrace_patients.challenge.service import Challenge, ChallengeKind, Challenges, invalid_token
 from millrace_patients.crypto.service_keys import ServiceKeys
 from millrace_patients.email_queue.service import EmailKind, EmailQueue
@@ -15,7 +14,9 @@ from millrace_patients.person.vault import PersonKey
 from millrace_patients.record import repository as records
 from millrace_patients.record.model import RecordKind
 from millrace_patients.throttle.service import Throttle
-from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_platform.audit.caller import Caller
+from millrace_platform.audit.model import Action
+from millrace_platform.audit.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.errors import Conflict
 
 

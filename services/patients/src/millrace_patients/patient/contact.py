@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from millrace_patients.account.repository import find_address
-from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.patient.address import AddressBook
 from millrace_patients.person.vault import PersonKey, Vault
-from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_platform.audit.model import Action, AuditEntry, Purpose
+from millrace_platform.audit.unit_of_work import UnitOfWork, UnitsOfWork
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,14 @@
 """REST API of patients. A patient's id is that of the account, `subject` in the response of a sign-in."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
-from millrace_patients.access import InCaller
 from millrace_patients.dependencies import CHANGE, READ, InPatients, InSource, problems
-from millrace_patients.patient.schemas import (
-    AccessList,
-    AccessResource,
-    Export,
-    ProfileBody,
-    ProfileResource,
-    TokenBody,
-)
+from millrace_patients.patient.schemas import Export, ProfileBody, ProfileResource, TokenBody
 from millrace_patients.record.model import Record
+from millrace_platform.audit.caller import InCaller
+from millrace_platform.audit.schemas import AccessLimit, AccessList, Before
 from millrace_platform.preconditions import OptionalIfMatch
 from millrace_platform.responses import NO_STORE, etag_headers
 
@@ -91,14 +84,16 @@ async def list_accesses(
     caller: InCaller,
     patient_id: UUID,
     response: Response,
-    before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the previous page.")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Before = None,
+    limit: AccessLimit = 50,
 ) -> AccessList:
-    """Return the accesses to the person's data, newest first. Accessible to the patient only."""
+    """Return the accesses to the person's data here, and the sign-ins, newest first. Accessible to the patient only.
+
+    `GET /v1/appointments/accesses` and `GET /v1/reviews/own/accesses` return those to visits and reviews.
+    """
     response.headers.update(NO_STORE)
     links = await patients.patients.list_accesses(caller, patient_id, before, limit)
-    next_seq = links[-1].seq if len(links) == limit else None
-    return AccessList(items=[AccessResource.of(link) for link in links], next=next_seq)
+    return AccessList.of(links, limit)
 
 
 def _respond(record: Record, response: Response) -> ProfileResource:

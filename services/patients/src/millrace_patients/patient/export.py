@@ -6,17 +6,19 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from millrace_patients.access import AccessControl, Caller, Permission
+from millrace_patients.access import AccessControl, Permission
 from millrace_patients.account.repository import EMAIL_LABEL
-from millrace_patients.audit.model import Action
-from millrace_patients.audit.repository import list_links_of_person
-from millrace_patients.patient.schemas import AccessResource, AccountExport, Export, SessionExport, ShareExport
+from millrace_patients.patient.schemas import AccountExport, Export, SessionExport, ShareExport
 from millrace_patients.person.vault import PersonKey
 from millrace_patients.record import repository as records
 from millrace_patients.record.model import Record, RecordKind
 from millrace_patients.schema import account, session_table
 from millrace_patients.sharing import repository as shares
-from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_platform.audit.caller import Caller
+from millrace_platform.audit.model import Action
+from millrace_platform.audit.repository import list_links_of_person
+from millrace_platform.audit.schemas import AccessResource
+from millrace_platform.audit.unit_of_work import UnitOfWork, UnitsOfWork
 
 ACCESSES_LIMIT = 1000
 

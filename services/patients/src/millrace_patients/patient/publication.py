@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from millrace_patients.patient import repository
-from millrace_patients.unit_of_work import UnitOfWork
 from millrace_patients.wire import patient_event
+from millrace_platform.audit.unit_of_work import UnitOfWork
 
 
 async def publish_current_version(work: UnitOfWork, patient_id: UUID) -> None:

@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 
-from millrace_patients.audit.model import Link
 from millrace_patients.record.schemas import RecordBody, RecordResource
 from millrace_patients.sharing.model import Scope
+from millrace_platform.audit.schemas import AccessResource
 from millrace_platform.patterns import LANGUAGE, STATE, Pattern
 from millrace_platform.resources import Body, Date, Phone, Schema, Text
 
@@ -75,38 +75,6 @@ class ProfileBody(ProfileFields, RecordBody):
 
 class ProfileResource(RecordResource, ProfileFields):
     """Stored profile of a patient."""
-
-
-class AccessResource(Schema):
-    """One access to a patient's data."""
-
-    seq: int = Field(description="Position in the audit trail.")
-    at: datetime
-    actor: UUID | None = Field(description="Account of the caller; null for the service itself.")
-    roles: list[str]
-    deed: str
-    what: str
-    purpose: str = Field(description="A code of HL7's PurposeOfUse.")
-
-    @classmethod
-    def of(cls, link: Link) -> "AccessResource":
-        entry = link.entry
-        return cls(
-            seq=link.seq,
-            at=link.recorded_at,
-            actor=entry.actor_id,
-            roles=entry.roles.split(",") if entry.roles else [],
-            deed=entry.action.value,
-            what=entry.target,
-            purpose=entry.purpose.value,
-        )
-
-
-class AccessList(Schema):
-    """Page of accesses, newest first."""
-
-    items: list[AccessResource]
-    next: int | None = Field(description="Pass it as `before` to get the next page; null on the last page.")
 
 
 class ShareExport(Schema):

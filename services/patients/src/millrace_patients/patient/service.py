@@ -4,10 +4,8 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from millrace_feeds.clock import Clock
-from millrace_patients.access import AccessControl, Caller, Permission, patient_not_found
+from millrace_patients.access import AccessControl, Permission, patient_not_found
 from millrace_patients.account import repository as accounts
-from millrace_patients.audit.model import Action, Link
-from millrace_patients.audit.repository import list_links_of_person
 from millrace_patients.erasure.service import Eraser
 from millrace_patients.patient import repository
 from millrace_patients.patient.contact import find_account_email
@@ -17,7 +15,10 @@ from millrace_patients.person.vault import PersonKey
 from millrace_patients.record import repository as records
 from millrace_patients.record.model import Record, RecordKind
 from millrace_patients.record.service import Content
-from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_platform.audit.caller import Caller
+from millrace_platform.audit.model import Action, Link
+from millrace_platform.audit.repository import list_links_of_person
+from millrace_platform.audit.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.authentication import require_recent
 from millrace_platform.errors import PreconditionFailed, PreconditionRequired
 from millrace_platform.preconditions import Tags

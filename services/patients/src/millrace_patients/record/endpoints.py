@@ -6,11 +6,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from millrace_patients.access import InCaller
 from millrace_patients.dependencies import CHANGE, CREATE, READ, InPatients, Patients
 from millrace_patients.record.model import Record
 from millrace_patients.record.schemas import RecordBody, RecordList, RecordResource
 from millrace_patients.record.service import RecordService
+from millrace_platform.audit.caller import InCaller
 from millrace_platform.preconditions import IfMatch
 from millrace_platform.responses import NO_STORE, etag_headers
 

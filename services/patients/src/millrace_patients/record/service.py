@@ -5,15 +5,16 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from millrace_patients.access import AccessControl, Caller, Permission
-from millrace_patients.audit.model import Action
+from millrace_patients.access import AccessControl, Permission
 from millrace_patients.directory.service import Attempt
 from millrace_patients.patient.publication import publish_next_version
 from millrace_patients.patient.repository import is_active
 from millrace_patients.person.vault import PersonKey
 from millrace_patients.record import repository
 from millrace_patients.record.model import RECORDS_LIMIT, Record, RecordKind
-from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_platform.audit.caller import Caller
+from millrace_platform.audit.model import Action
+from millrace_platform.audit.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.errors import Conflict, NotFound
 from millrace_platform.ids import Ids
 from millrace_platform.preconditions import Tags

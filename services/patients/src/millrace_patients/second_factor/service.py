@@ -7,14 +7,14 @@ from uuid import UUID
 
 from millrace_feeds.clock import Clock
 from millrace_patients.account import repository as accounts
-from millrace_patients.audit.model import Action, AuditEntry, Purpose
 from millrace_patients.email_queue.service import EmailKind, EmailQueue
 from millrace_patients.person.vault import PersonKey, Vault
 from millrace_patients.second_factor.model import encode_secret, find_step, normalize_code, provisioning_uri
 from millrace_patients.second_factor.repository import SecondFactor, SecondFactors
 from millrace_patients.session.service import Sessions, session_ended
 from millrace_patients.throttle.service import Attempt, Throttle
-from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_platform.audit.model import Action, AuditEntry, Purpose
+from millrace_platform.audit.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.authentication import PRIVILEGED_ROLES, Principal, Role, require_recent
 from millrace_platform.errors import Conflict, FieldError, Unprocessable
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from millrace_patients.session.service import Sessions
-from millrace_patients.unit_of_work import UnitsOfWork
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.authentication import Principal, RevokedTokenError, TokenVerifier
 
 

@@ -6,9 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from millrace_patients.access import InCaller
 from millrace_patients.dependencies import InPatients, problems
 from millrace_patients.sharing.model import Scope
+from millrace_platform.audit.caller import InCaller
 from millrace_platform.resources import Schema
 from millrace_platform.responses import NO_STORE
 

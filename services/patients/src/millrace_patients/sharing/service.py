@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from millrace_patients.access import AccessControl, Caller, Permission
-from millrace_patients.audit.model import Action, AuditEntry, Purpose
+from millrace_patients.access import AccessControl, Permission
 from millrace_patients.directory.model import practice_reference
 from millrace_patients.directory.service import DirectoryService, require_in_copy
 from millrace_patients.patient.repository import is_active
 from millrace_patients.person.vault import Vault
 from millrace_patients.sharing import repository
 from millrace_patients.sharing.model import Scope, Share, SharedVisit
-from millrace_patients.unit_of_work import UnitOfWork, UnitsOfWork
+from millrace_platform.audit.caller import Caller
+from millrace_platform.audit.model import Action, AuditEntry, Purpose
+from millrace_platform.audit.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.errors import Conflict, NotFound
 
 SHARES_LIMIT = 200

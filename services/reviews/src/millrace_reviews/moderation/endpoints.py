@@ -22,13 +22,13 @@ router = APIRouter(prefix="/v1/reviews", tags=["moderation"])
 async def list_moderation_cases(
     *,
     app: InApp,
-    caller: ModeratorCaller,  # noqa: ARG001 # resolved to check the role
+    caller: ModeratorCaller,
     pagination: InPagination,
     response: Response,
     queue: Annotated[Queue, Query(description="`flagged` lists published reviews with flags.")] = Queue.PENDING,
 ) -> CaseList:
     """Return the reviews in a queue, oldest first. Accessible to support and administrators."""
-    page = await app.moderation.list_cases(queue, pagination.position(queue=queue), pagination.limit)
+    page = await app.moderation.list_cases(caller, queue, pagination.position(queue=queue), pagination.limit)
     response.headers.update(NO_STORE)
     next_cursor = pagination.next_cursor(response, page.next, queue=queue)
     return CaseList(items=[CaseResource.of_case(case) for case in page.items], next=next_cursor)
@@ -37,12 +37,12 @@ async def list_moderation_cases(
 @router.get("/{review_id:uuid}/moderation", summary="Get a review for moderation", responses=ROLE_READ)
 async def get_moderation_case(
     app: InApp,
-    caller: ModeratorCaller,  # noqa: ARG001 # resolved to check the role
+    caller: ModeratorCaller,
     review_id: UUID,
     response: Response,
 ) -> CaseResource:
     """Return a review with its flags and findings. Accessible to support and administrators."""
-    return _respond(await app.moderation.get(review_id), response)
+    return _respond(await app.moderation.get(caller, review_id), response)
 
 
 @router.put("/{review_id:uuid}/moderation", summary="Decide on a review", responses={**ROLE_CHANGE, **problems(409)})

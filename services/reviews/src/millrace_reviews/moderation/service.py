@@ -5,12 +5,13 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_
 
-from millrace_platform.authentication import Principal
+from millrace_platform.audit.caller import Caller
+from millrace_platform.audit.model import Action
+from millrace_platform.audit.unit_of_work import UnitsOfWork
 from millrace_platform.database import ReadSession
 from millrace_platform.errors import Conflict
 from millrace_platform.preconditions import Tags
-from millrace_platform.unit_of_work import UnitsOfWork
-from millrace_reviews.access import can_flag, review_not_found
+from millrace_reviews.access import can_flag, record_access, review_not_found
 from millrace_reviews.moderation import repository
 from millrace_reviews.moderation.model import Case, CasePage, Queue
 from millrace_reviews.moderation.repository import FLAGGED
@@ -29,20 +30,21 @@ class Moderation:
     units: UnitsOfWork
     summaries: Summaries
 
-    async def list_cases(self, queue: Queue, position: int | None, limit: int) -> CasePage:
+    async def list_cases(self, caller: Caller, queue: Queue, position: int | None, limit: int) -> CasePage:
         """Return a page of a queue, oldest first."""
-        async with self.units.database.read() as session:
-            page = await reviews.list_page(session, _queue_condition(queue), position, limit, oldest_first=True)
-            return CasePage(await _load_cases(session, page.items), page.next)
+        async with self.units.begin() as work:
+            page = await reviews.list_page(work.session, _queue_condition(queue), position, limit, oldest_first=True)
+            record_access(work, caller, Action.READ, *page.items)
+            return CasePage(await _load_cases(work.session, page.items), page.next)
 
-    async def get(self, identifier: UUID) -> Case:
+    async def get(self, caller: Caller, identifier: UUID) -> Case:
         """Return a review with its flags. Problems: 404 if it is unknown or withdrawn."""
-        async with self.units.database.read() as session:
-            return (await _load_cases(session, [_require_review(await reviews.find(session, identifier))]))[0]
+        async with self.units.begin() as work:
+            found = _require_review(await reviews.find(work.session, identifier))
+            record_access(work, caller, Action.READ, found)
+            return (await _load_cases(work.session, [found]))[0]
 
-    async def decide(
-        self, caller: Principal, identifier: UUID, match: Tags, after: State, reason: Reason | None
-    ) -> Case:
+    async def decide(self, caller: Caller, identifier: UUID, match: Tags, after: State, reason: Reason | None) -> Case:
         """Apply a moderator's decision and delete the review's flags.
 
         Problems: 404 if it is unknown or withdrawn, 412 for another version, 409 for an impossible transition.
@@ -55,23 +57,25 @@ class Moderation:
             except IllegalTransitionError as error:
                 raise Conflict(f"A {error.before} review cannot become {error.after}.") from error
             await reviews.save(work.session, before, status, before.content, work.now)
-            await repository.add_decision(work.session, before, status, caller.subject, work.now)
+            await repository.add_decision(work.session, before, status, caller.principal.subject, work.now)
             await repository.delete_flags(work.session, identifier)
             await self.summaries.refresh(work, before.npi)
+            record_access(work, caller, Action.UPDATE, before)
             return (await _load_cases(work.session, [_require_review(await reviews.find(work.session, identifier))]))[0]
 
-    async def flag(self, caller: Principal, identifier: UUID, reason: Reason) -> None:
+    async def flag(self, caller: Caller, identifier: UUID, reason: Reason) -> None:
         """Flag a review for moderators. It stays published, so that a flag alone cannot silence it.
 
         Problems: 404 unless the caller may flag it.
         """
-        reporter = str(caller.subject)
+        reporter = str(caller.principal.subject)
         async with self.units.begin() as work:
             active = await patients.lock_active(work.session, [reporter])
             found = await reviews.find(work.session, identifier)
-            if not active or found is None or not can_flag(caller, found):
+            if not active or found is None or not can_flag(caller.principal, found):
                 raise review_not_found()
             await repository.save_flag(work.session, identifier, reporter, reason, work.now)
+            record_access(work, caller, Action.UPDATE, found)
 
 
 def _queue_condition(queue: Queue) -> ColumnElement[bool]:

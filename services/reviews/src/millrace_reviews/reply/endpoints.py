@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from millrace_platform.preconditions import IfMatch, OptionalIfMatch
 from millrace_platform.responses import etag_headers
-from millrace_reviews.access import StaffCaller, StaffOrModeratorCaller
+from millrace_reviews.access import ReplyRemover, ReplyWriter, StaffOrModeratorCaller
 from millrace_reviews.dependencies import InApp
 from millrace_reviews.http import ROLE_CHANGE, ROLE_READ, ROLE_REMOVE
 from millrace_reviews.reply.repository import Reply
@@ -25,7 +25,7 @@ async def get_reply(app: InApp, caller: StaffOrModeratorCaller, review_id: UUID,
     "", summary="Create or replace the reply to a review", responses={201: {"description": "Created."}, **ROLE_CHANGE}
 )
 async def put_reply(
-    *, app: InApp, caller: StaffCaller, review_id: UUID, match: OptionalIfMatch, body: ReplyBody, response: Response
+    *, app: InApp, caller: ReplyWriter, review_id: UUID, match: OptionalIfMatch, body: ReplyBody, response: Response
 ) -> ReplyResource:
     """Create or replace the reply to a published review; replacing requires `If-Match`.
 
@@ -37,7 +37,7 @@ async def put_reply(
 
 
 @router.delete("", summary="Delete the reply to a review", status_code=204, responses=ROLE_REMOVE)
-async def remove_reply(app: InApp, caller: StaffOrModeratorCaller, review_id: UUID, match: IfMatch) -> None:
+async def remove_reply(app: InApp, caller: ReplyRemover, review_id: UUID, match: IfMatch) -> None:
     """Delete the reply to a review. Accessible to staff of the visit's practice and moderators."""
     await app.replies.remove(caller, review_id, match)
 

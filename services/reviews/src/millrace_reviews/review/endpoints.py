@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from millrace_platform.audit.schemas import AccessLimit, AccessList, Before
 from millrace_platform.authentication import InPrincipal
 from millrace_platform.preconditions import IfMatch, IfNoneMatch
 from millrace_platform.resources import Npi
@@ -56,6 +57,15 @@ async def list_own_reviews(
     response.headers.update(NO_STORE)
     next_cursor = pagination.next_cursor(response, page.next)
     return OwnReviewList(items=[OwnReview.of(review) for review in page.items], next=next_cursor)
+
+
+@router.get("/own/accesses", summary="List others' accesses to the caller's reviews", responses=OWN_LIST)
+async def list_review_accesses(
+    app: InApp, caller: InPrincipal, response: Response, before: Before = None, limit: AccessLimit = 50
+) -> AccessList:
+    """Return who else changed the caller's reviews, or read them unpublished, and when, newest first."""
+    response.headers.update(NO_STORE)
+    return AccessList.of(await app.reviews.list_accesses(caller, before, limit), limit)
 
 
 @router.get("/practices/{practice_id}", summary="List a practice's reviews", responses=ROLE_READ)

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import and_
 
+from millrace_platform.audit.model import Link
+from millrace_platform.audit.repository import list_links_of_person
 from millrace_platform.authentication import Principal
 from millrace_platform.errors import Conflict, FieldError, NotFound, Unprocessable
 from millrace_platform.ids import Ids
@@ -98,6 +100,11 @@ class Reviews:
         condition = and_(table.c.author_id == str(caller.subject), table.c.state != State.WITHDRAWN.value)
         async with self.units.database.read() as session:
             return await repository.list_page(session, condition, position, limit)
+
+    async def list_accesses(self, caller: Principal, before: int | None, limit: int) -> list[Link]:
+        """Return others' accesses to the caller's reviews, newest first."""
+        async with self.units.database.read() as session:
+            return await list_links_of_person(session, caller.subject, before=before, limit=limit)
 
     async def list_of_practice(
         self, caller: Principal, practice_id: UUID, position: int | None, limit: int

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from millrace_platform.audit.caller import InCaller
+from millrace_platform.audit.schemas import AccessLimit, AccessList, Before
 from millrace_platform.authentication import InPrincipal
 from millrace_platform.errors import FieldError, Unprocessable
 from millrace_platform.idempotency import InIdempotencyKey
@@ -73,7 +75,7 @@ async def list_appointments(
     request: Request,
     response: Response,
     appointments: InAppointments,
-    caller: InPrincipal,
+    caller: InCaller,
     provider_location: Annotated[
         UUID | None, Query(description="Return its appointments, for its staff; without it, the caller's own.")
     ] = None,
@@ -87,15 +89,27 @@ async def list_appointments(
     filters = [str(provider_location), from_.isoformat(), to.isoformat()]
     after: Position = position_before(from_) if cursor is None else _cursors.read(cursor, filters=filters)
     if provider_location is None:
-        found = await appointments.list_own(caller, after, to, limit + 1)
+        page = await appointments.list_own(caller.principal, after, to, limit)
     else:
-        found = await appointments.list_at_provider_location(caller, provider_location, after, to, limit + 1)
-    page, following = found[:limit], None
-    if len(found) > limit:
-        following = _cursors.write((page[-1].visit.start, page[-1].id), filters=filters)
+        page = await appointments.list_at_provider_location(caller, provider_location, after, to, limit)
+    following = None if page.following is None else _cursors.write(page.following, filters=filters)
+    if following is not None:
         response.headers["Link"] = next_link(request, following)
     response.headers.update(NO_STORE)
-    return AppointmentPage(items=[AppointmentResource.of(each) for each in page], next=following)
+    return AppointmentPage(items=[AppointmentResource.of(each) for each in page.items], next=following)
+
+
+@router.get("/accesses", summary="List others' accesses to the caller's appointments", responses=problems(401, 422))
+async def list_appointment_accesses(
+    appointments: InAppointments,
+    caller: InPrincipal,
+    response: Response,
+    before: Before = None,
+    limit: AccessLimit = 50,
+) -> AccessList:
+    """Return who else read or changed the caller's appointments, and when, newest first."""
+    response.headers.update(NO_STORE)
+    return AccessList.of(await appointments.list_accesses(caller, before, limit), limit)
 
 
 @router.get(
@@ -105,7 +119,7 @@ async def list_appointments(
     responses={304: {"description": "It has a version that `If-None-Match` names."}, **problems(401, 404, 422)},
 )
 async def get_appointment(
-    appointments: InAppointments, caller: InPrincipal, appointment_id: UUID, known: IfNoneMatch, response: Response
+    appointments: InAppointments, caller: InCaller, appointment_id: UUID, known: IfNoneMatch, response: Response
 ) -> AppointmentResource | Response:
     """Return an appointment, for its patient and the staff of its practice."""
     found = await appointments.get(caller, appointment_id)
@@ -121,7 +135,7 @@ async def get_appointment(
 )
 async def confirm_appointment(
     appointments: InAppointments,
-    caller: InPrincipal,
+    caller: InCaller,
     key: InIdempotencyKey,
     appointment_id: UUID,
     match: OptionalIfMatch,
@@ -139,7 +153,7 @@ async def confirm_appointment(
 async def cancel_appointment(
     *,
     appointments: InAppointments,
-    caller: InPrincipal,
+    caller: InCaller,
     key: InIdempotencyKey,
     appointment_id: UUID,
     match: OptionalIfMatch,
@@ -158,7 +172,7 @@ async def cancel_appointment(
 async def reschedule_appointment(
     *,
     rescheduling: InRescheduling,
-    caller: InPrincipal,
+    caller: InCaller,
     key: InIdempotencyKey,
     appointment_id: UUID,
     match: OptionalIfMatch,
@@ -178,7 +192,11 @@ async def reschedule_appointment(
     responses=_REPORT,
 )
 async def mark_appointment_arrived(
-    appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
+    appointments: InAppointments,
+    caller: InStaff,
+    key: InIdempotencyKey,
+    appointment_id: UUID,
+    match: OptionalIfMatch,
 ) -> Response:
     """Record, as the practice, that the patient arrived. Possible from two hours before the visit's start on."""
     return (await appointments.report(caller, key, appointment_id, match, Action.ARRIVE)).response()
@@ -191,7 +209,11 @@ async def mark_appointment_arrived(
     responses=_REPORT,
 )
 async def mark_appointment_completed(
-    appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
+    appointments: InAppointments,
+    caller: InStaff,
+    key: InIdempotencyKey,
+    appointment_id: UUID,
+    match: OptionalIfMatch,
 ) -> Response:
     """Record, as the practice, that the visit of an arrived patient is over. The patient can then review it.
 
@@ -204,7 +226,11 @@ async def mark_appointment_completed(
     "/{appointment_id}/no_show", summary="Record a no-show", response_model=AppointmentResource, responses=_REPORT
 )
 async def mark_appointment_no_show(
-    appointments: InAppointments, caller: InStaff, key: InIdempotencyKey, appointment_id: UUID, match: OptionalIfMatch
+    appointments: InAppointments,
+    caller: InStaff,
+    key: InIdempotencyKey,
+    appointment_id: UUID,
+    match: OptionalIfMatch,
 ) -> Response:
     """Record, as the practice, that the patient didn't come. Possible from the visit's start on."""
     return (await appointments.report(caller, key, appointment_id, match, Action.MISS)).response()

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from millrace_platform.authentication import Principal
+from millrace_platform.audit.caller import Caller
+from millrace_platform.audit.unit_of_work import UnitOfWork
 from millrace_platform.errors import Conflict
 from millrace_platform.idempotency import IdempotencyKey, StoredResponse
 from millrace_platform.ids import Ids
 from millrace_platform.preconditions import Tags
-from millrace_platform.unit_of_work import UnitOfWork
 from millrace_scheduling.appointment.model import Appointment, Party
 from millrace_scheduling.appointment.repository import AppointmentRow
 from millrace_scheduling.appointment.service import AppointmentService
@@ -36,7 +36,7 @@ class ReschedulingService:
     reserve: Reserve
 
     async def move_to_start(
-        self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, start: datetime
+        self, caller: Caller, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, start: datetime
     ) -> StoredResponse:
         """Move to a free start at the same provider-location; a move to the appointment's own start changes nothing.
 
@@ -53,7 +53,7 @@ class ReschedulingService:
         return await self.appointments.change(caller, key, appointment_id, match, change)
 
     async def move_to_hold(
-        self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, hold_id: UUID
+        self, caller: Caller, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, hold_id: UUID
     ) -> StoredResponse:
         """Move to the time of the caller's hold at the same provider-location.
 
@@ -63,7 +63,7 @@ class ReschedulingService:
         async def change(work: UnitOfWork, row: AppointmentRow, party: Party) -> Appointment:
             appointment = row.appointment
             appointment.require_movable(party, work.now, row.notice)
-            hold_row = await holds.find_for_update(work.session, hold_id, caller.subject)
+            hold_row = await holds.find_for_update(work.session, hold_id, caller.principal.subject)
             hold = require_active(hold_row, hold_id, work.now)
             if hold.patient_id != appointment.patient_id:
                 raise not_found("hold")

@@ -9,6 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from millrace_feeds.outbox import new_outbox_row
+from millrace_platform.audit import model as audit
+from millrace_platform.audit.caller import Caller
+from millrace_platform.audit.model import Link
+from millrace_platform.audit.repository import list_links_of_person
+from millrace_platform.audit.unit_of_work import UnitOfWork, UnitsOfWork
 from millrace_platform.authentication import Principal, Role
 from millrace_platform.database import Connection
 from millrace_platform.errors import Conflict, FieldError, Forbidden, Problem, Unprocessable
@@ -20,8 +25,7 @@ from millrace_platform.idempotency import (
     record_values,
 )
 from millrace_platform.preconditions import Tags, etag
-from millrace_platform.unit_of_work import UnitOfWork, UnitsOfWork
-from millrace_scheduling.access import can_manage
+from millrace_scheduling.access import can_manage, can_see_patients
 from millrace_scheduling.appointment import repository
 from millrace_scheduling.appointment.model import (
     CANCELLATION_REASONS,
@@ -55,6 +59,20 @@ Change = Callable[[UnitOfWork, AppointmentRow, Party], Awaitable[Appointment]]
 
 It returns the next version, or the appointment itself if the request changes nothing.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAppointments:
+    """A page of appointments, ordered by start. `following` is the position after it, None on the last page."""
+
+    items: Sequence[Appointment]
+    following: Position | None
+
+    @classmethod
+    def of(cls, found: Sequence[Appointment], limit: int) -> "ListedAppointments":
+        """Return the first `limit` of the appointments found; more than those mean that there is a next page."""
+        items = found[:limit]
+        return cls(items, (items[-1].visit.start, items[-1].id) if len(found) > limit else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +150,44 @@ class AppointmentService:
                 await self.offers.accept_offer(work, offer_id)
         return attempt
 
-    async def get(self, caller: Principal, appointment_id: UUID) -> Appointment:
-        """Return the appointment. Problems: 404."""
+    async def get(self, caller: Caller, appointment_id: UUID) -> Appointment:
+        """Return the appointment. Problems: 404, 422 for an admin without a purpose."""
         async with self.units.begin() as work:
             row, _ = _require_access(caller, await repository.find(work.session, appointment_id))
+            record_access(work, caller, audit.Action.READ, row.appointment)
         return row.appointment
 
-    async def list_own(self, caller: Principal, after: Position, before: datetime, limit: int) -> list[Appointment]:
-        """Return the appointments of which the caller is the patient, after a position and before a time, by start."""
+    async def list_own(self, caller: Principal, after: Position, before: datetime, limit: int) -> ListedAppointments:
+        """Return a page of the appointments of which the caller is the patient, after a position and before a time."""
         async with self.units.begin() as work:
-            return await repository.list_for_patient(work.session, caller.subject, after, before, limit)
+            found = await repository.list_for_patient(work.session, caller.subject, after, before, limit + 1)
+        return ListedAppointments.of(found, limit)
 
     async def list_at_provider_location(
-        self, caller: Principal, provider_location_id: UUID, after: Position, before: datetime, limit: int
-    ) -> list[Appointment]:
-        """Return all appointments at a provider-location, for its staff. Problems: 404."""
+        self, caller: Caller, provider_location_id: UUID, after: Position, before: datetime, limit: int
+    ) -> ListedAppointments:
+        """Return a page of all appointments at a provider-location, for its staff.
+
+        Problems: 404, 422 for an admin without a purpose.
+        """
         async with self.units.begin() as work:
             provider_location = await provider_locations.find(work.session, provider_location_id)
-            if provider_location is None or not can_manage(caller, provider_location):
+            if provider_location is None or not can_see_patients(caller, provider_location):
                 raise not_found("provider-location")
-            return await repository.list_at_provider_location(work.session, provider_location_id, after, before, limit)
+            found = await repository.list_at_provider_location(
+                work.session, provider_location_id, after, before, limit + 1
+            )
+            page = ListedAppointments.of(found, limit)
+            record_access(work, caller, audit.Action.READ, *page.items)
+        return page
+
+    async def list_accesses(self, caller: Principal, before: int | None, limit: int) -> list[Link]:
+        """Return others' accesses to the caller's appointments, newest first."""
+        async with self.units.database.read() as session:
+            return await list_links_of_person(session, caller.subject, before=before, limit=limit)
 
     async def confirm(
-        self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None
+        self, caller: Caller, key: IdempotencyKey, appointment_id: UUID, match: Tags | None
     ) -> StoredResponse:
         """Confirm that the visit will take place. Problems: 404, 409, 412, and those of the idempotency key."""
 
@@ -164,7 +197,7 @@ class AppointmentService:
         return await self.change(caller, key, appointment_id, match, change)
 
     async def cancel(
-        self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, reason: str
+        self, caller: Caller, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, reason: str
     ) -> StoredResponse:
         """Cancel, and release the time. Problems: 404, 409, 412, 422, and those of the idempotency key."""
 
@@ -176,7 +209,7 @@ class AppointmentService:
         return await self.change(caller, key, appointment_id, match, change)
 
     async def report(
-        self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, action: Action
+        self, caller: Caller, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, action: Action
     ) -> StoredResponse:
         """Record an arrival, a completion or a no-show.
 
@@ -184,7 +217,7 @@ class AppointmentService:
         """
 
         async def change(work: UnitOfWork, row: AppointmentRow, _party: Party) -> Appointment:
-            if action in PRACTICE_ONLY and not can_manage(caller, row.provider_location):
+            if action in PRACTICE_ONLY and not can_manage(caller.principal, row.provider_location):
                 raise Forbidden("Only the staff of the practice can do this.")
             if action is Action.ARRIVE:
                 return row.appointment.mark_arrived(work.now)
@@ -195,7 +228,7 @@ class AppointmentService:
         return await self.change(caller, key, appointment_id, match, change)
 
     async def change(
-        self, caller: Principal, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, change: Change
+        self, caller: Caller, key: IdempotencyKey, appointment_id: UUID, match: Tags | None, change: Change
     ) -> StoredResponse:
         """Apply `change` under the row's lock; store the next version, its event and the idempotency record.
 
@@ -212,9 +245,10 @@ class AppointmentService:
             if after.version != row.appointment.version:
                 await repository.save(work.session, after)
                 work.record(appointment_event(after))
+            record_access(work, caller, audit.Action.UPDATE, row.appointment)
             return appointment_response(after)
 
-        return await execute_once(self.units.begin, caller.subject, key, self.units.now(), effect)
+        return await execute_once(self.units.begin, caller.principal.subject, key, self.units.now(), effect)
 
 
 @contextmanager
@@ -240,12 +274,23 @@ def _rule_problem(slug: str, detail: str) -> Problem:
     return Problem(status=409, type=slug, title="The appointment can't be changed like this", detail=detail)
 
 
-def _require_access(caller: Principal, row: AppointmentRow | None) -> tuple[AppointmentRow, Party]:
-    """Return the row, and whether the caller acts as the patient or the practice. Problems: 404."""
+def record_access(work: UnitOfWork, caller: Caller, action: audit.Action, *appointments: Appointment) -> None:
+    """Add entries for the access to appointments of others to the audit trail; erased patients have none."""
+    for each in appointments:
+        if each.patient_id is not None and not caller.is_patient(each.patient_id):
+            work.audit(caller.audit_entry(each.patient_id, action, f"appointment/{each.id}"))
+
+
+def _require_access(caller: Caller, row: AppointmentRow | None) -> tuple[AppointmentRow, Party]:
+    """Return the row, and whether the caller acts as the patient or the practice.
+
+    Problems: 404, 422 for an admin without a purpose.
+    """
     if row is not None:
-        if caller.has(Role.PATIENT) and row.appointment.patient_id == caller.subject:
+        principal = caller.principal
+        if principal.has(Role.PATIENT) and row.appointment.patient_id == principal.subject:
             return row, Party.PATIENT
-        if can_manage(caller, row.provider_location):
+        if can_see_patients(caller, row.provider_location):
             return row, Party.PRACTICE
     raise not_found("appointment")
 

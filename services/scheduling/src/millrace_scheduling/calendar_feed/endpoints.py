@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from millrace_platform.audit.caller import InCaller
 from millrace_platform.authentication import InPrincipal
 from millrace_platform.openapi import problems
 from millrace_platform.pagination import Cursors, CursorText, Limit, next_link
@@ -19,7 +20,7 @@ from millrace_scheduling.calendar_feed.schemas import (
     CalendarFeedResource,
     NewCalendarFeed,
 )
-from millrace_scheduling.calendar_feed.service import CalendarFeedService
+from millrace_scheduling.calendar_feed.service import CalendarFeedService, RenderedFeed
 
 router = APIRouter(prefix="/v1/appointments", tags=["calendar feeds"])
 
@@ -101,13 +102,17 @@ async def read_calendar_feed(
     feeds: InCalendarFeeds, secret: InSecret, known: IfNoneMatch, known_since: IfModifiedSince
 ) -> Response:
     """Return the appointments of the last 30 days and all future ones, including cancelled ones, as iCalendar."""
-    feed = await feeds.render(secret)
+
+    def is_current(feed: RenderedFeed) -> bool:
+        return is_known(known, known_since, feed.digest, feed.modified_at)
+
+    feed = await feeds.render(secret, is_current)
     headers = {
         "Cache-Control": "private, max-age=300",
         "ETag": etag(feed.digest),
         "Last-Modified": last_modified(feed.modified_at),
     }
-    if is_known(known, known_since, feed.digest, feed.modified_at):
+    if is_current(feed):
         return Response(status_code=304, headers=headers)
     return Response(feed.content, media_type=MEDIA_TYPE, headers=headers)
 
@@ -119,10 +124,10 @@ async def read_calendar_feed(
     responses={**_ICALENDAR, **problems(401, 404, 422)},
 )
 async def get_appointment_calendar(
-    appointments: InAppointments, feeds: InCalendarFeeds, caller: InPrincipal, appointment_id: UUID
+    appointments: InAppointments, feeds: InCalendarFeeds, caller: InCaller, appointment_id: UUID
 ) -> Response:
     """Return an appointment as iCalendar, for its patient and the staff of its practice."""
     appointment = await appointments.get(caller, appointment_id)
     headers = {**NO_STORE, "Content-Disposition": 'attachment; filename="appointment.ics"'}
-    content = await feeds.render_appointment(caller, appointment)
+    content = await feeds.render_appointment(caller.principal, appointment)
     return Response(content, media_type=MEDIA_TYPE, headers=headers)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from typing import Final
 from uuid import UUID
 
 from millrace_scheduling.account.model import AccountRoles
@@ -29,8 +30,8 @@ class LocationDetails:
     changed_at: datetime | None = None
 
 
-STAFF, ADMIN = "staff", "admin"
-"""Roles of accounts that may make staff feeds."""
+STAFF: Final = "staff"
+"""The role of accounts that may make staff feeds."""
 CONFIRMATION = timedelta(days=30)
 """How long the roles of an access token count for a feed whose creator's account has no event."""
 
@@ -61,5 +62,4 @@ def has_right(feed: CalendarFeed, practice_id: UUID | None, creator: AccountRole
         return True
     if creator is None:
         return now - feed.confirmed_at < CONFIRMATION
-    is_staff = STAFF in creator.roles and practice_id is not None and practice_id in creator.practice_ids
-    return is_staff or ADMIN in creator.roles
+    return STAFF in creator.roles and practice_id is not None and practice_id in creator.practice_ids

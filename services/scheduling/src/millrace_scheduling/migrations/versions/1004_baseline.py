@@ -3,10 +3,11 @@
 from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
+from millrace_platform.audit.tables import AUDIT_DDL
 from millrace_platform.idempotency import IDEMPOTENCY_DDL
 from millrace_platform.revocation import REVOCATION_DDL
 
-revision = "1003"
+revision = "1004"
 down_revision = None
 
 TABLES = """
@@ -295,6 +296,6 @@ $$
 
 def upgrade() -> None:
     ddl = ";".join((TABLES, REVOCATION_DDL, IDEMPOTENCY_DDL, OUTBOX_DDL))
-    for statement in filter(str.strip, ddl.split(";\n")):
+    for statement in (*filter(str.strip, ddl.split(";\n")), *AUDIT_DDL):
         op.execute(statement)
     op.execute(COUNT_RESERVATIONS)

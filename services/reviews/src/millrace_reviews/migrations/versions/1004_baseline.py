@@ -3,9 +3,10 @@
 from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
+from millrace_platform.audit.tables import AUDIT_DDL
 from millrace_platform.revocation import REVOCATION_DDL
 
-revision = "1003"
+revision = "1004"
 down_revision = None
 
 TABLES = """
@@ -110,5 +111,6 @@ CREATE TABLE summary (
 
 
 def upgrade() -> None:
-    for statement in filter(str.strip, (TABLES + REVOCATION_DDL + ";" + OUTBOX_DDL).split(";\n")):
+    plain = filter(str.strip, (TABLES + REVOCATION_DDL + ";" + OUTBOX_DDL).split(";\n"))
+    for statement in (*plain, *AUDIT_DDL):
         op.execute(statement)

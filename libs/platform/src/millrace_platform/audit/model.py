@@ -32,6 +32,9 @@ class Action(StrEnum):
     DELETE = "delete"
     EXPORT = "export"
     ERASE = "erase"
+    SIGN_IN = "sign-in"
+    REFUSE = "refuse"
+    """A sign-in that was refused."""
 
 
 class Purpose(StrEnum):
@@ -46,10 +49,10 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One access to personal data. Contains ids and fixed words only, because entries are never deleted.
+    """One access to personal data. Contains ids and fixed words, because entries are never deleted.
 
     `target` names the data. `actor_id` is the caller's account; by default, the service itself acts. `roles` are the
-    caller's at the time, comma-separated.
+    caller's at the time, comma-separated. `source` is the client's IPv4 address or IPv6 network, of sign-ins only.
     """
 
     person_id: UUID
@@ -58,6 +61,7 @@ class AuditEntry:
     purpose: Purpose
     actor_id: UUID | None = None
     roles: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ def compute_digest(
         entry.target,
         entry.purpose.value,
         request_id,
+        entry.source,
     )
     return hmac.new(key, previous + msgspec.msgpack.encode(fields), hashlib.sha256).digest()
 

@@ -3,8 +3,9 @@
 from alembic import op
 
 from millrace_feeds.outbox import OUTBOX_DDL
+from millrace_platform.audit.tables import AUDIT_DDL
 
-revision = "1003"
+revision = "1004"
 down_revision = None
 
 TABLES = """
@@ -168,50 +169,9 @@ CREATE TABLE directory_entry (
     is_deleted boolean NOT NULL,
     CONSTRAINT directory_entry_pkey PRIMARY KEY (kind, id)
 );
-
--- Entries of 16 hash chains; see decision 0023. audit_entry.digest covers the entry and the digest before it.
-CREATE TABLE audit_entry (
-    chain smallint,
-    seq bigint,
-    recorded_at timestamptz NOT NULL,
-    request_id text,
-    actor_id uuid,
-    roles text NOT NULL,
-    person_id uuid NOT NULL,
-    action text NOT NULL,
-    target text NOT NULL,
-    purpose text NOT NULL,
-    digest bytea NOT NULL,
-    CONSTRAINT audit_entry_pkey PRIMARY KEY (chain, seq)
-);
-CREATE INDEX audit_entry_person_id_seq_idx ON audit_entry (person_id, seq);
-
--- The last entry of each chain. Writers lock its row, so the numbers of a chain have no gaps.
-CREATE TABLE audit_head (
-    chain smallint CONSTRAINT audit_head_pkey PRIMARY KEY,
-    seq bigint NOT NULL,
-    digest bytea NOT NULL
-);
-INSERT INTO audit_head SELECT chain, 0, decode(repeat('00', 32), 'hex') FROM generate_series(0, 15) AS chain;
-"""
-
-APPEND_ONLY_FUNCTION = """
-CREATE FUNCTION audit_entry_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'audit_entry is append-only' USING ERRCODE = 'insufficient_privilege';
-END
-$$
-"""
-
-# ENABLE ALWAYS: session_replication_role = replica would turn an ordinary trigger off.
-APPEND_ONLY_TRIGGER = """
-CREATE TRIGGER audit_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entry
-    FOR EACH STATEMENT EXECUTE FUNCTION audit_entry_is_append_only();
-ALTER TABLE audit_entry ENABLE ALWAYS TRIGGER audit_entry_append_only;
 """
 
 
 def upgrade() -> None:
-    op.execute(APPEND_ONLY_FUNCTION)
-    for statement in filter(str.strip, (TABLES + APPEND_ONLY_TRIGGER + OUTBOX_DDL).split(";\n")):
+    for statement in (*filter(str.strip, (TABLES + OUTBOX_DDL).split(";\n")), *AUDIT_DDL):
         op.execute(statement)

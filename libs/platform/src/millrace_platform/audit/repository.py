@@ -2,16 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
-from typing import Any
+from itertools import chain, groupby
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
-from millrace_patients.audit.model import Action, AuditEntry, Head, Link, Purpose, compute_digest, select_chain
-from millrace_patients.schema import audit_entry, audit_head
+from millrace_platform.audit.model import Action, AuditEntry, Head, Link, Purpose, compute_digest, select_chain
+from millrace_platform.audit.tables import audit_entry, audit_head
 from millrace_platform.context import request_id
 from millrace_platform.database import ReadSession, Session
+
+_SET_HEAD: Final = (
+    update(audit_head)
+    .where(audit_head.c.chain == bindparam("of_chain"))
+    .values(seq=bindparam("last_seq"), digest=bindparam("last_digest"))
+)
 
 
 class AuditTrail:
@@ -21,15 +27,16 @@ class AuditTrail:
         self._key = key
 
     async def append(self, session: Session, entries: Sequence[AuditEntry], now: datetime) -> None:
-        """Append entries as the transaction's last step, because the chain's head stays locked until the commit."""
-        for chain, of_chain in groupby(sorted(entries, key=_chain), key=_chain):
-            head = select(audit_head).where(audit_head.c.chain == chain).with_for_update()
-            links = list(self._links(Head(*(await session.execute(head)).one()), list(of_chain), now))
-            await session.execute(insert(audit_entry), [_row(link) for link in links])
-            last = links[-1]
-            await session.execute(
-                update(audit_head).where(audit_head.c.chain == chain).values(seq=last.seq, digest=last.digest)
-            )
+        """Append entries as the transaction's last step, because the chains' heads stay locked until the commit."""
+        if not entries:
+            return
+        of_chains = {number: list(each) for number, each in groupby(sorted(entries, key=_chain), key=_chain)}
+        # Locked in one order, so that concurrent transactions can't deadlock.
+        query = select(audit_head).where(audit_head.c.chain.in_(of_chains)).order_by(audit_head.c.chain)
+        heads = [Head(*row) for row in await session.execute(query.with_for_update())]
+        links = [list(self._links(head, of_chains[head.chain], now)) for head in heads]
+        await session.execute(insert(audit_entry), [_row(link) for link in chain.from_iterable(links)])
+        await session.execute(_SET_HEAD, [_head_values(each[-1]) for each in links])
 
     def _links(self, head: Head, entries: Sequence[AuditEntry], now: datetime) -> Iterator[Link]:
         current, previous = request_id.get(), head.digest
@@ -59,6 +66,10 @@ async def list_links_of_person(session: ReadSession, person_id: UUID, *, before:
     if before is not None:
         query = query.where(audit_entry.c.seq < before)
     return [_link(row) for row in await session.execute(query.order_by(audit_entry.c.seq.desc()).limit(limit))]
+
+
+def _head_values(last: Link) -> dict[str, Any]:
+    return {"of_chain": last.chain, "last_seq": last.seq, "last_digest": last.digest}
 
 
 def _row(link: Link) -> dict[str, Any]:

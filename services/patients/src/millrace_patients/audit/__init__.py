@@ -1,1 +1,0 @@
-"""Audit trail of accesses to personal data (actor, person, action, purpose): append-only and hash-chained."""
