@@ -15,7 +15,7 @@ REFERENCE = REPOSITORY / "docs" / "reference" / "metrics.md"
 DASHBOARDS = sorted((REPOSITORY / "compose" / "grafana" / "dashboards").glob("*.json"))
 RULES = REPOSITORY / "compose" / "rules.yaml"
 OBSERVED = REPOSITORY / "compose.observability.yaml"
-UNITS = {"s": "_seconds", "ms": "_milliseconds"}
+UNITS = {"s": "_seconds", "ms": "_milliseconds", "d": "_days"}
 """Suffixes that Prometheus appends for units; counts have none."""
 ENDINGS = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("_total",), "gauge": ("",)}
 TOPICS = {"search", "freshness", "lag", "booking", "error"}

@@ -3,12 +3,15 @@
 import asyncio
 import json
 import os
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from millrace_platform.tls import client_context
 
 HERE = Path(__file__).parent
 SECONDS = 30.0
@@ -21,6 +24,8 @@ class Service:
     process: asyncio.subprocess.Process
     log: list[dict[str, Any]] = field(default_factory=list)
     port: int = 0
+    tls: ssl.SSLContext | None = None
+    """Context of connections to the process; None if it listens without TLS."""
 
     async def wait_for_log(self, event: str) -> dict[str, Any]:
         """Read the log up to the line with this event and return that line."""
@@ -49,7 +54,7 @@ class Service:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
         try:
             yield reader, writer
         finally:
@@ -80,7 +85,8 @@ async def launch(**variables: str) -> asyncio.subprocess.Process:
 async def run_service(**variables: str) -> AsyncIterator[Service]:
     """Run the sample service until the end of the block; yield it when it listens."""
     process = await launch(**variables)
-    service = Service(process)
+    authority = variables.get("MILLRACE_TLS_CA")
+    service = Service(process, tls=None if authority is None else client_context(authority))
     try:
         async with asyncio.timeout(SECONDS):
             listening = await service.wait_for_log("listening")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from millrace_platform.protocol import HEAD_LIMIT
 
+from .certificates import issued, tls_variables
 from .processes import SECONDS, Service, launch, read_response, run_service
 
 LARGEST_PIECE = 262_144
@@ -19,9 +21,17 @@ UPLOAD = (
 )
 
 
+@pytest.fixture(params=["plain", "TLS"])
+def transport(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the variables with which a service listens, without and with TLS."""
+    return tls_variables() if request.param == "TLS" else {}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_request_in_flight_completes_before_the_process_ends(number: signal.Signals) -> None:
-    async with run_service() as service, service.connection() as (reader, writer):
+async def test_request_in_flight_completes_before_the_process_ends(
+    transport: dict[str, str], number: signal.Signals
+) -> None:
+    async with run_service(**transport) as service, service.connection() as (reader, writer):
         writer.write(UPLOAD)
         # The application waits for the body from here on.
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -79,6 +89,43 @@ async def test_each_invalid_setting_is_reported_on_its_own_line() -> None:
     assert lines[1].startswith("MILLRACE_LOG_LEVEL: ")
 
 
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        pytest.param({"MILLRACE_TLS_KEY": None}, "MILLRACE_TLS_KEY: MILLRACE_TLS_CERTIFICATE needs", id="no key"),
+        pytest.param({"MILLRACE_TLS_CERTIFICATE": None}, "MILLRACE_TLS_KEY: It needs", id="no certificate"),
+        pytest.param(
+            {"MILLRACE_TLS_KEY": issued("ours").pairs["other"].key},
+            "MILLRACE_TLS_KEY: It is not the key of MILLRACE_TLS_CERTIFICATE",
+            id="key of another certificate",
+        ),
+        pytest.param({"MILLRACE_TLS_KEY": "/nonexistent"}, "MILLRACE_TLS_KEY: The file can't be read", id="no file"),
+        pytest.param(
+            {"MILLRACE_TLS_CERTIFICATE": "/dev/null"},
+            "MILLRACE_TLS_CERTIFICATE: The file can't be read",
+            id="empty file",
+        ),
+        pytest.param(
+            {"MILLRACE_TLS_CERTIFICATE": "-----BEGIN CERTIFICATE-----\nabc"},
+            "MILLRACE_TLS_KEY: It is not the key of MILLRACE_TLS_CERTIFICATE, or one of them isn't PEM",
+            id="damaged certificate",
+        ),
+        pytest.param(
+            {"MILLRACE_TLS_CA": issued("ours").pairs["other"].key}, "MILLRACE_TLS_CA: It has no valid", id="no CA"
+        ),
+    ],
+)
+async def test_start_with_invalid_certificates_exits_with_one_line(changes: dict[str, str | None], line: str) -> None:
+    variables = {name: value for name, value in {**tls_variables(), **changes}.items() if value is not None}
+    process = await launch(**variables)
+    async with asyncio.timeout(SECONDS):
+        _, stderr = await process.communicate()
+    assert process.returncode == 2
+    (written,) = stderr.decode().splitlines()
+    assert written.startswith(line)
+    assert "PRIVATE" not in written
+
+
 async def test_request_is_logged_without_path_query_and_headers() -> None:
     async with run_service() as service:
         headers = "user-agent: Jane\r\nx-request-id: r-1\r\n"
@@ -100,14 +147,30 @@ async def test_request_is_logged_without_path_query_and_headers() -> None:
     }
 
 
+async def test_probe_succeeds_only_while_the_service_listens(transport: dict[str, str]) -> None:
+    async with run_service(**transport) as service:
+        variables = {**os.environ, **transport, "MILLRACE_LISTEN_PORT": str(service.port)}
+        assert await probe(variables) == 0
+    assert await probe(variables) != 0
+
+
+async def probe(variables: dict[str, str]) -> int:
+    """Return the exit status of a container's health check."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "millrace_platform.probe", env=variables, stderr=asyncio.subprocess.DEVNULL
+    )
+    async with asyncio.timeout(SECONDS):
+        return await process.wait()
+
+
 async def test_response_has_no_server_header() -> None:
     async with run_service() as service:
         _, rest = await service.request("GET", "/healthz")
     assert "server:" not in rest.lower()
 
 
-async def test_malformed_http_gets_a_problem_response() -> None:
-    async with run_service() as service, service.connection() as (reader, writer):
+async def test_malformed_http_gets_a_problem_response(transport: dict[str, str]) -> None:
+    async with run_service(**transport) as service, service.connection() as (reader, writer):
         writer.write(b"NONSENSE\r\n\r\n")
         status, rest = await read_response(reader)
     assert status == 400
@@ -117,8 +180,8 @@ async def test_malformed_http_gets_a_problem_response() -> None:
     assert f"x-request-id: {members['request_id']}" in rest
 
 
-async def test_oversized_head_is_rejected_before_it_is_complete() -> None:
-    async with run_service() as service, service.connection() as (reader, writer):
+async def test_oversized_head_is_rejected_before_it_is_complete(transport: dict[str, str]) -> None:
+    async with run_service(**transport) as service, service.connection() as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nhost: localhost\r\nx-much: ")
         writer.write(b"x" * (HEAD_LIMIT + LARGEST_PIECE))
         status, rest = await read_response(reader)
@@ -126,8 +189,8 @@ async def test_oversized_head_is_rejected_before_it_is_complete() -> None:
     assert "header-too-large" in rest
 
 
-async def test_oversized_chunked_body_is_rejected() -> None:
-    async with run_service(MILLRACE_BODY_LIMIT="10") as service, service.connection() as (reader, writer):
+async def test_oversized_chunked_body_is_rejected(transport: dict[str, str]) -> None:
+    async with run_service(**transport, MILLRACE_BODY_LIMIT="10") as service, service.connection() as (reader, writer):
         writer.write(b"POST /v1/bytes HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n")
         writer.write(b"8\r\n12345678\r\n" * 4)
         status_line = await reader.readline()

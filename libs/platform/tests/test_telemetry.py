@@ -6,6 +6,7 @@ import pytest
 
 from millrace_platform.context import is_probe
 
+from .certificates import VALIDITY, tls_variables
 from .collector import Collector, run_collector, values
 from .processes import run_service
 from .sample_service import SECRET
@@ -15,10 +16,13 @@ CALLER = "b7ad6b7169203331"
 TRACEPARENT = f"traceparent: 00-{TRACE}-{CALLER}-01\r\n"
 
 
-async def export_telemetry_of(*targets: tuple[str, str], headers: str = TRACEPARENT) -> Collector:
-    """Send these requests (method, target) to a service, stop it and return the collector of its telemetry."""
+async def export_telemetry_of(*targets: tuple[str, str], headers: str = TRACEPARENT, **variables: str) -> Collector:
+    """Send these requests (method, target) to a service, stop it and return the collector of its telemetry.
+
+    `variables` are further ones of the service's environment.
+    """
     with run_collector() as collector:
-        async with run_service(OTEL_EXPORTER_OTLP_ENDPOINT=collector.address) as service:
+        async with run_service(OTEL_EXPORTER_OTLP_ENDPOINT=collector.address, **variables) as service:
             for method, target in targets:
                 await service.request(method, target, headers)
             service.process.send_signal(signal.SIGTERM)
@@ -67,6 +71,13 @@ async def test_requests_are_counted_by_route() -> None:
     }
     assert duration.unit == "s"
     assert counts == {("GET", "/v1/items/{key}"): 2, ("HEAD", "/v1/items/{key}"): 1}
+
+
+async def test_days_until_the_certificate_expires_are_a_metric() -> None:
+    collector = await export_telemetry_of(("GET", "/v1/items/1"), **tls_variables())
+    (remaining,) = [metric for metric in collector.metrics() if metric.name == "millrace.tls.certificate.remaining"]
+    assert remaining.unit == "d"
+    assert remaining.gauge.data_points[0].as_double == pytest.approx(VALIDITY.days, abs=0.1)
 
 
 async def test_long_requests_have_a_metric_of_their_own_unless_they_fail() -> None:

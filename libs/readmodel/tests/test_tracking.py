@@ -1,28 +1,32 @@
 """Connections for the near cache, to a server that the test implements."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from millrace_local.certificates.authority import issue
+from millrace_platform.tls import client_context, server_context
 from millrace_readmodel.tracking import ChangedKeys, Connection, Limits, UnavailableError, connect
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def run_peer(handle: Peer) -> AsyncIterator[str]:
+async def run_peer(handle: Peer, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await handle(reader, writer)
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     port = server.sockets[0].getsockname()[1]
     async with server:
-        yield f"redis://127.0.0.1:{port}/0"
+        yield f"{'redis' if tls is None else 'rediss'}://127.0.0.1:{port}/0"
 
 
 async def read_silently(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -133,3 +137,22 @@ async def test_reports_are_distinguished_from_replies() -> None:
             await pong
         await asyncio.wait_for(listener.disconnected.wait(), 10)
     assert listener.reports == [[b"1:a"], None]
+
+
+class TestTls:
+    """Servers at `rediss://` URLs."""
+
+    async def test_server_is_verified_by_the_context(self) -> None:
+        issued = issue({"valkey": ["127.0.0.1"]}, datetime.now(UTC), timedelta(days=1))
+        server = server_context(issued.pairs["valkey"].certificate, issued.pairs["valkey"].key)
+        async with run_peer(reply_with(b"+PONG\r\n"), server) as url:
+            connection = await connect(url, Limits(), tls=client_context(issued.authority))
+            assert await connection.send("PING") == b"PONG"
+            connection.close()
+            with pytest.raises(UnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
+                await connect(url, Limits())
+
+    async def test_handshake_that_does_not_end_is_unavailable(self) -> None:
+        async with run_peer(read_silently) as url:
+            with pytest.raises(UnavailableError):
+                await connect(url.replace("redis:", "rediss:"), Limits(timeout=0.1))

@@ -20,6 +20,7 @@ from millrace_notifications.patients_client import PatientsClient, PatientsUnava
 from millrace_notifications.provision import init
 from millrace_platform.service_tokens import CallPurpose, ServiceTokenSigner, ServiceTokenVerifier
 from millrace_platform.testing import SERVICE_KEY, ManualClock, run_app
+from millrace_platform.tls import client_context
 
 from .receiving import Receiver, run_receiver
 from .running import ADA, Feed, appointment, provider, provider_location
@@ -106,7 +107,7 @@ class TestPatientsClient:
 
     @pytest.fixture
     async def patients(self, server: Receiver) -> AsyncIterator[PatientsClient]:
-        async with open_patients(url(server), TOKENS) as patients:
+        async with open_patients(url(server), client_context(None), TOKENS) as patients:
             yield patients
 
     async def test_requests_carry_a_token_for_their_purpose(self, patients: PatientsClient, server: Receiver) -> None:
@@ -144,7 +145,10 @@ class TestPatientsClient:
 
     @pytest.mark.parametrize(("head", "body"), [("HTTP/1.1 503 No\r\n", b""), ("HTTP/1.1 200 OK\r\n", b'{"email": 1}')])
     async def test_invalid_responses_mean_unavailable(self, head: str, body: bytes) -> None:
-        async with run_receiver(head=head, body=body) as server, open_patients(url(server), TOKENS) as patients:
+        async with (
+            run_receiver(head=head, body=body) as server,
+            open_patients(url(server), client_context(None), TOKENS) as patients,
+        ):
             for call in (patients.find_contact(ANA), patients.list_emails()):
                 with pytest.raises(PatientsUnavailableError) as raised:
                     await call

@@ -244,7 +244,7 @@ async def running(settings: PatientsSettings, clock: ManualClock | None = None) 
     await prepare(settings)
     clock, feeds, directory, ledger = clock or ManualClock(), MemoryFeeds(), FakeDirectory(), MemoryLedger()
     infrastructure = feeds.infrastructure(clock)
-    app = create(settings, infrastructure, lambda _url: nullcontext(directory), lambda _settings: nullcontext(ledger))
+    app = create(settings, infrastructure, lambda *_: nullcontext(directory), lambda _settings: nullcontext(ledger))
     async with (
         run_app(app) as client,
         open_database(settings.patients_database_url, name="test", pool_size=2, seconds=5) as database,

@@ -15,6 +15,7 @@ from millrace_patients.directory.model import EntryKind
 from millrace_patients.patient.model import PublicPatient, list_missing_fields
 from millrace_patients.schema import share, visit_share
 from millrace_platform.errors import Unavailable
+from millrace_platform.tls import client_context
 from millrace_platform.unit_of_work import Event
 
 from .running import OTHER_PRACTICE, PLAN, PRACTICE, PROFILE, UNKNOWN, Account, Service
@@ -181,7 +182,7 @@ class TestReferences:
         assert response.status_code == 503
 
     async def test_client_reports_an_unreachable_directory_as_unavailable(self) -> None:
-        async with open_directory("http://127.0.0.1:9") as directory:
+        async with open_directory("http://127.0.0.1:9", client_context(None)) as directory:
             with pytest.raises(Unavailable):
                 await directory.exists(EntryKind.PRACTICE, UNKNOWN)
 

@@ -9,6 +9,7 @@ from millrace_contracts.entities import Patient
 from millrace_platform.errors import Unavailable
 from millrace_platform.service_tokens import CallPurpose, ServiceTokenSigner, ServiceTokenVerifier
 from millrace_platform.testing import SERVICE_KEY, ManualClock
+from millrace_platform.tls import client_context
 from millrace_scheduling.patient.client import PatientsClient, open_patients
 from millrace_scheduling.patient.model import BookingPermissions
 
@@ -146,7 +147,7 @@ async def test_event_of_a_booking_names_dependant_and_card(service: Service, ada
 
 async def test_client_reports_an_unreachable_service_as_unavailable() -> None:
     tokens = ServiceTokenSigner("scheduling", "patients", SERVICE_KEY, ManualClock())
-    async with open_patients("http://127.0.0.1:9", tokens) as patients:
+    async with open_patients("http://127.0.0.1:9", client_context(None), tokens) as patients:
         with pytest.raises(Unavailable):
             await patients.find_permissions(uuid4())
 

@@ -22,13 +22,13 @@ from millrace_local.up.platform import Options
 from millrace_local.up.run import run
 from millrace_local.up.supervisor import CommandError
 from millrace_platform.errors import Problem
-from millrace_platform.validation import field_errors
+from millrace_platform.settings import setting_problems
 
 DEFAULT_PORT = 8080
 DEMO_PROVIDERS = 5000
 MAX_SHIFT = timedelta(days=365)
 EXIT_UNUSABLE = 2
-_WITHOUT_PLATFORM = frozenset({("up",), ("demo",), ("watch-emulator",)})
+_WITHOUT_PLATFORM = frozenset({("up",), ("certificates",), ("demo",), ("watch-emulator",)})
 """The commands that need no platform, or say themselves what they need."""
 _ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 _OTHER_VARIABLES = ("MILLRACE_HOME", "MILLRACE_PORT", "MILLRACE_LOG_")
@@ -50,8 +50,7 @@ def main() -> None:
     try:
         build(arguments, None if is_usable else _no_platform(home))()
     except ValidationError as error:
-        invalid = field_errors(error.errors(include_input=False, include_url=False))[0]
-        _exit_unusable(f"MILLRACE_{invalid['field'].upper()}: {invalid['detail']} {invalid['remedy']}")
+        _exit_unusable(setting_problems(error)[0])
     except Problem as error:
         _exit_unusable(f"{error} Is the platform running?")
     except OSError as error:  # includes TimeoutError

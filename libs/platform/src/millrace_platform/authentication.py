@@ -195,7 +195,7 @@ def token_rules(settings: PlatformSettings) -> TokenRules:
 async def open_verifier(settings: PlatformSettings, clock: Clock) -> AsyncIterator[Verifier]:
     """Yield a verifier of the tokens that the issuer in the settings signs; close its key cache after the block."""
     url = settings.auth_jwks_url or f"{settings.auth_issuer}/.well-known/jwks.json"
-    async with open_key_cache(url, clock) as keys:
+    async with open_key_cache(url, clock, settings.public_context()) as keys:
         yield Verifier(token_rules(settings), keys, clock)
 
 

@@ -1,9 +1,12 @@
 """Access PostgreSQL through SQLAlchemy: limited connections, and session types that do or don't allow writes."""
 
 import asyncio
+import os
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Never, TypeAlias, TypeVar, TypeVarTuple, overload
 
 import asyncpg
@@ -17,6 +20,7 @@ from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from millrace_platform.database_errors import database_errors_as_problems, driver_errors_as_problems
 from millrace_platform.database_tracing import trace_statements
+from millrace_platform.tls import client_context
 from millrace_platform.tracing import is_recording
 
 T = TypeVar("T")
@@ -248,6 +252,7 @@ async def open_database(url: str, *, name: str, pool_size: int, seconds: float) 
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         connect_args={
+            **tls_options(),
             "timeout": seconds,
             # The server's timeout comes first, because it leaves the connection usable.
             "command_timeout": seconds + 1,
@@ -261,6 +266,18 @@ async def open_database(url: str, *, name: str, pool_size: int, seconds: float) 
         yield database
     finally:
         await database.close()
+
+
+def tls_options() -> dict[str, ssl.SSLContext]:
+    """Return the driver's options for `PGSSLMODE=verify-full` with `PGSSLROOTCERT`; it reads others of libpq itself.
+
+    It would read the file for each connection, and block the event loop for 30 ms with Amazon's authorities. Raises
+    OSError if the file can't be read.
+    """
+    authorities = os.environ.get("PGSSLROOTCERT")
+    if os.environ.get("PGSSLMODE") != "verify-full" or not authorities:
+        return {}
+    return {"ssl": client_context(Path(authorities).read_text("ascii"))}
 
 
 def sqlalchemy_url(url: str) -> str:

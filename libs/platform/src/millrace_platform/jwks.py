@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -130,11 +131,13 @@ class KeyCache:
 
 
 @asynccontextmanager
-async def open_key_cache(url: str, clock: Clock, settings: KeyCacheSettings | None = None) -> AsyncIterator[KeyCache]:
+async def open_key_cache(
+    url: str, clock: Clock, tls: ssl.SSLContext, settings: KeyCacheSettings | None = None
+) -> AsyncIterator[KeyCache]:
     """Yield a cache of the keys at the URL; the first lookup fetches them, without following redirects."""
     settings = settings or KeyCacheSettings()
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=0)
-    async with httpx.AsyncClient(timeout=settings.timeout, limits=limits, follow_redirects=False) as client:
+    async with httpx.AsyncClient(verify=tls, timeout=settings.timeout, limits=limits, follow_redirects=False) as client:
         cache = KeyCache(lambda: _get(client, url), clock, settings)
         try:
             yield cache

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from millrace_platform.database import sqlalchemy_url
+from millrace_platform.database import sqlalchemy_url, tls_options
 
 ENVIRONMENT = Path(__file__).with_name("alembic_environment")
 LOCK_TIMEOUT = "60s"
@@ -39,7 +39,7 @@ class Migrations:
         Raises `IncompatibleDatabaseError` if the database has a revision without a file, `DBAPIError` if the lock isn't
         free within 60 s, and `ValueError` for misnamed files.
         """
-        engine = create_async_engine(sqlalchemy_url(database_url))
+        engine = create_async_engine(sqlalchemy_url(database_url), connect_args=tls_options())
         try:
             async with engine.begin() as connection:
                 await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))

@@ -5,10 +5,12 @@ The application also limits heads, but only receives complete ones.
 
 import asyncio
 import socket
+import ssl
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
+import uvloop
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from millrace_platform.context import request_id
@@ -29,6 +31,21 @@ PROBE_SECONDS = 5
 
 LINGER_SECONDS = 1.0
 """Seconds in which further input of a rejected client is discarded, before its connection is closed."""
+TLS_CLOSE_SECONDS = 5.0
+"""Seconds in which a client must read the rest of a response and confirm the end of a TLS connection."""
+
+
+class EventLoop(uvloop.Loop):
+    """An event loop whose listeners limit the time of a TLS handshake as that of a head, which uvicorn can't set."""
+
+    async def create_server(  # type: ignore[override] # all other arguments are passed on
+        self, *arguments: Any, ssl: ssl.SSLContext | None = None, **options: Any
+    ) -> asyncio.AbstractServer:
+        """Listen as `asyncio` does."""
+        if ssl is not None:
+            options |= {"ssl_handshake_timeout": INPUT_SECONDS, "ssl_shutdown_timeout": TLS_CLOSE_SECONDS}
+        server: asyncio.AbstractServer = await super().create_server(*arguments, ssl=ssl, **options)
+        return server
 
 
 def detect_vanished_peers(listener: socket.socket) -> None:
@@ -150,5 +167,6 @@ class HeadLimitingProtocol(HttpToolsProtocol):
         self._rejected = True
         self.transport.write(STATUS_LINE[problem.status] + head.encode() + defaults + b"\r\n" + body)
         # An immediate close would reset a client that is still sending before it has read the response.
-        self.transport.write_eof()
+        if self.transport.can_write_eof():  # not over TLS
+            self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)

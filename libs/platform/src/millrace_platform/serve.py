@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from millrace_platform.background import Background
 from millrace_platform.logging import configure_logging
 from millrace_platform.protocol import HeadLimitingProtocol, detect_vanished_peers
-from millrace_platform.settings import PlatformSettings
+from millrace_platform.settings import PlatformSettings, setting_problems
 from millrace_platform.telemetry import telemetry
-from millrace_platform.validation import field_errors
+from millrace_platform.tls import report_expiry
 
 KEEP_ALIVE_SECONDS = 75
 """Idle time of a connection until we close it; longer than the load balancer's 60 s, so that it closes first."""
@@ -95,6 +95,8 @@ def serve(factory: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_handled)
     with telemetry(settings, service=app.state.name):
+        if settings.tls_certificate is not None:
+            report_expiry(settings.tls_certificate, app.state.clock)
         server.run()
     _log.info("stopped")
     if background.failed is not None or not server.started:
@@ -108,27 +110,21 @@ def _create(factory: str) -> FastAPI:
     try:
         app = getattr(importlib.import_module(module), function)()
     except ValidationError as error:
-        errors = error.errors(include_input=False, include_url=False)
-        for problem, invalid in zip(errors, field_errors(errors), strict=True):
-            variable = _variable(str(problem["loc"][0]))
-            sys.stderr.write(f"{variable}: {invalid['detail']} {invalid['remedy']}\n")
+        sys.stderr.writelines(f"{line}\n" for line in setting_problems(error))
         sys.exit(EXIT_USAGE)
     if not isinstance(app, FastAPI):
         raise TypeError(f"{factory} did not return a FastAPI application")
     return app
 
 
-def _variable(name: str) -> str:
-    """Return the name of a setting's environment variable; a name in upper case already is one."""
-    return name if name.isupper() else f"{PlatformSettings.model_config['env_prefix']}{name}".upper()
-
-
 def _config(app: FastAPI, settings: PlatformSettings) -> uvicorn.Config:
+    tls = settings.listener_context()
     return uvicorn.Config(
         app,
         host=settings.listen_host,
         port=settings.listen_port,
-        loop="uvloop",
+        loop="millrace_platform.protocol:EventLoop",
+        ssl_context_factory=None if tls is None else lambda *_: tls,
         http=HeadLimitingProtocol,
         ws="none",
         lifespan="on",

@@ -5,12 +5,14 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from millrace_feeds.clock import SystemClock
 from millrace_platform.patterns import Pattern
+from millrace_platform.tls import TlsSettings
+from millrace_platform.validation import field_errors
 
 Seconds = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -60,7 +62,7 @@ class PoolSettings(BaseSettings):
     """Maximum number of concurrent streams of one client address in a process; further ones get 429."""
 
 
-class PlatformSettings(PoolSettings):
+class PlatformSettings(PoolSettings, TlsSettings):
     """Shared settings; each service adds its own in a subclass. Times are in seconds, sizes in bytes.
 
     The environment variables begin with `MILLRACE_`, except those that belong to AWS and OpenTelemetry.
@@ -157,6 +159,20 @@ class PlatformSettings(PoolSettings):
     def clock(self) -> SystemClock:
         """Return the clock of this process."""
         return SystemClock(self.clock_ahead)
+
+
+def setting_problems(error: ValidationError) -> list[str]:
+    """Return a line for each invalid setting: its environment variable, what is wrong, and the remedy."""
+    errors = error.errors(include_input=False, include_url=False)
+    return [
+        f"{_variable(str(problem['loc'][0]))}: {invalid['detail']} {invalid['remedy']}"
+        for problem, invalid in zip(errors, field_errors(errors), strict=True)
+    ]
+
+
+def _variable(name: str) -> str:
+    """Return the name of a setting's environment variable; a name in upper case already is one."""
+    return name if name.isupper() else f"{PlatformSettings.model_config['env_prefix']}{name}".upper()
 
 
 def _is_loopback(host: str | None) -> bool:

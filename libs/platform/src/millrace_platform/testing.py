@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -182,6 +182,11 @@ class Listening:
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(config)
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def connections(self) -> Collection[object]:
+        """The open connections."""
+        return self._server.server_state.connections
 
     async def __aenter__(self) -> "Listening":
         # serve() would replace this process's signal handlers

@@ -1,6 +1,7 @@
 """Follow the served generation of the read model and provide it with a cache (rules: `cached_generation`)."""
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -29,14 +30,21 @@ class NearCache:
     """Tracks the served generation and replaces it after each switch."""
 
     def __init__(
-        self, url: str, key_spaces: Sequence[KeySpace[Any]], observer: GenerationObserver, *, limits: Limits
+        self,
+        url: str,
+        key_spaces: Sequence[KeySpace[Any]],
+        observer: GenerationObserver,
+        *,
+        limits: Limits,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.counters = Counters()
         self._url = url
+        self._tls = tls
         self._key_spaces = key_spaces
         self._observer = observer
         self._limits = limits
-        self._link = ReconnectingConnection(url, limits)
+        self._link = ReconnectingConnection(url, limits, tls=tls)
         self._current: CachedGeneration | None = None
 
     @property
@@ -122,7 +130,7 @@ class NearCache:
     async def _track_served(self) -> tuple[CachedGeneration, Connection]:
         """Track the served generation's keys and the pointer, then check that it is still the served one."""
         generation = self._create_generation(await self._read_pointer())
-        connection = await connect(self._url, self._limits, generation)
+        connection = await connect(self._url, self._limits, generation, tls=self._tls)
         try:
             async with asyncio.timeout(self._limits.timeout):
                 await connection.track((f"{generation.number}:", GENERATION_KEY))

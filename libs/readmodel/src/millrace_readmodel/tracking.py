@@ -142,12 +142,17 @@ class Connection(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(self._limits.timeout / 2, self._check_timeout)
 
 
-async def connect(url: str, limits: Limits, listener: Listener | None = None) -> Connection:
-    """Open `redis://`, `rediss://` or `unix://`, authenticate and select the database. Raises `UnavailableError`."""
+async def connect(
+    url: str, limits: Limits, listener: Listener | None = None, *, tls: ssl.SSLContext | None = None
+) -> Connection:
+    """Open `redis://`, `rediss://` or `unix://`, authenticate and select the database. Raises `UnavailableError`.
+
+    `tls` verifies a `rediss://` server; None: by the authorities that the system trusts.
+    """
     options = parse_url(url)
     try:
         async with asyncio.timeout(limits.timeout):
-            connection = await _open(url, options, limits, listener)
+            connection = await _open(url, options, limits, listener, tls)
             try:
                 await _authenticate(connection, options)
             except BaseException:
@@ -158,12 +163,14 @@ async def connect(url: str, limits: Limits, listener: Listener | None = None) ->
     return connection
 
 
-async def _open(url: str, options: Any, limits: Limits, listener: Listener | None) -> Connection:
+async def _open(
+    url: str, options: Any, limits: Limits, listener: Listener | None, tls: ssl.SSLContext | None
+) -> Connection:
     loop = asyncio.get_running_loop()
     if (path := options.get("path")) is not None:
         _, connection = await loop.create_unix_connection(lambda: Connection(limits, listener), path)
         return connection
-    context = ssl.create_default_context() if url.startswith("rediss://") else None
+    context = (tls or ssl.create_default_context()) if url.startswith("rediss://") else None
     _, connection = await loop.create_connection(
         lambda: Connection(limits, listener), options.get("host", "localhost"), options.get("port", 6379), ssl=context
     )
@@ -181,8 +188,9 @@ async def _authenticate(connection: Connection, options: Any) -> None:
 class ReconnectingConnection:
     """A connection that reopens after each loss, with pauses from 50 ms doubling to a second."""
 
-    def __init__(self, url: str, limits: Limits) -> None:
+    def __init__(self, url: str, limits: Limits, *, tls: ssl.SSLContext | None = None) -> None:
         self._url = url
+        self._tls = tls
         self._limits = limits
         self._connection: Connection | None = None
         self._opened = asyncio.Event()
@@ -209,7 +217,7 @@ class ReconnectingConnection:
         pause = 0.05
         while True:
             try:
-                self._connection = await connect(self._url, self._limits)
+                self._connection = await connect(self._url, self._limits, tls=self._tls)
             except UnavailableError:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 1.0)

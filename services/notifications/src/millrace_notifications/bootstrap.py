@@ -66,7 +66,7 @@ async def start(
     app.state.verifier = RevocationVerifier(verifier, revocations)
     key = settings.notifications_patients_keys[0].get_secret_value()
     tokens = ServiceTokenSigner(APPLICATION, "patients", key, clock)
-    patients = await stack.enter_async_context(open_patients(settings.patients_url, tokens))
+    patients = await stack.enter_async_context(open_patients(settings.patients_url, settings.service_context(), tokens))
     mailer = await stack.enter_async_context(open_mailer(settings))
     # Emails are personal data, so they are stored in memory only if they may be shown.
     recent_emails = RecentEmails(mailer, clock) if settings.notifications_show_mails else None

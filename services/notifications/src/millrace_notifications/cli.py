@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from millrace_platform.service_tokens import ADMIN_TOKEN, CallPurpose, operator_headers
+from millrace_platform.tls import TlsSettings
 
 POLL_SECONDS: Final = 0.5
 REQUEST_TIMEOUT: Final = 5.0
@@ -57,9 +58,12 @@ def _format(mail: _Mail) -> str:
 
 def _read(url: str) -> list[_Mail]:
     """Return the sent emails, oldest first."""
+    tls = TlsSettings().service_context()
     try:
         headers = operator_headers(os.environ, "notifications", CallPurpose.SENT_EMAILS)
-        response = httpx.get(f"{url}/internal/notifications/outbox", headers=headers, timeout=REQUEST_TIMEOUT)
+        response = httpx.get(
+            f"{url}/internal/notifications/outbox", headers=headers, verify=tls, timeout=REQUEST_TIMEOUT
+        )
         response.raise_for_status()
     except httpx.HTTPStatusError as error:
         if error.response.status_code == httpx.codes.NOT_FOUND:

@@ -1,6 +1,7 @@
 """Client of the service `patients`: fetches the contact for an email when it is sent, and queued account emails."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -167,8 +168,12 @@ def _is_uuid(text: str) -> bool:
 
 
 @asynccontextmanager
-async def open_patients(base_url: str, tokens: ServiceTokenSigner) -> AsyncIterator[PatientsClient]:
-    """Open a client of `patients` at the given URL."""
+async def open_patients(
+    base_url: str, tls: ssl.SSLContext, tokens: ServiceTokenSigner
+) -> AsyncIterator[PatientsClient]:
+    """Open a client of `patients` at the given URL; `tls` verifies it."""
     agent = service_agent("notifications")
-    async with httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, limits=CONNECTIONS, headers=agent) as client:
+    async with httpx.AsyncClient(
+        base_url=base_url, verify=tls, timeout=TIMEOUT, limits=CONNECTIONS, headers=agent
+    ) as client:
         yield PatientsClient(client, tokens)

@@ -1,5 +1,6 @@
 """The composition root: the only place that wires the patients service."""
 
+import ssl
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
@@ -56,7 +57,7 @@ APPLICATION = "patients"
 READS_PER_SECOND = 0.5
 """Reads per second of each shard of `entities`; see decision 0016."""
 
-OpenDirectory = Callable[[str], AbstractAsyncContextManager[Directory]]
+OpenDirectory = Callable[[str, ssl.SSLContext], AbstractAsyncContextManager[Directory]]
 """Type of `open_directory`, so that tests can replace it."""
 
 
@@ -102,7 +103,9 @@ async def start(
     )
     handler = EntityHandler(units, VisitSharing(units, components.vault))
     consumer = await stack.enter_async_context(infrastructure.open_consumer(settings, subscription, handler))
-    directory = DirectoryService(await stack.enter_async_context(open_directory(settings.directory_url)))
+    directory = DirectoryService(
+        await stack.enter_async_context(open_directory(settings.directory_url, settings.service_context()))
+    )
     app.state.patients = _patients(components, relay, consumer, directory)
     sweep = Sweep(units, components.challenges, components.sessions, components.throttle, components.emails)
     recorder = ErasureRecorder(units, await stack.enter_async_context(open_ledger(settings)))

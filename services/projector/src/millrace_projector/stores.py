@@ -31,7 +31,11 @@ async def open_stores(settings: ProjectorSettings, *, name: str) -> AsyncIterato
     """Open clients of both stores; they connect on first use. Redis shows `name` in CLIENT LIST."""
     async with truth_client(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url) as client:
         redis = redis_client(
-            settings.redis_url, name=name, pool_size=settings.redis_pool_size, seconds=settings.redis_timeout
+            settings.redis_url,
+            name=name,
+            pool_size=settings.redis_pool_size,
+            seconds=settings.redis_timeout,
+            authorities=settings.tls_ca,
         )
         try:
             truth = Truth(client, settings.truth_table)

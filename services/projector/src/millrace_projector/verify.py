@@ -40,7 +40,10 @@ async def verify(settings: ProjectorSettings, *, wait: float = 0.0, limit: int =
     """
     deadline = asyncio.get_running_loop().time() + wait
     open_directory = httpx.AsyncClient(
-        base_url=settings.directory_url, timeout=SNAPSHOT_TIMEOUT, headers=service_agent("verify")
+        base_url=settings.directory_url,
+        verify=settings.service_context(),
+        timeout=SNAPSHOT_TIMEOUT,
+        headers=service_agent("verify"),
     )
     async with open_stores(settings, name="millrace-verify") as stores, open_directory as directory:
         while True:

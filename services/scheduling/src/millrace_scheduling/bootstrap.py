@@ -1,5 +1,6 @@
 """The composition root: the only place that wires the scheduling service."""
 
+import ssl
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
@@ -43,7 +44,7 @@ APPLICATION = "scheduling"
 READS_PER_SECOND = 0.5
 """Reads per second of each shard of `entities`; see decision 0016."""
 
-OpenPatients = Callable[[str, ServiceTokenSigner], AbstractAsyncContextManager[Patients]]
+OpenPatients = Callable[[str, ssl.SSLContext, ServiceTokenSigner], AbstractAsyncContextManager[Patients]]
 """Type of `open_patients`, so that tests can replace it."""
 
 
@@ -67,7 +68,7 @@ async def start(
     calendars = CalendarService(units, policy, publish_time_zone)
     key = settings.scheduling_patients_keys[0].get_secret_value()
     tokens = ServiceTokenSigner(APPLICATION, "patients", key, clock)
-    patients = await stack.enter_async_context(open_patients(settings.patients_url, tokens))
+    patients = await stack.enter_async_context(open_patients(settings.patients_url, settings.service_context(), tokens))
     app.state.booking = booking = await create_booking_services(settings, units, ids, guard, patients)
     handler = CompositeHandler(
         (

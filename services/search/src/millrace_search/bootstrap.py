@@ -31,7 +31,11 @@ async def start(settings: SearchSettings, app: FastAPI, stack: AsyncExitStack) -
     )
     lexicons = Lexicons()
     near = NearCache(
-        settings.redis_url, key_spaces.all(), lexicons, limits=Limits(timeout=settings.search_redis_timeout)
+        settings.redis_url,
+        key_spaces.all(),
+        lexicons,
+        limits=Limits(timeout=settings.search_redis_timeout),
+        tls=settings.public_context(),
     )
     as_of = AsOfPoller(near.send)
     app.state.verifier = await stack.enter_async_context(open_verifier(settings, settings.clock()))

@@ -1,5 +1,6 @@
 """The edge as one ASGI application."""
 
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,13 +27,19 @@ class Edge:
     """Serves its own pages and forwards all other requests to `upstreams`, the services' base URLs by name.
 
     `/healthz` returns 503 while `ready_file` is missing or a service isn't ready. Requests, streams and the edge's own
-    pages don't share connections to the services, and a body is received before it takes one.
+    pages don't share connections to the services, and a body is received before it takes one. `tls` verifies services
+    with `https://` URLs.
     """
 
     def __init__(
-        self, upstreams: Mapping[str, str], ready_file: Path | None = None, pools: PoolSettings | None = None
+        self,
+        upstreams: Mapping[str, str],
+        ready_file: Path | None = None,
+        pools: PoolSettings | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._upstreams = upstreams
+        self._tls = tls or ssl.create_default_context()
         self._ready_file = ready_file
         self._limited = RequestLimits(self._serve, limits=_limits(pools or PoolSettings()))
 
@@ -65,9 +72,9 @@ class Edge:
         await receive()
         # A client session belongs to the running event loop, which doesn't exist earlier.
         async with (
-            open_session(REQUEST_CONNECTIONS) as requests,
-            open_session(0) as streams,
-            open_session(PAGE_CONNECTIONS) as pages,
+            open_session(REQUEST_CONNECTIONS, self._tls) as requests,
+            open_session(0, self._tls) as streams,
+            open_session(PAGE_CONNECTIONS, self._tls) as pages,
         ):
             self._proxy: ASGIApp = Proxy(self._upstreams, requests, streams)
             self._pages: ASGIApp = with_problems(create_pages(Services(self._upstreams, pages), self._ready_file))

@@ -10,6 +10,7 @@ import httpx
 from millrace_local.up.child import Clock
 from millrace_platform.context import service_agent
 from millrace_platform.service_tokens import CallPurpose, operator_headers
+from millrace_platform.tls import TlsSettings
 
 IMPORTER = "directory"
 """The service that runs imports."""
@@ -87,12 +88,17 @@ async def until_found(variables: Mapping[str, str], query: str, clock: Clock) ->
     """Wait until a search with this query finds something, or all imported data are searched. Raise NotDrainedError."""
     url = f"{variables['MILLRACE_SEARCH_URL']}/v1/search?{query}"
     async with (
-        httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False, headers=AGENT) as client,
+        _client() as client,
         aclosing(_statuses(variables, SEARCH_STAGES, clock)) as seen,
     ):
         async for statuses in seen:
             if await _finds(client, url) or progress_if_idle(statuses) is not None:
                 return
+
+
+def _client() -> httpx.AsyncClient:
+    tls = TlsSettings().service_context()
+    return httpx.AsyncClient(verify=tls, timeout=REQUEST_SECONDS, trust_env=False, headers=AGENT)
 
 
 async def _finds(client: httpx.AsyncClient, url: str) -> bool:
@@ -113,7 +119,7 @@ async def _statuses(
 ) -> AsyncGenerator[Mapping[str, Any], None]:
     """Yield the services' status pages repeatedly. Raise NotDrainedError after STANDSTILL_SECONDS without progress."""
     most, moved = -1.0, clock()
-    async with httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False, headers=AGENT) as client:
+    async with _client() as client:
         while clock() - moved <= STANDSTILL_SECONDS:
             pages = await asyncio.gather(*(_status(client, variables, stage) for stage in stages))
             statuses = dict(zip(stages, pages, strict=True))

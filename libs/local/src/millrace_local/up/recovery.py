@@ -8,6 +8,7 @@ import httpx
 
 from millrace_platform.context import service_agent
 from millrace_platform.service_tokens import CallPurpose, operator_headers
+from millrace_platform.tls import TlsSettings
 
 PUBLISHERS = ("directory", "patients", "reviews", "scheduling")
 """Services that publish to `changes`: each replays its data at `POST /internal/<service>/replay`."""
@@ -63,7 +64,10 @@ class Replay:
 
 async def _replay_until_done(replay: Replay, url: str, say: Callable[[str], None]) -> None:
     """Retry until the replay is complete, because the service may be starting or be killed meanwhile."""
-    async with httpx.AsyncClient(base_url=url, timeout=REQUEST_SECONDS, trust_env=False, headers=AGENT) as client:
+    tls = TlsSettings().service_context()
+    async with httpx.AsyncClient(
+        base_url=url, verify=tls, timeout=REQUEST_SECONDS, trust_env=False, headers=AGENT
+    ) as client:
         while True:
             try:
                 if await replay.run(client):

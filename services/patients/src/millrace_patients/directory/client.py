@@ -1,6 +1,7 @@
 """Client of the service `directory`: looks a practice or an insurance plan up that the copy doesn't have."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -50,10 +51,12 @@ class DirectoryClient:
 
 
 @asynccontextmanager
-async def open_directory(url: str) -> AsyncIterator[DirectoryClient]:
-    """Open a client of the service at the base URL; close its connections at the end of the block."""
+async def open_directory(url: str, tls: ssl.SSLContext) -> AsyncIterator[DirectoryClient]:
+    """Open a client of the service at the base URL, verified by `tls`; close its connections after the block."""
     agent = service_agent("patients")
-    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=CONNECTIONS, headers=agent) as client:
+    async with httpx.AsyncClient(
+        base_url=url, verify=tls, timeout=TIMEOUT, limits=CONNECTIONS, headers=agent
+    ) as client:
         yield DirectoryClient(client)
 
 

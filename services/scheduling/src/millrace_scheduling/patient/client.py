@@ -1,6 +1,7 @@
 """Client of the service `patients`: what a patient may book."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -63,8 +64,10 @@ class PatientsClient:
 
 
 @asynccontextmanager
-async def open_patients(url: str, tokens: ServiceTokenSigner) -> AsyncIterator[PatientsClient]:
-    """Open a client of the service at the base URL; close its connections at the end of the block."""
+async def open_patients(url: str, tls: ssl.SSLContext, tokens: ServiceTokenSigner) -> AsyncIterator[PatientsClient]:
+    """Open a client of the service at the base URL, verified by `tls`; close its connections after the block."""
     agent = service_agent("scheduling")
-    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=CONNECTIONS, headers=agent) as client:
+    async with httpx.AsyncClient(
+        base_url=url, verify=tls, timeout=TIMEOUT, limits=CONNECTIONS, headers=agent
+    ) as client:
         yield PatientsClient(client, tokens)

@@ -1,0 +1,1 @@
+"""`millrace certificates`: certificates with which services listen and call each other by TLS."""
