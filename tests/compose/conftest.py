@@ -25,7 +25,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack.down("--volumes", "--remove-orphans")  # left by a killed run
     try:
         stack.up()
-        yield stack
+        with pytest.MonkeyPatch.context() as patch:
+            # For the clients of the tests' own processes: of HTTP and Valkey by OpenSSL's variable, then of PostgreSQL.
+            patch.setenv("SSL_CERT_FILE", str(stack.authority))
+            patch.setenv("PGSSLMODE", "verify-full")
+            patch.setenv("PGSSLROOTCERT", str(stack.authority))
+            yield stack
     except BaseException:
         print(stack.logs())
         raise

@@ -20,6 +20,7 @@ START_SECONDS = 900.0
 """Seconds, including building the images."""
 SERVICES = ("refinery", "projector", "directory", "patients", "scheduling", "reviews", "notifications", "search")
 STORES = ("postgres", "valkey", "ministack")
+AUTHORITY = "/certificates/ca.pem"
 HELPERS = ("operator", "edge", "nginx")
 
 
@@ -49,6 +50,11 @@ class Stack:
         self.platform = Platform(
             self.home, f"http://127.0.0.1:{self.port}", command=command, environment=self.environment
         )
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that verifies all containers, which are named by the loopback address too."""
+        return self.home / "ca.pem"
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -82,16 +88,22 @@ class Stack:
     def down(self, *arguments: str) -> None:
         self.compose("down", "--timeout", "60", *arguments, seconds=300.0)
 
+    def address(self, container: str, port: int) -> str:
+        """Return the address on loopback at which the container's port is published."""
+        return self.compose("port", container, str(port)).split()[0]
+
     def publish(self) -> None:
         """Write `platform.env` again, with loopback addresses: ports change with each start."""
         found = json.loads(self.compose("config", "--format", "json"))["services"]["operator"]["environment"]
         variables = {name: self._with_loopback_ports(value) for name, value in found.items()}
+        variables |= {name: str(self.authority) for name in ("MILLRACE_TLS_CA", "PGSSLROOTCERT")}
         self.home.mkdir(parents=True, exist_ok=True)
+        self.authority.write_text(self.compose("exec", "--no-TTY", "operator", "cat", AUTHORITY))
         self.platform.home.joinpath("platform.env").write_text("".join(f"{k}={v}\n" for k, v in variables.items()))
 
     def _with_loopback_ports(self, value: str) -> str:
         def loopback(match: "re.Match[str]") -> str:
-            return self.compose("port", match[1], match[2]).split()[0]
+            return self.address(match[1], int(match[2]))
 
         return re.sub(rf"\b({'|'.join((*SERVICES, *STORES))}):([0-9]{{4}})\b", loopback, value)
 

@@ -88,7 +88,8 @@ def test_end_to_end(stack: Stack) -> None:
 def test_tutorial_commands_work(stack: Stack, http: httpx.Client, tmp_path: Path) -> None:
     wrapper = tmp_path / ".venv" / "bin" / "millrace"
     wrapper.parent.mkdir(parents=True)
-    wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(stack.platform.command)} "$@"\n')
+    # `docker compose exec` reads its standard input, which is the shell's: it would take the commands that follow.
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(stack.platform.command)} "$@" </dev/null\n')
     wrapper.chmod(0o755)
     page = TUTORIAL.read_text().replace(TUTORIAL_SEARCH, search_with_openings(http))
     outputs: dict[str, str] = {}

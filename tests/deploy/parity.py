@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from millrace_platform import probe
 from tests.deploy.names import ACCOUNT, APP, BALANCER, COMPOSE, COPILOT, DOCKERFILE, DOMAIN, ECS, REGION
 from tests.deploy.templates import Evaluation, load
 
@@ -98,6 +99,8 @@ def _variable(name: str) -> str:
 
 def _probed(command: list[str]) -> frozenset[str]:
     """Return the path that a container's health check requests on its own port."""
+    if "millrace_platform.probe" in command[-1]:
+        return frozenset({probe.PATH})
     _, _, path = " ".join(command).partition("http://127.0.0.1:8000")
     return frozenset({path.partition("'")[0]})
 
@@ -152,7 +155,7 @@ def compose(service: str) -> DeployedService:
         else:
             variables[name] = value.replace(f"{APP}-{COMPOSE_ENVIRONMENT}-", f"{APP}-{ENVIRONMENT}-")
     return DeployedService(
-        port=int(_single_match(r"proxy_pass http://\$service:([0-9]+);", BALANCER.read_text())),
+        port=int(_single_match(r"proxy_pass https://\$service:([0-9]+);", BALANCER.read_text())),
         health=_probed([_single_match(r"HEALTHCHECK .*\\\n\s+CMD (.*)", dockerfile)]),
         prefixes=_balanced(BALANCER.read_text()).get(service, frozenset()),
         command=(*json.loads(_single_match(r"ENTRYPOINT (.*)", dockerfile)), *declared["command"]),

@@ -38,7 +38,8 @@ from tests.deploy.running import PRESENT
 from tests.deploy.templates import Evaluation, exports, load
 
 NOT_SETTINGS = {
-    "PGSSLMODE": "read by asyncpg: TLS to the database",
+    "PGSSLMODE": "TLS to the database, as libpq reads it",
+    "PGSSLROOTCERT": "TLS to the database, as libpq reads it",
     "PGPASSWORD": "read by asyncpg, so that database URLs contain no secret",
     "OTEL_TRACES_SAMPLER": "read by the OpenTelemetry SDK",
     "OTEL_TRACES_SAMPLER_ARG": "read by the OpenTelemetry SDK",
@@ -48,7 +49,6 @@ NOT_SETTINGS = {
 """Variables that aren't settings of a service, with the library that reads them."""
 
 ONLY_ON_AWS = {
-    "PGSSLMODE": "traffic stays on one machine",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "compose.observability.yaml adds it",
     "OTEL_TRACES_SAMPLER": "all traces are sampled",
     "OTEL_TRACES_SAMPLER_ARG": "all traces are sampled",
@@ -62,6 +62,10 @@ ONLY_IN_COMPOSE = {
     "AWS_REGION": "set by Fargate",
     "AWS_ACCESS_KEY_ID": "on ECS the task has a role",
     "AWS_SECRET_ACCESS_KEY": "on ECS the task has a role",
+    "MILLRACE_TLS_CERTIFICATE": "made by Compose, on a volume",
+    "MILLRACE_TLS_KEY": "made by Compose, on a volume",
+    "MILLRACE_TLS_CA": "made by Compose, on a volume",
+    "PGSSLROOTCERT": "made by Compose, on a volume",
     "MILLRACE_AUTH_JWKS_URL": "the issuer's URL is the load balancer's, which containers can't reach",
     "MILLRACE_PATIENTS_MASTER_KEY_FILE": "replaces KMS",
     "MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE": "replaces a secret",
