@@ -8,9 +8,10 @@ usage() {
 Usage: ecs/deploy.sh [--dry-run] [--yes] ENV [PART...]
 
 ENV     dev, staging or prod
-PART    network, data, platform, access, databases, services, or one of these:
+PART    network, data, platform, access, databases, certificates, services, or one of these:
         data/<name>, access/<service>, services/<service>. Without PART: all, in this order.
-        adopt replaces network, data, access and databases beside Copilot: see docs/how-to/migrate-from-copilot.md
+        adopt replaces network, data, access, databases and certificates beside Copilot: see
+        docs/how-to/migrate-from-copilot.md
 
 --dry-run   print the stacks, templates and parameters without calling AWS
 --yes       execute change sets without asking
@@ -25,7 +26,7 @@ TEXT
   exit 2
 }
 
-DATA=(streams tables audit database cache identity telemetry alarms service-alarms dashboard firewall)
+DATA=(streams tables audit database cache certificates identity telemetry alarms service-alarms dashboard firewall)
 # Consumers before producers, so that each new record has a reader.
 SERVICES=(refinery projector directory patients scheduling reviews notifications search)
 IN_NETWORK=" database cache "
@@ -153,6 +154,11 @@ databases() {
   $dry_run || MILLRACE_APP=$app ./databases.sh "$env"
 }
 
+certificates() {
+  say "certificates by ecs/certificates.sh"
+  $dry_run || MILLRACE_APP=$app ./certificates.sh "$env"
+}
+
 services() {
   needed MILLRACE_IMAGES "registry and prefix of the images"
   needed MILLRACE_TAG "tag of the images"
@@ -180,10 +186,10 @@ image() {
   ./image.sh "$1" "$2"
 }
 
-(($#)) || set -- network data platform access databases services
+(($#)) || set -- network data platform access databases certificates services
 for part in "$@"; do
   case $part in
-    network | adopt | platform | databases) "$part" ;;
+    network | adopt | platform | databases | certificates) "$part" ;;
     data) data "${DATA[@]}" ;;
     access) access "${SERVICES[@]}" ;;
     services) services "${SERVICES[@]}" ;;

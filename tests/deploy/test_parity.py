@@ -62,10 +62,9 @@ ONLY_IN_COMPOSE = {
     "AWS_REGION": "set by Fargate",
     "AWS_ACCESS_KEY_ID": "on ECS the task has a role",
     "AWS_SECRET_ACCESS_KEY": "on ECS the task has a role",
-    "MILLRACE_TLS_CERTIFICATE": "made by Compose, on a volume",
-    "MILLRACE_TLS_KEY": "made by Compose, on a volume",
-    "MILLRACE_TLS_CA": "made by Compose, on a volume",
-    "PGSSLROOTCERT": "made by Compose, on a volume",
+    "MILLRACE_TLS_CERTIFICATE": "a file on a volume, which replaces a secret",
+    "MILLRACE_TLS_KEY": "a file on a volume, which replaces a secret",
+    "MILLRACE_TLS_CA": "a file on a volume, which replaces a secret",
     "MILLRACE_AUTH_JWKS_URL": "the issuer's URL is the load balancer's, which containers can't reach",
     "MILLRACE_PATIENTS_MASTER_KEY_FILE": "replaces KMS",
     "MILLRACE_NOTIFICATIONS_WEBHOOK_KEY_FILE": "replaces a secret",
@@ -127,7 +126,9 @@ def test_compose_runs_the_deployed_service(service: str) -> None:
     for attribute in ("port", "health", "prefixes", "command"):
         assert getattr(here, attribute) == getattr(there, attribute), attribute
     assert here.size[1] == there.size[1], "memory"
-    sealed = {"MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS", "MILLRACE_AUDIT_KEY"}  # key files in Compose
+    # Key files in Compose.
+    files = (f"MILLRACE_TLS_{part}" for part in ("CERTIFICATE", "KEY", "CA"))
+    sealed = {"MILLRACE_NOTIFICATIONS_WEBHOOK_KEYS", "MILLRACE_AUDIT_KEY", *files}
     commands = {f"MILLRACE_OPERATOR_{service.upper()}_KEYS"}  # on AWS operators send an admin's token
     assert here.secrets.keys() - commands == there.secrets.keys() - sealed
     assert commands <= here.secrets.keys()
@@ -300,7 +301,9 @@ def test_secret_is_readable_only_by_its_environments_agent(service: str) -> None
                 assert {tag["Key"] for tag in secret["Tags"]} == tags
 
 
-@pytest.mark.parametrize(("file", "key"), [("database", "DatabaseKey"), ("cache", "CacheKey")])
+@pytest.mark.parametrize(
+    ("file", "key"), [("database", "DatabaseKey"), ("cache", "CacheKey"), ("certificates", "CertificatesKey")]
+)
 def test_secrets_key_is_usable_by_copilots_agent(file: str, key: str) -> None:
     template = load(COPILOT / "environments" / "addons" / f"{file}.yml")
     tags = {tag["Key"] for tag in template["Resources"][key]["Properties"]["Tags"]}

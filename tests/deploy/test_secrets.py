@@ -50,6 +50,16 @@ def test_tasks_start_with_the_secrets_of_their_service_only(
     assert set(allowed(role, "ssm:GetParameters")) == {PARAMETER}
 
 
+def test_each_service_has_a_secret_for_its_certificate() -> None:
+    parameters = {"App": APP, "Env": ENVIRONMENT}
+    template = load(ECS / "data" / "certificates.yml")
+    secrets = [secret for _, secret in resources(template, "AWS::SecretsManager::Secret", parameters)]
+    assert sorted(secret["Name"] for secret in secrets) == sorted(f"{APP}/{ENVIRONMENT}/{s}/tls" for s in SERVICES)
+    # Copilot's agent may read only secrets with these tags.
+    for secret in secrets:
+        assert {tag["Key"] for tag in secret["Tags"]} == {"copilot-application", "copilot-environment"}
+
+
 def test_secrets_are_named_after_the_service_that_owns_them() -> None:
     for service in SERVICES:
         template = load(ECS / "access" / f"{service}.yml")
