@@ -17,7 +17,7 @@ AUTHORITIES = "/opt/millrace/amazon-rds-ca.pem"
 SENT = r"(?:https?|rediss?|postgresql|grpc|amqp)://"
 
 
-class Deployed:
+class ServiceTemplate:
     """A service's evaluated template of one way of deployment."""
 
     def __init__(self, way: str, service: str, request: pytest.FixtureRequest) -> None:
@@ -47,38 +47,38 @@ class Deployed:
 
 
 @pytest.fixture(params=[(way, service) for way in ON_AWS for service in SERVICES], ids="-".join)
-def deployed(request: pytest.FixtureRequest) -> Deployed:
+def deployed(request: pytest.FixtureRequest) -> ServiceTemplate:
     """Return a service as one way of deployment deploys it."""
     way, service = request.param
-    return Deployed(way, service, request)
+    return ServiceTemplate(way, service, request)
 
 
-def test_load_balancer_requests_and_probes_by_tls(deployed: Deployed) -> None:
+def test_load_balancer_requests_and_probes_by_tls(deployed: ServiceTemplate) -> None:
     groups = list(deployed.resources("AWS::ElasticLoadBalancingV2::TargetGroup"))
     assert bool(groups) == (deployed.service in HTTP_SERVICES)
     assert all((group["Protocol"], group["HealthCheckProtocol"]) == ("HTTPS", "HTTPS") for group in groups)
 
 
-def test_service_listens_by_tls_with_its_own_certificate(deployed: Deployed) -> None:
+def test_service_listens_by_tls_with_its_own_certificate(deployed: ServiceTemplate) -> None:
     own = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{APP}/{ENVIRONMENT}/{deployed.service}/tls"
     for part in ("certificate", "key", "ca"):
         assert deployed.secrets[f"MILLRACE_TLS_{part.upper()}"] == f"{own}:{part}::"
     assert deployed.container["HealthCheck"]["Command"] == ["CMD", "python", "-m", "millrace_platform.probe"]
 
 
-def test_proxies_between_services_pass_tls_through(deployed: Deployed) -> None:
+def test_proxies_between_services_pass_tls_through(deployed: ServiceTemplate) -> None:
     assert [port["ContainerPort"] for port in deployed.container["PortMappings"]] == [8000]
     # Service Connect would read and rewrite HTTP, which TLS doesn't allow.
     assert not any("AppProtocol" in port for port in deployed.container["PortMappings"])
 
 
-def test_addresses_in_variables_are_encrypted_or_loopback(deployed: Deployed) -> None:
+def test_addresses_in_variables_are_encrypted_or_loopback(deployed: ServiceTemplate) -> None:
     for entry in deployed.container["Environment"]:
         for scheme, host in re.findall(rf"({SENT})([\w.<>-]*)", str(entry["Value"])):
             assert scheme == "https://" or host == LOOPBACK, entry["Name"]
 
 
-def test_database_is_verified(deployed: Deployed) -> None:
+def test_database_is_verified(deployed: ServiceTemplate) -> None:
     given = {entry["Name"]: entry["Value"] for entry in deployed.container["Environment"]}
     verified = (given.get("PGSSLMODE"), given.get("PGSSLROOTCERT"))
     has_database = f"MILLRACE_{deployed.service.upper()}_DATABASE_URL" in given
@@ -119,7 +119,7 @@ def test_no_template_names_a_plain_address() -> None:
             assert host.startswith(LOOPBACK), f"{path.relative_to(REPOSITORY)}: {scheme}{host}"
 
 
-def test_requests_without_tls_are_only_redirected(deployed: Deployed) -> None:
+def test_requests_without_tls_are_only_redirected(deployed: ServiceTemplate) -> None:
     for rule in deployed.resources("AWS::ElasticLoadBalancingV2::ListenerRule"):
         (action,) = rule["Actions"]
         if "HttpsListener" not in str(rule["ListenerArn"]) and "HTTPSListener" not in str(rule["ListenerArn"]):
