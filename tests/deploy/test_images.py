@@ -1,5 +1,6 @@
-"""Images are deployed by digest: a tag may move between a deployment and a rollback."""
+"""Images are deployed by digest, since a tag may move between a deployment and a rollback, and have what they use."""
 
+import ast
 import os
 import re
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from tests.deploy.copilot import Packages
-from tests.deploy.names import COPILOT, ECS, ENVIRONMENTS, SERVICES
+from tests.deploy.names import COPILOT, DOCKERFILE, ECS, ENVIRONMENTS, REPOSITORY, SERVICES
 from tests.deploy.templates import Evaluation, load
 from tests.deploy.test_deploy_script import GIVEN, script, stacks
 from tests.support.platform import run
@@ -63,3 +64,17 @@ def test_script_refuses_a_tag_without_a_digest(tmp_path: Path) -> None:
     done = image(tmp_path, "None")
     assert (done.returncode, done.stdout) == (1, "")
     assert "millrace/search has no image with the tag 1.2.3" in done.stderr
+
+
+def test_images_have_the_models_of_all_aws_services_that_are_called() -> None:
+    sources = [path for folder in ("libs", "services") for path in (REPOSITORY / folder).glob("*/src/**/*.py")]
+    calls = [node for path in sources for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)]
+    called = {
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "create_client"
+    }
+    _, _, rest = DOCKERFILE.read_text().partition("find botocore/data ")
+    left = re.findall(r"! -name (\w+)", rest.partition("-exec")[0])
+    # botocore itself calls STS for the credentials of a web identity.
+    assert set(left) == called | {"sts"}
