@@ -11,6 +11,7 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import iter_route_contexts
 
 from millrace_platform.errors import FieldError
+from millrace_platform.testing import SERVICE_KEY
 from millrace_platform.validation import field_errors
 
 SERVICES = ("directory", "search", "patients", "reviews", "notifications", "scheduling")
@@ -30,6 +31,7 @@ _TERMS = re.compile(r"\bInput\b|\bValue error\b|\bitems\b.*\bpassword\b|\bNone\b
 def app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
     name: str = request.param
     monkeypatch.setenv(f"MILLRACE_{name.upper()}_DATABASE_URL", "postgresql://nobody@127.0.0.1/none")
+    monkeypatch.setenv(f"MILLRACE_{name.upper()}_PATIENTS_KEYS", SERVICE_KEY)
     monkeypatch.setenv("MILLRACE_REDIS_URL", "redis://127.0.0.1:1")
     monkeypatch.setenv("MILLRACE_AUTH_ISSUER", "https://issuer.example.com")
     created: FastAPI = importlib.import_module(f"millrace_{name}.main").create()

@@ -18,6 +18,7 @@ from millrace_local import cli, plugins
 from millrace_local.home import Home
 from millrace_local.up.platform import Options
 from millrace_platform.migrations import IncompatibleDatabaseError
+from millrace_platform.testing import SERVICE_KEY
 
 
 def entry_point(name: str, value: str, group: str = plugins.COMMANDS) -> importlib.metadata.EntryPoint:
@@ -167,7 +168,7 @@ LEAVES = sorted(leaves(typer.main.get_command(cli.build(()))))
 
 
 def test_every_command_that_needs_a_platform_says_that_none_runs() -> None:
-    refused = [path for path in LEAVES if path not in {("up",), ("demo",), ("watch-emulator",)}]
+    refused = [path for path in LEAVES if path not in {("up",), ("demo",), ("watch-emulator",), ("certificates",)}]
     assert {("feeds", "lag"), ("calendars", "demo"), ("audit", "verify"), ("mails",), ("init",)} <= set(refused)
     for path in refused:
         assert CliRunner().invoke(cli.build(path, "No platform."), path).output == "No platform.\n", path
@@ -212,6 +213,7 @@ def test_killed_platform_does_not_count_as_running(tmp_path: Path) -> None:
 def test_unusable_settings_are_one_line(tmp_path: Path, variable: str, value: str, word: str) -> None:
     environment = {"MILLRACE_HOME": str(tmp_path), "PATH": os.environ["PATH"], variable: value}
     environment["MILLRACE_SCHEDULING_DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
+    environment["MILLRACE_SCHEDULING_PATIENTS_KEYS"] = SERVICE_KEY
     command = ("calendars", "demo") if word == "reached" else ("verify",)
     done = run_process(*command, environment=environment)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)

@@ -82,7 +82,7 @@ async def test_health_needs_no_connection_of_requests(client: httpx.AsyncClient)
     async with AsyncExitStack() as stack:
         await open_streams(client, stack, "/v1/directory/stream", 1)  # an ordinary request that lasts
         health = await client.get("/healthz")
-    assert health.json()["detail"] == "These services are not ready: refinery. Try again later."
+    assert health.json()["detail"] == "These services are not ready: reviews. Try again later."
 
 
 async def test_half_sent_head_is_refused_and_its_connection_closed(
