@@ -31,6 +31,7 @@ def _rows(service: str) -> Mapping[str, Row]:
 
 OF_THE_THING = frozenset({httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY})
 """Statuses of callers who may see the thing: the request doesn't fit it."""
+REFUSALS = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND})
 TABLES = {service: _rows(service) for service in SERVICES}
 EXPECTED = [(service, name) for service, rows in TABLES.items() for name in rows]
 ADMINISTERED = [
@@ -41,6 +42,12 @@ ADMINISTERED = [
     and "/accounts/" not in name
 ]
 """Operations with which administrators reach others' data, except for the roles of accounts: it is their purpose."""
+PRIVILEGED = [
+    (service, name)
+    for service, name in EXPECTED
+    if TABLES[service][name].statuses[Actor.ADMIN] != TABLES[service][name].statuses[Actor.OTHER_PATIENT]
+]
+"""Operations at which administrators have rights of their role."""
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +85,12 @@ def erased_patient(world: World) -> Account:
     return world.accounts.erase(world.accounts.patient("erased"))
 
 
+@pytest.fixture(scope="module")
+def admin_without_factor(world: World) -> Account:
+    """Return an administrator who has signed in without a second factor."""
+    return world.accounts.staff("weak", "admin", has_second_factor=False)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_operation_with_an_identifier_has_a_row(platform: Platform, service: str) -> None:
     document = httpx.get(f"{platform.variables[f'MILLRACE_{service.upper()}_URL']}/openapi.json").json()
@@ -108,6 +121,14 @@ def test_token_of_an_ended_session_is_as_good_as_none(
         calls = _Calls(world, service, operation, row)
         for account in (signed_out_admin, erased_patient):
             calls.call_with_ended_session(account)
+
+
+@pytest.mark.parametrize(("service", "operation"), PRIVILEGED, ids=[name for _, name in PRIVILEGED])
+def test_administrator_without_a_second_factor_has_no_rights(
+    world: World, admin_without_factor: Account, service: str, operation: str
+) -> None:
+    row = TABLES[service][operation]
+    _Calls(world, service, operation, row).call_without_rights(admin_without_factor)
 
 
 class _Calls:
@@ -164,6 +185,13 @@ class _Calls:
         response = self._send(Account(admin.id, admin.email, headers), thing.ids)
         assert response.status_code == httpx.codes.UNPROCESSABLE_ENTITY, response.text
         assert [each["field"] for each in response.json()["errors"]] == ["Purpose-Of-Use"]
+
+    def call_without_rights(self, account: Account) -> None:
+        ids = self._thing().ids
+        unknown = self._row.unknown_ids(ids)
+        response = self._send(account, ids)
+        assert response.status_code in REFUSALS, response.text
+        assert _refusal_of(response, ids) == _refusal_of(self._send(account, unknown), unknown)
 
     def call_with_ended_session(self, account: Account) -> None:
         response = self._send(account, self._thing().ids)
