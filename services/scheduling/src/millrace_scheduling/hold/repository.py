@@ -31,11 +31,12 @@ from millrace_scheduling.statement import NamedStatement
 from millrace_scheduling.visit_limits import PracticeLimits, UpcomingVisits, VisitLimits
 
 
-def _select_holds(condition: str) -> str:
+def _select_holds(condition: str, more: str = "") -> str:
+    """Return the SQL of holds with the columns of `hold_from_row`, and `more` ones, each after a comma."""
     return f"""
 SELECT r.id, r.patient_id, r.dependant_id, r.expires_at, r.is_extended, r.offer_id, r.is_released, r.kind,
     r.provider_location_id, r.npi, r.start, r.minutes, r.visit_type, r.visit_reason, r.mode, r.patient_kind,
-    p.practice_id, {TIME_ZONE}
+    p.practice_id, {TIME_ZONE}{more}
 FROM reservations r JOIN provider_locations p ON p.id = r.provider_location_id {JOIN_CALENDAR}
 WHERE {condition}
 """  # noqa: S608 # constants
@@ -47,13 +48,13 @@ SELECT context.*, {patients.owns_dependant("$1", "$6::uuid")} AS owns_dependant,
 FROM ({booking_context_query("$3", "$4", "$5")}) AS context
 """)  # noqa: S608 # constants
 _HOLD: Final = _select_holds("r.patient_id = $1 AND r.id = $2")
+_PRACTICE_LIMITS: Final = """,
+    (c.document ->> 'visits_per_patient')::integer AS visits_per_patient,
+    (c.document ->> 'first_day_visits_per_patient')::integer AS first_day_visits_per_patient"""
 _RECORD_OR_HOLD: Final = select_record_or(f"""
 SELECT hold.*, {patients.may_book("$1", "hold.dependant_id", "$4::uuid")} AS may_book,
-    {patients.registered_at("$1")} AS registered_at,
-    (c.document ->> 'visits_per_patient')::integer AS visits_per_patient,
-    (c.document ->> 'first_day_visits_per_patient')::integer AS first_day_visits_per_patient
-FROM ({_select_holds("r.patient_id = $1 AND r.id = $3")}) AS hold
-LEFT JOIN calendars c ON c.provider_location_id = hold.provider_location_id
+    {patients.registered_at("$1")} AS registered_at
+FROM ({_select_holds("r.patient_id = $1 AND r.id = $3", _PRACTICE_LIMITS)}) AS hold
 """)  # noqa: S608 # constants
 _ACTIVE: Final = "NOT r.is_released AND (r.expires_at IS NULL OR r.expires_at > :now)"
 _OWN_HOLDS: Final = NamedStatement(
