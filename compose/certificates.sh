@@ -2,7 +2,7 @@
 # Make certificates, or new ones before they end, and copy each one to the volume of its container:
 # compose/certificates.sh [--renew]
 #
-# What shows a certificate mounts only its own key. The volume with all keys is mounted only here.
+# Each container mounts only its own key. The volume with all keys is mounted only here.
 set -euo pipefail
 
 services=(directory patients scheduling reviews notifications refinery projector search edge)
