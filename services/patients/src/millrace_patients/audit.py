@@ -8,7 +8,8 @@ from millrace_patients.composition import open_core
 from millrace_patients.crypto.kms_local import MasterKeyError
 from millrace_patients.crypto.service_keys import NoRootKeyError
 from millrace_patients.settings import PatientsSettings
-from millrace_platform.audit.trail import Trail, TrailUnavailableError, open_with_anchors
+from millrace_platform.audit.model import TrailUnavailableError
+from millrace_platform.audit.trail import Trail, open_with_anchors
 
 
 @asynccontextmanager

@@ -1,22 +1,13 @@
 """The service's audit trail for `millrace audit`."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
-from millrace_platform.audit.key import load_audit_key
-from millrace_platform.audit.trail import Trail, open_with_anchors
-from millrace_platform.persistence import open_service_database
+from millrace_platform.audit.trail import Trail, open_service_trail
 from millrace_reviews.bootstrap import APPLICATION
 from millrace_reviews.settings import ReviewsSettings
 
 
-@asynccontextmanager
-async def open_trail() -> AsyncIterator[Trail]:
-    """Yield the trail; raise `TrailUnavailableError` without its key."""
+def open_trail() -> AbstractAsyncContextManager[Trail]:
+    """Open the trail; entering it raises `TrailUnavailableError` without its key."""
     settings = ReviewsSettings()
-    key = load_audit_key(settings, APPLICATION)
-    async with (
-        open_service_database(settings, settings.reviews_database_url, name=APPLICATION) as database,
-        open_with_anchors(settings, APPLICATION, database, key) as trail,
-    ):
-        yield trail
+    return open_service_trail(settings, settings.reviews_database_url, APPLICATION)

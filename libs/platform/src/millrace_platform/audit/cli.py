@@ -9,8 +9,8 @@ from typing import Annotated, Final
 import typer
 
 from millrace_platform.audit.anchors import AnchorError, decode_lines, encode_lines
-from millrace_platform.audit.model import Head
-from millrace_platform.audit.trail import OpenTrail, TrailUnavailableError
+from millrace_platform.audit.model import Head, TrailUnavailableError
+from millrace_platform.audit.trail import OpenTrail
 from millrace_platform.audit.verification import count_anchored, verify_trail
 from millrace_platform.errors import Problem
 

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from millrace_platform.audit.anchors import AnchorSettings
-from millrace_platform.audit.trail import TrailUnavailableError
+from millrace_platform.audit.model import TrailUnavailableError
 from millrace_platform.key_file import create_key_file
 
 KEY_LENGTH: Final = 32

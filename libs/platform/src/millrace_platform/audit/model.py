@@ -23,6 +23,10 @@ START = bytes(32)
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
+class TrailUnavailableError(Exception):
+    """A trail can't be opened. The message says what to do."""
+
+
 class Action(StrEnum):
     """Kind of access."""
 

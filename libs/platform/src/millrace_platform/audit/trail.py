@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from millrace_platform.audit.anchors import AnchorSettings, AnchorStore, open_anchors
+from millrace_platform.audit.key import AuditSettings, load_audit_key
 from millrace_platform.database import Database
 from millrace_platform.ids import Uuid7
+from millrace_platform.persistence import open_service_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +19,6 @@ class Trail:
     database: Database
     key: bytes = field(repr=False)
     anchors: AnchorStore | None
-
-
-class TrailUnavailableError(Exception):
-    """A trail can't be opened. The message says what to do."""
 
 
 OpenTrail: TypeAlias = Callable[[], AbstractAsyncContextManager[Trail]]
@@ -37,3 +35,14 @@ async def open_with_anchors(
     """Yield the service's trail with the anchors that the settings name."""
     async with open_anchors(settings, service, Uuid7()) as anchors:
         yield Trail(database, key, anchors)
+
+
+@asynccontextmanager
+async def open_service_trail(settings: AuditSettings, database_url: str, service: str) -> AsyncIterator[Trail]:
+    """Yield the trail in a service's database, with a key of its own; raise `TrailUnavailableError` without the key."""
+    key = load_audit_key(settings, service)
+    async with (
+        open_service_database(settings, database_url, name=service) as database,
+        open_with_anchors(settings, service, database, key) as trail,
+    ):
+        yield trail
